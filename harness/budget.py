@@ -1,0 +1,264 @@
+"""Budget and cost: what a training stage may spend, and what it did spend, counted by the host.
+
+Counting happens below the trainer, in the forward and `generate` calls of transformers models and
+in the steps of torch optimisers, so a trainer neither has to report its cost nor can hide it.
+
+The FLOPs are the usual estimate of Kaplan et al. (2020, arXiv 2001.08361), with N the parameters
+of the model that did the work (a tied embedding counted once) and T non-padding tokens:
+`6 N T` where a gradient is taken, `2 N T` for forward passes without one (generation including
+its prompt, reference policy, teacher). A generation engine outside transformers is not seen here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pydantic
+
+from harness.errors import BudgetExceeded
+
+
+class Caps(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """What one cell may spend on training; at least one cap is set, all that are set hold."""
+
+    steps: int | None = pydantic.Field(default=None, gt=0)  # optimiser steps
+    trained_tokens: int | None = pydantic.Field(default=None, gt=0)  # tokens a gradient is taken on
+    flops: float | None = pydantic.Field(default=None, gt=0)
+    seconds: float | None = pydantic.Field(default=None, gt=0)  # wall clock inside the trainer
+
+    @pydantic.model_validator(mode="after")
+    def _one_at_least(self) -> Caps:
+        if not self.set_caps():
+            raise ValueError("set at least one of steps, trained_tokens, flops, seconds")
+        return self
+
+    def set_caps(self) -> dict[str, float]:
+        """Return the caps that are set, by name."""
+        return {name: value for name, value in self if value is not None}
+
+    def minus(self, spent: Cost) -> Caps:
+        """Return what is left after `spent`; a cap that is used up leaves the smallest amount."""
+        left = {}
+        for name, value in self.set_caps().items():
+            rest = value - getattr(spent, name)
+            left[name] = max(rest, 1 if name in ("steps", "trained_tokens") else 1e-9)
+        return Caps(**left)
+
+    def share(self, parts: int) -> Caps:
+        """Return an equal share of every cap for one of `parts` stages."""
+        whole = ("steps", "trained_tokens")
+        return Caps(
+            **{
+                name: max(1, int(value // parts)) if name in whole else value / parts
+                for name, value in self.set_caps().items()
+            }
+        )
+
+
+class Cost(pydantic.BaseModel, extra="forbid"):
+    """What was spent. Sums of stages are sums of fields, but for the peak, which is a maximum."""
+
+    steps: int = 0  # optimiser steps
+    trained_tokens: int = 0  # non-padding tokens in forward passes with a gradient
+    generated_tokens: int = 0  # tokens sampled from the model in training, up to the end of turn
+    reference_tokens: int = 0  # forward passes of the student or a reference without a gradient
+    teacher_tokens: int = 0  # tokens the teacher read or wrote
+    flops: float = 0.0
+    seconds: float = 0.0  # wall clock inside the trainer
+    gpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0  # of the GPU where one is used, else of the process
+    energy_joules: float | None = None  # where NVML answers
+
+    def plus(self, other: Cost) -> Cost:
+        """Return the cost of doing both, one after the other."""
+        total: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if name == "peak_memory_bytes":
+                total[name] = max(mine, theirs)
+            elif mine is None or theirs is None:
+                total[name] = theirs if mine is None else mine
+            else:
+                total[name] = mine + theirs
+        return Cost(**total)
+
+
+class Budget:
+    """The caps of one training stage and the running count of what it has spent.
+
+    A trainer asks `exhausted` (or uses `Run.callback`, which does) and stops in time. One that
+    does not is stopped by the host: once a cap is passed by more than the costliest step so far,
+    the next optimiser step raises `BudgetExceeded`.
+    """
+
+    def __init__(self, caps: Caps, teacher: str | None = None) -> None:
+        self.caps = caps
+        self.cost = Cost()
+        self._teacher = teacher
+        self._earlier_seconds = 0.0
+        self._started = time.monotonic()
+        self._depth = 0
+        self._last: dict[str, float] = self._amounts()
+        self._largest: dict[str, float] = dict.fromkeys(self._last, 0.0)
+
+    def _amounts(self) -> dict[str, float]:
+        return {name: float(getattr(self.cost, name)) for name in self.caps.set_caps()}
+
+    def resume(self, spent: Cost) -> None:
+        """Start from what an interrupted attempt had spent."""
+        self.cost = spent
+        self._earlier_seconds = spent.seconds
+        self._started = time.monotonic()
+        self._last = self._amounts()
+
+    def tick(self) -> None:
+        """Bring the seconds up to date."""
+        self.cost.seconds = self._earlier_seconds + time.monotonic() - self._started
+
+    @property
+    def fraction(self) -> float:
+        """Return the share of the budget that is spent, by the cap that is nearest its end."""
+        self.tick()
+        return max(getattr(self.cost, name) / cap for name, cap in self.caps.set_caps().items())
+
+    def exhausted(self) -> bool:
+        """Return whether one more step, as costly as the costliest so far, would pass a cap."""
+        self.tick()
+        return any(
+            getattr(self.cost, name) + self._largest[name] > cap
+            for name, cap in self.caps.set_caps().items()
+        )
+
+    def count_step(self) -> None:
+        """Count an optimiser step."""
+        self.cost.steps += 1
+        self.tick()
+        now = self._amounts()
+        for name, amount in now.items():
+            self._largest[name] = max(self._largest[name], amount - self._last[name])
+        self._last = now
+
+    def refuse_overrun(self) -> None:
+        """Raise `BudgetExceeded` when a trainer goes on although a cap is clearly passed."""
+        self.tick()
+        for name, cap in self.caps.set_caps().items():
+            spent = getattr(self.cost, name)
+            if spent > cap + self._largest[name] or (name == "steps" and spent >= cap):
+                raise BudgetExceeded(
+                    f"the trainer went on after its budget of {cap:g} {name} was spent;"
+                    " it must stop when run.budget.exhausted() is true (run.callback() does that)"
+                )
+
+    def count_forward(self, model: Any, tokens: int, *, gradient: bool) -> None:
+        """Count a forward pass over `tokens` non-padding tokens of `model`."""
+        if self._is_teacher(model):
+            self.cost.teacher_tokens += tokens
+        elif gradient:
+            self.cost.trained_tokens += tokens
+        else:
+            self.cost.reference_tokens += tokens
+        self.cost.flops += (6 if gradient else 2) * _parameters(model) * tokens
+
+    def count_generation(self, model: Any, prompt_tokens: int, new_tokens: int) -> None:
+        """Count a generation: the prompt is read once, the new tokens are read and written."""
+        if self._is_teacher(model):
+            self.cost.teacher_tokens += prompt_tokens + new_tokens
+        else:
+            self.cost.generated_tokens += new_tokens
+        self.cost.flops += 2 * _parameters(model) * (prompt_tokens + new_tokens)
+
+    def _is_teacher(self, model: Any) -> bool:
+        return self._teacher is not None and getattr(model, "name_or_path", "") == self._teacher
+
+    @contextmanager
+    def metered(self) -> Iterator[None]:
+        """Count every transformers model and torch optimiser that runs inside the block."""
+        import torch
+        from torch.optim.optimizer import (
+            register_optimizer_step_post_hook,
+            register_optimizer_step_pre_hook,
+        )
+        from transformers import GenerationMixin, PreTrainedModel
+
+        plain_call, plain_generate = PreTrainedModel.__call__, GenerationMixin.generate
+
+        def call(model: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._depth == 0:
+                tokens = _tokens(args, kwargs)
+                gradient = torch.is_grad_enabled() and model.training
+                self.count_forward(model, tokens, gradient=gradient)
+            self._depth += 1
+            try:
+                return plain_call(model, *args, **kwargs)
+            finally:
+                self._depth -= 1
+
+        def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._depth:
+                return plain_generate(model, *args, **kwargs)
+            self._depth += 1
+            try:
+                output = plain_generate(model, *args, **kwargs)
+            finally:
+                self._depth -= 1
+            prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
+            if prompt is not None:
+                sequences = getattr(output, "sequences", output)
+                new = sequences[:, prompt.shape[1] :]
+                copies = max(1, sequences.shape[0] // prompt.shape[0])
+                read = _tokens((prompt,), kwargs) * copies
+                self.count_generation(model, read, _written(new, model.generation_config))
+            return output
+
+        hooks = [
+            register_optimizer_step_pre_hook(lambda *_: self.refuse_overrun()),
+            register_optimizer_step_post_hook(lambda *_: self.count_step()),
+        ]
+        PreTrainedModel.__call__ = call
+        GenerationMixin.generate = generate
+        self._started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.tick()
+            PreTrainedModel.__call__ = plain_call
+            GenerationMixin.generate = plain_generate
+            for hook in hooks:
+                hook.remove()
+
+
+def _parameters(model: Any) -> int:
+    count = getattr(model, "_harness_parameters", None)
+    if count is None:
+        count = sum(parameter.numel() for parameter in model.parameters())
+        model._harness_parameters = count
+    return count
+
+
+def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Return the non-padding tokens of a forward call."""
+    ids = kwargs.get("input_ids", args[0] if args else None)
+    if ids is None:
+        ids = kwargs.get("inputs_embeds")
+        if ids is None:
+            return 0
+    mask = kwargs.get("attention_mask")
+    if mask is not None and getattr(mask, "ndim", 0) == 2 and mask.shape[0] == ids.shape[0]:
+        return int(mask[:, -ids.shape[1] :].sum())
+    return ids.shape[0] * ids.shape[1]
+
+
+def _written(new: Any, config: Any) -> int:
+    """Return the tokens that were written, each row up to and including its end of turn."""
+    import torch
+
+    ends = config.eos_token_id
+    if ends is None or new.numel() == 0:
+        return int(new.numel())
+    ends = torch.as_tensor(ends, device=new.device).reshape(-1)
+    ended = torch.isin(new, ends).int().cumsum(dim=1)
+    before = int((ended == 0).sum())
+    return before + int((ended[:, -1] > 0).sum())

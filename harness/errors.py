@@ -1,0 +1,54 @@
+"""The errors a person may see: one line that says what, which and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """An error whose text is meant for a person; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(HarnessError):
+    """Something that was asked for cannot be done as asked: a name, an option, a board, a file."""
+
+    exit_code = 2
+
+
+class PluginError(HarnessError):
+    """A plug-in that is missing, broken, misspelt or claimed twice."""
+
+    exit_code = 2
+
+
+class TamperedError(HarnessError):
+    """A file that does not say what its digest or its records say."""
+
+    exit_code = 3
+
+
+class BudgetExceeded(HarnessError):
+    """A trainer went on after its budget was spent."""
+
+
+class StageError(HarnessError):
+    """A stage could not do its work, for a reason that a person can act on."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint for an unknown name: the nearest known one, or the list of them.
+
+    Examples:
+        >>> did_you_mean("kdd", ["kd", "rl"])
+        "did you mean 'kd'?"
+        >>> did_you_mean("zzz", ["kd", "rl"])
+        'known: kd, rl'
+    """
+    known = sorted(set(known))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known: {', '.join(known)}" if known else "none is known"
