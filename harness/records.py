@@ -71,11 +71,14 @@ class Score(_Part):
     completion_tokens: int
     limit_reached: int  # answers that ended at the token limit, whatever their verdict
     samples_sha256: str  # of the samples file in the run folder
+    groups: tuple[int, ...] = ()  # group of each problem (instances of one template); () if alone
 
     @pydantic.model_validator(mode="after")
     def _one_verdict_each(self) -> Score:
         if len(self.verdicts) != self.n or set(self.verdicts) - set(LETTERS.values()):
             raise ValueError(f"{self.task}: {self.n} problems need {self.n} letters of CWNTU")
+        if self.groups and len(self.groups) != self.n:
+            raise ValueError(f"{self.task}: {self.n} problems need {self.n} groups, or none")
         return self
 
     @property
