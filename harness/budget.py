@@ -5,8 +5,9 @@ in the steps of torch optimisers, so a trainer neither has to report its cost no
 
 The FLOPs are the usual estimate of Kaplan et al. (2020, arXiv 2001.08361), with N the parameters
 of the model that did the work (a tied embedding counted once) and T non-padding tokens:
-`6 N T` where a gradient is taken, `2 N T` for forward passes without one (generation including
-its prompt, reference policy, teacher). A generation engine outside transformers is not seen here.
+`6 N T` where a gradient is taken (`4 N T` for frozen parameters, as under LoRA), `2 N T` for
+forward passes without one (generation including its prompt, reference policy, teacher). A
+generation engine outside transformers is not seen here.
 """
 
 from __future__ import annotations
@@ -89,9 +90,12 @@ class Cost(pydantic.BaseModel, extra="forbid"):
 class Budget:
     """The caps of one training stage and the running count of what it has spent.
 
-    A trainer asks `exhausted` (or uses `Run.callback`, which does) and stops in time. One that
-    does not is stopped by the host: once a cap is passed by more than the costliest step so far,
-    the next optimiser step raises `BudgetExceeded`.
+    A trainer asks `exhausted` before each step (or uses `Run.callback`, which does) and stops in
+    time. One that does not is stopped by the host with `BudgetExceeded`: the first optimiser step
+    that began although the budget was exhausted and passes a cap is refused, and so is the first
+    step of all where it alone costs more than the whole budget. Forward passes and generation
+    without steps are refused once a cap is passed by a tenth, or by its double within a step that
+    was begun in good faith.
     """
 
     def __init__(self, caps: Caps, teacher: str | None = None) -> None:
@@ -103,6 +107,8 @@ class Budget:
         self._depth = 0
         self._last: dict[str, float] = self._amounts()
         self._largest: dict[str, float] = dict.fromkeys(self._last, 0.0)
+        self._steps_here = 0
+        self._ended = False
 
     def _amounts(self) -> dict[str, float]:
         return {name: float(getattr(self.cost, name)) for name in self.caps.set_caps()}
@@ -112,6 +118,11 @@ class Budget:
         self.cost = spent
         self._earlier_seconds = spent.seconds
         self._started = time.monotonic()
+        self.begin_steps()
+
+    def begin_steps(self) -> None:
+        """Say that training steps start now: what was spent before is no part of the first one."""
+        self.tick()
         self._last = self._amounts()
 
     def tick(self) -> None:
@@ -135,32 +146,58 @@ class Budget:
     def count_step(self) -> None:
         """Count an optimiser step."""
         self.cost.steps += 1
+        self._steps_here += 1
         self.tick()
         now = self._amounts()
         for name, amount in now.items():
-            self._largest[name] = max(self._largest[name], amount - self._last[name])
+            spent = amount - self._last[name]
+            # The first step may hold what came before training; the second one tells better.
+            first = self._steps_here <= 2
+            self._largest[name] = spent if first else max(self._largest[name], spent)
         self._last = now
+        self._ended = self.exhausted()
 
-    def refuse_overrun(self) -> None:
-        """Raise `BudgetExceeded` when a trainer goes on although a cap is clearly passed."""
+    def refuse_overrun(self, *, step: bool = True) -> None:
+        """Raise `BudgetExceeded` when a trainer goes on although the budget is spent.
+
+        Args:
+            step: Whether an optimiser step is about to be taken, or else a forward pass.
+        """
         self.tick()
         for name, cap in self.caps.set_caps().items():
             spent = getattr(self.cost, name)
-            if spent > cap + self._largest[name] or (name == "steps" and spent >= cap):
+            if step:
+                over = spent > cap or (name == "steps" and spent >= cap)
+                refused = over and (self._ended or self.cost.steps == 0)
+            else:
+                refused = spent > cap * (1.1 if self._ended else 2)
+            if refused and step and self.cost.steps == 0:
+                raise BudgetExceeded(
+                    f"the first step of this trainer costs {spent:g} {name}, more than the whole"
+                    f" budget of {cap:g}; raise the budget or make its batches smaller"
+                )
+            if refused:
                 raise BudgetExceeded(
                     f"the trainer went on after its budget of {cap:g} {name} was spent;"
                     " it must stop when run.budget.exhausted() is true (run.callback() does that)"
                 )
 
     def count_forward(self, model: Any, tokens: int, *, gradient: bool) -> None:
-        """Count a forward pass over `tokens` non-padding tokens of `model`."""
+        """Count a forward pass over `tokens` non-padding tokens of `model`.
+
+        With a gradient, parameters that are trained cost 6 FLOPs a token and frozen ones 4: a
+        gradient flows through them, but none is taken of them.
+        """
+        size, trained = _parameters(model)
+        if gradient:
+            self.cost.trained_tokens += tokens
+            self.cost.flops += (4 * size + 2 * trained) * tokens
+            return
         if self._is_teacher(model):
             self.cost.teacher_tokens += tokens
-        elif gradient:
-            self.cost.trained_tokens += tokens
         else:
             self.cost.reference_tokens += tokens
-        self.cost.flops += (6 if gradient else 2) * _parameters(model) * tokens
+        self.cost.flops += 2 * size * tokens
 
     def count_generation(self, model: Any, prompt_tokens: int, new_tokens: int) -> None:
         """Count a generation: the prompt is read once, the new tokens are read and written."""
@@ -168,7 +205,7 @@ class Budget:
             self.cost.teacher_tokens += prompt_tokens + new_tokens
         else:
             self.cost.generated_tokens += new_tokens
-        self.cost.flops += 2 * _parameters(model) * (prompt_tokens + new_tokens)
+        self.cost.flops += 2 * _parameters(model)[0] * (prompt_tokens + new_tokens)
 
     def _is_teacher(self, model: Any) -> bool:
         return self._teacher is not None and getattr(model, "name_or_path", "") == self._teacher
@@ -187,9 +224,12 @@ class Budget:
 
         def call(model: Any, *args: Any, **kwargs: Any) -> Any:
             if self._depth == 0:
-                tokens = _tokens(args, kwargs)
-                gradient = torch.is_grad_enabled() and model.training
-                self.count_forward(model, tokens, gradient=gradient)
+                self.refuse_overrun(step=False)
+                # Whether a gradient is taken says the autograd engine, not train() or eval().
+                gradient = torch.is_grad_enabled() and any(
+                    parameter.requires_grad for parameter in model.parameters()
+                )
+                self.count_forward(model, _tokens(args, kwargs), gradient=gradient)
             self._depth += 1
             try:
                 return plain_call(model, *args, **kwargs)
@@ -199,6 +239,7 @@ class Budget:
         def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
             if self._depth:
                 return plain_generate(model, *args, **kwargs)
+            self.refuse_overrun(step=False)
             self._depth += 1
             try:
                 output = plain_generate(model, *args, **kwargs)
@@ -210,7 +251,9 @@ class Budget:
                 new = sequences[:, prompt.shape[1] :]
                 copies = max(1, sequences.shape[0] // prompt.shape[0])
                 read = _tokens((prompt,), kwargs) * copies
-                self.count_generation(model, read, _written(new, model.generation_config))
+                config = kwargs.get("generation_config") or model.generation_config
+                ends = kwargs.get("eos_token_id", config.eos_token_id)
+                self.count_generation(model, read, _written(new, ends))
             return output
 
         hooks = [
@@ -230,12 +273,22 @@ class Budget:
                 hook.remove()
 
 
-def _parameters(model: Any) -> int:
-    count = getattr(model, "_harness_parameters", None)
-    if count is None:
-        count = sum(parameter.numel() for parameter in model.parameters())
-        model._harness_parameters = count
-    return count
+def _parameters(model: Any) -> tuple[int, int]:
+    """Return the parameters of a model and how many of them are trained.
+
+    TRL calls the backbone of a model and multiplies with its output embedding by itself; where the
+    two embeddings are not tied, that matrix is added to the backbone's own.
+    """
+    size = trained = 0
+    for parameter in model.parameters():
+        size += parameter.numel()
+        trained += parameter.numel() * parameter.requires_grad
+    config = model.config
+    if model.base_model is model and not getattr(config, "tie_word_embeddings", True):
+        head = getattr(config, "vocab_size", 0) * getattr(config, "hidden_size", 0)
+        size += head
+        trained += head * (trained > 0)
+    return size, trained
 
 
 def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
@@ -251,11 +304,10 @@ def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     return ids.shape[0] * ids.shape[1]
 
 
-def _written(new: Any, config: Any) -> int:
+def _written(new: Any, ends: Any) -> int:
     """Return the tokens that were written, each row up to and including its end of turn."""
     import torch
 
-    ends = config.eos_token_id
     if ends is None or new.numel() == 0:
         return int(new.numel())
     ends = torch.as_tensor(ends, device=new.device).reshape(-1)

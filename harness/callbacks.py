@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,28 @@ class BudgetCallback(TrainerCallback):
     def __init__(self, run: Run) -> None:
         self.run = run
 
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        lr_scheduler: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Start counting steps, and let the rate follow whichever ends first: steps or budget.
+
+        A schedule is laid over the planned steps. Where a cap on tokens, FLOPs or seconds ends
+        training earlier, a rate that still stood high would be a different recipe; so its
+        schedule is read at the share of the budget that is spent, if that is further on.
+        """
+        self.run.budget.begin_steps()
+        if self.run.budget.caps.set_caps().keys() - {"steps"} and state.max_steps > 0:
+            for number, rate in enumerate(getattr(lr_scheduler, "lr_lambdas", [])):
+                lr_scheduler.lr_lambdas[number] = self._hastened(rate, state.max_steps)
+
+    def _hastened(self, rate: Callable[[int], float], steps: int) -> Callable[[int], float]:
+        return lambda step: rate(max(step, int(self.run.budget.fraction * steps)))
+
     def on_step_end(
         self,
         args: TrainingArguments,
@@ -40,6 +64,7 @@ class BudgetCallback(TrainerCallback):
         """Stop when one more step would pass a cap."""
         if self.run.budget.exhausted():
             control.should_training_stop = True
+            self.run.note(stopped_by_budget=state.global_step < state.max_steps)
 
     def on_log(
         self,
@@ -65,6 +90,8 @@ class BudgetCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Keep the cost so far beside the training checkpoint, for an interrupted run."""
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "harness_cost.json"
         self.run.budget.tick()
-        (folder / "harness_cost.json").write_text(self.run.budget.cost.model_dump_json())
+        part = file.with_suffix(".part")
+        part.write_text(self.run.budget.cost.model_dump_json())
+        os.replace(part, file)  # the checkpoint counts as whole once this file is there

@@ -103,6 +103,8 @@ class Run:
     save_every: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
     _pool: VerifierPool | None = None
+    _resumed: str | None = None
+    _looked_for_resume: bool = False
 
     def seed(self, purpose: str) -> int:
         """Return the seed of one purpose; it depends on the cell's seed and on nothing else."""
@@ -133,6 +135,77 @@ class Run:
                 }
                 for row in rows
             ]
+        )
+
+    def tokenized(
+        self,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        max_length: int,
+        data: datasets.Dataset | None = None,
+    ) -> datasets.Dataset:
+        """Return training data as `input_ids` and `labels`, with the loss on completions only.
+
+        A row longer than `max_length` tokens is dropped, never cut, because what a cut loses is
+        the final answer; how many were dropped goes into the record.
+
+        Raises:
+            StageError: If no row fits.
+        """
+        from harness.tokens import supervised
+
+        data = self.train_data() if data is None else data
+        tokens, dropped = supervised(data, tokenizer, max_length)
+        self.note(training_rows=len(tokens), rows_too_long=dropped)
+        if not len(tokens):
+            raise StageError(
+                f"none of the {len(data)} training rows fits max_length={max_length}; raise it"
+            )
+        return tokens
+
+    def steps(self, rows: int, batch_size: int, epochs: float, max_steps: int | None = None) -> int:
+        """Return the optimiser steps to plan for, over which a schedule of the rate is laid.
+
+        These are `max_steps` where given, else `epochs` passes over `rows`; never more than the
+        budget allows. Other caps than steps are not known ahead; `callback` shortens the schedule
+        as they are used up.
+        """
+        planned = max_steps if max_steps is not None else math.ceil(epochs * rows / batch_size)
+        cap = self.budget.caps.steps
+        return max(1, planned if cap is None else min(planned, cap))
+
+    def tokenizer(self) -> transformers.PreTrainedTokenizerBase:
+        """Return the start model's tokenizer, padding on the left, as generation needs."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(
+            self.base_model, padding_side="left", trust_remote_code=False
+        )
+
+    def student(self) -> transformers.PreTrainedModel:
+        """Return the start model, with float32 weights; a GPU computes in bfloat16 (autocast)."""
+        return self._model(self.base_model, "float32")
+
+    def teacher_model(self) -> transformers.PreTrainedModel:
+        """Return the board's teacher, without gradients: bfloat16 on a GPU, else float32.
+
+        Raises:
+            StageError: If the board names no teacher.
+        """
+        if self.teacher is None:
+            raise StageError("this trainer needs a teacher and the board names none")
+        model = self._model(self.teacher, "float32" if self.device == "cpu" else "bfloat16")
+        return model.eval().requires_grad_(False).to(self.device)
+
+    def _model(self, folder: Path, dtype: str) -> transformers.PreTrainedModel:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        return AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            trust_remote_code=False,
         )
 
     def correct(
@@ -174,6 +247,18 @@ class Run:
         """Return 1.0 for a right final answer and 0.0 otherwise: the same verifier as the score."""
         return [float(bool(right)) for right in self.correct(completions, answers, tasks)]
 
+    @property
+    def verifier(self) -> str:
+        """Return the version of the verifier behind `correct` and `reward`."""
+        from harness.verify import VERIFIER_VERSION
+
+        return str(VERIFIER_VERSION)
+
+    def cut(self, text: str) -> str:
+        """Return an answer up to the protocol's first stop string: what the score would read."""
+        ends = [text.find(stop) for stop in self.protocol.stop]
+        return text[: min([end for end in ends if end >= 0], default=len(text))]
+
     def callback(self) -> transformers.TrainerCallback:
         """Return a TrainerCallback that logs, saves and stops when the budget is spent."""
         from harness.callbacks import BudgetCallback
@@ -208,8 +293,12 @@ class Run:
     @property
     def resume(self) -> str | None:
         """Return the last complete training checkpoint of an interrupted attempt, or None."""
-        if not self.save_every:
-            return None
+        if not self._looked_for_resume:
+            self._looked_for_resume = True
+            self._resumed = self._last_checkpoint() if self.save_every else None
+        return self._resumed
+
+    def _last_checkpoint(self) -> str | None:
         folders = (self.scratch / "trainer").glob("checkpoint-*/trainer_state.json")
         steps = {int(path.parent.name.rsplit("-", 1)[1]): path.parent for path in folders}
         for step in sorted(steps, reverse=True):
@@ -241,7 +330,10 @@ class Run:
         """
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
-        model.save_pretrained(self.out, safe_serialization=True)
+        model.save_pretrained(self.out)
+        decoding = self.base_model / "generation_config.json"
+        if decoding.exists():  # training must not change how a checkpoint is decoded
+            shutil.copyfile(decoding, self.out / decoding.name)
         self.copy_tokenizer()
 
     def copy_tokenizer(self) -> None:
@@ -260,4 +352,3 @@ class Run:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
-

@@ -1,0 +1,122 @@
+"""Makes tiny random models and a run on the spot, for tests of trainers."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+SPECIAL = (PAD, START, END)
+VOCABULARY = 256 + len(SPECIAL)
+
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}"
+)
+
+
+def byte_tokenizer() -> Any:
+    """Return a tokenizer of 256 bytes and three special tokens, with a ChatML template."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    symbols = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(symbols)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        additional_special_tokens=[START],
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def save_model(folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = True) -> Path:
+    """Write a random two-layer Qwen2 model whose embedding has `vocabulary` rows."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(seed)
+    tokenizer = byte_tokenizer()
+    config = Qwen2Config(
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=tied,
+        initializer_range=0.2,
+        bos_token_id=None,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = Qwen2ForCausalLM(config)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def sums(count: int, seed: int = 0) -> list[dict[str, str]]:
+    """Return training rows of one-digit sums."""
+    rng = random.Random(seed)
+    rows = []
+    for number in range(count):
+        a, b = rng.randint(1, 4), rng.randint(1, 4)
+        rows.append(
+            {
+                "id": f"s{number}",
+                "task": "sums",
+                "problem": f"{a}+{b}?",
+                "solution": f"{a}+{b}={a + b}.",
+                "answer": str(a + b),
+            }
+        )
+    return rows
+
+
+def make_run(
+    folder: Path,
+    base: Path,
+    options: Any,
+    *,
+    teacher: Path | None = None,
+    seed: int = 0,
+    rows: list[dict[str, str]] | None = None,
+    protocol: str = "chat_zeroshot",
+    save_every: int = 0,
+    max_new_tokens: int = 12,
+    **caps: float,
+) -> Any:
+    """Return a `Run` in `folder`; `caps` are the budget's, 1000 steps by default."""
+    from harness.budget import Budget, Caps
+    from harness.protocols import get_protocol
+    from harness.trainer import Run
+    from harness.verify import Conventions
+
+    for name in ("checkpoint", "scratch"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return Run(
+        base_model=base,
+        teacher=teacher,
+        options=options,
+        rows=sums(24) if rows is None else rows,
+        holdout=sums(8, seed=1),
+        conventions={"sums": Conventions()},
+        protocol=get_protocol(protocol),
+        budget=Budget(Caps(**(caps or {"steps": 1000})), teacher=str(teacher) if teacher else None),
+        seed_base=seed,
+        out=folder / "checkpoint",
+        scratch=folder / "scratch",
+        events=folder / "events.jsonl",
+        max_new_tokens=max_new_tokens,
+        save_every=save_every,
+    )
