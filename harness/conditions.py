@@ -1,0 +1,92 @@
+"""The conditions of a board as its leaderboard states them, readable without the plug-in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pydantic
+
+from harness.errors import UsageError
+
+
+class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
+    pass
+
+
+class Baseline(_Part):
+    """What others measured for the start model: one that is far off it has a broken set-up."""
+
+    accuracy: float = pydantic.Field(ge=0, le=1)
+    tolerance: float = pydantic.Field(gt=0, le=1)
+    source: str
+
+
+class Benchmark(_Part):
+    """One task under one protocol, as the board scores it."""
+
+    task: str
+    protocol: str  # name and version, as in records
+    max_new_tokens: int
+    ranking: bool
+    summary: str = ""
+    baseline: Baseline | None = None
+
+
+class Quoted(_Part):
+    """A result quoted from a publication: shown, marked, never ranked."""
+
+    name: str
+    task: str
+    accuracy: float = pydantic.Field(ge=0, le=1)
+    source: str
+    note: str = ""
+
+
+class Conditions(_Part):
+    """What a board fixes before anyone trains, in the words its leaderboard prints."""
+
+    board: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
+    digest: str  # of the board; records of another digest do not belong to it
+    title: str
+    start_model: str  # with its revision
+    teacher: str | None = None
+    data: str
+    budget: str
+    decoding: str = "greedy"
+    seeds: tuple[int, ...]
+    benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)
+    trainers: tuple[str, ...] = ()  # those the board plans; others may join
+    protocols: dict[str, str] = {}  # what each protocol is, in one line
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # contamination and the like
+    quoted: tuple[Quoted, ...] = ()
+    board_sha256: str | None = None  # of the board file that is published beside the records
+
+    @pydantic.model_validator(mode="after")
+    def _one_to_rank_by(self) -> Conditions:
+        keys = [(benchmark.task, benchmark.protocol) for benchmark in self.benchmarks]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a task stands twice under the same protocol")
+        if not any(benchmark.ranking for benchmark in self.benchmarks):
+            raise ValueError("no benchmark to rank by: set ranking on at least one")
+        return self
+
+    def to_json(self) -> str:
+        """Return the file's text."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+
+
+def read_conditions(path: Path) -> Conditions:
+    """Read the conditions that stand beside a board's records.
+
+    Raises:
+        UsageError: If the file is missing or does not hold conditions.
+    """
+    try:
+        return Conditions.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        line = " ".join(str(error).split())
+        raise UsageError(f"{path} does not hold conditions: {line[:200]}") from None

@@ -1,0 +1,174 @@
+"""Records as a bench would leave them, generated: for tests, simulations and speed measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from harness.budget import Cost
+from harness.conditions import Benchmark, Conditions
+from harness.records import BoardRef, Checkpoint, Environment, Record, Score, StageRef
+
+DIGEST = "d" * 64
+
+
+def conditions(
+    tasks: Sequence[str] = ("words", "longer", "symbols"),
+    seeds: Sequence[int] = (0, 1, 2),
+    ranking: Sequence[str] = ("words",),
+    **more: object,
+) -> Conditions:
+    """Return the conditions of a made-up board."""
+    return Conditions(
+        **{
+            "board": "made-up",
+            "digest": DIGEST,
+            "title": "A made-up board",
+            "start_model": "tiny/start (sha256 0123456789ab)",
+            "teacher": "tiny/teacher",
+            "data": "2,000 generated word problems",
+            "budget": "200,000 trained tokens a cell, split evenly along a chain",
+            "seeds": tuple(seeds),
+            "benchmarks": tuple(
+                Benchmark(
+                    task=task,
+                    protocol="chat_zeroshot.v1",
+                    max_new_tokens=128,
+                    ranking=task in ranking,
+                )
+                for task in tasks
+            ),
+            "protocols": {"chat_zeroshot.v1": "chat template, no shots, answer in a box"},
+            **more,
+        }
+    )
+
+
+def score(task: str, verdicts: str, **more: object) -> Score:
+    """Return a score with the given verdict letters."""
+    n = len(verdicts)
+    right = verdicts.count("C")
+    return Score(
+        **{
+            "task": task,
+            "task_version": 1,
+            "task_digest": f"{task:x<64}",
+            "protocol": "chat_zeroshot.v1",
+            "ranking": task == "words",
+            "max_new_tokens": 128,
+            "n": n,
+            "verdicts": verdicts,
+            "strict": right,
+            "flexible": right,
+            "completion_tokens": 60 * n,
+            "limit_reached": verdicts.count("T"),
+            "samples_sha256": "0" * 64,
+            **more,
+        }
+    )
+
+
+def record(
+    trainer: str, seed: int | None, scores: Mapping[str, str] | Sequence[Score], **more: object
+) -> Record:
+    """Return a sealed record of one cell; `scores` may be verdict letters by task."""
+    if isinstance(scores, Mapping):
+        scores = [score(task, verdicts) for task, verdicts in scores.items()]
+    number = 0 if seed is None else seed
+    cost = Cost(
+        steps=60,
+        trained_tokens=200_000 + number,
+        generated_tokens=150_000 if "rl" in trainer else 0,
+        teacher_tokens=90_000 if "kd" in trainer else 0,
+        flops=1.2e12,
+        seconds=31.5 + number,
+        peak_memory_bytes=900_000_000,
+    )
+    stages = tuple(
+        StageRef(
+            trainer=name,
+            plugin=name,
+            distribution="srlm-harness",
+            version="0.1.0",
+            source_sha256="abcdef0123456789" * 4,
+            options={},
+            stage=f"{name}-{number}",
+            status="ok",
+            cost=cost,
+        )
+        for name in ([] if trainer == "start" else trainer.split("+"))
+    )
+    return Record(
+        **{
+            "id": f"made-up-{trainer}-s{number}",
+            "board": BoardRef(name="made-up", digest=DIGEST),
+            "trainer": trainer,
+            "seed": seed,
+            "status": "ok",
+            "created": f"2026-01-02T03:04:{number:02d}Z",
+            "command": f"harness bench --board made-up --plugins {trainer}",
+            "stages": stages,
+            "cost": cost if stages else Cost(),
+            "scoring_seconds": 4.5,
+            "checkpoint": Checkpoint(digest="c" * 64, parameters=840_000, bytes=3_400_000),
+            "verifier_version": "1",
+            "scores": tuple(scores),
+            "environment": Environment(
+                python="3.11.2",
+                platform="Linux",
+                processor="x86_64, 2 cores",
+                batch_size=64,
+                packages={"torch": "2.13.0", "transformers": "5.23.0", "lm_eval": "0.4.13"},
+            ),
+            **more,
+        }
+    ).sealed()
+
+
+def answers(
+    rng: np.random.Generator,
+    difficulty: np.ndarray,
+    accuracy: float,
+    *,
+    unread: float = 0.04,
+    correlation: float = 0.7,
+) -> str:
+    """Return verdict letters for one checkpoint: `difficulty` is shared by all, shape (n,)."""
+    noise = rng.normal(size=difficulty.size)
+    latent = np.sqrt(correlation) * difficulty + np.sqrt(1 - correlation) * noise
+    right = latent < np.quantile(latent, min(max(accuracy, 0.0), 1.0))
+    wrong = np.where(rng.random(difficulty.size) < unread / max(1e-9, 1 - accuracy), "N", "W")
+    return "".join(np.where(right, "C", wrong))
+
+
+def board(
+    accuracies: Mapping[str, float],
+    *,
+    tasks: Sequence[str] = ("words", "longer", "symbols"),
+    seeds: Sequence[int] = (0, 1, 2),
+    n: int = 400,
+    seed_sd: float = 0.01,
+    rng_seed: int = 0,
+) -> list[Record]:
+    """Return the records of a board whose trainers have these accuracies on the first task."""
+    rng = np.random.default_rng(rng_seed)
+    difficulty = {task: rng.normal(size=n) for task in tasks}
+    records = []
+    for trainer, accuracy in accuracies.items():
+        for seed in [None] if trainer == "start" else seeds:
+            shift = 0.0 if seed is None else rng.normal(0, seed_sd)
+            unread = 0.15 if seed is None else 0.02
+            records.append(
+                record(
+                    trainer,
+                    seed,
+                    {
+                        task: answers(
+                            rng, difficulty[task], accuracy + shift - 0.1 * place, unread=unread
+                        )
+                        for place, task in enumerate(tasks)
+                    },
+                )
+            )
+    return records
