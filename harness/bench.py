@@ -1,0 +1,533 @@
+"""A bench: carry out a plan, judge the answers, leave a record for each cell.
+
+Files are the truth. What is finished is found on disk and never done again, so the same command
+continues an interrupted bench and does nothing when all of it is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness import checkpoints
+from harness import stage as stages
+from harness.boards import Board
+from harness.budget import Caps, Cost
+from harness.errors import UsageError
+from harness.evaluate import score_name
+from harness.executors import Ended, LocalExecutor
+from harness.plan import Cell, Plan, Stage
+from harness.plugins import Host
+from harness.protocols import get_protocol
+from harness.records import (
+    LETTERS,
+    BoardRef,
+    Checkpoint,
+    Environment,
+    Record,
+    Score,
+    StageRef,
+    read_record,
+    read_records,
+    total_cost,
+    write_atomically,
+    write_record,
+)
+from harness.verify import VERIFIER_VERSION, VerifierPool, self_test
+
+Watcher = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass
+class Folder:
+    """The folder of one board's runs.
+
+    `stages/<stage>` holds what each stage left, `records/*.json` the records, `answers/<record>`
+    every answer with its verdict, `data` the rows that stages were given.
+    """
+
+    path: Path
+
+    @property
+    def records(self) -> Path:
+        """Return the folder of the records."""
+        return self.path / "records"
+
+    def stage(self, name: str) -> Path:
+        """Return the folder of a stage."""
+        return self.path / "stages" / name
+
+    def answers(self, record_id: str) -> Path:
+        """Return the folder of a record's judged answers."""
+        return self.path / "answers" / record_id
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one bench at a time.
+
+        Raises:
+            UsageError: If another bench holds it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                holder = lock.read().strip() or "unknown"
+                raise UsageError(f"{self.path} is in use by another bench ({holder})") from None
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()}")
+            lock.flush()
+            yield
+
+
+@dataclass
+class Outcome:
+    """What a bench came to."""
+
+    records: list[Record] = field(default_factory=list)
+    computed: int = 0  # stages that ran in this bench
+    interrupted: bool = False
+
+    @property
+    def failed(self) -> list[Record]:
+        """Return the records of cells that did not finish."""
+        return [record for record in self.records if record.status != "ok"]
+
+
+def finished_record(cell: Cell, board: Board, folder: Folder) -> Record | None:
+    """Return the record of a cell that is done, or None."""
+    path = folder.records / f"{cell.record_id}.json"
+    if not path.exists():
+        return None
+    record = read_record(path)
+    return record if record.board.digest == board.digest else None
+
+
+def run(
+    plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher
+) -> Outcome:
+    """Carry out a plan.
+
+    Args:
+        plan: Cells and stages.
+        host: Told of cells that start and finish.
+        folder: Where everything is kept.
+        executor: Runs the stages.
+        watch: Called with the name of an event and its facts, for showing progress.
+
+    Returns:
+        One record for each cell, in the plan's order; a cell that was interrupted has none.
+    """
+    bench = _Bench(plan, host, folder, executor, watch)
+    with folder.locked():
+        return bench.run()
+
+
+class _Bench:
+    def __init__(
+        self, plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher
+    ) -> None:
+        self.plan, self.host, self.folder = plan, host, folder
+        self.executor, self.watch = executor, watch
+        self.records: dict[str, Record] = {}  # cell digest -> record
+        self.failures: dict[str, Ended] = {}  # stage id -> how it ended
+        self.done: set[str] = set()
+        self.started_cells: set[str] = set()
+        self.computed = 0
+
+    def run(self) -> Outcome:
+        for cell in self.plan.cells:
+            record = finished_record(cell, self.plan.board, self.folder)
+            if record is not None:
+                self.records[cell.digest] = record
+        open_cells = [cell for cell in self.plan.cells if cell.digest not in self.records]
+        outcome = Outcome()
+        if open_cells:
+            self_test()
+            self.executor.warm_up()
+            with VerifierPool(workers=1) as pool:
+                try:
+                    self._execute(open_cells, pool)
+                except KeyboardInterrupt:
+                    outcome.interrupted = True
+                    for path in self.executor.stop():
+                        self.watch("interrupted", {"stage": path.name})
+                finally:
+                    self.executor.stop()
+        outcome.computed = self.computed
+        outcome.records = [
+            self.records[cell.digest] for cell in self.plan.cells if cell.digest in self.records
+        ]
+        return outcome
+
+    def _execute(self, open_cells: Sequence[Cell], pool: VerifierPool) -> None:
+        waiting = self._needed(open_cells)
+        self._write_data(waiting)
+        running: dict[str, str] = {}  # folder name -> stage id
+        while True:
+            for name in [name for name in waiting if self._is_finished(name)]:
+                waiting.remove(name)
+                self.done.add(name)
+                self.watch("reused", {"stage": name})
+            self._settle(open_cells, pool, waiting, running)
+            for name in self._ready(waiting)[: self.executor.free]:
+                waiting.remove(name)
+                self._start(name)
+                running[name] = name
+            if not running:
+                if waiting:
+                    continue  # their parents failed: settled in the next round
+                return
+            for ended in self.executor.wait(0.2):
+                name = ended.folder.name
+                del running[name]
+                self.computed += 1
+                if ended.status == "ok":
+                    self.done.add(name)
+                else:
+                    self.failures[name] = ended
+                self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
+            self.watch("tick", {"running": list(running)})
+
+    def _needed(self, open_cells: Sequence[Cell]) -> list[str]:
+        """Return the stages of cells that are not done, longest chains first, seeds of a cell last.
+
+        Starting the longest chains first keeps all slots busy to the end.
+        """
+        depth: dict[str, int] = {}
+        for cell in open_cells:
+            chain = (*cell.train, cell.generate)
+            for position, name in enumerate(chain):
+                depth[name] = max(depth.get(name, 0), len(chain) - position)
+        order = {name: number for number, name in enumerate(self.plan.stages)}
+        return sorted(depth, key=lambda name: (-depth[name], order[name]))
+
+    def _is_finished(self, name: str) -> bool:
+        return stages.is_done(self.folder.stage(name))
+
+    def _ready(self, waiting: Sequence[str]) -> list[str]:
+        return [
+            name
+            for name in waiting
+            if (parent := self.plan.stages[name].parent) is None or parent in self.done
+        ]
+
+    def _settle(
+        self,
+        open_cells: Sequence[Cell],
+        pool: VerifierPool,
+        waiting: list[str],
+        running: dict[str, str],
+    ) -> None:
+        """Write the records of cells that are complete, or cannot be completed any more."""
+        for cell in open_cells:
+            if cell.digest in self.records:
+                continue
+            chain = (*cell.train, cell.generate)
+            failed = next((name for name in chain if name in self.failures), None)
+            if failed is not None:
+                record = self._failed_record(cell, failed)
+            elif all(name in self.done for name in chain):
+                record = self._record(cell, pool)
+            else:
+                continue
+            self.records[cell.digest] = record
+            self.watch("record", {"cell": cell.name, "record": record})
+            for error in _observe(self.host, "harness_cell_finished", record=record):
+                self.watch("warning", {"text": error})
+        wanted = {
+            name
+            for cell in open_cells
+            if cell.digest not in self.records
+            for name in (*cell.train, cell.generate)
+        }
+        waiting[:] = [name for name in waiting if name in wanted]
+
+    def _start(self, name: str) -> None:
+        stage = self.plan.stages[name]
+        path = self.folder.stage(name)
+        path.mkdir(parents=True, exist_ok=True)
+        spec = self._spec(stage)
+        spec["attempts"] = 1 + _previous_attempts(path)
+        write_atomically(path / "stage.json", json.dumps(spec, indent=1, sort_keys=True))
+        for cell in self.plan.cells:
+            if name in (*cell.train, cell.generate) and cell.digest not in self.started_cells:
+                self.started_cells.add(cell.digest)
+                for error in _observe(self.host, "harness_cell_started", cell=cell):
+                    self.watch("warning", {"text": error})
+        self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
+        self.executor.start(path, self.plan.board.file.compute.stage_seconds)
+
+    def _spec(self, stage: Stage) -> dict[str, Any]:
+        """Return what the stage's process reads: its identity, and where things are."""
+        board = self.plan.board
+        base = self._model(stage)
+        paths: dict[str, Any] = {"base_model": str(base)}
+        spec: dict[str, Any] = {
+            "id": stage.id,
+            "kind": stage.kind,
+            "identity": dict(stage.identity),
+            "save_every": board.file.compute.save_every,
+            "paths": paths,
+        }
+        if stage.kind == "generate":
+            paths["tests"] = [
+                str(self._data_path(f"test-{score.task}", board.test_rows(score)))
+                for score in board.file.scores
+            ]
+            return spec
+        paths["train"] = str(self._data_path("train", board.train_rows()))
+        paths["holdout"] = str(self._data_path("holdout", board.train_rows("holdout")))
+        paths["teacher"] = str(board.model("teacher")) if stage.identity["teacher"] else None
+        spec["conventions"] = {
+            name: board.tasks[name].conventions.model_dump(mode="json")
+            for name in board.file.data.train
+        }
+        caps = Caps(**stage.identity["budget"]["caps"])
+        if stage.identity["budget"]["rest"]:
+            caps = caps.minus(total_cost(self._chain_costs(stage)))
+        spec["caps"] = caps.set_caps()
+        return spec
+
+    def _model(self, stage: Stage) -> Path:
+        """Return the folder of the model that a stage starts from."""
+        if stage.parent:
+            return self.folder.stage(stage.parent) / "checkpoint"
+        return stage.model or self.plan.board.model("start")
+
+    def _chain_costs(self, stage: Stage) -> list[Cost]:
+        """Return the costs of the stages before this one in its chain."""
+        costs = []
+        while stage.parent:
+            stage = self.plan.stages[stage.parent]
+            costs.append(Cost.model_validate(stages.result(self.folder.stage(stage.id))["cost"]))
+        return costs
+
+    def _write_data(self, waiting: Sequence[str]) -> None:
+        board = self.plan.board
+        wanted = [("train", board.train_rows()), ("holdout", board.train_rows("holdout"))]
+        wanted += [(f"test-{score.task}", board.test_rows(score)) for score in board.file.scores]
+        for name, rows in wanted if waiting else ():
+            path = self._data_path(name, rows)
+            if not path.exists():
+                write_atomically(path, _jsonl(rows))
+
+    def _data_path(self, name: str, rows: Sequence[dict[str, str]]) -> Path:
+        digest = hashlib.sha256(_jsonl(rows).encode()).hexdigest()[:16]
+        return self.folder.path / "data" / f"{name}-{digest}.jsonl"
+
+    def _record(self, cell: Cell, pool: VerifierPool) -> Record:
+        """Judge a cell's answers and write its record."""
+        board, generated = self.plan.board, self.folder.stage(cell.generate)
+        result = stages.result(generated)
+        scores = judge(board, generated / "answers", self.folder.answers(cell.record_id), pool)
+        refs = [self._stage_ref(name) for name in cell.train]
+        scored = self._model(self.plan.stages[cell.generate])
+        checkpoint = Checkpoint(
+            digest=checkpoints.digest(scored),
+            parameters=checkpoints.parameter_count(scored),
+            bytes=checkpoints.size_bytes(scored),
+        )
+        environment = {
+            **result["environment"],
+            "engine": self.plan.stages[cell.generate].identity["engine"],
+            "batch_size": self.plan.stages[cell.generate].identity["batch_size"],
+            "commit": _commit(),
+        }
+        return self._write(
+            cell,
+            status="ok",
+            stages=tuple(refs),
+            cost=total_cost(ref.cost for ref in refs),
+            scoring_seconds=round(result["seconds"], 2),
+            checkpoint=checkpoint,
+            scores=tuple(scores),
+            environment=Environment.model_validate(environment),
+        )
+
+    def _stage_ref(self, name: str) -> StageRef:
+        stage, path = self.plan.stages[name], self.folder.stage(name)
+        offer = stage.offer
+        assert offer is not None
+        result = stages.result(path) if name in self.done else {}
+        ended = self.failures.get(name)
+        return StageRef(
+            trainer=offer.trainer.name,
+            plugin=offer.plugin.name,
+            distribution=offer.plugin.distribution,
+            version=offer.plugin.version,
+            source_sha256=offer.plugin.source_sha256,
+            options=dict(stage.identity["options"]),
+            stage=name,
+            status=ended.status if ended else "ok",
+            cost=Cost.model_validate(result.get("cost", {})),
+            attempts=_previous_attempts(path),
+            notes=result.get("notes", {}),
+        )
+
+    def _failed_record(self, cell: Cell, failed: str) -> Record:
+        ended = self.failures[failed]
+        reached = cell.train[: cell.train.index(failed) + 1] if failed in cell.train else cell.train
+        refs = [self._stage_ref(name) for name in reached]
+        return self._write(
+            cell,
+            status=ended.status,
+            error=ended.error,
+            log=str((ended.folder / "log.txt").relative_to(self.folder.path)),
+            stages=tuple(refs),
+            cost=total_cost(ref.cost for ref in refs),
+            environment=Environment(
+                python="",
+                platform="",
+                processor=stages.processor_name(),
+                device=self.plan.device,
+                commit=_commit(),
+            ),
+        )
+
+    def _write(self, cell: Cell, *, status: str, **fields: Any) -> Record:
+        """Write a record; it supersedes an earlier one of the same row and seed on this board."""
+        board = self.plan.board
+        earlier = [
+            record.id
+            for record in read_records(self.folder.records)
+            if (record.trainer, record.seed) == (cell.trainer, cell.seed)
+            and record.board.digest == board.digest
+        ]
+        failures = len(list(self.folder.records.glob(f"{cell.record_id}.failed*.json")))
+        identity = cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}"
+        record = Record(
+            id=identity,
+            board=BoardRef(name=board.name, digest=board.digest),
+            trainer=cell.trainer,
+            seed=cell.seed,
+            status=status,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=cell.command,
+            verifier_version=VERIFIER_VERSION,
+            supersedes=earlier[-1] if earlier else None,
+            **fields,
+        )
+        return read_record(write_record(record, self.folder.records))
+
+
+def judge(board: Board, answers: Path, out: Path, pool: VerifierPool) -> list[Score]:
+    """Judge the generated answers of one checkpoint, and keep each judgement beside its answer.
+
+    Args:
+        board: Names the scores and holds the gold answers.
+        answers: Folder with `<score>.jsonl` of `id`, `text`, `tokens` and `finish`.
+        out: Where `<score>.jsonl` with problems, golds, texts and judgements is written.
+        pool: The verifier.
+
+    Returns:
+        The scores in the board's order.
+    """
+    scores = []
+    for table in board.file.scores:
+        protocol, task = get_protocol(table.protocol), board.tasks[table.task]
+        name = score_name(table.task, protocol.id)
+        rows = board.test_rows(table)
+        given = [json.loads(line) for line in (answers / f"{name}.jsonl").open(encoding="utf-8")]
+        judged = pool.verify_many(
+            [answer["text"] for answer in given],
+            [row["answer"] for row in rows],
+            task.conventions,
+            form=protocol.form,
+            truncated=[answer["finish"] == "length" for answer in given],
+        )
+        lines = [
+            {
+                **answer,
+                "problem": row["problem"],
+                "gold": row["answer"],
+                "verdict": str(judgement.verdict),
+                "extracted": judgement.extracted,
+                "read": judgement.read,
+                "gold_read": judgement.gold_read,
+                "why": judgement.why,
+                "strict": judgement.strict,
+                "flexible": judgement.flexible,
+            }
+            for answer, row, judgement in zip(given, rows, judged, strict=True)
+        ]
+        text = _jsonl(lines)
+        write_atomically(out / f"{name}.jsonl", text)
+        scores.append(
+            Score(
+                task=table.task,
+                task_version=task.version,
+                task_digest=task.digest,
+                protocol=protocol.id,
+                ranking=table.ranking,
+                max_new_tokens=table.max_new_tokens,
+                n=len(rows),
+                verdicts="".join(LETTERS[str(judgement.verdict)] for judgement in judged),
+                strict=sum(judgement.strict for judgement in judged),
+                flexible=sum(judgement.flexible for judgement in judged),
+                completion_tokens=sum(answer["tokens"] for answer in given),
+                limit_reached=sum(answer["finish"] == "length" for answer in given),
+                samples_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            )
+        )
+    return scores
+
+
+def _observe(host: Host, hook: str, **arguments: Any) -> list[str]:
+    """Call an observing hook; an exception in one is returned as a line and changes nothing."""
+    errors = []
+    for implementation in getattr(host.hook, hook).get_hookimpls():
+        given = {name: arguments[name] for name in implementation.argnames}
+        try:
+            implementation.function(**given)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            errors.append(f"plug-in {implementation.plugin_name!r}: {hook} failed: {reason}")
+    return errors
+
+
+def _previous_attempts(path: Path) -> int:
+    try:
+        return json.loads((path / "stage.json").read_text(encoding="utf-8"))["attempts"]
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def _jsonl(rows: Sequence[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
+
+
+@cache
+def _commit() -> str | None:
+    """Return the commit of the harness's source, where it is a git checkout."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None

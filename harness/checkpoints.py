@@ -1,0 +1,166 @@
+"""Checkpoints: model folders that are safe to load, their digests, and where they come from.
+
+Nothing here imports torch or transformers: a folder is judged by its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.trainer import TOKENIZER_FILES
+
+VOLATILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+
+
+def check_model_folder(path: Path, what: str = "model") -> None:
+    """Refuse a folder that is not a safe, complete causal language model.
+
+    Raises:
+        UsageError: If it is missing, has no configuration, no tokenizer or no safetensors
+            weights, or asks for code of its own.
+    """
+    if not path.is_dir():
+        raise UsageError(f"no {what} folder {path}")
+    config = _json(path / "config.json", what)
+    if config.get("auto_map"):
+        raise UsageError(f"the {what} in {path} wants to run its own code (auto_map); refused")
+    if not weight_files(path):
+        pickles = sorted(p.name for ext in ("*.bin", "*.pt", "*.pth") for p in path.glob(ext))
+        if pickles:
+            raise UsageError(
+                f"the {what} in {path} has only pickled weights ({pickles[0]}), which can run code"
+                " when loaded; convert them to safetensors"
+            )
+        raise UsageError(f"the {what} in {path} has no weights (*.safetensors)")
+    if not any((path / name).exists() for name in ("tokenizer.json", "tokenizer.model")):
+        raise UsageError(f"the {what} in {path} has no tokenizer (tokenizer.json)")
+    for file in weight_files(path):
+        safetensors_header(file)
+
+
+def weight_files(path: Path) -> list[Path]:
+    """Return the safetensors files of a model folder, sorted by name."""
+    return sorted(path.glob("*.safetensors"))
+
+
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file: name to dtype, shape and offsets.
+
+    Raises:
+        UsageError: If the file is not safetensors or is cut short.
+    """
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > 100_000_000:
+                raise ValueError
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        if path.stat().st_size < 8 + length + end:
+            raise ValueError
+    except (struct.error, ValueError, KeyError, TypeError):
+        raise UsageError(f"{path} is not a whole safetensors file") from None
+    return header
+
+
+def parameter_count(path: Path) -> int:
+    """Return the number of stored parameters; a tied embedding is stored and counted once."""
+    total = 0
+    for file in weight_files(path):
+        for entry in safetensors_header(file).values():
+            size = 1
+            for side in entry["shape"]:
+                size *= side
+            total += size
+    return total
+
+
+def size_bytes(path: Path) -> int:
+    """Return the size of the weights in bytes."""
+    return sum(file.stat().st_size for file in weight_files(path))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(path: Path) -> str:
+    """Return a sha256 over a checkpoint's weights, configuration and tokenizer.
+
+    Entries of the configuration that name a path or a library version are left out, so the same
+    weights have the same digest wherever they were written.
+    """
+    sha = hashlib.sha256()
+    for file in weight_files(path):
+        sha.update(f"{file.name} {file_sha256(file)}\n".encode())
+    config = {k: v for k, v in _json(path / "config.json").items() if k not in VOLATILE}
+    sha.update(json.dumps(config, sort_keys=True).encode())
+    for name in TOKENIZER_FILES:
+        if (path / name).exists():
+            sha.update(f"\n{name} {file_sha256(path / name)}".encode())
+    return sha.hexdigest()
+
+
+def same_tokenizer(one: Path, other: Path) -> bool:
+    """Return whether two models cut text into the same ids.
+
+    Compared are vocabulary, merges, normaliser and pre-tokeniser of `tokenizer.json`; the size of
+    the embedding, which may be padded differently, and special tokens added behind a common
+    vocabulary are not.
+    """
+    left, right = (_json(path / "tokenizer.json", "tokenizer") for path in (one, other))
+    return all(left.get(key) == right.get(key) for key in ("model", "normalizer", "pre_tokenizer"))
+
+
+def resolve_model(reference: str, folder: Path) -> Path:
+    """Return the folder of a model: a path relative to `folder`, or `<Hub id>@<revision>`.
+
+    A Hub model is downloaded once, safetensors and tokenizer only, at the pinned revision.
+
+    Raises:
+        UsageError: If the path does not exist, the revision is not pinned, or the Hub cannot be
+            reached and the model is not in its cache.
+    """
+    local = Path(reference) if Path(reference).is_absolute() else folder / reference
+    if local.is_dir():
+        return local.resolve()
+    name, _, revision = reference.partition("@")
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        raise UsageError(f"no model folder {local}")
+    if len(revision) != 40:
+        raise UsageError(
+            f"model {name!r} needs a pinned revision: write '{name}@<40-digit commit>'"
+        )
+    import huggingface_hub
+
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"],
+            )
+        )
+    except Exception as error:  # the Hub client has many kinds of error, all mean the same here
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"cannot get model {reference!r} from the Hub: {reason}") from None
+
+
+def _json(path: Path, what: str = "model") -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise UsageError(f"the {what} in {path.parent} has no {path.name}") from None
+    except ValueError:
+        raise UsageError(f"{path} is not JSON") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} is not a JSON object")
+    return content

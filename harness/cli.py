@@ -1,0 +1,293 @@
+"""The command line. A command reads its arguments and calls the room that does the work."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from harness.bench import Folder, Outcome
+    from harness.boards import Board
+    from harness.plan import Plan
+    from harness.plugins import Host
+
+RUNS = "runs"
+LEADERBOARDS = "leaderboards"
+
+
+class Commands(click.Group):
+    """A group that asks plug-ins for a command only when it knows none of that name."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return a built-in command, or one that a plug-in adds."""
+        found = super().get_command(context, name)
+        if found is None:
+            from harness.plugins import Host
+
+            host = Host()
+            host.load_all()
+            host.hook.harness_commands(cli=self)
+            found = super().get_command(context, name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="srlm-harness", prog_name="harness")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Train small models in different ways, score them the same way, and compare what holds.
+
+    `harness bench` trains and scores the embedded tiny board. Plug-ins may add commands.
+    """
+
+
+def _split(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in _split(context, option, text))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
+
+
+board_option = click.option("--board", default="tiny", show_default=True, help="Name or TOML file.")
+runs_option = click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS,
+    envvar="HARNESS_RUNS",
+    show_default=True,
+    help="Folder for everything a bench leaves.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where stages run; auto takes a GPU when there is one.",
+)
+leaderboards_option = click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=LEADERBOARDS,
+    show_default=True,
+    help="Folder of published leaderboards.",
+)
+
+
+@cli.command()
+@board_option
+@click.option(
+    "--plugins",
+    callback=_split,
+    metavar="LIST",
+    help="Trainers or chains, such as kd,rl,sft+rl; 'all' for every trainer. [default: the board's]",
+)
+@click.option("--seeds", callback=_numbers, metavar="LIST", help="[default: the board's]")
+@click.option("--set", "overrides", multiple=True, metavar="TRAINER.OPTION=VALUE")
+@click.option("--jobs", type=click.IntRange(1), help="Stages at once. [default: by cores or GPUs]")
+@device_option
+@click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
+@runs_option
+@json_option
+def bench(
+    board: str,
+    plugins: tuple[str, ...],
+    seeds: tuple[int, ...],
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    device: str,
+    dry_run: bool,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Train and score a board's trainers, and print the leaderboard.
+
+    The same command again continues what was interrupted and does nothing when all is done.
+    """
+    from harness import planning
+    from harness.bench import Folder
+    from harness.executors import choose_device, default_jobs
+    from harness.leaderboard import build
+    from harness.plan import plan as make_plan
+
+    host, loaded = _board(board)
+    device = choose_device(device)
+    plan = make_plan(loaded, host, plugins, seeds, overrides, device)
+    folder = Folder(runs.resolve() / loaded.name)
+    if dry_run:
+        preview = planning.preview(plan, folder)
+        _emit(preview.model_dump(mode="json") if as_json else planning.text(preview), as_json)
+        return
+    outcome = _run(plan, host, folder, jobs or default_jobs(device, loaded.file.compute.threads))
+    if outcome.records:
+        leaderboard = build(outcome.records, loaded.conditions())
+        written = write_files(leaderboard, folder.path / "leaderboard")
+        _show(leaderboard, as_json)
+        click.echo(f"Written to {written[0]}", err=True)
+    if not outcome.computed and not outcome.interrupted:
+        click.echo("Nothing to do: every cell of this bench was done before.", err=True)
+    _stop_if_unfinished(outcome, folder)
+
+
+def _run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:
+    from harness.bench import run
+    from harness.console import progress
+    from harness.executors import LocalExecutor
+
+    threads = plan.board.file.compute.threads
+    executor = LocalExecutor(jobs, plan.device, threads, folder.path / "warm.log")
+    with progress(plan, folder.path / "stages") as watch:
+        return run(plan, host, folder, executor, watch)
+
+
+def _stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
+    """End with the exit code that tells what was not finished, after saying so."""
+    if outcome.interrupted:
+        click.echo("Interrupted; the same command continues.", err=True)
+        sys.exit(130)
+    for record in outcome.failed:
+        name = record.trainer if record.seed is None else f"{record.trainer} seed {record.seed}"
+        log = folder.path / (record.log or "")
+        click.echo(f"{name}: {record.status}: {record.error} (log: {log})", err=True)
+    if outcome.failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@board_option
+@device_option
+@runs_option
+@json_option
+def score(model: Path, board: str, device: str, runs: Path, as_json: bool) -> None:
+    """Score the checkpoint folder MODEL beside a board's start model, without training anything."""
+    from harness.bench import Folder
+    from harness.executors import choose_device
+    from harness.leaderboard import build
+    from harness.plan import plan_score, plan_start
+
+    host, loaded = _board(board)
+    device = choose_device(device)
+    folder = Folder(runs.resolve() / loaded.name)
+    records = []
+    for plan, place in (
+        (plan_score(loaded, model, device), Folder(folder.path / "scored")),
+        (plan_start(loaded, device), folder),
+    ):
+        outcome = _run(plan, host, place, 1)
+        records += outcome.records
+        _stop_if_unfinished(outcome, place)
+    _show(build(records, loaded.conditions()), as_json)
+
+
+@cli.command()
+@click.argument("names", metavar="[BOARD]...", nargs=-1)
+@click.option("--check", is_flag=True, help="Fail where a published file is not its records'.")
+@leaderboards_option
+@runs_option
+def publish(names: tuple[str, ...], check: bool, folder: Path, runs: Path) -> None:
+    """Write leaderboards/BOARD.md, .json and .csv from the records of a board."""
+    from harness.publish import check as check_published
+    from harness.publish import publish as publish_board
+
+    if check:
+        for name in check_published(folder, names):
+            click.echo(f"{name}: every file is what its records give")
+        return
+    if not names:
+        raise click.UsageError("name a board to publish, or use --check")
+    for name in names:
+        _, loaded = _board(name)
+        for path in publish_board(runs.resolve() / loaded.name, loaded.conditions(), folder):
+            click.echo(str(path))
+
+
+@cli.command()
+@json_option
+def plugins(as_json: bool) -> None:
+    """List the installed plug-ins and the trainers they offer."""
+    from harness import listing
+
+    _emit(listing.plugins() if as_json else listing.plugins_text(), as_json)
+
+
+@cli.command()
+@json_option
+def boards(as_json: bool) -> None:
+    """List the boards."""
+    from harness import listing
+
+    _emit(listing.boards() if as_json else listing.boards_text(), as_json)
+
+
+@cli.command()
+@json_option
+def tasks(as_json: bool) -> None:
+    """List the tasks."""
+    from harness import listing
+
+    _emit(listing.tasks() if as_json else listing.tasks_text(), as_json)
+
+
+def _board(reference: str) -> tuple[Host, Board]:
+    from harness.boards import load_board
+    from harness.plugins import Host
+
+    host = Host()
+    return host, load_board(reference, host)
+
+
+def _emit(value: Any, as_json: bool) -> None:
+    click.echo(json.dumps(value, indent=2) if as_json else value, nl=as_json)
+
+
+def main() -> None:
+    """Run the command line; an error for people is one line on standard error."""
+    debug = "--debug" in sys.argv
+    try:
+        code = cli.main(standalone_mode=False, prog_name="harness")
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        from harness.errors import HarnessError
+
+        if isinstance(error, HarnessError):
+            from harness.escape import terminal
+
+            click.echo(f"harness: {terminal(str(error))}", err=True)
+            sys.exit(error.exit_code)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            click.echo(
+                f"harness: the disk is full ({error.filename or 'no file named'});"
+                " free some space and give the same command again",
+                err=True,
+            )
+            sys.exit(1)
+        text = str(error).strip().splitlines()
+        reason = f"{type(error).__name__}: {text[0] if text else ''}"
+        click.echo(f"harness: unexpected {reason} (harness --debug shows where)", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

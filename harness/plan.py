@@ -1,0 +1,356 @@
+"""The plan: which cells a bench has, which stages they need, and which of them are shared.
+
+A stage's name is a digest of all that can change its result. Two cells that need the same stage
+(the `sft` of `sft` and of `sft+rl`) therefore name the same folder, and it is computed once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from harness import checkpoints
+from harness.boards import Board, explain
+from harness.errors import UsageError, did_you_mean
+from harness.plugins import Host, Offer
+from harness.protocols import get_protocol
+from harness.verify import VERIFIER_VERSION
+
+START = "start"
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
+# modules of the harness whose code can change what a stage computes
+SOURCES = ("trainer.py", "budget.py", "callbacks.py", "stage.py", "evaluate.py", "protocols.py")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One process doing one thing: train, or generate answers."""
+
+    id: str  # also the name of its folder
+    kind: str  # "train" or "generate"
+    label: str  # for people: the chain up to here
+    seed: int | None
+    identity: Mapping[str, Any]  # everything that can change its result
+    parent: str | None = None  # the train stage whose checkpoint it starts from
+    model: Path | None = None  # the folder it starts from, where that is not the start model
+    offer: Offer | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A trainer (or chain, or the start model) with a seed: its stages up to the score."""
+
+    trainer: str  # as shown on the leaderboard
+    seed: int | None
+    train: tuple[str, ...]  # stage ids, in order
+    generate: str  # stage id
+    command: str  # reproduces the row
+
+    @property
+    def name(self) -> str:
+        """Return the cell's name for people."""
+        return self.trainer if self.seed is None else f"{self.trainer} seed {self.seed}"
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of the cell's stages and the verifier that judges them."""
+        return _sha([self.trainer, *self.train, self.generate, VERIFIER_VERSION])
+
+    @property
+    def record_id(self) -> str:
+        """Return the id of the cell's record: readable, unique, and safe as a file name."""
+        seed = "" if self.seed is None else f"-s{self.seed}"
+        return f"{slug(self.trainer)}{seed}-{self.digest[:12]}"
+
+
+@dataclass
+class Plan:
+    """Cells and the stages they need, each stage once."""
+
+    board: Board
+    device: str
+    cells: list[Cell] = field(default_factory=list)
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+
+def plan(
+    board: Board,
+    host: Host,
+    terms: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+) -> Plan:
+    """Return the plan of a bench.
+
+    Args:
+        board: The conditions.
+        host: Loads the plug-ins that `terms` name.
+        terms: Trainers, chains or plug-ins as given to `--plugins`; the board's own when empty.
+        seeds: Training seeds; the board's own when empty.
+        overrides: `trainer.option=value`, as given to `--set`.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        UsageError, PluginError: If a name, an option or a value is not valid, or a trainer's
+            teacher is missing or speaks another tokenizer. Nothing has been loaded or trained then.
+    """
+    names: list[str] = []
+    for term in terms or board.file.trainers:
+        names += [name for name in host.offers(term) if name not in names]
+    changed = _overrides(overrides)
+    parts = {name: _parts(name, host) for name in names}
+    used = {part for chain in parts.values() for part in chain}
+    for trainer in changed:
+        if trainer not in used:
+            raise UsageError(f"--set {trainer}.…: not in this bench; {did_you_mean(trainer, used)}")
+    offers = {part: host.trainer(part) for part in used}
+    options = {
+        part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)
+    }
+    for offer in offers.values():
+        _check_teacher(offer, board)
+
+    result = Plan(board, device)
+    common = _common(board, device)
+    start = {"model": board.identity("start")}
+    _add_untrained(result, START, start, None, _command(board, names[0], (), ()))
+    for name in names:
+        for seed in seeds or board.file.seeds:
+            cell_stages: list[Stage] = []
+            for position, part in enumerate(parts[name]):
+                parent = cell_stages[-1] if cell_stages else None
+                identity = {
+                    **common,
+                    **_train_identity(board, offers[part], options[part], seed),
+                    "base": {"stage": parent.id} if parent else start,
+                    "budget": _budget(board, position, len(parts[name])),
+                }
+                label = "+".join(parts[name][: position + 1])
+                offer = offers[part]
+                cell_stages.append(_stage("train", label, seed, identity, parent, offer))
+            last = cell_stages[-1]
+            identity = _generate_identity(board, common, {"stage": last.id})
+            generate = _stage("generate", last.label, seed, identity, parent=last)
+            for stage in (*cell_stages, generate):
+                result.stages.setdefault(stage.id, stage)
+            mine = {part: changed[part] for part in parts[name] if part in changed}
+            settings = _settings(mine)
+            shown = name + (f"({', '.join(settings)})" if settings else "")
+            command = _command(board, name, settings, (seed,))
+            ids = tuple(stage.id for stage in cell_stages)
+            result.cells.append(Cell(shown, seed, ids, generate.id, command))
+    return result
+
+
+def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
+    """Return the plan that scores one model folder as it is.
+
+    Raises:
+        UsageError: If the folder is not a safe, complete model.
+    """
+    checkpoints.check_model_folder(model)
+    result = Plan(board, device)
+    name = slug(model.resolve().name)
+    command = f"harness score {model} --board {board.name}"
+    base = {"model": checkpoints.digest(model)}
+    _add_untrained(result, name if name != START else "model", base, model.resolve(), command)
+    return result
+
+
+def plan_start(board: Board, device: str = "cpu") -> Plan:
+    """Return the plan that scores the board's start model and nothing else."""
+    result = Plan(board, device)
+    base = {"model": board.identity("start")}
+    command = _command(board, board.file.trainers[0], (), ())
+    _add_untrained(result, START, base, None, command)
+    return result
+
+
+def _add_untrained(
+    result: Plan, name: str, base: Mapping[str, Any], model: Path | None, command: str
+) -> None:
+    """Add the cell of a model that is scored as it is."""
+    identity = _generate_identity(result.board, _common(result.board, result.device), base)
+    generate = _stage("generate", name, None, identity, model=model)
+    result.stages[generate.id] = generate
+    result.cells.append(Cell(name, None, (), generate.id, command))
+
+
+def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the overrides of one cell as they are written on the command line."""
+    return tuple(
+        f"{trainer}.{option}={value}"
+        for trainer, values in sorted(changed.items())
+        for option, value in sorted(values.items())
+    )
+
+
+def _parts(name: str, host: Host) -> tuple[str, ...]:
+    """Return the single trainers a name stands for, in order."""
+    if "+" in name:
+        return tuple(name.split("+"))
+    trainer = host.trainers()[name].trainer
+    return trainer.chain or (name,)
+
+
+def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Parse `trainer.option=value`; a value is TOML, or else the text itself."""
+    changed: dict[str, dict[str, Any]] = {}
+    for text in given:
+        match = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", text, re.DOTALL)
+        if not match:
+            raise UsageError(f"--set {text}: write trainer.option=value, such as kd.temperature=2.0")
+        trainer, option, value = match.groups()
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        changed.setdefault(trainer, {})[option] = parsed
+    return changed
+
+
+def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trainer's options: its defaults, under the board's, under the command line's."""
+    name = offer.trainer.name
+    try:
+        options = offer.trainer.options.model_validate({**board.file.options.get(name, {}), **changed})
+    except pydantic.ValidationError as error:
+        problem = explain(error, offer.trainer.options)
+        raise UsageError(f"options of trainer {name!r}: {problem}") from None
+    return options.model_dump(mode="json")
+
+
+def _check_teacher(offer: Offer, board: Board) -> None:
+    trainer = offer.trainer
+    if not trainer.needs_teacher:
+        return
+    if board.file.teacher is None:
+        raise UsageError(f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none")
+    if trainer.same_tokenizer and not checkpoints.same_tokenizer(
+        board.model("start"), board.model("teacher")
+    ):
+        raise UsageError(
+            f"trainer {trainer.name!r} needs a teacher with the start model's tokenizer;"
+            f" {board.file.teacher} has another (kd-sequence works with any)"
+        )
+
+
+def _common(board: Board, device: str) -> dict[str, Any]:
+    return {
+        "device": device,
+        "threads": board.file.compute.threads if device == "cpu" else None,
+        "packages": package_versions(),
+        "harness": source_digest(),
+    }
+
+
+def _budget(board: Board, position: int, length: int) -> dict[str, Any]:
+    caps = board.file.budget.caps()
+    if board.file.budget.chain == "even":
+        caps = caps.share(length)
+    return {"caps": caps.set_caps(), "rest": board.file.budget.chain == "rest" and position > 0}
+
+
+def _train_identity(
+    board: Board, offer: Offer, options: dict[str, Any], seed: int
+) -> dict[str, Any]:
+    trainer, plugin = offer.trainer, offer.plugin
+    return {
+        "trainer": trainer.name,
+        "plugin": [plugin.name, plugin.distribution, plugin.version, plugin.source_sha256],
+        "options": options,
+        "teacher": board.identity("teacher") if trainer.needs_teacher else None,
+        "data": {name: board.tasks[name].digest for name in board.file.data.train},
+        "limit": board.file.data.limit,
+        "protocol": get_protocol(board.ranking.protocol).id,
+        "max_new_tokens": board.ranking.max_new_tokens,
+        "verifier": VERIFIER_VERSION,
+        "seed": seed,
+    }
+
+
+def _generate_identity(
+    board: Board, common: Mapping[str, Any], base: Mapping[str, Any]
+) -> dict[str, Any]:
+    scores = [
+        {
+            "task": score.task,
+            "digest": board.tasks[score.task].digest,
+            "protocol": get_protocol(score.protocol).id,
+            "max_new_tokens": score.max_new_tokens,
+            "limit": score.limit,
+        }
+        for score in board.file.scores
+    ]
+    return {
+        **common,
+        "base": base,
+        "scores": scores,
+        "batch_size": board.file.compute.batch_size,
+        "engine": "hf",
+    }
+
+
+def _stage(
+    kind: str,
+    label: str,
+    seed: int | None,
+    identity: Mapping[str, Any],
+    parent: Stage | None = None,
+    offer: Offer | None = None,
+    model: Path | None = None,
+) -> Stage:
+    seed_part = "" if seed is None else f"-s{seed}"
+    name = f"{kind}-{slug(label)}{seed_part}-{_sha(identity)[:16]}"
+    return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
+
+
+def _command(
+    board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]
+) -> str:
+    parts = ["harness bench", f"--board {board.name}", f"--plugins {name}"]
+    if seeds:
+        parts.append(f"--seeds {','.join(map(str, seeds))}")
+    parts += [f"--set '{setting}'" for setting in settings]
+    return " ".join(parts)
+
+
+def slug(text: str) -> str:
+    """Return a text as part of a file name: lower-case letters, digits, dots and dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower().replace("+", "--"))[:60].strip("-.") or "x"
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that can change a result."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+@cache
+def source_digest() -> str:
+    """Return a sha256 over the harness's own code that runs inside a stage."""
+    sha = hashlib.sha256()
+    for name in SOURCES:
+        sha.update((Path(__file__).parent / name).read_bytes())
+    return sha.hexdigest()
+
+
+def _sha(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=dict).encode()).hexdigest()

@@ -1,0 +1,291 @@
+"""What runs inside a stage's process: train a checkpoint, or generate answers with one.
+
+A stage reads `stage.json` in its folder and leaves its outputs there, `manifest.json` last: the
+stage is done only if that file is there and what it lists is what is on disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import random
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from harness import checkpoints
+from harness.errors import BudgetExceeded, HarnessError, StageError
+from harness.records import write_atomically
+
+OUTPUTS = ("checkpoint", "answers", "lm_eval", "result.json", "error.json", "manifest.json")
+HASHED_BELOW = 16 * 2**20  # bytes; larger files are checked by size until they are loaded
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the manifest of a finished stage: size and sha256 of every output."""
+    files = {}
+    for name in OUTPUTS:
+        path = folder / name
+        found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in found:
+            if file.is_file() and file.name != "manifest.json":
+                files[str(file.relative_to(folder))] = {
+                    "bytes": file.stat().st_size,
+                    "sha256": checkpoints.file_sha256(file),
+                }
+    text = json.dumps({"files": files}, indent=1, sort_keys=True)
+    write_atomically(folder / "manifest.json", text + "\n")
+
+
+def is_done(folder: Path, *, thorough: bool = False) -> bool:
+    """Return whether a stage is finished and its outputs are what its manifest says.
+
+    Files of 16 MiB and more are compared by size only, unless `thorough`.
+    """
+    try:
+        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        for name, expected in files.items():
+            path = folder / name
+            if path.stat().st_size != expected["bytes"]:
+                return False
+            small = expected["bytes"] < HASHED_BELOW
+            if (small or thorough) and checkpoints.file_sha256(path) != expected["sha256"]:
+                return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(files)
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """Return the result of a finished stage."""
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+
+
+def main(folder: Path) -> int:
+    """Do the stage's work; return the exit code. Errors are left in `error.json` and the log."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a process of an earlier attempt may be dying
+        try:
+            spec = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+            _prepare(folder, spec)
+            work = {"train": _train, "generate": _generate}[spec["kind"]]
+            outcome = work(folder, spec)
+            outcome["environment"] = _environment(spec)
+            write_atomically(folder / "result.json", json.dumps(outcome, indent=1, sort_keys=True))
+            write_manifest(folder)
+        except BaseException as error:  # whatever a plug-in raises, SystemExit included
+            _report(folder, error)
+            return 1
+    return 0
+
+
+def _prepare(folder: Path, spec: dict[str, Any]) -> None:
+    """Clear what an earlier attempt left and make the process's randomness that of the seed."""
+    for name in OUTPUTS:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    if not spec["save_every"]:
+        shutil.rmtree(folder / "scratch", ignore_errors=True)
+        (folder / "events.jsonl").unlink(missing_ok=True)
+    import torch
+
+    if spec["identity"]["threads"]:
+        torch.set_num_threads(spec["identity"]["threads"])
+    torch.use_deterministic_algorithms(spec["identity"]["device"] == "cpu")
+    seed = spec["identity"].get("seed", 0)
+    random.seed(seed)
+    torch.manual_seed(seed)
+    import numpy
+
+    numpy.random.seed(seed % 2**32)
+
+
+def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    from harness.budget import Budget, Caps
+    from harness.plugins import Host
+    from harness.protocols import get_protocol
+    from harness.trainer import Run
+    from harness.verify import Conventions
+
+    identity, paths = spec["identity"], spec["paths"]
+    trainer = Host().trainer(identity["trainer"]).trainer
+    assert trainer.train is not None  # a chain is never a stage
+    out, scratch = folder / "checkpoint", folder / "scratch"
+    out.mkdir()
+    scratch.mkdir(exist_ok=True)
+    # only the board's teacher is handed on, and only to a trainer that declared it
+    teacher = Path(paths["teacher"]) if identity["teacher"] else None
+    run = Run(
+        base_model=Path(paths["base_model"]),
+        teacher=teacher,
+        options=trainer.options.model_validate(identity["options"]),
+        rows=_read_jsonl(Path(paths["train"])),
+        holdout=_read_jsonl(Path(paths["holdout"])),
+        conventions={k: Conventions.model_validate(v) for k, v in spec["conventions"].items()},
+        protocol=get_protocol(identity["protocol"].rsplit(".v", 1)[0]),
+        budget=Budget(Caps(**spec["caps"]), teacher=str(teacher) if teacher else None),
+        seed_base=identity["seed"],
+        out=out,
+        scratch=scratch,
+        events=folder / "events.jsonl",
+        device=identity["device"],
+        max_new_tokens=identity["max_new_tokens"],
+        save_every=spec["save_every"],
+    )
+    energy = _energy()
+    try:
+        with run.budget.metered():
+            trainer.train(run)
+    finally:
+        run.close()
+    run.budget.tick()
+    cost = run.budget.cost
+    cost.peak_memory_bytes = _peak_memory(identity["device"])
+    if identity["device"] != "cpu":
+        cost.gpu_seconds = cost.seconds
+        ended = _energy()
+        cost.energy_joules = None if energy is None or ended is None else ended - energy
+    try:
+        checkpoints.check_model_folder(out, "checkpoint")
+    except HarnessError as error:
+        raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
+    if not spec["save_every"]:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {
+        "cost": cost.model_dump(mode="json"),
+        "notes": run.notes,
+        "checkpoint": {
+            "digest": checkpoints.digest(out),
+            "parameters": checkpoints.parameter_count(out),
+            "bytes": checkpoints.size_bytes(out),
+        },
+    }
+
+
+def _generate(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+    from harness.evaluate import generate_answers
+
+    started = time.monotonic()
+    counts = generate_answers(
+        model=Path(spec["paths"]["base_model"]),
+        scores=[
+            {**score, "rows": _read_jsonl(Path(path))}
+            for score, path in zip(spec["identity"]["scores"], spec["paths"]["tests"], strict=True)
+        ],
+        batch_size=spec["identity"]["batch_size"],
+        device=spec["identity"]["device"],
+        out=folder,
+    )
+    return {"answers": counts, "seconds": time.monotonic() - started}
+
+
+def _read_jsonl(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _report(folder: Path, error: BaseException) -> None:
+    """Leave one line for the leaderboard and the traceback in the log."""
+    traceback.print_exception(error, file=sys.stderr)
+    sys.stderr.flush()
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    status = "failed"
+    if _is_out_of_memory(error):
+        status = "oom"
+    if isinstance(error, HarnessError):
+        line = text
+    elif isinstance(error, SystemExit):
+        line = f"the trainer ended its process by sys.exit({error.code!r})"
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        line = f"the disk is full: {text}"
+    else:
+        line = f"{type(error).__name__}: {text}"
+    if isinstance(error, BudgetExceeded):
+        line = f"stopped: {line}"
+    try:
+        write_atomically(folder / "error.json", json.dumps({"status": status, "error": line[:500]}))
+    except OSError:
+        print(f"harness: {line}", file=sys.stderr)  # noqa: T201 (stderr is the stage's log)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )
+
+
+def _environment(spec: dict[str, Any]) -> dict[str, Any]:
+    gpu = None
+    if spec["identity"]["device"] != "cpu":
+        import torch
+
+        gpu = torch.cuda.get_device_name(0)
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": processor_name(),
+        "gpu": gpu,
+        "device": spec["identity"]["device"],
+        "dtype": "float32" if spec["identity"]["device"] == "cpu" else "bfloat16",
+        "packages": spec["identity"]["packages"],
+    }
+
+
+def processor_name() -> str:
+    """Return the processor's model name and the number of cores this process may use."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+
+
+def _peak_memory(device: str) -> int:
+    """Return the peak memory in bytes: of the GPU, or resident memory of this process."""
+    if device != "cpu":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _energy() -> float | None:
+    """Return the energy counter of the first visible GPU in joules, where NVML answers."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
+        handle = pynvml.nvmlDeviceGetHandleByIndex(int(visible))
+        return pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+    except (pynvml.NVMLError, ValueError):
+        return None
+
+
+if __name__ == "__main__":
+    from harness.warm import die_with_parent
+
+    die_with_parent()
+    sys.exit(main(Path(sys.argv[1])))
