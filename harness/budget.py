@@ -223,13 +223,16 @@ class Budget:
         plain_call, plain_generate = PreTrainedModel.__call__, GenerationMixin.generate
 
         def call(model: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._depth == 0:
+            tokens = None if self._depth else _tokens(args, kwargs)
+            if self._depth == 0 and tokens is None:
+                return plain_call(model, *args, **kwargs)  # no text: what it calls is counted
+            if tokens is not None:
                 self.refuse_overrun(step=False)
                 # Whether a gradient is taken says the autograd engine, not train() or eval().
                 gradient = torch.is_grad_enabled() and any(
                     parameter.requires_grad for parameter in model.parameters()
                 )
-                self.count_forward(model, _tokens(args, kwargs), gradient=gradient)
+                self.count_forward(model, tokens, gradient=gradient)
             self._depth += 1
             try:
                 return plain_call(model, *args, **kwargs)
@@ -250,7 +253,7 @@ class Budget:
                 sequences = getattr(output, "sequences", output)
                 new = sequences[:, prompt.shape[1] :]
                 copies = max(1, sequences.shape[0] // prompt.shape[0])
-                read = _tokens((prompt,), kwargs) * copies
+                read = (_tokens((prompt,), kwargs) or 0) * copies
                 config = kwargs.get("generation_config") or model.generation_config
                 ends = kwargs.get("eos_token_id", config.eos_token_id)
                 self.count_generation(model, read, _written(new, ends))
@@ -291,13 +294,13 @@ def _parameters(model: Any) -> tuple[int, int]:
     return size, trained
 
 
-def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Return the non-padding tokens of a forward call."""
+def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return the non-padding tokens of a forward call, or None where it is given no tokens."""
     ids = kwargs.get("input_ids", args[0] if args else None)
     if ids is None:
         ids = kwargs.get("inputs_embeds")
-        if ids is None:
-            return 0
+    if not hasattr(ids, "shape") or len(ids.shape) < 2:
+        return None
     mask = kwargs.get("attention_mask")
     if mask is not None and getattr(mask, "ndim", 0) == 2 and mask.shape[0] == ids.shape[0]:
         return int(mask[:, -ids.shape[1] :].sum())

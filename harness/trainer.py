@@ -200,6 +200,9 @@ class Run:
         import torch
         from transformers import AutoModelForCausalLM
 
+        # Under deterministic algorithms torch fills every new tensor, and TRL's loss asks for one
+        # of half a gigabyte in each step, of which it reads only what it wrote.
+        torch.utils.deterministic.fill_uninitialized_memory = False
         return AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),

@@ -83,6 +83,58 @@ def sums(count: int, seed: int = 0) -> list[dict[str, str]]:
     return rows
 
 
+def teach_sums(source: Path, folder: Path, steps: int) -> Path:
+    """Write a copy of a model that learnt the sums for `steps` steps of 16, by a bare loop."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from harness.protocols import get_protocol
+    from harness.tokens import encode
+
+    torch.manual_seed(7)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
+    protocol = get_protocol("chat_zeroshot")
+    rng = random.Random(7)
+    data = []
+    for row in sums(400, seed=3):
+        example = protocol.training_row(row)
+        data.append(encode(example["prompt"], example["completion"], tokenizer))
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 1e-2 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
+        rows = rng.sample(data, 16)
+        ids = torch.tensor([row for row, _ in rows])  # one-digit sums are all equally long
+        labels = ids.clone()
+        labels[:, : rows[0][1]] = -100
+        model(input_ids=ids, labels=labels).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def solved(folder: Path, rows: list[dict[str, str]]) -> int:
+    """Return how many sums a checkpoint solves greedily."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from harness.protocols import get_protocol
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    prompts = tokenizer.apply_chat_template(
+        [get_protocol("chat_zeroshot").training_row(row)["prompt"] for row in rows],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+    output = model.generate(**inputs, max_new_tokens=24, do_sample=False)
+    texts = tokenizer.batch_decode(output, skip_special_tokens=True)
+    return sum(f"boxed{{{row['answer']}}}" in text for row, text in zip(rows, texts, strict=True))
+
+
 def make_run(
     folder: Path,
     base: Path,
@@ -93,7 +145,7 @@ def make_run(
     rows: list[dict[str, str]] | None = None,
     protocol: str = "chat_zeroshot",
     save_every: int = 0,
-    max_new_tokens: int = 12,
+    max_new_tokens: int = 20,
     **caps: float,
 ) -> Any:
     """Return a `Run` in `folder`; `caps` are the budget's, 1000 steps by default."""

@@ -1,0 +1,136 @@
+"""Hybrids: chains of trainers under names a leaderboard can show, and a joint objective.
+
+`hybrid-joint` follows CHORD (Zhang et al. 2025, "On-Policy RL Meets Off-Policy Experts: Harmonizing
+SFT and RL via Dynamic Weighting", arXiv 2508.11408): one loss, `(1 - mu) GRPO + mu NLL`, the second
+term on expert solutions, whose weight mu falls while training goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import harness_rl
+from pydantic import Field
+
+from harness import Run, Trainer, hookimpl
+
+if TYPE_CHECKING:
+    import torch
+
+CHAINS = ("sft+rl", "kd+rl", "sft+kd", "sft+kd+rl")
+
+
+class JointOptions(harness_rl.RlOptions, frozen=True):
+    """Options of `hybrid-joint`: those of `rl` and the supervised term's."""
+
+    expert_batch_size: int = Field(32, gt=0, description="expert solutions in an optimiser step")
+    max_length: int = Field(1024, gt=0, description="tokens of an expert row; longer ones left out")
+    mu_peak: float = Field(0.9, ge=0, le=1, description="largest weight of the supervised term")
+    mu_valley: float = Field(0.05, ge=0, le=1, description="its weight once it has fallen")
+    mu_warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps in which it rises")
+    mu_decay: float = Field(0.5, gt=0, le=1, description="share of the steps in which it falls")
+    phi: bool = Field(
+        False, description="weight each expert token by p (1 - p), as in CHORD-phi; use a small mu"
+    )
+
+
+def supervised_weight(options: JointOptions, step: int, steps: int) -> float:
+    """Return mu at a step: a linear rise from 0 to the peak, then a cosine down to the valley."""
+    rise, fall = options.mu_warmup * steps, options.mu_decay * steps
+    if step < rise:
+        return options.mu_peak * step / rise
+    done = min(1.0, (step - rise) / fall)
+    wave = 0.5 * (1 + math.cos(math.pi * done))
+    return options.mu_valley + (options.mu_peak - options.mu_valley) * wave
+
+
+def expert_loss(model: Any, batch: dict[str, torch.Tensor], *, phi: bool) -> torch.Tensor:
+    """Return the mean NLL of the expert tokens of a batch, at temperature 1.
+
+    `batch` holds `input_ids`, `attention_mask` and `labels` of shape (rows, length). With `phi`
+    each token counts by p (1 - p), p its probability under the model, without a gradient.
+    """
+    from torch.nn.functional import cross_entropy
+
+    targets = batch["labels"][:, 1:]
+    kept = targets != -100
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    nll = cross_entropy(logits[:, :-1][kept].float(), targets[kept], reduction="none")
+    if phi:
+        probability = (-nll.detach()).exp()
+        nll = nll * probability * (1 - probability)
+    return nll.sum() / kept.sum().clamp(min=1)
+
+
+def train_joint(run: Run) -> None:
+    """Train with GRPO and, in the same optimiser steps, on expert solutions."""
+    import torch
+    from trl import GRPOTrainer
+
+    options: JointOptions = run.options
+    tokenizer = run.tokenizer()
+    experts = run.tokenized(tokenizer, options.max_length)
+    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+
+    class JointTrainer(GRPOTrainer):
+        def compute_loss(
+            self,
+            model: Any,
+            inputs: dict[str, Any],
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
+        ) -> torch.Tensor:
+            policy = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            mu = supervised_weight(options, self.state.global_step, self.state.max_steps)
+            if mu == 0:
+                return policy
+            parts = self.current_gradient_accumulation_steps
+            rows = expert_rows(self.state.global_step, self._step % parts, parts)
+            batch = {name: value.to(policy.device) for name, value in rows.items()}
+            with self.accelerator.autocast():
+                imitation = expert_loss(model, batch, phi=options.phi) / parts
+            return (1 - mu) * policy + mu * imitation
+
+    def expert_rows(step: int, part: int, parts: int) -> dict[str, torch.Tensor]:
+        """Return one part of a step's expert batch; it depends on the seed and step alone."""
+        size = max(1, options.expert_batch_size // parts)
+        first = step * options.expert_batch_size + part * size
+        chosen = []
+        for number in range(first, first + size):
+            epoch, place = divmod(number, len(experts))
+            order = torch.Generator().manual_seed(run.seed(f"expert epoch {epoch}"))
+            chosen.append(experts[int(torch.randperm(len(experts), generator=order)[place])])
+        width = max(len(row["input_ids"]) for row in chosen)
+
+        def padded(name: str, fill: int) -> torch.Tensor:
+            return torch.tensor([row[name] + [fill] * (width - len(row[name])) for row in chosen])
+
+        lengths = torch.tensor([len(row["input_ids"]) for row in chosen])
+        return {
+            "input_ids": padded("input_ids", padding),
+            "attention_mask": (torch.arange(width) < lengths[:, None]).long(),
+            "labels": padded("labels", -100),
+        }
+
+    harness_rl.optimise(run, JointTrainer)
+
+
+@hookimpl
+def harness_trainers() -> list[Trainer]:
+    """Offer the chains and `hybrid-joint`."""
+    chains = [
+        Trainer(
+            name=name,
+            chain=tuple(name.split("+")),
+            summary=f"{', then '.join(name.split('+'))}, each on the checkpoint of the one before",
+        )
+        for name in CHAINS
+    ]
+    joint = Trainer(
+        name="hybrid-joint",
+        train=train_joint,
+        options=JointOptions,
+        summary="GRPO and supervised learning in one loss, the second fading (CHORD)",
+    )
+    return [*chains, joint]
