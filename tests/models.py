@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,8 @@ def make_run(
         max_new_tokens=max_new_tokens,
         save_every=save_every,
     )
+
+
+def events(run: Any) -> list[dict[str, Any]]:
+    """Return what a run logged."""
+    return [json.loads(line) for line in run.events.read_text().splitlines()]

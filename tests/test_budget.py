@@ -1,0 +1,296 @@
+"""The budget counts what was done, by hand-computed numbers, and stops who goes on."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+pytest.importorskip("torch")
+
+import harness_sft
+import models
+import torch
+
+from harness.budget import Budget, Caps, Cost
+from harness.errors import BudgetExceeded
+
+AMPLE = Caps(steps=10_000)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "student": models.save_model(folder / "student", seed=0),
+        "teacher": models.save_model(folder / "teacher", seed=1, vocabulary=352),
+        "untied": models.save_model(folder / "untied", seed=2, tied=False),
+    }
+
+
+def load(folder):
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder)
+
+
+# Two layers of width 32, 4 query and 2 key-value heads of width 8, inner width 64:
+# attention 32*32 + 32 + 2*(32*16 + 16) + 32*32, MLP 3*32*64, two norms; then the last norm.
+BODY = 2 * (1056 + 1056 + 1024 + 6144 + 64) + 32
+STUDENT = 320 * 32 + BODY
+TEACHER = 352 * 32 + BODY
+UNTIED = 2 * 320 * 32 + BODY
+
+IDS = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 0, 0]])
+MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+
+
+def test_the_sizes_that_the_numbers_below_rest_on(folders):
+    sizes = {name: sum(p.numel() for p in load(f).parameters()) for name, f in folders.items()}
+    assert sizes == {"student": STUDENT, "teacher": TEACHER, "untied": UNTIED}
+
+
+def test_a_padded_batch_counts_its_real_tokens(folders):
+    budget, model = Budget(AMPLE), load(folders["student"])
+    with budget.metered():
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+        with torch.no_grad():
+            model(IDS)
+    assert budget.cost.trained_tokens == 8
+    assert budget.cost.reference_tokens == 10
+    assert budget.cost.flops == 6 * STUDENT * 8 + 2 * STUDENT * 10
+
+
+def test_evaluation_mode_does_not_hide_a_gradient(folders):
+    budget, model = Budget(AMPLE), load(folders["student"]).eval()
+    with budget.metered():
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+    assert budget.cost.trained_tokens == 8
+
+
+def test_generation_counts_each_row_to_its_end_of_turn(folders):
+    model = load(folders["student"])
+    end = model.generation_config.eos_token_id
+    script = {0: [11, end, 0, 0], 1: [11, 12, 13, 14]}  # row 0 ends after two tokens
+
+    class Scripted(torch.nn.Module):
+        def __call__(self, ids, scores):
+            scores = torch.full_like(scores, -math.inf)
+            for row, tokens in script.items():
+                scores[row, tokens[ids.shape[1] - 5]] = 0
+            return scores
+
+    left = torch.tensor([[0, 0, 5, 6, 7], [5, 6, 7, 8, 9]])
+    budget = Budget(AMPLE)
+    with budget.metered():
+        model.generate(
+            input_ids=left,
+            attention_mask=torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]),
+            max_new_tokens=4,
+            do_sample=False,
+            logits_processor=[Scripted()],
+        )
+    assert budget.cost.generated_tokens == 2 + 4
+    assert budget.cost.flops == 2 * STUDENT * (3 + 5 + 2 + 4)
+    assert budget.cost.trained_tokens == budget.cost.reference_tokens == 0
+
+
+def test_several_samples_read_the_prompt_each(folders):
+    budget, model = Budget(AMPLE), load(folders["student"])
+    with budget.metered():
+        model.generate(
+            input_ids=IDS[:1], max_new_tokens=3, min_new_tokens=3, do_sample=True,
+            num_return_sequences=4,
+        )  # fmt: skip
+    assert budget.cost.generated_tokens == 4 * 3
+    assert budget.cost.flops == 2 * STUDENT * 4 * (5 + 3)
+
+
+def test_the_teacher_is_charged_apart(folders):
+    budget = Budget(AMPLE, teacher=str(folders["teacher"]))
+    teacher = load(folders["teacher"])
+    with budget.metered(), torch.no_grad():
+        teacher(input_ids=IDS, attention_mask=MASK)
+        teacher.generate(input_ids=IDS[:1], max_new_tokens=3, min_new_tokens=3, do_sample=False)
+    assert budget.cost.teacher_tokens == 8 + 5 + 3
+    assert budget.cost.flops == 2 * TEACHER * 16
+    assert budget.cost.generated_tokens == budget.cost.reference_tokens == 0
+
+
+def test_the_teacher_with_a_gradient_is_trained_not_taught(folders):
+    budget, model = Budget(AMPLE, teacher=str(folders["student"])), load(folders["student"])
+    with budget.metered():
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+    assert (budget.cost.trained_tokens, budget.cost.teacher_tokens) == (8, 0)
+
+
+def test_a_backbone_counts_its_untied_head_too(folders):
+    budget, model = Budget(AMPLE), load(folders["untied"])
+    with budget.metered(), torch.no_grad():
+        model.base_model(input_ids=IDS, attention_mask=MASK)
+    assert budget.cost.flops == 2 * UNTIED * 8
+
+
+def test_frozen_weights_cost_less(folders):
+    from peft import LoraConfig, get_peft_model
+
+    budget = Budget(AMPLE)
+    model = get_peft_model(load(folders["student"]), LoraConfig(r=2, target_modules=["q_proj"]))
+    adapter = 2 * (2 * 32 + 2 * 32)  # two layers, two matrices of 2 x 32
+    with budget.metered():
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+    assert budget.cost.trained_tokens == 8
+    assert budget.cost.flops == (4 * STUDENT + 6 * adapter) * 8
+
+
+def test_a_wrapper_without_tokens_does_not_hide_the_model_inside(folders):
+    budget, model = Budget(AMPLE), load(folders["student"])
+    plain = model.forward
+    model.forward = lambda inner: plain(input_ids=IDS, attention_mask=MASK)
+    with budget.metered():
+        model(model)  # as TRL routes a loss through a model's own forward
+    assert budget.cost.trained_tokens == 8
+    assert budget.cost.flops == 6 * STUDENT * 8
+
+
+def test_nothing_is_counted_outside_the_meter(folders):
+    budget, model = Budget(AMPLE), load(folders["student"])
+    with budget.metered():
+        pass
+    model(IDS)
+    assert budget.cost.flops == 0
+
+
+def loop(budget, model, steps, *, obedient):
+    """A trainer's own loop: no callback, no TRL."""
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with budget.metered():
+        for _ in range(steps):
+            if obedient and budget.exhausted():
+                return
+            model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+
+
+CAPS = [
+    {"steps": 3},
+    {"trained_tokens": 25},  # three steps of 8
+    {"flops": 6.0 * STUDENT * 25},
+    {"steps": 50, "trained_tokens": 25},
+]
+
+
+@pytest.mark.parametrize("caps", CAPS, ids=lambda caps: "+".join(caps))
+def test_who_ignores_the_budget_is_stopped(folders, caps):
+    budget, model = Budget(Caps(**caps)), load(folders["student"])
+    with pytest.raises(BudgetExceeded, match="went on after its budget"):
+        loop(budget, model, 50, obedient=False)
+    assert budget.cost.steps == 3
+
+
+@pytest.mark.parametrize("caps", CAPS, ids=lambda caps: "+".join(caps))
+def test_who_asks_stays_inside(folders, caps):
+    budget, model = Budget(Caps(**caps)), load(folders["student"])
+    loop(budget, model, 50, obedient=True)
+    assert budget.cost.steps == 3
+    assert all(getattr(budget.cost, name) <= cap for name, cap in caps.items())
+
+
+def test_seconds_stop_a_loop_too(folders):
+    budget, model = Budget(Caps(seconds=0.5)), load(folders["student"])
+    with pytest.raises(BudgetExceeded, match="seconds"):
+        loop(budget, model, 10**9, obedient=False)
+    assert budget.cost.steps > 0
+
+
+def test_a_first_step_beyond_the_whole_budget_is_refused(folders):
+    budget, model = Budget(Caps(trained_tokens=7)), load(folders["student"])
+    with pytest.raises(BudgetExceeded, match="first step of this trainer costs 8 trained_tokens"):
+        loop(budget, model, 5, obedient=True)
+
+
+def test_generation_without_steps_is_stopped(folders):
+    budget, model = Budget(Caps(flops=2.0 * STUDENT * 100)), load(folders["student"])
+    with pytest.raises(BudgetExceeded), budget.metered():
+        for _ in range(1000):
+            model.generate(input_ids=IDS[:1], max_new_tokens=5, min_new_tokens=5, do_sample=False)
+    assert budget.cost.flops <= 2 * STUDENT * (200 + 10)
+
+
+def test_a_dearer_step_begun_in_good_faith_is_not_punished(folders):
+    budget, model = Budget(Caps(trained_tokens=30)), load(folders["student"])
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with budget.metered():
+        for ids in (IDS[:, :2], IDS[:, :2], IDS.repeat(3, 1)):  # 4, 4 and 30 tokens
+            assert not budget.exhausted()
+            model(input_ids=ids).logits.sum().backward()
+            optimiser.step()
+        assert budget.exhausted()
+
+
+def test_what_comes_before_training_is_no_part_of_a_step(folders):
+    budget, model = Budget(Caps(flops=2.0 * STUDENT * 1000)), load(folders["student"])
+    with budget.metered():
+        with torch.no_grad():
+            model(IDS.repeat(60, 1))  # 600 of 1000
+        budget.begin_steps()
+        optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+        model(IDS).logits.sum().backward()  # 10 tokens with a gradient: 30
+        optimiser.step()
+        assert not budget.exhausted()
+
+
+def test_costs_add_up_but_the_peak_is_a_maximum():
+    one = Cost(steps=2, flops=10, peak_memory_bytes=7, energy_joules=None)
+    two = Cost(steps=3, flops=5, peak_memory_bytes=9, energy_joules=4.0)
+    both = one.plus(two)
+    assert (both.steps, both.flops, both.peak_memory_bytes) == (5, 15, 9)
+    assert both.energy_joules == 4.0
+
+
+def test_caps_are_shared_and_used_up():
+    caps = Caps(steps=10, flops=9.0)
+    assert caps.share(3).set_caps() == {"steps": 3, "flops": 3.0}
+    left = caps.minus(Cost(steps=4, flops=20))
+    assert left.steps == 6
+    assert 0 < left.flops < 1e-6
+    with pytest.raises(ValueError, match="at least one"):
+        Caps()
+
+
+@pytest.fixture
+def sft():
+    return {trainer.name: trainer for trainer in harness_sft.harness_trainers()}
+
+
+@pytest.mark.parametrize("name", ["sft", "sft-lora"])
+def test_trl_sft_is_counted_once(folders, tmp_path, sft, name):
+    trainer = sft[name]
+    rows = models.sums(8)
+    options = trainer.options(max_steps=3, batch_size=4, micro_batch_size=2, learning_rate=1e-3)
+    run = models.make_run(tmp_path, folders["student"], options, rows=rows)
+    tokens = sum(map(len, run.tokenized(run.tokenizer(), 512)["input_ids"]))
+    with run.budget.metered():
+        trainer.train(run)
+    assert run.budget.cost.steps == 3
+    assert run.budget.cost.trained_tokens == 3 * 4 * tokens / len(rows)  # all rows equally long
+    assert run.budget.cost.reference_tokens == run.budget.cost.generated_tokens == 0
+    if name == "sft":
+        assert run.budget.cost.flops == 6 * STUDENT * run.budget.cost.trained_tokens
+
+
+@pytest.mark.parametrize("cap", ["trained_tokens", "flops", "steps"])
+def test_a_built_in_trainer_stays_inside_each_cap(folders, tmp_path, sft, cap):
+    trainer = sft["sft"]
+    row = 98 * 4  # tokens of a step
+    caps = {"trained_tokens": row * 5 + 7, "flops": 6.0 * STUDENT * row * 5.5, "steps": 5}
+    options = trainer.options(max_steps=40, batch_size=4, learning_rate=1e-3)
+    run = models.make_run(tmp_path, folders["student"], options, **{cap: caps[cap]})
+    with run.budget.metered():
+        trainer.train(run)
+    assert run.budget.cost.steps == 5
+    assert getattr(run.budget.cost, cap) <= caps[cap]
+    rates = [event["learning_rate"] for event in models.events(run) if "learning_rate" in event]
+    assert rates[0] == pytest.approx(1e-3)
+    assert rates[-1] <= 0.3e-3  # the schedule ends with the budget, whichever cap that is
