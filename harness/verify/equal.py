@@ -1,0 +1,261 @@
+"""Whether two expressions are equal: cheapest sufficient test first.
+
+1. equal canonical keys;
+2. the difference is a rational function of its variables and of opaque parts: evaluated modulo
+   large random numbers, which decides it up to a chance below 2^-200 (Schwartz, 1980,
+   doi:10.1145/322217.322225), and decides it completely where no opaque part is left;
+3. complex floats at random points, as a filter that only ever rejects;
+4. for algebraic constants, enough digits to pass a root separation bound (Burnikel, Funke,
+   Mehlhorn, Schirra, Schmitt, 2009, doi:10.1007/s00453-007-9132-4): a proof;
+5. for the rest, many digits at many points, where terms too small to be seen are refused;
+6. sympy, for small expressions that numbers could not settle.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd
+
+from harness.verify import tree
+from harness.verify.numeric import (
+    DIGITS_BITS,
+    FLOATS,
+    Undecided,
+    Undefined,
+    digits,
+    evaluate,
+    hashed_random,
+    points,
+)
+from harness.verify.tree import Node
+
+_TRIES = 40
+_WANTED = 10
+
+
+def equal(a: Node, b: Node) -> tuple[bool, str]:
+    """Return whether two expressions are equal, and how that was settled in a few words."""
+    if a.key == b.key:
+        return True, "the same expression"
+    if a.kind == "num" and b.kind == "num":
+        return False, "different exact numbers"
+    if "oo" in (a.key, b.key, a.key.removeprefix("-1*"), b.key.removeprefix("-1*")):
+        return False, "infinity on one side"
+    verdict = _modular(a, b)
+    if verdict is not None:
+        return verdict, ("equal as rational functions" if verdict
+                         else "different as rational functions")
+    result = _numeric(a, b)
+    if result is None and ("log(" in a.key or "log(" in b.key):
+        pass
+    if result is not None:
+        return result
+    from harness.verify.symbolic import zero
+
+    settled = zero(tree.sub(a, b))
+    if settled is not None:
+        return settled, "sympy simplified the difference" + ("" if settled else " to something else")
+    return False, "equality could not be shown"
+
+
+# -- rational functions -------------------------------------------------------------------------
+
+
+class _Retry(Exception):
+    pass
+
+
+class _Opaque(Exception):
+    pass
+
+
+def _modular(a: Node, b: Node) -> bool | None:
+    """Return True if equal as rational functions of parts, False if surely not, or None."""
+    rng = hashed_random(a.key, b.key)
+    opaque: set[str] = set()
+    for _ in range(2):
+        for _ in range(4):
+            modulus = rng.getrandbits(127) | (1 << 127) | 1
+            values: dict[str, int] = {}
+            try:
+                x = _mod(a, modulus, values, rng, opaque)
+                y = _mod(b, modulus, values, rng, opaque)
+                break
+            except _Retry:
+                continue
+        else:
+            return None
+        if x != y:
+            return None if opaque else False
+    return True
+
+
+def _mod(node: Node, m: int, values: dict[str, int], rng, opaque: set[str]) -> int:
+    kind, args = node.kind, node.args
+    if kind == "num":
+        value = args[0]
+        return value.numerator * _inverse(value.denominator, m) % m
+    if kind == "add":
+        return sum(_mod(x, m, values, rng, opaque) for x in args) % m
+    if kind == "mul":
+        product = 1
+        for x in args:
+            product = product * _mod(x, m, values, rng, opaque) % m
+        return product
+    if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
+        base = _mod(args[0], m, values, rng, opaque)
+        e = int(args[1].args[0])
+        if e < 0:
+            base, e = _inverse(base, m), -e
+        return pow(base, e, m)
+    if node.key not in values:
+        values[node.key] = rng.getrandbits(127) % m
+    if kind != "sym" and node.key != "pi":
+        opaque.add(node.key)
+    return values[node.key]
+
+
+def _inverse(value: int, m: int) -> int:
+    if gcd(value, m) != 1:
+        raise _Retry
+    return pow(value, -1, m)
+
+
+# -- numbers ------------------------------------------------------------------------------------
+
+
+def _numeric(a: Node, b: Node) -> tuple[bool, str] | None:
+    names = sorted(tree.symbols(a) | tree.symbols(b))
+    outcome = _filter(a, b, names)
+    if outcome is False:
+        return False, "different values"
+    if not names:
+        return _constants(a, b)
+    return _sampled(a, b, names)
+
+
+def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
+    """Compare floats at a few points; False only if they clearly differ."""
+    rng = hashed_random("filter", a.key, b.key)
+    agreed = 0
+    for count, at in enumerate(points(names, rng)):
+        if count >= (12 if names else 1) or agreed >= 4:
+            break
+        try:
+            x, y = evaluate(a, at, FLOATS), evaluate(b, at, FLOATS)
+        except (Undefined, Undecided):
+            continue
+        if x != x or y != y:
+            continue
+        if names and not (FLOATS.real(x) and FLOATS.real(y)):
+            continue
+        if not FLOATS.close(x, y):
+            return False
+        agreed += 1
+    return None
+
+
+def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
+    from harness.verify.separation import bound_bits
+
+    needed = bound_bits(tree.sub(a, b))
+    try:
+        if needed is not None and needed <= 4_000:
+            field = digits(-(-(needed + 80) // 256) * 256)
+            try:
+                size = abs(evaluate(tree.sub(a, b), {}, _Unguarded.of(field)))
+            except Undefined:
+                return None
+            same = not size or field.m.mag(size) < -needed
+            return same, ("proved by a root separation bound" if same else "different values")
+        for bits in (DIGITS_BITS, 4 * DIGITS_BITS):
+            field = digits(bits)
+            try:
+                x, y = evaluate(a, {}, field), evaluate(b, {}, field)
+            except Undecided:
+                continue
+            if not field.close(x, y):
+                return False, "different values"
+            if bits > DIGITS_BITS:
+                return True, "equal to 150 digits"
+    except Undefined:
+        return None
+    return None
+
+
+class _Unguarded:
+    """A many-digit field without the guard on small terms, for use under a proven bound."""
+
+    def __init__(self, field) -> None:
+        self._field = field
+        self.pi, self.e, self.i = field.pi, field.e, field.i
+        self.number, self.power, self.function = field.number, field.power, field.function
+
+    @classmethod
+    def of(cls, field) -> _Unguarded:
+        return cls(field)
+
+    def add(self, terms: list):
+        return self._field.m.fsum(terms)
+
+
+def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
+    field = digits()
+    rng = hashed_random("digits", a.key, b.key)
+    agreed = complex_agreed = complex_differed = 0
+    for count, at in enumerate(points(names, rng)):
+        if count >= _TRIES or agreed >= _WANTED:
+            break
+        try:
+            x, y = evaluate(a, at, field), evaluate(b, at, field)
+        except (Undefined, Undecided):
+            continue
+        same = field.close(x, y)
+        if field.real(x) and field.real(y):
+            if not same:
+                return False, "different values"
+            agreed += 1
+        elif same:
+            complex_agreed += 1
+        else:
+            complex_differed += 1
+    if agreed >= 5:
+        return True, f"equal to 40 digits at {agreed} random points"
+    if not complex_differed and agreed + complex_agreed >= 8:
+        return True, f"equal to 40 digits at {agreed + complex_agreed} random points"
+    if complex_differed:
+        return False, "different values"
+    return None
+
+
+def tolerance_equal(a: Node, b: Node, relative: float, absolute: float) -> bool:
+    """Whether a constant ``b`` lies within a declared tolerance of the gold ``a``."""
+    try:
+        x, y = complex(evaluate(a, {}, FLOATS)), complex(evaluate(b, {}, FLOATS))
+    except (Undefined, Undecided, KeyError, OverflowError):
+        return False
+    return abs(x - y) <= max(relative * abs(x), absolute) * (1 + 1e-12)
+
+
+def proportional(a: Node, b: Node) -> int:
+    """Return the sign of c if a = c*b for a constant c, or 0 if there is none."""
+    names = sorted(tree.symbols(a) | tree.symbols(b))
+    rng = hashed_random("ratio", a.key, b.key)
+    for count, at in enumerate(points(names, rng)):
+        if count > 12:
+            return 0
+        left, right = a, b
+        for name, value in at.items():
+            left = tree.substitute(left, name, tree.num(Fraction(value).limit_denominator(97)))
+            right = tree.substitute(right, name, tree.num(Fraction(value).limit_denominator(97)))
+        try:
+            x = complex(evaluate(left, {}, FLOATS))
+            y = complex(evaluate(right, {}, FLOATS))
+        except (Undefined, Undecided, OverflowError):
+            continue
+        if not abs(x) > 1e-9 or not abs(y) > 1e-9 or abs(x.imag) + abs(y.imag) > 1e-9:
+            continue
+        if equal(tree.mul(right, a), tree.mul(left, b))[0]:
+            return 1 if x.real * y.real > 0 else -1
+        return 0
+    return 0

@@ -1,0 +1,268 @@
+"""The final answer of a response: the protocol's own form first, then what commits, then the rest.
+
+Every pattern here is linear in the text: no nested repetition, and a search window at the end of a
+long response.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+Form = Literal["boxed", "hash", "answer_is", "bare"]
+
+_WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\b\s*|\\beginboxed\s*")
+_THINK_END = ("</think>", "</thinking>", "</thought>", "<|end_of_thought|>")
+_THINK_START = ("<think>", "<thinking>", "<thought>", "<|begin_of_thought|>")
+_STOPS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "I hope it is correct",
+          "\n\nQuestion:", "\n\nProblem:", "\nQ:", "[Note:", "<|end_of_box|>", "</answer>")
+
+
+class Found(NamedTuple):
+    """A final answer: its text and how it was committed (form, phrase or last)."""
+
+    text: str
+    how: Literal["form", "phrase", "last"]
+
+
+def after_thinking(text: str) -> str:
+    """Return a response without its reasoning block; empty if that block never ends."""
+    cut = max((text.rfind(mark) + len(mark) for mark in _THINK_END if mark in text), default=-1)
+    if cut >= 0:
+        return text[cut:]
+    if any(mark in text[:200] for mark in _THINK_START):
+        return ""
+    return text
+
+
+def boxes(text: str) -> list[tuple[int, int, str]]:
+    """Return (start, end, content) of every closed ``\\boxed{...}``, outermost only."""
+    found = []
+    at = 0
+    while True:
+        m = _BOX.search(text, at)
+        if m is None:
+            return found
+        start = m.end()
+        if text[start : start + 1] == "{":
+            end = _closing(text, start)
+            if end < 0:
+                line = text.find("\n", start)
+                line = len(text) if line < 0 else line
+                if not found and "{" not in text[start + 1 : line] and line - start < 80:
+                    # a box left open at the end of its line, with nothing nested in it
+                    found.append((m.start(), line, text[start + 1 : line].rstrip("$ .")))
+                at = start + 1
+                if len(found) > 2_000 or text.find("\\", at) < 0:
+                    return found
+                if text.count("{", at) > text.count("}", at):
+                    if _nothing_closes(text, at):
+                        return found
+                continue
+            found.append((m.start(), end, text[start + 1 : end - 1]))
+            at = end
+        else:
+            word = re.compile(r"[^\s$\\{}.,]{1,40}").match(text, start)
+            if word is not None and m.group().startswith("\\boxed "):
+                found.append((m.start(), word.end(), word.group()))
+                at = word.end()
+            else:
+                at = start
+        if len(found) > 5_000:
+            return found
+
+
+def _nothing_closes(text: str, at: int) -> bool:
+    return text.find("}", at) < 0
+
+
+def _closing(text: str, start: int) -> int:
+    """Return the index behind the brace that closes the one at ``start``, or -1."""
+    depth, i, end = 0, start, min(len(text), start + 20_000)
+    while i < end:
+        c = text[i]
+        if c == "\\" and text[i + 1 : i + 2] in "{}\\":
+            i += 2
+            continue
+        if c == "{":
+            depth += 1
+        elif c == "}":
+            depth -= 1
+            if not depth:
+                return i + 1
+        i += 1
+    return -1
+
+
+_BETWEEN = re.compile(
+    r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
+    r"|\b(?:and|or)\b)*"
+)
+_JOINS = re.compile(r",|;|\band\b|\bor\b")
+
+
+def boxed(text: str) -> str | None:
+    """Return the content of the last box, or of the last boxes when a list is boxed piecewise."""
+    found = boxes(text)
+    if not found:
+        return None
+    parts = [found[-1][2]]
+    for before, after in zip(found[-2::-1], found[:0:-1], strict=False):
+        between = text[before[1] : after[0]]
+        if len(between) > 60 or not _BETWEEN.fullmatch(between) or not _JOINS.search(between):
+            break
+        parts.append(before[2])
+    parts = list(dict.fromkeys(p.strip() for p in reversed(parts)))
+    return parts[0] if len(parts) == 1 else ", ".join(parts)
+
+
+_HASH = re.compile(r"####[ \t]*([^\n]*)")
+_PHRASES = re.compile(
+    r"(?:final\s+answer|\banswer|\bresult|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
+    r"答え|回答|정답|الجواب)"
+    r"(?:\s+(?:is|was|est|es|ist|lautet|è|são|é|to\s+the\s+(?:question|problem)\s+is|will\s+be|"
+    r"should\s+be|must\s+be|comes\s+to|for\s+sure))*"
+    r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
+    re.I,
+)
+_THUS = re.compile(
+    r"(?:\b(?:therefore|thus|hence|so|then|donc|por lo tanto|also)\b|因此|所以|故)[,，:]?", re.I)
+_LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
+_MATH = re.compile(
+    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
+    r"|\\\((.{1,800}?)\\\)",
+    re.S,
+)
+_NUMBERISH = re.compile(
+    r"[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d+)"
+    r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?|[-−+]?\.\d+"
+)
+_SENTENCE = re.compile(r"(?<=[^\d\s])[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。")
+
+
+def extract(text: str, form: Form = "boxed", fallback: str = "any") -> Found | None:
+    """Return the final answer of a response, or None.
+
+    Args:
+        text: the response.
+        form: the protocol's own answer form.
+        fallback: as in :class:`~harness.verify.conventions.Conventions`.
+    """
+    if form == "bare":
+        text = text.strip()
+        inner = boxed(text) if "box" in text else None
+        return Found(inner if inner is not None else text, "form") if text else None
+    text = after_thinking(text)
+    by_form = _of_form(text, form)
+    if by_form is not None and by_form.strip():
+        return Found(by_form, "form")
+    if fallback == "form":
+        return None
+    for other in ("boxed", "hash"):
+        if other != form:
+            inner = _of_form(text, other)  # type: ignore[arg-type]
+            if inner is not None and inner.strip():
+                return Found(inner, "phrase")
+    phrase = _by_phrase(text)
+    if phrase is not None:
+        return Found(phrase, "phrase")
+    if fallback == "committed":
+        return None
+    last = _last(text)
+    return Found(last, "last") if last else None
+
+
+def _of_form(text: str, form: Form) -> str | None:
+    if form == "boxed":
+        return boxed(text)
+    if form == "hash":
+        found = None
+        for found in _HASH.finditer(text):
+            pass
+        return _cut(found.group(1)) if found is not None else None
+    return _by_phrase(text)
+
+
+def _cut(text: str) -> str:
+    for stop in _STOPS:
+        i = text.find(stop)
+        if i >= 0:
+            text = text[:i]
+    return text.strip().strip("*_").strip()
+
+
+def _by_phrase(text: str) -> str | None:
+    """Return what the last answer phrase, or a last line ``A: ...``, commits to."""
+    window = text[-_WINDOW:]
+    found = None
+    for found in _PHRASES.finditer(window):
+        pass
+    line = None
+    for line in _LINE_A.finditer(window):
+        pass
+    if line is not None and (found is None or line.start() > found.start()):
+        return _cut(line.group(1))
+    starts = [m.end() for m in _PHRASES.finditer(window)]
+    for start in reversed(starts):
+        value = _statement(window[start : start + 1_200])
+        if value:
+            return value
+    return None
+
+
+def _statement(rest: str) -> str:
+    """Return the value that a phrase commits to: its formula, or its first number or word."""
+    rest = _cut(rest)
+    lead = re.compile(r"[\s:*_>#-]{0,40}").match(rest)
+    rest = rest[lead.end() :] if lead and "-" not in lead.group() else rest.lstrip(" :*_>#\n")
+    math = _MATH.match(rest)
+    if math is not None:
+        tail = rest[math.end() : math.end() + 30]
+        inner = next(g for g in math.groups() if g is not None)
+        if re.match(r"\s*(?:and|or|,)\s*\$", tail):
+            end = _SENTENCE.search(rest)
+            return rest[: end.start()] if end else rest
+        return inner.strip()
+    end = _SENTENCE.search(rest)
+    sentence = rest[: end.start()] if end else rest
+    sentence = sentence.strip().strip("*_").strip()
+    if not sentence:
+        return ""
+    return _value_in(sentence)
+
+
+def _value_in(sentence: str) -> str:
+    """Return the value of a sentence: all of it if it is short, else a formula or number."""
+    if len(sentence) <= 40 and not re.search(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s", sentence):
+        if not re.match(r"[A-Za-z]{2,}\s", sentence) or not any(c.isdigit() for c in sentence):
+            return sentence
+    formulas = list(_MATH.finditer(sentence))
+    if formulas:
+        return next(g for g in formulas[-1].groups() if g is not None).strip()
+    lead = _NUMBERISH.match(sentence)
+    if lead is not None:
+        return lead.group()
+    choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
+    if choice is not None and not re.match(r"A\s+[a-z]", sentence):
+        return choice.group(1)
+    numbers = _NUMBERISH.findall(sentence)
+    return numbers[-1].strip() if numbers else (sentence if len(sentence) <= 200 else "")
+
+
+def _last(text: str) -> str | None:
+    """Return the last formula or number of a response that commits to nothing."""
+    window = _cut(text[-_WINDOW:]) or text[-_WINDOW:].strip()
+    if not window:
+        return None
+    formula = None
+    for formula in _MATH.finditer(window):
+        pass
+    number = None
+    for number in _NUMBERISH.finditer(window):
+        pass
+    if formula is not None and (number is None or number.end() <= formula.end() + 1):
+        return next(g for g in formula.groups() if g is not None).strip()
+    if number is not None:
+        return number.group().strip()
+    return None

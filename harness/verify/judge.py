@@ -1,0 +1,238 @@
+"""The one judgement: extract, read, compare."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from harness.verify import extract as extraction
+from harness.verify.compare import Comparison
+from harness.verify.conventions import DEFAULT, Conventions
+from harness.verify.extract import Form
+from harness.verify.judgement import Judgement, Verdict
+from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge
+from harness.verify.matching import flexible_match, strict_match
+from harness.verify.statements import choice, normal_words, read, tidy
+from harness.verify.tokens import plain
+from harness.verify.tree import Node
+
+_SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?")
+_PLAIN_DECIMAL = re.compile(r"\d+\.(\d+)")
+_COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)(?!\d)")
+
+
+def verify(
+    answer_text: str,
+    gold: str,
+    conventions: Conventions = DEFAULT,
+    *,
+    form: Form = "boxed",
+    truncated: bool = False,
+) -> Judgement:
+    """Judge one answer in the calling process.
+
+    Total and deterministic: it never raises, ends by the bounds of
+    :mod:`harness.verify.limits`, and keeps no state but caches.
+
+    Args:
+        answer_text: the model's response, or with ``form="bare"`` the answer alone.
+        gold: the gold answer; a solution with a box in it is reduced to its answer.
+        conventions: the task's named options.
+        form: the protocol's own answer form.
+        truncated: whether generation stopped at the token limit.
+    """
+    return _judge(answer_text, gold, conventions, form, truncated, None)
+
+
+def judge_plainly(
+    text: str, gold: str, conventions: Conventions, form: Form, truncated: bool
+) -> Judgement | None:
+    """Return the judgement where both sides are plain numbers or short equal texts, else None.
+
+    Cheap by construction: linear in a text of bounded length, no reading, no arithmetic but one
+    comparison of two bounded fractions. It gives what :func:`verify` gives.
+    """
+    if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
+        return None
+    found = extraction.extract(text, form, "form" if truncated else conventions.fallback)
+    if found is None or not _SIMPLE.fullmatch(found.text.strip()):
+        return None
+    if truncated and form == "bare":
+        return None
+    return verify(text, gold, conventions, form=form, truncated=truncated)
+
+
+def explain(
+    answer_text: str,
+    gold: str,
+    conventions: Conventions = DEFAULT,
+    *,
+    form: Form = "boxed",
+    truncated: bool = False,
+) -> tuple[Judgement, list[str]]:
+    """Return a judgement with the steps that led to it, one sentence each."""
+    steps: list[str] = []
+    return _judge(answer_text, gold, conventions, form, truncated, steps), steps
+
+
+def _judge(
+    answer_text: Any, gold: Any, conventions: Conventions, form: Form, truncated: bool,
+    steps: list[str] | None,
+) -> Judgement:
+    try:
+        answer_text = answer_text if isinstance(answer_text, str) else str(answer_text)
+        gold = gold if isinstance(gold, str) else str(gold)
+        return _Case(answer_text, gold, conventions, form, truncated, steps).judge()
+    except TooLarge as error:
+        return _outcome(Verdict.ungradable, f"beyond a bound: {error}")
+    except (RecursionError, MemoryError, OverflowError, ArithmeticError, ValueError, KeyError,
+            IndexError, TypeError, AttributeError, AssertionError) as error:
+        # a fault of the verifier must neither stop a bench nor count for or against a model
+        return _outcome(Verdict.ungradable, f"the verifier failed: {type(error).__name__}")
+
+
+def _outcome(verdict: Verdict, why: str) -> Judgement:
+    return Judgement(verdict, None, None, None, why, False, False)
+
+
+class _Case:
+    """One answer against one gold."""
+
+    def __init__(self, text: str, gold: str, conventions: Conventions, form: Form, truncated: bool,
+                 steps: list[str] | None) -> None:
+        self.text = text[-MAX_TEXT:]
+        self.gold = gold
+        self.conventions = conventions
+        self.form = form
+        self.truncated = truncated
+        self.steps = steps
+        self.extracted: str | None = None
+        self.answer_key: str | None = None
+        self.gold_key: str | None = None
+
+    def say(self, step: str) -> None:
+        if self.steps is not None:
+            self.steps.append(step)
+
+    def done(self, verdict: Verdict, why: str) -> Judgement:
+        self.say(f"verdict: {verdict} ({why})")
+        strict = strict_match(self.text, self.gold, self.form)
+        return Judgement(verdict, self.extracted, self.answer_key, self.gold_key, why, strict,
+                         flexible_match(self.text, self.gold))
+
+    def judge(self) -> Judgement:
+        gold = gold_answer(self.gold)
+        if not gold or not tidy(gold):
+            return self.done(Verdict.ungradable, "the gold answer is empty")
+        self.say(f"gold answer: {gold}")
+        fallback = "form" if self.truncated else self.conventions.fallback
+        found = extraction.extract(self.text, self.form, fallback)
+        if found is None or not found.text.strip():
+            self.say("no final answer found")
+            if self.truncated:
+                return self.done(Verdict.truncated, "cut off before a final answer")
+            return self.done(Verdict.no_answer, "no final answer in the response")
+        self.extracted = found.text
+        how = {"form": "in the protocol's own form", "phrase": "by an answer phrase",
+               "last": "as the last formula or number"}[found.how]
+        self.say(f"final answer found {how}: {found.text[:200]}")
+        if self.truncated and self.form == "bare":
+            return self.done(Verdict.truncated, "cut off at the token limit")
+        right, why = self.compare(gold, found.text)
+        return self.done(Verdict.correct if right else Verdict.wrong, why)
+
+    def compare(self, gold: str, answer: str) -> tuple[bool, str]:
+        quick = _quick(gold, answer)
+        if quick is not None:
+            self.gold_key, self.answer_key = quick[1], quick[2]
+            if quick[0]:
+                return True, "equal numbers"
+            c = self.conventions
+            if not (c.relative or c.absolute or c.rounding != "exact"):
+                if c.locale != "comma" and "," not in answer:
+                    return False, "different numbers"
+        gold_text, answer_text = tidy(gold), tidy(answer)
+        if gold_text == answer_text and gold_text:
+            readings = read(gold_text) if len(gold_text) <= MAX_ANSWER else ()
+            self.gold_key = self.answer_key = readings[0].key if readings else gold_text
+            return True, "equal as text"
+        golds = read(gold_text)
+        answers = self.readings(answer_text, golds)
+        self.gold_key = golds[0].key if golds else normal_words(gold_text)
+        self.answer_key = answers[0].key if answers else normal_words(answer_text)
+        self.say(f"gold read as: {self.gold_key}")
+        self.say(f"answer read as: {self.answer_key}")
+        by_choice = self.choices(gold_text, answer_text)
+        if by_choice is not None:
+            return by_choice
+        comparison = Comparison(self.conventions, _gold_places(gold_text))
+        why = "the answer cannot be read as mathematics" if golds else "the texts differ"
+        for g in golds:
+            for a in answers:
+                right, why = comparison.same(g, a)
+                self.say(f"{g.key} against {a.key}: {why}")
+                if right:
+                    self.gold_key, self.answer_key = g.key, a.key
+                    return True, why
+        if not golds or not answers or golds[0].kind == "text":
+            words = normal_words(gold_text)
+            if words and words == normal_words(answer_text) and len(words) > 1:
+                return True, "equal words"
+        return False, why
+
+    def readings(self, answer: str, golds: tuple[Node, ...]) -> tuple[Node, ...]:
+        answers = read(answer)
+        locale = self.conventions.locale
+        if locale == "point" or "," not in answer:
+            return answers
+        decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
+        if locale == "comma" or decimal:
+            swapped = _COMMA_DECIMAL.sub(r"\1.\2", answer)
+            if swapped != answer:
+                extra = read(swapped)
+                return (*extra, *answers) if locale == "comma" else (*answers, *extra)
+        return answers
+
+    def choices(self, gold: str, answer: str) -> tuple[bool, str] | None:
+        """Compare multiple-choice letters where the gold is one."""
+        if len(gold) > 300 or len(answer) > 300:
+            return None
+        g = choice(gold)
+        if g is None:
+            return None
+        a = choice(answer)
+        if a is not None and (g[1] or a[1] or g[0] == a[0]):
+            return g[0] == a[0], "the same choice" if g[0] == a[0] else "another choice"
+        if a is None and g[1] and normal_words(answer) == g[1]:
+            return True, "the words of the choice"
+        return None
+
+
+@lru_cache(maxsize=4096)
+def gold_answer(gold: str) -> str:
+    """Return the answer in a gold text: its last box, or what its last phrase commits to."""
+    if "boxed" in gold or "\\fbox" in gold:
+        inner = extraction.boxed(plain(gold) if not gold.isascii() else gold)
+        if inner is not None and inner.strip():
+            return inner
+    if len(gold) > 150 and re.search(r"answer is|#### ", gold):
+        found = extraction.extract(gold, "hash", "committed")
+        if found is not None:
+            return found.text
+    return gold
+
+
+def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:
+    """Compare two plain decimal numbers; None unless both are."""
+    gold, answer = gold.strip(), answer.strip()
+    if not (_SIMPLE.fullmatch(gold) and _SIMPLE.fullmatch(answer)):
+        return None
+    x, y = Fraction(gold.replace(",", "")), Fraction(answer.replace(",", ""))
+    return x == y, str(x), str(y)
+
+
+def _gold_places(gold: str) -> int | None:
+    match = _PLAIN_DECIMAL.search(gold)
+    return len(match.group(1)) if match else (0 if gold.lstrip("-").isdigit() else None)

@@ -1,0 +1,41 @@
+"""What a judgement is."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Verdict(enum.StrEnum):
+    """The five outcomes of judging one answer."""
+
+    correct = "correct"
+    wrong = "wrong"
+    no_answer = "no_answer"
+    truncated = "truncated"
+    ungradable = "ungradable"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One verdict with its grounds.
+
+    Attributes:
+        verdict: the outcome.
+        extracted: the text that was read as the final answer, or None.
+        read: canonical form of what was read in it, or None.
+        gold_read: the same of the gold answer.
+        why: one short sentence.
+        strict: lm-eval-like strict match: the protocol's own form is there and its content
+            equals the gold as a normalised string or number.
+        flexible: lm-eval-like flexible match: the last number (or, for a gold that is no
+            number, the last answer-looking piece) equals the gold in the same sense.
+    """
+
+    verdict: Verdict
+    extracted: str | None
+    read: str | None
+    gold_read: str | None
+    why: str
+    strict: bool
+    flexible: bool

@@ -1,0 +1,348 @@
+"""Many judgements in guarded worker processes, in order, whatever the answers do.
+
+An answer on which a worker hangs, runs out of memory or crashes is ``ungradable``; the worker is
+replaced and the other answers are not touched. Plain numbers never reach a worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from harness.errors import HarnessError
+from harness.verify.cache import VerdictCache
+from harness.verify.conventions import DEFAULT, Conventions
+from harness.verify.extract import Form
+from harness.verify.judge import judge_plainly
+from harness.verify.judgement import Judgement, Verdict
+from harness.verify.wire import HEADER, judgement_from, pack
+
+_CHUNK = 64
+_START_SECONDS = 30.0
+_BOOT = ("import sys; sys.path.insert(0, {path!r}); "
+         "from harness.verify.worker import main; main({parent}, {seconds}, {memory})")
+
+
+class _Lost(Exception):
+    """The worker died or went silent."""
+
+
+class _Worker:
+    """One worker process and its pipes."""
+
+    def __init__(self, seconds: float, memory_mb: int, home: str) -> None:
+        path = str(Path(__file__).resolve().parents[2])
+        boot = _BOOT.format(path=path, parent=os.getpid(), seconds=seconds, memory=memory_mb)
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-X", "utf8", "-c", boot], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=home, env={}, bufsize=0,
+            close_fds=True,
+        )
+        self.served = 0
+        self.ready = False
+        self._buffer = bytearray()
+
+    def send(self, message: bytes, deadline: float) -> None:
+        """Write a message; a worker that does not read in time is lost."""
+        assert self.process.stdin is not None
+        fd = self.process.stdin.fileno()
+        os.set_blocking(fd, False)
+        view = memoryview(message)
+        while view:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([], [fd], [], left)[1]:
+                raise _Lost("it does not read")
+            try:
+                view = view[os.write(fd, view):]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise _Lost("it is gone") from error
+
+    def receive(self, seconds: float) -> dict:
+        """Return the next message, waiting at most this long."""
+        import json
+
+        assert self.process.stdout is not None
+        fd = self.process.stdout.fileno()
+        deadline = time.monotonic() + seconds
+        while True:
+            if len(self._buffer) >= HEADER:
+                length = int.from_bytes(self._buffer[:HEADER], "big")
+                if len(self._buffer) >= HEADER + length:
+                    body = bytes(self._buffer[HEADER : HEADER + length])
+                    del self._buffer[: HEADER + length]
+                    return json.loads(body)
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([fd], [], [], left)[0]:
+                raise _Lost(f"no verdict within {seconds:g} s")
+            data = os.read(fd, 1 << 16)
+            if not data:
+                raise _Lost("it ended")
+            self._buffer += data
+
+    def kill(self) -> None:
+        """End the process and close its pipes."""
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class _Keeper:
+    """Starts workers from one thread that lives as long as the pool.
+
+    Linux delivers the parent-death signal when the starting *thread* ends, so a worker started by
+    a short-lived thread would be killed with it.
+    """
+
+    def __init__(self) -> None:
+        self._asked: queue.SimpleQueue = queue.SimpleQueue()
+        threading.Thread(target=self._serve, name="verifier-keeper", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            asked = self._asked.get()
+            if asked is None:
+                return
+            arguments, answer = asked
+            try:
+                answer.put(_Worker(*arguments))
+            except Exception as error:  # handed to the caller
+                answer.put(error)
+            del asked, arguments, answer
+
+    def start(self, *arguments) -> _Worker:
+        """Return a new worker."""
+        answer: queue.SimpleQueue = queue.SimpleQueue()
+        self._asked.put((arguments, answer))
+        worker = answer.get()
+        if isinstance(worker, BaseException):
+            raise HarnessError(f"no verifier worker could be started: {worker}") from worker
+        return worker
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._asked.put(None)
+
+
+class VerifierPool:
+    """A pool of verifier workers, usable from any thread and in forked processes.
+
+    Args:
+        workers: how many processes judge at once.
+        seconds: the time limit of one answer.
+        memory_mb: the address space of one worker in MiB.
+        recycle_after: a worker is replaced after this many answers.
+        cache_size: how many judgements are remembered; 0 remembers none.
+    """
+
+    def __init__(
+        self, workers: int = 1, seconds: float = 3.0, memory_mb: int = 1024,
+        recycle_after: int = 5_000, cache_size: int = 65_536,
+    ) -> None:
+        self.workers = max(1, workers)
+        self.seconds = seconds
+        self.memory_mb = memory_mb
+        self.recycle_after = recycle_after
+        self.cache = VerdictCache(cache_size)
+        self.killed = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._keeper: _Keeper | None = None
+        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(self.workers):
+            self._idle.put(None)  # started when first needed
+        self._home: str | None = None
+
+    def __enter__(self) -> VerifierPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers; the pool cannot be used again."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if self._pid != os.getpid():
+            return  # a forked copy: the workers belong to the parent
+        for _ in range(self.workers):
+            worker = self._idle.get()
+            if worker is not None:
+                worker.kill()
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._home is not None:
+            self._cleaner()
+
+    # -- judging --------------------------------------------------------------------------------
+
+    def verify_many(
+        self,
+        answers: Sequence[str],
+        golds: Sequence[str],
+        conventions: Conventions = DEFAULT,
+        form: Form = "boxed",
+        truncated: Sequence[bool] | None = None,
+    ) -> list[Judgement]:
+        """Judge answers against their golds, in order; blocks until all are judged.
+
+        Raises:
+            HarnessError: the pool is closed, lengths differ, or no worker can be started.
+        """
+        cut = list(truncated) if truncated is not None else [False] * len(answers)
+        if not len(answers) == len(golds) == len(cut):
+            raise HarnessError(
+                f"{len(answers)} answers, {len(golds)} golds and {len(cut)} marks of truncation "
+                "cannot be paired"
+            )
+        self._check()
+        judged: list[Judgement | None] = [None] * len(answers)
+        keys: dict[bytes, list[int]] = {}
+        for i, (answer, gold, short) in enumerate(zip(answers, golds, cut, strict=True)):
+            plain = judge_plainly(answer, gold, conventions, form, short)
+            if plain is not None:
+                judged[i] = plain
+                continue
+            key = self.cache.key(answer, gold, conventions, form, short)
+            if key in keys:
+                keys[key].append(i)
+                continue
+            judged[i] = self.cache.get(key)
+            if judged[i] is None:
+                keys[key] = [i]
+        todo = [(key, (answers[at[0]], golds[at[0]], cut[at[0]])) for key, at in keys.items()]
+        for (key, _), result in zip(todo, self._spread([item for _, item in todo], conventions,
+                                                        form), strict=True):
+            if result.verdict is not Verdict.ungradable:
+                self.cache.put(key, result)
+            for i in keys[key]:
+                judged[i] = result
+        return judged  # type: ignore[return-value]
+
+    async def averify_many(
+        self,
+        answers: Sequence[str],
+        golds: Sequence[str],
+        conventions: Conventions = DEFAULT,
+        form: Form = "boxed",
+        truncated: Sequence[bool] | None = None,
+    ) -> list[Judgement]:
+        """Judge as :meth:`verify_many` without blocking the event loop."""
+        return await asyncio.to_thread(self.verify_many, answers, golds, conventions, form,
+                                       truncated)
+
+    def _check(self) -> None:
+        if self._closed:
+            raise HarnessError("this verifier pool is closed; open a new one")
+        if self._pid != os.getpid():  # forked: never talk to the parent's workers
+            with self._lock:
+                if self._pid != os.getpid():
+                    self._begin()
+
+    def _spread(self, items: list[tuple], conventions: Conventions, form: str) -> list[Judgement]:
+        if not items:
+            return []
+        chunk = max(1, min(_CHUNK, -(-len(items) // self.workers)))
+        chunks = [items[i : i + chunk] for i in range(0, len(items), chunk)]
+        results: list[list[Judgement] | BaseException | None] = [None] * len(chunks)
+        options = conventions.model_dump_json()
+        waiting: queue.SimpleQueue = queue.SimpleQueue()
+        for i in range(len(chunks)):
+            waiting.put(i)
+
+        def work() -> None:
+            while True:
+                try:
+                    i = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    results[i] = self._chunk(chunks[i], options, form)
+                except BaseException as error:  # raised again in the calling thread
+                    results[i] = error
+
+        helpers = [threading.Thread(target=work, daemon=True)
+                   for _ in range(min(self.workers, len(chunks)) - 1)]
+        for h in helpers:
+            h.start()
+        work()
+        for h in helpers:
+            h.join()
+        done: list[Judgement] = []
+        for r in results:
+            if isinstance(r, BaseException):
+                raise r
+            done.extend(r or [])
+        return done
+
+    def _chunk(self, items: list[tuple], options: str, form: str) -> list[Judgement]:
+        done: list[Judgement] = []
+        worker = self._idle.get()
+        try:
+            while len(done) < len(items):
+                if worker is not None and worker.served >= self.recycle_after:
+                    worker.kill()
+                    worker = None
+                if worker is None:
+                    worker = self._start()
+                rest = items[len(done):]
+                try:
+                    message = pack({"conventions": options, "form": form, "items": rest})
+                    worker.send(message, time.monotonic() + 30.0)
+                    for _ in rest:
+                        done.append(judgement_from(worker.receive(self.seconds)))
+                        worker.served += 1
+                except (_Lost, ValueError, KeyError) as error:
+                    worker.kill()
+                    worker = None
+                    self.killed += 1
+                    done.append(Judgement(Verdict.ungradable, None, None, None,
+                                          f"the worker was killed: {error}", False, False))
+        except BaseException:
+            if worker is not None:
+                worker.kill()
+                worker = None
+            raise
+        finally:
+            self._idle.put(worker)
+        return done
+
+    def _start(self) -> _Worker:
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = _Keeper()
+            if self._home is None:
+                self._home = tempfile.mkdtemp(prefix="harness-verify-")
+                self._cleaner = weakref.finalize(self, shutil.rmtree, self._home, True)
+        worker = self._keeper.start(self.seconds, self.memory_mb, self._home)
+        try:
+            worker.receive(_START_SECONDS)
+        except _Lost as error:
+            worker.kill()
+            raise HarnessError(f"a verifier worker did not start: {error}; run `harness doctor`"
+                               ) from error
+        return worker

@@ -1,0 +1,150 @@
+"""Sets of real numbers out of intervals, inequalities, unions and points."""
+
+from __future__ import annotations
+
+from harness.verify import tree
+from harness.verify.equal import equal
+from harness.verify.limits import Unreadable
+from harness.verify.numeric import Undecided, Undefined, magnitude
+from harness.verify.tree import Node
+
+NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
+# (low, high, low belongs, high belongs)
+Piece = tuple[Node, Node, bool, bool]
+_ORDER = {"<", ">", "le", "ge"}
+
+
+def is_order(node: Node) -> bool:
+    """Whether a node is a chain of <, >, <= and >= alone."""
+    return node.kind == "rel" and all(o in _ORDER for o in node.args[0])
+
+
+def region(node: Node) -> tuple[str | None, list[Piece]] | None:
+    """Return (variable, pieces) of a set of reals, or None where a node is no such set.
+
+    The variable is None for a set written without one, as ``(0, 1)``.
+    """
+    try:
+        return _region(node)
+    except (Unreadable, Undecided, Undefined, KeyError):
+        return None
+
+
+def _region(node: Node) -> tuple[str | None, list[Piece]] | None:
+    kind, args = node.kind, node.args
+    if kind == "br" and len(args[2]) == 2:
+        low, high = args[2]
+        if low.kind in ("rel", "text") or high.kind in ("rel", "text"):
+            return None
+        return None, [(low, high, args[0] == "[", args[1] == "]")]
+    if kind in ("union", "list") and args:
+        name, pieces = None, []
+        for part in args:
+            inner = _region(part)
+            if inner is None or (name and inner[0] and inner[0] != name):
+                return None
+            name = name or inner[0]
+            pieces.extend(inner[1])
+        return name, pieces
+    if kind == "set":
+        return None, [(x, x, True, True) for x in args]
+    if kind == "sym" and node.args[0] == "RR":
+        return None, [(NEGATIVE_INFINITY, tree.INFINITY, False, False)]
+    if kind != "rel":
+        return None
+    operators, items = args
+    if operators == ("in",) and items[0].kind == "sym":
+        inner = _region(items[1])
+        return (items[0].key, inner[1]) if inner is not None else None
+    if operators in (("ne",), ("=",)) and items[0].kind == "sym":
+        point = items[1]
+        if operators == ("=",):
+            return items[0].key, [(point, point, True, True)]
+        return items[0].key, [(NEGATIVE_INFINITY, point, False, False),
+                              (point, tree.INFINITY, False, False)]
+    return _inequality(operators, items) if is_order(node) else None
+
+
+def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]):
+    if len(operators) == 1:
+        left, right = items
+        if left.kind != "sym":
+            left, right = right, left
+            operators = (_FLIP[operators[0]],)
+        if left.kind != "sym" or left.key in tree.symbols(right):
+            solved = _linear(operators[0], tree.sub(items[0], items[1])) if (
+                items[0].kind != "sym" and items[1].kind != "sym") else None
+            return solved
+        closed = operators[0] in ("le", "ge")
+        if operators[0] in ("<", "le"):
+            return left.key, [(NEGATIVE_INFINITY, right, False, closed)]
+        return left.key, [(right, tree.INFINITY, closed, False)]
+    if len(operators) == 2 and items[1].kind == "sym":
+        first, second = operators
+        low, high = items[0], items[2]
+        if first in (">", "ge") and second in (">", "ge"):
+            low, high, first, second = high, low, second, first
+        elif first in (">", "ge") or second in (">", "ge"):
+            return None
+        return items[1].key, [(low, high, first in ("le", "ge"), second in ("le", "ge"))]
+    return None
+
+
+_FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
+
+
+def _linear(operator: str, difference: Node):
+    """Solve ``difference operator 0`` for its single variable if it is linear in it."""
+    names = tree.symbols(difference)
+    if len(names) != 1:
+        return None
+    name = next(iter(names))
+    at = [tree.substitute(difference, name, tree.num(n)) for n in (0, 1, 2)]
+    slope = tree.sub(at[1], at[0])
+    if tree.sub(at[2], at[1]).key != slope.key or slope.key == "0":
+        return None
+    if not equal(tree.add(at[0], tree.mul(slope, tree.sym(name))), difference)[0]:
+        return None
+    point = tree.neg(tree.div(at[0], slope))
+    if magnitude(slope) < 0:
+        operator = _FLIP[operator]
+    return _inequality((operator,), (tree.sym(name), point))
+
+
+def same_region(a: list[Piece], b: list[Piece]) -> bool:
+    """Whether two lists of pieces are the same set, in any order, after joining what touches."""
+    a, b = _joined(a), _joined(b)
+    if len(a) != len(b):
+        return False
+    rest = list(b)
+    for piece in a:
+        for other in rest:
+            if (piece[2:] == other[2:] and equal(piece[0], other[0])[0]
+                    and equal(piece[1], other[1])[0]):
+                rest.remove(other)
+                break
+        else:
+            return False
+    return True
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    try:
+        ordered = sorted(pieces, key=lambda p: (magnitude(p[0]), not p[2]))
+    except (Undecided, Undefined, KeyError):
+        return pieces
+    joined: list[Piece] = []
+    for piece in ordered:
+        if magnitude(piece[0]) > magnitude(piece[1]):
+            continue
+        if joined:
+            low, high, low_in, high_in = joined[-1]
+            touch = magnitude(high) - magnitude(piece[0])
+            if touch > 1e-12 or (abs(touch) <= 1e-12 and (high_in or piece[2])):
+                if magnitude(piece[1]) > magnitude(high):
+                    joined[-1] = (low, piece[1], low_in, piece[3])
+                elif magnitude(piece[1]) == magnitude(high):
+                    joined[-1] = (low, high, low_in, high_in or piece[3])
+                continue
+        joined.append(piece)
+    return joined

@@ -1,0 +1,535 @@
+"""Whole answers: lists, relations, tuples, sets, intervals, units, times and words."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from harness.verify import tree
+from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
+from harness.verify.reader import RELATIONS, Reader
+from harness.verify.tokens import Token, plain, tokenise
+from harness.verify.tree import Node
+from harness.verify.words import AND_OR, LEADING, QUALIFIERS, SAME_TEXT, number_of
+
+_CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
+
+
+class Statements(Reader):
+    """Adds to expressions what only stands in a whole answer."""
+
+    def answer(self) -> Node:
+        """Read everything; the result is one value or a list."""
+        items, joined = self._items(())
+        if self.at < len(self.tokens):
+            raise Unreadable(f"{self.peek().value!r} is left over")
+        if not items:
+            raise Unreadable("nothing to read")
+        if len(items) == 1:
+            return items[0]
+        if "or" in joined and all(i.kind in ("rel", "br", "union") for i in items) and any(
+            i.kind == "rel" and i.args[0][0] in ("<", ">", "le", "ge", "in") for i in items
+        ):
+            return tree.structure("union", items)
+        return tree.structure("list", items)
+
+    def _items(self, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
+        items: list[Node] = []
+        joined: set[str] = set()
+        while True:
+            while self._separator():
+                joined.add(self.take().value)
+            if self.peek().kind == "end" or self.op(*closers):
+                return items, joined
+            items.append(self.clause(closers))
+            if len(items) > MAX_ITEMS:
+                raise TooLarge("a list has too many items")
+            if self.peek().kind == "end" or self.op(*closers):
+                return items, joined
+            if self.op("implies"):
+                self.take()
+                items.pop()
+                continue
+            if not self._separator():
+                raise Unreadable(f"{self.peek().value!r} is not expected here")
+
+    def _separator(self) -> bool:
+        token = self.peek()
+        if token.kind == "op":
+            return token.value in (",", ";", "\\\\", "&", "#")
+        if token.kind == "cmd":
+            return token.value in ("and", "or")
+        return token.kind == "word" and token.value.lower() in AND_OR or (
+            token.kind == "let" and token.prose and token.value in ("y", "o", "e") and token.space
+            and self.at > 0 and self.peek(1).space)
+
+    # -- clauses --------------------------------------------------------------------------------
+
+    def clause(self, closers: tuple[str, ...]) -> Node:
+        """Read one item of a list: a relation, a set or a value with its unit, or words."""
+        start, depth = self.at, self.depth
+        tokens = list(self.tokens)
+        try:
+            node = self._relation(closers)
+            if not (self.peek().kind == "end" or self.op(*closers) or self._separator()
+                    or self.op("implies")):
+                raise Unreadable(f"{self.peek().value!r} is left over")
+            return node
+        except Unreadable:
+            self.at, self.depth, self.bars = start, depth, 0
+            self.tokens = tokens
+            return self._words(closers)
+
+    def _words(self, closers: tuple[str, ...]) -> Node:
+        """Read a clause as words; only where it has words."""
+        taken: list[Token] = []
+        depth = 0
+        while self.peek().kind != "end":
+            if not depth and (self.op(*closers) or self._separator()):
+                break
+            t = self.take()
+            depth += (t.value in _CLOSE) - (t.value in _CLOSE.values())
+            taken.append(t)
+        if not any(t.kind in ("word", "let") for t in taken):
+            raise Unreadable("neither mathematics nor words")
+        value = number_of([t.value for t in taken]) if all(
+            t.kind == "word" or t.value == "-" for t in taken) else None
+        if value is not None:
+            return tree.num(value)
+        return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
+
+    def _relation(self, closers: tuple[str, ...]) -> Node:
+        while (self.peek().kind == "word" and self.peek().value.lower() in LEADING
+               and self.peek(1).kind != "end") or self.op("approx", "equiv", "="):
+            self.take()
+        self._label()
+        items = [self._side(closers)]
+        operators: list[str] = []
+        while True:
+            operator = self._relation_operator()
+            if operator is None:
+                break
+            operators.append(operator)
+            items.append(self._side(closers))
+            if len(items) > 60:
+                raise TooLarge("a chain of relations is too long")
+        self._qualifier(closers)
+        return tree.relation(operators, items) if operators else items[0]
+
+    def _label(self) -> None:
+        """Go past the name of a point or case: ``P(1,2)``, ``Minimum: 3``."""
+        t = self.peek()
+        if (t.kind == "let" and t.value.isupper() and self.peek(1).value == "("
+                and t.value not in "FGH"):
+            depth, i, comma = 0, 1, False
+            while self.peek(i).kind != "end":
+                v = self.peek(i).value
+                depth += (v == "(") - (v == ")")
+                comma = comma or (v == "," and depth == 1)
+                if not depth:
+                    break
+                i += 1
+            if comma and (self.peek(i + 1).kind == "end" or self.peek(i + 1).value in (",", ";")):
+                self.take()
+            return
+        i = 0
+        while self.peek(i).kind == "word" or self.peek(i).kind == "let" and i:
+            i += 1
+        if i and self.peek(i).value == ":" and self.peek(i).kind == "op" and (
+            self.peek(i + 1).kind != "end"
+        ) and (i > 1 or len(t.value) > 1 and not t.value.isupper()):
+            self.at += i + 1
+
+    def _relation_operator(self) -> str | None:
+        t = self.peek()
+        if t.kind == "op":
+            after = self.peek(1).value if self.peek(1).kind == "op" else ""
+            if t.value in "<>" and after == "=":
+                self.at += 2
+                return "le" if t.value == "<" else "ge"
+            if t.value == "<" and after == ">" or t.value == "!" and after == "=":
+                self.at += 2
+                return "ne"
+            if t.value == "=" and after in ("=", "<", ">"):
+                self.at += 2
+                return {"=": "=", "<": "le", ">": "ge"}[after]
+            if t.value == ":" and after == "=":
+                self.at += 2
+                return "="
+            if t.value in "=<>":
+                self.take()
+                return t.value
+        elif t.kind == "cmd":
+            if t.value == "not":
+                self.take()
+                inner = self._relation_operator()
+                return {"=": "ne", "in": "notin"}.get(inner or "", inner)
+            if t.value in RELATIONS:
+                self.take()
+                return t.value
+        elif t.kind == "word" and t.value == "in" and not t.prose:
+            self.take()
+            return "in"
+        return None
+
+    def _side(self, closers: tuple[str, ...]) -> Node:
+        """Read one side of a relation: sets joined by union, or a value, a ratio, a unit."""
+        node = self._joinable(closers)
+        parts = [node]
+        while self.op("cup", "bigcup") or self._u_between_sets():
+            self.take()
+            parts.append(self._joinable(closers))
+        if len(parts) > 1:
+            flat = [x for p in parts for x in (p.args if p.kind == "union" else (p,))]
+            node = tree.structure("union", flat)
+        for mark in ("cap", "setminus"):
+            if self.accept(mark):
+                right = self._side(closers)
+                return tree.make("fn", (f"@{mark}", node, right), f"{mark}({node.key}, {right.key})")
+        return node
+
+    def _u_between_sets(self) -> bool:
+        t = self.peek()
+        return t.kind == "let" and t.value == "U" and self.at > 0 and (
+            self.tokens[self.at - 1].value in (")", "]", "}set")) and (
+            self.peek(1).value in ("(", "[", "{set"))
+
+    def _joinable(self, closers: tuple[str, ...]) -> Node:
+        if self.op("]"):  # ]a, b[ with the brackets turned outwards
+            self.take()
+            items = [self.expression()]
+            self.expect(",")
+            items.append(self.expression())
+            if not self.op("[", "]"):
+                raise Unreadable("an open interval")
+            return tree.structure("br", items, "(", ")" if self.take().value == "[" else "]")
+        if self.op("{") :
+            saved = self.at, self.depth
+            try:
+                node = self._top_value()
+            except Unreadable:
+                self.at, self.depth = saved
+                self.take()
+                node = self._closed("{")
+        else:
+            node = self._top_value()
+        if self.op(":") and self.peek(1).value != "=":
+            parts = [node]
+            while self.accept(":"):
+                parts.append(self._top_value())
+            node = tree.structure("ratio", [tree._value(p) for p in parts])
+        if self.op("pmod", "mod", "bmod"):
+            modulus = self._modulus()
+            node = tree.make("fn", ("@mod", node, modulus), f"{node.key} mod {modulus.key}")
+        return self._with_unit(node, closers)
+
+    def _modulus(self) -> Node:
+        self.take()
+        if self.op("{"):
+            return self.group()
+        return self.postfix()
+
+    def _top_value(self) -> Node:
+        if self.peek().kind == "op" and self.peek().value in ("money", "€", "£", "¥", "₹"):
+            mark = self.take().value
+            value = self.expression()
+            name = {"money": "dollar", "€": "euro"}.get(mark, mark)
+            return tree.make("unit", (value, name), f"{value.key} [{name}]")
+        if self.op("-") and self.peek(1).value in ("money", "€", "£"):
+            self.take()
+            inner = self._top_value()
+            value = tree.neg(inner.args[0])
+            return tree.make("unit", (value, inner.args[1]), f"{value.key} [{inner.args[1]}]")
+        based = self._based()
+        return based if based is not None else self.expression()
+
+    def _based(self) -> Node | None:
+        """Read a base-n numeral such as ``1021_3`` or ``2A_{16}``."""
+        i, digits_ = 0, ""
+        while self.peek(i).kind in ("num", "let", "word") and (i == 0 or not self.peek(i).space):
+            digits_ += self.peek(i).value
+            i += 1
+        if not i or not (self.peek(i).kind == "op" and self.peek(i).value == "_"):
+            return None
+        if self.peek(0).kind != "num" and not (i > 1 and digits_.isupper()):
+            return None
+        j = i + 1
+        if self.peek(j).value == "{":
+            j += 1
+        base = self.peek(j)
+        words = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+                 "nine": 9, "ten": 10, "twelve": 12, "sixteen": 16}
+        n = int(base.value) if base.kind == "num" and base.value.isdigit() and len(
+            base.value) < 3 else words.get(base.value, 0)
+        if not 2 <= n <= 36:
+            return None
+        self.at += j + 1
+        if self.peek(-1 - (j - i)).value == "{" or self.tokens[self.at - 2].value == "{":
+            self.expect("}")
+        try:
+            value = int(digits_, n)
+        except ValueError as error:
+            raise Unreadable("digits that the base does not have") from error
+        shown = digits_.upper().lstrip("0") or "0"
+        return Node("base", (shown, n, value), f"{shown}_{n}", 1)
+
+    def _with_unit(self, node: Node, closers: tuple[str, ...]) -> Node:
+        """Attach the words behind a value as its unit."""
+        words: list[str] = []
+        while True:
+            t = self.peek()
+            if self.op("(") and self._words_only_until(")"):
+                self.take()
+                while not self.accept(")"):
+                    words.append(self.take().value)
+                continue
+            if t.kind in ("word", "let") and not self._separator():
+                if not words and t.value.lower() in QUALIFIERS and t.value.lower() != "in":
+                    break
+                if not words and not self._unit_ahead(0) and not (t.kind == "word"):
+                    break
+                words.append(self.take().value)
+            elif words and t.kind == "op" and t.value == "^":
+                self.take()
+                exponent = self._raw_group()
+                words.append(f"^{exponent}")
+            elif words and t.kind == "op" and t.value in ("/", "-", ".", "*", "'"):
+                self.take()
+                if t.value == "/":
+                    words.append("per")
+            elif t.kind == "op" and t.value == "/" and self._unit_ahead(1):
+                self.take()
+                words.append("per")
+            elif words and t.kind == "num" and self.tokens[self.at - 1].kind in ("word", "let") and (
+                not t.space and t.value in ("2", "3")
+            ):
+                words.append(f"^{self.take().value}")
+            elif words and t.kind == "cmd" and t.value in ("frac",):
+                raise Unreadable("a unit with a fraction")
+            else:
+                break
+        if not words:
+            return node
+        unit = " ".join(words).lower()
+        if node.kind == "unit":
+            return node
+        return tree.make("unit", (node, unit), f"{node.key} [{unit}]")
+
+    def _words_only_until(self, close: str) -> bool:
+        i, seen = 1, False
+        while self.peek(i).kind != "end":
+            t = self.peek(i)
+            if t.value == close and t.kind == "op":
+                return seen
+            if t.kind == "word" and t.value not in ("sin", "cos", "tan", "pi", "sqrt", "ln", "log"):
+                seen = seen or len(t.value) > 2
+            elif t.kind not in ("word", "let") and t.value not in ("-", ".", "/", "'", ","):
+                return False
+            i += 1
+        return False
+
+    def _qualifier(self, closers: tuple[str, ...]) -> None:
+        """Go past ``for all x > 0`` and the like, to the end of this bracket."""
+        t = self.peek()
+        quantified = t.kind == "cmd" and t.value in ("forall", "exists")
+        if quantified or t.kind == "word" and t.value.lower() in QUALIFIERS or (
+            self.op("(") and self.peek(1).kind == "word"
+            and self.peek(1).value.lower() in QUALIFIERS | {"mod"}
+        ):
+            while self.peek().kind != "end" and not self.op(*closers):
+                self.take()
+
+    # -- brackets -------------------------------------------------------------------------------
+
+    def bracket(self, opening: str) -> Node:
+        """Read parentheses, square brackets, set braces or bars."""
+        if opening == "|":
+            return self._bars()
+        return self._closed(opening)
+
+    def _closed(self, opening: str) -> Node:
+        bars, self.bars = self.bars, 0
+        closers = (")", "]") if opening in ("(", "[") else (_CLOSE[opening],)
+        if opening == "{set":
+            node = self._builder()
+            if node is not None:
+                self.bars = bars
+                return node
+        items, joined = self._items(closers)
+        self.bars = bars
+        if not self.op(*closers):
+            raise Unreadable("an open bracket")
+        close = self.take().value
+        if opening in ("{set", "{"):
+            if opening == "{" and len(items) == 1:
+                return items[0]
+            return tree.structure("set", items)
+        if not items:
+            raise Unreadable("empty brackets")
+        if opening == "(" and close == ")" and len(items) == 1 and "," not in joined:
+            return items[0]
+        return tree.structure("br", items, opening, close)
+
+    def _builder(self) -> Node | None:
+        """Read ``x | condition }`` or ``x : condition }``; None if it is a plain set."""
+        start, depth = self.at, self.depth
+        name = self.peek()
+        try:
+            element = self.expression()
+            if self.accept("in"):
+                self.expression()
+        except Unreadable:
+            self.at, self.depth = start, depth
+            return None
+        if not self.op("|", "mid", ":"):
+            self.at, self.depth = start, depth
+            return None
+        self.take()
+        items, joined = self._items(("}set",))
+        self.expect("}set")
+        if element.kind == "sym" and name.kind in ("let", "cmd"):
+            if len(items) == 1:
+                return items[0]
+            return tree.structure("union" if "or" in joined else "list", items)
+        inner = tree.structure("list", items)
+        return tree.make("fn", ("@such that", element, inner), f"{{{element.key} | {inner.key}}}")
+
+    def atom(self) -> Node:
+        """As in expressions; also angle brackets and systems of equations."""
+        if self.op("langle"):
+            self.take()
+            self.down()
+            items, _ = self._items(("rangle",))
+            self.expect("rangle")
+            self.depth -= 1
+            return tree.structure("br", items, "(", ")")
+        if self.op("begin") and self.peek(2).value in ("cases", "aligned", "align", "gathered"):
+            self.take()
+            name = self._raw_group()
+            self.down()
+            items, _ = self._items(("end",))
+            self.expect("end")
+            self.depth -= 1
+            if self._raw_group() != name:
+                raise Unreadable("an environment that closes another")
+            return tree.structure("list", items)
+        return super().atom()
+
+
+_REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
+_TIME = re.compile(
+    r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I)
+_CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
+_TRAIL = re.compile(r"(?:[\s.,;:!*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
+_MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
+
+
+def normal_words(text: str) -> str:
+    """Return words in lower case without marks; a single letter keeps its case."""
+    text = text.strip()
+    if len(text) == 1:
+        return text
+    text = re.sub(r"\\(?:text|mbox|textbf|mathrm|mathbf|textit|textrm)\s*", "", text)
+    text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
+    text = re.sub(r"\s+", " ", text)
+    lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
+    lowered = re.sub(r"^(?:the|a|an)\s+", "", lowered)
+    return SAME_TEXT.get(lowered, lowered)
+
+
+def tidy(text: str) -> str:
+    """Return an answer without the marks around it: math delimiters, trailing stops, emphasis."""
+    text = plain(text).strip()
+    while True:
+        before = text
+        text = _MATH_MARK.sub(lambda m: " ", text) if "\\" in text or "$$" in text else text
+        if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
+            text = text[1:-1]
+        text = text.strip()
+        end = _TRAIL.search(text)
+        if end:
+            cut = text[: end.start()]
+            text = cut + "!" if "!" in end.group() and cut[-1:].isalnum() and not (
+                cut.isalpha()) else cut
+        text = text.lstrip("*_:;,` \t\n").rstrip("`")
+        if text == before or text + "!" == before:
+            return text
+
+
+@lru_cache(maxsize=8192)
+def read(text: str) -> tuple[Node, ...]:
+    """Return the readings of an answer, the likeliest first; empty if it has none.
+
+    Raises:
+        TooLarge: a bound was passed.
+    """
+    text = tidy(text)
+    if not text:
+        return ()
+    time = _TIME.fullmatch(text) if len(text) < 30 else None
+    readings: list[Node] = []
+    if time is None and ":" in text and len(text) < 60:
+        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
+        time = _TIME.fullmatch(bare.strip())
+    elif time is None and len(text) < 40 and re.search(r"[ap]\.?m", text, re.I):
+        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
+        time = _TIME.fullmatch(bare.strip())
+    if time is not None and (time.group(2) or time.group(4)) and int(time.group(1)) < 25 and int(
+            time.group(2) or 0) < 60:
+        hour, minute, second = (int(g or 0) for g in time.groups()[:3])
+        half = (time.group(4) or "").lower()
+        shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
+        readings.append(Node("time", (hour, minute, second, half), shown, 1))
+        if half or time.group(3) or "/" in text:
+            return tuple(readings)
+    if ".\\" in text or "\\overline" in text or "\\dot" in text or "\\bar" in text:
+        text = _REPEATING.sub(_repeating, text)
+    whole = _parse(text, True)
+    if whole is not None:
+        readings.append(whole)
+    if re.search(r"\d,\d{3}(?!\d)", text):
+        split = _parse(text, False)
+        if split is not None and all(split.key != r.key for r in readings):
+            readings.insert(0 if text[:1] in "([{\\" else len(readings), split)
+    return tuple(readings)
+
+
+def _repeating(match: re.Match[str]) -> str:
+    whole, fixed, repeat = match.groups()
+    bottom = (10 ** len(repeat) - 1) * 10 ** len(fixed)
+    top = int((whole or "0") + fixed + repeat) - int((whole or "0") + fixed)
+    return f"\\frac{{{top}}}{{{bottom}}}" if not whole else f"(\\frac{{{top}}}{{{bottom}}})"
+
+
+def _parse(text: str, thousands: bool) -> Node | None:
+    try:
+        node = Statements(tokenise(text, thousands=thousands)).answer()
+        return spread(node)
+    except Unreadable:
+        return None
+    except RecursionError as error:
+        raise TooLarge("nested too deeply") from error
+
+
+def spread(node: Node) -> Node:
+    """Return the node with every ± written out as a list of both values."""
+    if "±" not in node.key:
+        return node
+    if node.kind in ("list", "set"):
+        items: list[Node] = []
+        for item in node.args:
+            wide = spread(item)
+            items.extend(wide.args if wide.kind == "list" else (wide,))
+        return tree.structure(node.kind, items)
+    both = [tree.substitute(node, "±", sign) for sign in (tree.ONE, tree.MINUS_ONE)]
+    return tree.structure("list", both) if both[0].key != both[1].key else both[0]
+
+
+def choice(text: str) -> tuple[str, str] | None:
+    """Return (letter, words) of a multiple-choice answer such as ``(D) Alina``, or None."""
+    bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{([^{}]*)\}|[${}]", r"\1", tidy(text))
+    match = _CHOICE.fullmatch(bare.strip())
+    if match is None:
+        return None
+    return (match.group(1), normal_words(match.group(2))) if match.group(1) else (
+        match.group(3), "")

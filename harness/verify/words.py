@@ -1,0 +1,134 @@
+"""What words in an answer mean: units, number words, connectives, qualifiers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+AND_OR = {"and", "or", "und", "oder", "et", "ou", "y", "o", "e", "和", "或", "与"}
+QUALIFIERS = {
+    "for", "where", "when", "with", "if", "such", "given", "provided", "because", "since", "so",
+    "as", "in", "assuming", "whenever", "but", "which", "that", "is", "are", "on", "at", "to",
+}
+LEADING = {
+    "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
+    "either", "is", "are", "the", "an", "all", "approx.", "just", "total", "of", "answer",
+    "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
+}
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen " \
+    "fifteen sixteen seventeen eighteen nineteen"
+NUMBER_WORDS = {w: i for i, w in enumerate(_ONES.split())}
+NUMBER_WORDS.update({w: 10 * (i + 2) for i, w in enumerate(
+    "twenty thirty forty fifty sixty seventy eighty ninety".split())})
+SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
+          "trillion": 10**12, "dozen": 12}
+CONSTANT_WORDS = {"pi", "infinity", "inf", "oo", "infty", "Infinity", "undefined", "alpha", "beta",
+                  "gamma", "delta", "theta", "lambda", "mu", "sigma", "omega", "phi", "epsilon",
+                  "Pi", "PI", "rho", "tau", "psi"}
+FUNCTIONS = {
+    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "asin": "asin", "acos": "acos",
+    "atan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asinh": "asinh",
+    "acosh": "acosh", "atanh": "atanh", "ln": "ln", "log": "log", "lg": "lg", "exp": "exp",
+    "sqrt": "sqrt", "cbrt": "cbrt", "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm",
+    "abs": "abs", "Abs": "abs", "floor": "floor", "ceil": "ceil", "ceiling": "ceil",
+    "factorial": "factorial", "binomial": "binomial", "arccot": "acot", "acot": "acot",
+    "det": "det", "Re": "re", "Im": "im", "arg": "arg", "sgn": "sgn", "sign": "sgn", "arsinh":
+    "asinh", "root": "root", "log10": "log10", "log2": "log2", "Matrix": "Matrix",
+}
+INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh",
+            "tanh": "atanh", "cot": "acot"}
+
+_F = Fraction
+# unit: (kind of quantity, size in a common unit); several spellings share a line
+_UNIT_LINES: list[tuple[str, str, Fraction]] = [
+    ("m meter meters metre metres", "length", _F(1)),
+    ("km kilometer kilometers kilometre kilometres kms", "length", _F(1000)),
+    ("cm centimeter centimeters centimetre centimetres cms", "length", _F(1, 100)),
+    ("mm millimeter millimeters millimetre millimetres", "length", _F(1, 1000)),
+    ("in inch inches", "length", _F(254, 10000)),
+    ("ft foot feet", "length", _F(3048, 10000)),
+    ("yd yard yards", "length", _F(9144, 10000)),
+    ("mi mile miles", "length", _F(1609344, 1000)),
+    ("s sec secs second seconds", "time", _F(1)),
+    ("min mins minute minutes", "time", _F(60)),
+    ("h hr hrs hour hours", "time", _F(3600)),
+    ("day days", "time", _F(86400)),
+    ("week weeks", "time", _F(604800)),
+    ("g gram grams gm gms", "mass", _F(1)),
+    ("kg kilogram kilograms kgs", "mass", _F(1000)),
+    ("mg milligram milligrams", "mass", _F(1, 1000)),
+    ("lb lbs pound pounds", "pound", _F(16)),
+    ("oz ounce ounces", "pound", _F(1)),
+    ("l liter liters litre litres", "volume", _F(1)),
+    ("ml milliliter milliliters millilitre millilitres", "volume", _F(1, 1000)),
+    ("dollar dollars usd bucks", "dollar", _F(1)),
+    ("cent cents", "dollar", _F(1, 100)),
+    ("euro euros eur", "euro", _F(1)),
+]
+UNITS: dict[str, tuple[str, Fraction]] = {
+    word: (kind, size) for line, kind, size in _UNIT_LINES for word in line.split()
+}
+_NAMES_OF: dict[tuple[str, Fraction], str] = {
+    (kind, size): line.split()[0] for line, kind, size in _UNIT_LINES}
+# words that make 2- and 3-letter runs behind a number a unit and not a product of variables
+SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {
+    "mph", "kph", "km/h", "rpm", "hz", "pts", "deg", "sq", "cu", "pcs", "kwh", "lbs", "kb", "mb",
+    "gb", "cc", "pm", "am", "pct", "rs", "yrs", "yr", "amu", "ev", "kev", "mev", "pa", "kpa",
+    "atm", "mol", "th", "st", "nd", "rd", "rad", "rads", "usd", "units", "unit", "cups", "gal",
+    "qt", "pt", "ways", "erg", "ergs", "cal", "kcal", "kj", "hp",
+}
+PERCENT_WORDS = {"percent", "pct", "percents", "percentage", "prozent", "pourcent"}
+DEGREE_WORDS = {"degree", "degrees", "deg", "degs"}
+_DROP = {"square", "sq", "cubic", "cu", "per", "a", "the", "of", "each", "in", "total", "more"}
+
+SAME_TEXT = {
+    "no solution": "no solution", "no solutions": "no solution", "none": "none",
+    "no real solution": "no solution", "no real solutions": "no solution",
+    "there is no solution": "no solution", "there are no solutions": "no solution",
+    "dne": "does not exist", "does not exist": "does not exist",
+    "infinitely many": "infinitely many", "infinitely many solutions": "infinitely many",
+    "infinite": "infinitely many", "infinite solutions": "infinitely many",
+    "true": "true", "false": "false", "yes": "yes", "no": "no",
+}
+
+
+def number_of(words: list[str]) -> int | None:
+    """Return the value of number words such as ``twenty one`` or ``three hundred``, or None."""
+    total, current, seen = 0, 0, False
+    for word in (p for w in words for p in w.lower().split("-")):
+        if word in NUMBER_WORDS:
+            current += NUMBER_WORDS[word]
+        elif word in SCALES:
+            current = (current or 1) * SCALES[word]
+            if SCALES[word] >= 1000:
+                total, current = total + current, 0
+        elif word == "and" and seen:
+            continue
+        else:
+            return None
+        seen = True
+    return total + current if seen else None
+
+
+def canonical_unit(text: str) -> tuple[str, Fraction, str]:
+    """Return (kind, size, name) of a unit phrase; an unknown unit has the kind ``""``.
+
+    ``square cm``, ``cm^2`` and ``cm squared`` agree. Sizes are relative within a kind.
+    """
+    words = text.lower().replace(".", " ").replace("*", " ").split()
+    exponent = 1
+    kept: list[str] = []
+    for w in words:
+        if w in ("square", "sq", "squared", "^2", "2"):
+            exponent = 2
+        elif w in ("cubic", "cu", "cubed", "^3", "3"):
+            exponent = 3
+        elif w not in _DROP and w not in ("unit", "units"):
+            kept.append(w)
+    if not kept:
+        return "", Fraction(1), ""
+    known = UNITS.get(kept[0]) if len(kept) == 1 else None
+    if known is None:
+        return "", Fraction(1), " ".join(w.rstrip("s") for w in kept)
+    kind, size = known
+    return f"{kind}^{exponent}", size**exponent, f"{_NAMES_OF[known]}^{exponent}"
