@@ -74,13 +74,28 @@ class Comparison:
             if again[0]:
                 return True, "equal with log to base ten"
         if tree.symbols(gold) or tree.symbols(answer):
-            return result
+            value, measured = without_unit(gold), without_unit(answer)
+            if (value is gold) != (measured is answer) and not (
+                tree.symbols(value) or tree.symbols(measured)
+            ):
+                return self.values(value, measured)
+            return self._renamed(gold, answer) or result
         c = self.conventions
         if (c.relative or c.absolute) and tolerance_equal(gold, answer, c.relative, c.absolute):
             return True, "within the declared tolerance"
         if c.rounding != "exact" and self.rounds(gold, answer):
             return True, "equal after the declared rounding"
         return result
+
+    def _renamed(self, gold: Node, answer: Node) -> Result | None:
+        """Compare general solutions such as ``k*pi`` and ``n*pi`` up to the whole number's name."""
+        if self.conventions.names == "match" or "pi" not in gold.key or "pi" not in answer.key:
+            return None
+        left, right = tree.symbols(gold), tree.symbols(answer)
+        if len(left) == len(right) == 1 and left | right <= {"k", "n", "m", "l"}:
+            if equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]:
+                return True, "equal up to the name of the whole number"
+        return None
 
     def rounds(self, gold: Node, answer: Node) -> bool:
         """Whether one side is the other rounded to its own decimals."""
@@ -98,6 +113,9 @@ class Comparison:
         """Compare values with a unit on one side or both."""
         value, other = gold, answer
         left = right = None
+        if gold.kind != answer.kind:
+            gold, answer = (without_unit(n) if n.kind == "mul" else n for n in (gold, answer))
+            value, other = gold, answer
         if gold.kind == "unit":
             value, left = gold.args[0], canonical_unit(gold.args[1])
         if answer.kind == "unit":
@@ -155,8 +173,9 @@ class Comparison:
             a, b = gold.args, answer.args
             if len(a) != len(b):
                 return False, "ratios of different length"
-            same = all(self.same(tree.mul(a[0], y), tree.mul(b[0], x))[0]
-                       for x, y in zip(a[1:], b[1:], strict=True))
+            same = "0" not in [n.key for n in (*a, *b)] and all(
+                self.same(tree.mul(a[0], y), tree.mul(b[0], x))[0]
+                for x, y in zip(a[1:], b[1:], strict=True))
             return same, "proportional terms" if same else "terms not in proportion"
         left, right = (_quotient(n) for n in (gold, answer))
         if left is None or right is None:
@@ -181,6 +200,8 @@ class Comparison:
             return self._list_and_tuple(gold, answer, left, right)
         if gold.kind == "set" or answer.kind == "set":
             left, right = self._distinct(left), self._distinct(right)
+        if len(left) != len(right) and len(self._distinct(left)) == len(left):
+            right = self._distinct(right)  # naming a solution twice adds none
         if len(left) != len(right):
             spread = [(_regions(gold), _regions(answer))]
             if all(spread[0]) and (is_region_list(gold) or is_region_list(answer)):
@@ -376,8 +397,21 @@ class Comparison:
 
 def is_region_list(node: Node) -> bool:
     """Whether a list is one of inequalities or intervals."""
-    return node.kind in ("union", "rel") or node.kind == "list" and all(
-        x.kind in ("rel", "br") for x in node.args)
+    return node.kind in ("union", "rel") or node.kind == "list" and any(
+        is_order(x) for x in node.args)
+
+
+_UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
+
+
+def without_unit(node: Node) -> Node:
+    """Return ``576*pi*m^2`` without its unit; only metre, second, hour, gram and litre."""
+    if node.kind != "mul":
+        return node
+    units = [f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS]
+    if len(units) != 1 or (units[0].kind == "pow" and units[0].args[1].key not in ("2", "3")):
+        return node
+    return tree.mul(*(f for f in node.args if f is not units[0]))
 
 
 def _regions(node: Node):

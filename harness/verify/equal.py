@@ -46,12 +46,12 @@ def equal(a: Node, b: Node) -> tuple[bool, str]:
         return verdict, ("equal as rational functions" if verdict
                          else "different as rational functions")
     result = _numeric(a, b)
-    if result is None and ("log(" in a.key or "log(" in b.key):
-        pass
     if result is not None:
         return result
     from harness.verify.symbolic import zero
 
+    if not tree.symbols(a) and not tree.symbols(b):
+        return False, "equality of two constants out of numeric range could not be shown"
     settled = zero(tree.sub(a, b))
     if settled is not None:
         return settled, "sympy simplified the difference" + ("" if settled else " to something else")

@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 Form = Literal["boxed", "hash", "answer_is", "bare"]
 
 _WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
-_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\b\s*|\\beginboxed\s*")
 _THINK_END = ("</think>", "</thinking>", "</thought>", "<|end_of_thought|>")
 _THINK_START = ("<think>", "<thinking>", "<thought>", "<|begin_of_thought|>")
 _STOPS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "I hope it is correct",
@@ -36,65 +35,50 @@ def after_thinking(text: str) -> str:
     return text
 
 
+_BRACES = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\?beginboxed\s*\{|\\.|[{}]|"
+                     r"\\boxed (?=[^\s${}\\])", re.S)
+_BARE_BOX = re.compile(r"\\boxed ([^\s$\\{}.,]{1,40})")
+
+
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """Return (start, end, content) of every closed ``\\boxed{...}``, outermost only."""
-    found = []
-    at = 0
-    while True:
-        m = _BOX.search(text, at)
-        if m is None:
-            return found
-        start = m.end()
-        if text[start : start + 1] == "{":
-            end = _closing(text, start)
-            if end < 0:
-                line = text.find("\n", start)
-                line = len(text) if line < 0 else line
-                if not found and "{" not in text[start + 1 : line] and line - start < 80:
-                    # a box left open at the end of its line, with nothing nested in it
-                    found.append((m.start(), line, text[start + 1 : line].rstrip("$ .")))
-                at = start + 1
-                if len(found) > 2_000 or text.find("\\", at) < 0:
-                    return found
-                if text.count("{", at) > text.count("}", at):
-                    if _nothing_closes(text, at):
-                        return found
+    """Return (start, end, content) of every closed ``\\boxed{...}``, outermost only.
+
+    One pass over the braces, however they are nested. A box left open at the end of its line
+    counts where nothing follows it, since a model that forgets one brace has still answered.
+    """
+    first = text.find("box")
+    if first < 0:
+        return []
+    found: list[tuple[int, int, str]] = []
+    stack: list[tuple[int, int] | None] = []  # None for a brace that opens no box
+    opened: tuple[int, int] | None = None
+    for m in _BRACES.finditer(text, max(0, first - 20)):
+        token = m.group()
+        if token == "{":
+            stack.append(None)
+        elif token == "}":
+            if not stack:
                 continue
-            found.append((m.start(), end, text[start + 1 : end - 1]))
-            at = end
-        else:
-            word = re.compile(r"[^\s$\\{}.,]{1,40}").match(text, start)
-            if word is not None and m.group().startswith("\\boxed "):
-                found.append((m.start(), word.end(), word.group()))
-                at = word.end()
-            else:
-                at = start
-        if len(found) > 5_000:
-            return found
+            box = stack.pop()
+            if box is None:
+                continue
+            while found and found[-1][0] > box[0]:
+                found.pop()  # it lies inside this one
+            found.append((box[0], m.start() + 1, text[box[1] : m.start()]))
+        elif token.endswith("{") and len(token) > 2:
+            opened = (m.start(), m.end())
+            stack.append(opened)
+    if opened is not None and opened in stack and (not found or found[-1][0] < opened[0]):
+        content = text[opened[1] : opened[1] + 200].split("\n")[0]
+        tail = text[opened[1] + len(content) :].strip()
+        if len(content) < 100 and not tail:
+            found.append((opened[0], len(text), content.rstrip("$ .}\\")))
+    if not found:
+        found = [(m.start(), m.end(), m.group(1)) for m in _BARE_BOX.finditer(text)]
+    return found
 
 
-def _nothing_closes(text: str, at: int) -> bool:
-    return text.find("}", at) < 0
-
-
-def _closing(text: str, start: int) -> int:
-    """Return the index behind the brace that closes the one at ``start``, or -1."""
-    depth, i, end = 0, start, min(len(text), start + 20_000)
-    while i < end:
-        c = text[i]
-        if c == "\\" and text[i + 1 : i + 2] in "{}\\":
-            i += 2
-            continue
-        if c == "{":
-            depth += 1
-        elif c == "}":
-            depth -= 1
-            if not depth:
-                return i + 1
-        i += 1
-    return -1
-
-
+_GLM_BOX = re.compile(r"<\|begin_of_box\|>(.{0,2000}?)<\|end_of_box\|>", re.S)
 _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
     r"|\b(?:and|or)\b)*"
@@ -154,6 +138,8 @@ def extract(text: str, form: Form = "boxed", fallback: str = "any") -> Found | N
         inner = boxed(text) if "box" in text else None
         return Found(inner if inner is not None else text, "form") if text else None
     text = after_thinking(text)
+    if "<|begin_of_box|>" in text:
+        text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = _of_form(text, form)
     if by_form is not None and by_form.strip():
         return Found(by_form, "form")
@@ -234,20 +220,49 @@ def _statement(rest: str) -> str:
 
 def _value_in(sentence: str) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    if len(sentence) <= 40 and not re.search(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s", sentence):
+    choice = _CHOSEN.match(sentence)
+    if choice is not None:
+        return choice.group(1)
+    foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
+    if len(sentence) <= 40 and not foreign and not re.search(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s", sentence):
         if not re.match(r"[A-Za-z]{2,}\s", sentence) or not any(c.isdigit() for c in sentence):
             return sentence
-    formulas = list(_MATH.finditer(sentence))
+    formulas = [m for m in _MATH.finditer(sentence)]
+    numbers = list(_NUMBERISH.finditer(sentence))
+    priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
     if formulas:
-        return next(g for g in formulas[-1].groups() if g is not None).strip()
+        last = formulas[-1]
+        inner = next(g for g in last.groups() if g is not None).strip()
+        outside = [m for m in numbers if m.start() >= last.end()]
+        if not outside or not _NAME_ONLY.fullmatch(inner):
+            return inner
+        return outside[0].group().strip()
     lead = _NUMBERISH.match(sentence)
     if lead is not None:
         return lead.group()
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
-    numbers = _NUMBERISH.findall(sentence)
-    return numbers[-1].strip() if numbers else (sentence if len(sentence) <= 200 else "")
+    if len(priced) == 1 and len(numbers) > 1:
+        return priced[0].group().strip()
+    pieces = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
+    if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
+        return next(p for p in reversed(pieces) if any(c.isdigit() for c in p))
+    return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
+
+
+_CHOSEN = re.compile(r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))")
+_NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}")
+_PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+
+
+def only_formula(text: str) -> str | None:
+    """Return the single formula between math delimiters in a text, or None."""
+    found = list(_MATH.finditer(text))
+    if len(found) != 1:
+        return None
+    return next(g for g in found[0].groups() if g is not None)
 
 
 def _last(text: str) -> str | None:

@@ -184,6 +184,10 @@ class _Case:
 
     def readings(self, answer: str, golds: tuple[Node, ...]) -> tuple[Node, ...]:
         answers = read(answer)
+        if golds and golds[0].kind != "text" and (not answers or answers[0].kind == "text"):
+            formula = extraction.only_formula(answer)
+            if formula is not None:
+                answers = read(tidy(formula))
         locale = self.conventions.locale
         if locale == "point" or "," not in answer:
             return answers
@@ -213,6 +217,8 @@ class _Case:
 @lru_cache(maxsize=4096)
 def gold_answer(gold: str) -> str:
     """Return the answer in a gold text: its last box, or what its last phrase commits to."""
+    if "\\\\boxed" in gold:
+        gold = gold.replace("\\\\boxed", "\\boxed")
     if "boxed" in gold or "\\fbox" in gold:
         inner = extraction.boxed(plain(gold) if not gold.isascii() else gold)
         if inner is not None and inner.strip():

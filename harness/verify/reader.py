@@ -147,6 +147,8 @@ class Reader:
 
     def _plain_number_before(self) -> bool:
         before = self.tokens[self.at - 1]
+        if before.kind == "num" and self.at > 1 and self.tokens[self.at - 2].value == "^":
+            return False
         return before.kind == "num" or (before.value == "}" and self._group_is_number())
 
     def _group_is_number(self) -> bool:
@@ -185,6 +187,8 @@ class Reader:
             return False
         if any(word.startswith(f) and len(word) <= len(f) + 1 for f in ("sin", "cos", "tan", "ln")):
             return True
+        if len(word) == 3 and word[1] in "aeiou" and token.space:
+            return False
         return len(word) <= 3 and word.lower() not in _WORDS_OF_THREE or not word.isascii()
 
     def _unit_ahead(self, ahead: int) -> bool:
@@ -700,5 +704,5 @@ _WORDS_OF_THREE = {
     "mon", "tue", "wed", "thu", "fri", "sat", "who", "how", "why", "out", "box", "car", "map",
     "pie", "cup", "bag", "toy", "hat", "bus", "pig", "cow", "hen", "kid", "boy", "age", "no",
     "is", "to", "of", "in", "or", "it", "if", "so", "we", "he", "pm", "am", "none", "old", "new",
-    "nan", "as", "at", "by", "an", "on", "be", "do",
+    "nan", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km",
 }

@@ -366,7 +366,9 @@ class Statements(Reader):
             return tree.structure("set", items)
         if not items:
             raise Unreadable("empty brackets")
-        if opening == "(" and close == ")" and len(items) == 1 and "," not in joined:
+        if len(items) == 1 and "," not in joined and (
+            opening == "(" and close == ")" or items[0].kind == "matrix"
+        ):
             return items[0]
         return tree.structure("br", items, opening, close)
 
@@ -374,6 +376,7 @@ class Statements(Reader):
         """Read ``x | condition }`` or ``x : condition }``; None if it is a plain set."""
         start, depth = self.at, self.depth
         name = self.peek()
+        self.bars += 1  # so that the mark is not read as an absolute value
         try:
             element = self.expression()
             if self.accept("in"):
@@ -381,6 +384,8 @@ class Statements(Reader):
         except Unreadable:
             self.at, self.depth = start, depth
             return None
+        finally:
+            self.bars -= 1
         if not self.op("|", "mid", ":"):
             self.at, self.depth = start, depth
             return None
@@ -421,6 +426,9 @@ _TIME = re.compile(
     r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I)
 _CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
 _TRAIL = re.compile(r"(?:[\s.,;:!*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
+_DOUBLED = re.compile(  # a backslash escaped once too often
+    r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
+    r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])")
 _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
 
 
@@ -440,6 +448,8 @@ def normal_words(text: str) -> str:
 def tidy(text: str) -> str:
     """Return an answer without the marks around it: math delimiters, trailing stops, emphasis."""
     text = plain(text).strip()
+    if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
+        text = _DOUBLED.sub(r"\\\1", text)
     while True:
         before = text
         text = _MATH_MARK.sub(lambda m: " ", text) if "\\" in text or "$$" in text else text
@@ -451,7 +461,7 @@ def tidy(text: str) -> str:
             cut = text[: end.start()]
             text = cut + "!" if "!" in end.group() and cut[-1:].isalnum() and not (
                 cut.isalpha()) else cut
-        text = text.lstrip("*_:;,` \t\n").rstrip("`")
+        text = text.lstrip("*_:;,?` \t\n").rstrip("`")
         if text == before or text + "!" == before:
             return text
 
@@ -480,7 +490,7 @@ def read(text: str) -> tuple[Node, ...]:
         half = (time.group(4) or "").lower()
         shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
         readings.append(Node("time", (hour, minute, second, half), shown, 1))
-        if half or time.group(3) or "/" in text:
+        if half or time.group(3) or (time.group(2) or "0")[0] == "0":
             return tuple(readings)
     if ".\\" in text or "\\overline" in text or "\\dot" in text or "\\bar" in text:
         text = _REPEATING.sub(_repeating, text)

@@ -260,6 +260,9 @@ def _command(
                         space=space or out[before].space or name in ("boxed", "text", "mbox"))
                 return end, inner[-1:].isspace() or name in ("text", "mbox")
         return i, True
+    if name.startswith("quad") and len(name) < 8:  # \\quadx, a blank that was forgotten
+        _lex(name[4:], out, thousands, prose, level + 1)
+        return i, False
     value = _SAME_CMDS.get(name, name)
     if value in ("*", "/", "<", ">", ":", "|", "[", "]", "(", ")", "{set", "}set", "'", "%", "€",
                  "£"):
