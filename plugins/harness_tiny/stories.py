@@ -1,7 +1,7 @@
 """Word problems in several small steps, written as a chain of arithmetic.
 
 A story is an opening that fixes a first number, some events that change it and an ending that asks
-for it (or for one more step on it). Every quantity stays a whole number between 1 and 99, so that a
+for it (or for one more step on it). Every quantity stays a whole number between 1 and 30, so that a
 model with less than a million parameters can learn the arithmetic, and every step of a solution is
 one equation `a op b = c`.
 """
@@ -18,12 +18,12 @@ THINGS = ("apples", "beads", "books", "cards", "coins", "cups",
 HOLDERS = ("bags", "boxes", "jars", "packs")
 GOODS = ("ball", "cup", "hat", "kite", "lamp", "pen", "plate", "toy")
 
-LARGEST = 99
+LARGEST = 30
 OPENINGS = ("bags", "two", "have", "more", "fewer", "times", "daily")
 EVENTS = ("get", "buy", "lose", "give", "packs", "half", "double")
 ENDINGS = ("now", "now", "share", "fill", "sell")
 SHOPS = ("single", "basket")
-NOTES = (20, 30, 40, 50, 60, 80, 90)
+NOTES = (10, 20, 30)
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Story:
         """Add the equation `left sign right = result` and return the result.
 
         Raises:
-            ValueError: the result is not a whole number from 1 to 99.
+            ValueError: the result is not a whole number from 1 to 30.
         """
         result = {
             "+": left + right,
@@ -88,17 +88,17 @@ def story(rng: random.Random, fewest: int, most: int) -> tuple[str, str, str, st
 
 
 def _open(s: Story, kind: str) -> None:
-    small, few = s.rng.randint(2, 30), s.rng.randint(2, 9)
+    small, few = s.rng.randint(2, 12), s.rng.randint(2, 9)
     if kind == "bags":
         each = s.rng.randint(2, 9)
         s.tell(f"{s.name} has {few} {s.rng.choice(HOLDERS)} with {each} {s.thing} each.")
         s.value = s.step(few, "*", each)
     elif kind == "two":
-        more = s.rng.randint(2, 30)
+        more = s.rng.randint(2, 12)
         s.tell(f"{s.name} has {small} red and {more} blue {s.thing}.")
         s.value = s.step(small, "+", more)
     elif kind == "have":
-        s.value = s.rng.randint(5, 60)
+        s.value = s.rng.randint(5, 25)
         s.tell(f"{s.name} has {s.value} {s.thing}.")
     elif kind == "daily":
         days = s.rng.randint(2, 9)
@@ -121,7 +121,7 @@ def _events(s: Story, until: int) -> None:
         undone = {"half": "double", "double": "half"}.get(last)
         event = s.rng.choice([e for e in EVENTS if e not in (last, undone)])
         last = event
-        amount = s.rng.randint(2, 20)
+        amount = s.rng.randint(2, 9)
         if event == "get":
             s.tell(f"{s.other} gives {s.name} {amount} more.")
             s.value = s.step(s.value, "+", amount)
@@ -178,7 +178,7 @@ def _shop(s: Story, kind: str, steps: int) -> None:
         s.tell(f"How many dollars does {s.name} pay?")
         return
     if steps == len(s.equations) + 2:
-        extra = s.rng.randint(2, 20)
+        extra = s.rng.randint(2, 9)
         s.tell(f"{s.name} also buys a bag for {extra} dollars.")
         s.value = s.step(s.value, "+", extra)
     note = s.rng.choice(NOTES)

@@ -10,7 +10,7 @@ import math
 import random
 from fractions import Fraction
 
-DENOMINATORS = (2, 3, 4, 5, 6, 8, 10)
+DENOMINATORS = (2, 3, 4, 6)
 THINGS = ("apples", "cards", "coins", "eggs", "pens", "stones")
 
 
@@ -91,7 +91,7 @@ def _sum(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _share(rng: random.Random) -> tuple[str, str, str]:
-    whole, times = rng.randint(2, 10), rng.randint(2, 9)
+    whole, times = rng.randint(2, 6), rng.randint(2, 5)
     part = rng.randint(1, whole - 1)
     thing = rng.choice(THINGS)
     value = Fraction(part, whole)
@@ -102,8 +102,8 @@ def _share(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _equation(rng: random.Random) -> tuple[str, str, str]:
-    a, b = rng.randint(2, 9), _nonzero(rng, 9)
-    right = rng.randint(1, 20)
+    a, b = rng.randint(2, 7), _nonzero(rng, 5)
+    right = rng.randint(1, 9)
     moved = right - b
     value = Fraction(moved, a)
     steps = f"{a}x = {right} {_sign(-b)} = {moved}. x = {moved}/{a}."
@@ -113,7 +113,7 @@ def _equation(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _expand(rng: random.Random) -> tuple[str, str, str]:
-    a, b, c = rng.randint(1, 3), _nonzero(rng, 9), _nonzero(rng, 9)
+    a, b, c = rng.randint(1, 3), _nonzero(rng, 5), _nonzero(rng, 5)
     problem = f"Expand ({_term(a)} {_sign(b)})(x {_sign(c)})."
     steps = f"{a} * {_brace(c)} = {a * c}. " if a > 1 else ""
     steps += f"{_brace(a * c)} + {_brace(b)} = {a * c + b}. "
@@ -126,7 +126,7 @@ def _brace(number: int) -> str:
 
 
 def _collect(rng: random.Random) -> tuple[str, str, str]:
-    a, b, c = rng.randint(2, 9), _nonzero(rng, 9), _nonzero(rng, 9)
+    a, b, c = rng.randint(2, 4), _nonzero(rng, 5), _nonzero(rng, 5)
     steps = f"{a}(x {_sign(b)}) = {a}x {_sign(a * b)}. {a}x {_sign(c)}x = {_term(a + c)}."
     return f"Simplify {a}(x {_sign(b)}) {_sign(c)}x.", steps, _gold([a * b, a + c], rng)
 
@@ -136,14 +136,14 @@ def _term(c: int) -> str:
 
 
 def _derivative(rng: random.Random) -> tuple[str, str, str]:
-    a, b, c = _nonzero(rng, 9), _nonzero(rng, 9), _nonzero(rng, 9)
+    a, b, c = _nonzero(rng, 6), _nonzero(rng, 9), _nonzero(rng, 9)
     problem = f"Differentiate {polynomial_text([c, b, a])}."
     steps = f"2 * {_brace(a)} = {2 * a}."
     return problem, steps, _gold([b, 2 * a], rng)
 
 
 def _decimal(rng: random.Random) -> tuple[str, str, str]:
-    tenths, times, more = rng.randint(1, 29), rng.randint(2, 9), rng.randint(1, 99)
+    tenths, times, more = rng.randint(1, 6), rng.randint(2, 5), rng.randint(1, 9)
     first = Fraction(tenths * times, 10)
     total = first + Fraction(more, 10)
     left, right = decimal_text(Fraction(tenths, 10)), decimal_text(Fraction(more, 10))
@@ -154,8 +154,8 @@ def _decimal(rng: random.Random) -> tuple[str, str, str]:
 
 
 def _value(rng: random.Random) -> tuple[str, str, str]:
-    bottom = rng.choice((2, 3, 4, 5))
-    top, slope, constant = rng.randint(1, 9), rng.randint(2, 9), rng.randint(1, 9)
+    bottom = rng.choice((2, 3, 4))
+    top, slope, constant = rng.randint(1, 7), rng.randint(2, 5), rng.randint(1, 4)
     product = Fraction(top * slope, bottom)
     steps = f"{slope} * {top}/{bottom} = {top * slope}/{bottom}. "
     total = top * slope + constant * bottom
