@@ -35,7 +35,7 @@ def row_warnings(entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[in
     elif not entry.start and entry.total is None:
         lines.append("not ranked: a score that the board ranks by is missing")
     if missing:
-        lines.append(f"seed {', '.join(map(str, missing))} of the board is missing")
+        lines.append(f"missing of the board's seeds: {', '.join(map(str, missing))}")
     if not entry.start and 0 < len(entry.done) < TRAINER_SEEDS:
         lines.append(
             f"{len(entry.done)} seed{'s' * (len(entry.done) > 1)}: says something of"

@@ -68,12 +68,15 @@ def t_quantile(probability: float, df: float) -> float:
     low, high = 0.0, 1.0
     while t_two_sided(high, df) > tail:
         low, high = high, high * 2.0
-    for _ in range(200):
-        middle = (low + high) / 2.0
-        if middle in (low, high):
+    scale = math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2)) / math.sqrt(df * math.pi)
+    t = (low + high) / 2.0
+    for _ in range(200):  # Newton's method, kept inside the bracket
+        excess = t_two_sided(t, df) - tail
+        low, high = (t, high) if excess > 0 else (low, t)
+        slope = 2.0 * scale * (1.0 + t * t / df) ** (-(df + 1) / 2)
+        step = excess / slope if slope > 0.0 else math.inf
+        following = t + step if low < t + step < high else (low + high) / 2.0
+        if abs(following - t) <= 1e-14 * t:
             break
-        if t_two_sided(middle, df) > tail:
-            low = middle
-        else:
-            high = middle
-    return math.copysign((low + high) / 2.0, probability - 0.5)
+        t = following
+    return math.copysign(t, probability - 0.5)

@@ -1,0 +1,100 @@
+"""Text from outside (names, answers, errors) made harmless for each place it is shown in.
+
+Every function takes any string and returns one that cannot leave its place: no control or escape
+codes, no bidirectional marks, nothing invisible, no lone surrogates, a bounded length.
+"""
+
+from __future__ import annotations
+
+import html as _html
+import re
+import unicodedata
+
+LIMIT = 80
+"""Characters of a name or an error that are shown, unless more are asked for."""
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]()#!|~$]")
+_LINKS = re.compile(r"(?i)(www)\.|:(?=//|[\w+-]+:)|(?<=mailto):|(?<=xmpp):|@")
+_URL = re.compile(r"https?://[A-Za-z0-9._~/#?&=%+-]+", re.ASCII)
+_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"  # and their full-width forms
+_MARKS = 4  # combining marks in a row; more pile up over the lines above
+
+
+def visible(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str:
+    r"""Return text in which every hidden character is written out, cut to `limit` characters.
+
+    Args:
+        text: Anything.
+        limit: Characters that are kept; None keeps all.
+        lines: Keep line breaks and tabs instead of writing them out.
+
+    Examples:
+        >>> visible("red \x1b[31m")
+        'red \\x1b[31m'
+    """
+    cut = len(text) - limit if limit is not None and len(text) > limit else 0
+    kept = text[: limit or 0] if cut else text
+    parts, marks = [], 0
+    for character in kept:
+        if character.isascii() and character.isprintable():
+            parts.append(character)
+            marks = 0
+            continue
+        category = unicodedata.category(character)
+        if lines and character in "\n\t":
+            parts.append(character)
+        elif category in _HIDDEN:
+            code = ord(character)
+            parts.append(
+                f"\\x{code:02x}"
+                if code < 0x100
+                else f"\\u{code:04x}"
+                if code < 0x10000
+                else f"\\U{code:08x}"
+            )
+        elif category in ("Mn", "Me") and marks >= _MARKS:
+            continue
+        else:
+            parts.append(character)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+    return "".join(parts) + (f"… ({cut:,} characters more)" if cut else "")
+
+
+def markdown(text: str, limit: int | None = LIMIT) -> str:
+    """Return text that GitHub shows as it is: in a table, a list or a paragraph."""
+    escaped = _html.escape(visible(text, limit), quote=False)
+    escaped = _MARKDOWN.sub(lambda match: "\\" + match[0], escaped)
+    return _LINKS.sub(
+        lambda match: f"{match[1]}&#46;" if match[1] else f"&#{ord(match[0])};", escaped
+    )
+
+
+def link(text: str) -> str:
+    """Return markdown that links an http(s) address, and shows any other text as it is."""
+    return f"<{text}>" if _URL.fullmatch(text) and len(text) < 300 else markdown(text, 200)
+
+
+def code(text: str, limit: int | None = 1000) -> str:
+    """Return a code span: its fence is longer than any run of backticks in the text."""
+    shown = visible(text, limit).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest or not shown.strip() else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def terminal(text: str, limit: int | None = 10_000) -> str:
+    """Return text for a terminal; give it to rich as a `Text`, never as markup."""
+    return visible(text, limit)
+
+
+def cell(text: str, limit: int | None = 1000) -> str:
+    """Return text for a cell of a CSV file that no spreadsheet takes for a formula."""
+    shown = visible(text, limit)
+    return f"'{shown}" if shown.lstrip()[:1] and shown.lstrip()[0] in _FORMULA else shown
+
+
+def html(text: str, limit: int | None = LIMIT) -> str:
+    """Return text for HTML, between tags or inside a quoted attribute."""
+    return _html.escape(visible(text, limit), quote=True)

@@ -1,0 +1,55 @@
+"""The index of published boards, `leaderboards/README.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from harness.escape import markdown
+from harness.render import numbers
+from harness.render.markdown import EDIT, table
+
+if TYPE_CHECKING:
+    from harness.standings import Leaderboard, Row
+
+HEAD = ("Board", "Start model", "Trainers", "First place", "Its accuracy %", "Latest record")
+
+
+def render(boards: Iterable[Leaderboard]) -> str:
+    """Return the text of the index."""
+    rows = []
+    for board in sorted(boards, key=lambda board: board.conditions.board):
+        name = board.conditions.board
+        first = [row for row in board.rows if row.rank and row.rank[0] == 1]
+        rows.append(
+            (
+                f"[{markdown(board.conditions.title)}]({name}.md)",
+                markdown(board.conditions.start_model),
+                str(sum(not row.start for row in board.rows)),
+                _names(first),
+                numbers.accuracy(first[0].accuracy) if first else numbers.NONE,
+                markdown(board.date),
+            )
+        )
+    return (
+        "\n\n".join(
+            (
+                "# Leaderboards",
+                f"<!-- {EDIT} -->",
+                "Every board fixes its start model, data, budget and benchmarks before anyone"
+                " trains. Its page is computed from the records beside it, and `harness publish"
+                " --check` computes it again. Trainers that share the first place were not told"
+                " apart.",
+                table(HEAD, rows, left=2),
+                "The `.json` files follow [leaderboard.schema.json](leaderboard.schema.json); the"
+                " `.csv` files open in a spreadsheet.",
+            )
+        )
+        + "\n"
+    )
+
+
+def _names(rows: list[Row]) -> str:
+    names = [markdown(row.trainer) for row in rows]
+    shown = ", ".join(names[:4])
+    return f"{shown} and {len(names) - 4} more" if len(names) > 4 else shown or numbers.NONE

@@ -1,0 +1,101 @@
+"""Numbers as people read them: per cent, points, tokens, time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.budget import Cost
+    from harness.standings import Accuracy, Gain, Row
+
+MINUS = "\N{MINUS SIGN}"
+NONE = "\N{EN DASH}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, one decimal, without the sign."""
+    return f"{100 * share:.1f}"
+
+
+def points(difference: float) -> str:
+    """Return a difference of shares in points, signed."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", MINUS)
+
+
+def accuracy(value: Accuracy | None) -> str:
+    """Return an accuracy with its interval: `61.2 [58.0, 64.1]`."""
+    if value is None:
+        return NONE
+    return f"{percent(value.accuracy)} [{percent(value.low)}, {percent(value.high)}]"
+
+
+def gain(value: Gain | None) -> str:
+    """Return a gain with its interval: `+21.2 [+16.5, +25.8]`."""
+    if value is None:
+        return NONE
+    return f"{points(value.difference)} [{points(value.low)}, {points(value.high)}]"
+
+
+def parts(value: Gain | None) -> tuple[str, str]:
+    """Return the format and correctness parts of a gain, rounded so that they add up in print."""
+    if value is None:
+        return NONE, NONE
+    shown = round(100 * value.format, 1)
+    rest = round(100 * value.difference, 1) - shown
+    return points(shown / 100), points(rest / 100)
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value with what its size warrants."""
+    if p is None:
+        return NONE
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def rank(row: Row) -> str:
+    """Return the range of places: `2`, `1-3` with an en dash, or a dash for an unranked row."""
+    if row.rank is None:
+        return NONE
+    low, high = row.rank
+    return str(low) if low == high else f"{low}\N{EN DASH}{high}"
+
+
+def seeds(row: Row) -> str:
+    """Return how many seeds count, of how many where some do not."""
+    if row.start:
+        return NONE
+    planned = len(row.seeds) + len(row.failed_seeds) + len(row.missing_seeds)
+    return str(planned) if len(row.seeds) == planned else f"{len(row.seeds)} of {planned}"
+
+
+def count(number: float) -> str:
+    """Return a count with its unit letter: `212 k`, `1.5 M`, `3.2 G`."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= 0.9995 * size:
+            return f"{number / size:.3g} {letter}"
+    return f"{number:.0f}"
+
+
+def flops(number: float) -> str:
+    """Return FLOPs in powers of ten."""
+    return f"{number:.1e}".replace("e+", "e") if number else "0"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def time_spent(cost: Cost) -> str:
+    """Return GPU-hours where a GPU was used, else the time on the CPU."""
+    if cost.gpu_seconds > 0:
+        return f"{cost.gpu_seconds / 3600:.3g} GPU-h"
+    return duration(cost.seconds)
+
+
+def memory(number: int) -> str:
+    """Return bytes in GiB."""
+    return f"{number / 2**30:.1f} GiB"

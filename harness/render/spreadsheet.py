@@ -1,0 +1,135 @@
+"""A leaderboard as CSV: one line per trainer and benchmark, plain numbers, safe to open."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from harness.escape import cell
+
+if TYPE_CHECKING:
+    from harness.standings import Leaderboard, Row, TaskResult
+
+COLUMNS = (
+    "board",
+    "trainer",
+    "rank_low",
+    "rank_high",
+    "group",
+    "task",
+    "protocol",
+    "ranking",
+    "questions",
+    "seeds",
+    "seeds_failed",
+    "seeds_missing",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "seed_sd",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "p",
+    "p_holm",
+    "test",
+    "claim",
+    "gain_format",
+    "gain_correctness",
+    "strict",
+    "flexible",
+    "wrong",
+    "no_answer",
+    "truncated",
+    "ungradable",
+    "limit_reached",
+    "mean_tokens",
+    "steps",
+    "trained_tokens",
+    "generated_tokens",
+    "teacher_tokens",
+    "flops",
+    "seconds",
+    "gpu_seconds",
+    "peak_memory_bytes",
+    "energy_joules",
+    "warnings",
+    "sources",
+    "records",
+    "command",
+)
+"""Accuracies, shares and gains are shares of 1; cost is the mean of a seed."""
+
+
+def render(board: Leaderboard) -> str:
+    """Return the text of `leaderboards/<board>.csv`."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in board.rows:
+        for result in row.tasks or (None,):
+            values = _values(board, row, result)
+            writer.writerow([_cell(values.get(column)) for column in COLUMNS])
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return cell(value)
+    return "" if value is None else value
+
+
+def _values(board: Leaderboard, row: Row, result: TaskResult | None) -> dict[str, object]:
+    values: dict[str, object] = {
+        "board": board.conditions.board,
+        "trainer": row.trainer,
+        "rank_low": row.rank[0] if row.rank else None,
+        "rank_high": row.rank[1] if row.rank else None,
+        "group": row.letters,
+        "seeds": len(row.seeds),
+        "seeds_failed": len(row.failed_seeds),
+        "seeds_missing": len(row.missing_seeds),
+        "warnings": "; ".join(row.warnings),
+        "sources": "; ".join(
+            f"{s.trainer}: {s.distribution} {s.version} {s.source_sha256[:12]}" for s in row.sources
+        ),
+        "records": " ".join(ref.id for ref in row.records),
+        "command": "; ".join(row.commands),
+    }
+    if row.cost is not None:
+        values |= {name: value for name, value in row.cost if name in COLUMNS}
+    if result is None:
+        return values
+    values |= {
+        "task": result.task,
+        "protocol": result.protocol,
+        "ranking": result.ranking,
+        "questions": result.accuracy.n,
+        "accuracy": result.accuracy.accuracy,
+        "accuracy_low": result.accuracy.low,
+        "accuracy_high": result.accuracy.high,
+        "seed_sd": result.accuracy.seed_sd,
+        "strict": result.strict,
+        "flexible": result.flexible,
+        "limit_reached": result.limit_reached,
+        "mean_tokens": result.mean_tokens,
+        **{name: share for name, share in result.verdicts.items() if name in COLUMNS},
+    }
+    if result.gain is not None:
+        gain = result.gain
+        alone = result.ranking and sum(task.ranking for task in row.tasks) == 1
+        values |= {
+            "gain": gain.difference,
+            "gain_low": gain.low,
+            "gain_high": gain.high,
+            "p": gain.p,
+            "p_holm": row.gain.p_adjusted if alone and row.gain else None,
+            "test": gain.test,
+            "claim": gain.claim,
+            "gain_format": gain.format,
+            "gain_correctness": gain.correctness,
+        }
+    return values

@@ -1,0 +1,72 @@
+"""A leaderboard in a terminal: one table that fits 80 columns, by rich."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.escape import terminal
+from harness.render import numbers, words
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from harness.standings import Leaderboard, Row
+
+NAME_LIMIT = 24
+
+
+def render(board: Leaderboard) -> RenderableType:
+    """Return what `rich.console.Console.print` shows."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    conditions = board.conditions
+    ranking = ", ".join(one.task for one in conditions.benchmarks if one.ranking)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(terminal(f"{conditions.title} ({conditions.board})", 200)),
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("Rank", justify="center", no_wrap=True)
+    table.add_column("Trainer", overflow="fold")
+    table.add_column("Seeds", justify="right", no_wrap=True)
+    table.add_column("Accuracy %", justify="right", no_wrap=True)
+    table.add_column("Gain, points", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    table.add_column("Time", justify="right", no_wrap=True)
+    for row in board.rows:
+        table.add_row(
+            Text(numbers.rank(row)),
+            _name(row),
+            Text(numbers.seeds(row)),
+            Text(numbers.accuracy(row.accuracy)),
+            Text(numbers.gain(row.gain)),
+            Text(numbers.p_value(row.gain.p_adjusted if row.gain else None)),
+            Text(numbers.time_spent(row.cost) if row.cost else numbers.NONE),
+            style="dim" if row.start else "",
+        )
+    lines = [
+        Text(terminal(f"Accuracy on {ranking}; [ ] are 95 % intervals; a rank is a range.", 300)),
+        Text(words.claim(board).replace("**", "")),
+    ]
+    lines += [Text(f"! {terminal(line, 300)}", style="yellow") for line in board.warnings]
+    for row in board.rows:
+        name = terminal(row.trainer, NAME_LIMIT)
+        lines += [Text(f"! {name}: {terminal(line, 300)}", style="yellow") for line in row.warnings]
+    for cell in board.failures:
+        name = terminal(cell.trainer, NAME_LIMIT) + ("" if cell.seed is None else f" {cell.seed}")
+        lines.append(
+            Text(f"x {name}: {terminal(cell.status)}: {terminal(cell.error, 300)}", style="red")
+        )
+    return Group(table, *lines)
+
+
+def _name(row: Row) -> RenderableType:
+    from rich.text import Text
+
+    mark = " !" if row.warnings else ""
+    return Text(terminal(row.trainer, NAME_LIMIT) + mark, style="" if row.start else "bold")

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import generated
+import pytest
+from markdown_it import MarkdownIt  # comes with rich
+
+from harness import escape
+from harness.leaderboard import build
+from harness.render import index, markdown, spreadsheet, terminal
+
+HOSTILE = {
+    "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "attribute": '" onmouseover="alert(1)" \'',
+    "markdown": "**bold** _x_ [a](javascript:alert(1)) ![i](http://evil.example/x.png) `c` ~~s~~",
+    "table": "a | b \\| c\n| d | e |\n# heading\n- item",
+    "link": "http://evil.example www.evil.example me@evil.example mailto:me",
+    "math and emoji": "$\\alpha$ :skull: &lt; &#60;",
+    "fence": "```\n```python\n````\nx",
+    "comment": "--> <!-- <!--",
+    "ansi": "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b2J \x1b[2J\x08\x08",
+    "rich": "[bold red]markup[/] [link=http://evil.example]x[/link] :boom:",
+    "right to left": "abc\u202egnp.exe\u2066x\u2069 \u200f\u061c",
+    "invisible": "a\u200bb\u00ad\ufeffc\u2060\U000e0041",
+    "nul": "a\x00b\x7f\x85\u2028\u2029",
+    "surrogate": "a\ud800b\udfff",
+    "marks": "Z" + "\u0334\u0335\u0336" * 300,
+    "formula": '=HYPERLINK("http://evil.example","x")',
+    "formula plus": "+1+cmd|' /C calc'!A0",
+    "formula at": "@SUM(1)",
+    "formula minus": "-2+3",
+    "formula tab": "\t=1+1",
+    "formula wide": "\uff1d1+1",
+    "quotes": '"a","b"\r\n=1',
+    "huge": "x" * 10_000_000,
+    "huge of escapes": "\x1b" * 1_000_000,
+    "empty": "",
+    "spaces": "   ",
+}
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff\u061c\u00ad]"
+)
+
+everything = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+
+
+def assert_plain(text: str) -> None:
+    assert not CONTROL.search(text)
+    text.encode("utf-8")  # no lone surrogate
+
+
+@everything
+def test_visible_text_is_one_short_line(text):
+    shown = escape.visible(text)
+    assert_plain(shown)
+    assert "\n" not in shown
+    assert len(shown) < 1000
+    assert_plain(escape.visible(text[:1000], None, lines=True).replace("\n", "").replace("\t", ""))
+
+
+@everything
+def test_markdown_has_no_active_character_left(text):
+    escaped = escape.markdown(text)
+    assert_plain(escaped)
+    bare = re.sub(r"\\.|&(?:amp|lt|gt|#\d+);", "", escaped)
+    assert not re.search(r"[<>&|`*_\[\]!~$#{}()\\\n]", bare)
+    assert "://" not in bare
+    assert "@" not in bare
+    assert "www." not in bare.lower()
+
+
+@everything
+def test_code_spans_cannot_be_left(text):
+    span = escape.code(text)
+    assert_plain(span)
+    fence = re.match("`+", span)[0]
+    inner = span[len(fence) : -len(fence)]
+    assert span.endswith(fence)
+    assert inner
+    assert fence not in re.findall("`+", inner)
+    assert "\n" not in span
+    assert not re.search(r"(?<!\\)\|", span)
+
+
+@everything
+def test_no_cell_is_a_formula_and_the_file_reads_back(text):
+    cell = escape.cell(text)
+    assert_plain(cell)
+    assert not re.match(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]", cell)
+    out = io.StringIO()
+    csv.writer(out).writerow([cell, "next"])
+    assert next(csv.reader(io.StringIO(out.getvalue()))) == [cell, "next"]
+
+
+@everything
+def test_html_has_no_tag(text):
+    tags = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            tags.append((tag, attributes))
+
+    escaped = escape.html(text)
+    assert_plain(escaped)
+    Parser().feed(f'<p title="{escaped}">{escaped}</p>')
+    assert [tag for tag, _ in tags] == ["p"]
+    assert len(tags[0][1]) == 1
+
+
+@pytest.mark.parametrize("address", ["https://example.org/a?b=c#d", "http://example.org"])
+def test_plain_addresses_become_links(address):
+    assert escape.link(address) == f"<{address}>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["javascript:alert(1)", "https://e.org/><script>", "https://e.org/a b", "data:text/html,x", ""],
+)
+def test_anything_else_does_not(text):
+    assert escape.link(text) == escape.markdown(text, 200)
+
+
+@pytest.mark.parametrize(
+    "name", ["sft+rl", "kd-logits", "tiny 2.0", "sft, 3 seeds: good", "Größe 数学"]
+)
+def test_ordinary_names_stay_as_they_are(name):
+    for function in (escape.visible, escape.markdown, escape.terminal, escape.cell, escape.html):
+        assert function(name) == name
+
+
+def rendered(text: str) -> dict[str, str]:
+    """Return every rendering of a board in which the text stands wherever a text can stand."""
+    from rich.console import Console
+
+    good = text.encode("utf-8", "ignore").decode()[:20_000]  # what a record can hold at all
+    records = generated.board({"start": 0.4, "rl": 0.6}, n=60, tasks=["words"])
+    scores = [generated.score("words", "CW" * 30)]
+    for seed in range(3):
+        made = generated.record(
+            "sft", seed, scores, id=f"hostile-{seed}", command=good or "x", verifier_version=good
+        )
+        environment = made.environment.model_copy(
+            update={"gpu": good, "packages": {"torch": good, good: good}}
+        )
+        stage = made.stages[0].model_copy(
+            update={
+                "distribution": good,
+                "version": good,
+                "source_sha256": good,
+                "trainer": good,
+                "notes": {good: good},
+            }
+        )
+        records.append(
+            made.model_copy(
+                update={"trainer": good, "environment": environment, "stages": (stage,)}
+            )
+        )
+    records.append(
+        generated.record("kd", 0, {}, status="failed", error=good, log=good, created=good)
+    )
+    conditions = generated.conditions(
+        ["words"],
+        title=good,
+        start_model=good,
+        teacher=good,
+        data=good,
+        budget=good,
+        decoding=good,
+        protocols={good: good},
+        notes=(good,),
+        warnings=(good,),
+        trainers=(good,),
+        quoted=[{"name": good, "task": good, "accuracy": 0.5, "source": good, "note": good}],
+    )
+    board = build(records, conditions)
+    console = Console(width=80, force_terminal=True, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(terminal.render(board))
+    return {
+        "markdown": markdown.render(board),
+        "index": index.render([board]),
+        "csv": spreadsheet.render(board),
+        "json": board.to_json(),
+        "terminal": capture.get(),
+    }
+
+
+@everything
+def test_hostile_text_is_harmless_in_every_rendering(text):
+    shown = rendered(text)
+    for name, rendering in shown.items():
+        rendering.encode("utf-8")
+        if name == "terminal":
+            rendering = re.sub(r"\x1b\[[0-9;]*m", "", rendering)
+        assert not CONTROL.search(rendering), name
+    json.loads(shown["json"])
+    assert shown["json"].isascii()
+    for row in csv.reader(io.StringIO(shown["csv"])):
+        for cell in row:
+            assert re.fullmatch(r"-?[0-9.e+-]*", cell) or cell.lstrip()[:1] not in set("=+-@")
+    for page in (shown["markdown"], shown["index"]):
+        assert_tame(page)
+
+
+def assert_tame(page: str) -> None:
+    """Assert that a renderer of GitHub's markdown finds nothing in a page but what we wrote."""
+    found: list[tuple[str, dict[str, str | None]]] = []
+
+    class Parser(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            found.append((tag, dict(attributes)))
+
+    html = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(page)
+    Parser().feed(html)
+    tags = {tag for tag, _ in found}
+    ours = "h1 h2 h3 p a ul li code em strong blockquote table thead tbody tr th td"
+    assert tags <= set(ours.split())
+    assert [tag for tag, _ in found].count("h1") == 1
+    for tag, attributes in found:
+        if tag == "a":
+            assert re.match(
+                r"records/made-up/|made-up\.md$|leaderboard\.schema", attributes["href"]
+            )
+        else:
+            assert attributes.keys() <= {"style"}
+    if "Ranking" in html:
+        ranking = html.split("<h2>Ranking</h2>")[1].split("</table>")[0]
+        rows = ranking.split("<tr>")[1:]
+        assert len(rows) == 1 + 4
+        assert all(len(re.findall("<t[hd]", row)) == 7 for row in rows)

@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import json
+
+import generated
+import numpy as np
+import pytest
+
+from harness.conditions import Baseline, Benchmark, Conditions
+from harness.errors import UsageError
+from harness.leaderboard import build
+from harness.render import markdown, numbers, spreadsheet, terminal
+from harness.standings import Leaderboard, Row, json_schema
+
+ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "rl": 0.72, "sft+rl": 0.8}
+
+
+def row(board: Leaderboard, trainer: str) -> Row:
+    return next(row for row in board.rows if row.trainer == trainer)
+
+
+def shown(board: Leaderboard, width: int = 80) -> str:
+    from rich.console import Console
+
+    console = Console(width=width, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        console.print(terminal.render(board))
+    return capture.get()
+
+
+@pytest.fixture(scope="module")
+def board() -> Leaderboard:
+    return build(generated.board(ACCURACIES), generated.conditions())
+
+
+def test_rows_in_order_of_accuracy_with_the_start_model_among_them(board):
+    assert [row.trainer for row in board.rows] == ["sft+rl", "rl", "kd", "sft", "start"]
+    start = board.rows[-1]
+    assert start.start
+    assert start.rank is None
+    assert start.gain is None
+    assert start.accuracy is not None
+    assert start.accuracy.accuracy == pytest.approx(0.4, abs=0.01)
+
+
+def test_ranks_are_ranges_and_share_letters_where_rows_cannot_be_told_apart(board):
+    assert row(board, "sft+rl").rank == (1, 1)
+    assert row(board, "rl").rank == (2, 2)
+    assert row(board, "sft").rank == row(board, "kd").rank == (3, 4)
+    assert row(board, "sft").letters == row(board, "kd").letters
+    assert not set(row(board, "rl").letters) & set(row(board, "sft+rl").letters)
+    assert (board.gain_family, board.pair_family) == (4, 6)
+
+
+def test_gain_is_the_difference_of_the_means_and_its_parts_sum_to_it(board):
+    start = row(board, "start").accuracy.accuracy
+    for one in board.rows[:-1]:
+        gain = one.gain
+        assert gain.difference == pytest.approx(one.accuracy.accuracy - start, abs=1e-8)
+        assert gain.format + gain.correctness == pytest.approx(gain.difference, abs=1e-8)
+        assert gain.low < gain.difference < gain.high
+        assert gain.p <= gain.p_adjusted
+        assert gain.format > 0.02  # the start model leaves 15 % unread, trained ones 2 %
+        for task in one.tasks:
+            parts = task.gain.format + task.gain.correctness
+            assert parts == pytest.approx(task.gain.difference, abs=1e-8)
+        assert (one.wins, one.ties, one.losses) == (3, 0, 0)
+
+
+def test_printed_parts_add_up(board):
+    for one in board.rows[:-1]:
+        printed = [float(text.replace(numbers.MINUS, "-")) for text in numbers.parts(one.gain)]
+        gain = float(numbers.points(one.gain.difference).replace(numbers.MINUS, "-"))
+        assert sum(printed) == pytest.approx(gain, abs=1e-9)
+
+
+def test_a_chain_says_what_its_last_stage_added(board):
+    added = row(board, "sft+rl").stage_gain
+    assert added.to == "sft"
+    difference = row(board, "sft+rl").accuracy.accuracy - row(board, "sft").accuracy.accuracy
+    assert added.difference == pytest.approx(difference, abs=1e-8)
+    assert row(board, "rl").stage_gain is None
+
+
+def test_order_of_records_changes_nothing():
+    records = generated.board(ACCURACIES)
+    first = build(records, generated.conditions())
+    assert build(records[::-1], generated.conditions()) == first
+    assert first.to_json() == build(records[::-1], generated.conditions()).to_json()
+
+
+def test_one_seed_compares_checkpoints():
+    records = generated.board({"start": 0.4, "sft": 0.6}, seeds=[0])
+    board = build(records, generated.conditions(seeds=[0]))
+    gain = row(board, "sft").gain
+    assert board.claim == gain.claim == "checkpoints"
+    assert gain.test == "exact McNemar"
+    assert "Checkpoints compared" in markdown.render(board)
+    assert "Checkpoints compared" in shown(board)
+    assert any("not of the trainer" in line for line in row(board, "sft").warnings)
+
+
+def test_three_seeds_compare_trainers_and_a_mixture_is_called_one(board):
+    assert board.claim == "trainers"
+    assert "**Trainers compared:**" in markdown.render(board)
+    records = generated.board({"start": 0.4, "sft": 0.6, "kd": 0.6})
+    mixed = build(
+        [r for r in records if (r.trainer, r.seed) not in {("kd", 1), ("kd", 2)}],
+        generated.conditions(),
+    )
+    assert mixed.claim == "mixed"
+    assert row(mixed, "kd").missing_seeds == (1, 2)
+    assert any("missing" in line for line in row(mixed, "kd").warnings)
+
+
+def test_failed_cells_are_shown_and_never_ranked():
+    records = generated.board({"start": 0.4, "sft": 0.6, "kd": 0.7})
+    broken = generated.record(
+        "kd", 1, {}, status="oom", error="CUDA out of memory", log="stages/kd-1/log.txt"
+    )
+    records = [broken if r.id == broken.id else r for r in records]
+    records.append(generated.record("rl", 0, {}, status="timeout", error="after 600 s"))
+    board = build(records, generated.conditions())
+    assert row(board, "kd").rank is None
+    assert row(board, "kd").failed_seeds == (1,)
+    assert row(board, "kd").accuracy.seeds == 2
+    assert row(board, "rl").accuracy is None
+    assert row(board, "sft").rank == (1, 1)
+    assert board.gain_family == 1
+    assert {cell.status for cell in board.failures} == {"oom", "timeout"}
+    for text in (markdown.render(board), shown(board, 100)):
+        assert "CUDA out of memory" in text
+        assert "after 600 s" in text
+
+
+def test_a_board_of_failures_alone_still_renders():
+    records = [generated.record("rl", 0, {}, status="failed", error="no such file")]
+    board = build(records, generated.conditions())
+    assert "no such file" in markdown.render(board)
+    assert "no such file" in shown(board)
+    assert "rl" in spreadsheet.render(board)
+    assert any("start model was not scored" in line for line in board.warnings)
+
+
+def test_a_later_success_stands_for_a_failed_attempt():
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    failed = generated.record(
+        "sft", 0, {}, id="attempt-1", status="killed", created="2026-01-01T00:00:00Z"
+    )
+    board = build([*records, failed], generated.conditions())
+    assert not board.failures
+    assert [ref.id for ref in board.superseded] == ["attempt-1"]
+    assert row(board, "sft").rank == (1, 1)
+
+
+def test_a_superseding_record_replaces_the_old_one():
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    old = next(r for r in records if r.trainer == "sft" and r.seed == 0)
+    new = old.model_copy(update={"id": "corrected", "supersedes": old.id}).sealed()
+    board = build([*records, new], generated.conditions())
+    assert "corrected" in [ref.id for ref in row(board, "sft").records]
+    assert [ref.id for ref in board.superseded] == [old.id]
+    assert not board.warnings
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_duplicates_and_conflicts_are_named(alike):
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    first = next(r for r in records if r.trainer == "sft" and r.seed == 0)
+    scores = first.scores
+    if not alike:
+        flipped = scores[0].verdicts.translate(str.maketrans("CW", "WC"))
+        scores = (generated.score(scores[0].task, flipped), *scores[1:])
+    other = first.model_copy(
+        update={"id": "elsewhere", "created": "2027-01-01T00:00:00Z", "scores": scores}
+    ).sealed()
+    board = build([*records, other], generated.conditions())
+    expected = "elsewhere is a duplicate of" if alike else "elsewhere is in conflict with"
+    assert any(expected in line for line in board.warnings)
+    assert row(board, "sft").accuracy == row(build(records, generated.conditions()), "sft").accuracy
+
+
+def test_records_of_other_conditions_or_questions_are_refused():
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    other = records[1].model_copy(
+        update={"board": records[1].board.model_copy(update={"digest": "e" * 64})}
+    )
+    with pytest.raises(UsageError, match="other conditions"):
+        build([records[0], other], generated.conditions())
+    moved = records[1].model_copy(
+        update={
+            "scores": tuple(
+                generated.score(s.task, s.verdicts, task_digest="f" * 64) for s in records[1].scores
+            )
+        }
+    )
+    with pytest.raises(UsageError, match="other questions"):
+        build([records[0], moved], generated.conditions())
+    with pytest.raises(UsageError, match="no task"):
+        build(records, generated.conditions(tasks=["words", "longer"]))
+    with pytest.raises(UsageError, match="no records"):
+        build([], generated.conditions())
+
+
+def test_warnings():
+    rng = np.random.default_rng(0)
+    n = 200
+    verdicts = "".join(rng.choice(list("CWU"), n, p=[0.6, 0.37, 0.03]))
+    right = verdicts.count("C")
+    scores = [
+        generated.score("words", verdicts, limit_reached=20, strict=right - 9, flexible=right)
+    ]
+    records = [
+        generated.record("start", None, {"words": "C" * 60 + "W" * 140}),
+        generated.record("sft", 0, scores),
+    ]
+    elsewhere = records[1].environment.model_copy(update={"gpu": "NVIDIA H200", "engine": "vllm"})
+    records.append(generated.record("sft", 1, scores, environment=elsewhere))
+    conditions = generated.conditions(
+        tasks=["words"],
+        trainers=("sft", "rl"),
+        warnings=("3 test questions stand in the training data",),
+        benchmarks=(
+            Benchmark(
+                task="words",
+                protocol="chat_zeroshot.v1",
+                max_new_tokens=128,
+                ranking=True,
+                baseline=Baseline(accuracy=0.5, tolerance=0.05, source="the model's own paper"),
+            ),
+        ),
+    )
+    board = build(records, conditions)
+    rows = " | ".join(row(board, "sft").warnings)
+    assert "10.0% of answers hit the token limit" in rows
+    assert "strict and flexible matching differ by 4.5 points" in rows
+    assert "could not be graded" in rows
+    assert "different hardware or engines" in rows
+    whole = " | ".join(board.warnings)
+    assert "3 test questions" in whole
+    assert "planned and not there: rl" in whole
+    assert "different engines: hf, vllm" in whole
+    assert "the model's own paper gives 50.0%" in whole
+
+
+def test_quoted_rows_are_marked_and_not_ranked():
+    quoted = [{"name": "A paper", "task": "words", "accuracy": 0.99, "source": "https://e.org/x"}]
+    board = build(generated.board(ACCURACIES), generated.conditions(quoted=quoted))
+    assert all(one.trainer != "A paper" for one in board.rows)
+    text = markdown.render(board)
+    assert text.index("## Quoted from publications") > text.index("## Ranking")
+    assert "<https://e.org/x>" in text
+
+
+def test_several_ranking_tasks_rank_by_their_mean():
+    records = generated.board({"start": 0.4, "sft": 0.6, "kd": 0.62})
+    board = build(records, generated.conditions(ranking=["words", "symbols"]))
+    one = row(board, "sft")
+    by_task = {task.task: task.accuracy.accuracy for task in one.tasks}
+    mean = (by_task["words"] + by_task["symbols"]) / 2
+    assert one.accuracy.accuracy == pytest.approx(mean, abs=1e-8)
+    assert one.accuracy.low < mean < one.accuracy.high
+    assert one.gain.format + one.gain.correctness == pytest.approx(one.gain.difference, abs=1e-8)
+
+
+def test_grouped_questions_widen_the_interval():
+    verdicts = ("C" * 10 + "W" * 10) * 20
+    plain = [generated.score("words", verdicts)]
+    grouped = [generated.score("words", verdicts, groups=tuple(i // 10 for i in range(400)))]
+    widths = []
+    for scores in (plain, grouped):
+        board = build([generated.record("start", None, scores)], generated.conditions(["words"]))
+        accuracy = row(board, "start").accuracy
+        widths.append(accuracy.high - accuracy.low)
+    assert widths[1] > 2.5 * widths[0]
+
+
+def test_comparable_leaves_out_what_differs_between_two_runs_of_the_same():
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    again = [
+        r.model_copy(
+            update={
+                "id": f"again-{r.id}",
+                "created": "2027-07-07T00:00:00Z",
+                "cost": r.cost.model_copy(update={"seconds": 99.0, "peak_memory_bytes": 1}),
+            }
+        ).sealed()
+        for r in records
+    ]
+    first, second = (build(some, generated.conditions()) for some in (records, again))
+    assert first != second
+    assert first.comparable() == second.comparable()
+    other = build(generated.board({"start": 0.4, "sft": 0.61}), generated.conditions())
+    assert first.comparable() != other.comparable()
+
+
+def test_json_reads_back_and_follows_the_published_schema(board):
+    jsonschema = pytest.importorskip("jsonschema")
+    content = json.loads(board.to_json())
+    jsonschema.validate(content, json.loads(json_schema()))
+    assert Leaderboard.model_validate(content) == board
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**content, "rows": [{"trainer": 3}]}, json.loads(json_schema()))
+
+
+def test_csv_has_a_line_for_each_trainer_and_task_with_plain_numbers(board):
+    import csv
+
+    lines = list(csv.DictReader(spreadsheet.render(board).splitlines()))
+    assert len(lines) == 5 * 3
+    first = lines[0]
+    assert first["trainer"] == "sft+rl"
+    assert float(first["accuracy_low"]) < float(first["accuracy"]) < float(first["accuracy_high"])
+    assert all(float(line["gain"]) > 0 for line in lines if line["trainer"] != "start")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_terminal_table_fits(board, width):
+    lines = shown(board, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    ranking = [line for line in lines if line.split()[:2] == ["1", "sft+rl"]]
+    assert len(ranking) == 1
+    assert "<0.001" in ranking[0]
+
+
+def test_every_markdown_table_has_as_many_cells_in_each_line(board):
+    tables = [line for line in markdown.render(board).splitlines() if line.startswith("|")]
+    assert len(tables) > 20
+    previous = ""
+    for line in tables:
+        if previous.count("|") and line.startswith("| :--"):
+            assert line.count("|") == previous.count("|")
+        previous = line
+    assert max(line.count("|") for line in tables) <= 12
+
+
+def test_conditions_stand_before_the_ranking(board):
+    text = markdown.render(board)
+    for said in ("Start model:", "Training data:", "Budget of", "Verifier:", "Scored on:", "Date"):
+        assert 0 < text.index(f"**{said}") < text.index("## Ranking")
+    assert "Smallest difference found" in text
+    assert "over all 6 pairs" in text
+    assert "over the 4 comparisons" in text
+
+
+def test_conditions_need_a_benchmark_to_rank_by():
+    with pytest.raises(ValueError, match="rank by"):
+        generated.conditions(ranking=[])
+    assert Conditions.model_validate_json(generated.conditions().to_json())
+
+
+def test_a_large_board_stays_readable():
+    tasks = [f"task-{i}" for i in range(6)]
+    accuracies = {"start": 0.3} | {f"trainer-{i}": 0.4 + 0.01 * i for i in range(30)}
+    records = generated.board(accuracies, tasks=tasks, seeds=range(5), n=1319, seed_sd=0.01)
+    conditions = generated.conditions(tasks=tasks, seeds=range(5), ranking=tasks[:1])
+    board = build(records, conditions)
+    text = markdown.render(board) + spreadsheet.render(board) + board.to_json() + shown(board)
+    assert len(board.rows) == 31
+    assert text.count("trainer-29") > 10
+    assert row(board, "trainer-29").rank[0] == 1
+    assert row(board, "trainer-0").rank[1] == 30

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import generated
+import pytest
+
+from harness import publish as publishing
+from harness.errors import HarnessError, TamperedError, UsageError
+from harness.publish import check, join, publish
+from harness.records import Record, write_record
+
+ACCURACIES = {"start": 0.4, "sft": 0.6, "rl": 0.7}
+
+
+def leave(folder: Path, records: list[Record]) -> Path:
+    for record in records:
+        write_record(record, folder / "records")
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return leave(tmp_path / "runs" / "made-up", generated.board(ACCURACIES, n=120))
+
+
+@pytest.fixture
+def published(tmp_path: Path, runs: Path) -> Path:
+    file = tmp_path / "made-up.toml"
+    file.write_text('name = "made-up"\n')
+    folder = tmp_path / "leaderboards"
+    publish(runs, generated.conditions(), folder, file)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_what_is_published_can_be_checked_and_published_again_to_the_byte(published, runs):
+    before = contents(published)
+    assert {"README.md", "made-up.md", "made-up.json", "made-up.csv"} <= before.keys()
+    assert {"leaderboard.schema.json", "records/made-up/board.toml"} <= before.keys()
+    assert len([name for name in before if name.startswith("records/made-up/made-up-")]) == 7
+    assert check(published) == check(published, ["made-up"]) == ["made-up"]
+    publish(runs, generated.conditions(), published, runs.parent.parent / "made-up.toml")
+    assert contents(published) == before
+
+
+def test_records_are_copied_byte_for_byte(published, runs):
+    for path in (runs / "records").glob("*.json"):
+        assert (published / "records" / "made-up" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "made-up.md",
+        "made-up.json",
+        "made-up.csv",
+        "records/made-up/made-up-rl-s1.json",
+        "records/made-up/board.toml",
+    ],
+)
+@pytest.mark.parametrize("how", ["edit", "delete", "empty", "noise"])
+def test_a_file_that_was_touched_is_named(published, name, how):
+    path = published / name
+    if how == "edit":
+        text = path.read_text()
+        path.write_text(text.replace("rl", "RL", 1) if "rl" in text else text + "#")
+    elif how == "delete":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if how == "empty" else b"\xff\x00\xfe")
+    with pytest.raises(HarnessError, match=path.name.replace(".", r"\.")) as caught:
+        check(published)
+    assert "\n" not in str(caught.value)
+
+
+def test_conditions_that_were_edited_are_found(published):
+    path = published / "records" / "made-up" / "conditions.json"
+    path.write_text(path.read_text().replace("200,000 trained", "100,000 trained"))
+    with pytest.raises(TamperedError, match=r"made-up\.md"):
+        check(published)
+    digest = generated.DIGEST
+    path.write_text(path.read_text().replace(digest, digest.replace("d", "e")))
+    with pytest.raises(UsageError, match="other conditions"):
+        check(published)
+
+
+def test_a_better_score_written_into_a_record_is_found_even_when_sealed_again(published):
+    path = published / "records" / "made-up" / "made-up-rl-s1.json"
+    content = json.loads(path.read_text())
+    content["scores"][0]["verdicts"] = "C" * content["scores"][0]["n"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(TamperedError, match=r"made-up-rl-s1\.json was changed"):
+        check(published)
+    path.write_text(Record.model_validate(content).sealed().to_json())
+    with pytest.raises(TamperedError, match=r"made-up\.md is not what its records give"):
+        check(published)
+
+
+def test_a_renamed_record_and_stray_files_are_found(published):
+    records = published / "records" / "made-up"
+    (records / "made-up-rl-s1.json").rename(records / "made-up-rl-s9.json")
+    with pytest.raises(TamperedError, match=r"made-up-rl-s1\.json is missing"):
+        check(published)
+    (records / "made-up-rl-s9.json").rename(records / "made-up-rl-s1.json")
+    for stray in (published / "other.md", records / "note.txt", published / "records" / "old"):
+        stray.mkdir() if stray.suffix == "" else stray.write_text("x")
+        with pytest.raises(TamperedError, match=stray.name):
+            check(published)
+        stray.rmdir() if stray.is_dir() else stray.unlink()
+    (published / ".gitkeep").touch()
+    assert check(published) == ["made-up"]
+
+
+def test_a_record_added_by_copying_a_file_asks_for_publishing(published, tmp_path):
+    extra = generated.board({"kd": 0.65}, n=120)
+    for record in extra:
+        write_record(record, published / "records" / "made-up")
+    with pytest.raises(TamperedError, match=r"made-up\.md"):
+        check(published)
+
+
+def test_unknown_boards_and_empty_folders_are_refused(published, tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'made-up'"):
+        check(published, ["made-upp"])
+    with pytest.raises(UsageError, match="no published board"):
+        check(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="no record of board"):
+        publish(tmp_path, generated.conditions(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_boards_of_two_people_join(tmp_path, published):
+    theirs = tmp_path / "theirs"
+    publish(
+        leave(tmp_path / "elsewhere", generated.board({"kd": 0.65, "start": 0.4}, n=120)),
+        generated.conditions(),
+        theirs,
+    )
+    conflict = contents(theirs)["records/made-up/made-up-start-s0.json"]
+    (theirs / "records" / "made-up" / "made-up-start-s0.json").unlink()
+    join(theirs / "records" / "made-up", published)
+    assert check(published) == ["made-up"]
+    assert "**kd**" in (published / "made-up.md").read_text()
+    before = contents(published)
+    (theirs / "records" / "made-up" / "made-up-start-s0.json").write_bytes(conflict)
+    if conflict != before["records/made-up/made-up-start-s0.json"]:
+        with pytest.raises(TamperedError, match=r"made-up-start-s0\.json"):
+            join(theirs / "records" / "made-up", published)
+        assert contents(published) == before
+
+
+def test_other_conditions_are_never_mixed_in(published, tmp_path):
+    other = generated.conditions(digest="e" * 64)
+    records = [
+        r.model_copy(update={"board": r.board.model_copy(update={"digest": "e" * 64})})
+        for r in generated.board(ACCURACIES, n=120)
+    ]
+    runs = leave(tmp_path / "changed", records)
+    before = contents(published)
+    with pytest.raises(UsageError, match="never mixed"):
+        publish(runs, other, published)
+    assert contents(published) == before
+    publish(runs, other, published, replace=True)
+    assert check(published) == ["made-up"]
+
+
+def test_records_of_older_conditions_in_the_runs_folder_are_left_out(runs, tmp_path):
+    old = generated.record("sft", 7, {"words": "C"})
+    old = old.model_copy(update={"board": old.board.model_copy(update={"digest": "0" * 64})})
+    leave(runs, [old])
+    publish(runs, generated.conditions(), tmp_path / "out")
+    assert not (tmp_path / "out" / "records" / "made-up" / f"{old.id}.json").exists()
+
+
+def test_a_second_board_joins_the_index(published, tmp_path):
+    records = [
+        r.model_copy(update={"board": r.board.model_copy(update={"name": "another"})})
+        for r in generated.board({"start": 0.3, "hybrid": 0.5}, n=100)
+    ]
+    publish(
+        leave(tmp_path / "more", records),
+        generated.conditions(board="another", title="Another board"),
+        published,
+    )
+    index = (published / "README.md").read_text()
+    assert "[A made-up board](made-up.md)" in index
+    assert "[Another board](another.md)" in index
+    assert check(published) == ["another", "made-up"]
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "", ".hidden", "x" * 300])
+def test_a_record_whose_id_is_no_file_name_is_refused(tmp_path, name):
+    record = generated.record("sft", 0, {"words": "C"}, id=name)
+    folder = tmp_path / "records"
+    folder.mkdir()
+    (folder / "innocent.json").write_text(record.to_json())
+    with pytest.raises(TamperedError, match="names must agree"):
+        publishing.read_record_files(folder)
+
+
+def test_links_lead_to_files_that_are_there(published):
+    import re
+
+    for page in (published / "made-up.md", published / "README.md"):
+        targets = re.findall(r"\]\(([^)]+)\)", page.read_text())
+        assert targets
+        for target in targets:
+            assert (published / target).is_file(), target
