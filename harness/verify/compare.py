@@ -38,7 +38,7 @@ class Comparison:
             return self.values(gold, answer)
         if "unit" in kinds:
             return self.units(gold, answer)
-        if "rel" in kinds or "union" in kinds:
+        if "rel" in kinds or "union" in kinds or "RR" in (gold.key, answer.key) and "br" in kinds:
             return self.relations(gold, answer)
         if "list" in kinds or "set" in kinds:
             return self.lists(gold, answer)

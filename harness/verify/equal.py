@@ -17,6 +17,7 @@ from fractions import Fraction
 from math import gcd
 
 from harness.verify import tree
+from harness.verify.limits import Unreadable
 from harness.verify.numeric import (
     DIGITS_BITS,
     FLOATS,
@@ -143,7 +144,7 @@ def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
             break
         try:
             x, y = evaluate(a, at, FLOATS), evaluate(b, at, FLOATS)
-        except (Undefined, Undecided):
+        except (Undefined, Undecided, OverflowError):
             continue
         if x != x or y != y:
             continue
@@ -190,6 +191,7 @@ class _Unguarded:
         self._field = field
         self.pi, self.e, self.i = field.pi, field.e, field.i
         self.number, self.power, self.function = field.number, field.power, field.function
+        self.real, self.smooth = field.real, field.smooth
 
     @classmethod
     def of(cls, field) -> _Unguarded:
@@ -245,13 +247,14 @@ def proportional(a: Node, b: Node) -> int:
         if count > 12:
             return 0
         left, right = a, b
-        for name, value in at.items():
-            left = tree.substitute(left, name, tree.num(Fraction(value).limit_denominator(97)))
-            right = tree.substitute(right, name, tree.num(Fraction(value).limit_denominator(97)))
         try:
+            for name, value in at.items():
+                point = tree.num(Fraction(value).limit_denominator(97))
+                left = tree.substitute(left, name, point)
+                right = tree.substitute(right, name, point)
             x = complex(evaluate(left, {}, FLOATS))
             y = complex(evaluate(right, {}, FLOATS))
-        except (Undefined, Undecided, OverflowError):
+        except (Undefined, Undecided, Unreadable, OverflowError):
             continue
         if not abs(x) > 1e-9 or not abs(y) > 1e-9 or abs(x.imag) + abs(y.imag) > 1e-9:
             continue

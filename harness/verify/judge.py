@@ -12,7 +12,7 @@ from harness.verify.compare import Comparison
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.extract import Form
 from harness.verify.judgement import Judgement, Verdict
-from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge
+from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
 from harness.verify.matching import flexible_match, strict_match
 from harness.verify.statements import choice, normal_words, read, tidy
 from harness.verify.tokens import plain
@@ -87,8 +87,7 @@ def _judge(
         return _Case(answer_text, gold, conventions, form, truncated, steps).judge()
     except TooLarge as error:
         return _outcome(Verdict.ungradable, f"beyond a bound: {error}")
-    except (RecursionError, MemoryError, OverflowError, ArithmeticError, ValueError, KeyError,
-            IndexError, TypeError, AttributeError, AssertionError) as error:
+    except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
         return _outcome(Verdict.ungradable, f"the verifier failed: {type(error).__name__}")
 
@@ -171,7 +170,10 @@ class _Case:
         why = "the answer cannot be read as mathematics" if golds else "the texts differ"
         for g in golds:
             for a in answers:
-                right, why = comparison.same(g, a)
+                try:
+                    right, why = comparison.same(g, a)
+                except Unreadable as error:
+                    right, why = False, f"no comparison: {error}"
                 self.say(f"{g.key} against {a.key}: {why}")
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key

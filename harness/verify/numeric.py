@@ -98,6 +98,8 @@ class Floats:
             raise Undefined from error
 
     def smooth(self, a: float, b: float, value: Any) -> Any:
+        if abs(value) > 1e6:
+            raise Undecided
         return cmath.sin(value * (1 + a) + b) + value * b
 
     def close(self, x: Any, y: Any) -> bool:
@@ -293,7 +295,14 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Any) -> Any:
             product = product * evaluate(a, at, field)
         return product
     if kind == "pow":
-        return field.power(evaluate(args[0], at, field), evaluate(args[1], at, field))
+        base = evaluate(args[0], at, field)
+        exponent = evaluate(args[1], at, field)
+        if args[1].kind == "num" and args[1].args[0].denominator % 2 and (
+            args[1].args[0].denominator > 1 and field.real(base) and base.real < 0
+        ):  # the real odd root, as in the exact case
+            value = field.power(-base, exponent)
+            return -value if args[1].args[0].numerator % 2 else value
+        return field.power(base, exponent)
     if kind == "deg":
         return evaluate(args[0], at, field) * field.pi / 180
     if kind == "pct":

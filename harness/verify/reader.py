@@ -494,8 +494,10 @@ class Reader:
                 return self._function(FUNCTIONS[name])
         if not self._is_math_word(token):
             raise Unreadable(f"the word {word!r}")
-        letters = [self._letter(c) for c in word[:-1]] + [self._letter(word[-1])]
-        return tree.mul(*letters)
+        # the letters are factors; a power or subscript behind them belongs to the last
+        self.tokens[self.at - 1 : self.at] = [
+            Token("let", c, token.space and not i, token.prose) for i, c in enumerate(word)]
+        return self._letter(word[0])
 
     def _constant(self, word: str) -> Node:
         lower = word.lower()
@@ -661,11 +663,21 @@ class Reader:
 
     def _opaque(self, name: str) -> Node:
         label = name
+        ends: dict[str, str] = {}
         while self.op("_", "^"):
-            label += self.take().value + self._raw_group()
+            mark = self.take().value
+            ends[mark] = self._raw_group()
+            label += mark + ends[mark]
         self.down()
         body = self.term()
         self.depth -= 1
+        if name in ("sum", "prod"):
+            index, _, low = ends.get("_", "").partition("=")
+            high = ends.get("^", "")
+            if low.isdigit() and high.isdigit() and 0 <= int(high) - int(low) < 200:
+                terms = [tree.substitute(body, index.strip(), tree.num(n))
+                         for n in range(int(low), int(high) + 1)]
+                return tree.add(*terms) if name == "sum" else tree.mul(*terms)
         return tree.make("fn", (f"@{label}", body), f"{label}({body.key})")
 
     def environment(self) -> Node:

@@ -68,13 +68,13 @@ def _region(node: Node) -> tuple[str | None, list[Piece]] | None:
 def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]):
     if len(operators) == 1:
         left, right = items
+        if "sym" not in (left.kind, right.kind):
+            return _linear(operators[0], tree.sub(left, right))
         if left.kind != "sym":
             left, right = right, left
             operators = (_FLIP[operators[0]],)
-        if left.kind != "sym" or left.key in tree.symbols(right):
-            solved = _linear(operators[0], tree.sub(items[0], items[1])) if (
-                items[0].kind != "sym" and items[1].kind != "sym") else None
-            return solved
+        if left.key in tree.symbols(right):
+            return None
         closed = operators[0] in ("le", "ge")
         if operators[0] in ("<", "le"):
             return left.key, [(NEGATIVE_INFINITY, right, False, closed)]
@@ -135,6 +135,10 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
         return pieces
     joined: list[Piece] = []
     for piece in ordered:
+        try:
+            magnitude(piece[1])
+        except (Undecided, Undefined, KeyError):
+            return pieces
         if magnitude(piece[0]) > magnitude(piece[1]):
             continue
         if joined:

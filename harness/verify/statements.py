@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from functools import lru_cache
 
 from harness.verify import tree
@@ -12,6 +13,8 @@ from harness.verify.tokens import Token, plain, tokenise
 from harness.verify.tree import Node
 from harness.verify.words import AND_OR, LEADING, QUALIFIERS, SAME_TEXT, number_of
 
+_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+          "ten": 10, "twelve": 12, "sixteen": 16}
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 
 
@@ -92,7 +95,7 @@ class Statements(Reader):
             taken.append(t)
         if not any(t.kind in ("word", "let") for t in taken):
             raise Unreadable("neither mathematics nor words")
-        value = number_of([t.value for t in taken]) if all(
+        value = number_of([t.value for t in taken if t.value != "-"]) if all(
             t.kind == "word" or t.value == "-" for t in taken) else None
         if value is not None:
             return tree.num(value)
@@ -195,15 +198,7 @@ class Statements(Reader):
             self.peek(1).value in ("(", "[", "{set"))
 
     def _joinable(self, closers: tuple[str, ...]) -> Node:
-        if self.op("]"):  # ]a, b[ with the brackets turned outwards
-            self.take()
-            items = [self.expression()]
-            self.expect(",")
-            items.append(self.expression())
-            if not self.op("[", "]"):
-                raise Unreadable("an open interval")
-            return tree.structure("br", items, "(", ")" if self.take().value == "[" else "]")
-        if self.op("{") :
+        if self.op("{"):
             saved = self.at, self.depth
             try:
                 node = self._top_value()
@@ -218,6 +213,9 @@ class Statements(Reader):
             while self.accept(":"):
                 parts.append(self._top_value())
             node = tree.structure("ratio", [tree._value(p) for p in parts])
+        elif self.peek().value == "to" and self.peek(1).kind == "num" and node.kind == "num":
+            self.take()
+            node = tree.structure("ratio", [node, self._top_value()])
         if self.op("pmod", "mod", "bmod"):
             modulus = self._modulus()
             node = tree.make("fn", ("@mod", node, modulus), f"{node.key} mod {modulus.key}")
@@ -245,32 +243,32 @@ class Statements(Reader):
 
     def _based(self) -> Node | None:
         """Read a base-n numeral such as ``1021_3`` or ``2A_{16}``."""
-        i, digits_ = 0, ""
-        while self.peek(i).kind in ("num", "let", "word") and (i == 0 or not self.peek(i).space):
+        start = 1 if self.op("-") else 0
+        i, digits_ = start, ""
+        while self.peek(i).kind in ("num", "let", "word") and (i == start or not self.peek(i).space):
             digits_ += self.peek(i).value
             i += 1
-        if not i or not (self.peek(i).kind == "op" and self.peek(i).value == "_"):
+        if i == start or not (self.peek(i).kind == "op" and self.peek(i).value == "_"):
             return None
-        if self.peek(0).kind != "num" and not (i > 1 and digits_.isupper()):
+        if self.peek(start).kind != "num" and not (i > start + 1 and digits_.isupper()):
             return None
-        j = i + 1
-        if self.peek(j).value == "{":
-            j += 1
-        base = self.peek(j)
-        words = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
-                 "nine": 9, "ten": 10, "twelve": 12, "sixteen": 16}
+        braced = self.peek(i + 1).value == "{"
+        base = self.peek(i + 1 + braced)
         n = int(base.value) if base.kind == "num" and base.value.isdigit() and len(
-            base.value) < 3 else words.get(base.value, 0)
+            base.value) < 3 else _BASES.get(base.value, 0)
         if not 2 <= n <= 36:
             return None
-        self.at += j + 1
-        if self.peek(-1 - (j - i)).value == "{" or self.tokens[self.at - 2].value == "{":
+        self.at += i + 2 + braced
+        if braced:
             self.expect("}")
+        whole, _, part = digits_.partition(".")
         try:
-            value = int(digits_, n)
+            value = Fraction(int(whole + part, n), n ** len(part))
         except ValueError as error:
             raise Unreadable("digits that the base does not have") from error
-        shown = digits_.upper().lstrip("0") or "0"
+        shown = (digits_.upper().lstrip("0") or "0") if not part else digits_.upper()
+        if start:
+            shown, value = "-" + shown, -value
         return Node("base", (shown, n, value), f"{shown}_{n}", 1)
 
     def _with_unit(self, node: Node, closers: tuple[str, ...]) -> Node:
@@ -425,7 +423,7 @@ _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)
 _TIME = re.compile(
     r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I)
 _CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
-_TRAIL = re.compile(r"(?:[\s.,;:!*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
+_TRAIL = re.compile(r"(?:[\s.,;:*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
 _DOUBLED = re.compile(  # a backslash escaped once too often
     r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
     r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])")
@@ -458,11 +456,9 @@ def tidy(text: str) -> str:
         text = text.strip()
         end = _TRAIL.search(text)
         if end:
-            cut = text[: end.start()]
-            text = cut + "!" if "!" in end.group() and cut[-1:].isalnum() and not (
-                cut.isalpha()) else cut
+            text = text[: end.start()]
         text = text.lstrip("*_:;,?` \t\n").rstrip("`")
-        if text == before or text + "!" == before:
+        if text == before:
             return text
 
 
@@ -500,7 +496,10 @@ def read(text: str) -> tuple[Node, ...]:
     if re.search(r"\d,\d{3}(?!\d)", text):
         split = _parse(text, False)
         if split is not None and all(split.key != r.key for r in readings):
-            readings.insert(0 if text[:1] in "([{\\" else len(readings), split)
+            bracketed = text.startswith(("(", "[", "{", "\\{", "\\left", "\\langle", "\\lbrace"))
+            if bracketed and whole is not None and not re.search(r",\s", text):
+                readings.remove(whole)  # (100,200) is a pair; 100,200 may be a number
+            readings.insert(0 if bracketed else len(readings), split)
     return tuple(readings)
 
 
@@ -511,7 +510,14 @@ def _repeating(match: re.Match[str]) -> str:
     return f"\\frac{{{top}}}{{{bottom}}}" if not whole else f"(\\frac{{{top}}}{{{bottom}}})"
 
 
+_OUTWARD = re.compile(r"([\[\]])([^\[\]()]*[,;][^\[\]()]*)([\[\]])")
+
+
 def _parse(text: str, thousands: bool) -> Node | None:
+    outward = _OUTWARD.fullmatch(text)
+    if outward is not None and outward.group(1) + outward.group(3) != "[]":
+        text = ("[" if outward.group(1) == "[" else "(") + outward.group(2) + (
+            "]" if outward.group(3) == "]" else ")")
     try:
         node = Statements(tokenise(text, thousands=thousands)).answer()
         return spread(node)

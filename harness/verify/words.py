@@ -6,8 +6,8 @@ from fractions import Fraction
 
 AND_OR = {"and", "or", "und", "oder", "et", "ou", "y", "o", "e", "和", "或", "与"}
 QUALIFIERS = {
-    "for", "where", "when", "with", "if", "such", "given", "provided", "because", "since", "so",
-    "as", "in", "assuming", "whenever", "but", "which", "that", "is", "are", "on", "at", "to",
+    "for", "where", "with", "such", "given", "provided", "because", "since", "so",
+    "as", "in", "assuming", "but", "which", "that", "is", "are", "on", "at", "to",
 }
 LEADING = {
     "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
