@@ -39,6 +39,27 @@ class _Lost(Exception):
     """The worker died or went silent."""
 
 
+class _Ended(_Lost):
+    """The worker ended by itself or was killed from outside."""
+
+
+_POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for pool in list(_POOLS):
+        pool._begin()  # a forked process must never talk to its parent's workers
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _remove(home: str, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(home, ignore_errors=True)
+
+
 class _Worker:
     """One worker process and its pipes."""
 
@@ -69,7 +90,7 @@ class _Worker:
             except BlockingIOError:
                 continue
             except OSError as error:
-                raise _Lost("it is gone") from error
+                raise _Ended("it is gone") from error
 
     def receive(self, seconds: float) -> dict:
         """Return the next message, waiting at most this long."""
@@ -90,7 +111,7 @@ class _Worker:
                 raise _Lost(f"no verdict within {seconds:g} s")
             data = os.read(fd, 1 << 16)
             if not data:
-                raise _Lost("it ended")
+                raise _Ended("it ended")
             self._buffer += data
 
     def kill(self) -> None:
@@ -158,14 +179,21 @@ class VerifierPool:
         self.seconds = seconds
         self.memory_mb = memory_mb
         self.recycle_after = recycle_after
-        self.cache = VerdictCache(cache_size)
+        self.cache_size = cache_size
         self.killed = 0
-        self._lock = threading.Lock()
         self._closed = False
         self._begin()
+        _POOLS.add(self)
+
+    def __reduce__(self) -> tuple:
+        """Pickle the settings alone: another process gets workers of its own."""
+        return (VerifierPool, (self.workers, self.seconds, self.memory_mb, self.recycle_after,
+                               self.cache_size))
 
     def _begin(self) -> None:
         self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self.cache = VerdictCache(self.cache_size)
         self._keeper: _Keeper | None = None
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(self.workers):
@@ -187,8 +215,6 @@ class VerifierPool:
             if self._closed:
                 return
             self._closed = True
-        if self._pid != os.getpid():
-            return  # a forked copy: the workers belong to the parent
         for _ in range(self.workers):
             worker = self._idle.get()
             if worker is not None:
@@ -258,10 +284,6 @@ class VerifierPool:
     def _check(self) -> None:
         if self._closed:
             raise HarnessError("this verifier pool is closed; open a new one")
-        if self._pid != os.getpid():  # forked: never talk to the parent's workers
-            with self._lock:
-                if self._pid != os.getpid():
-                    self._begin()
 
     def _spread(self, items: list[tuple], conventions: Conventions, form: str) -> list[Judgement]:
         if not items:
@@ -301,6 +323,7 @@ class VerifierPool:
 
     def _chunk(self, items: list[tuple], options: str, form: str) -> list[Judgement]:
         done: list[Judgement] = []
+        tried = -1  # the answer on which a worker has already ended once
         worker = self._idle.get()
         try:
             while len(done) < len(items):
@@ -320,6 +343,9 @@ class VerifierPool:
                     worker.kill()
                     worker = None
                     self.killed += 1
+                    if isinstance(error, _Ended) and tried != len(done):
+                        tried = len(done)  # perhaps not this answer's fault: once more, afresh
+                        continue
                     done.append(Judgement(Verdict.ungradable, None, None, None,
                                           f"the worker was killed: {error}", False, False))
         except BaseException:
@@ -337,7 +363,7 @@ class VerifierPool:
                 self._keeper = _Keeper()
             if self._home is None:
                 self._home = tempfile.mkdtemp(prefix="harness-verify-")
-                self._cleaner = weakref.finalize(self, shutil.rmtree, self._home, True)
+                self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
         worker = self._keeper.start(self.seconds, self.memory_mb, self._home)
         try:
             worker.receive(_START_SECONDS)
