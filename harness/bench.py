@@ -119,9 +119,7 @@ def finished_record(cell: Cell, board: Board, folder: Folder) -> Record | None:
     return record if record.board.digest == board.digest else None
 
 
-def run(
-    plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher
-) -> Outcome:
+def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher) -> Outcome:
     """Carry out a plan.
 
     Args:

@@ -105,12 +105,13 @@ class Board:
 
     Attributes:
         file: The validated content of the TOML file.
+        path: The TOML file.
         folder: Where the file lies; model folders are relative to it.
         tasks: The tasks of its data and scores by name.
     """
 
-    def __init__(self, file: BoardFile, folder: Path, host: Host) -> None:
-        self.file, self.folder = file, folder
+    def __init__(self, file: BoardFile, path: Path, host: Host) -> None:
+        self.file, self.path, self.folder = file, path, path.parent.resolve()
         for plugin in file.plugins:
             host.load(plugin)
         known = host.tasks()
@@ -251,7 +252,7 @@ def load_board(reference: str, host: Host) -> Board:
             key and the nearest valid one.
     """
     path = _find(reference, host)
-    return Board(read_board_file(path), path.parent.resolve(), host)
+    return Board(read_board_file(path), path, host)
 
 
 def _find(reference: str, host: Host) -> Path:
@@ -288,7 +289,9 @@ def read_board_file(path: Path) -> BoardFile:
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
     """Return the first problem of a validation in one line, with the nearest valid key."""
-    problem = error.errors()[0]
+    # an unknown key explains a missing one, so it is told first
+    problems = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    problem = problems[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         *parents, key = problem["loc"]

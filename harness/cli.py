@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.boards import Board
     from harness.plan import Plan
     from harness.plugins import Host
+    from harness.standings import Leaderboard
 
 RUNS = "runs"
 LEADERBOARDS = "leaderboards"
@@ -120,6 +121,7 @@ def bench(
     from harness.executors import choose_device, default_jobs
     from harness.leaderboard import build
     from harness.plan import plan as make_plan
+    from harness.publish import write
 
     host, loaded = _board(board)
     device = choose_device(device)
@@ -132,7 +134,7 @@ def bench(
     outcome = _run(plan, host, folder, jobs or default_jobs(device, loaded.file.compute.threads))
     if outcome.records:
         leaderboard = build(outcome.records, loaded.conditions())
-        written = write_files(leaderboard, folder.path / "leaderboard")
+        written = write(leaderboard, folder.path)
         _show(leaderboard, as_json)
         click.echo(f"Written to {written[0]}", err=True)
     if not outcome.computed and not outcome.interrupted:
@@ -194,9 +196,10 @@ def score(model: Path, board: str, device: str, runs: Path, as_json: bool) -> No
 @cli.command()
 @click.argument("names", metavar="[BOARD]...", nargs=-1)
 @click.option("--check", is_flag=True, help="Fail where a published file is not its records'.")
+@click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
 @leaderboards_option
 @runs_option
-def publish(names: tuple[str, ...], check: bool, folder: Path, runs: Path) -> None:
+def publish(names: tuple[str, ...], check: bool, replace: bool, folder: Path, runs: Path) -> None:
     """Write leaderboards/BOARD.md, .json and .csv from the records of a board."""
     from harness.publish import check as check_published
     from harness.publish import publish as publish_board
@@ -209,7 +212,10 @@ def publish(names: tuple[str, ...], check: bool, folder: Path, runs: Path) -> No
         raise click.UsageError("name a board to publish, or use --check")
     for name in names:
         _, loaded = _board(name)
-        for path in publish_board(runs.resolve() / loaded.name, loaded.conditions(), folder):
+        source = runs / loaded.name / "records"
+        for path in publish_board(
+            source, loaded.conditions(), folder, loaded.path, replace=replace
+        ):
             click.echo(str(path))
 
 
@@ -246,6 +252,18 @@ def _board(reference: str) -> tuple[Host, Board]:
 
     host = Host()
     return host, load_board(reference, host)
+
+
+def _show(leaderboard: Leaderboard, as_json: bool) -> None:
+    if as_json:
+        click.echo(leaderboard.to_json(), nl=False)
+        return
+    from rich.console import Console
+
+    from harness.render.terminal import render
+
+    width = None if sys.stdout.isatty() else 100
+    Console(markup=False, highlight=False, width=width).print(render(leaderboard))
 
 
 def _emit(value: Any, as_json: bool) -> None:

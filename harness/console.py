@@ -136,7 +136,7 @@ class Live:
         elif event in ("ended", "interrupted"):
             self.running.pop(facts["stage"], None)
         text = self.plain.line(event, facts)
-        if text and event in ("record", "warning", "interrupted") or (
+        if (text and event in ("record", "warning", "interrupted")) or (
             event == "ended" and facts["status"] != "ok"
         ):
             self.console.print(terminal(text))

@@ -49,6 +49,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     known = sorted(set(known))
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = near or [each for each in known if name and each.startswith(name)][:1]
     if near:
         return f"did you mean {near[0]!r}?"
     return f"known: {', '.join(known)}" if known else "none is known"

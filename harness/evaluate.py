@@ -88,7 +88,9 @@ def generate_answers(
 def _protocol(score: Mapping[str, Any]) -> Protocol:
     protocol = get_protocol(score["protocol"].rsplit(".v", 1)[0])
     if protocol.id != score["protocol"]:
-        raise StageError(f"protocol {score['protocol']!r} is wanted; this harness has {protocol.id}")
+        raise StageError(
+            f"protocol {score['protocol']!r} is wanted; this harness has {protocol.id}"
+        )
     return protocol
 
 

@@ -21,8 +21,6 @@ from typing import Any
 from harness.errors import UsageError
 from harness.records import Status
 
-GRACE = 30.0  # seconds a stage may take to start before its time limit counts
-
 
 @dataclass(frozen=True)
 class Ended:
@@ -37,7 +35,8 @@ class Ended:
 class _Running:
     folder: Path
     slot: int
-    deadline: float
+    seconds: float  # its time limit
+    deadline: float | None = None  # once its process has started
     process: subprocess.Popen[bytes] | None = None  # a fresh interpreter
     pid: int | None = None  # of the process group, once it is known
     timed_out: bool = False
@@ -93,7 +92,7 @@ class LocalExecutor:
         """Start the stage in a folder that holds its `stage.json`."""
         used = {running.slot for running in self._running.values()}
         slot = next(i for i in range(self.jobs) if i not in used)
-        running = _Running(folder, slot, time.monotonic() + seconds + GRACE)
+        running = _Running(folder, slot, seconds)
         environment = self.environment(slot)
         if self.device == "cpu":
             request = {"folder": str(folder), "environment": environment}
@@ -101,7 +100,7 @@ class LocalExecutor:
         else:
             with (folder / "log.txt").open("ab") as log:
                 running.process = subprocess.Popen(
-                    [sys.executable, "-m", "harness.stage", str(folder)],
+                    [sys.executable, "-m", "harness.stage", str(folder), str(os.getpid())],
                     env={**os.environ, **environment},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -109,6 +108,7 @@ class LocalExecutor:
                     start_new_session=True,
                 )
             running.pid = running.process.pid
+            running.deadline = time.monotonic() + seconds
         self._running[str(folder)] = running
 
     def warm_up(self) -> None:
@@ -121,7 +121,7 @@ class LocalExecutor:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as log:
                 self._warm = subprocess.Popen(
-                    [sys.executable, "-m", "harness.warm"],
+                    [sys.executable, "-m", "harness.warm", str(os.getpid())],
                     env={**os.environ, **self.environment(0)},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -136,7 +136,7 @@ class LocalExecutor:
         ended = self._read_warm(seconds) if self.device == "cpu" else self._poll(seconds)
         now = time.monotonic()
         for running in self._running.values():
-            if now > running.deadline and not running.timed_out and running.pid:
+            if running.pid and running.deadline and now > running.deadline:
                 running.timed_out = True
                 _kill(running.pid)
         return ended
@@ -163,7 +163,9 @@ class LocalExecutor:
             if "exit" in message:
                 ended.append(self._ended(message["folder"], message["exit"]))
             else:
-                self._running[message["folder"]].pid = message["pid"]
+                running = self._running[message["folder"]]
+                running.pid = message["pid"]
+                running.deadline = time.monotonic() + running.seconds
         return ended
 
     def _poll(self, seconds: float) -> list[Ended]:

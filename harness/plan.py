@@ -115,9 +115,7 @@ def plan(
         if trainer not in used:
             raise UsageError(f"--set {trainer}.…: not in this bench; {did_you_mean(trainer, used)}")
     offers = {part: host.trainer(part) for part in used}
-    options = {
-        part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)
-    }
+    options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_teacher(offer, board)
 
@@ -210,7 +208,9 @@ def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
     for text in given:
         match = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", text, re.DOTALL)
         if not match:
-            raise UsageError(f"--set {text}: write trainer.option=value, such as kd.temperature=2.0")
+            raise UsageError(
+                f"--set {text}: write trainer.option=value, such as kd.temperature=2.0"
+            )
         trainer, option, value = match.groups()
         try:
             parsed = tomllib.loads(f"value = {value}")["value"]
@@ -224,7 +224,9 @@ def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str
     """Return a trainer's options: its defaults, under the board's, under the command line's."""
     name = offer.trainer.name
     try:
-        options = offer.trainer.options.model_validate({**board.file.options.get(name, {}), **changed})
+        options = offer.trainer.options.model_validate(
+            {**board.file.options.get(name, {}), **changed}
+        )
     except pydantic.ValidationError as error:
         problem = explain(error, offer.trainer.options)
         raise UsageError(f"options of trainer {name!r}: {problem}") from None
@@ -236,7 +238,9 @@ def _check_teacher(offer: Offer, board: Board) -> None:
     if not trainer.needs_teacher:
         return
     if board.file.teacher is None:
-        raise UsageError(f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none")
+        raise UsageError(
+            f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none"
+        )
     if trainer.same_tokenizer and not checkpoints.same_tokenizer(
         board.model("start"), board.model("teacher")
     ):
@@ -316,9 +320,7 @@ def _stage(
     return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
 
 
-def _command(
-    board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]
-) -> str:
+def _command(board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]) -> str:
     parts = ["harness bench", f"--board {board.name}", f"--plugins {name}"]
     if seeds:
         parts.append(f"--seeds {','.join(map(str, seeds))}")

@@ -134,9 +134,7 @@ def text(preview: Preview) -> str:
         seed = "" if each.seed is None else f" seed {each.seed}"
         seconds = "?" if each.seconds is None else f"{each.seconds:.0f}"
         name = terminal(f"{each.kind} {each.label}{seed}")
-        lines.append(
-            f"{name:<42} {each.cells:>5}  {each.state:<6} {seconds:>8}  {each.estimate}"
-        )
+        lines.append(f"{name:<42} {each.cells:>5}  {each.state:<6} {seconds:>8}  {each.estimate}")
     todo = [each for each in preview.stages if each.state != "done"]
     total = "unknown" if preview.seconds is None else f"about {preview.seconds:.0f} s"
     lines += ["", f"To do: {len(todo)} stages; one after another {total}."]

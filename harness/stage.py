@@ -212,6 +212,7 @@ def _report(folder: Path, error: BaseException) -> None:
         line = f"{type(error).__name__}: {text}"
     if isinstance(error, BudgetExceeded):
         line = f"stopped: {line}"
+    line = line.replace(f"{folder}/", "")  # a record says nothing of where it was made
     try:
         write_atomically(folder / "error.json", json.dumps({"status": status, "error": line[:500]}))
     except OSError:
@@ -287,5 +288,5 @@ def _energy() -> float | None:
 if __name__ == "__main__":
     from harness.warm import die_with_parent
 
-    die_with_parent()
+    die_with_parent(int(sys.argv[2]))
     sys.exit(main(Path(sys.argv[1])))

@@ -1,6 +1,6 @@
 """A warm process that forks stages, so that torch and its friends are imported once for a bench.
 
-Run as `python -m harness.warm`. It reads `{"folder": ..., "environment": {...}}` lines and forks a
+Run as `python -m harness.warm <pid of the bench>`. It reads `{"folder": ..., "environment": {...}}` lines and forks a
 child for each, in a process group of its own, with its output in the stage's log. It answers with
 `{"folder": ..., "pid": ...}` and, when the child has ended, `{"folder": ..., "exit": ...}`, where a
 negative exit is the signal that ended it. It ends, and its children with it, when its standard
@@ -38,10 +38,9 @@ PRELOADED = (
 )
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent ends."""
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when the process `parent`, which started it, ends."""
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before the request took hold
             os._exit(1)
@@ -69,12 +68,12 @@ def redirect_output(folder: Path) -> None:
     os.close(null)
 
 
-def run_child(folder: Path, environment: dict[str, str]) -> None:
+def run_child(parent: int, folder: Path, environment: dict[str, str]) -> None:
     """Do one stage in a freshly forked child, and never return."""
     code = 1
     try:
         os.setsid()
-        die_with_parent()
+        die_with_parent(parent)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ.update(environment)
         redirect_output(folder)
@@ -103,10 +102,11 @@ def say(message: dict[str, object]) -> None:
     os.write(1, json.dumps(message).encode() + b"\n")
 
 
-def serve() -> None:
+def serve(parent: int) -> None:
     """Fork a stage for each request until standard input closes."""
+    die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
+    own = os.getpid()
     preload()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -130,7 +130,7 @@ def serve() -> None:
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    run_child(Path(request["folder"]), request["environment"])
+                    run_child(own, Path(request["folder"]), request["environment"])
                 children[pid] = request["folder"]
                 say({"folder": request["folder"], "pid": pid})
         reap(children)
@@ -142,4 +142,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(int(sys.argv[1]))

@@ -1,0 +1,130 @@
+"""Trainers that do what trainers must not do, each in one way, and one that behaves."""
+
+import ctypes
+import errno
+import os
+import shutil
+import signal
+import sys
+import time
+
+from harness import Conventions, Options, Run, StageError, Task, Trainer, hookimpl
+
+
+class CopyOptions(Options):
+    flip: int = 0  # added to one weight, so that the checkpoint differs
+
+
+def copy(run: Run) -> None:
+    """Take one step of nothing and leave the start model."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(run.base_model / "model.safetensors")
+    weights["model.norm.weight"][0] += run.options.flip + run.seed("flip") % 1000 / 1e4
+    for name in ("config.json", "generation_config.json"):
+        shutil.copyfile(run.base_model / name, run.out / name)
+    save_file(weights, run.out / "model.safetensors", metadata={"format": "pt"})
+    run.copy_tokenizer()
+    run.log(loss=0.5, progress=1.0)
+    run.note(rows=len(run.rows), teacher=bool(run.teacher))
+
+
+def slow(run: Run) -> None:
+    """Copy, slowly."""
+    for _ in range(40):
+        time.sleep(0.05)
+    copy(run)
+
+
+def segfault(run: Run) -> None:
+    ctypes.string_at(0)
+
+
+def leave(run: Run) -> None:
+    sys.exit(3)
+
+
+def vanish(run: Run) -> None:
+    os._exit(0)
+
+
+def fail(run: Run) -> None:
+    raise ValueError("the loss is\nnot a number")
+
+
+def explain(run: Run) -> None:
+    raise StageError("no row is short enough; raise max_length")
+
+
+def hang(run: Run) -> None:
+    time.sleep(600)
+
+
+def kill(run: Run) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def exhaust(run: Run) -> None:
+    raise MemoryError("cannot take 900 GiB")
+
+
+def fill(run: Run) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", str(run.out / "model.safetensors"))
+
+
+def nothing(run: Run) -> None:
+    """Leave no checkpoint."""
+
+
+def pickle(run: Run) -> None:
+    copy(run)
+    (run.out / "model.safetensors").rename(run.out / "pytorch_model.bin")
+
+
+def overrun(run: Run) -> None:
+    """Train by a loop of its own that never asks the budget."""
+    import torch
+
+    model = run.student()
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+    while True:
+        loss = model(input_ids=torch.ones(2, 8, dtype=torch.long)).logits.sum()
+        loss.backward()
+        optimiser.step()
+
+
+BAD = (segfault, leave, vanish, fail, explain, hang, kill, exhaust, fill, nothing, pickle, overrun)
+
+
+@hookimpl
+def harness_trainers():
+    return [
+        Trainer("unruly", copy, CopyOptions, "behaves"),
+        Trainer("unruly-slow", slow, CopyOptions, "behaves, slowly"),
+        Trainer("unruly-taught", copy, CopyOptions, "wants a teacher", needs_teacher=True),
+        Trainer(
+            "unruly-alike", copy, CopyOptions, "wants an equal tokenizer", True, same_tokenizer=True
+        ),
+        *(Trainer(f"unruly-{bad.__name__}", bad, CopyOptions) for bad in BAD),
+    ]
+
+
+def rows(split: str) -> list[dict[str, str]]:
+    count = {"train": 12, "holdout": 4, "test": 10}[split]
+    return [
+        {
+            "id": f"{split}-{i}",
+            "problem": f"{split} {i}+1?",
+            "solution": f"{i}+1={i + 1}.",
+            "answer": str(i + 1),
+        }
+        for i in range(count)
+    ]
+
+
+@hookimpl
+def harness_tasks():
+    return [
+        Task(name="unruly_sums", rows=rows, summary="sums", conventions=Conventions()),
+        Task(name="unruly_other", rows=lambda s: rows(s) if s == "test" else []),
+    ]

@@ -1,0 +1,249 @@
+"""A bench on a small board: what fails alone, what continues, what is never done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.leaderboard import build
+from harness.records import read_records
+from harness.standings import Leaderboard
+
+EXPECTED = {
+    "unruly-segfault": ("killed", "the process was ended by SIGSEGV"),
+    "unruly-leave": ("failed", "the trainer ended its process by sys.exit(3)"),
+    "unruly-vanish": ("failed", "the process ended with exit code 0 and no result"),
+    "unruly-fail": ("failed", "ValueError: the loss is"),
+    "unruly-explain": ("failed", "no row is short enough; raise max_length"),
+    "unruly-hang": ("timeout", "the stage passed its time limit and was stopped"),
+    "unruly-kill": ("killed", "the process was ended by SIGKILL"),
+    "unruly-exhaust": ("oom", "MemoryError: cannot take 900 GiB"),
+    "unruly-fill": ("failed", "the disk is full"),
+    "unruly-nothing": (
+        "failed",
+        "left no usable checkpoint: the checkpoint in checkpoint has no config.json",
+    ),
+    "unruly-pickle": ("failed", "has only pickled weights"),
+    "unruly-overrun": ("failed", "stopped: the trainer went on after its budget of 3 steps"),
+}
+
+
+def records(folder: Path) -> dict[tuple[str, int | None], object]:
+    found = read_records(folder / "runs" / "small" / "records")
+    return {(record.trainer, record.seed): record for record in found}
+
+
+def leaderboard(folder: Path) -> Leaderboard:
+    return Leaderboard.model_validate_json((folder / "runs/small/small.json").read_text())
+
+
+def start_bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "harness.cli", "bench", "--board", "small.toml", *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> bool:
+    """Read progress lines until one matches; return whether one did."""
+    assert process.stderr is not None
+    return any(re.search(pattern, line) for line in process.stderr)
+
+
+def stage_processes(folder: Path) -> list[int]:
+    """Return the processes that work below a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            targets = [os.readlink(link) for link in (entry / "fd").iterdir()]
+        except OSError:
+            continue
+        if any(target.startswith(str(folder / "runs")) for target in targets):
+            found.append(int(entry.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def test_failing_cells_fail_alone_and_say_why(small_board, harness, tmp_path):
+    """Every way of failing gives a row with its reason, exit code 1, and good cells finish."""
+    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 20")
+    small_board.write_text(text)
+    trainers = ",".join(["unruly", *EXPECTED, "unruly+unruly-fail"])
+    arguments = ("bench", "--board", "small.toml", "--plugins", trainers, "--seeds", "0")
+    done = harness(*arguments, "--jobs", "3", check=1)
+    found = records(tmp_path)
+    assert found["start", None].status == "ok"
+    assert found["unruly", 0].status == "ok"
+    for trainer, (status, reason) in EXPECTED.items():
+        record = found[trainer, 0]
+        assert (record.status, reason in record.error) == (status, True), record
+        assert record.error in done.stderr
+        assert (tmp_path / "runs" / "small" / record.log).is_file()
+    chain = found["unruly+unruly-fail", 0]
+    assert chain.status == "failed"
+    assert [ref.status for ref in chain.stages] == ["ok", "failed"]
+    board = leaderboard(tmp_path)
+    assert {failure.trainer for failure in board.failures} == {*EXPECTED, "unruly+unruly-fail"}
+    traceback = (tmp_path / "runs/small" / found["unruly-fail", 0].log).read_text()
+    assert 'raise ValueError("the loss is\\nnot a number")' in traceback
+
+    # what failed is tried again and keeps its failed record; what is done is not done again
+    before = found["unruly", 0]
+    again = harness("bench", "--board", "small.toml", "--plugins", "unruly,unruly-fail",
+                    "--seeds", "0", check=1)  # fmt: skip
+    after = records(tmp_path)
+    assert after["unruly", 0] == before
+    assert after["unruly-fail", 0].supersedes == found["unruly-fail", 0].id
+    assert after["unruly-fail", 0].stages[0].attempts == 2
+    assert "train unruly seed 0: started" not in again.stderr
+
+
+def test_the_same_command_again_does_nothing(small_board, harness, tmp_path):
+    arguments = ("bench", "--board", "small.toml", "--seeds", "0")
+    first = harness(*arguments)
+    files = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()}
+    stages = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")}
+    second = harness(*arguments)
+    assert second.stdout == first.stdout
+    assert "Nothing to do: every cell of this bench was done before." in second.stderr
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()} == files
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")} == stages
+
+
+def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(
+    small_board, harness, tmp_path
+):
+    """SIGKILL while importing, training, generating and judging; then the same command ends it."""
+    plugins = ("--plugins", "unruly,unruly-slow,unruly+unruly-slow", "--jobs", "2")
+    moments = [
+        "train unruly.* started",
+        "train unruly seed 0: done",
+        "generate .*: started",
+        "generate .*: done",
+        "unruly_sums .* %",
+    ]
+    for moment in moments:
+        process = start_bench(tmp_path, *plugins)
+        assert read_until(process, moment), moment
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        deadline = 50
+        while stage_processes(tmp_path) and deadline:
+            deadline -= 1
+            subprocess.run(["sleep", "0.1"], check=True)
+        assert stage_processes(tmp_path) == []  # nothing outlives the bench
+    harness("bench", "--board", "small.toml", *plugins)
+    killed = leaderboard(tmp_path)
+    (tmp_path / "runs").rename(tmp_path / "killed")
+    harness("bench", "--board", "small.toml", *plugins)
+    assert killed.comparable() == leaderboard(tmp_path).comparable()
+
+
+def test_ctrl_c_stops_the_stages_and_says_how_to_go_on(small_board, harness, tmp_path):
+    process = start_bench(tmp_path, "--plugins", "unruly-hang", "--seeds", "0")
+    assert read_until(process, "start: unruly_sums")  # this cell is done, the other one hangs
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "train unruly-hang seed 0: interrupted" in rest
+    assert "the same command continues" in rest
+    assert stage_processes(tmp_path) == []
+    assert list(records(tmp_path)) == [("start", None)]  # an interrupted cell has no record
+
+
+def test_two_benches_do_not_share_a_folder(small_board, harness, tmp_path):
+    process = start_bench(tmp_path, "--plugins", "unruly-hang", "--seeds", "0")
+    try:
+        assert read_until(process, "started")
+        second = harness("bench", "--board", "small.toml", check=2)
+        assert "is in use by another bench (process" in second.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_path):
+    arguments = ("bench", "--board", "small.toml", "--seeds", "0")
+    harness(*arguments)
+    board = leaderboard(tmp_path)
+    (weights,) = tmp_path.glob("runs/small/stages/train-*/checkpoint/model.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    for record in (tmp_path / "runs/small/records").glob("unruly*.json"):
+        record.unlink()
+    again = harness(*arguments)
+    assert "train unruly seed 0: started" in again.stderr
+    assert "generate unruly seed 0: done before" in again.stderr
+    assert leaderboard(tmp_path).comparable() == board.comparable()
+
+
+def test_answers_are_kept_with_their_judgement(small_board, harness, tmp_path):
+    harness("bench", "--board", "small.toml", "--seeds", "0")
+    record = records(tmp_path)["unruly", 0]
+    path = tmp_path / "runs/small/answers" / record.id / "unruly_sums__chat_zeroshot.v1.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [f"test-{i}" for i in range(10)]
+    assert set(rows[0]) >= {"problem", "gold", "text", "tokens", "finish", "verdict", "why"}
+    score = next(score for score in record.scores if score.task == "unruly_sums")
+    assert score.completion_tokens == sum(row["tokens"] for row in rows)
+    assert score.limit_reached == sum(row["finish"] == "length" for row in rows)
+
+
+def test_observers_are_told_and_cannot_change_a_record(small_board, harness, tmp_path, monkeypatch):
+    """The hooks harness_cell_started and harness_cell_finished."""
+    from conftest import PLUGINS
+
+    monkeypatch.setenv("OBSERVER_NOTES", str(tmp_path / "notes"))
+    paths = os.pathsep.join(str(PLUGINS / name) for name in ("unruly", "observer"))
+    monkeypatch.setenv("PYTHONPATH", paths)
+    text = small_board.read_text().replace(
+        '["unruly"]\ntrainers', '["unruly", "observer"]\ntrainers'
+    )
+    small_board.write_text(text)
+    done = harness("bench", "--board", "small.toml", "--seeds", "0")
+    notes = (tmp_path / "notes").read_text().splitlines()
+    assert sorted(notes) == sorted(
+        ["started start", "started unruly seed 0", "finished start ok", "finished unruly ok"]
+    )
+    assert "warning: plug-in 'observer': harness_cell_finished failed" in done.stderr
+    assert len(records(tmp_path)) == 2
+
+
+def test_a_model_folder_is_scored_without_training(small_board, harness, tmp_path):
+    first = harness("score", "teacher", "--board", "small.toml", "--json")
+    board = Leaderboard.model_validate_json(first.stdout)
+    assert {row.trainer for row in board.rows} == {"start", "teacher"}
+    assert not list(tmp_path.glob("runs/small/stages/train-*"))
+    second = harness("score", "teacher", "--board", "small.toml", "--json")
+    assert second.stdout == first.stdout
+    harness("score", "gone", "--board", "small.toml", check=2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_one_line_and_loses_nothing(small_board, harness, tmp_path):
+    harness("bench", "--board", "small.toml", "--seeds", "0")
+    before = records(tmp_path)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this system does not let us mount a small disk")
+    try:
+        subprocess.run(["cp", "-r", str(tmp_path / "runs" / "small"), str(disk)], check=True)
+        room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        (disk / "ballast").write_bytes(b"x" * (room - 40_000))  # less than a checkpoint needs
+        done = harness(
+            "bench", "--board", "small.toml", "--seeds", "0,1", "--runs", str(disk), check=1
+        )
+        assert "No space left" in done.stderr or "disk is full" in done.stderr
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert records(tmp_path) == before
+    assert build(before.values(), leaderboard(tmp_path).conditions)

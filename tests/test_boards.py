@@ -1,0 +1,125 @@
+"""Boards: valid ones load, every mistake is one line, the digest covers what changes results."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.boards import Board, load_board, read_board_file
+from harness.errors import UsageError
+from harness.plugins import Host
+
+
+def load(path: Path) -> Board:
+    return load_board(str(path), Host())
+
+
+def test_a_board_names_its_tasks_and_models(small_board):
+    board = load(small_board)
+    assert set(board.tasks) == {"unruly_sums", "unruly_other"}
+    assert board.ranking.task == "unruly_sums"
+    assert len(board.train_rows()) == 12
+    assert board.model("start").name == "start"
+    assert board.train_rows()[0]["task"] == "unruly_sums"
+
+
+def test_the_embedded_board_loads():
+    board = load_board("tiny", Host())
+    assert board.ranking.task == "tiny_word"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("title =", "titel =", "unknown key 'titel'; did you mean 'title'?"),
+        ("steps = 3", "stepps = 3", "unknown key 'budget.stepps'; did you mean 'steps'?"),
+        ("max_new_tokens = 6", "max_tokens = 6", "unknown key 'scores.0.max_tokens'"),
+        ("max_new_tokens = 6", "", "scores.0.max_new_tokens: Field required"),
+        ("[budget]\nsteps = 3", "[budget]", "set at least one of steps"),
+        ("steps = 3", "steps = 0", "budget.steps: Input should be greater than 0"),
+        ("ranking = true", "ranking = false", "exactly one of the scores must say ranking"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "a seed stands twice"),
+        ("schema = 1", "schema = 2", "schema: Input should be 1"),
+        ('name = "small"', 'name = "../small"', "name: String should match pattern"),
+        ("title =", "title", "is not TOML"),
+        ('task = "unruly_other"', 'task = "unruly_othr"', "did you mean 'unruly_other'?"),
+        ('task = "unruly_other"', 'task = "unruly_sums"', "stands twice under the same protocol"),
+        ('["unruly_sums"]', '["unruly_other"]', "'unruly_other' has no training rows"),
+        ('plugins = ["unruly"]', 'plugins = ["unruli"]', "did you mean 'unruly'?"),
+        (
+            "max_new_tokens = 4",
+            'max_new_tokens = 4\nprotocol = "chat"',
+            "no protocol 'chat'; did you mean 'chat_zeroshot'?",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(small_board, old, new, says):
+    text = small_board.read_text()
+    assert old in text
+    small_board.write_text(text.replace(old, new))
+    from harness.errors import HarnessError
+
+    with pytest.raises(HarnessError) as caught:
+        load(small_board).train_rows()
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_board_gets_a_suggestion():
+    with pytest.raises(UsageError, match="no board 'tinny'; did you mean 'tiny'"):
+        load_board("tinny", Host())
+
+
+def test_a_board_whose_teacher_is_missing_says_so(small_board):
+    (small_board.parent / "teacher").unlink()
+    with pytest.raises(UsageError, match="board 'small': no model folder .*teacher"):
+        load(small_board).model("teacher")
+
+
+def test_a_hub_model_must_be_pinned(small_board):
+    small_board.write_text(small_board.read_text().replace('"start"', '"Qwen/Qwen2.5-0.5B"'))
+    with pytest.raises(UsageError, match="needs a pinned revision"):
+        load(small_board).model("start")
+
+
+def test_the_identity_of_a_hub_model_is_its_revision_and_needs_no_download(small_board):
+    reference = f"Qwen/Qwen2.5-0.5B@{'a' * 40}"
+    small_board.write_text(small_board.read_text().replace('"start"', f'"{reference}"'))
+    assert load(small_board).identity("start") == reference
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("steps = 3", "steps = 4", True),
+        ("max_new_tokens = 6", "max_new_tokens = 7", True),
+        ("batch_size = 8", "batch_size = 9", True),
+        ("seeds = [0, 1]", "seeds = [0, 1, 2]", True),
+        ("[compute]", "[options.unruly]\nflip = 1\n\n[compute]", True),
+        ('teacher = "teacher"', 'teacher = "start"', True),
+        ('title = "A board for tests"', 'title = "Another title"', False),
+        ("stage_seconds = 60", "stage_seconds = 61", False),
+        ('trainers = ["unruly"]', 'trainers = ["unruly", "sft"]', False),
+    ],
+)
+def test_the_digest_covers_what_can_change_a_result(small_board, old, new, changes):
+    before = load(small_board).digest
+    text = small_board.read_text()
+    assert old in text
+    small_board.write_text(text.replace(old, new))
+    assert (load(small_board).digest != before) is changes
+
+
+def test_a_row_without_a_gold_answer_is_not_trained_on(small_board, monkeypatch):
+    board = load(small_board)
+    rows = board.tasks["unruly_sums"].rows("train")
+    rows[3]["answer"] = " "
+    monkeypatch.setattr(Board, "rows", lambda *_: rows)
+    assert len(board.train_rows()) == len(rows) - 1
+
+
+def test_a_board_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match=r"no board file .*gone\.toml"):
+        load_board(str(tmp_path / "gone.toml"), Host())
+    with pytest.raises(UsageError, match="cannot read board"):
+        read_board_file(tmp_path)

@@ -1,0 +1,116 @@
+"""The plan: cells, shared stages, overrides, and what changes a stage's name."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.boards import load_board
+from harness.errors import HarnessError
+from harness.plan import plan, plan_score
+from harness.plugins import Host
+
+
+def make(board: Path, *terms: str, **arguments):
+    host = Host()
+    return plan(load_board(str(board), host), host, terms, **arguments)
+
+
+def stage_of(result, label: str, kind: str = "train"):
+    return next(s for s in result.stages.values() if (s.label, s.kind) == (label, kind))
+
+
+def test_the_start_model_is_always_a_cell(small_board):
+    result = make(small_board)
+    assert [cell.name for cell in result.cells] == ["start", "unruly seed 0", "unruly seed 1"]
+
+
+def test_equal_stages_are_planned_once(small_board):
+    result = make(small_board, "unruly", "unruly+unruly-slow", seeds=[0])
+    alone, chain = result.cells[1:]
+    assert alone.train[0] == chain.train[0]
+    assert len(result.stages) == 5  # three checkpoints are scored, two stages train
+
+
+def test_an_even_split_of_the_budget_shares_nothing_with_the_whole(small_board):
+    text = small_board.read_text().replace("steps = 3", 'steps = 4\nchain = "even"')
+    small_board.write_text(text)
+    result = make(small_board, "unruly", "unruly+unruly-slow", seeds=[0])
+    alone, chain = result.cells[1:]
+    assert alone.train[0] != chain.train[0]
+    assert result.stages[chain.train[0]].identity["budget"]["caps"] == {"steps": 2}
+
+
+def test_an_override_names_the_row_and_the_command(small_board):
+    result = make(small_board, "unruly", seeds=[0], overrides=["unruly.flip=3"])
+    cell = result.cells[1]
+    assert cell.trainer == "unruly(unruly.flip=3)"
+    assert "--set 'unruly.flip=3'" in cell.command
+    assert result.stages[cell.train[0]].identity["options"]["flip"] == 3
+    assert cell.train != make(small_board, "unruly", seeds=[0]).cells[1].train
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["unruly.flop=3"], "options of trainer 'unruly': unknown key 'flop'; did you mean 'flip'"),
+        (["unruly.flip=red"], "flip: Input should be a valid integer"),
+        (["unruli.flip=3"], "not in this bench; did you mean 'unruly'?"),
+        (["flip=3"], "write trainer.option=value"),
+    ],
+)
+def test_a_wrong_override_is_one_line(small_board, overrides, says):
+    with pytest.raises(HarnessError) as caught:
+        make(small_board, "unruly", overrides=overrides)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_trainer_that_needs_a_teacher_wants_one_on_the_board(small_board):
+    make(small_board, "unruly-taught")
+    text = small_board.read_text().replace('teacher = "teacher"\n', "")
+    small_board.write_text(text)
+    with pytest.raises(HarnessError, match="needs a teacher; board 'small' names none"):
+        make(small_board, "unruly-taught")
+
+
+def test_a_teacher_with_another_tokenizer_is_refused_before_training(small_board, tmp_path):
+    import json
+    import shutil
+
+    make(small_board, "unruly-alike")
+    (tmp_path / "teacher").unlink()
+    shutil.copytree(tmp_path / "start", tmp_path / "teacher")
+    path = tmp_path / "teacher" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["extra"] = 300
+    path.write_text(json.dumps(content))
+    with pytest.raises(HarnessError, match="a teacher with the start model's tokenizer"):
+        make(small_board, "unruly-alike")
+    make(small_board, "unruly-taught")
+
+
+def test_a_stage_is_named_by_what_can_change_it(small_board, monkeypatch):
+    before = make(small_board, "unruly", seeds=[0])
+    again = make(small_board, "unruly", seeds=[0])
+    assert list(again.stages) == list(before.stages)
+    other_seed = make(small_board, "unruly", seeds=[7])
+    assert stage_of(other_seed, "unruly").id != stage_of(before, "unruly").id
+    from harness import plan as module
+
+    monkeypatch.setattr(module, "package_versions", lambda: {"torch": "0"})
+    other_versions = make(small_board, "unruly", seeds=[0])
+    assert stage_of(other_versions, "unruly").id != stage_of(before, "unruly").id
+
+
+def test_only_the_training_caps_of_a_longer_bench_leave_its_scores_alone(small_board):
+    """The start model's answers do not depend on the trainers' budget."""
+    before = stage_of(make(small_board), "start", "generate").id
+    small_board.write_text(small_board.read_text().replace("steps = 3", "steps = 9"))
+    assert stage_of(make(small_board), "start", "generate").id == before
+
+
+def test_a_model_folder_is_planned_as_one_cell(small_board, small_models):
+    board = load_board(str(small_board), Host())
+    result = plan_score(board, small_models / "teacher")
+    assert [cell.trainer for cell in result.cells] == ["teacher"]
+    assert len(result.stages) == 1
