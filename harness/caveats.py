@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,16 @@ def row_warnings(entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[in
             lines.append(f"{task.task}: {task.verdicts['ungradable']:.1%} could not be graded")
     if len({describe_environment(cell) for cell in entry.done}) > 1:
         lines.append("its seeds were scored on different hardware or engines")
+    if len({_recipe(cell) for cell in entry.done}) > 1:
+        lines.append("its seeds were trained with different options or versions of a trainer")
     return lines
+
+
+def _recipe(cell: Record) -> str:
+    """Return what must be the same in all seeds of a row."""
+    return json.dumps(
+        [[one.trainer, one.source_sha256, one.options] for one in cell.stages], sort_keys=True
+    )
 
 
 def _mixed(cells: Iterable[Record]) -> list[str]:

@@ -243,6 +243,14 @@ def test_warnings():
     assert "the model's own paper gives 50.0%" in whole
 
 
+def test_seeds_trained_with_different_options_are_named():
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    stage = records[1].stages[0].model_copy(update={"options": {"learning_rate": 1e-3}})
+    records[1] = records[1].model_copy(update={"stages": (stage,)}).sealed()
+    board = build(records, generated.conditions())
+    assert any("different options" in line for line in row(board, "sft").warnings)
+
+
 def test_quoted_rows_are_marked_and_not_ranked():
     quoted = [{"name": "A paper", "task": "words", "accuracy": 0.99, "source": "https://e.org/x"}]
     board = build(generated.board(ACCURACIES), generated.conditions(quoted=quoted))
