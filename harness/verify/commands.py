@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def grade_file(file: Path, out: Path | None, answer_key: str, gold_key: str, for
         with (
             VerifierPool(workers=workers, seconds=seconds) as pool,
             click.progressbar(length=total, label=file.name,
-                              file=click.get_text_stream("stderr")) as bar,
+                              file=sys.stderr) as bar,
         ):
             graded = grade_rows(rows_of(lines, tally, file.name), pool, answer_key=answer_key,
                                 gold_key=gold_key, conventions=conventions, form=form, tally=tally,

@@ -111,11 +111,9 @@ class Comparison:
 
     def units(self, gold: Node, answer: Node) -> Result:
         """Compare values with a unit on one side or both."""
+        gold, answer = _with_unit_symbol(gold), _with_unit_symbol(answer)
         value, other = gold, answer
         left = right = None
-        if gold.kind != answer.kind:
-            gold, answer = (without_unit(n) if n.kind == "mul" else n for n in (gold, answer))
-            value, other = gold, answer
         if gold.kind == "unit":
             value, left = gold.args[0], canonical_unit(gold.args[1])
         if answer.kind == "unit":
@@ -412,6 +410,16 @@ def without_unit(node: Node) -> Node:
     if len(units) != 1 or (units[0].kind == "pow" and units[0].args[1].key not in ("2", "3")):
         return node
     return tree.mul(*(f for f in node.args if f is not units[0]))
+
+
+def _with_unit_symbol(node: Node) -> Node:
+    """Return ``5*m`` as five metres, for comparison with an answer that has a unit."""
+    value = without_unit(node)
+    if value is node or tree.symbols(value):
+        return node
+    unit = next(f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS)
+    name = unit.key if unit.kind != "pow" else f"{unit.args[0].key} ^{unit.args[1].key}"
+    return tree.make("unit", (value, name), f"{value.key} [{name}]")
 
 
 def _regions(node: Node):

@@ -71,7 +71,7 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     if opened is not None and opened in stack and (not found or found[-1][0] < opened[0]):
         content = text[opened[1] : opened[1] + 200].split("\n")[0]
         tail = text[opened[1] + len(content) :].strip()
-        if len(content) < 100 and not tail:
+        if 0 < len(content) < 100 and not tail:
             found.append((opened[0], len(text), content.rstrip("$ .}\\")))
     if not found:
         found = [(m.start(), m.end(), m.group(1)) for m in _BARE_BOX.finditer(text)]
@@ -106,7 +106,7 @@ _PHRASES = re.compile(
     r"(?:final\s+answer|\banswer|\bresult|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
     r"答え|回答|정답|الجواب)"
     r"(?:\s+(?:is|was|est|es|ist|lautet|è|são|é|to\s+the\s+(?:question|problem)\s+is|will\s+be|"
-    r"should\s+be|must\s+be|comes\s+to|for\s+sure))*"
+    r"should\s+be|must\s+be|comes\s+to|for\s+sure)\b)*"
     r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I,
 )

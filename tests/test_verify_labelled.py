@@ -1,0 +1,85 @@
+"""Labelled cases, hostile inputs and real outputs, read where they lie."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+
+import pytest
+from verify_shared import SHARED, hostile_text, rows
+
+from harness.verify import Verdict, VerifierPool, verify
+
+
+@pytest.mark.parametrize("kind", ["bare", "text"])
+def test_labelled_core_cases(kind: str) -> None:
+    cases = [r for r in rows("verifier/cases.jsonl") if r["core"] and r["kind"] == kind]
+    form = "bare" if kind == "bare" else "boxed"
+    judged = {r["id"]: verify(r["answer"], r["gold"], form=form).verdict for r in cases}
+    wrong = [r["id"] for r in cases if (judged[r["id"]] == "correct") != r["label"]]
+    negatives = [r for r in cases if not r["label"]]
+    false_positives = [r["id"] for r in negatives if judged[r["id"]] == "correct"]
+    assert len(wrong) <= 0.01 * len(cases), wrong
+    assert len(false_positives) <= 0.003 * len(negatives), false_positives
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_hostile_inputs_in_a_pool(tmp_path: Path, wrapped: bool) -> None:
+    mark = tmp_path / "mark"
+    with VerifierPool(seconds=3.0) as pool:
+        for row in rows("verifier/hostile.jsonl"):
+            text = hostile_text(row, mark)
+            form = "bare"
+            if wrapped or row["kind"] == "text":
+                text = text if row["kind"] == "text" else f"\\boxed{{{text}}}"
+                form = "boxed"
+            started = time.monotonic()
+            judged = pool.verify_many([text], [row["gold"]], form=form)[0]  # type: ignore[arg-type]
+            assert time.monotonic() - started < 4.0 + 5.0, row["id"]  # five for a busy machine
+            if row["expected"] is False:
+                assert judged.verdict is not Verdict.correct, row["id"]
+            elif row["expected"] is True and not (wrapped and text.endswith("\\}")):
+                assert judged.verdict is Verdict.correct, row["id"]
+        assert pool.killed == 0
+    assert not mark.exists()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 600_000
+
+
+BENCHMARKS = ["gsm8k_train", "gsm8k_test", "gsm_hard", "gsm_plus_testmini", "svamp", "asdiv",
+              "mawps_addsub", "mawps_multiarith", "mawps_singleeq", "mawps_singleop", "math_train",
+              "math_test", "math500", "aime24", "aime25", "amc23", "minerva_math",
+              "olympiadbench_math_en", "college_math", "gaokao2023en"]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_gold_equals_itself(name: str) -> None:
+    golds = {r["answer"] for r in rows(f"data/{name}.jsonl.gz")}
+    for gold in golds - {""}:  # two benchmarks have rows whose gold answer is empty
+        for text, form in ((gold, "bare"), (f"So \\boxed{{{gold}}}.", "boxed")):
+            judged = verify(text, gold, form=form)  # type: ignore[arg-type]
+            assert judged.verdict is Verdict.correct, (gold, form, judged)
+
+
+def test_all_shared_benchmarks_are_named() -> None:
+    if not SHARED.exists():
+        pytest.skip("no shared data beside the repository (set HARNESS_SHARED)")
+    found = {p.name.removesuffix(".jsonl.gz") for p in (SHARED / "data").glob("*.jsonl.gz")}
+    assert {f for f in found if not f.startswith("outputs_")} == set(BENCHMARKS)
+
+
+def test_labelled_outputs_of_gsm8k() -> None:
+    outputs = rows("data/outputs_gsm8k_openai.jsonl.gz")
+    differ = [r["id"] for r in outputs
+              if (verify(r["output"], r["answer"], form="hash").verdict == "correct")
+              != r["correct"]]
+    assert differ == []
+
+
+def test_labelled_outputs_of_math() -> None:
+    outputs = rows("data/outputs_math_qwen.jsonl.gz")
+    differ = [r for r in outputs
+              if (verify(r["output"], r["answer"]).verdict == "correct") != r["correct"]]
+    # the published labels call these nine wrong: 4:30 p.m. in LaTeX, and 10000 for 10{,}000
+    assert {r["answer"] for r in differ} == {r"\text{4:30 p.m.}", "10{,}000"}
+    assert len(differ) == 9 and not any(r["correct"] for r in differ)
