@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.budget import Budget, Caps, Cost
     from harness.errors import HarnessError, StageError, UsageError
     from harness.hookspecs import hookimpl
+    from harness.optimiser import OptimiserOptions
     from harness.records import Record
     from harness.tasks import Task, local_rows
     from harness.trainer import Options, Run, Trainer
@@ -24,6 +25,7 @@ _HOMES = {
     "Conventions": "harness.verify",
     "Cost": "harness.budget",
     "HarnessError": "harness.errors",
+    "OptimiserOptions": "harness.optimiser",
     "Options": "harness.trainer",
     "Record": "harness.records",
     "Run": "harness.trainer",
@@ -41,6 +43,7 @@ __all__ = [
     "Conventions",
     "Cost",
     "HarnessError",
+    "OptimiserOptions",
     "Options",
     "Record",
     "Run",

@@ -92,9 +92,11 @@ leaderboards_option = click.option(
     "--plugins",
     callback=_split,
     metavar="LIST",
-    help="Trainers or chains, such as kd,rl,sft+rl; 'all' for every trainer. [default: the board's]",
+    help="Trainers or chains such as kd,rl,sft+rl, or 'all'.  [default: the board's]",
 )
-@click.option("--seeds", callback=_numbers, metavar="LIST", help="[default: the board's]")
+@click.option(
+    "--seeds", callback=_numbers, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
+)
 @click.option("--set", "overrides", multiple=True, metavar="TRAINER.OPTION=VALUE")
 @click.option("--jobs", type=click.IntRange(1), help="Stages at once. [default: by cores or GPUs]")
 @device_option

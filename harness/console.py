@@ -24,7 +24,8 @@ class Progress(Protocol):
 
     def __enter__(self) -> Progress: ...
     def __exit__(self, *error: object) -> None: ...
-    def __call__(self, event: str, facts: Mapping[str, Any]) -> None: ...
+    def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Show one event."""
 
 
 def progress(plan: Plan, stages: Path) -> Progress:

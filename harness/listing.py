@@ -123,8 +123,7 @@ def tasks() -> list[dict[str, Any]]:
 def tasks_text() -> str:
     """Return the tasks for people."""
     lines = [f"{'task':<16} {'train':>6} {'holdout':>8} {'test':>6}  summary"]
-    lines += [
-        f"{row['name']:<16} {row['train']:>6} {row['holdout']:>8} {row['test']:>6}  {row['summary']}"
-        for row in tasks()
-    ]
+    for row in tasks():
+        sizes = f"{row['train']:>6} {row['holdout']:>8} {row['test']:>6}"
+        lines.append(f"{row['name']:<16} {sizes}  {row['summary']}")
     return "".join(f"{terminal(line)}\n" for line in lines)

@@ -208,9 +208,7 @@ def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
     for text in given:
         match = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", text, re.DOTALL)
         if not match:
-            raise UsageError(
-                f"--set {text}: write trainer.option=value, such as kd.temperature=2.0"
-            )
+            raise UsageError(f"--set {text}: write trainer.option=value, as in kd.temperature=2.0")
         trainer, option, value = match.groups()
         try:
             parsed = tomllib.loads(f"value = {value}")["value"]

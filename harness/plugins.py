@@ -1,4 +1,4 @@
-"""Loading plug-ins: only the named ones, each on its own, with one clear line when one is broken."""
+"""Loading plug-ins: only the named ones, each on its own, with one line when one is broken."""
 
 from __future__ import annotations
 

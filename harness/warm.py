@@ -1,7 +1,8 @@
 """A warm process that forks stages, so that torch and its friends are imported once for a bench.
 
-Run as `python -m harness.warm <pid of the bench>`. It reads `{"folder": ..., "environment": {...}}` lines and forks a
-child for each, in a process group of its own, with its output in the stage's log. It answers with
+Run as `python -m harness.warm <pid of the bench>`. For each line
+`{"folder": ..., "environment": {...}}` that it reads it forks a child, in a process group of its
+own, with its output in the stage's log. It answers with
 `{"folder": ..., "pid": ...}` and, when the child has ended, `{"folder": ..., "exit": ...}`, where a
 negative exit is the signal that ended it. It ends, and its children with it, when its standard
 input closes: nothing outlives a bench that was killed.

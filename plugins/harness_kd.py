@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 from pydantic import Field
 
-from harness import Run, StageError, Trainer, hookimpl
-from harness.optimiser import OptimiserOptions
+from harness import OptimiserOptions, Run, StageError, Trainer, hookimpl
 
 if TYPE_CHECKING:
     import datasets

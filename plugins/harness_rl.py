@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from harness import Run, StageError, Trainer, hookimpl
-from harness.optimiser import OptimiserOptions
+from harness import OptimiserOptions, Run, StageError, Trainer, hookimpl
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
 

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from harness import Run, Trainer, hookimpl
-from harness.optimiser import OptimiserOptions
+from harness import OptimiserOptions, Run, Trainer, hookimpl
 
 
 class SftOptions(OptimiserOptions, frozen=True):

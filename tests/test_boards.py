@@ -72,7 +72,7 @@ def test_an_unknown_board_gets_a_suggestion():
 
 def test_a_board_whose_teacher_is_missing_says_so(small_board):
     (small_board.parent / "teacher").unlink()
-    with pytest.raises(UsageError, match="board 'small': no model folder .*teacher"):
+    with pytest.raises(UsageError, match=r"board 'small': no model folder .*teacher"):
         load(small_board).model("teacher")
 
 
