@@ -40,6 +40,11 @@ class Comparison:
             return self.units(gold, answer)
         if "rel" in kinds or "union" in kinds or "RR" in (gold.key, answer.key) and "br" in kinds:
             return self.relations(gold, answer)
+        if "text" in kinds and "set" in kinds:
+            empty = any(n.kind == "set" and not n.args for n in (gold, answer)) and any(
+                n.kind == "text" and n.args[0] in _NOTHING for n in (gold, answer))
+            if empty:
+                return True, "the empty set in words"
         if "list" in kinds or "set" in kinds:
             return self.lists(gold, answer)
         if "br" in kinds or "matrix" in kinds:
@@ -89,9 +94,15 @@ class Comparison:
 
     def _renamed(self, gold: Node, answer: Node) -> Result | None:
         """Compare general solutions such as ``k*pi`` and ``n*pi`` up to the whole number's name."""
-        if self.conventions.names == "match" or "pi" not in gold.key or "pi" not in answer.key:
+        if self.conventions.names == "match":
             return None
         left, right = tree.symbols(gold), tree.symbols(answer)
+        mine, other = left - right, right - left
+        if len(mine) == len(other) == 1 and mine | other <= {"C", "c", "K", "C_1", "c_1"}:
+            if equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]:
+                return True, "equal up to the name of the constant"
+        if "pi" not in gold.key or "pi" not in answer.key:
+            return None
         if len(left) == len(right) == 1 and left | right <= {"k", "n", "m", "l"}:
             if equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]:
                 return True, "equal up to the name of the whole number"
@@ -161,7 +172,8 @@ class Comparison:
         if left.kind in _EXPRESSIONS and right.kind in _EXPRESSIONS:
             left = tree.mul(left, to_radians) if gold.kind == "deg" else left
             right = tree.mul(right, to_radians) if answer.kind == "deg" else right
-            if "pi" in (answer if gold.kind == "deg" else gold).key and equal(left, right)[0]:
+            plain = (answer if gold.kind == "deg" else gold).key
+            if any(mark in plain for mark in ("pi", "asin", "acos", "atan")) and equal(left, right)[0]:
                 return True, "degrees against radians"
         return result
 
@@ -273,6 +285,11 @@ class Comparison:
                                  [c for r in answer.args for c in r])
         if {gold.kind, answer.kind} == {"br", "matrix"} and self.conventions.shape == "free":
             box, row = (gold, answer) if gold.kind == "matrix" else (answer, gold)
+            lines = row.args[2]
+            if all(x.kind == "br" and x.args[0] == "[" for x in lines) and len(
+                {len(x.args[2]) for x in lines}) == 1:  # [[1, 0], [0, 1]]
+                square = tree.matrix([x.args[2] for x in lines])
+                return self.tuples(*((box, square) if box is gold else (square, box)))
             if (1 in (len(box.args), len(box.args[0]))) and row.args[0] != "[":
                 cells = [c for r in box.args for c in r]
                 pair = (cells, row.args[2]) if box is gold else (row.args[2], cells)
@@ -399,6 +416,7 @@ def is_region_list(node: Node) -> bool:
         is_order(x) for x in node.args)
 
 
+_NOTHING = {"no solution", "none", "empty set", "empty"}
 _UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
 
 

@@ -21,6 +21,8 @@ from harness.verify.limits import Unreadable
 from harness.verify.numeric import (
     DIGITS_BITS,
     FLOATS,
+    REAL_FLOATS,
+    Reals,
     Undecided,
     Undefined,
     digits,
@@ -143,7 +145,8 @@ def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
         if count >= (12 if names else 1) or agreed >= 4:
             break
         try:
-            x, y = evaluate(a, at, FLOATS), evaluate(b, at, FLOATS)
+            field = REAL_FLOATS if names else FLOATS
+            x, y = evaluate(a, at, field), evaluate(b, at, field)
         except (Undefined, Undecided, OverflowError):
             continue
         if x != x or y != y:
@@ -202,31 +205,30 @@ class _Unguarded:
 
 
 def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
-    field = digits()
-    rng = hashed_random("digits", a.key, b.key)
-    agreed = complex_agreed = complex_differed = 0
-    for count, at in enumerate(points(names, rng)):
-        if count >= _TRIES or agreed >= _WANTED:
-            break
-        try:
-            x, y = evaluate(a, at, field), evaluate(b, at, field)
-        except (Undefined, Undecided):
-            continue
-        same = field.close(x, y)
-        if field.real(x) and field.real(y):
-            if not same:
-                return False, "different values"
-            agreed += 1
-        elif same:
-            complex_agreed += 1
-        else:
-            complex_differed += 1
-    if agreed >= 5:
-        return True, f"equal to 40 digits at {agreed} random points"
-    if not complex_differed and agreed + complex_agreed >= 8:
-        return True, f"equal to 40 digits at {agreed + complex_agreed} random points"
-    if complex_differed:
-        return False, "different values"
+    """Compare many digits at many points: first where all is real, else in the complex plane."""
+    for field, all_real in ((Reals(digits()), True), (digits(), False)):
+        rng = hashed_random("digits", a.key, b.key)
+        agreed = elsewhere = differed = 0
+        for count, at in enumerate(points(names, rng)):
+            if count >= _TRIES or agreed >= _WANTED:
+                break
+            try:
+                x, y = evaluate(a, at, field), evaluate(b, at, field)
+            except (Undefined, Undecided, OverflowError):
+                continue
+            same = field.close(x, y)
+            if field.real(x) and field.real(y):
+                if not same:
+                    return False, "different values"
+                agreed += 1
+            elif same:
+                elsewhere += 1
+            else:
+                differed += 1
+        if agreed >= 5 or not all_real and not differed and agreed + elsewhere >= 8:
+            return True, f"equal to 40 digits at {agreed + elsewhere} random points"
+        if differed:
+            return False, "different values"
     return None
 
 

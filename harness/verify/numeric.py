@@ -257,7 +257,33 @@ class Digits:
         return abs(self.m.im(x)) <= self.tolerance * max(1, abs(x))
 
 
+class Reals:
+    """A field that refuses roots and logarithms of negative numbers, as a textbook does.
+
+    ``sqrt(x)*sqrt(y)`` and ``sqrt(x*y)`` agree wherever both are real all the way.
+    """
+
+    def __init__(self, field: Any) -> None:
+        self.field = field
+        self.pi, self.e, self.i = field.pi, field.e, field.i
+        self.number, self.add, self.close, self.real = (
+            field.number, field.add, field.close, field.real)
+        self.smooth = field.smooth
+
+    def power(self, base: Any, exponent: Any) -> Any:
+        if base.real < 0 and self.field.real(base) and exponent != int(exponent.real):
+            raise Undefined
+        return self.field.power(base, exponent)
+
+    def function(self, name: str, args: list) -> Any:
+        value = self.field.function(name, args)
+        if not self.field.real(value) and all(self.field.real(a) for a in args):
+            raise Undefined
+        return value
+
+
 FLOATS = Floats()
+REAL_FLOATS = Reals(FLOATS)
 _LOCAL = threading.local()
 
 

@@ -42,6 +42,8 @@ _MATRICES = {"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array", 
 RELATIONS = {"=", "<", ">", "le", "ge", "ne", "approx", "in", "notin", "equiv", "subset",
              "subseteq", "perp", "parallel", "sim"}
 _CLOSERS = {")", "]", "}", "}set", "rangle", "rfloor", "rceil"}
+_UNIT_LETTERS = set("msghlLNJWVCKFd")
+_ROMAN = {"II", "III", "IV", "VI", "VII", "VIII", "IX"}
 _ORDINALS = {"th", "st", "nd", "rd"}
 
 
@@ -179,7 +181,7 @@ class Reader:
 
     def _is_math_word(self, token: Token) -> bool:
         word = token.value
-        if word in FUNCTIONS or word in CONSTANT_WORDS:
+        if word in FUNCTIONS or word in CONSTANT_WORDS or word in _ROMAN:
             return True
         if token.prose or word.lower() in AND_OR or word.lower() in UNITS:
             return False
@@ -197,7 +199,7 @@ class Reader:
         if token.kind == "let":
             if ahead == 1:  # a slash before it: per
                 return token.prose and token.value in ("s", "h", "m", "g", "l", "L")
-            return token.prose and token.value not in ("e", "i", "x", "y", "z", "n", "k", "E", "I")
+            return token.prose and token.value in _UNIT_LETTERS
         if token.kind != "word":
             return False
         word = token.value.lower()
@@ -313,6 +315,8 @@ class Reader:
         self.down()
         bars, self.bars = self.bars, 0
         value = self.expression()
+        if self.accept("choose"):
+            value = tree.fn("binomial", value, self.expression())
         self.bars = bars
         self.depth -= 1
         self.expect("}")
@@ -436,6 +440,10 @@ class Reader:
                 self.expect("}")
             else:
                 break
+        if name in ("f", "g", "h", "F", "G", "H") and self.op("^") and [
+            self.peek(i).value for i in range(1, 6)] == ["{", "-", "1", "}", "("]:
+            self.at += 5
+            name += "^-1"
         if self.op("(") and self._is_application(name):
             self.take()
             args = [self.expression()]
@@ -461,7 +469,7 @@ class Reader:
             elif t.kind not in ("let", "num") and t.value not in (",", "theta", "phi", "alpha"):
                 simple = False
             i += 1
-        if name[0] in "fghFGH" and (len(name) == 1 or name[1] in "_'"):
+        if name[0] in "fghFGH" and (len(name) == 1 or name[1] in "_'^"):
             return True
         after = self.tokens[i + 1] if i + 1 < len(self.tokens) else _END
         return simple and after.kind == "op" and after.value == "="
@@ -487,6 +495,8 @@ class Reader:
             return self._function(FUNCTIONS[word])
         if word in CONSTANT_WORDS:
             return self._constant(word)
+        if word in _ROMAN:
+            return tree.sym(word)
         for name in ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "ln", "log"):
             if word.startswith(name) and len(word) <= len(name) + 1:  # sinx, lnx
                 self.at -= 1
@@ -511,6 +521,9 @@ class Reader:
 
     def _command(self, name: str) -> Node:
         if name == "frac":
+            if self._is_derivative():
+                label = "/".join((self._raw_group(), self._raw_group()))
+                return tree.sym(label)
             top = self.argument()
             return tree.div(top, self.argument())
         if name in ("sqrt", "surd"):
@@ -539,6 +552,12 @@ class Reader:
         if name in ("emptyset",):
             return tree.structure("set", ())
         raise Unreadable(f"the command \\{name}")
+
+    def _is_derivative(self) -> bool:
+        """Whether ``\\frac{dy}{dx}`` stands here, which names a function."""
+        at = [self.peek(i) for i in range(6)]
+        return ([t.value for t in at[:1] + at[2:4] + at[5:]] == ["{", "}", "{", "}"] and all(
+            t.kind == "word" and len(t.value) == 2 and t.value[0] == "d" for t in (at[1], at[4])))
 
     def _sqrt(self) -> Node:
         degree = tree.num(2)
@@ -659,6 +678,8 @@ class Reader:
             return self._subscripted(f"{inner}{inner}" if name == "mathbb" else inner)
         if inner.isdigit():
             raise Unreadable("a repeating decimal without its point")
+        if len(inner) == 2 and inner.isupper() and name == "overline":
+            return tree.mul(tree.sym(inner[0]), tree.sym(inner[1]))  # a segment by its ends
         return self._subscripted(f"{name} {inner}")
 
     def _opaque(self, name: str) -> Node:
@@ -716,5 +737,5 @@ _WORDS_OF_THREE = {
     "mon", "tue", "wed", "thu", "fri", "sat", "who", "how", "why", "out", "box", "car", "map",
     "pie", "cup", "bag", "toy", "hat", "bus", "pig", "cow", "hen", "kid", "boy", "age", "no",
     "is", "to", "of", "in", "or", "it", "if", "so", "we", "he", "pm", "am", "none", "old", "new",
-    "nan", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km",
+    "nan", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km", "dne",
 }

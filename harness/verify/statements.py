@@ -510,10 +510,17 @@ def _repeating(match: re.Match[str]) -> str:
     return f"\\frac{{{top}}}{{{bottom}}}" if not whole else f"(\\frac{{{top}}}{{{bottom}}})"
 
 
+_WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
+    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|\s)\s*\(?\s*[a-zA-Z](?:\s*,\s*[a-z])?\s*\\in\s*"
+    r"\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*\)?\s*$")
 _OUTWARD = re.compile(r"([\[\]])([^\[\]()]*[,;][^\[\]()]*)([\[\]])")
 
 
 def _parse(text: str, thousands: bool) -> Node | None:
+    if "\\in" in text:
+        cut = _WHOLE_NUMBERS.search(text)
+        if cut is not None and cut.start() > 0:
+            text = text[: cut.start()].rstrip(" ,;(")
     outward = _OUTWARD.fullmatch(text)
     if outward is not None and outward.group(1) + outward.group(3) != "[]":
         text = ("[" if outward.group(1) == "[" else "(") + outward.group(2) + (
