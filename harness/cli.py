@@ -162,7 +162,7 @@ def _stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
         sys.exit(130)
     for record in outcome.failed:
         name = record.trainer if record.seed is None else f"{record.trainer} seed {record.seed}"
-        log = folder.path / (record.log or "")
+        log = os.path.relpath(folder.path / (record.log or ""))
         click.echo(f"{name}: {record.status}: {record.error} (log: {log})", err=True)
     if outcome.failed:
         sys.exit(1)

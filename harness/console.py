@@ -7,6 +7,7 @@ so nothing here is read as markup and control characters are taken out.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -95,7 +96,7 @@ class Plain:
             return f"{name}: interrupted"
         self.ended += 1
         if facts["status"] != "ok":
-            log = self.stages / stage.id / "log.txt"
+            log = os.path.relpath(self.stages / stage.id / "log.txt")
             return f"{name}: {facts['status']}: {facts['error']} (log: {log})"
         shown = numbers(last_event(self.stages / stage.id))
         return f"{name}: done" + (f" ({shown})" if shown else "")

@@ -1,29 +1,18 @@
-"""Fine-tune on the shortest share of the solutions."""
+"""Fine-tune on the shorter half of the solutions."""
 
-from harness import Options, Run, Trainer, hookimpl
-
-
-class ConciseOptions(Options):
-    share: float = 0.5  # of the training rows, the shortest first
-    learning_rate: float = 1e-3
-    steps: int = 30
+from harness import OptimiserOptions, Run, Trainer, hookimpl
 
 
 def train(run: Run) -> None:
     from trl import SFTConfig, SFTTrainer  # heavy imports stay in here
 
-    data = run.train_data()
-    data = data.add_column("length", [len(row) for row in data["solution"]]).sort("length")
-    data = data.select(range(int(len(data) * run.options.share)))
-    config = SFTConfig(
-        **run.arguments(max_steps=run.options.steps, learning_rate=run.options.learning_rate)
-    )
+    tokenizer, data = run.tokenizer(), run.train_data()
+    median = sorted(map(len, data["solution"]))[len(data) // 2]
+    rows = run.tokenized(tokenizer, 1024, data.filter(lambda row: len(row["solution"]) <= median))
+    steps = run.steps(len(rows), 32, run.options.epochs, run.options.max_steps)
+    arguments = run.arguments(max_length=None, **run.options.arguments(steps, batch_size=32))
     trainer = SFTTrainer(
-        run.student(),
-        args=config,
-        train_dataset=data.select_columns(["prompt", "completion"]),
-        processing_class=run.tokenizer(),
-        callbacks=[run.callback()],
+        run.student(), SFTConfig(**arguments), train_dataset=rows, callbacks=[run.callback()]
     )
     trainer.train()
     run.save(trainer.model)
@@ -31,4 +20,4 @@ def train(run: Run) -> None:
 
 @hookimpl
 def harness_trainers():
-    return [Trainer("concise", train, ConciseOptions, "SFT on the shortest solutions")]
+    return [Trainer("concise", train, OptimiserOptions, "SFT on the shorter half of the solutions")]

@@ -1,0 +1,131 @@
+"""The documentation is true: its commands run, its hooks exist, its example trains."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import hookspecs
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+HOOKS = [name for name in vars(hookspecs) if name.startswith("harness_")]
+
+
+def commands(text: str) -> list[str]:
+    """Return the command lines of the text's `sh` blocks, without comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line for line in (line.split(" #")[0].strip() for line in lines) if line]
+
+
+def harness_commands() -> list[str]:
+    found = [c for c in commands(README) if c.startswith("harness ")]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_and_tested(hook):
+    arguments = ", ".join(getattr(hookspecs, hook).__code__.co_varnames)
+    assert f"### `{hook}({arguments})`" in (ROOT / "docs" / "plugins.md").read_text()
+    assert getattr(hookspecs, hook).__doc__
+    tests = [p.read_text() for p in Path(__file__).parent.rglob("*.py") if p != Path(__file__)]
+    assert any(hook in text for text in tests)
+
+
+def test_the_readme_gives_the_command_that_ci_runs():
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert script[-1] in commands(README)
+
+
+def test_the_readme_names_every_built_in_trainer_and_every_document():
+    from harness.plugins import Host
+
+    host = Host()
+    for plugin in ("sft", "kd", "rl", "hybrid"):
+        host.load(plugin)
+    for name in host.trainers():
+        assert f"`{name}`" in README, name
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"docs/{path.name}" in README, path.name
+
+
+def test_links_lead_somewhere():
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            if "://" not in target:
+                assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize("command", harness_commands())
+def test_the_commands_of_the_readme_run(command, tmp_path):
+    """Each `harness` line runs as it is written; what trains is only planned here.
+
+    Training is covered by `test_bench.py`, and for the README's main job by a slow test.
+    """
+    if not (ROOT / "leaderboards" / "records" / "tiny").is_dir():
+        pytest.skip("no published records to run the command on")
+    arguments = shlex.split(command)[1:]
+    if arguments[0] == "bench" and "--dry-run" not in arguments:
+        arguments.append("--dry-run")
+    shutil.copytree(ROOT / "leaderboards", tmp_path / "leaderboards")
+    shutil.copytree(
+        ROOT / "leaderboards" / "records" / "tiny", tmp_path / "runs" / "tiny" / "records"
+    )
+    (tmp_path / "runs/tiny/records/conditions.json").unlink()
+    models = ROOT / "plugins" / "harness_tiny" / "models"
+    shutil.copytree(models, tmp_path / "plugins" / "harness_tiny" / "models")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_third_party_example_is_installed_and_trains(tmp_path):
+    """pip installs the package of the documentation; it is listed and trains on the tiny board."""
+    source = shutil.copytree(ROOT / "examples" / "harness-concise", tmp_path / "source")
+    site = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation",
+         "--no-index", "--target", str(site), str(source)],
+        check=True,
+    )  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "harness.cli", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "concise (harness-concise 0.1.0)" in run("plugins")
+    shown = run(
+        "bench", "--plugins", "concise", "--seeds", "0", "--set", "concise.max_steps=3"
+    )  # a few steps show that it trains; that it learns is not its point
+    assert "concise" in shown
+    assert list((tmp_path / "runs" / "tiny" / "records").glob("concise*.json"))
+
+
+def test_the_example_is_as_short_as_it_is_said_to_be():
+    folder = ROOT / "examples" / "harness-concise"
+    project = [x for x in (folder / "pyproject.toml").read_text().splitlines() if x.strip()]
+    assert len(project) <= 10
+    module = [x for x in (folder / "harness_concise.py").read_text().splitlines() if x.strip()]
+    assert len(module) <= 20
