@@ -58,7 +58,7 @@ def visible(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str
         else:
             parts.append(character)
         marks = marks + 1 if category in ("Mn", "Me") else 0
-    return "".join(parts) + (f"… ({cut:,} characters more)" if cut else "")
+    return "".join(parts) + (f"… ({cut:,} more)" if cut else "")
 
 
 def markdown(text: str, limit: int | None = LIMIT) -> str:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from harness.budget import Cost
 from harness.conditions import Benchmark, Conditions
-from harness.records import BoardRef, Checkpoint, Environment, Record, Score, StageRef
+from harness.records import (
+    LETTERS,
+    BoardRef,
+    Checkpoint,
+    Environment,
+    Record,
+    Score,
+    StageRef,
+    write_record,
+)
 
 DIGEST = "d" * 64
 
@@ -172,3 +184,74 @@ def board(
                 )
             )
     return records
+
+
+def leave(
+    folder: Path, records: Sequence[Record], *, text: str = "", events: bool = True
+) -> list[Record]:
+    """Write records with judged answers and training events, as a bench does.
+
+    Args:
+        folder: The board's runs folder.
+        records: Cells; what is written has the digests of its answers filled in.
+        text: Stands in every problem and answer.
+        events: Write learning curves too.
+
+    Returns:
+        The records as written.
+    """
+    written = []
+    for made in records:
+        scores = []
+        for one in made.scores:
+            content = "".join(
+                json.dumps(_judged(made, one, place, text), sort_keys=True) + "\n"
+                for place in range(one.n)
+            )
+            path = folder / "answers" / made.id / f"{one.task}__{one.protocol}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+            digest = hashlib.sha256(content.encode()).hexdigest()
+            scores.append(one.model_copy(update={"samples_sha256": digest}))
+        sealed = made.model_copy(update={"scores": tuple(scores)}).sealed()
+        write_record(sealed, folder / "records")
+        written.append(sealed)
+        for stage in sealed.stages if events else ():
+            _events(folder / "stages" / stage.stage / "events.jsonl", sealed.seed or 0)
+    return written
+
+
+def _judged(made: Record, one: Score, place: int, text: str) -> dict[str, object]:
+    letter = one.verdicts[place]
+    verdict = next(name for name, known in LETTERS.items() if known == letter)
+    read = None if letter in "NT" else str(place if letter == "C" else place + 1)
+    return {
+        "id": f"{one.task}-{place}",
+        "text": f"{text}\nThe answer of {made.trainer} is \\boxed{{{read}}}.",
+        "tokens": 40,
+        "finish": "length" if letter == "T" else "stop",
+        "problem": f"{text} A baker bakes {place} rolls. How many rolls are there?",
+        "gold": str(place),
+        "verdict": verdict,
+        "extracted": read,
+        "read": read,
+        "gold_read": str(place),
+        "why": "equal as numbers" if letter == "C" else "not equal",
+        "strict": letter == "C",
+        "flexible": letter == "C",
+    }
+
+
+def _events(path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for step in range(1, 61):
+            event = {
+                "step": step,
+                "progress": step / 60,
+                "loss": 2 * np.exp(-step / 20) + 0.1 * rng.random(),
+                "reward": 1 - np.exp(-step / 30) + 0.05 * rng.random(),
+                "completion_tokens": 60 - step / 4 + rng.random(),
+            }
+            file.write(json.dumps(event) + "\n")

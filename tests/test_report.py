@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import threading
+from html.parser import HTMLParser
+from pathlib import Path
+
+import generated
+import pytest
+from test_escape import CONTROL, HOSTILE
+
+pytest.importorskip("jinja2", reason="the extra report is not installed")
+pytest.importorskip("matplotlib", reason="the extra report is not installed")
+
+from harness.report import evidence, render, write_report
+
+ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "sft+rl": 0.75}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class Page(HTMLParser):
+    """Collects what a browser would act on."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("runs")
+    records = generated.leave(runs, generated.board(ACCURACIES, n=80))
+    records.append(generated.record("rl", 0, {}, status="oom", error="CUDA out of memory"))
+    out = tmp_path_factory.mktemp("report") / "made-up.html"
+    return write_report(records, generated.conditions(), out, runs)
+
+
+def test_everything_is_on_the_page(report):
+    page = Page(report.read_text())
+    for said in (
+        "Trainers compared",
+        "Gains over the start model",
+        "What the last stage of a chain added",
+        "Accuracy against cost",
+        "training FLOPs of a seed",
+        "Learning curves",
+        "training loss",
+        "reward",
+        "completion length, tokens",
+        "Questions that trainers fix or break",
+        "fixed by most trainers",
+        "The answer of sft+rl is",
+        "CUDA out of memory",
+        "harness bench --board made-up --plugins sft+rl",
+        "Smallest difference found",
+    ):
+        assert said in page.text, said
+    drawn = [tag for tag, attributes in page.tags if tag == "svg" and attributes["role"] == "img"]
+    assert len(drawn) == 1 + 5 + 3 + 3  # forest, costs, curves, heat maps
+
+
+def test_the_page_needs_no_other_file_and_no_script(report):
+    page = Page(report.read_text())
+    assert not {"script", "iframe", "object", "embed", "form", "img"} & {t for t, _ in page.tags}
+    policy = [a for t, a in page.tags if t == "meta" and "http-equiv" in a]
+    assert "default-src 'none'" in policy[0]["content"]
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(set(ids)) == len(ids)
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in ("src", "href", "xlink:href", "action", "data"):
+                assert re.match(r"#|data:image/png;base64,|data:,$", value), (tag, name)
+                assert not value.startswith("#") or value[1:] in ids
+    assert "@import" not in report.read_text()
+    assert not re.search(r"url\((?!#)", report.read_text())
+
+
+def test_the_same_records_give_the_same_page(tmp_path):
+    records = generated.leave(tmp_path, generated.board({"start": 0.4, "sft": 0.6}, n=40))
+    first = render(records, generated.conditions(), tmp_path)
+    assert render(records, generated.conditions(), tmp_path) == first
+
+
+def test_published_records_alone_give_a_report():
+    text = render(generated.board(ACCURACIES, n=40), generated.conditions())
+    page = Page(text)
+    assert "Accuracy against cost" in page.text
+    assert "Learning curves" not in page.text
+    assert "Answers to" not in page.text
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [generated.record("rl", 0, {}, status="failed", error="no such file")],
+        [generated.record("start", None, {"words": "CW"})],
+        generated.board({"sft": 0.5, "kd": 0.6}, n=30),
+        generated.board({"start": 0.5, "sft": 0.6}, n=30, seeds=[0]),
+    ],
+    ids=["failures alone", "start alone", "no start", "one seed"],
+)
+def test_boards_with_gaps_have_a_report_too(records):
+    assert "How to read this" in Page(render(records, generated.conditions())).text
+
+
+def test_hostile_text_is_harmless(tmp_path):
+    texts = [text[:20_000].encode("utf-8", "ignore").decode() or "-" for text in HOSTILE.values()]
+    records = [generated.record("start", None, {"words": "CWCWWWWWCC"})]
+    for seed, text in enumerate(texts):
+        records.append(
+            generated.record("sft", seed, {"words": "CCWWCCNTCC"}, command=text).model_copy(
+                update={"trainer": text, "verifier_version": text}
+            )
+        )
+        generated.leave(tmp_path, records[-1:], text=text)
+        records.append(
+            generated.record("kd", seed, {}, status="failed", error=text, id=f"kd-{seed}")
+        )
+    generated.leave(tmp_path, records[:1], text="".join(text[:100] for text in texts))
+    together = " ".join(text[:100] for text in texts)
+    conditions = generated.conditions(
+        ["words"],
+        title=together,
+        data=together,
+        notes=tuple(texts),
+        warnings=tuple(texts),
+        protocols={text: text for text in texts},
+        quoted=[
+            {"name": text, "task": text, "accuracy": 0.5, "source": text, "note": text}
+            for text in texts
+        ],
+    )
+    html = render(records, conditions, tmp_path)
+    assert not CONTROL.search(html.replace("\n", ""))
+    html.encode("utf-8")
+    page = Page(html)
+    tags = [tag for tag, _ in page.tags]
+    assert not {"script", "img", "iframe", "b"} & {*tags}
+    assert tags.count("link") == tags.count("h1") == tags.count("title") == 1
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert len(html) < 3_000_000
+
+
+def test_a_cut_line_of_events_is_left_out(tmp_path):
+    (record,) = generated.leave(tmp_path, [generated.record("sft", 0, {"words": "CW"})])
+    events = tmp_path / "stages" / "sft-0" / "events.jsonl"
+    whole = evidence.learning_curves([record], tmp_path)["loss"]["sft"][0]
+    events.write_text(events.read_text() + '{"step": 61, "lo')
+    cut = evidence.learning_curves([record], tmp_path)["loss"]["sft"][0]
+    assert (whole[1] == cut[1]).all()
+
+
+def test_questions_worth_reading(tmp_path):
+    records = [
+        generated.record("start", None, {"words": "CCWWW"}),
+        generated.record("sft", 0, {"words": "CWCWW"}),
+        generated.record("rl", 0, {"words": "CWCCW"}),
+    ]
+    records = generated.leave(tmp_path, records)
+    shown = evidence.exhibits(records, tmp_path, ("words", "chat_zeroshot.v1"))
+    assert [(one.why, one.id) for one in shown] == [
+        ("fixed by most trainers", "words-2"),
+        ("fixed by most trainers", "words-3"),
+        ("broken by most trainers", "words-1"),
+        ("never right", "words-4"),
+    ]
+    assert [name for name, _ in shown[0].answers] == ["start", "sft", "rl"]
+
+
+@pytest.mark.slow
+def test_a_large_board_has_a_readable_report():
+    tasks = [f"task-{i}" for i in range(6)]
+    accuracies = {"start": 0.3} | {f"trainer-{i}": 0.4 + 0.01 * i for i in range(30)}
+    records = generated.board(accuracies, tasks=tasks, seeds=range(5), n=1319)
+    conditions = generated.conditions(tasks=tasks, seeds=range(5), ranking=tasks[:1])
+    page = Page(render(records, conditions))
+    assert page.text.count("trainer-29") > 20
+
+
+OUTER = """<!DOCTYPE html><title>outer</title><link rel="icon" href="data:,"><pre id="found"></pre>
+<iframe src="made-up.html" style="width:400px;height:800px;border:0"></iframe>
+<iframe src="made-up.html" style="width:1400px;height:800px;border:0"></iframe>
+<script>
+addEventListener("load", () => {
+  const found = [];
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument, root = page.documentElement;
+    for (const one of page.querySelectorAll("details")) one.open = true;
+    const wide = [...page.querySelectorAll("body *")].filter((one) => !one.closest(".scroll")
+      && !one.closest("svg") && one.getBoundingClientRect().right > root.clientWidth + 1);
+    const small = [...page.querySelectorAll("svg")].filter((one) =>
+      one.getBoundingClientRect().width < 200).length;
+    found.push({width: root.clientWidth, scroll: root.scrollWidth, small,
+      wide: wide.slice(0, 5).map((one) => one.outerHTML.slice(0, 200))});
+  }
+  document.getElementById("found").textContent = JSON.stringify(found);
+});
+</script>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
+def test_a_browser_shows_it_without_complaint_at_400_and_1400_pixels(report, tmp_path):
+    shutil.copy(report, tmp_path / "made-up.html")
+    (tmp_path / "outer.html").write_text(OUTER)
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            requests.append(self.path)
+
+    handler = functools.partial(Handler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = subprocess.run(
+            [
+                CHROMIUM,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--enable-logging=stderr",
+                f"--user-data-dir={tmp_path / 'profile'}",
+                "--virtual-time-budget=10000",
+                "--dump-dom",
+                f"http://127.0.0.1:{server.server_address[1]}/outer.html",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        server.shutdown()
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert set(requests) == {"/outer.html", "/made-up.html"}
+    found = json.loads(re.search(r'<pre id="found">(.*?)</pre>', done.stdout)[1])
+    assert [one["width"] for one in found] == [400, 1400] or all(
+        one["width"] in (385, 400, 1385, 1400) for one in found
+    )
+    for one in found:
+        assert one["scroll"] <= one["width"], one["wide"]
+        assert one["small"] == 0
