@@ -7,6 +7,7 @@ long response.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Form = Literal["boxed", "hash", "answer_is", "bare"]
@@ -86,6 +87,7 @@ _BETWEEN = re.compile(
 _JOINS = re.compile(r",|;|\band\b|\bor\b")
 
 
+@lru_cache(maxsize=32)  # one response is looked at for several purposes in a row
 def boxed(text: str) -> str | None:
     """Return the content of the last box, or of the last boxes when a list is boxed piecewise."""
     found = boxes(text)

@@ -8,14 +8,17 @@ from fractions import Fraction
 from harness.verify.extract import _HASH, Form, boxed
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
-_LAST_NUMBER = re.compile(r"-?[$0-9.,]{2,}|-?[0-9]+")
 _PLAIN = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
 def normalised(text: str) -> str:
     """Return a string as lm-eval's exact match would compare it, a number in lowest terms."""
+    if text.isascii() and text.isdigit():
+        return text.lstrip("0") or "0"
     bare = _STRIP.sub(lambda m: m.group(1) or "", text).rstrip(".").replace("dfrac", "frac")
     number = bare.replace(",", "")
+    if number.isascii() and number.isdigit():
+        return number.lstrip("0") or "0"
     if len(number) < 400 and _PLAIN.fullmatch(number):
         return str(Fraction(number))
     return bare.lower()
@@ -42,21 +45,38 @@ def strict_match(text: str, gold: str, form: Form) -> bool:
 
 
 def flexible_match(text: str, gold: str) -> bool:
-    """Whether the last number equals the gold; for a gold that is no number, the last box or
-    the last formula between dollar signs."""
+    """Whether the last number equals the gold as a string.
+
+    For a gold that is no number: whether the last box, else the last formula between dollar
+    signs, else the last line does.
+    """
     wanted = normalised(gold)
     if not wanted:
         return False
     tail = text[-4_000:]
-    if re.fullmatch(r"-?\d+(?:/\d+)?", wanted):
-        found = None
-        for found in _LAST_NUMBER.finditer(tail):
-            pass
-        if found is None:
-            return False
-        return normalised(found.group().replace("$", "").strip(",").rstrip(".")) == wanted
+    if wanted.isdigit() or re.fullmatch(r"-?\d+(?:/\d+)?", wanted):
+        number = last_number(tail)
+        return number is not None and normalised(number) == wanted
     inner = boxed(text)
     if inner is None:
         formulas = re.findall(r"\$([^$\n]{1,400})\$", tail)
         inner = formulas[-1] if formulas else tail.strip().splitlines()[-1] if tail.strip() else ""
     return normalised(inner) == wanted
+
+
+def last_number(text: str) -> str | None:
+    """Return the last run of digits with its points, commas and sign; found from the end."""
+    end = len(text)
+    while end and text[end - 1] not in _DIGITS:
+        end -= 1
+    if not end:
+        return None
+    start = end
+    while start and text[start - 1] in _IN_NUMBER:
+        start -= 1
+    if start and text[start - 1] == "-":
+        start -= 1
+    return text[start:end].replace("$", "").lstrip(",")
+
+
+_DIGITS, _IN_NUMBER = frozenset("0123456789"), frozenset("0123456789.,$")
