@@ -28,6 +28,8 @@ class Statements(Reader):
             raise Unreadable(f"{self.peek().value!r} is left over")
         if not items:
             raise Unreadable("nothing to read")
+        if joined == {"or"}:
+            items = list(dict.fromkeys(items))  # one value in two notations
         if len(items) == 1:
             return items[0]
         if "or" in joined and all(i.kind in ("rel", "br", "union") for i in items) and any(
