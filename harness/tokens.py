@@ -25,33 +25,35 @@ def supervised(
     """
     import datasets
 
-    rows, dropped = [], 0
-    for prompt, completion in zip(data["prompt"], data["completion"], strict=True):
-        ids, start = encode(prompt, completion, tokenizer)
-        if len(ids) > max_length:
-            dropped += 1
-        else:
-            rows.append({"input_ids": ids, "labels": [IGNORED] * start + ids[start:]})
+    pairs = [
+        written(prompt, completion, tokenizer)
+        for prompt, completion in zip(data["prompt"], data["completion"], strict=True)
+    ]
+    # Cut apart at the prompt's end, so that the model sees in training the ids it is prompted with.
+    starts, ends = (
+        tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        for texts in (tuple(zip(*pairs, strict=True)) or ((), ()))
+    )
+    whole = [
+        {"input_ids": start + end, "labels": [IGNORED] * len(start) + end}
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    rows = [row for row in whole if len(row["input_ids"]) <= max_length]
     columns = {key: [row[key] for row in rows] for key in ("input_ids", "labels")}
-    return datasets.Dataset.from_dict(columns), dropped
+    return datasets.Dataset.from_dict(columns), len(whole) - len(rows)
 
 
-def encode(
+def written(
     prompt: Any, completion: Any, tokenizer: transformers.PreTrainedTokenizerBase
-) -> tuple[list[int], int]:
-    """Return the ids of prompt and completion together, and where the completion starts.
+) -> tuple[str, str]:
+    """Return prompt and completion as the text that is cut into ids.
 
     Both are lists of messages, or both are strings.
     """
     if isinstance(prompt, str):
-        start_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        rest = completion + (tokenizer.eos_token or "")
-        return start_ids + tokenizer(rest, add_special_tokens=False)["input_ids"], len(start_ids)
+        return prompt, completion + (tokenizer.eos_token or "")
     before = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
     whole = tokenizer.apply_chat_template([*prompt, *completion], tokenize=False)
     if not whole.startswith(before):
         raise ValueError("the chat template writes the prompt differently before an answer")
-    # Cut apart at the prompt's end, so that the model sees in training the ids it is prompted with.
-    start_ids = tokenizer(before, add_special_tokens=False)["input_ids"]
-    rest = tokenizer(whole[len(before) :], add_special_tokens=False)["input_ids"]
-    return start_ids + rest, len(start_ids)
+    return before, whole[len(before) :]

@@ -90,7 +90,7 @@ def teach_sums(source: Path, folder: Path, steps: int) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from harness.protocols import get_protocol
-    from harness.tokens import encode
+    from harness.tokens import written
 
     torch.manual_seed(7)
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -101,7 +101,9 @@ def teach_sums(source: Path, folder: Path, steps: int) -> Path:
     data = []
     for row in sums(400, seed=3):
         example = protocol.training_row(row)
-        data.append(encode(example["prompt"], example["completion"], tokenizer))
+        texts = written(example["prompt"], example["completion"], tokenizer)
+        start, end = (tokenizer(text)["input_ids"] for text in texts)
+        data.append((start + end, len(start)))
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = 1e-2 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
         rows = rng.sample(data, 16)
