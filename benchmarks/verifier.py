@@ -14,6 +14,7 @@ gets at most ``--limit`` seconds a case (its own time limit stays as published).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -34,10 +35,8 @@ Grader = Callable[[str, str, str], bool]
 
 def load(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a JSONL file, gzipped or not."""
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(
-        encoding="utf-8")
-    with opened as lines:
-        return [json.loads(line) for line in lines]
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in data.decode("utf-8").split("\n") if line]
 
 
 # -- the graders: (gold, answer, form) -> accepted; form is bare or text -------------------------
@@ -62,8 +61,12 @@ def own_pool() -> Grader:
     pool = VerifierPool(workers=1, cache_size=0)
 
     def grade(gold: str, answer: str, form: str) -> bool:
-        return pool.verify_many([answer], [gold], form="bare" if form == "bare" else "boxed")[
-            0].verdict == "correct"
+        return (
+            pool.verify_many([answer], [gold], form="bare" if form == "bare" else "boxed")[
+                0
+            ].verdict
+            == "correct"
+        )
 
     return grade
 
@@ -110,10 +113,8 @@ def measure(name: str, cases: list[list[str]], repeat: int) -> dict[str, Any]:
     logging.disable(logging.CRITICAL)
     started = time.perf_counter()
     grader = GRADERS[name]()
-    try:
+    with contextlib.suppress(Exception):  # a peer that fails here fails visibly below
         grader("\\frac{1}{2}", "\\boxed{0.5}", "text")
-    except Exception:  # a peer that fails here fails visibly below
-        pass
     start = time.perf_counter() - started
     accepted, seconds, failed = [], [], 0
     for gold, answer, form in cases * repeat:
@@ -124,8 +125,12 @@ def measure(name: str, cases: list[list[str]], repeat: int) -> dict[str, Any]:
             accepted.append(False)
             failed += 1
         seconds.append(time.perf_counter() - begin)
-    return {"accepted": accepted[: len(cases)], "seconds": seconds, "failed": failed,
-            "start": start}
+    return {
+        "accepted": accepted[: len(cases)],
+        "seconds": seconds,
+        "failed": failed,
+        "start": start,
+    }
 
 
 def from_thread(name: str, cases: list[list[str]]) -> dict[str, Any]:
@@ -151,13 +156,20 @@ def from_thread(name: str, cases: list[list[str]]) -> dict[str, Any]:
     return {"accepted": got, "failed": raised}
 
 
-def run_grader(python: str, name: str, cases: list[list[str]], what: str = "measure",
-               repeat: int = 1) -> dict[str, Any]:
+def run_grader(
+    python: str, name: str, cases: list[list[str]], what: str = "measure", repeat: int = 1
+) -> dict[str, Any]:
     """Measure one grader in a process of its own."""
     request = json.dumps({"name": name, "cases": cases, "what": what, "repeat": repeat})
     environment = dict(os.environ) | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([python, __file__, "--serve"], input=request, capture_output=True,
-                          text=True, env=environment, timeout=3_600)
+    done = subprocess.run(
+        [python, __file__, "--serve"],
+        input=request,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=3_600,
+    )
     if done.returncode:
         raise SystemExit(f"{name}: {done.stderr[-800:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -177,9 +189,11 @@ def accuracy_row(name: str, rows: list[dict[str, Any]], accepted: list[bool]) ->
     right = sum(a == r["label"] for a, r in zip(accepted, rows, strict=True))
     positives = [a for a, r in zip(accepted, rows, strict=True) if r["label"]]
     negatives = [a for a, r in zip(accepted, rows, strict=True) if not r["label"]]
-    return (f"| {name} | {100 * right / len(rows):.1f} % | "
-            f"{100 * positives.count(False) / len(positives):.1f} % | "
-            f"{100 * negatives.count(True) / len(negatives):.1f} % |")
+    return (
+        f"| {name} | {100 * right / len(rows):.1f} % | "
+        f"{100 * positives.count(False) / len(positives):.1f} % | "
+        f"{100 * negatives.count(True) / len(negatives):.1f} % |"
+    )
 
 
 def speed_row(name: str, result: dict[str, Any], against: dict[str, float]) -> str:
@@ -188,8 +202,10 @@ def speed_row(name: str, result: dict[str, Any], against: dict[str, float]) -> s
     rate = len(seconds) / sum(seconds)
     against[name] = rate
     ratio = against["harness"] / rate
-    return (f"| {name} | {rate:,.0f} | {1e3 * statistics.median(seconds):.3f} | "
-            f"{1e3 * quantile(seconds, 0.99):.2f} | {1e3 * max(seconds):.1f} | {ratio:.1f} |")
+    return (
+        f"| {name} | {rate:,.0f} | {1e3 * statistics.median(seconds):.3f} | "
+        f"{1e3 * quantile(seconds, 0.99):.2f} | {1e3 * max(seconds):.1f} | {ratio:.1f} |"
+    )
 
 
 def gsm8k_like(count: int = 1_000) -> list[list[str]]:
@@ -200,16 +216,24 @@ def gsm8k_like(count: int = 1_000) -> list[list[str]]:
         a, b = rng.randint(2, 90), rng.randint(2, 900)
         gold = a * b
         said = gold if i % 5 < 3 else gold + rng.randint(1, 9)
-        text = (f"Each of the {a} boxes holds {b} pencils, so there are {a} * {b} = {said} "
-                f"pencils in all.\nThe number of pencils is \\boxed{{{said:,}}}.")
+        text = (
+            f"Each of the {a} boxes holds {b} pencils, so there are {a} * {b} = {said} "
+            f"pencils in all.\nThe number of pencils is \\boxed{{{said:,}}}."
+        )
         cases.append([str(gold), text, "text"])
     return cases
 
 
-THREAD_CASES = [["42", "\\boxed{42}", "text"], ["\\frac{1}{2}", "\\boxed{0.5}", "text"],
-                ["2\\sqrt{3}", "\\boxed{\\sqrt{12}}", "text"], ["(1,2)", "\\boxed{(1, 2)}", "text"],
-                ["x^2+2x+1", "\\boxed{(x+1)^2}", "text"], ["\\{1,2\\}", "\\boxed{\\{2,1\\}}", "text"],
-                ["28\\%", "\\boxed{28\\%}", "text"], ["3\\pi", "\\boxed{3\\pi}", "text"]]
+THREAD_CASES = [
+    ["42", "\\boxed{42}", "text"],
+    ["\\frac{1}{2}", "\\boxed{0.5}", "text"],
+    ["2\\sqrt{3}", "\\boxed{\\sqrt{12}}", "text"],
+    ["(1,2)", "\\boxed{(1, 2)}", "text"],
+    ["x^2+2x+1", "\\boxed{(x+1)^2}", "text"],
+    ["\\{1,2\\}", "\\boxed{\\{2,1\\}}", "text"],
+    ["28\\%", "\\boxed{28\\%}", "text"],
+    ["3\\pi", "\\boxed{3\\pi}", "text"],
+]
 
 
 def hostile_section(rows: list[dict[str, Any]]) -> list[str]:
@@ -238,10 +262,13 @@ def hostile_section(rows: list[dict[str, Any]]) -> list[str]:
             if row["expected"] is not None and (judged.verdict == "correct") != row["expected"]:
                 bad.append(row["id"])
         killed = pool.killed
-    return [f"{len(rows)} hostile inputs: {len(bad)} misjudged {bad or ''}, {killed} workers "
-            f"killed, {ungradable} ungradable (beyond a bound), slowest {slowest:.2f} s, "
-            f"code run: {'YES' if mark.exists() else 'none'}. "
-            f"Pool start with first verdict: {start:.2f} s.", ""]
+    return [
+        f"{len(rows)} hostile inputs: {len(bad)} misjudged {bad or ''}, {killed} workers "
+        f"killed, {ungradable} ungradable (beyond a bound), slowest {slowest:.2f} s, "
+        f"code run: {'YES' if mark.exists() else 'none'}. "
+        f"Pool start with first verdict: {start:.2f} s.",
+        "",
+    ]
 
 
 def golds_section(shared: Path) -> list[str]:
@@ -256,9 +283,11 @@ def golds_section(shared: Path) -> list[str]:
             if not grade(gold, gold, "bare") or not grade(gold, f"So \\boxed{{{gold}}}.", "text"):
                 failed.append((path.name.split(".")[0], gold))
     shown = "; ".join(f"{n}: {g!r}" for n, g in failed)
-    return [f"{total - len(failed)} of {total} distinct gold answers equal themselves, bare and "
-            f"boxed. Exceptions: {shown or 'none'}. An empty gold answer is `ungradable` by rule.",
-            ""]
+    return [
+        f"{total - len(failed)} of {total} distinct gold answers equal themselves, bare and "
+        f"boxed. Exceptions: {shown or 'none'}. An empty gold answer is `ungradable` by rule.",
+        "",
+    ]
 
 
 def outputs_section(shared: Path) -> list[str]:
@@ -269,11 +298,20 @@ def outputs_section(shared: Path) -> list[str]:
     lines = []
     for name, form in (("outputs_gsm8k_openai", "hash"), ("outputs_math_qwen", "boxed")):
         rows = load(shared / "data" / f"{name}.jsonl.gz")
-        differ = [r for r in rows if (verify(r["output"], r["answer"], form=form).verdict  # type: ignore[arg-type]
-                                      == "correct") != r["correct"]]
+        differ = [
+            r
+            for r in rows
+            if (
+                verify(r["output"], r["answer"], form=form).verdict  # type: ignore[arg-type]
+                == "correct"
+            )
+            != r["correct"]
+        ]
         golds = sorted({r["answer"] for r in differ})
-        lines.append(f"- {name}: {len(rows) - len(differ)} of {len(rows)} labels agreed with"
-                     + (f"; differing golds: {', '.join(f'`{g}`' for g in golds)}" if golds else ""))
+        lines.append(
+            f"- {name}: {len(rows) - len(differ)} of {len(rows)} labels agreed with"
+            + (f"; differing golds: {golds}" if golds else "")
+        )
     return [*lines, ""]
 
 
@@ -285,28 +323,45 @@ def report(arguments: argparse.Namespace) -> list[str]:
     if arguments.peers:
         jobs += [("math-verify, default", arguments.peers), ("math-verify, boxed", arguments.peers)]
     jobs.append(("string equality", sys.executable))
-    lines = ["# The verifier, measured", "",
-             f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-             "one process and one thread a grader, in one run. How to run it again: "
-             "`benchmarks/verifier.py`.", ""]
+    lines = [
+        "# The verifier, measured",
+        "",
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
+        "one process and one thread a grader, in one run. How to run it again: "
+        "`benchmarks/verifier.py`.",
+        "",
+    ]
     results: dict[str, dict[str, Any]] = {}
     for name, python in jobs:
-        results[name] = run_grader(python, name, [[r["gold"], r["answer"], r["kind"]]
-                                                  for r in core])
+        results[name] = run_grader(
+            python, name, [[r["gold"], r["answer"], r["kind"]] for r in core]
+        )
     for kind, title in (("bare", "Bare answers"), ("text", "Full texts, own extraction")):
         chosen = [i for i, r in enumerate(core) if r["kind"] == kind]
-        lines += [f"## {title}: {len(chosen)} uncontested labelled cases", "",
-                  "| grader | accuracy | false negatives | false positives |", "|---|---|---|---|"]
+        lines += [
+            f"## {title}: {len(chosen)} uncontested labelled cases",
+            "",
+            "| grader | accuracy | false negatives | false positives |",
+            "|---|---|---|---|",
+        ]
         for name, _ in jobs:
-            lines.append(accuracy_row(name, [core[i] for i in chosen],
-                                      [results[name]["accepted"][i] for i in chosen]))
+            lines.append(
+                accuracy_row(
+                    name, [core[i] for i in chosen], [results[name]["accepted"][i] for i in chosen]
+                )
+            )
         lines.append("")
-    missed = [r for r, a in zip(core, results["harness"]["accepted"], strict=True)
-              if a != r["label"]]
-    lines += ["Cases that harness misses: " + (", ".join(r["id"] for r in missed) or "none") + ".",
-              ""]
-    head = ["| grader | cases/s | median ms | p99 ms | worst ms | harness is faster by |",
-            "|---|---|---|---|---|---|"]
+    missed = [
+        r for r, a in zip(core, results["harness"]["accepted"], strict=True) if a != r["label"]
+    ]
+    lines += [
+        "Cases that harness misses: " + (", ".join(r["id"] for r in missed) or "none") + ".",
+        "",
+    ]
+    head = [
+        "| grader | cases/s | median ms | p99 ms | worst ms | harness is faster by |",
+        "|---|---|---|---|---|---|",
+    ]
     rates: dict[str, float] = {}
     lines += [f"## Speed on the labelled mix ({len(core)} cases)", "", *head]
     lines += [speed_row(name, results[name], rates) for name, _ in jobs]

@@ -12,22 +12,32 @@ import pytest
 
 from harness.verify import VERIFIER_VERSION, Conventions, Judgement, explain, verify
 
-CASES = [json.loads(line) for line in
-         (Path(__file__).parent / "verify_cases.jsonl").read_text("utf-8").splitlines()]
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "verify_cases.jsonl").read_text("utf-8").splitlines()
+]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
 VERSION_AND_DIGEST = ("1", "c62e03e5cd9f6971")
 
 
 def judge(case: dict) -> Judgement:
-    return verify(case["answer"], case["gold"], Conventions(**case.get("conventions", {})),
-                  form=case["form"], truncated=case.get("truncated", False))
+    return verify(
+        case["answer"],
+        case["gold"],
+        Conventions(**case.get("conventions", {})),
+        form=case["form"],
+        truncated=case.get("truncated", False),
+    )
 
 
 @pytest.mark.parametrize("category", sorted({c["category"] for c in CASES}))
 def test_every_case_gets_its_verdict(category: str) -> None:
-    misjudged = {c["id"]: (c["gold"], c["answer"], judge(c).verdict.value)
-                 for c in CASES if c["category"] == category and judge(c).verdict != c["verdict"]}
+    misjudged = {
+        c["id"]: (c["gold"], c["answer"], judge(c).verdict.value)
+        for c in CASES
+        if c["category"] == category and judge(c).verdict != c["verdict"]
+    }
     assert not misjudged
 
 
@@ -44,11 +54,41 @@ def test_cases_cover_all_categories_and_verdicts() -> None:
     assert len(CASES) >= 500
     assert len({c["id"] for c in CASES}) == len(CASES)
     assert set(Counter(c["verdict"] for c in CASES)) == {
-        "correct", "wrong", "no_answer", "truncated", "ungradable"}
-    wanted = {"number", "fraction", "radical", "constant", "complex", "percent", "currency",
-              "units", "degrees", "expression", "assignment", "equation", "inequality", "interval",
-              "set", "tuple", "list", "matrix", "base", "ratio", "time", "choice", "text",
-              "hostile", "extraction", "convention", "gold"}
+        "correct",
+        "wrong",
+        "no_answer",
+        "truncated",
+        "ungradable",
+    }
+    wanted = {
+        "number",
+        "fraction",
+        "radical",
+        "constant",
+        "complex",
+        "percent",
+        "currency",
+        "units",
+        "degrees",
+        "expression",
+        "assignment",
+        "equation",
+        "inequality",
+        "interval",
+        "set",
+        "tuple",
+        "list",
+        "matrix",
+        "base",
+        "ratio",
+        "time",
+        "choice",
+        "text",
+        "hostile",
+        "extraction",
+        "convention",
+        "gold",
+    }
     assert {c["category"] for c in CASES} == wanted
 
 
@@ -60,17 +100,32 @@ def test_every_convention_is_exercised() -> None:
 def test_judging_is_deterministic_and_explained() -> None:
     for case in CASES[::7]:
         first = judge(case)
-        again, steps = explain(case["answer"], case["gold"],
-                               Conventions(**case.get("conventions", {})), form=case["form"],
-                               truncated=case.get("truncated", False))
+        again, steps = explain(
+            case["answer"],
+            case["gold"],
+            Conventions(**case.get("conventions", {})),
+            form=case["form"],
+            truncated=case.get("truncated", False),
+        )
         assert first == again
         assert steps[-1].startswith(f"verdict: {first.verdict}")
         assert first.why
 
 
 def test_equality_of_bare_values_is_symmetric() -> None:
-    symmetric = {"number", "fraction", "radical", "constant", "complex", "expression", "matrix",
-                 "interval", "set", "inequality", "equation"}
+    symmetric = {
+        "number",
+        "fraction",
+        "radical",
+        "constant",
+        "complex",
+        "expression",
+        "matrix",
+        "interval",
+        "set",
+        "inequality",
+        "equation",
+    }
     for case in CASES:
         if case["category"] in symmetric and len(case["answer"]) < 200:
             swapped = verify(case["gold"], case["answer"], form="bare")

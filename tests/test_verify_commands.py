@@ -25,7 +25,8 @@ def cli() -> click.Group:
 def test_verify_explains_and_sets_the_exit_status(cli: click.Group) -> None:
     right = CliRunner().invoke(cli, ["verify", r"\frac{1}{2}", "0.5"])
     assert right.exit_code == 0
-    assert "gold read as: 1/2" in right.output and "verdict: correct" in right.output
+    assert "gold read as: 1/2" in right.output
+    assert "verdict: correct" in right.output
     wrong = CliRunner().invoke(cli, ["verify", "3.14", r"\pi"])
     assert wrong.exit_code == 1
     rounded = CliRunner().invoke(cli, ["verify", "3.14", r"\pi", "-c", "rounding=gold", "--json"])
@@ -34,27 +35,38 @@ def test_verify_explains_and_sets_the_exit_status(cli: click.Group) -> None:
 
 
 def test_verify_names_an_unknown_convention(cli: click.Group) -> None:
-    for pair, text in (("colour=red", "colour"), ("percent", "not of the form"),
-                       ("rounding=up", "rounding")):
+    for pair, text in (
+        ("colour=red", "colour"),
+        ("percent", "not of the form"),
+        ("rounding=up", "rounding"),
+    ):
         result = CliRunner().invoke(cli, ["verify", "1", "1", "-c", pair])
-        assert isinstance(result.exception, UsageError) and text in str(result.exception)
+        assert isinstance(result.exception, UsageError)
+        assert text in str(result.exception)
 
 
 def test_grade_writes_rows_and_counts(cli: click.Group, tmp_path: Path) -> None:
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    rows = [{"answer_text": "\\boxed{1+x}", "gold": "x+1", "id": 7},
-            {"answer_text": "\\boxed{2}", "gold": "3"},
-            {"answer_text": "\\boxed{2", "gold": "2", "truncated": True},
-            {"answer_text": "well", "gold": "2", "truncated": True}]
+    rows = [
+        {"answer_text": "\\boxed{1+x}", "gold": "x+1", "id": 7},
+        {"answer_text": "\\boxed{2}", "gold": "3"},
+        {"answer_text": "\\boxed{2", "gold": "2", "truncated": True},
+        {"answer_text": "well", "gold": "2", "truncated": True},
+    ]
     source.write_text("".join(json.dumps(r) + "\n" for r in rows) + '{"answer_te')
     result = CliRunner().invoke(cli, ["grade", str(source), "--out", str(out), "--workers", "1"])
     assert result.exit_code == 0, result.output
     assert "4 answers: 2 correct, 1 truncated, 1 wrong" in result.output
     assert "torn" in result.output
     written = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [w["judgement"]["verdict"] for w in written] == ["correct", "wrong", "correct",
-                                                            "truncated"]
-    assert written[0]["id"] == 7 and written[0]["verifier"] == VERIFIER_VERSION
+    assert [w["judgement"]["verdict"] for w in written] == [
+        "correct",
+        "wrong",
+        "correct",
+        "truncated",
+    ]
+    assert written[0]["id"] == 7
+    assert written[0]["verifier"] == VERIFIER_VERSION
     assert not list(tmp_path.glob("*.partial"))
 
 
@@ -82,18 +94,25 @@ def test_grading_streams() -> None:
         next(graded)
         assert seen < 1_000
         assert sum(1 for _ in graded) == 2_999
-    assert tally.accuracy == 1.0 and tally.rows == 3_000
+    assert tally.accuracy == 1.0
+    assert tally.rows == 3_000
 
 
 def test_regrade_finds_what_changed() -> None:
-    stored = [StoredAnswer("\\boxed{1/2}", "0.5", Verdict.wrong),
-              StoredAnswer("\\boxed{1/2}", "0.5", Verdict.correct),
-              StoredAnswer("", "0.5", Verdict.wrong, truncated=True)]
+    stored = [
+        StoredAnswer("\\boxed{1/2}", "0.5", Verdict.wrong),
+        StoredAnswer("\\boxed{1/2}", "0.5", Verdict.correct),
+        StoredAnswer("", "0.5", Verdict.wrong, truncated=True),
+    ]
     with VerifierPool() as pool:
         again = regrade(stored, pool)
-    assert [j.verdict for j in again.judgements] == [Verdict.correct, Verdict.correct,
-                                                     Verdict.truncated]
-    assert again.changed == [0, 2] and again.version == VERIFIER_VERSION
+    assert [j.verdict for j in again.judgements] == [
+        Verdict.correct,
+        Verdict.correct,
+        Verdict.truncated,
+    ]
+    assert again.changed == [0, 2]
+    assert again.version == VERIFIER_VERSION
 
 
 def test_terminal_text_is_made_harmless() -> None:

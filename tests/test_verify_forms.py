@@ -21,38 +21,49 @@ from harness.verify.extract import boxed, boxes, extract
 
 
 def test_importing_the_verifier_loads_nothing_heavy() -> None:
-    code = ("import sys, harness.verify; from harness.verify import verify; "
-            "verify('\\\\boxed{1/2}', '0.5'); "
-            "print([m for m in ('sympy','mpmath','torch','transformers') if m in sys.modules])")
+    code = (
+        "import sys, harness.verify; from harness.verify import verify; "
+        "verify('\\\\boxed{1/2}', '0.5'); "
+        "print([m for m in ('sympy','mpmath','torch','transformers') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
 
 def test_verdicts_are_strings() -> None:
-    assert [v.value for v in Verdict] == ["correct", "wrong", "no_answer", "truncated",
-                                          "ungradable"]
+    assert [v.value for v in Verdict] == [
+        "correct",
+        "wrong",
+        "no_answer",
+        "truncated",
+        "ungradable",
+    ]
     assert f"{Verdict.correct}" == "correct"
 
 
 def test_judgement_says_what_was_read() -> None:
     judged = verify(r"so \boxed{1/\sqrt3}", r"\frac{\sqrt{3}}{3}")
-    assert judged == Judgement(Verdict.correct, r"1/\sqrt3", "1/3*3^(1/2)", "1/3*3^(1/2)",
-                               "the same value", False, False)
+    assert judged == Judgement(
+        Verdict.correct, r"1/\sqrt3", "1/3*3^(1/2)", "1/3*3^(1/2)", "the same value", False, False
+    )
 
 
-@pytest.mark.parametrize(("text", "gold", "form", "strict", "flexible"), [
-    ("so \\boxed{42}", "42", "boxed", True, True),
-    ("so \\boxed{42}, which is 6*7", "42", "boxed", True, False),
-    ("so it is 42", "42", "boxed", False, True),
-    ("#### 1,200", "1200", "hash", True, True),
-    ("#### 1,200", "1201", "hash", False, False),
-    ("The answer is 42.", "42", "answer_is", True, True),
-    ("The answer is 42.0.", "42", "answer_is", True, True),
-    ("so \\boxed{\\frac12}", "\\frac{1}{2}", "boxed", False, False),
-    ("so \\boxed{\\frac{1}{2}}", "\\frac{1}{2}", "boxed", True, True),
-    ("so \\boxed{\\dfrac{1}{2}}", "\\frac{1}{2}", "boxed", True, True),
-    ("42", "42", "bare", True, True),
-])
+@pytest.mark.parametrize(
+    ("text", "gold", "form", "strict", "flexible"),
+    [
+        ("so \\boxed{42}", "42", "boxed", True, True),
+        ("so \\boxed{42}, which is 6*7", "42", "boxed", True, False),
+        ("so it is 42", "42", "boxed", False, True),
+        ("#### 1,200", "1200", "hash", True, True),
+        ("#### 1,200", "1201", "hash", False, False),
+        ("The answer is 42.", "42", "answer_is", True, True),
+        ("The answer is 42.0.", "42", "answer_is", True, True),
+        ("so \\boxed{\\frac12}", "\\frac{1}{2}", "boxed", False, False),
+        ("so \\boxed{\\frac{1}{2}}", "\\frac{1}{2}", "boxed", True, True),
+        ("so \\boxed{\\dfrac{1}{2}}", "\\frac{1}{2}", "boxed", True, True),
+        ("42", "42", "bare", True, True),
+    ],
+)
 def test_strict_and_flexible_matching(text, gold, form, strict, flexible) -> None:
     judged = verify(text, gold, form=form)
     assert (judged.strict, judged.flexible) == (strict, flexible)
@@ -67,7 +78,10 @@ def test_boxes_are_found_in_one_pass_however_they_nest() -> None:
 def test_the_form_of_the_protocol_comes_first() -> None:
     text = "The answer is 11.\n#### 12\n\\boxed{13}"
     assert [extract(text, form).text for form in ("boxed", "hash", "answer_is")] == [  # type: ignore
-        "13", "12", "11"]
+        "13",
+        "12",
+        "11",
+    ]
 
 
 def test_self_test_passes_and_names_what_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:

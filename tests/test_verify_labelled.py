@@ -46,10 +46,28 @@ def test_hostile_inputs_in_a_pool(tmp_path: Path, wrapped: bool) -> None:
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 600_000
 
 
-BENCHMARKS = ["gsm8k_train", "gsm8k_test", "gsm_hard", "gsm_plus_testmini", "svamp", "asdiv",
-              "mawps_addsub", "mawps_multiarith", "mawps_singleeq", "mawps_singleop", "math_train",
-              "math_test", "math500", "aime24", "aime25", "amc23", "minerva_math",
-              "olympiadbench_math_en", "college_math", "gaokao2023en"]
+BENCHMARKS = [
+    "gsm8k_train",
+    "gsm8k_test",
+    "gsm_hard",
+    "gsm_plus_testmini",
+    "svamp",
+    "asdiv",
+    "mawps_addsub",
+    "mawps_multiarith",
+    "mawps_singleeq",
+    "mawps_singleop",
+    "math_train",
+    "math_test",
+    "math500",
+    "aime24",
+    "aime25",
+    "amc23",
+    "minerva_math",
+    "olympiadbench_math_en",
+    "college_math",
+    "gaokao2023en",
+]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -70,16 +88,22 @@ def test_all_shared_benchmarks_are_named() -> None:
 
 def test_labelled_outputs_of_gsm8k() -> None:
     outputs = rows("data/outputs_gsm8k_openai.jsonl.gz")
-    differ = [r["id"] for r in outputs
-              if (verify(r["output"], r["answer"], form="hash").verdict == "correct")
-              != r["correct"]]
+    differ = [
+        r["id"]
+        for r in outputs
+        if (verify(r["output"], r["answer"], form="hash").verdict == "correct") != r["correct"]
+    ]
     assert differ == []
 
 
 def test_labelled_outputs_of_math() -> None:
     outputs = rows("data/outputs_math_qwen.jsonl.gz")
-    differ = [r for r in outputs
-              if (verify(r["output"], r["answer"]).verdict == "correct") != r["correct"]]
+    differ = [
+        r
+        for r in outputs
+        if (verify(r["output"], r["answer"]).verdict == "correct") != r["correct"]
+    ]
     # the published labels call these nine wrong: 4:30 p.m. in LaTeX, and 10000 for 10{,}000
     assert {r["answer"] for r in differ} == {r"\text{4:30 p.m.}", "10{,}000"}
-    assert len(differ) == 9 and not any(r["correct"] for r in differ)
+    assert len(differ) == 9
+    assert not any(r["correct"] for r in differ)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers need PO
 
 def sums(n: int) -> tuple[list[str], list[str]]:
     """Return answers and golds of which every third is wrong, none a plain number."""
-    return ([f"\\boxed{{{i}+x}}" for i in range(n)],
-            [f"x+{i if i % 3 else i + 1}" for i in range(n)])
+    return (
+        [f"\\boxed{{{i}+x}}" for i in range(n)],
+        [f"x+{i if i % 3 else i + 1}" for i in range(n)],
+    )
 
 
 def wanted(n: int) -> list[str]:
@@ -56,12 +59,18 @@ def test_plain_numbers_are_judged_as_verify_does(shared: VerifierPool) -> None:
     texts = ["\\boxed{42}", "#### 42", "so 42", "", "\\boxed{1,000}", "\\boxed{41}"]
     golds = ["42", "42", "42", "42", "1000", "42"]
     assert shared.verify_many(texts, golds) == [
-        verify(a, g) for a, g in zip(texts, golds, strict=True)]
+        verify(a, g) for a, g in zip(texts, golds, strict=True)
+    ]
 
 
 def test_options_form_and_truncation_reach_the_workers(shared: VerifierPool) -> None:
-    got = shared.verify_many([r"25\%", "x+", "#### 1/2"], ["0.25", "x+1", "0.5"],
-                             Conventions(percent="number"), "hash", [False, True, True])
+    got = shared.verify_many(
+        [r"25\%", "x+", "#### 1/2"],
+        ["0.25", "x+1", "0.5"],
+        Conventions(percent="number"),
+        "hash",
+        [False, True, True],
+    )
     assert verdicts(got) == ["wrong", "truncated", "correct"]
 
 
@@ -81,8 +90,7 @@ def test_from_many_threads_at_once(shared: VerifierPool) -> None:
 
 def test_from_asyncio(shared: VerifierPool) -> None:
     async def both() -> list[list[Judgement]]:
-        return await asyncio.gather(shared.averify_many(*sums(20)),
-                                    shared.averify_many(*sums(30)))
+        return await asyncio.gather(shared.averify_many(*sums(20)), shared.averify_many(*sums(30)))
 
     assert [verdicts(j) for j in asyncio.run(both())] == [wanted(20), wanted(30)]
 
@@ -100,7 +108,8 @@ def test_a_pool_made_by_a_thread_that_ended_still_works() -> None:
     before = worker_pids(made[0])
     with made[0] as p:
         assert verdicts(p.verify_many(*sums(9))) == wanted(9)
-        assert worker_pids(p) == before and p.killed == 0
+        assert worker_pids(p) == before
+        assert p.killed == 0
 
 
 def _judge_in_child(p: VerifierPool, send) -> None:
@@ -133,12 +142,18 @@ class Stuck(VerifierPool):
         "import harness.verify.judge as judge, os, time; original = judge.verify; "
         "judge.verify = lambda a, *r, **k: (time.sleep(60) if 'hang' in a else "
         "os._exit(9) if 'die' in a else bytearray(1 << 31) if 'eat' in a else 0) "
-        "and None or original(a, *r, **k); from harness.verify.worker import main;")
+        "and None or original(a, *r, **k); from harness.verify.worker import main;",
+    )
 
 
-@pytest.mark.parametrize(("bad", "why"), [
-    ("hang", "no verdict within 0.5 s"), ("die", "it ended"), ("eat", "it ended"),
-])
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("hang", "no verdict within 0.5 s"),
+        ("die", "it ended"),
+        ("eat", "it ended"),
+    ],
+)
 def test_a_bad_answer_is_ungradable_and_harms_no_other(monkeypatch, bad: str, why: str) -> None:
     monkeypatch.setattr(pool, "_BOOT", Stuck.boot)
     answers, golds = sums(9)
@@ -165,7 +180,8 @@ def test_workers_are_recycled() -> None:
         p.verify_many(*sums(5))
         first = worker_pids(p)
         p.verify_many(*sums(5))
-        assert worker_pids(p) != first and p.killed == 0
+        assert worker_pids(p) != first
+        assert p.killed == 0
 
 
 def test_repeated_answers_come_from_the_cache() -> None:
@@ -179,17 +195,20 @@ def test_repeated_answers_come_from_the_cache() -> None:
 
 def test_the_cache_tells_everything_apart_and_stays_small() -> None:
     d = Conventions()
-    keys = {VerdictCache.key("a", "b", d, "boxed", False),
-            VerdictCache.key("ab", "", d, "boxed", False),
-            VerdictCache.key("a", "b", Conventions(order="given"), "boxed", False),
-            VerdictCache.key("a", "b", d, "hash", False),
-            VerdictCache.key("a", "b", d, "boxed", True)}
+    keys = {
+        VerdictCache.key("a", "b", d, "boxed", False),
+        VerdictCache.key("ab", "", d, "boxed", False),
+        VerdictCache.key("a", "b", Conventions(order="given"), "boxed", False),
+        VerdictCache.key("a", "b", d, "hash", False),
+        VerdictCache.key("a", "b", d, "boxed", True),
+    }
     assert len(keys) == 5
     cache = VerdictCache(2)
     judged = verify("1", "1")
     for key in list(keys)[:3]:
         cache.put(key, judged)
-    assert len(cache) == 2 and cache.get(list(keys)[0]) is None
+    assert len(cache) == 2
+    assert cache.get(next(iter(keys))) is None
 
 
 def test_closed_and_misused_pools_say_so() -> None:
@@ -206,16 +225,18 @@ def test_closed_and_misused_pools_say_so() -> None:
 
 
 def test_workers_end_with_their_parent() -> None:
-    code = ("import os, sys; from harness.verify import VerifierPool; p = VerifierPool(); "
-            "p.verify_many(['\\\\boxed{x+1}'], ['1+x']); "
-            "print([w.process.pid for w in p._idle.queue if w][0], flush=True); "
-            "os.kill(os.getpid(), 9)")
+    code = (
+        "import os, sys; from harness.verify import VerifierPool; p = VerifierPool(); "
+        "p.verify_many(['\\\\boxed{x+1}'], ['1+x']); "
+        "print([w.process.pid for w in p._idle.queue if w][0], flush=True); "
+        "os.kill(os.getpid(), 9)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pid = int(out.stdout)
     for _ in range(100):
         try:
             os.kill(pid, 0)
-            state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (ProcessLookupError, FileNotFoundError):
             return
         if state == "Z":
@@ -243,10 +264,16 @@ print(tried(lambda: open("written", "w")), tried(lambda: socket.socket()),
 def test_a_confined_worker_can_do_nothing_else(tmp_path) -> None:
     root = os.path.dirname(os.path.dirname(pool.__file__.replace("/verify/pool.py", "")))
     code = f"import sys; sys.path.insert(0, {root!r})\n" + CONFINED
-    out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True,
-                         cwd=tmp_path, env={})
-    assert out.stdout.split()[:5] == ["PermissionError", "PermissionError", "PermissionError",
-                                      "PermissionError", "MemoryError"], out
+    out = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path, env={}
+    )
+    assert out.stdout.split()[:5] == [
+        "PermissionError",
+        "PermissionError",
+        "PermissionError",
+        "PermissionError",
+        "MemoryError",
+    ], out
     assert "set()" in out.stdout
     assert list(tmp_path.iterdir()) == []
 

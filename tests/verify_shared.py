@@ -18,10 +18,8 @@ def rows(name: str) -> list[dict[str, Any]]:
     path = SHARED / name
     if not path.exists():
         pytest.skip(f"no shared data: {name} is not beside the repository (set HARNESS_SHARED)")
-    lines = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(
-        encoding="utf-8")
-    with lines:
-        return [json.loads(line) for line in lines]
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in data.decode("utf-8").split("\n") if line]
 
 
 def hostile_text(row: dict[str, Any], mark: Path) -> str:

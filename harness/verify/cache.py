@@ -26,12 +26,16 @@ class VerdictCache:
         self._lock = threading.Lock()
 
     @staticmethod
-    def key(
-        answer: str, gold: str, conventions: Conventions, form: str, truncated: bool
-    ) -> bytes:
+    def key(answer: str, gold: str, conventions: Conventions, form: str, truncated: bool) -> bytes:
         """Return a digest of version, options, gold and answer."""
-        parts = (VERIFIER_VERSION, conventions.model_dump_json(), form, str(truncated), gold,
-                 answer)
+        parts = (
+            VERIFIER_VERSION,
+            conventions.model_dump_json(),
+            form,
+            str(truncated),
+            gold,
+            answer,
+        )
         digest = blake2b(digest_size=20)
         for part in parts:
             data = part.encode("utf-8", "surrogatepass")

@@ -45,14 +45,26 @@ def register(cli: click.Group) -> None:
     @cli.command("verify", short_help="Judge one answer and explain it step by step.")
     @click.argument("gold")
     @click.argument("answer")
-    @click.option("--form", type=_FORMS, default="bare", show_default=True,
-                  help="Where the answer stands in ANSWER; bare takes all of it.")
-    @click.option("--convention", "-c", "pairs", multiple=True, metavar="OPTION=VALUE",
-                  help="A named option of the task, as rounding=gold; may be repeated.")
+    @click.option(
+        "--form",
+        type=_FORMS,
+        default="bare",
+        show_default=True,
+        help="Where the answer stands in ANSWER; bare takes all of it.",
+    )
+    @click.option(
+        "--convention",
+        "-c",
+        "pairs",
+        multiple=True,
+        metavar="OPTION=VALUE",
+        help="A named option of the task, as rounding=gold; may be repeated.",
+    )
     @click.option("--truncated", is_flag=True, help="The response stopped at the token limit.")
     @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
-    def verify_command(gold: str, answer: str, form: Any, pairs: tuple[str, ...], truncated: bool,
-                       as_json: bool) -> None:
+    def verify_command(
+        gold: str, answer: str, form: Any, pairs: tuple[str, ...], truncated: bool, as_json: bool
+    ) -> None:
         """Judge ANSWER against GOLD and show each step.
 
         The exit status is 0 for a correct answer and 1 for any other verdict.
@@ -69,33 +81,73 @@ def register(cli: click.Group) -> None:
         else:
             for number, step in enumerate(steps, 1):
                 click.echo(f"{number}. {printable(step)}")
-            click.echo(f"strict match: {_yes(judgement.strict)}; "
-                       f"flexible match: {_yes(judgement.flexible)}; "
-                       f"verifier {VERIFIER_VERSION}")
+            click.echo(
+                f"strict match: {_yes(judgement.strict)}; "
+                f"flexible match: {_yes(judgement.flexible)}; "
+                f"verifier {VERIFIER_VERSION}"
+            )
         raise SystemExit(0 if judgement.verdict == "correct" else 1)
 
     @cli.command("grade", short_help="Judge a JSONL file of answers.")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    @click.option("--out", type=click.Path(dir_okay=False, path_type=Path),
-                  help="Write the rows with their judgements here.")
-    @click.option("--answer", "answer_key", default="answer_text", show_default=True,
-                  help="The column of the response.")
-    @click.option("--gold", "gold_key", default="gold", show_default=True,
-                  help="The column of the gold answer.")
+    @click.option(
+        "--out",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the rows with their judgements here.",
+    )
+    @click.option(
+        "--answer",
+        "answer_key",
+        default="answer_text",
+        show_default=True,
+        help="The column of the response.",
+    )
+    @click.option(
+        "--gold",
+        "gold_key",
+        default="gold",
+        show_default=True,
+        help="The column of the gold answer.",
+    )
     @click.option("--form", type=_FORMS, default="boxed", show_default=True)
     @click.option("--convention", "-c", "pairs", multiple=True, metavar="OPTION=VALUE")
-    @click.option("--workers", type=click.IntRange(1, 256), default=lambda: os.cpu_count() or 1,
-                  show_default="one a core")
-    @click.option("--seconds", type=float, default=3.0, show_default=True,
-                  help="The time limit of one answer.")
-    def grade_command(file: Path, out: Path | None, answer_key: str, gold_key: str, form: Any,
-                      pairs: tuple[str, ...], workers: int, seconds: float) -> None:
+    @click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=lambda: os.cpu_count() or 1,
+        show_default="one a core",
+    )
+    @click.option(
+        "--seconds",
+        type=float,
+        default=3.0,
+        show_default=True,
+        help="The time limit of one answer.",
+    )
+    def grade_command(
+        file: Path,
+        out: Path | None,
+        answer_key: str,
+        gold_key: str,
+        form: Any,
+        pairs: tuple[str, ...],
+        workers: int,
+        seconds: float,
+    ) -> None:
         """Judge every row of FILE, one JSON object a line, and print the counts."""
         grade_file(file, out, answer_key, gold_key, form, conventions_from(pairs), workers, seconds)
 
 
-def grade_file(file: Path, out: Path | None, answer_key: str, gold_key: str, form: Any,
-               conventions: Conventions, workers: int, seconds: float) -> None:
+def grade_file(
+    file: Path,
+    out: Path | None,
+    answer_key: str,
+    gold_key: str,
+    form: Any,
+    conventions: Conventions,
+    workers: int,
+    seconds: float,
+) -> None:
     """Grade a file with a progress bar on standard error and the counts on standard output."""
     from harness.verify import VERIFIER_VERSION, VerifierPool, self_test
     from harness.verify.grading import Tally, grade_rows, rows_of
@@ -108,12 +160,18 @@ def grade_file(file: Path, out: Path | None, answer_key: str, gold_key: str, for
         lines.seek(0)
         with (
             VerifierPool(workers=workers, seconds=seconds) as pool,
-            click.progressbar(length=total, label=file.name,
-                              file=sys.stderr) as bar,
+            click.progressbar(length=total, label=file.name, file=sys.stderr) as bar,
         ):
-            graded = grade_rows(rows_of(lines, tally, file.name), pool, answer_key=answer_key,
-                                gold_key=gold_key, conventions=conventions, form=form, tally=tally,
-                                progress=bar.update)
+            graded = grade_rows(
+                rows_of(lines, tally, file.name),
+                pool,
+                answer_key=answer_key,
+                gold_key=gold_key,
+                conventions=conventions,
+                form=form,
+                tally=tally,
+                progress=bar.update,
+            )
             if partial is None or out is None:
                 for _ in graded:
                     pass
@@ -124,8 +182,10 @@ def grade_file(file: Path, out: Path | None, answer_key: str, gold_key: str, for
                 os.replace(partial, out)
     counts = ", ".join(f"{n} {v}" for v, n in sorted(tally.verdicts.items()))
     click.echo(f"{tally.rows} answers: {counts or 'none'}")
-    click.echo(f"accuracy {100 * tally.accuracy:.2f} %, strict matches {tally.strict}, "
-               f"flexible matches {tally.flexible}, verifier {VERIFIER_VERSION}")
+    click.echo(
+        f"accuracy {100 * tally.accuracy:.2f} %, strict matches {tally.strict}, "
+        f"flexible matches {tally.flexible}, verifier {VERIFIER_VERSION}"
+    )
     if tally.torn:
         click.echo("the last line was torn and left out", err=True)
 

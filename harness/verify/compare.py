@@ -38,11 +38,12 @@ class Comparison:
             return self.values(gold, answer)
         if "unit" in kinds:
             return self.units(gold, answer)
-        if "rel" in kinds or "union" in kinds or "RR" in (gold.key, answer.key) and "br" in kinds:
+        if "rel" in kinds or "union" in kinds or ("RR" in (gold.key, answer.key) and "br" in kinds):
             return self.relations(gold, answer)
         if "text" in kinds and "set" in kinds:
             empty = any(n.kind == "set" and not n.args for n in (gold, answer)) and any(
-                n.kind == "text" and n.args[0] in _NOTHING for n in (gold, answer))
+                n.kind == "text" and n.args[0] in _NOTHING for n in (gold, answer)
+            )
             if empty:
                 return True, "the empty set in words"
         if "list" in kinds or "set" in kinds:
@@ -70,8 +71,9 @@ class Comparison:
             return result
         for name, value in (("I", tree.I),):
             if name in tree.symbols(gold) | tree.symbols(answer):
-                again = equal(tree.substitute(gold, name, value),
-                              tree.substitute(answer, name, value))
+                again = equal(
+                    tree.substitute(gold, name, value), tree.substitute(answer, name, value)
+                )
                 if again[0]:
                     return True, "equal with I as the imaginary unit"
         if "log(" in gold.key or "log(" in answer.key:
@@ -98,20 +100,28 @@ class Comparison:
             return None
         left, right = tree.symbols(gold), tree.symbols(answer)
         mine, other = left - right, right - left
-        if len(mine) == len(other) == 1 and mine | other <= {"C", "c", "K", "C_1", "c_1"}:
-            if equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]:
-                return True, "equal up to the name of the constant"
+        if (
+            len(mine) == len(other) == 1
+            and mine | other <= {"C", "c", "K", "C_1", "c_1"}
+            and equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
+        ):
+            return True, "equal up to the name of the constant"
         if "pi" not in gold.key or "pi" not in answer.key:
             return None
-        if len(left) == len(right) == 1 and left | right <= {"k", "n", "m", "l"}:
-            if equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]:
-                return True, "equal up to the name of the whole number"
+        if (
+            len(left) == len(right) == 1
+            and left | right <= {"k", "n", "m", "l"}
+            and equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]
+        ):
+            return True, "equal up to the name of the whole number"
         return None
 
     def rounds(self, gold: Node, answer: Node) -> bool:
         """Whether one side is the other rounded to its own decimals."""
-        if self.gold_places is not None and gold.kind == "num" and _near(
-            gold.args[0], answer, self.gold_places
+        if (
+            self.gold_places is not None
+            and gold.kind == "num"
+            and _near(gold.args[0], answer, self.gold_places)
         ):
             return True
         if self.conventions.rounding == "either" and answer.kind == "num":
@@ -138,8 +148,10 @@ class Comparison:
                     return self.same(value, tree.mul(tree.num(scale), other))
             elif self.conventions.units == "match" and left[2] != right[2]:
                 return False, "the units differ"
-        elif self.conventions.units == "match" and (left or right) and (
-            (left or ("", 1, ""))[2] != (right or ("", 1, ""))[2]
+        elif (
+            self.conventions.units == "match"
+            and (left or right)
+            and ((left or ("", 1, ""))[2] != (right or ("", 1, ""))[2])
         ):
             return False, "a unit on one side only"
         return self.same(value, other)
@@ -148,11 +160,14 @@ class Comparison:
         """Compare a percentage with a percentage or a number."""
         if gold.kind == answer.kind:
             return self.same(gold.args[0], answer.args[0])
-        percent, other, swapped = (gold, answer, False) if gold.kind == "pct" else (
-            answer, gold, True)
+        percent, other, swapped = (
+            (gold, answer, False) if gold.kind == "pct" else (answer, gold, True)
+        )
         accepted = self.conventions.percent
-        for name, value in (("value", tree.div(percent.args[0], tree.num(100))),
-                            ("number", percent.args[0])):
+        for name, value in (
+            ("value", tree.div(percent.args[0], tree.num(100))),
+            ("number", percent.args[0]),
+        ):
             if accepted in ("either", name):
                 result = self.same(*((other, value) if swapped else (value, other)))
                 if result[0]:
@@ -173,7 +188,8 @@ class Comparison:
             left = tree.mul(left, to_radians) if gold.kind == "deg" else left
             right = tree.mul(right, to_radians) if answer.kind == "deg" else right
             plain = (answer if gold.kind == "deg" else gold).key
-            if any(mark in plain for mark in ("pi", "asin", "acos", "atan")) and equal(left, right)[0]:
+            turned = any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
+            if turned and equal(left, right)[0]:
                 return True, "degrees against radians"
         return result
 
@@ -185,7 +201,8 @@ class Comparison:
                 return False, "ratios of different length"
             same = "0" not in [n.key for n in (*a, *b)] and all(
                 self.same(tree.mul(a[0], y), tree.mul(b[0], x))[0]
-                for x, y in zip(a[1:], b[1:], strict=True))
+                for x, y in zip(a[1:], b[1:], strict=True)
+            )
             return same, "proportional terms" if same else "terms not in proportion"
         left, right = (_quotient(n) for n in (gold, answer))
         if left is None or right is None:
@@ -249,8 +266,10 @@ class Comparison:
             return True, "equal name by name"
         if len({n for n, _ in left} & {n for n, _ in right}):
             return False, "different names"
-        return self.lists(tree.structure("list", [v for _, v in left]),
-                          tree.structure("list", [v for _, v in right]))
+        return self.lists(
+            tree.structure("list", [v for _, v in left]),
+            tree.structure("list", [v for _, v in right]),
+        )
 
     def _list_and_tuple(self, gold: Node, answer: Node, left: list, right: list) -> Result:
         bracketed, other = (gold, answer) if gold.kind == "br" else (answer, gold)
@@ -260,8 +279,11 @@ class Comparison:
         values = _values_of(_items(other))
         if len(values) != len(inner) or any(v.kind == "br" for v in values):
             return False, "a tuple against a list"
-        pairs = zip(inner, values, strict=True) if bracketed is gold else zip(values, inner,
-                                                                              strict=True)
+        pairs = (
+            zip(inner, values, strict=True)
+            if bracketed is gold
+            else zip(values, inner, strict=True)
+        )
         same = all(self.same(x, y)[0] for x, y in pairs)
         return same, "a tuple against the same values in order" if same else "different entries"
 
@@ -281,13 +303,16 @@ class Comparison:
         if gold.kind == answer.kind == "matrix":
             if (len(gold.args), len(gold.args[0])) != (len(answer.args), len(answer.args[0])):
                 return False, "matrices of different shape"
-            return self._entries([c for r in gold.args for c in r],
-                                 [c for r in answer.args for c in r])
+            return self._entries(
+                [c for r in gold.args for c in r], [c for r in answer.args for c in r]
+            )
         if {gold.kind, answer.kind} == {"br", "matrix"} and self.conventions.shape == "free":
             box, row = (gold, answer) if gold.kind == "matrix" else (answer, gold)
             lines = row.args[2]
-            if all(x.kind == "br" and x.args[0] == "[" for x in lines) and len(
-                {len(x.args[2]) for x in lines}) == 1:  # [[1, 0], [0, 1]]
+            if (
+                all(x.kind == "br" and x.args[0] == "[" for x in lines)
+                and len({len(x.args[2]) for x in lines}) == 1
+            ):  # [[1, 0], [0, 1]]
                 square = tree.matrix([x.args[2] for x in lines])
                 return self.tuples(*((box, square) if box is gold else (square, box)))
             if (1 in (len(box.args), len(box.args[0]))) and row.args[0] != "[":
@@ -318,10 +343,15 @@ class Comparison:
         named = _named(gold), _named(answer)
         if gold.kind == "rel" and answer.kind == "rel" and all(named):
             return self._two_names(gold, answer, *named)
-        for node, name, other, swapped in ((gold, named[0], answer, False),
-                                           (answer, named[1], gold, True)):
-            if node.kind == "rel" and name is not None and other.kind != "rel" and (
-                other.kind != "union"
+        for node, name, other, swapped in (
+            (gold, named[0], answer, False),
+            (answer, named[1], gold, True),
+        ):
+            if (
+                node.kind == "rel"
+                and name is not None
+                and other.kind != "rel"
+                and (other.kind != "union")
             ):
                 if other.kind in ("list",) and name[1].kind not in ("list", "br", "set"):
                     return False, "one value against several"
@@ -339,8 +369,11 @@ class Comparison:
             a, b = (n.args if n.kind == "union" else (n,) for n in (gold, answer))
             if len(a) != len(b):
                 return False, "unions of different length"
-            return self.lists(tree.structure("list", a), tree.structure("list", b)) if len(
-                a) > 1 else self.same(a[0], b[0])
+            return (
+                self.lists(tree.structure("list", a), tree.structure("list", b))
+                if len(a) > 1
+                else self.same(a[0], b[0])
+            )
         return False, f"a {gold.kind} against a {answer.kind}"
 
     def _two_relations(self, gold: Node, answer: Node) -> Result | None:
@@ -355,9 +388,13 @@ class Comparison:
             if all(names) and names[0][0] == names[1][0]:
                 return None
             return self._equations(gold, answer, names)
-        if operators[0] == operators[1] and operators[0] not in (("=",), ("ne",)) and (
-            len(operators[0]) == 1 and operators[0][0] not in ("<", ">", "le", "ge", "=", "approx",
-                                                               "in")
+        if (
+            operators[0] == operators[1]
+            and operators[0] not in (("=",), ("ne",))
+            and (
+                len(operators[0]) == 1
+                and operators[0][0] not in ("<", ">", "le", "ge", "=", "approx", "in")
+            )
         ):
             return self._entries(gold.args[1], answer.args[1])
         if operators == (("ne",), ("ne",)):
@@ -403,8 +440,10 @@ class Comparison:
                     if x.kind == y.kind == "sym":
                         two = tree.substitute(two, y.args[0], x)
             return self.same(one, two)
-        if a.kind == b.kind == "sym" and len(a.key) == len(b.key) == 1 and not (
-            tree.symbols(left[1]) and tree.symbols(right[1])
+        if (
+            a.kind == b.kind == "sym"
+            and len(a.key) == len(b.key) == 1
+            and not (tree.symbols(left[1]) and tree.symbols(right[1]))
         ):
             return False, f"{a.key} against {b.key}"
         return self.same(left[1], right[1])
@@ -412,8 +451,9 @@ class Comparison:
 
 def is_region_list(node: Node) -> bool:
     """Whether a list is one of inequalities or intervals."""
-    return node.kind in ("union", "rel") or node.kind == "list" and any(
-        is_order(x) for x in node.args)
+    return node.kind in ("union", "rel") or (
+        node.kind == "list" and any(is_order(x) for x in node.args)
+    )
 
 
 _NOTHING = {"no solution", "none", "empty set", "empty"}
@@ -489,9 +529,9 @@ def _named(node: Node) -> tuple[str, Node] | None:
         return items[0].key, items[-1]
     if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
         return items[1].key, items[0]
-    if all(not tree.symbols(x) and x.kind in _EXPRESSIONS for x in items):
-        if all(equal(items[0], x)[0] for x in items[1:]):
-            return "", items[-1]
+    constants = all(not tree.symbols(x) and x.kind in _EXPRESSIONS for x in items)
+    if constants and all(equal(items[0], x)[0] for x in items[1:]):
+        return "", items[-1]
     return None
 
 

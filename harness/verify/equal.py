@@ -46,8 +46,9 @@ def equal(a: Node, b: Node) -> tuple[bool, str]:
         return False, "infinity on one side"
     verdict = _modular(a, b)
     if verdict is not None:
-        return verdict, ("equal as rational functions" if verdict
-                         else "different as rational functions")
+        return verdict, (
+            "equal as rational functions" if verdict else "different as rational functions"
+        )
     result = _numeric(a, b)
     if result is not None:
         return result
@@ -57,7 +58,7 @@ def equal(a: Node, b: Node) -> tuple[bool, str]:
         return False, "equality of two constants out of numeric range could not be shown"
     settled = zero(tree.sub(a, b))
     if settled is not None:
-        return settled, "sympy simplified the difference" + ("" if settled else " to something else")
+        return settled, "sympy simplified the difference to zero"
     return False, "equality could not be shown"
 
 
@@ -225,7 +226,7 @@ def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
                 elsewhere += 1
             else:
                 differed += 1
-        if agreed >= 5 or not all_real and not differed and agreed + elsewhere >= 8:
+        if agreed >= 5 or (not all_real and not differed and agreed + elsewhere >= 8):
             return True, f"equal to 40 digits at {agreed + elsewhere} random points"
         if differed:
             return False, "different values"

@@ -4,6 +4,7 @@ Every pattern here is linear in the text: no nested repetition, and a search win
 long response.
 """
 
+# ruff: noqa: RUF001 -- these characters are the subject
 from __future__ import annotations
 
 import re
@@ -15,8 +16,20 @@ Form = Literal["boxed", "hash", "answer_is", "bare"]
 _WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
 _THINK_END = ("</think>", "</thinking>", "</thought>", "<|end_of_thought|>")
 _THINK_START = ("<think>", "<thinking>", "<thought>", "<|begin_of_thought|>")
-_STOPS = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "I hope it is correct",
-          "\n\nQuestion:", "\n\nProblem:", "\nQ:", "[Note:", "<|end_of_box|>", "</answer>")
+_STOPS = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|eot_id|>",
+    "</s>",
+    "I hope it is correct",
+    "\n\nQuestion:",
+    "\n\nProblem:",
+    "\nQ:",
+    "[Note:",
+    "<|end_of_box|>",
+    "</answer>",
+)
 
 
 class Found(NamedTuple):
@@ -36,13 +49,16 @@ def after_thinking(text: str) -> str:
     return text
 
 
-_BRACES = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{|\\?beginboxed\s*\{|\\.|[{}]|"
-                     r"\\boxed (?=[^\s${}\\])", re.S)
+_BRACES = re.compile(
+    r"\\(?:boxed|fbox|framebox)\s*\{|\\?beginboxed\s*\{|\\.|[{}]|"
+    r"\\boxed (?=[^\s${}\\])",
+    re.S,
+)
 _BARE_BOX = re.compile(r"\\boxed ([^\s$\\{}.,]{1,40})")
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """Return (start, end, content) of every closed ``\\boxed{...}``, outermost only.
+    r"""Return (start, end, content) of every closed ``\\boxed{...}``, outermost only.
 
     One pass over the braces, however they are nested. A box left open at the end of its line
     counts where nothing follows it, since a model that forgets one brace has still answered.
@@ -113,7 +129,8 @@ _PHRASES = re.compile(
     re.I,
 )
 _THUS = re.compile(
-    r"(?:\b(?:therefore|thus|hence|so|then|donc|por lo tanto|also)\b|因此|所以|故)[,，:]?", re.I)
+    r"(?:\b(?:therefore|thus|hence|so|then|donc|por lo tanto|also)\b|因此|所以|故)[,，:]?", re.I
+)
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
 _MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
@@ -165,9 +182,7 @@ def _of_form(text: str, form: Form) -> str | None:
     if form == "boxed":
         return boxed(text)
     if form == "hash":
-        found = None
-        for found in _HASH.finditer(text):
-            pass
+        found = last_match(_HASH, text)
         return _cut(found.group(1)) if found is not None else None
     return _by_phrase(text)
 
@@ -183,12 +198,7 @@ def _cut(text: str) -> str:
 def _by_phrase(text: str) -> str | None:
     """Return what the last answer phrase, or a last line ``A: ...``, commits to."""
     window = text[-_WINDOW:]
-    found = None
-    for found in _PHRASES.finditer(window):
-        pass
-    line = None
-    for line in _LINE_A.finditer(window):
-        pass
+    found, line = last_match(_PHRASES, window), last_match(_LINE_A, window)
     if line is not None and (found is None or line.start() > found.start()):
         return _cut(line.group(1))
     starts = [m.end() for m in _PHRASES.finditer(window)]
@@ -226,9 +236,9 @@ def _value_in(sentence: str) -> str:
     if choice is not None:
         return choice.group(1)
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
-    if len(sentence) <= 40 and not foreign and not re.search(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s", sentence):
-        if not re.match(r"[A-Za-z]{2,}\s", sentence) or not any(c.isdigit() for c in sentence):
-            return sentence
+    short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
+    if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
+        return sentence
     formulas = [m for m in _MATH.finditer(sentence)]
     numbers = list(_NUMBERISH.finditer(sentence))
     priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
@@ -253,10 +263,24 @@ def _value_in(sentence: str) -> str:
     return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
 
 
-_CHOSEN = re.compile(r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))")
+_TWO_WORDS, _WORD_FIRST = (
+    re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s"),
+    re.compile(r"[A-Za-z]{2,}\s"),
+)
+_CHOSEN = re.compile(
+    r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
+)
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+
+
+def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Return the last of all matches of a pattern, or None."""
+    found = None
+    for found in pattern.finditer(text):  # noqa: B007 -- the last one is what is wanted
+        pass
+    return found
 
 
 def only_formula(text: str) -> str | None:
@@ -272,12 +296,7 @@ def _last(text: str) -> str | None:
     window = _cut(text[-_WINDOW:]) or text[-_WINDOW:].strip()
     if not window:
         return None
-    formula = None
-    for formula in _MATH.finditer(window):
-        pass
-    number = None
-    for number in _NUMBERISH.finditer(window):
-        pass
+    formula, number = last_match(_MATH, window), last_match(_NUMBERISH, window)
     if formula is not None and (number is None or number.end() <= formula.end() + 1):
         return next(g for g in formula.groups() if g is not None).strip()
     if number is not None:

@@ -96,14 +96,19 @@ def grade_rows(
                 if key not in row:
                     raise UsageError(f"row {done + i + 1} has no {key!r}; it has {sorted(row)}")
         judged = pool.verify_many(
-            [_text(r[answer_key]) for r in batch], [_text(r[gold_key]) for r in batch],
-            conventions, form, [bool(r.get(truncated_key, False)) for r in batch],
+            [_text(r[answer_key]) for r in batch],
+            [_text(r[gold_key]) for r in batch],
+            conventions,
+            form,
+            [bool(r.get(truncated_key, False)) for r in batch],
         )
         for row, judgement in zip(batch, judged, strict=True):
             if tally is not None:
                 tally.add(judgement)
-            yield dict(row) | {"judgement": judgement_fields(judgement),
-                               "verifier": VERIFIER_VERSION}
+            yield dict(row) | {
+                "judgement": judgement_fields(judgement),
+                "verifier": VERIFIER_VERSION,
+            }
         done += len(batch)
         if progress is not None:
             progress(len(batch))
@@ -147,8 +152,14 @@ def regrade(
 ) -> Regrading:
     """Judge stored answers with this version of the verifier, without generating again."""
     stored = list(stored)
-    judged = pool.verify_many([s.answer for s in stored], [s.gold for s in stored], conventions,
-                              form, [s.truncated for s in stored])
-    changed = [i for i, (s, j) in enumerate(zip(stored, judged, strict=True))
-               if s.verdict is not j.verdict]
+    judged = pool.verify_many(
+        [s.answer for s in stored],
+        [s.gold for s in stored],
+        conventions,
+        form,
+        [s.truncated for s in stored],
+    )
+    changed = [
+        i for i, (s, j) in enumerate(zip(stored, judged, strict=True)) if s.verdict is not j.verdict
+    ]
     return Regrading(judged, changed)

@@ -18,8 +18,11 @@ from harness.verify.statements import choice, normal_words, read, tidy
 from harness.verify.tokens import plain
 from harness.verify.tree import Node
 
-_HOW = {"form": "in the protocol's own form", "phrase": "by an answer phrase",
-        "last": "as the last formula or number"}
+_HOW = {
+    "form": "in the protocol's own form",
+    "phrase": "by an answer phrase",
+    "last": "as the last formula or number",
+}
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
 _PLAIN_DECIMAL = re.compile(r"\d+\.(\d+)")
 _COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)(?!\d)")
@@ -80,7 +83,11 @@ def explain(
 
 
 def _judge(
-    answer_text: Any, gold: Any, conventions: Conventions, form: Form, truncated: bool,
+    answer_text: Any,
+    gold: Any,
+    conventions: Conventions,
+    form: Form,
+    truncated: bool,
     steps: list[str] | None,
 ) -> Judgement:
     try:
@@ -101,8 +108,15 @@ def _outcome(verdict: Verdict, why: str) -> Judgement:
 class _Case:
     """One answer against one gold."""
 
-    def __init__(self, text: str, gold: str, conventions: Conventions, form: Form, truncated: bool,
-                 steps: list[str] | None) -> None:
+    def __init__(
+        self,
+        text: str,
+        gold: str,
+        conventions: Conventions,
+        form: Form,
+        truncated: bool,
+        steps: list[str] | None,
+    ) -> None:
         self.text = text[-MAX_TEXT:]
         self.gold = gold
         self.conventions = conventions
@@ -121,8 +135,15 @@ class _Case:
         if self.steps is not None:
             self.say(f"verdict: {verdict} ({why})")
         strict = strict_match(self.text, self.gold, self.form)
-        return Judgement(verdict, self.extracted, self.answer_key, self.gold_key, why, strict,
-                         flexible_match(self.text, self.gold))
+        return Judgement(
+            verdict,
+            self.extracted,
+            self.answer_key,
+            self.gold_key,
+            why,
+            strict,
+            flexible_match(self.text, self.gold),
+        )
 
     def judge(self) -> Judgement:
         gold = gold_answer(self.gold)
@@ -152,9 +173,9 @@ class _Case:
             if quick[0]:
                 return True, "equal numbers"
             c = self.conventions
-            if not (c.relative or c.absolute or c.rounding != "exact"):
-                if "," not in answer or c.locale != "comma" and "/" not in quick[1]:
-                    return False, "different numbers"
+            exact = not (c.relative or c.absolute or c.rounding != "exact")
+            if exact and ("," not in answer or (c.locale != "comma" and "/" not in quick[1])):
+                return False, "different numbers"
         gold_text, answer_text = tidy(gold), tidy(answer)
         if gold_text == answer_text and gold_text:
             readings = read(gold_text) if len(gold_text) <= MAX_ANSWER else ()

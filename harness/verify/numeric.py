@@ -64,15 +64,18 @@ class Floats:
     i: Any = 1j
 
     def number(self, value: Fraction) -> complex:
+        """Return an exact rational as a value of this field."""
         try:
             return float(value)
         except OverflowError as error:
             raise Undecided from error
 
     def add(self, terms: list) -> Any:
+        """Return a sum."""
         return sum(terms)
 
     def power(self, base: Any, exponent: Any) -> Any:
+        """Return a power; zero to a power that is not positive is undefined."""
         try:
             if base == 0:
                 if exponent == 0 or complex(exponent).real <= 0:
@@ -88,6 +91,7 @@ class Floats:
             raise Undefined from error
 
     def function(self, name: str, args: list) -> Any:
+        """Return a known function of values."""
         try:
             return _FLOAT_FUNCTIONS[name](*args)
         except KeyError as error:
@@ -98,15 +102,18 @@ class Floats:
             raise Undefined from error
 
     def smooth(self, a: float, b: float, value: Any) -> Any:
+        """Return what an unknown function of that mark gives: some smooth function."""
         if abs(value) > 1e6:
             raise Undecided
         return cmath.sin(value * (1 + a) + b) + value * b
 
     def close(self, x: Any, y: Any) -> bool:
+        """Whether two values agree as far as this field can tell."""
         scale = max(abs(x), abs(y))
         return abs(x - y) <= 1e-4 * scale or scale < 1e-9 or scale == math.inf
 
     def real(self, x: Any) -> bool:
+        """Whether a value has no imaginary part."""
         x = complex(x)
         return abs(x.imag) <= 1e-9 * max(1.0, abs(x.real))
 
@@ -138,6 +145,7 @@ def _narrow(f: Callable, limit: float = 500.0) -> Callable:
     return inner
 
 
+# fmt: off
 _FLOAT_FUNCTIONS: dict[str, Callable] = {
     "sin": cmath.sin, "cos": cmath.cos, "asin": cmath.asin, "acos": cmath.acos,
     "atan": cmath.atan, "sinh": _narrow(cmath.sinh), "cosh": _narrow(cmath.cosh),
@@ -149,8 +157,7 @@ _FLOAT_FUNCTIONS: dict[str, Callable] = {
     "re": lambda x: complex(x).real, "im": lambda x: complex(x).imag, "arg": cmath.phase,
     "sgn": lambda x: float((_real(x) > 0) - (_real(x) < 0)), "acot": lambda x: cmath.atan(1 / x),
 }
-
-
+# fmt: on
 class Digits:
     """mpmath with a private context per thread; imported only when it is needed."""
 
@@ -164,11 +171,13 @@ class Digits:
         self.tolerance = self.m.ldexp(1, -(bits * 3 // 5))
 
     def number(self, value: Fraction) -> Any:
+        """Return an exact rational as a value of this field."""
         if max(value.numerator.bit_length(), value.denominator.bit_length()) > _WIDEST:
             raise Undecided
         return self.m.mpf(value.numerator) / value.denominator
 
     def check(self, value: Any) -> Any:
+        """Return the value if it is finite and within range."""
         if not self.m.isfinite(value):
             raise Undefined
         size = self.m.mag(value) if value else 0
@@ -177,12 +186,14 @@ class Digits:
         return value
 
     def add(self, terms: list) -> Any:
+        """Return a sum."""
         sizes = [self.m.mag(t) for t in terms if t]
         if sizes and max(sizes) - min(sizes) > self.bits // 3:
             raise Undecided
         return self.check(self.m.fsum(terms))
 
     def power(self, base: Any, exponent: Any) -> Any:
+        """Return a power; zero to a power that is not positive is undefined."""
         if not base:
             if self.m.re(exponent) <= 0:
                 raise Undefined
@@ -192,6 +203,7 @@ class Digits:
         return self.check(self.m.power(base, exponent))
 
     def function(self, name: str, args: list) -> Any:
+        """Return a known function of values."""
         if any(a and self.m.mag(a) > 64 for a in args):
             raise Undecided
         m = self.m
@@ -217,10 +229,23 @@ class Digits:
                 return (max if name == "max" else min)(self._real(a) for a in args)
             if name in ("sinh", "cosh", "tanh") and abs(args[0]) > 2_000:
                 raise Undecided
-            plain = {"sin": m.sin, "cos": m.cos, "asin": m.asin, "acos": m.acos, "atan": m.atan,
-                     "sinh": m.sinh, "cosh": m.cosh, "tanh": m.tanh, "asinh": m.asinh,
-                     "acosh": m.acosh, "atanh": m.atanh, "re": m.re, "im": m.im, "arg": m.arg,
-                     "acot": m.acot}.get(name)
+            plain = {
+                "sin": m.sin,
+                "cos": m.cos,
+                "asin": m.asin,
+                "acos": m.acos,
+                "atan": m.atan,
+                "sinh": m.sinh,
+                "cosh": m.cosh,
+                "tanh": m.tanh,
+                "asinh": m.asinh,
+                "acosh": m.acosh,
+                "atanh": m.atanh,
+                "re": m.re,
+                "im": m.im,
+                "arg": m.arg,
+                "acot": m.acot,
+            }.get(name)
             if plain is None:
                 raise Undecided
             return self.check(plain(args[0]))
@@ -243,17 +268,20 @@ class Digits:
         return self.check(self.m.factorial(value))
 
     def smooth(self, a: float, b: float, value: Any) -> Any:
+        """Return what an unknown function of that mark gives: some smooth function."""
         if value and self.m.mag(value) > 64:
             raise Undecided
         return self.m.sin(value * (1 + a) + b) + value * b
 
     def close(self, x: Any, y: Any) -> bool:
+        """Whether two values agree as far as this field can tell."""
         scale = max(abs(x), abs(y))
         if abs(x - y) <= self.tolerance * scale:
             return True
         return scale < self.tolerance**2 and not (x and y) and abs(x - y) < self.tolerance**2
 
     def real(self, x: Any) -> bool:
+        """Whether a value has no imaginary part."""
         return abs(self.m.im(x)) <= self.tolerance * max(1, abs(x))
 
 
@@ -267,15 +295,21 @@ class Reals:
         self.field = field
         self.pi, self.e, self.i = field.pi, field.e, field.i
         self.number, self.add, self.close, self.real = (
-            field.number, field.add, field.close, field.real)
+            field.number,
+            field.add,
+            field.close,
+            field.real,
+        )
         self.smooth = field.smooth
 
     def power(self, base: Any, exponent: Any) -> Any:
+        """Return a power; zero to a power that is not positive is undefined."""
         if base.real < 0 and self.field.real(base) and exponent != int(exponent.real):
             raise Undefined
         return self.field.power(base, exponent)
 
     def function(self, name: str, args: list) -> Any:
+        """Return a known function of values."""
         value = self.field.function(name, args)
         if not self.field.real(value) and all(self.field.real(a) for a in args):
             raise Undefined
@@ -323,8 +357,10 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Any) -> Any:
     if kind == "pow":
         base = evaluate(args[0], at, field)
         exponent = evaluate(args[1], at, field)
-        if args[1].kind == "num" and args[1].args[0].denominator % 2 and (
-            args[1].args[0].denominator > 1 and field.real(base) and base.real < 0
+        if (
+            args[1].kind == "num"
+            and args[1].args[0].denominator % 2
+            and (args[1].args[0].denominator > 1 and field.real(base) and base.real < 0)
         ):  # the real odd root, as in the exact case
             value = field.power(-base, exponent)
             return -value if args[1].args[0].numerator % 2 else value
@@ -340,8 +376,9 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Any) -> Any:
             rng = hashed_random(name)
             total = 0
             for value in values:  # an unknown function stands for some smooth one
-                total = total + field.smooth(rng.randint(1, 999) / 1024, rng.randint(1, 999) / 1024,
-                                             value)
+                total = total + field.smooth(
+                    rng.randint(1, 999) / 1024, rng.randint(1, 999) / 1024, value
+                )
             return total
         return field.function(name, values)
     raise Undecided

@@ -31,8 +31,10 @@ from harness.verify.wire import HEADER, judgement_from, pack
 
 _CHUNK = 64
 _START_SECONDS = 30.0
-_BOOT = ("import sys; sys.path.insert(0, {path!r}); "
-         "from harness.verify.worker import main; main({parent}, {seconds}, {memory})")
+_BOOT = (
+    "import sys; sys.path.insert(0, {path!r}); "
+    "from harness.verify.worker import main; main({parent}, {seconds}, {memory})"
+)
 
 
 class _Lost(Exception):
@@ -67,8 +69,13 @@ class _Worker:
         path = str(Path(__file__).resolve().parents[2])
         boot = _BOOT.format(path=path, parent=os.getpid(), seconds=seconds, memory=memory_mb)
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", "-c", boot], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=home, env={}, bufsize=0,
+            [sys.executable, "-I", "-X", "utf8", "-c", boot],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=home,
+            env={},
+            bufsize=0,
             close_fds=True,
         )
         self.served = 0
@@ -86,7 +93,7 @@ class _Worker:
             if left <= 0 or not select.select([], [fd], [], left)[1]:
                 raise _Lost("it does not read")
             try:
-                view = view[os.write(fd, view):]
+                view = view[os.write(fd, view) :]
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -172,8 +179,12 @@ class VerifierPool:
     """
 
     def __init__(
-        self, workers: int = 1, seconds: float = 3.0, memory_mb: int = 1024,
-        recycle_after: int = 5_000, cache_size: int = 65_536,
+        self,
+        workers: int = 1,
+        seconds: float = 3.0,
+        memory_mb: int = 1024,
+        recycle_after: int = 5_000,
+        cache_size: int = 65_536,
     ) -> None:
         self.workers = max(1, workers)
         self.seconds = seconds
@@ -187,8 +198,10 @@ class VerifierPool:
 
     def __reduce__(self) -> tuple:
         """Pickle the settings alone: another process gets workers of its own."""
-        return (VerifierPool, (self.workers, self.seconds, self.memory_mb, self.recycle_after,
-                               self.cache_size))
+        return (
+            VerifierPool,
+            (self.workers, self.seconds, self.memory_mb, self.recycle_after, self.cache_size),
+        )
 
     def _begin(self) -> None:
         self._pid = os.getpid()
@@ -204,7 +217,9 @@ class VerifierPool:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         self.close()
@@ -261,8 +276,9 @@ class VerifierPool:
             if judged[i] is None:
                 keys[key] = [i]
         todo = [(key, (answers[at[0]], golds[at[0]], cut[at[0]])) for key, at in keys.items()]
-        for (key, _), result in zip(todo, self._spread([item for _, item in todo], conventions,
-                                                        form), strict=True):
+        for (key, _), result in zip(
+            todo, self._spread([item for _, item in todo], conventions, form), strict=True
+        ):
             if result.verdict is not Verdict.ungradable:
                 self.cache.put(key, result)
             for i in keys[key]:
@@ -278,8 +294,9 @@ class VerifierPool:
         truncated: Sequence[bool] | None = None,
     ) -> list[Judgement]:
         """Judge as :meth:`verify_many` without blocking the event loop."""
-        return await asyncio.to_thread(self.verify_many, answers, golds, conventions, form,
-                                       truncated)
+        return await asyncio.to_thread(
+            self.verify_many, answers, golds, conventions, form, truncated
+        )
 
     def _check(self) -> None:
         if self._closed:
@@ -307,8 +324,10 @@ class VerifierPool:
                 except BaseException as error:  # raised again in the calling thread
                     results[i] = error
 
-        helpers = [threading.Thread(target=work, daemon=True)
-                   for _ in range(min(self.workers, len(chunks)) - 1)]
+        helpers = [
+            threading.Thread(target=work, daemon=True)
+            for _ in range(min(self.workers, len(chunks)) - 1)
+        ]
         for h in helpers:
             h.start()
         work()
@@ -332,7 +351,7 @@ class VerifierPool:
                     worker = None
                 if worker is None:
                     worker = self._start()
-                rest = items[len(done):]
+                rest = items[len(done) :]
                 try:
                     message = pack({"conventions": options, "form": form, "items": rest})
                     worker.send(message, time.monotonic() + 30.0)
@@ -346,8 +365,17 @@ class VerifierPool:
                     if isinstance(error, _Ended) and tried != len(done):
                         tried = len(done)  # perhaps not this answer's fault: once more, afresh
                         continue
-                    done.append(Judgement(Verdict.ungradable, None, None, None,
-                                          f"the worker was killed: {error}", False, False))
+                    done.append(
+                        Judgement(
+                            Verdict.ungradable,
+                            None,
+                            None,
+                            None,
+                            f"the worker was killed: {error}",
+                            False,
+                            False,
+                        )
+                    )
         except BaseException:
             if worker is not None:
                 worker.kill()
@@ -369,6 +397,7 @@ class VerifierPool:
             worker.receive(_START_SECONDS)
         except _Lost as error:
             worker.kill()
-            raise HarnessError(f"a verifier worker did not start: {error}; run `harness doctor`"
-                               ) from error
+            raise HarnessError(
+                f"a verifier worker did not start: {error}; run `harness doctor`"
+            ) from error
         return worker

@@ -24,6 +24,7 @@ from harness.verify.words import (
 )
 
 _END = Token("end", "", False, False)
+# fmt: off
 _GREEK_OR_SYMBOL = {
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
     "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma",
@@ -39,8 +40,24 @@ _OPAQUE = {"sum", "prod", "int", "iint", "oint", "lim", "bigcup", "bigcap", "lim
            "sup", "inf", "forall", "exists"}
 _MATRICES = {"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array", "vmatrix",
              "Vmatrix"}
-RELATIONS = {"=", "<", ">", "le", "ge", "ne", "approx", "in", "notin", "equiv", "subset",
-             "subseteq", "perp", "parallel", "sim"}
+# fmt: on
+RELATIONS = {
+    "=",
+    "<",
+    ">",
+    "le",
+    "ge",
+    "ne",
+    "approx",
+    "in",
+    "notin",
+    "equiv",
+    "subset",
+    "subseteq",
+    "perp",
+    "parallel",
+    "sim",
+}
 _CLOSERS = {")", "]", "}", "}set", "rangle", "rfloor", "rceil"}
 _UNIT_LETTERS = set("msghlLNJWVCKFd")
 _ROMAN = {"II", "III", "IV", "VI", "VII", "VIII", "IX"}
@@ -154,9 +171,12 @@ class Reader:
         return before.kind == "num" or (before.value == "}" and self._group_is_number())
 
     def _group_is_number(self) -> bool:
-        return self.at >= 3 and self.tokens[self.at - 2].kind == "num" and (
-            self.tokens[self.at - 3].value == "{"
-        ) and not (self.at >= 4 and self.tokens[self.at - 4].value in ("^", "}", "_", "frac"))
+        return (
+            self.at >= 3
+            and self.tokens[self.at - 2].kind == "num"
+            and (self.tokens[self.at - 3].value == "{")
+            and not (self.at >= 4 and self.tokens[self.at - 4].value in ("^", "}", "_", "frac"))
+        )
 
     def begins_factor(self, token: Token) -> bool:
         """Whether a token can begin a factor of an implicit product."""
@@ -174,9 +194,25 @@ class Reader:
             return token.value in ("{", "[")
         if token.kind == "cmd":
             v = token.value
-            return (v in FUNCTIONS or v in _GREEK_OR_SYMBOL or v in _DECORATIONS or v in _OPAQUE
-                    or v in ("frac", "pi", "binom", "lfloor", "lceil", "langle", "infty", "begin",
-                             "mathop", "operatorname"))
+            return (
+                v in FUNCTIONS
+                or v in _GREEK_OR_SYMBOL
+                or v in _DECORATIONS
+                or v in _OPAQUE
+                or v
+                in (
+                    "frac",
+                    "pi",
+                    "binom",
+                    "lfloor",
+                    "lceil",
+                    "langle",
+                    "infty",
+                    "begin",
+                    "mathop",
+                    "operatorname",
+                )
+            )
         return False
 
     def _is_math_word(self, token: Token) -> bool:
@@ -191,7 +227,7 @@ class Reader:
             return True
         if len(word) == 3 and word[1] in "aeiou" and token.space:
             return False
-        return len(word) <= 3 and word.lower() not in _WORDS_OF_THREE or not word.isascii()
+        return (len(word) <= 3 and word.lower() not in _WORDS_OF_THREE) or not word.isascii()
 
     def _unit_ahead(self, ahead: int) -> bool:
         """Whether the token there begins a unit behind a value rather than a factor."""
@@ -205,9 +241,11 @@ class Reader:
         word = token.value.lower()
         if word in ("and", "or"):
             return False
-        return (token.prose and word not in FUNCTIONS and word not in CONSTANT_WORDS
-                or word in SHORT_UNITS
-                or len(word) > 3 and word not in FUNCTIONS and word not in CONSTANT_WORDS)
+        return (
+            (token.prose and word not in FUNCTIONS and word not in CONSTANT_WORDS)
+            or word in SHORT_UNITS
+            or (len(word) > 3 and word not in FUNCTIONS and word not in CONSTANT_WORDS)
+        )
 
     # -- factors --------------------------------------------------------------------------------
 
@@ -227,7 +265,7 @@ class Reader:
         """Read an atom, then powers, factorials, percent and degree marks."""
         value = self.atom()
         while True:
-            if self.op("^") or self.op("*") and self.peek(1).value == "*":
+            if self.op("^") or (self.op("*") and self.peek(1).value == "*"):
                 if self.take().value == "*":
                     self.take()
                     value = tree.power(value, self._exponent())
@@ -252,17 +290,21 @@ class Reader:
             elif self.peek().kind == "word" and self.peek().value.lower() in DEGREE_WORDS:
                 self.take()
                 value = tree.degrees(value)
-            elif (self.peek().kind == "word" and self.peek().value in _ORDINALS
-                  and value.kind == "num" and not self.peek().space):
+            elif (
+                self.peek().kind == "word"
+                and self.peek().value in _ORDINALS
+                and value.kind == "num"
+                and not self.peek().space
+            ):
                 self.take()
             else:
                 return value
 
     def _minutes(self, value: Node) -> Node:
         if self.peek().kind == "num" and self.peek(1).value in ("'", "^"):
-            if self.peek(1).value == "^" and self.peek(2).value != "'":
-                if not (self.peek(2).value == "{" and self.peek(3).value == "'"):
-                    return value
+            marks = [self.peek(i).value for i in (1, 2, 3)]
+            if marks[0] == "^" and marks[1] != "'" and marks[1:] != ["{", "'"]:
+                return value
             minutes = self._literal(self.take().value)
             while self.op("^", "{", "'", "}"):
                 self.take()
@@ -270,7 +312,7 @@ class Reader:
         return value
 
     def _degree_mark(self) -> bool:
-        """Go past ``\\circ`` in an exponent, where ``^`` was just taken."""
+        r"""Go past ``\\circ`` in an exponent, where ``^`` was just taken."""
         if self.accept("circ"):
             return True
         if self.op("{") and self.peek(1).value == "circ" and self.peek(2).value == "}":
@@ -331,8 +373,9 @@ class Reader:
             self.tokens[self.at] = token._replace(value=token.value[1:], space=False)
             return self._literal(token.value[0])
         if token.kind == "word" and len(token.value) > 1 and token.value not in FUNCTIONS:
-            self.tokens[self.at] = Token("word" if len(token.value) > 2 else "let",
-                                         token.value[1:], False, token.prose)
+            self.tokens[self.at] = Token(
+                "word" if len(token.value) > 2 else "let", token.value[1:], False, token.prose
+            )
             return self._letter(token.value[0])
         return self.atom()
 
@@ -400,9 +443,15 @@ class Reader:
             if part.kind == "num" and 0 < part.args[0] < 1 and self._written_as_integers(saved):
                 return tree.add(value, part)
             self.at = saved
-        elif (self.peek().kind == "num" and self.peek().space and self.peek(1).value == "/"
-              and self.peek(2).kind == "num" and self.peek().value.isdigit()
-              and self.peek(2).value.isdigit() and self.peek(3).value not in ("/", "^")):
+        elif (
+            self.peek().kind == "num"
+            and self.peek().space
+            and self.peek(1).value == "/"
+            and self.peek(2).kind == "num"
+            and self.peek().value.isdigit()
+            and self.peek(2).value.isdigit()
+            and self.peek(3).value not in ("/", "^")
+        ):
             top, bottom = int(self.peek().value), int(self.peek(2).value)
             if not 0 < top < bottom:
                 raise Unreadable("two numbers side by side")
@@ -411,8 +460,10 @@ class Reader:
         return value
 
     def _written_as_integers(self, start: int) -> bool:
-        return all(t.kind == "num" and t.value.isdigit() or t.value in ("frac", "{", "}")
-                   for t in self.tokens[start : self.at])
+        return all(
+            (t.kind == "num" and t.value.isdigit()) or t.value in ("frac", "{", "}")
+            for t in self.tokens[start : self.at]
+        )
 
     def _letter(self, name: str) -> Node:
         if name == "e" and not self.op("_", "'"):
@@ -440,8 +491,11 @@ class Reader:
                 self.expect("}")
             else:
                 break
-        if name in ("f", "g", "h", "F", "G", "H") and self.op("^") and [
-            self.peek(i).value for i in range(1, 6)] == ["{", "-", "1", "}", "("]:
+        if (
+            name in ("f", "g", "h", "F", "G", "H")
+            and self.op("^")
+            and [self.peek(i).value for i in range(1, 6)] == ["{", "-", "1", "}", "("]
+        ):
             self.at += 5
             name += "^-1"
         if self.op("(") and self._is_application(name):
@@ -450,8 +504,7 @@ class Reader:
             while self.accept(",", ";"):
                 args.append(self.expression())
             self.expect(")")
-            return tree.make("fn", (f"@{name}", *args),
-                             f"{name}({', '.join(a.key for a in args)})")
+            return tree.make("fn", (f"@{name}", *args), f"{name}({', '.join(a.key for a in args)})")
         return tree.sym(name)
 
     def _is_application(self, name: str) -> bool:
@@ -500,13 +553,14 @@ class Reader:
         for name in ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "ln", "log"):
             if word.startswith(name) and len(word) <= len(name) + 1:  # sinx, lnx
                 self.at -= 1
-                self.tokens[self.at] = Token("let", word[len(name):], False, token.prose)
+                self.tokens[self.at] = Token("let", word[len(name) :], False, token.prose)
                 return self._function(FUNCTIONS[name])
         if not self._is_math_word(token):
             raise Unreadable(f"the word {word!r}")
         # the letters are factors; a power or subscript behind them belongs to the last
         self.tokens[self.at - 1 : self.at] = [
-            Token("let", c, token.space and not i, token.prose) for i, c in enumerate(word)]
+            Token("let", c, token.space and not i, token.prose) for i, c in enumerate(word)
+        ]
         return self._letter(word[0])
 
     def _constant(self, word: str) -> Node:
@@ -554,10 +608,11 @@ class Reader:
         raise Unreadable(f"the command \\{name}")
 
     def _is_derivative(self) -> bool:
-        """Whether ``\\frac{dy}{dx}`` stands here, which names a function."""
+        r"""Whether ``\\frac{dy}{dx}`` stands here, which names a function."""
         at = [self.peek(i) for i in range(6)]
-        return ([t.value for t in at[:1] + at[2:4] + at[5:]] == ["{", "}", "{", "}"] and all(
-            t.kind == "word" and len(t.value) == 2 and t.value[0] == "d" for t in (at[1], at[4])))
+        return [t.value for t in at[:1] + at[2:4] + at[5:]] == ["{", "}", "{", "}"] and all(
+            t.kind == "word" and len(t.value) == 2 and t.value[0] == "d" for t in (at[1], at[4])
+        )
 
     def _sqrt(self) -> Node:
         degree = tree.num(2)
@@ -575,7 +630,7 @@ class Reader:
             self.expect(")")
         else:
             self.down()
-            value = self.argument() if not self.peek().kind == "num" else self.atom()
+            value = self.argument() if self.peek().kind != "num" else self.atom()
             self.depth -= 1
         return tree.root(value, degree)
 
@@ -604,7 +659,7 @@ class Reader:
         return value if exponent is None else tree.power(value, exponent)
 
     def _arguments(self, name: str) -> list[Node]:
-        if self.op("(") or self.op("{", "[") and name not in ("max", "min", "gcd"):
+        if self.op("(") or (self.op("{", "[") and name not in ("max", "min", "gcd")):
             opening = self.take().value
             close = {"(": ")", "{": "}", "[": "]"}[opening]
             bars, self.bars = self.bars, 0
@@ -636,11 +691,15 @@ class Reader:
 
     def _degree_ahead(self) -> bool:
         return self.peek(1).value == "circ" or (
-            self.peek(1).value == "{" and self.peek(2).value == "circ")
+            self.peek(1).value == "{" and self.peek(2).value == "circ"
+        )
 
     def _stops_argument(self, token: Token) -> bool:
-        return (token.value in ("(", "[", "|") or token.value in FUNCTIONS
-                or token.kind == "word" and token.value not in CONSTANT_WORDS)
+        return (
+            token.value in ("(", "[", "|")
+            or token.value in FUNCTIONS
+            or (token.kind == "word" and token.value not in CONSTANT_WORDS)
+        )
 
     def _apply(self, name: str, args: list[Node], base: Node | None) -> Node:
         after, self._power_after = self._power_after, None
@@ -696,13 +755,15 @@ class Reader:
             index, _, low = ends.get("_", "").partition("=")
             high = ends.get("^", "")
             if low.isdigit() and high.isdigit() and 0 <= int(high) - int(low) < 200:
-                terms = [tree.substitute(body, index.strip(), tree.num(n))
-                         for n in range(int(low), int(high) + 1)]
+                terms = [
+                    tree.substitute(body, index.strip(), tree.num(n))
+                    for n in range(int(low), int(high) + 1)
+                ]
                 return tree.add(*terms) if name == "sum" else tree.mul(*terms)
         return tree.make("fn", (f"@{label}", body), f"{label}({body.key})")
 
     def environment(self) -> Node:
-        """Read a matrix environment, whose ``\\begin`` was just taken."""
+        r"""Read a matrix environment, whose ``\\begin`` was just taken."""
         name = self._raw_group()
         if name not in _MATRICES:
             raise Unreadable(f"the environment {name}")
@@ -731,6 +792,7 @@ class Reader:
         return tree.determinant(node) if name in ("vmatrix", "Vmatrix") else node
 
 
+# fmt: off
 _WORDS_OF_THREE = {
     "the", "and", "are", "not", "yes", "odd", "one", "two", "six", "ten", "his", "her", "all",
     "any", "for", "can", "day", "men", "way", "cat", "dog", "pen", "egg", "red", "may", "sun",
@@ -739,3 +801,4 @@ _WORDS_OF_THREE = {
     "is", "to", "of", "in", "or", "it", "if", "so", "we", "he", "pm", "am", "none", "old", "new",
     "nan", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km", "dne",
 }
+# fmt: on

@@ -60,8 +60,10 @@ def _region(node: Node) -> tuple[str | None, list[Piece]] | None:
         point = items[1]
         if operators == ("=",):
             return items[0].key, [(point, point, True, True)]
-        return items[0].key, [(NEGATIVE_INFINITY, point, False, False),
-                              (point, tree.INFINITY, False, False)]
+        return items[0].key, [
+            (NEGATIVE_INFINITY, point, False, False),
+            (point, tree.INFINITY, False, False),
+        ]
     return _inequality(operators, items) if is_order(node) else None
 
 
@@ -119,8 +121,11 @@ def same_region(a: list[Piece], b: list[Piece]) -> bool:
     rest = list(b)
     for piece in a:
         for other in rest:
-            if (piece[2:] == other[2:] and equal(piece[0], other[0])[0]
-                    and equal(piece[1], other[1])[0]):
+            if (
+                piece[2:] == other[2:]
+                and equal(piece[0], other[0])[0]
+                and equal(piece[1], other[1])[0]
+            ):
                 rest.remove(other)
                 break
         else:

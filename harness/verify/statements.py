@@ -13,8 +13,19 @@ from harness.verify.tokens import Token, plain, tokenise
 from harness.verify.tree import Node
 from harness.verify.words import AND_OR, LEADING, QUALIFIERS, SAME_TEXT, number_of
 
-_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
-          "ten": 10, "twelve": 12, "sixteen": 16}
+_BASES = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "twelve": 12,
+    "sixteen": 16,
+}
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 
 
@@ -32,8 +43,10 @@ class Statements(Reader):
             items = list(dict.fromkeys(items))  # one value in two notations
         if len(items) == 1:
             return items[0]
-        if "or" in joined and all(i.kind in ("rel", "br", "union") for i in items) and any(
-            i.kind == "rel" and i.args[0][0] in ("<", ">", "le", "ge", "in") for i in items
+        if (
+            "or" in joined
+            and all(i.kind in ("rel", "br", "union") for i in items)
+            and any(i.kind == "rel" and i.args[0][0] in ("<", ">", "le", "ge", "in") for i in items)
         ):
             return tree.structure("union", items)
         return tree.structure("list", items)
@@ -64,9 +77,14 @@ class Statements(Reader):
             return token.value in (",", ";", "\\\\", "&", "#")
         if token.kind == "cmd":
             return token.value in ("and", "or")
-        return token.kind == "word" and token.value.lower() in AND_OR or (
-            token.kind == "let" and token.prose and token.value in ("y", "o", "e") and token.space
-            and self.at > 0 and self.peek(1).space)
+        return (token.kind == "word" and token.value.lower() in AND_OR) or (
+            token.kind == "let"
+            and token.prose
+            and token.value in ("y", "o", "e")
+            and token.space
+            and self.at > 0
+            and self.peek(1).space
+        )
 
     # -- clauses --------------------------------------------------------------------------------
 
@@ -76,8 +94,12 @@ class Statements(Reader):
         tokens = list(self.tokens)
         try:
             node = self._relation(closers)
-            if not (self.peek().kind == "end" or self.op(*closers) or self._separator()
-                    or self.op("implies")):
+            if not (
+                self.peek().kind == "end"
+                or self.op(*closers)
+                or self._separator()
+                or self.op("implies")
+            ):
                 raise Unreadable(f"{self.peek().value!r} is left over")
             return node
         except Unreadable:
@@ -97,15 +119,21 @@ class Statements(Reader):
             taken.append(t)
         if not any(t.kind in ("word", "let") for t in taken):
             raise Unreadable("neither mathematics nor words")
-        value = number_of([t.value for t in taken if t.value != "-"]) if all(
-            t.kind == "word" or t.value == "-" for t in taken) else None
+        value = (
+            number_of([t.value for t in taken if t.value != "-"])
+            if all(t.kind == "word" or t.value == "-" for t in taken)
+            else None
+        )
         if value is not None:
             return tree.num(value)
         return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
 
     def _relation(self, closers: tuple[str, ...]) -> Node:
-        while (self.peek().kind == "word" and self.peek().value.lower() in LEADING
-               and self.peek(1).kind != "end") or self.op("approx", "equiv", "="):
+        while (
+            self.peek().kind == "word"
+            and self.peek().value.lower() in LEADING
+            and self.peek(1).kind != "end"
+        ) or self.op("approx", "equiv", "="):
             self.take()
         self._label()
         items = [self._side(closers)]
@@ -124,8 +152,12 @@ class Statements(Reader):
     def _label(self) -> None:
         """Go past the name of a point or case: ``P(1,2)``, ``Minimum: 3``."""
         t = self.peek()
-        if (t.kind == "let" and t.value.isupper() and self.peek(1).value == "("
-                and t.value not in "FGH"):
+        if (
+            t.kind == "let"
+            and t.value.isupper()
+            and self.peek(1).value == "("
+            and t.value not in "FGH"
+        ):
             depth, i, comma = 0, 1, False
             while self.peek(i).kind != "end":
                 v = self.peek(i).value
@@ -138,11 +170,15 @@ class Statements(Reader):
                 self.take()
             return
         i = 0
-        while self.peek(i).kind == "word" or self.peek(i).kind == "let" and i:
+        while self.peek(i).kind == "word" or (self.peek(i).kind == "let" and i):
             i += 1
-        if i and self.peek(i).value == ":" and self.peek(i).kind == "op" and (
-            self.peek(i + 1).kind != "end"
-        ) and (i > 1 or len(t.value) > 1 and not t.value.isupper()):
+        if (
+            i
+            and self.peek(i).value == ":"
+            and self.peek(i).kind == "op"
+            and (self.peek(i + 1).kind != "end")
+            and (i > 1 or (len(t.value) > 1 and not t.value.isupper()))
+        ):
             self.at += i + 1
 
     def _relation_operator(self) -> str | None:
@@ -152,7 +188,7 @@ class Statements(Reader):
             if t.value in "<>" and after == "=":
                 self.at += 2
                 return "le" if t.value == "<" else "ge"
-            if t.value == "<" and after == ">" or t.value == "!" and after == "=":
+            if (t.value == "<" and after == ">") or (t.value == "!" and after == "="):
                 self.at += 2
                 return "ne"
             if t.value == "=" and after in ("=", "<", ">"):
@@ -190,14 +226,20 @@ class Statements(Reader):
         for mark in ("cap", "setminus"):
             if self.accept(mark):
                 right = self._side(closers)
-                return tree.make("fn", (f"@{mark}", node, right), f"{mark}({node.key}, {right.key})")
+                return tree.make(
+                    "fn", (f"@{mark}", node, right), f"{mark}({node.key}, {right.key})"
+                )
         return node
 
     def _u_between_sets(self) -> bool:
         t = self.peek()
-        return t.kind == "let" and t.value == "U" and self.at > 0 and (
-            self.tokens[self.at - 1].value in (")", "]", "}set")) and (
-            self.peek(1).value in ("(", "[", "{set"))
+        return (
+            t.kind == "let"
+            and t.value == "U"
+            and self.at > 0
+            and (self.tokens[self.at - 1].value in (")", "]", "}set"))
+            and (self.peek(1).value in ("(", "[", "{set"))
+        )
 
     def _joinable(self, closers: tuple[str, ...]) -> Node:
         if self.op("{"):
@@ -247,7 +289,9 @@ class Statements(Reader):
         """Read a base-n numeral such as ``1021_3`` or ``2A_{16}``."""
         start = 1 if self.op("-") else 0
         i, digits_ = start, ""
-        while self.peek(i).kind in ("num", "let", "word") and (i == start or not self.peek(i).space):
+        while self.peek(i).kind in ("num", "let", "word") and (
+            i == start or not self.peek(i).space
+        ):
             digits_ += self.peek(i).value
             i += 1
         if i == start or not (self.peek(i).kind == "op" and self.peek(i).value == "_"):
@@ -256,8 +300,11 @@ class Statements(Reader):
             return None
         braced = self.peek(i + 1).value == "{"
         base = self.peek(i + 1 + braced)
-        n = int(base.value) if base.kind == "num" and base.value.isdigit() and len(
-            base.value) < 3 else _BASES.get(base.value, 0)
+        n = (
+            int(base.value)
+            if base.kind == "num" and base.value.isdigit() and len(base.value) < 3
+            else _BASES.get(base.value, 0)
+        )
         if not 2 <= n <= 36:
             return None
         self.at += i + 2 + braced
@@ -286,7 +333,7 @@ class Statements(Reader):
             if t.kind in ("word", "let") and not self._separator():
                 if not words and t.value.lower() in QUALIFIERS and t.value.lower() != "in":
                     break
-                if not words and not self._unit_ahead(0) and not (t.kind == "word"):
+                if not words and not self._unit_ahead(0) and t.kind != "word":
                     break
                 words.append(self.take().value)
             elif words and t.kind == "op" and t.value == "^":
@@ -300,8 +347,11 @@ class Statements(Reader):
             elif t.kind == "op" and t.value == "/" and self._unit_ahead(1):
                 self.take()
                 words.append("per")
-            elif words and t.kind == "num" and self.tokens[self.at - 1].kind in ("word", "let") and (
-                not t.space and t.value in ("2", "3")
+            elif (
+                words
+                and t.kind == "num"
+                and self.tokens[self.at - 1].kind in ("word", "let")
+                and (not t.space and t.value in ("2", "3"))
             ):
                 words.append(f"^{self.take().value}")
             elif words and t.kind == "cmd" and t.value in ("frac",):
@@ -332,9 +382,14 @@ class Statements(Reader):
         """Go past ``for all x > 0`` and the like, to the end of this bracket."""
         t = self.peek()
         quantified = t.kind == "cmd" and t.value in ("forall", "exists")
-        if quantified or t.kind == "word" and t.value.lower() in QUALIFIERS or (
-            self.op("(") and self.peek(1).kind == "word"
-            and self.peek(1).value.lower() in QUALIFIERS | {"mod"}
+        if (
+            quantified
+            or (t.kind == "word" and t.value.lower() in QUALIFIERS)
+            or (
+                self.op("(")
+                and self.peek(1).kind == "word"
+                and self.peek(1).value.lower() in QUALIFIERS | {"mod"}
+            )
         ):
             while self.peek().kind != "end" and not self.op(*closers):
                 self.take()
@@ -366,8 +421,10 @@ class Statements(Reader):
             return tree.structure("set", items)
         if not items:
             raise Unreadable("empty brackets")
-        if len(items) == 1 and "," not in joined and (
-            opening == "(" and close == ")" or items[0].kind == "matrix"
+        if (
+            len(items) == 1
+            and "," not in joined
+            and ((opening == "(" and close == ")") or items[0].kind == "matrix")
         ):
             return items[0]
         return tree.structure("br", items, opening, close)
@@ -423,12 +480,14 @@ class Statements(Reader):
 
 _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
 _TIME = re.compile(
-    r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I)
+    r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I
+)
 _CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
 _TRAIL = re.compile(r"(?:[\s.,;:*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
 _DOUBLED = re.compile(  # a backslash escaped once too often
     r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
-    r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])")
+    r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])"
+)
 _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
 
 
@@ -476,14 +535,18 @@ def read(text: str) -> tuple[Node, ...]:
         return ()
     time = _TIME.fullmatch(text) if len(text) < 30 else None
     readings: list[Node] = []
-    if time is None and ":" in text and len(text) < 60:
+    if time is None and (
+        (":" in text and len(text) < 60)
+        or (len(text) < 40 and re.search(r"[ap]\.?m", text, re.I) is not None)
+    ):
         bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
         time = _TIME.fullmatch(bare.strip())
-    elif time is None and len(text) < 40 and re.search(r"[ap]\.?m", text, re.I):
-        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
-        time = _TIME.fullmatch(bare.strip())
-    if time is not None and (time.group(2) or time.group(4)) and int(time.group(1)) < 25 and int(
-            time.group(2) or 0) < 60:
+    if (
+        time is not None
+        and (time.group(2) or time.group(4))
+        and int(time.group(1)) < 25
+        and int(time.group(2) or 0) < 60
+    ):
         hour, minute, second = (int(g or 0) for g in time.groups()[:3])
         half = (time.group(4) or "").lower()
         shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
@@ -514,7 +577,8 @@ def _repeating(match: re.Match[str]) -> str:
 
 _WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
     r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|\s)\s*\(?\s*[a-zA-Z](?:\s*,\s*[a-z])?\s*\\in\s*"
-    r"\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*\)?\s*$")
+    r"\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*\)?\s*$"
+)
 _OUTWARD = re.compile(r"([\[\]])([^\[\]()]*[,;][^\[\]()]*)([\[\]])")
 
 
@@ -525,8 +589,11 @@ def _parse(text: str, thousands: bool) -> Node | None:
             text = text[: cut.start()].rstrip(" ,;(")
     outward = _OUTWARD.fullmatch(text)
     if outward is not None and outward.group(1) + outward.group(3) != "[]":
-        text = ("[" if outward.group(1) == "[" else "(") + outward.group(2) + (
-            "]" if outward.group(3) == "]" else ")")
+        text = (
+            ("[" if outward.group(1) == "[" else "(")
+            + outward.group(2)
+            + ("]" if outward.group(3) == "]" else ")")
+        )
     try:
         node = Statements(tokenise(text, thousands=thousands)).answer()
         return spread(node)
@@ -556,5 +623,6 @@ def choice(text: str) -> tuple[str, str] | None:
     match = _CHOICE.fullmatch(bare.strip())
     if match is None:
         return None
-    return (match.group(1), normal_words(match.group(2))) if match.group(1) else (
-        match.group(3), "")
+    return (
+        (match.group(1), normal_words(match.group(2))) if match.group(1) else (match.group(3), "")
+    )

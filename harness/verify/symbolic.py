@@ -52,11 +52,31 @@ def build(node: Node) -> Any:
     if kind == "pct":
         return build(args[0]) / 100
     if kind == "fn":
-        known = {"sin": s.sin, "cos": s.cos, "asin": s.asin, "acos": s.acos, "atan": s.atan,
-                 "sinh": s.sinh, "cosh": s.cosh, "tanh": s.tanh, "asinh": s.asinh,
-                 "acosh": s.acosh, "atanh": s.atanh, "ln": s.log, "log": s.log, "abs": s.Abs,
-                 "floor": s.floor, "ceil": s.ceiling, "max": s.Max, "min": s.Min, "sgn": s.sign,
-                 "re": s.re, "im": s.im, "arg": s.arg, "acot": s.acot}
+        known = {
+            "sin": s.sin,
+            "cos": s.cos,
+            "asin": s.asin,
+            "acos": s.acos,
+            "atan": s.atan,
+            "sinh": s.sinh,
+            "cosh": s.cosh,
+            "tanh": s.tanh,
+            "asinh": s.asinh,
+            "acosh": s.acosh,
+            "atanh": s.atanh,
+            "ln": s.log,
+            "log": s.log,
+            "abs": s.Abs,
+            "floor": s.floor,
+            "ceil": s.ceiling,
+            "max": s.Max,
+            "min": s.Min,
+            "sgn": s.sign,
+            "re": s.re,
+            "im": s.im,
+            "arg": s.arg,
+            "acot": s.acot,
+        }
         values = [build(a) for a in args[1:]]
         if args[0] in ("factorial", "binomial"):
             if any(v.is_number for v in values):

@@ -1,5 +1,6 @@
 """Text of an answer, LaTeX or plain, into tokens."""
 
+# ruff: noqa: RUF001 -- these characters are the subject
 from __future__ import annotations
 
 import re
@@ -15,6 +16,7 @@ _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
 _SUB_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋]+")
 _VULGAR = re.compile("(\\d*)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
 
+# fmt: off
 _CHARS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "×": r"\times ",
     "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "÷": r"\div ",
@@ -33,16 +35,17 @@ _CHARS = {
     "⟨": r"\langle ", "⟩": r"\rangle ", "∥": r"\|", "⊥": r"\perp ", "∀": r"\forall ",
     "€": r"\€", "£": r"\£", "¥": r"\¥", "￥": r"\¥", "₹": r"\₹", "$": "$",
 }
-_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho " \
-    "_ sigma tau upsilon phi chi psi omega"
+_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi " \
+    "rho _ sigma tau upsilon phi chi psi omega"
 _CHARS.update({chr(0x3B1 + i): f"\\{n} " for i, n in enumerate(_GREEK.split()) if n != "_"})
 _CHARS.update({"Γ": r"\Gamma ", "Δ": r"\Delta ", "Θ": r"\Theta ", "Λ": r"\Lambda ", "Σ": r"\Sigma ",
                "Φ": r"\Phi ", "Ψ": r"\Psi ", "Ω": r"\Omega ", "Π": r"\Pi ", "Ξ": r"\Xi "})
+# fmt: on
 _TRANSLATE = str.maketrans(_CHARS)
 
 
 def plain(text: str) -> str:
-    """Return the text with typographic characters written as LaTeX or ASCII.
+    r"""Return the text with typographic characters written as LaTeX or ASCII.
 
     Superscripts become powers and vulgar fractions ``\\frac``, before compatibility
     normalisation can turn ``4²`` into ``42`` or ``1½`` into ``11/2``.
@@ -79,6 +82,7 @@ class Token(NamedTuple):
     prose: bool
 
 
+# fmt: off
 _SKIP_CMDS = {
     "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl",
     "biggr", "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "hline", "quad",
@@ -109,6 +113,7 @@ _SAME_CMDS = {
     "sh": "sinh", "ch": "cosh", "th": "tanh", "cosec": "csc", "euro": "€", "pounds": "£",
     "nless": "ge", "ngtr": "le", "Vert": "|", "lVert": "|", "rVert": "|", "imath": "i",
 }
+# fmt: on
 _NUMBER = re.compile(
     r"""
       \d{1,3}(?:(?:,\\!\s*|\{\s*,\s*\}\s*|\\,\s*|,\\,|,\\;|\\!,|'|\{,\\!\})\s*\d{3})+(?!\d)(?:\.\d+)?
@@ -170,7 +175,9 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
     i, n, space = 0, len(text), False
     while i < n:
         c = text[i]
-        if c.isdigit() and c.isascii() or c == "." and i + 1 < n and text[i + 1] in "0123456789":
+        if (c.isdigit() and c.isascii()) or (
+            c == "." and i + 1 < n and text[i + 1] in "0123456789"
+        ):
             m = _NUMBER.match(text, i)
             assert m is not None
             value = m.group()
@@ -205,20 +212,17 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
                     out.append(Token("op", "_", space, prose))
                 elif symbol in "()[]":  # math delimiters that survived
                     pass
-                space = symbol in ",;: !>~\n" or symbol == "$" and space
+                space = symbol in ",;: !>~\n" or (symbol == "$" and space)
                 continue
             if letters is not None:
                 kind = "let" if len(letters) == 1 else "word"
                 out.append(Token(kind, letters, space, prose))
-            elif char is None:
-                space = True
-                continue
-            elif char == "~":
+            elif char is None or char == "~":
                 space = True
                 continue
             elif char == "$":
                 nxt = text[i : i + 1]
-                if nxt.isdigit() or nxt in ".-" and nxt:
+                if nxt.isdigit() or (nxt in ".-" and nxt):
                     out.append(Token("op", "money", space, prose))
                 space = True
                 continue
@@ -230,7 +234,13 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
 
 
 def _command(
-    name: str, text: str, i: int, out: list[Token], thousands: bool, prose: bool, space: bool,
+    name: str,
+    text: str,
+    i: int,
+    out: list[Token],
+    thousands: bool,
+    prose: bool,
+    space: bool,
     level: int,
 ) -> tuple[int, bool]:
     if name in _SKIP_CMDS:
@@ -251,21 +261,44 @@ def _command(
                     return end, space
                 if name == "textcolor":
                     return end, space
-                is_prose = prose or name not in ("boxed", "fbox", "underline", "boldsymbol", "bold",
-                                                 "mathcal")
+                is_prose = prose or name not in (
+                    "boxed",
+                    "fbox",
+                    "underline",
+                    "boldsymbol",
+                    "bold",
+                    "mathcal",
+                )
                 before = len(out)
                 _lex(inner, out, thousands, is_prose, level + 1)
                 if len(out) > before:
                     out[before] = out[before]._replace(
-                        space=space or out[before].space or name in ("boxed", "text", "mbox"))
+                        space=space or out[before].space or name in ("boxed", "text", "mbox")
+                    )
                 return end, inner[-1:].isspace() or name in ("text", "mbox")
         return i, True
     if name.startswith("quad") and len(name) < 8:  # \\quadx, a blank that was forgotten
         _lex(name[4:], out, thousands, prose, level + 1)
         return i, False
     value = _SAME_CMDS.get(name, name)
-    if value in ("*", "/", "<", ">", ":", "|", "[", "]", "(", ")", "{set", "}set", "'", "%", "€",
-                 "£"):
+    if value in (
+        "*",
+        "/",
+        "<",
+        ">",
+        ":",
+        "|",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{set",
+        "}set",
+        "'",
+        "%",
+        "€",
+        "£",
+    ):
         out.append(Token("op", value, space, prose))
     elif value == "i" and name == "imath":
         out.append(Token("let", "i", space, prose))

@@ -203,8 +203,34 @@ def div(top: Node, bottom: Node) -> Node:
 def _factor(n: int) -> tuple[tuple[int, int], ...]:
     """Return the prime factors of n > 1 by trial division; the last may be a large cofactor."""
     found = []
-    for p in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79,
-              83, 89, 97, *range(101, 1000, 2)):
+    for p in (
+        2,
+        3,
+        5,
+        7,
+        11,
+        13,
+        17,
+        19,
+        23,
+        29,
+        31,
+        37,
+        41,
+        43,
+        47,
+        53,
+        59,
+        61,
+        67,
+        71,
+        73,
+        79,
+        83,
+        89,
+        97,
+        *range(101, 1000, 2),
+    ):
         if p * p > n:
             break
         count = 0
@@ -245,8 +271,9 @@ def power(base: Node, exponent: Node) -> Node:
                 return power(base.args[0], mul(base.args[1], exponent))
         elif base.kind == "mul" and base.args[0].kind == "num" and base.args[0].args[0] > 0:
             head, *rest = base.args
-            return mul(power(head, exponent), power(_product(rest) if len(rest) > 1 else rest[0],
-                                                    exponent))
+            return mul(
+                power(head, exponent), power(_product(rest) if len(rest) > 1 else rest[0], exponent)
+            )
     elif base.key == "1":
         return ONE
     elif base.key == "0":
@@ -255,8 +282,12 @@ def power(base: Node, exponent: Node) -> Node:
         return exponent.args[1]
     if exponent.key == "oo" or "oo" in (base.key,):
         raise Unreadable("infinity in a power")
-    if base.kind == "pow" and base.args[0].kind in ("num", "const") and base.args[0].key not in (
-        "i", "oo") and (base.args[0].kind == "const" or base.args[0].args[0] > 0):
+    if (
+        base.kind == "pow"
+        and base.args[0].kind in ("num", "const")
+        and base.args[0].key not in ("i", "oo")
+        and (base.args[0].kind == "const" or base.args[0].args[0] > 0)
+    ):
         return power(base.args[0], mul(base.args[1], exponent))  # (2^a)^b is 2^(ab) for 2 > 0
     return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
 
@@ -280,8 +311,11 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
         if bits * abs(n) <= MAX_BITS:
             return num(b**n)
         return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
-    if e.denominator > 64 or abs(e.numerator) > 10_000 or b.numerator.bit_length() > 400 or (
-        b.denominator.bit_length() > 400
+    if (
+        e.denominator > 64
+        or abs(e.numerator) > 10_000
+        or b.numerator.bit_length() > 400
+        or (b.denominator.bit_length() > 400)
     ):
         return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
     if b < 0:
@@ -330,7 +364,7 @@ def fn(name: str, *args: Node) -> Node:
             return num(factorial(int(number)))
     elif name == "binomial" and number is not None and args[1].kind == "num":
         n, k = number, args[1].args[0]
-        if n.denominator == k.denominator == 1 and 0 <= k and 0 <= n <= 4_000:
+        if n.denominator == k.denominator == 1 and k >= 0 and 0 <= n <= 4_000:
             return num(comb(int(n), int(k)))
     elif name in ("floor", "ceil") and number is not None:
         return num(number.__floor__() if name == "floor" else number.__ceil__())
@@ -440,11 +474,16 @@ def _matrix_product(factors: tuple[Node, ...]) -> Node:
             a, b = result.args, f.args
             if len(a[0]) != len(b) or len(a) * len(b) * len(b[0]) > 1000:
                 raise Unreadable("a product of matrices whose shapes do not fit")
-            result = matrix([[add(*(mul(a[i][k], b[k][j]) for k in range(len(b))))
-                              for j in range(len(b[0]))] for i in range(len(a))])
+            result = matrix(
+                [
+                    [add(*(mul(a[i][k], b[k][j]) for k in range(len(b)))) for j in range(len(b[0]))]
+                    for i in range(len(a))
+                ]
+            )
     assert result is not None
-    return result if scalar.key == "1" else matrix([[mul(scalar, c) for c in r]
-                                                    for r in result.args])
+    return (
+        result if scalar.key == "1" else matrix([[mul(scalar, c) for c in r] for r in result.args])
+    )
 
 
 def _matrix_power(base: Node, exponent: Node) -> Node:
@@ -460,9 +499,16 @@ def determinant(node: Node) -> Node:
         raise Unreadable("a determinant of a large or oblong matrix")
     if len(rows) == 1:
         return rows[0][0]
-    return add(*(mul(num((-1) ** j), rows[0][j],
-                     determinant(matrix([r[:j] + r[j + 1:] for r in rows[1:]])))
-                 for j in range(len(rows))))
+    return add(
+        *(
+            mul(
+                num((-1) ** j),
+                rows[0][j],
+                determinant(matrix([r[:j] + r[j + 1 :] for r in rows[1:]])),
+            )
+            for j in range(len(rows))
+        )
+    )
 
 
 def structure(kind: str, items: Iterable[Node], open_: str = "", close: str = "") -> Node:

@@ -32,6 +32,12 @@ def judgement_from(fields: dict[str, Any]) -> Judgement:
     texts = {k: fields.get(k) for k in ("extracted", "read", "gold_read")}
     if any(v is not None and not isinstance(v, str) for v in texts.values()):
         raise ValueError("not a judgement")
-    return Judgement(Verdict(fields["verdict"]), texts["extracted"], texts["read"],
-                     texts["gold_read"], str(fields["why"]), bool(fields["strict"]),
-                     bool(fields["flexible"]))
+    return Judgement(
+        Verdict(fields["verdict"]),
+        texts["extracted"],
+        texts["read"],
+        texts["gold_read"],
+        str(fields["why"]),
+        bool(fields["strict"]),
+        bool(fields["flexible"]),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+# fmt: off
 AND_OR = {"and", "or", "und", "oder", "et", "ou", "y", "o", "e", "和", "或", "与"}
 QUALIFIERS = {
     "for", "where", "with", "such", "given", "provided", "because", "since", "so",
@@ -18,7 +19,7 @@ _ONES = "zero one two three four five six seven eight nine ten eleven twelve thi
     "fifteen sixteen seventeen eighteen nineteen"
 NUMBER_WORDS = {w: i for i, w in enumerate(_ONES.split())}
 NUMBER_WORDS.update({w: 10 * (i + 2) for i, w in enumerate(
-    "twenty thirty forty fifty sixty seventy eighty ninety".split())})
+    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])})
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
           "trillion": 10**12, "dozen": 12}
 CONSTANT_WORDS = {"pi", "infinity", "inf", "oo", "infty", "Infinity", "undefined", "alpha", "beta",
@@ -37,7 +38,7 @@ FUNCTIONS = {
 }
 INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh",
             "tanh": "atanh", "cot": "acot"}
-
+# fmt: on
 _F = Fraction
 # unit: (kind of quantity, size in a common unit); several spellings share a line
 _UNIT_LINES: list[tuple[str, str, Fraction]] = [
@@ -69,14 +70,62 @@ UNITS: dict[str, tuple[str, Fraction]] = {
     word: (kind, size) for line, kind, size in _UNIT_LINES for word in line.split()
 }
 _NAMES_OF: dict[tuple[str, Fraction], str] = {
-    (kind, size): line.split()[0] for line, kind, size in _UNIT_LINES}
+    (kind, size): line.split()[0] for line, kind, size in _UNIT_LINES
+}
 # words that make 2- and 3-letter runs behind a number a unit and not a product of variables
 SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {
-    "mph", "kph", "km/h", "rpm", "hz", "pts", "deg", "sq", "cu", "pcs", "kwh", "lbs", "kb", "mb",
-    "gb", "cc", "pm", "am", "pct", "rs", "yrs", "yr", "amu", "ev", "kev", "mev", "pa", "kpa",
-    "atm", "mol", "th", "st", "nd", "rd", "rad", "rads", "usd", "units", "unit", "cups", "gal",
-    "qt", "pt", "ways", "erg", "ergs", "cal", "kcal", "kj", "hp",
+    "mph",
+    "kph",
+    "km/h",
+    "rpm",
+    "hz",
+    "pts",
+    "deg",
+    "sq",
+    "cu",
+    "pcs",
+    "kwh",
+    "lbs",
+    "kb",
+    "mb",
+    "gb",
+    "cc",
+    "pm",
+    "am",
+    "pct",
+    "rs",
+    "yrs",
+    "yr",
+    "amu",
+    "ev",
+    "kev",
+    "mev",
+    "pa",
+    "kpa",
+    "atm",
+    "mol",
+    "th",
+    "st",
+    "nd",
+    "rd",
+    "rad",
+    "rads",
+    "usd",
+    "units",
+    "unit",
+    "cups",
+    "gal",
+    "qt",
+    "pt",
+    "ways",
+    "erg",
+    "ergs",
+    "cal",
+    "kcal",
+    "kj",
+    "hp",
 }
+# fmt: off
 PERCENT_WORDS = {"percent", "pct", "percents", "percentage", "prozent", "pourcent"}
 DEGREE_WORDS = {"degree", "degrees", "deg", "degs"}
 _DROP = {"square", "sq", "cubic", "cu", "per", "a", "the", "of", "each", "in", "total", "more"}
@@ -90,8 +139,7 @@ SAME_TEXT = {
     "infinite": "infinitely many", "infinite solutions": "infinitely many",
     "true": "true", "false": "false", "yes": "yes", "no": "no",
 }
-
-
+# fmt: on
 def number_of(words: list[str]) -> int | None:
     """Return the value of number words such as ``twenty one`` or ``three hundred``, or None."""
     total, current, seen = 0, 0, False

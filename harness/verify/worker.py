@@ -14,10 +14,31 @@ from typing import Any, BinaryIO
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x4000_0000, 0x1000_0000
-_FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn",
-              "os.spawn", "pty.", "ftplib.", "smtplib.", "urllib.", "os.remove", "os.rename",
-              "os.mkdir", "os.rmdir", "os.chmod", "os.link", "os.symlink", "os.truncate",
-              "ctypes.", "shutil.", "os.putenv", "webbrowser.")
+_FORBIDDEN = (
+    "socket.",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.posix_spawn",
+    "os.spawn",
+    "pty.",
+    "ftplib.",
+    "smtplib.",
+    "urllib.",
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.chmod",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "ctypes.",
+    "shutil.",
+    "os.putenv",
+    "webbrowser.",
+)
 
 
 def main(parent: int, seconds: float, memory_mb: int) -> None:
@@ -50,12 +71,17 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
 
 
 def confine(parent: int, memory_mb: int) -> None:
-    """Give up memory, files, processes, network and privileges; what the kernel denies is skipped."""
+    """Give up memory, files, processes, network and privileges, as far as the kernel lets it."""
     _prctl(parent)
     memory = memory_mb * 1024 * 1024
     limits = [
-        ("RLIMIT_AS", memory), ("RLIMIT_DATA", memory), ("RLIMIT_FSIZE", 0), ("RLIMIT_CORE", 0),
-        ("RLIMIT_NOFILE", 64), ("RLIMIT_NPROC", 0), ("RLIMIT_CPU", 24 * 3600),
+        ("RLIMIT_AS", memory),
+        ("RLIMIT_DATA", memory),
+        ("RLIMIT_FSIZE", 0),
+        ("RLIMIT_CORE", 0),
+        ("RLIMIT_NOFILE", 64),
+        ("RLIMIT_NPROC", 0),
+        ("RLIMIT_CPU", 24 * 3600),
     ]
     for name, value in limits:
         kind = getattr(resource, name, None)
@@ -90,7 +116,7 @@ def _deny(event: str, args: tuple) -> None:
     if event == "open":
         mode, flags = args[1], args[2]
         writing = isinstance(mode, str) and any(c in mode for c in "wax+")
-        if writing or isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        if writing or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
             raise PermissionError("a verifier worker writes no files")
     elif event.startswith(_FORBIDDEN):
         raise PermissionError(f"a verifier worker may not use {event}")
