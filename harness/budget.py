@@ -13,13 +13,13 @@ generation engine outside transformers is not seen here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pydantic
 
 from harness.errors import BudgetExceeded
+from harness.meter import parameters
 
 
 class Caps(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -104,7 +104,6 @@ class Budget:
         self._teacher = teacher
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
-        self._depth = 0
         self._last: dict[str, float] = self._amounts()
         self._largest: dict[str, float] = dict.fromkeys(self._last, 0.0)
         self._steps_here = 0
@@ -188,7 +187,7 @@ class Budget:
         With a gradient, parameters that are trained cost 6 FLOPs a token and frozen ones 4: a
         gradient flows through them, but none is taken of them.
         """
-        size, trained = _parameters(model)
+        size, trained = parameters(model)
         if gradient:
             self.cost.trained_tokens += tokens
             self.cost.flops += (4 * size + 2 * trained) * tokens
@@ -205,115 +204,17 @@ class Budget:
             self.cost.teacher_tokens += prompt_tokens + new_tokens
         else:
             self.cost.generated_tokens += new_tokens
-        self.cost.flops += 2 * _parameters(model)[0] * (prompt_tokens + new_tokens)
+        self.cost.flops += 2 * parameters(model)[0] * (prompt_tokens + new_tokens)
 
     def _is_teacher(self, model: Any) -> bool:
         return self._teacher is not None and getattr(model, "name_or_path", "") == self._teacher
 
-    @contextmanager
-    def metered(self) -> Iterator[None]:
-        """Count every transformers model and torch optimiser that runs inside the block."""
-        import torch
-        from torch.optim.optimizer import (
-            register_optimizer_step_post_hook,
-            register_optimizer_step_pre_hook,
-        )
-        from transformers import GenerationMixin, PreTrainedModel
-
-        plain_call, plain_generate = PreTrainedModel.__call__, GenerationMixin.generate
-
-        def call(model: Any, *args: Any, **kwargs: Any) -> Any:
-            tokens = None if self._depth else _tokens(args, kwargs)
-            if self._depth == 0 and tokens is None:
-                return plain_call(model, *args, **kwargs)  # no text: what it calls is counted
-            if tokens is not None:
-                self.refuse_overrun(step=False)
-                # Whether a gradient is taken says the autograd engine, not train() or eval().
-                gradient = torch.is_grad_enabled() and any(
-                    parameter.requires_grad for parameter in model.parameters()
-                )
-                self.count_forward(model, tokens, gradient=gradient)
-            self._depth += 1
-            try:
-                return plain_call(model, *args, **kwargs)
-            finally:
-                self._depth -= 1
-
-        def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._depth:
-                return plain_generate(model, *args, **kwargs)
-            self.refuse_overrun(step=False)
-            self._depth += 1
-            try:
-                output = plain_generate(model, *args, **kwargs)
-            finally:
-                self._depth -= 1
-            prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
-            if prompt is not None:
-                sequences = getattr(output, "sequences", output)
-                new = sequences[:, prompt.shape[1] :]
-                copies = max(1, sequences.shape[0] // prompt.shape[0])
-                read = (_tokens((prompt,), kwargs) or 0) * copies
-                config = kwargs.get("generation_config") or model.generation_config
-                ends = kwargs.get("eos_token_id", config.eos_token_id)
-                self.count_generation(model, read, _written(new, ends))
-            return output
-
-        hooks = [
-            register_optimizer_step_pre_hook(lambda *_: self.refuse_overrun()),
-            register_optimizer_step_post_hook(lambda *_: self.count_step()),
-        ]
-        PreTrainedModel.__call__ = call
-        GenerationMixin.generate = generate
+    def start(self) -> None:
+        """Start the clock."""
         self._started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.tick()
-            PreTrainedModel.__call__ = plain_call
-            GenerationMixin.generate = plain_generate
-            for hook in hooks:
-                hook.remove()
 
+    def metered(self) -> AbstractContextManager[None]:
+        """Count every transformers model and torch optimiser that runs inside the block."""
+        from harness.meter import metered
 
-def _parameters(model: Any) -> tuple[int, int]:
-    """Return the parameters of a model and how many of them are trained.
-
-    TRL calls the backbone of a model and multiplies with its output embedding by itself; where the
-    two embeddings are not tied, that matrix is added to the backbone's own.
-    """
-    size = trained = 0
-    for parameter in model.parameters():
-        size += parameter.numel()
-        trained += parameter.numel() * parameter.requires_grad
-    config = model.config
-    if model.base_model is model and not getattr(config, "tie_word_embeddings", True):
-        head = getattr(config, "vocab_size", 0) * getattr(config, "hidden_size", 0)
-        size += head
-        trained += head * (trained > 0)
-    return size, trained
-
-
-def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
-    """Return the non-padding tokens of a forward call, or None where it is given no tokens."""
-    ids = kwargs.get("input_ids", args[0] if args else None)
-    if ids is None:
-        ids = kwargs.get("inputs_embeds")
-    if not hasattr(ids, "shape") or len(ids.shape) < 2:
-        return None
-    mask = kwargs.get("attention_mask")
-    if mask is not None and getattr(mask, "ndim", 0) == 2 and mask.shape[0] == ids.shape[0]:
-        return int(mask[:, -ids.shape[1] :].sum())
-    return ids.shape[0] * ids.shape[1]
-
-
-def _written(new: Any, ends: Any) -> int:
-    """Return the tokens that were written, each row up to and including its end of turn."""
-    import torch
-
-    if ends is None or new.numel() == 0:
-        return int(new.numel())
-    ends = torch.as_tensor(ends, device=new.device).reshape(-1)
-    ended = torch.isin(new, ends).int().cumsum(dim=1)
-    before = int((ended == 0).sum())
-    return before + int((ended[:, -1] > 0).sum())
+        return metered(self)

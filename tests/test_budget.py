@@ -106,6 +106,15 @@ def test_several_samples_read_the_prompt_each(folders):
     assert budget.cost.flops == 2 * STUDENT * 4 * (5 + 3)
 
 
+def test_generation_from_embeddings_is_counted_too(folders):
+    budget, model = Budget(AMPLE), load(folders["student"])
+    embeds = model.get_input_embeddings()(IDS[:1]).detach()
+    with budget.metered():
+        model.generate(inputs_embeds=embeds, max_new_tokens=3, min_new_tokens=3, do_sample=False)
+    assert budget.cost.generated_tokens == 3
+    assert budget.cost.flops == 2 * STUDENT * (5 + 3)
+
+
 def test_the_teacher_is_charged_apart(folders):
     budget = Budget(AMPLE, teacher=str(folders["teacher"]))
     teacher = load(folders["teacher"])
