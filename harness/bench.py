@@ -24,18 +24,15 @@ from harness import stage as stages
 from harness.boards import Board
 from harness.budget import Caps, Cost
 from harness.errors import UsageError
-from harness.evaluate import score_name
 from harness.executors import Ended, LocalExecutor
+from harness.judging import jsonl, judge
 from harness.plan import Cell, Plan, Stage
 from harness.plugins import Host
-from harness.protocols import get_protocol
 from harness.records import (
-    LETTERS,
     BoardRef,
     Checkpoint,
     Environment,
     Record,
-    Score,
     StageRef,
     read_record,
     read_records,
@@ -324,10 +321,10 @@ class _Bench:
         for name, rows in wanted if waiting else ():
             path = self._data_path(name, rows)
             if not path.exists():
-                write_atomically(path, _jsonl(rows))
+                write_atomically(path, jsonl(rows))
 
     def _data_path(self, name: str, rows: Sequence[dict[str, str]]) -> Path:
-        digest = hashlib.sha256(_jsonl(rows).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(jsonl(rows).encode()).hexdigest()[:16]
         return self.folder.path / "data" / f"{name}-{digest}.jsonl"
 
     def _record(self, cell: Cell, pool: VerifierPool) -> Record:
@@ -425,68 +422,6 @@ class _Bench:
         return read_record(write_record(record, self.folder.records))
 
 
-def judge(board: Board, answers: Path, out: Path, pool: VerifierPool) -> list[Score]:
-    """Judge the generated answers of one checkpoint, and keep each judgement beside its answer.
-
-    Args:
-        board: Names the scores and holds the gold answers.
-        answers: Folder with `<score>.jsonl` of `id`, `text`, `tokens` and `finish`.
-        out: Where `<score>.jsonl` with problems, golds, texts and judgements is written.
-        pool: The verifier.
-
-    Returns:
-        The scores in the board's order.
-    """
-    scores = []
-    for table in board.file.scores:
-        protocol, task = get_protocol(table.protocol), board.tasks[table.task]
-        name = score_name(table.task, protocol.id)
-        rows = board.test_rows(table)
-        given = [json.loads(line) for line in (answers / f"{name}.jsonl").open(encoding="utf-8")]
-        judged = pool.verify_many(
-            [answer["text"] for answer in given],
-            [row["answer"] for row in rows],
-            task.conventions,
-            form=protocol.form,
-            truncated=[answer["finish"] == "length" for answer in given],
-        )
-        lines = [
-            {
-                **answer,
-                "problem": row["problem"],
-                "gold": row["answer"],
-                "verdict": str(judgement.verdict),
-                "extracted": judgement.extracted,
-                "read": judgement.read,
-                "gold_read": judgement.gold_read,
-                "why": judgement.why,
-                "strict": judgement.strict,
-                "flexible": judgement.flexible,
-            }
-            for answer, row, judgement in zip(given, rows, judged, strict=True)
-        ]
-        text = _jsonl(lines)
-        write_atomically(out / f"{name}.jsonl", text)
-        scores.append(
-            Score(
-                task=table.task,
-                task_version=task.version,
-                task_digest=task.digest,
-                protocol=protocol.id,
-                ranking=table.ranking,
-                max_new_tokens=table.max_new_tokens,
-                n=len(rows),
-                verdicts="".join(LETTERS[str(judgement.verdict)] for judgement in judged),
-                strict=sum(judgement.strict for judgement in judged),
-                flexible=sum(judgement.flexible for judgement in judged),
-                completion_tokens=sum(answer["tokens"] for answer in given),
-                limit_reached=sum(answer["finish"] == "length" for answer in given),
-                samples_sha256=hashlib.sha256(text.encode()).hexdigest(),
-            )
-        )
-    return scores
-
-
 def _observe(host: Host, hook: str, **arguments: Any) -> list[str]:
     """Call an observing hook; an exception in one is returned as a line and changes nothing."""
     errors = []
@@ -505,10 +440,6 @@ def _previous_attempts(path: Path) -> int:
         return json.loads((path / "stage.json").read_text(encoding="utf-8"))["attempts"]
     except (OSError, ValueError, KeyError):
         return 0
-
-
-def _jsonl(rows: Sequence[dict[str, Any]]) -> str:
-    return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
 
 
 @cache

@@ -226,6 +226,10 @@ class Board:
         time limits), the start model and teacher, every row of every task, the protocols and the
         verifier.
         """
+        return self.digest_under(VERIFIER_VERSION)
+
+    def digest_under(self, verifier_version: str) -> str:
+        """Return the digest this board has under a version of the verifier."""
         content = self.file.model_dump(mode="json")
         for table in (content, content["compute"]):
             for key in NOT_CONDITIONS & table.keys():
@@ -234,7 +238,7 @@ class Board:
         content["teacher"] = self.identity("teacher")
         content["tasks"] = {name: task.digest for name, task in sorted(self.tasks.items())}
         content["protocols"] = sorted({get_protocol(s.protocol).id for s in self.file.scores})
-        content["verifier"] = VERIFIER_VERSION
+        content["verifier"] = verifier_version
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import sys
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.bench import Folder, Outcome
     from harness.boards import Board
     from harness.plan import Plan
@@ -22,20 +25,38 @@ RUNS = "runs"
 LEADERBOARDS = "leaderboards"
 
 
+# commands that stand beside the code they call: name -> module with `register(cli)`, one line
+ELSEWHERE = {
+    "grade": ("harness.verify.commands", "Judge a JSONL file of answers."),
+    "verify": ("harness.verify.commands", "Judge one answer and explain it step by step."),
+}
+
+
 class Commands(click.Group):
-    """A group that asks plug-ins for a command only when it knows none of that name."""
+    """A group that imports a command's module, or asks plug-ins, only when it is called for."""
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Return a built-in command, or one that a plug-in adds."""
         found = super().get_command(context, name)
-        if found is None:
+        if found is None and name in ELSEWHERE:
+            importlib.import_module(ELSEWHERE[name][0]).register(self)
+        elif found is None:
             from harness.plugins import Host
 
             host = Host()
             host.load_all()
             host.hook.harness_commands(cli=self)
-            found = super().get_command(context, name)
-        return found
+        return found or super().get_command(context, name)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing the modules of those that are elsewhere."""
+        rows = {name: text for name, (_, text) in ELSEWHERE.items()}
+        rows |= {
+            name: command.get_short_help_str(formatter.width)
+            for name, command in self.commands.items()
+        }
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows.items()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -222,6 +243,89 @@ def publish(names: tuple[str, ...], check: bool, replace: bool, folder: Path, ru
 
 
 @cli.command()
+@click.argument("name", metavar="BOARD", default="tiny")
+@runs_option
+def regrade(name: str, runs: Path) -> None:
+    """Judge a board's stored answers again with this verifier, without generating."""
+    from harness.bench import Folder
+    from harness.judging import regrade as regrade_board
+
+    _, loaded = _board(name)
+    folder = Folder(runs.resolve() / loaded.name)
+    with folder.locked():
+        written = regrade_board(loaded, folder)
+    for record, changed in written:
+        click.echo(f"{record.id}: {changed} verdicts changed")
+    if not written:
+        click.echo("Nothing to do: this version of the verifier judged every record.", err=True)
+
+
+@cli.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@board_option
+@click.option("--task", "tasks", multiple=True, help="Only questions of this task.")
+@click.option("--kind", "kinds", multiple=True, help="fixed, broken, both_wrong or both_right.")
+@click.option("--verdict", "verdicts", multiple=True, help="Either answer has this verdict.")
+@click.option("--search", default="", help="Only where this text stands in problem or answers.")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True)
+@runs_option
+@json_option
+def diff(
+    first: str,
+    second: str,
+    board: str,
+    tasks: tuple[str, ...],
+    kinds: tuple[str, ...],
+    verdicts: tuple[str, ...],
+    search: str,
+    limit: int,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Compare the cells A and B, such as start and sft/0, question by question."""
+    from harness.diff import diff as compare
+    from harness.diff import render
+
+    _, loaded = _board(board)
+    difference = compare(
+        runs / loaded.name,
+        first,
+        second,
+        tasks=tasks,
+        kinds=kinds,
+        verdicts=verdicts,
+        search=search,
+        limit=limit,
+    )
+    if as_json:
+        _emit(difference.model_dump(mode="json"), True)
+    else:
+        _console().print(render(difference))
+
+
+@cli.command()
+@click.argument("name", metavar="BOARD", default="tiny")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="[default: in runs]")
+@runs_option
+def report(name: str, out: Path | None, runs: Path) -> None:
+    """Write one self-contained HTML file: leaderboard, figures, curves, answers."""
+    from harness.bench import Folder
+    from harness.records import read_records
+    from harness.report import write_report
+
+    _, loaded = _board(name)
+    folder = Folder(runs / loaded.name)
+    records = [
+        record for record in read_records(folder.records) if record.board.digest == loaded.digest
+    ]
+    path = write_report(
+        records, loaded.conditions(), out or folder.path / "report.html", folder.path
+    )
+    click.echo(str(path))
+
+
+@cli.command()
 @json_option
 def plugins(as_json: bool) -> None:
     """List the installed plug-ins and the trainers they offer."""
@@ -260,12 +364,16 @@ def _show(leaderboard: Leaderboard, as_json: bool) -> None:
     if as_json:
         click.echo(leaderboard.to_json(), nl=False)
         return
-    from rich.console import Console
-
     from harness.render.terminal import render
 
+    _console().print(render(leaderboard))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else 100
-    Console(markup=False, highlight=False, width=width).print(render(leaderboard))
+    return Console(markup=False, highlight=False, width=width)
 
 
 def _emit(value: Any, as_json: bool) -> None:
