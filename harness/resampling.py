@@ -18,6 +18,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +35,15 @@ TRAINER_SEEDS = 3
 def _draws(key: str, shape: tuple[int, ...], bound: int) -> np.ndarray:
     """Return integers below `bound`, the same for the same key on every machine."""
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "little")
-    raw = np.random.Philox(key=seed).random_raw(math.prod(shape)) >> np.uint64(11)
+    raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
+    raw >>= np.uint64(11)
     return ((raw * 2.0**-53) * bound).astype(np.int64).reshape(shape)
+
+
+@lru_cache(maxsize=64)
+def _seed_draws(key: str, replicates: int, seeds: int) -> np.ndarray:
+    """Return the draws of one row's seeds, which are the same on every task."""
+    return _draws(f"seeds {key}", (replicates, seeds), seeds)
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,13 @@ class Questions:
         group: The group of each question, 0 to groups - 1, shape (n,).
         sizes: Questions in each group, shape (groups,).
         weights: How often each group was drawn, shape (replicates, groups), whole numbers.
+        totals: Questions drawn in all, shape (replicates,).
     """
 
     group: np.ndarray
     sizes: np.ndarray
     weights: np.ndarray
+    totals: np.ndarray
 
     @classmethod
     def of(
@@ -65,7 +75,9 @@ class Questions:
         picked = _draws(f"questions {key}", (replicates, count), count)
         flat = picked + np.arange(replicates)[:, None] * count
         weights = np.bincount(flat.ravel(), minlength=replicates * count)
-        return cls(group, sizes, weights.reshape(replicates, count).astype(np.float32))
+        weights = weights.reshape(replicates, count).astype(np.float32)
+        totals = (weights @ sizes.astype(np.float32)).astype(float)
+        return cls(group, sizes, weights, totals)
 
 
 @dataclass(frozen=True)
@@ -123,11 +135,11 @@ def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sampl
         [np.bincount(questions.group, weights=row, minlength=groups) for row in correct]
     )
     drawn = (questions.weights @ sums.T.astype(np.float32)).astype(float)
-    drawn /= (questions.weights @ questions.sizes.astype(np.float32)).astype(float)[:, None]
+    drawn /= questions.totals[:, None]
     mean = drawn.mean(axis=1)
     both = mean
     if seeds > 1:
-        picked = _draws(f"seeds {key}", (replicates, seeds), seeds)
+        picked = _seed_draws(key, replicates, seeds)
         deviation = np.take_along_axis(drawn, picked, axis=1).mean(axis=1) - mean
         both = mean + deviation * math.sqrt(seeds / (seeds - 1))
     return Sample(float(correct.mean()), correct.mean(axis=1), mean, both, groups, n)

@@ -1,0 +1,73 @@
+"""All answers as one Parquet file, and right or wrong as a long CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from harness.diff import read_answers
+from harness.errors import UsageError
+from harness.escape import cell
+from harness.export import Request
+from harness.records import write_atomically
+
+
+def export_parquet(request: Request) -> list[Path]:
+    """Write `answers.parquet`: a row for each answer, with its cell and its judgement.
+
+    Raises:
+        UsageError: If pyarrow is not installed (it comes with `datasets`).
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UsageError("Parquet needs pyarrow: pip install pyarrow") from None
+    rows: list[dict[str, Any]] = []
+    for record in request.records:
+        for score in record.scores:
+            for place, line in enumerate(read_answers(request.folder, record, score)):
+                rows.append(
+                    {
+                        "board": record.board.name,
+                        "record": record.id,
+                        "trainer": record.trainer,
+                        "seed": record.seed,
+                        "task": score.task,
+                        "protocol": score.protocol,
+                        "place": place,
+                        **{name: _storable(value) for name, value in line.items()},
+                    }
+                )
+    path = request.out / "answers.parquet"
+    request.out.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return [path]
+
+
+def _storable(value: Any) -> Any:
+    """Return text without lone surrogates, which Parquet's UTF-8 cannot hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+def export_long_csv(request: Request) -> list[Path]:
+    """Write `evalstats.csv` with `template,input,run,score`: trainer, question, seed, 0 or 1.
+
+    The records alone are needed. Questions are `task/place`, so that every row pairs.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("template", "input", "run", "score"))
+    for record in request.records:
+        seed = 0 if record.seed is None else record.seed
+        for score in record.scores:
+            for place, letter in enumerate(score.verdicts):
+                question = f"{score.task}/{score.protocol}/{place}"
+                writer.writerow((cell(record.trainer), question, seed, int(letter == "C")))
+    path = request.out / "evalstats.csv"
+    write_atomically(path, out.getvalue())
+    return [path]

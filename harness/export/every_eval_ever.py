@@ -1,0 +1,240 @@
+"""Every Eval Ever, schema 0.3.0: results with their uncertainty, and every answer.
+
+See https://github.com/evaleval/every_eval_ever. The files are written by hand, without its package,
+and checked against its JSON Schema in the tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from harness.diff import read_answers
+from harness.errors import UsageError
+from harness.export import Request, model_name
+from harness.plan import slug
+from harness.records import Record, Score, write_atomically
+from harness.stats import clustered_wilson, wilson
+
+SCHEMA = "0.3.0"
+RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
+
+
+def export(request: Request) -> list[Path]:
+    """Write `data/<board>/<developer>/<model>/<uuid>.json` and its samples for every cell."""
+    if request.relationship not in RELATIONSHIPS:
+        raise UsageError(
+            f"no relationship {request.relationship!r}; known: {', '.join(RELATIONSHIPS)}"
+        )
+    written = []
+    for record in request.records:
+        place = Path("data", slug(record.board.name), slug(request.developer), model_name(record))
+        # The schema wants a UUID of version 4; this one is the record's own, the same every time.
+        name = uuid.UUID(bytes=hashlib.sha256(record.digest.encode()).digest()[:16], version=4)
+        samples = "".join(
+            json.dumps(line, sort_keys=True) + "\n"
+            for score in record.scores
+            for line in _samples(request, record, score)
+        )
+        path = place / f"{name}_samples.jsonl"
+        aggregate = _aggregate(request, record) | {
+            "detailed_evaluation_results": {
+                "format": "jsonl",
+                "file_path": path.as_posix(),
+                "hash_algorithm": "sha256",
+                "checksum": hashlib.sha256(samples.encode()).hexdigest(),
+                "total_rows": sum(score.n for score in record.scores),
+            }
+        }
+        write_atomically(request.out / path, samples)
+        written.append(request.out / path)
+        whole = request.out / place / f"{name}.json"
+        write_atomically(whole, json.dumps(aggregate, indent=2, sort_keys=True) + "\n")
+        written.append(whole)
+    return written
+
+
+def _model_id(request: Request, record: Record) -> str:
+    return f"{slug(request.developer)}/{model_name(record)}"
+
+
+def _evaluation_id(request: Request, record: Record) -> str:
+    return f"{record.board.name}/{_model_id(request, record)}/{_epoch(record)}"
+
+
+def _epoch(record: Record) -> str:
+    return str(int(datetime.fromisoformat(record.created).timestamp()))
+
+
+def _result_id(score: Score) -> str:
+    return f"{score.task}/{score.protocol}/accuracy"
+
+
+def _aggregate(request: Request, record: Record) -> dict[str, Any]:
+    environment = record.environment
+    model: dict[str, str] = {
+        "deployment_type": "self_deployed",
+        "model_availability": "unknown",
+        "trainer": record.trainer,
+        "start_model": request.conditions.start_model,
+        "board_digest": record.board.digest,
+        "record": record.id,
+    }
+    if record.seed is not None:
+        model["training_seed"] = str(record.seed)
+    if record.checkpoint is not None:
+        model["checkpoint_sha256"] = record.checkpoint.digest
+        model["parameters"] = str(record.checkpoint.parameters)
+    return {
+        "schema_version": SCHEMA,
+        "evaluation_id": _evaluation_id(request, record),
+        "evaluation_timestamp": record.created,
+        "retrieved_timestamp": _epoch(record),
+        "source_metadata": {
+            "source_name": f"srlm-harness board {record.board.name}",
+            "source_type": "evaluation_run",
+            "source_organization_name": request.organization,
+            "evaluator_relationship": request.relationship,
+        },
+        "eval_library": {
+            "name": "srlm-harness",
+            "version": environment.packages.get("srlm-harness", "unknown"),
+            "additional_details": {
+                "verifier_version": record.verifier_version,
+                "generation": f"lm_eval {environment.packages.get('lm_eval', 'unknown')}",
+            },
+        },
+        "model_info": {
+            "name": model_name(record),
+            "id": _model_id(request, record),
+            "developer": request.developer,
+            "inference_engine": {
+                "name": environment.engine,
+                "version": environment.packages.get("transformers", "unknown"),
+            },
+            "additional_details": model,
+        },
+        "evaluation_results": [_result(record, score) for score in record.scores],
+    }
+
+
+def _result(record: Record, score: Score) -> dict[str, Any]:
+    right = score.counts["correct"]
+    if score.groups:
+        import numpy as np
+
+        low, high = clustered_wilson(
+            np.array([letter == "C" for letter in score.verdicts]), np.array(score.groups)
+        )
+    else:
+        low, high = wilson(right, score.n)
+    p = score.accuracy
+    deviation = (p * (1 - p)) ** 0.5
+    counts = {name: str(number) for name, number in score.counts.items()}
+    uncertainty: dict[str, Any] = {
+        "confidence_interval": {
+            "lower": round(low, 9),
+            "upper": round(high, 9),
+            "confidence_level": 0.95,
+            "method": "wilson, clustered by group" if score.groups else "wilson",
+        },
+        "standard_deviation": round(deviation, 9),
+        "num_samples": score.n,
+    }
+    if not score.groups:
+        error = round(deviation / score.n**0.5, 9)
+        uncertainty["standard_error"] = {"value": error, "method": "analytic"}
+    return {
+        "evaluation_result_id": _result_id(score),
+        "evaluation_name": score.task,
+        "source_data": {
+            "dataset_name": score.task,
+            "source_type": "other",
+            "additional_details": {
+                "version": str(score.task_version),
+                "sha256": score.task_digest,
+            },
+        },
+        "evaluation_timestamp": record.created,
+        "metric_config": {
+            "metric_id": "accuracy",
+            "metric_name": "verified accuracy",
+            "metric_kind": "accuracy",
+            "metric_unit": "proportion",
+            "evaluation_description": "Share of answers that the verifier found right.",
+            "metric_parameters": {"k": 1},
+            "lower_is_better": False,
+            "score_type": "continuous",
+            "min_score": 0.0,
+            "max_score": 1.0,
+        },
+        "score_details": {
+            "score": round(p, 9),
+            "details": counts
+            | {
+                "strict_match": str(score.strict),
+                "flexible_match": str(score.flexible),
+                "limit_reached": str(score.limit_reached),
+            },
+            "uncertainty": uncertainty,
+        },
+        "generation_config": {
+            "generation_args": {
+                "temperature": 0.0,
+                "max_tokens": score.max_new_tokens,
+                "execution_command": record.command,
+            },
+            "additional_details": {
+                "protocol": score.protocol,
+                "dtype": record.environment.dtype,
+                "batch_size": str(record.environment.batch_size),
+            },
+        },
+    }
+
+
+def _samples(request: Request, record: Record, score: Score) -> list[dict[str, Any]]:
+    return [
+        {
+            "schema_version": SCHEMA,
+            "evaluation_id": _evaluation_id(request, record),
+            "model_id": _model_id(request, record),
+            "evaluation_name": score.task,
+            "evaluation_result_id": _result_id(score),
+            "sample_id": str(line["id"]),
+            "sample_hash": _hash(line["problem"] + line["gold"]),
+            "interaction_type": "single_turn",
+            "input": {"raw": line["problem"], "reference": [line["gold"]]},
+            "output": {"raw": [line["text"]]},
+            "messages": None,
+            "answer_attribution": [
+                {
+                    "turn_idx": 0,
+                    "source": "output.raw",
+                    "extracted_value": line["extracted"] or "",
+                    "extraction_method": f"srlm-harness verifier {record.verifier_version}",
+                    "is_terminal": True,
+                }
+            ],
+            "evaluation": {
+                "score": float(line["verdict"] == "correct"),
+                "is_correct": line["verdict"] == "correct",
+            },
+            "metadata": {
+                "verdict": line["verdict"],
+                "read": line["read"] or "",
+                "why": line["why"],
+                "finish": line["finish"],
+                "completion_tokens": str(line["tokens"]),
+            },
+        }
+        for line in read_answers(request.folder, record, score)
+    ]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,55 @@
+"""lm-eval's own results and samples files, byte for byte, in a folder for each cell."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from harness.diff import read_answers
+from harness.errors import UsageError
+from harness.export import Request, model_name
+from harness.records import Record
+
+
+def export(request: Request) -> list[Path]:
+    """Copy `results_*.json` and `samples_*.jsonl` of every cell to `<out>/<model>/`.
+
+    Raises:
+        UsageError: If the stage that generated a cell's answers is not in the runs folder.
+    """
+    stages = [path.parent for path in sorted((request.folder / "stages").glob("*/lm_eval"))]
+    written: list[Path] = []
+    for record in request.records:
+        stage = next((stage for stage in stages if _made(stage, request, record)), None)
+        if stage is not None:
+            stages.remove(stage)
+            stages.append(stage)  # of cells that answer alike, each gets files of its own
+        if stage is None:
+            raise UsageError(
+                f"no lm-eval files of {record.id} in {request.folder / 'stages'}; they are kept"
+                " only where the cell was scored"
+            )
+        for source in sorted((stage / "lm_eval").rglob("*.json*")):
+            target = request.out / model_name(record) / source.relative_to(stage / "lm_eval")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            written.append(target)
+    return written
+
+
+def _made(stage: Path, request: Request, record: Record) -> bool:
+    """Return whether a stage generated the very answers that a record judges."""
+    for score in record.scores:
+        path = stage / "answers" / f"{score.task}__{score.protocol}.jsonl"
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")
+            found = [json.loads(line) for line in lines if line]
+        except (OSError, ValueError):
+            return False
+        judged = read_answers(request.folder, record, score)
+        if [(one["id"], one["text"]) for one in found] != [
+            (one["id"], one["text"]) for one in judged
+        ]:
+            return False
+    return True

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import generated
+import pytest
+import yaml
+from click.testing import CliRunner
+from test_escape import HOSTILE
+
+from harness.commands import diff, export, report
+from harness.errors import UsageError
+from harness.export import Request, exporters
+from harness.export import export as write
+from harness.publish import publish
+from harness.records import Record
+
+SCHEMAS = os.environ.get("HARNESS_EEE_SCHEMAS")
+ACCURACIES = {"start": 0.4, "sft": 0.6, "kd+rl": 0.7}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    generated.leave(tmp_path / "runs", generated.board(ACCURACIES, n=30, seeds=[0, 1]))
+    return tmp_path / "runs"
+
+
+def records_of(runs: Path) -> list[Record]:
+    paths = sorted((runs / "records").glob("*.json"))
+    return [Record.model_validate_json(path.read_bytes()) for path in paths]
+
+
+def request_for(runs: Path, **more: object) -> Request:
+    return Request(
+        **{
+            "records": records_of(runs),
+            "conditions": generated.conditions(seeds=[0, 1]),
+            "folder": runs,
+            "out": runs.parent / "out",
+            **more,
+        }
+    )
+
+
+def test_every_eval_ever_has_the_score_its_uncertainty_and_every_answer(runs):
+    import hashlib
+
+    written = write("eee", request_for(runs, developer="me"))
+    assert len(written) == 2 * 5
+    whole = [json.loads(path.read_text()) for path in written if path.suffix == ".json"]
+    for one in whole:
+        assert one["schema_version"] == "0.3.0"
+        details = one["detailed_evaluation_results"]
+        samples = runs.parent / "out" / details["file_path"]
+        assert hashlib.sha256(samples.read_bytes()).hexdigest() == details["checksum"]
+        lines = [json.loads(line) for line in samples.read_text().splitlines()]
+        assert len(lines) == details["total_rows"] == 90
+        for result in one["evaluation_results"]:
+            mine = [
+                line
+                for line in lines
+                if line["evaluation_result_id"] == result["evaluation_result_id"]
+            ]
+            score = result["score_details"]["score"]
+            assert score == pytest.approx(sum(m["evaluation"]["score"] for m in mine) / len(mine))
+            interval = result["score_details"]["uncertainty"]["confidence_interval"]
+            assert interval["lower"] < score < interval["upper"]
+            assert interval["method"] == "wilson"
+
+
+def test_exporting_twice_gives_the_same_files(runs):
+    request = request_for(runs)
+    before = {path: path.read_bytes() for path in write("eee", request)}
+    assert {path: path.read_bytes() for path in write("eee", request)} == before
+
+
+@pytest.mark.skipif(SCHEMAS is None, reason="HARNESS_EEE_SCHEMAS names no folder with the schemas")
+def test_every_eval_ever_follows_its_schema(tmp_path):
+    jsonschema = pytest.importorskip("jsonschema")
+    folder = Path(SCHEMAS)
+    whole = json.loads((folder / "eval.schema.json").read_text())
+    sample = json.loads((folder / "instance_level_eval.schema.json").read_text())
+    texts = [text[:2000].encode("utf-8", "ignore").decode() for text in HOSTILE.values()]
+    made = generated.board({"start": 0.4, "sft": 0.6}, n=12, seeds=[0])
+    groups = tuple(place // 3 for place in range(12))
+    made[1] = made[1].model_copy(
+        update={"scores": tuple(s.model_copy(update={"groups": groups}) for s in made[1].scores)}
+    )
+    generated.leave(tmp_path / "runs", made, text=" ".join(texts))
+    for path in write("eee", request_for(tmp_path / "runs", relationship="first_party")):
+        if path.suffix == ".json":
+            jsonschema.validate(json.loads(path.read_text()), whole)
+        else:
+            lines = path.read_text().split("\n")
+            for line in filter(None, lines):
+                jsonschema.validate(json.loads(line), sample)
+
+
+def test_parquet_has_every_answer(runs):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (path,) = write("parquet", request_for(runs))
+    rows = parquet.read_table(path).to_pylist()
+    assert len(rows) == 5 * 3 * 30
+    for record in records_of(runs):
+        for score in record.scores:
+            mine = [r for r in rows if r["record"] == record.id and r["task"] == score.task]
+            assert sum(r["verdict"] == "correct" for r in mine) == score.counts["correct"]
+            assert [r["place"] for r in mine] == list(range(score.n))
+
+
+@pytest.mark.parametrize("name", ["nul", "surrogate", "right to left", "ansi"])
+def test_hostile_answers_come_back_from_parquet(tmp_path, name):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    made = [generated.record("sft", 0, {"words": "CW"})]
+    generated.leave(tmp_path / "runs", made, text=HOSTILE[name])
+    (path,) = write("parquet", request_for(tmp_path / "runs"))
+    expected = HOSTILE[name].encode("utf-8", "replace").decode()
+    assert parquet.read_table(path).to_pylist()[0]["text"].startswith(expected)
+
+
+def test_the_long_csv_pairs_every_question(runs):
+    (path,) = write("evalstats", request_for(runs))
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert set(rows[0]) == {"template", "input", "run", "score"}
+    assert len(rows) == 5 * 3 * 30
+    assert {row["template"] for row in rows} == set(ACCURACIES)
+    inputs = {(row["template"], row["run"]): set() for row in rows}
+    for row in rows:
+        inputs[row["template"], row["run"]].add(row["input"])
+    assert len(set(map(frozenset, inputs.values()))) == 1
+
+
+def test_lm_evals_own_files_come_unchanged(runs):
+    records = records_of(runs)
+    originals = {}
+    for record in records:
+        stage = runs / "stages" / f"generate-{record.id}"
+        place = stage / "lm_eval" / "chat" / "model"
+        place.mkdir(parents=True)
+        (place / "results_2026.json").write_text(f'{{"of": "{record.id}"}}')
+        (stage / "answers").mkdir()
+        for judged in (runs / "answers" / record.id).iterdir():
+            lines = [json.loads(line) for line in judged.read_text().splitlines()]
+            kept = [{key: line[key] for key in ("id", "text", "tokens")} for line in lines]
+            target = stage / "answers" / judged.name
+            target.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        originals[record.id] = (place / "results_2026.json").read_bytes()
+    written = write("lm-eval", request_for(runs))
+    assert len(written) == len(records)
+    assert {path.read_bytes() for path in written} == set(originals.values())
+    with pytest.raises(UsageError, match="no lm-eval files"):
+        write("lm-eval", request_for(runs, folder=runs.parent))
+
+
+def test_a_model_card_reads_as_yaml_and_as_a_page(runs):
+    written = write("hub", request_for(runs))
+    assert [path.name for path in written] == ["README.md"] * 5
+    for path, record in zip(written, records_of(runs), strict=True):
+        _, front, body = path.read_text().split("---\n", 2)
+        results = yaml.safe_load(front)["model-index"][0]["results"]
+        assert [r["metrics"][0]["value"] for r in results] == pytest.approx(
+            [score.accuracy for score in record.scores], abs=1e-6
+        )
+        assert "| words | chat\\_zeroshot.v1 | 30 |" in body
+        assert "One training seed says nothing" in body
+
+
+def test_eval_results_need_a_known_scale(runs):
+    scales = (("words", "me/words", "words", "percent"), ("longer", "me/longer", "x", "share"))
+    written = write("hub", request_for(runs, scales=scales))
+    found = [path for path in written if path.suffix == ".yaml"]
+    assert len(found) == 2 * 5
+    by_task = {path.name.split("__")[0]: yaml.safe_load(path.read_text())[0] for path in found}
+    assert by_task["words"]["value"] > 1 > by_task["longer"]["value"]
+    assert by_task["words"]["dataset"] == {"id": "me/words", "task_id": "words"}
+    assert "Wilson" in by_task["words"]["notes"]
+    with pytest.raises(UsageError, match="share or percent"):
+        write("hub", request_for(runs, scales=(("words", "a", "b", "points"),)))
+    with pytest.raises(UsageError, match="no task"):
+        write("hub", request_for(runs, scales=(("wrds", "a", "b", "share"),)))
+
+
+def test_unknown_formats_and_empty_boards_are_refused(runs):
+    with pytest.raises(UsageError, match="did you mean 'parquet'"):
+        write("parqet", request_for(runs))
+    for name in exporters():
+        with pytest.raises(UsageError, match="no finished cell"):
+            write(name, request_for(runs, records=[]))
+    with pytest.raises(UsageError, match="first_party"):
+        write("eee", request_for(runs, relationship="friend"))
+
+
+@pytest.fixture
+def published(runs: Path, tmp_path: Path) -> str:
+    publish(runs, generated.conditions(seeds=[0, 1]), tmp_path / "leaderboards")
+    return str(tmp_path / "leaderboards" / "records" / "made-up")
+
+
+def test_the_commands_on_a_folder_of_published_records(published, tmp_path):
+    run = CliRunner().invoke
+    target = tmp_path / "page.html"
+    pytest.importorskip("matplotlib")
+    done = run(report, [published, "--to", str(target)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "<h1>A made-up board</h1>" in target.read_text()
+    arguments = ["evalstats", published, "--to", str(tmp_path / "csv"), "--cell", "sft/1"]
+    done = run(export, arguments, catch_exceptions=False)
+    assert done.output.strip() == str(tmp_path / "csv" / "evalstats.csv")
+    assert len((tmp_path / "csv" / "evalstats.csv").read_text().splitlines()) == 1 + 90
+    assert run(export, ["hub", published, "--hub", "words"]).exit_code == 2
+
+
+def test_the_diff_command(runs, tmp_path):
+    runs.rename(tmp_path / "made-up")
+    arguments = ["start", "sft/1", "--board", "made-up", "--runs", str(tmp_path)]
+    done = CliRunner().invoke(diff, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "fixed" in done.output
+    assert "both wrong" not in done.output.split("questions shown")[0].replace("Both wrong", "")
+    done = CliRunner().invoke(diff, [*arguments, "--json", "--limit", "3"], catch_exceptions=False)
+    content = json.loads(done.output)
+    assert len(content["questions"]) == 3
+    assert {one["kind"] for one in content["questions"]} <= {"fixed", "broken"}
