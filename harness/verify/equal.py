@@ -2,8 +2,8 @@
 
 1. equal canonical keys;
 2. the difference is a rational function of its variables and of opaque parts: evaluated modulo
-   large random numbers, which decides it up to a chance below 2^-200 (Schwartz, 1980,
-   doi:10.1145/322217.322225), and decides it completely where no opaque part is left;
+   large random numbers drawn from a digest of both, which shows equality up to a negligible
+   chance (Schwartz, 1980, doi:10.1145/322217.322225), and settles it where no opaque part is left;
 3. complex floats at random points, as a filter that only ever rejects;
 4. for algebraic constants, enough digits to pass a root separation bound (Burnikel, Funke,
    Mehlhorn, Schirra, Schmitt, 2009, doi:10.1007/s00453-007-9132-4): a proof;
