@@ -28,14 +28,20 @@ from harness.errors import UsageError
 from harness.stats import mcnemar, paired_interval
 
 REPLICATES = 4000
+BLOCK = 500
 TRAINER_SEEDS = 3
 """Fewer seeds than this support a claim on checkpoints only, not on trainers."""
 
 
-def _draws(key: str, shape: tuple[int, ...], bound: int) -> np.ndarray:
-    """Return integers below `bound`, the same for the same key on every machine."""
-    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "little")
-    raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
+def _generator(key: str) -> np.random.Philox:
+    """Return a source of raw numbers, the same for the same key on every machine."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+    return np.random.Philox(key=int.from_bytes(digest[:16], "little"))
+
+
+def _below(source: np.random.Philox, shape: tuple[int, int], bound: int) -> np.ndarray:
+    """Return the next whole numbers from 0 to `bound` - 1."""
+    raw = source.random_raw(shape[0] * shape[1])
     raw >>= np.uint64(11)
     return ((raw * 2.0**-53) * bound).astype(np.int64).reshape(shape)
 
@@ -43,7 +49,7 @@ def _draws(key: str, shape: tuple[int, ...], bound: int) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _seed_draws(key: str, replicates: int, seeds: int) -> np.ndarray:
     """Return the draws of one row's seeds, which are the same on every task."""
-    return _draws(f"seeds {key}", (replicates, seeds), seeds)
+    return _below(_generator(f"seeds {key}"), (replicates, seeds), seeds)
 
 
 @dataclass(frozen=True)
@@ -72,10 +78,13 @@ class Questions:
         _, group = np.unique(groups or np.arange(n), return_inverse=True)
         sizes = np.bincount(group)
         count = sizes.size
-        picked = _draws(f"questions {key}", (replicates, count), count)
-        flat = picked + np.arange(replicates)[:, None] * count
-        weights = np.bincount(flat.ravel(), minlength=replicates * count)
-        weights = weights.reshape(replicates, count).astype(np.float32)
+        source = _generator(f"questions {key}")
+        weights = np.empty((replicates, count), dtype=np.float32)
+        for first in range(0, replicates, BLOCK):  # whole, it would take six times the memory
+            block = weights[first : first + BLOCK]
+            flat = _below(source, block.shape, count)
+            flat += np.arange(len(block))[:, None] * count
+            block[:] = np.bincount(flat.ravel(), minlength=block.size).reshape(block.shape)
         totals = (weights @ sizes.astype(np.float32)).astype(float)
         return cls(group, sizes, weights, totals)
 
