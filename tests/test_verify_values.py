@@ -13,7 +13,7 @@ from harness.verify.equal import equal, proportional
 from harness.verify.limits import TooLarge, Unreadable
 from harness.verify.regions import region, same_region
 from harness.verify.separation import bound_bits
-from harness.verify.statements import read
+from harness.verify.reading import read
 from harness.verify.symbolic import build, zero
 
 

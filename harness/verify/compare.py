@@ -9,17 +9,32 @@ from fractions import Fraction
 
 from harness.verify import tree
 from harness.verify.conventions import Conventions
-from harness.verify.equal import equal, proportional, tolerance_equal
-from harness.verify.numeric import Undecided, Undefined, magnitude
-from harness.verify.regions import is_order, region, same_region
+from harness.verify.equal import equal, tolerance_equal
+from harness.verify.parts import (
+    EXPRESSIONS,
+    NOTHING,
+    Result,
+    common_logs,
+    decimal_places,
+    is_region_list,
+    items_of,
+    named,
+    pieces_of,
+    quotient,
+    rounds_to,
+    same_time,
+    single,
+    values_of,
+    with_unit_symbol,
+    without_unit,
+)
+from harness.verify.regions import same_region
+from harness.verify.relations import Relations
 from harness.verify.tree import Node
 from harness.verify.words import canonical_unit
 
-_EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
-Result = tuple[bool, str]
 
-
-class Comparison:
+class Comparison(Relations):
     """One comparison under fixed conventions."""
 
     def __init__(self, conventions: Conventions, gold_places: int | None = None) -> None:
@@ -30,11 +45,11 @@ class Comparison:
         """Return whether the two are equal, and why."""
         if gold.key == answer.key:
             return True, "the same value"
-        gold, answer = _bare(gold), _bare(answer)
+        gold, answer = single(gold), single(answer)
         kinds = {gold.kind, answer.kind}
         if gold.key == answer.key:
             return True, "the same value"
-        if kinds <= _EXPRESSIONS:
+        if kinds <= EXPRESSIONS:
             return self.values(gold, answer)
         if "unit" in kinds:
             return self.units(gold, answer)
@@ -42,7 +57,7 @@ class Comparison:
             return self.relations(gold, answer)
         if "text" in kinds and "set" in kinds:
             empty = any(n.kind == "set" and not n.args for n in (gold, answer)) and any(
-                n.kind == "text" and n.args[0] in _NOTHING for n in (gold, answer)
+                n.kind == "text" and n.args[0] in NOTHING for n in (gold, answer)
             )
             if empty:
                 return True, "the empty set in words"
@@ -59,7 +74,7 @@ class Comparison:
         if "base" in kinds:
             return self.bases(gold, answer)
         if "time" in kinds:
-            return _times(gold, answer)
+            return same_time(gold, answer)
         return False, f"a {gold.kind} against a {answer.kind}"
 
     # -- single values --------------------------------------------------------------------------
@@ -77,7 +92,7 @@ class Comparison:
                 if again[0]:
                     return True, "equal with I as the imaginary unit"
         if "log(" in gold.key or "log(" in answer.key:
-            again = equal(_common_logs(gold), _common_logs(answer))
+            again = equal(common_logs(gold), common_logs(answer))
             if again[0]:
                 return True, "equal with log to base ten"
         if tree.symbols(gold) or tree.symbols(answer):
@@ -121,18 +136,18 @@ class Comparison:
         if (
             self.gold_places is not None
             and gold.kind == "num"
-            and _near(gold.args[0], answer, self.gold_places)
+            and rounds_to(gold.args[0], answer, self.gold_places)
         ):
             return True
         if self.conventions.rounding == "either" and answer.kind == "num":
-            places = _places(answer.args[0])
+            places = decimal_places(answer.args[0])
             if places is not None and places and abs(answer.args[0]) * 10**places >= 100:
-                return _near(answer.args[0], gold, places)
+                return rounds_to(answer.args[0], gold, places)
         return False
 
     def units(self, gold: Node, answer: Node) -> Result:
         """Compare values with a unit on one side or both."""
-        gold, answer = _with_unit_symbol(gold), _with_unit_symbol(answer)
+        gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
         value, other = gold, answer
         left = right = None
         if gold.kind == "unit":
@@ -144,7 +159,7 @@ class Comparison:
                 if left[0] != right[0]:
                     return False, f"the units {left[2]} and {right[2]} measure different things"
                 scale = Fraction(right[1]) / left[1]
-                if scale != 1 and other.kind in _EXPRESSIONS:
+                if scale != 1 and other.kind in EXPRESSIONS:
                     return self.same(value, tree.mul(tree.num(scale), other))
             elif self.conventions.units == "match" and left[2] != right[2]:
                 return False, "the units differ"
@@ -184,7 +199,7 @@ class Comparison:
         if result[0] or self.conventions.degrees == "strict":
             return result
         to_radians = tree.mul(tree.PI, tree.num(Fraction(1, 180)))
-        if left.kind in _EXPRESSIONS and right.kind in _EXPRESSIONS:
+        if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS:
             left = tree.mul(left, to_radians) if gold.kind == "deg" else left
             right = tree.mul(right, to_radians) if answer.kind == "deg" else right
             plain = (answer if gold.kind == "deg" else gold).key
@@ -204,7 +219,7 @@ class Comparison:
                 for x, y in zip(a[1:], b[1:], strict=True)
             )
             return same, "proportional terms" if same else "terms not in proportion"
-        left, right = (_quotient(n) for n in (gold, answer))
+        left, right = (quotient(n) for n in (gold, answer))
         if left is None or right is None:
             return False, f"a {gold.kind} against a {answer.kind}"
         return self.same(left, right)
@@ -222,7 +237,7 @@ class Comparison:
 
     def lists(self, gold: Node, answer: Node) -> Result:
         """Compare lists and sets in any order (by default), by name where both give names."""
-        left, right = _items(gold), _items(answer)
+        left, right = items_of(gold), items_of(answer)
         if "br" in (gold.kind, answer.kind):
             return self._list_and_tuple(gold, answer, left, right)
         if gold.kind == "set" or answer.kind == "set":
@@ -230,16 +245,16 @@ class Comparison:
         if len(left) != len(right) and len(self._distinct(left)) == len(left):
             right = self._distinct(right)  # naming a solution twice adds none
         if len(left) != len(right):
-            spread = [(_regions(gold), _regions(answer))]
+            spread = [(pieces_of(gold), pieces_of(answer))]
             if all(spread[0]) and (is_region_list(gold) or is_region_list(answer)):
                 return same_region(spread[0][0], spread[0][1]), "sets of numbers"
             return False, f"{len(left)} values against {len(right)}"
         if len(left) == 1:
             return self.same(left[0], right[0])
-        names = [_named(x) for x in left], [_named(x) for x in right]
+        names = [named(x) for x in left], [named(x) for x in right]
         if all(n is not None for side in names for n in side):
             return self._by_name(*names)
-        left, right = _values_of(left), _values_of(right)
+        left, right = values_of(left), values_of(right)
         if self.conventions.order == "given" and "set" not in (gold.kind, answer.kind):
             same = all(self.same(x, y)[0] for x, y in zip(left, right, strict=True))
             return same, "equal in order" if same else "different in the given order"
@@ -276,7 +291,7 @@ class Comparison:
         inner = list(bracketed.args[2])
         if other.kind == "set" or bracketed.args[0] != "(" or bracketed.args[1] != ")":
             return False, "brackets of different kinds"
-        values = _values_of(_items(other))
+        values = values_of(items_of(other))
         if len(values) != len(inner) or any(v.kind == "br" for v in values):
             return False, "a tuple against a list"
         pairs = (
@@ -331,282 +346,3 @@ class Comparison:
             if not same:
                 return False, f"{x.key} against {y.key}"
         return True, "equal entry by entry"
-
-    # -- relations ------------------------------------------------------------------------------
-
-    def relations(self, gold: Node, answer: Node) -> Result:
-        """Compare equations, assignments, inequalities and unions."""
-        if gold.kind == answer.kind == "rel":
-            both = self._two_relations(gold, answer)
-            if both is not None:
-                return both
-        named = _named(gold), _named(answer)
-        if gold.kind == "rel" and answer.kind == "rel" and all(named):
-            return self._two_names(gold, answer, *named)
-        for node, name, other, swapped in (
-            (gold, named[0], answer, False),
-            (answer, named[1], gold, True),
-        ):
-            if (
-                node.kind == "rel"
-                and name is not None
-                and other.kind != "rel"
-                and (other.kind != "union")
-            ):
-                if other.kind in ("list",) and name[1].kind not in ("list", "br", "set"):
-                    return False, "one value against several"
-                return self.same(*((other, name[1]) if swapped else (name[1], other)))
-        left, right = region(gold), region(answer)
-        if left is not None and right is not None:
-            if left[0] and right[0] and left[0] != right[0]:
-                return False, "inequalities in different variables"
-            mixed = (left[0] is None) != (right[0] is None)
-            if mixed and self.conventions.intervals == "strict" and not _declared(gold, answer):
-                return False, "an interval against an inequality"
-            same = same_region(left[1], right[1])
-            return same, "the same set of numbers" if same else "different sets of numbers"
-        if "union" in (gold.kind, answer.kind):
-            a, b = (n.args if n.kind == "union" else (n,) for n in (gold, answer))
-            if len(a) != len(b):
-                return False, "unions of different length"
-            return (
-                self.lists(tree.structure("list", a), tree.structure("list", b))
-                if len(a) > 1
-                else self.same(a[0], b[0])
-            )
-        return False, f"a {gold.kind} against a {answer.kind}"
-
-    def _two_relations(self, gold: Node, answer: Node) -> Result | None:
-        if is_order(gold) and is_order(answer):
-            left, right = region(gold), region(answer)
-            if left is not None and right is not None:
-                return None
-            return self._chains(gold, answer)
-        operators = gold.args[0], answer.args[0]
-        if operators == (("=",), ("=",)):
-            names = _named(gold), _named(answer)
-            if all(names) and names[0][0] == names[1][0]:
-                return None
-            return self._equations(gold, answer, names)
-        if (
-            operators[0] == operators[1]
-            and operators[0] not in (("=",), ("ne",))
-            and (
-                len(operators[0]) == 1
-                and operators[0][0] not in ("<", ">", "le", "ge", "=", "approx", "in")
-            )
-        ):
-            return self._entries(gold.args[1], answer.args[1])
-        if operators == (("ne",), ("ne",)):
-            left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
-            same = proportional(left, right) != 0
-            return same, "the same excluded values" if same else "different excluded values"
-        return None
-
-    def _equations(self, gold: Node, answer: Node, names) -> Result | None:
-        """Compare two equations as curves: left minus right, up to a constant factor."""
-        sides = [*gold.args[1], *answer.args[1]]
-        if any(s.kind not in _EXPRESSIONS for s in sides):
-            return None
-        left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
-        if not tree.symbols(left) or not tree.symbols(right):
-            return None
-        if proportional(left, right):
-            return True, "the same equation up to a factor"
-        if all(names):
-            return None
-        return False, "different equations"
-
-    def _chains(self, gold: Node, answer: Node) -> Result:
-        a, b = _ascending(gold), _ascending(answer)
-        if a is None or b is None or a[0] != b[0]:
-            return False, "inequalities of different shape"
-        if len(a[0]) == 1:
-            left, right = (tree.sub(x[1][1], x[1][0]) for x in (a, b))
-            same = proportional(left, right) > 0
-            return same, "the same inequality" if same else "different inequalities"
-        return self._entries(a[1], b[1])
-
-    def _two_names(self, gold: Node, answer: Node, left, right) -> Result:
-        if left[0] == right[0]:
-            return self.same(left[1], right[1])
-        if self.conventions.names == "match":
-            return False, "different names"
-        a, b = gold.args[1][0], answer.args[1][0]
-        if _is_function(a) or _is_function(b):
-            one, two = left[1], right[1]
-            if _is_function(a) and _is_function(b) and len(a.args) == len(b.args):
-                for x, y in zip(a.args[1:], b.args[1:], strict=True):
-                    if x.kind == y.kind == "sym":
-                        two = tree.substitute(two, y.args[0], x)
-            return self.same(one, two)
-        if (
-            a.kind == b.kind == "sym"
-            and len(a.key) == len(b.key) == 1
-            and not (tree.symbols(left[1]) and tree.symbols(right[1]))
-        ):
-            return False, f"{a.key} against {b.key}"
-        return self.same(left[1], right[1])
-
-
-def is_region_list(node: Node) -> bool:
-    """Whether a list is one of inequalities or intervals."""
-    return node.kind in ("union", "rel") or (
-        node.kind == "list" and any(is_order(x) for x in node.args)
-    )
-
-
-_NOTHING = {"no solution", "none", "empty set", "empty"}
-_UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
-
-
-def without_unit(node: Node) -> Node:
-    """Return ``576*pi*m^2`` without its unit; only metre, second, hour, gram and litre."""
-    if node.kind != "mul":
-        return node
-    units = [f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS]
-    if len(units) != 1 or (units[0].kind == "pow" and units[0].args[1].key not in ("2", "3")):
-        return node
-    return tree.mul(*(f for f in node.args if f is not units[0]))
-
-
-def _with_unit_symbol(node: Node) -> Node:
-    """Return ``5*m`` as five metres, for comparison with an answer that has a unit."""
-    value = without_unit(node)
-    if value is node or tree.symbols(value):
-        return node
-    unit = next(f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS)
-    name = unit.key if unit.kind != "pow" else f"{unit.args[0].key} ^{unit.args[1].key}"
-    return tree.make("unit", (value, name), f"{value.key} [{name}]")
-
-
-def _regions(node: Node):
-    found = region(node)
-    return found[1] if found is not None else None
-
-
-def _declared(gold: Node, answer: Node) -> bool:
-    return any(n.kind == "rel" and n.args[0] == ("in",) for n in (gold, answer))
-
-
-def _bare(node: Node) -> Node:
-    """Return a single value out of a list, set or name of one."""
-    while node.kind in ("list", "set") and len(node.args) == 1:
-        node = node.args[0]
-    return node
-
-
-def _items(node: Node) -> list[Node]:
-    if node.kind in ("list", "set"):
-        return list(node.args)
-    if node.kind == "rel":
-        named = _named(node)
-        if named is not None and named[1].kind in ("list", "set"):
-            return list(named[1].args)
-    return [node]
-
-
-def _values_of(items: list[Node]) -> list[Node]:
-    """Return items without the names of assignments."""
-    named = [_named(x) for x in items]
-    if named[0] is None and any(named):
-        return items
-    return [n[1] if n is not None else x for n, x in zip(named, items, strict=True)]
-
-
-def _named(node: Node) -> tuple[str, Node] | None:
-    """Return (name, value) of an assignment such as ``x = 5`` or ``f(x) = 2x``, or None."""
-    if node.kind != "rel":
-        return None
-    operators, items = node.args
-    if operators[0] == "approx" and not is_name(items[0]):
-        return ("", items[0])
-    if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
-        return None
-    if "approx" in operators[1:]:
-        items = items[: operators.index("approx", 1) + 1]
-    if is_name(items[0]):
-        return items[0].key, items[-1]
-    if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
-        return items[1].key, items[0]
-    constants = all(not tree.symbols(x) and x.kind in _EXPRESSIONS for x in items)
-    if constants and all(equal(items[0], x)[0] for x in items[1:]):
-        return "", items[-1]
-    return None
-
-
-def is_name(node: Node) -> bool:
-    """Whether the left side of an equation only names a quantity."""
-    kind = node.kind
-    if kind in ("sym", "text"):
-        return True
-    if kind == "unit":
-        return is_name(node.args[0])
-    if _is_function(node):
-        return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
-    if kind == "br":
-        return all(is_name(x) for x in node.args[2])
-    if kind == "ratio":
-        return all(is_name(x) for x in node.args)
-    if kind == "fn" and node.args[0] == "abs":
-        return is_name(node.args[1])
-    if kind == "mul":  # AB, the name of a segment
-        return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
-    return False
-
-
-def _is_function(node: Node) -> bool:
-    return node.kind == "fn" and node.args[0].startswith("@")
-
-
-def _ascending(node: Node):
-    operators, items = node.args
-    if all(o in (">", "ge") for o in operators):
-        return tuple("<" if o == ">" else "le" for o in reversed(operators)), items[::-1]
-    return (operators, items) if all(o in ("<", "le") for o in operators) else None
-
-
-def _quotient(node: Node) -> Node | None:
-    if node.kind == "ratio":
-        return tree.div(*node.args) if len(node.args) == 2 and node.args[1].key != "0" else None
-    return node
-
-
-def _times(gold: Node, answer: Node) -> Result:
-    if gold.kind != answer.kind:
-        return False, "a time against something else"
-    a, b = gold.args, answer.args
-    same = a[:3] == b[:3] and (not a[3] or not b[3] or a[3] == b[3])
-    return same, "the same time" if same else "different times"
-
-
-def _common_logs(node: Node) -> Node:
-    if node.kind == "fn" and node.args[0] == "log":
-        return tree.fn("logbase", tree.num(10), _common_logs(node.args[1]))
-    if node.kind in ("add", "mul", "pow", "deg", "pct"):
-        return tree.rebuild(node.kind, [_common_logs(a) for a in node.args])
-    return node
-
-
-def _places(value: Fraction) -> int | None:
-    places, bottom = 0, value.denominator
-    while bottom % 10 == 0:
-        bottom //= 10
-        places += 1
-    twos = fives = 0
-    while bottom % 2 == 0:
-        bottom, twos = bottom // 2, twos + 1
-    while bottom % 5 == 0:
-        bottom, fives = bottom // 5, fives + 1
-    return places + max(twos, fives) if bottom == 1 else None
-
-
-def _near(rounded: Fraction, exact: Node, places: int) -> bool:
-    """Whether ``exact`` rounds to ``rounded`` at that many decimals, halves either way."""
-    half = Fraction(1, 2 * 10**places)
-    if exact.kind == "num":
-        return abs(exact.args[0] - rounded) <= half
-    try:
-        return abs(magnitude(exact) - float(rounded)) <= float(half) * (1 + 1e-9)
-    except (Undefined, Undecided, KeyError, OverflowError):
-        return False

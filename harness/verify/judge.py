@@ -14,9 +14,10 @@ from harness.verify.extract import Form
 from harness.verify.judgement import Judgement, Verdict
 from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
 from harness.verify.matching import flexible_match, strict_match
-from harness.verify.statements import choice, normal_words, read, tidy
+from harness.verify.reading import choice, read, tidy
 from harness.verify.tokens import plain
 from harness.verify.tree import Node
+from harness.verify.words import normal_words
 
 _HOW = {
     "form": "in the protocol's own form",

@@ -6,6 +6,7 @@ MAX_TEXT = 2_000_000  # characters of a response that are looked at; of a longer
 MAX_ANSWER = 6_000  # characters of a final answer that is read as mathematics
 MAX_TOKENS = 3_000
 MAX_NODES = 4_000
+MAX_KEY = 60_000  # characters of a canonical form
 MAX_DEPTH = 40  # nesting of brackets, roots, fractions
 MAX_DIGITS = 4_000  # digits of one number literal
 MAX_BITS = 40_000  # size of an exact integer that is computed rather than kept as a formula

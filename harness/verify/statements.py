@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
-from functools import lru_cache
 
 from harness.verify import tree
+from harness.verify.cursor import RELATIONS
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
-from harness.verify.reader import RELATIONS, Reader
-from harness.verify.tokens import Token, plain, tokenise
+from harness.verify.reader import Reader
+from harness.verify.tokens import Token
 from harness.verify.tree import Node
-from harness.verify.words import AND_OR, LEADING, QUALIFIERS, SAME_TEXT, number_of
+from harness.verify.words import AND_OR, LEADING, QUALIFIERS, normal_words, number_of
 
 _BASES = {
     "two": 2,
@@ -256,7 +255,7 @@ class Statements(Reader):
             parts = [node]
             while self.accept(":"):
                 parts.append(self._top_value())
-            node = tree.structure("ratio", [tree._value(p) for p in parts])
+            node = tree.structure("ratio", [tree.value_of(p) for p in parts])
         elif self.peek().value == "to" and self.peek(1).kind == "num" and node.kind == "num":
             self.take()
             node = tree.structure("ratio", [node, self._top_value()])
@@ -476,153 +475,3 @@ class Statements(Reader):
                 raise Unreadable("an environment that closes another")
             return tree.structure("list", items)
         return super().atom()
-
-
-_REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
-_TIME = re.compile(
-    r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I
-)
-_CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
-_TRAIL = re.compile(r"(?:[\s.,;:*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
-_DOUBLED = re.compile(  # a backslash escaped once too often
-    r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
-    r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])"
-)
-_MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
-
-
-def normal_words(text: str) -> str:
-    """Return words in lower case without marks; a single letter keeps its case."""
-    text = text.strip()
-    if len(text) == 1:
-        return text
-    text = re.sub(r"\\(?:text|mbox|textbf|mathrm|mathbf|textit|textrm)\s*", "", text)
-    text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
-    text = re.sub(r"\s+", " ", text)
-    lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
-    lowered = re.sub(r"^(?:the|a|an)\s+", "", lowered)
-    return SAME_TEXT.get(lowered, lowered)
-
-
-def tidy(text: str) -> str:
-    """Return an answer without the marks around it: math delimiters, trailing stops, emphasis."""
-    text = plain(text).strip()
-    if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
-        text = _DOUBLED.sub(r"\\\1", text)
-    while True:
-        before = text
-        text = _MATH_MARK.sub(lambda m: " ", text) if "\\" in text or "$$" in text else text
-        if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
-            text = text[1:-1]
-        text = text.strip()
-        end = _TRAIL.search(text)
-        if end:
-            text = text[: end.start()]
-        text = text.lstrip("*_:;,?` \t\n").rstrip("`")
-        if text == before:
-            return text
-
-
-@lru_cache(maxsize=8192)
-def read(text: str) -> tuple[Node, ...]:
-    """Return the readings of an answer, the likeliest first; empty if it has none.
-
-    Raises:
-        TooLarge: a bound was passed.
-    """
-    text = tidy(text)
-    if not text:
-        return ()
-    time = _TIME.fullmatch(text) if len(text) < 30 else None
-    readings: list[Node] = []
-    if time is None and (
-        (":" in text and len(text) < 60)
-        or (len(text) < 40 and re.search(r"[ap]\.?m", text, re.I) is not None)
-    ):
-        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
-        time = _TIME.fullmatch(bare.strip())
-    if (
-        time is not None
-        and (time.group(2) or time.group(4))
-        and int(time.group(1)) < 25
-        and int(time.group(2) or 0) < 60
-    ):
-        hour, minute, second = (int(g or 0) for g in time.groups()[:3])
-        half = (time.group(4) or "").lower()
-        shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
-        readings.append(Node("time", (hour, minute, second, half), shown, 1))
-        if half or time.group(3) or (time.group(2) or "0")[0] == "0":
-            return tuple(readings)
-    if ".\\" in text or "\\overline" in text or "\\dot" in text or "\\bar" in text:
-        text = _REPEATING.sub(_repeating, text)
-    whole = _parse(text, True)
-    if whole is not None:
-        readings.append(whole)
-    if re.search(r"\d,\d{3}(?!\d)", text):
-        split = _parse(text, False)
-        if split is not None and all(split.key != r.key for r in readings):
-            bracketed = text.startswith(("(", "[", "{", "\\{", "\\left", "\\langle", "\\lbrace"))
-            if bracketed and whole is not None and not re.search(r",\s", text):
-                readings.remove(whole)  # (100,200) is a pair; 100,200 may be a number
-            readings.insert(0 if bracketed else len(readings), split)
-    return tuple(readings)
-
-
-def _repeating(match: re.Match[str]) -> str:
-    whole, fixed, repeat = match.groups()
-    bottom = (10 ** len(repeat) - 1) * 10 ** len(fixed)
-    top = int((whole or "0") + fixed + repeat) - int((whole or "0") + fixed)
-    return f"\\frac{{{top}}}{{{bottom}}}" if not whole else f"(\\frac{{{top}}}{{{bottom}}})"
-
-
-_WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
-    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|\s)\s*\(?\s*[a-zA-Z](?:\s*,\s*[a-z])?\s*\\in\s*"
-    r"\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*\)?\s*$"
-)
-_OUTWARD = re.compile(r"([\[\]])([^\[\]()]*[,;][^\[\]()]*)([\[\]])")
-
-
-def _parse(text: str, thousands: bool) -> Node | None:
-    if "\\in" in text:
-        cut = _WHOLE_NUMBERS.search(text)
-        if cut is not None and cut.start() > 0:
-            text = text[: cut.start()].rstrip(" ,;(")
-    outward = _OUTWARD.fullmatch(text)
-    if outward is not None and outward.group(1) + outward.group(3) != "[]":
-        text = (
-            ("[" if outward.group(1) == "[" else "(")
-            + outward.group(2)
-            + ("]" if outward.group(3) == "]" else ")")
-        )
-    try:
-        node = Statements(tokenise(text, thousands=thousands)).answer()
-        return spread(node)
-    except Unreadable:
-        return None
-    except RecursionError as error:
-        raise TooLarge("nested too deeply") from error
-
-
-def spread(node: Node) -> Node:
-    """Return the node with every ± written out as a list of both values."""
-    if "±" not in node.key:
-        return node
-    if node.kind in ("list", "set"):
-        items: list[Node] = []
-        for item in node.args:
-            wide = spread(item)
-            items.extend(wide.args if wide.kind == "list" else (wide,))
-        return tree.structure(node.kind, items)
-    both = [tree.substitute(node, "±", sign) for sign in (tree.ONE, tree.MINUS_ONE)]
-    return tree.structure("list", both) if both[0].key != both[1].key else both[0]
-
-
-def choice(text: str) -> tuple[str, str] | None:
-    """Return (letter, words) of a multiple-choice answer such as ``(D) Alina``, or None."""
-    bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{([^{}]*)\}|[${}]", r"\1", tidy(text))
-    match = _CHOICE.fullmatch(bare.strip())
-    if match is None:
-        return None
-    return (
-        (match.group(1), normal_words(match.group(2))) if match.group(1) else (match.group(3), "")
-    )

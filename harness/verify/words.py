@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 # fmt: off
@@ -180,3 +181,16 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
         return "", Fraction(1), " ".join(w.rstrip("s") for w in kept)
     kind, size = known
     return f"{kind}^{exponent}", size**exponent, f"{_NAMES_OF[known]}^{exponent}"
+
+
+def normal_words(text: str) -> str:
+    """Return words in lower case without marks; a single letter keeps its case."""
+    text = text.strip()
+    if len(text) == 1:
+        return text
+    text = re.sub(r"\\(?:text|mbox|textbf|mathrm|mathbf|textit|textrm)\s*", "", text)
+    text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
+    text = re.sub(r"\s+", " ", text)
+    lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
+    lowered = re.sub(r"^(?:the|a|an)\s+", "", lowered)
+    return SAME_TEXT.get(lowered, lowered)
