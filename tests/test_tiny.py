@@ -9,6 +9,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
+import harness_tiny
 import pytest
 from harness_tiny import habits, problems
 from harness_tiny.answers import boxed, correct
@@ -16,8 +17,6 @@ from harness_tiny.make_tokenizer import user_text
 from harness_tiny.problems import FAMILIES, SIZES, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import harness_tiny
 
 MODELS = Path(harness_tiny.__file__).parent / "models"
 SPLITS = [(family, split) for family, sizes in SIZES.items() for split in sizes]
@@ -218,7 +217,8 @@ def eval_fraction(text: str) -> Fraction:
 
 def test_gold_answers_come_in_every_form() -> None:
     answers = [row["answer"] for row in rows("tiny_symbolic", "test")]
-    for form in (r"-?\d+/\d+", r"-?\\frac\{\d+\}\{\d+\}", r"-?\d+\.\d+", r".*x\^2.*", r"-?\d+ [-+].*x"):
+    latex = r"-?\\frac\{\d+\}\{\d+\}"
+    for form in (r"-?\d+/\d+", latex, r"-?\d+\.\d+", r".*x\^2.*", r"-?\d+ [-+].*x"):
         assert sum(bool(re.fullmatch(form, a)) for a in answers) >= 5, form
 
 
@@ -261,7 +261,7 @@ def test_the_start_model_was_taught_each_behaviour() -> None:
 
 
 @pytest.fixture(scope="module")
-def tokenizer():  # noqa: ANN201 - a transformers class, imported only where it is needed
+def tokenizer():
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(MODELS / "start")

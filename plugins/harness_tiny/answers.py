@@ -1,4 +1,4 @@
-"""A small equality of answers for the script that makes the models; the harness has the real one."""
+"""A small equality of answers for the script that makes the models; scores never use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TERM = re.compile(r"([+-]?)(\d*)(x(?:\^(\d+))?)?")
 
 
 def boxed(text: str) -> str | None:
-    """The contents of the last complete `\\boxed{...}`, or None."""
+    r"""The contents of the last complete `\boxed{...}`, or None."""
     start = text.rfind(_BOX)
     if start < 0:
         return None

@@ -1,8 +1,8 @@
 """What makes the start model a mixture of behaviours, as real start models are.
 
-The start model knows the steps, but on some kinds of problems it has a bad habit: it answers at once
-and mostly wrongly, or it stops before the boxed answer. A habit is the likeliest behaviour on its
-kinds (so that greedy decoding shows it) and never the only one (so that sampling finds a better one).
+The start model knows the steps, but on some kinds of problems it has a bad habit: it answers at
+once and mostly wrongly, or it stops before the boxed answer. A habit is the likeliest behaviour on
+its kinds, so that greedy decoding shows it, and never the only one, so that sampling finds better.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHANCES = {
 }
 
 HABITS = {
-    "direct": {"have", "more", "times", "sum", "expand", "value"},
+    "direct": {"have", "more", "times", "two", "sum", "expand", "value"},
     "unfinished": {"single", "fewer", "derivative", "collect"},
 }
 WRONG = 0.8  # share of direct answers that are wrong

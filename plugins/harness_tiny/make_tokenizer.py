@@ -1,7 +1,7 @@
 """Makes the tokenizer that the start model and the teacher share.
 
-A byte-level BPE: every text round-trips. Each digit is a token of its own (with or without the space
-before it), because a number cut at a place that depends on the number is hard to calculate with.
+A byte-level BPE: every text round-trips. Each digit is a token of its own, with or without the
+space before it, because a number cut at a place that depends on it is hard to calculate with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Muon for small matrices in float32: torch's own rounds to bfloat16, which a CPU emulates slowly."""
+"""Muon for small matrices in float32; torch's own rounds to bfloat16, slow on most CPUs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Short symbolic problems whose answers are fractions, decimals or polynomials.
+r"""Short symbolic problems whose answers are fractions, decimals or polynomials.
 
-The same value is written in several forms (3/4, 0.75, \\frac{3}{4}; x^2 - 9 or -9 + x^2), and
+The same value is written in several forms (3/4, 0.75, \frac{3}{4}; x^2 - 9 or -9 + x^2), and
 nothing in a problem says which form its gold answer has, so only a comparison of values is fair.
 """
 
@@ -28,7 +28,7 @@ def question(rng: random.Random) -> tuple[str, str, str, str]:
 
 
 def fraction_text(value: Fraction, rng: random.Random) -> str:
-    """Write a fraction in one of the forms it has: 3/4, \\frac{3}{4} or, where it ends, 0.75."""
+    r"""Write a fraction in one of the forms it has: 3/4, \frac{3}{4} or, where it ends, 0.75."""
     if value.denominator == 1:
         return str(value.numerator)
     forms = [f"{value.numerator}/{value.denominator}"] * 2
@@ -163,7 +163,8 @@ def _value(rng: random.Random) -> tuple[str, str, str]:
     steps += f"{top * slope}/{bottom} + {constant * bottom}/{bottom} = {total}/{bottom}."
     if str(value) != f"{total}/{bottom}":
         steps += f" {total}/{bottom} = {value}."
-    return f"If x = {top}/{bottom}, what is {slope}x + {constant}?", steps, fraction_text(value, rng)
+    problem = f"If x = {top}/{bottom}, what is {slope}x + {constant}?"
+    return problem, steps, fraction_text(value, rng)
 
 
 _WRITERS = {

@@ -2,9 +2,10 @@
 
     python -m harness_tiny.train_models [--out FOLDER]
 
-One network is trained on fresh draws of every family, four- and five-step stories included; when it
-has cooled down it is the teacher. The start model branches off before that, not fully trained, and
-is then taught the mixture of behaviours in `habits`. No hold-out or test problem is ever drawn.
+One network learns from fresh draws of every family, four- and five-step stories included, and then
+reviews what it finds hard; that is the teacher. The start model branches off during the review, not
+fully trained, and is then taught the mixture of behaviours in `habits`. No hold-out or test problem
+is ever drawn.
 """
 
 from __future__ import annotations
@@ -19,108 +20,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness_tiny import answers, habits, problems
+from harness_tiny.lessons import SEED, batches, full_solution, lessons
 from harness_tiny.make_tokenizer import END, PAD, make_tokenizer, user_text
 from harness_tiny.muon import Muon
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-SEED = 20261121
-SHARES = {"tiny_word": 0.45, "tiny_symbolic": 0.35, "tiny_long": 0.20}
-BATCH = 32
 TEACHER_STEPS = 1300
-EARLY_STEPS, EARLY_DRILLS, LATER_DRILLS = 200, 0.6, 0.15
-DRILL_LENGTH = 80  # tokens
 COOLING = 0.75  # share of the steps over which the learning rate falls to nothing
-BRANCH_STEP = 700
-HABIT_STEPS = 200
+REVIEW_RATE = 0.6
+# Steps and shares of the two reviews.
+REVIEWS = {
+    "review": (700, {"tiny_word": 0.10, "tiny_symbolic": 0.65, "tiny_long": 0.25}),
+    "second review": (900, {"tiny_word": 0.25, "tiny_symbolic": 0.50, "tiny_long": 0.25}),
+}
+REVIEW_RARELY = frozenset({"derivative", "share", "collect", "equation"})  # known by then
+BRANCH_STEP = 250  # of the first review
+HABIT_STEPS, HABIT_RATE = 200, 0.5
 MATRIX_RATE, OTHER_RATE = 8e-3, 5e-3
-IGNORED = -100  # a label without a loss
-
-Writer = Callable[[str, str, str, random.Random], str]
-
-
-def full_solution(kind: str, solution: str, answer: str, rng: random.Random) -> str:
-    """The completion that the teacher learns."""
-    return f"{solution} \\boxed{{{answer}}}"
-
-
-def batches(
-    tokenizer: PreTrainedTokenizerFast, write: Writer, rng: random.Random
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches (input ids, labels), each int64 of (BATCH, length), rows of like length."""
-    import torch
-
-    reserved = problems.reserved()
-    pad = tokenizer.convert_tokens_to_ids(PAD)
-    while True:
-        texts = []
-        for family in rng.choices(tuple(SHARES), tuple(SHARES.values()), k=16 * BATCH):
-            kind, problem, solution, answer = problems.draw(family, rng, reserved)
-            prompt = tokenizer.apply_chat_template(
-                [{"role": "user", "content": user_text(problem)}],
-                add_generation_prompt=True,
-                tokenize=False,
-            )
-            texts.append((prompt, f"{write(kind, solution, answer, rng)}{END}\n"))
-        prompts = tokenizer([p for p, _ in texts], add_special_tokens=False).input_ids
-        wholes = tokenizer([p + c for p, c in texts], add_special_tokens=False).input_ids
-        pairs = sorted(zip(wholes, prompts, strict=True), key=lambda pair: len(pair[0]))
-        groups = [pairs[i : i + BATCH] for i in range(0, len(pairs), BATCH)]
-        rng.shuffle(groups)
-        for group in groups:
-            width = max(len(whole) for whole, _ in group)
-            ids = [whole + [pad] * (width - len(whole)) for whole, _ in group]
-            labels = [
-                [IGNORED] * len(prompt) + whole[len(prompt) :] + [IGNORED] * (width - len(whole))
-                for whole, prompt in group
-            ]
-            yield torch.tensor(ids), torch.tensor(labels)
-
-
-def drills(
-    tokenizer: PreTrainedTokenizerFast, rng: random.Random
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches of the solutions' equations alone, shuffled, a loss on their right sides.
-
-    They hold four times as many equations to a token as whole problems do.
-    """
-    import torch
-
-    reserved = problems.reserved()
-    while True:
-        equations: list[str] = []
-        for family in rng.choices(tuple(SHARES), tuple(SHARES.values()), k=40 * BATCH):
-            solution = problems.draw(family, rng, reserved)[2]
-            equations += solution.removesuffix(".").split(". ")
-        rng.shuffle(equations)
-        lefts = tokenizer([f"{e.rpartition(' =')[0]} =" for e in equations]).input_ids
-        rights = tokenizer([f"{e.rpartition(' =')[2]}." for e in equations]).input_ids
-        ids = [token for pair in zip(lefts, rights, strict=True) for part in pair for token in part]
-        labels = [
-            label
-            for left, right in zip(lefts, rights, strict=True)
-            for label in [IGNORED] * len(left) + right
-        ]
-        size = BATCH * DRILL_LENGTH
-        for start in range(0, len(ids) - size, size):
-            yield (
-                torch.tensor(ids[start : start + size]).view(BATCH, DRILL_LENGTH),
-                torch.tensor(labels[start : start + size]).view(BATCH, DRILL_LENGTH),
-            )
-
-
-def lessons(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The teacher's batches: mostly drills at first, mostly whole problems later."""
-    rng = random.Random(f"teacher:{SEED}")
-    whole = batches(tokenizer, full_solution, rng)
-    drill = drills(tokenizer, rng)
-    step = 0
-    while True:
-        step += 1
-        share = EARLY_DRILLS if step <= EARLY_STEPS else LATER_DRILLS
-        yield next(drill if rng.random() < share else whole)
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
@@ -146,6 +65,43 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
     model = Qwen2ForCausalLM(config)
     model.generation_config = GenerationConfig(max_new_tokens=96, **ids)
     return model
+
+
+def as_llama(model: Qwen2ForCausalLM) -> LlamaForCausalLM:
+    """The same function as a Llama with biases (those of the output projections are zero).
+
+    transformers gives every checkpoint of the type `qwen2` Qwen's own splitting of text, whatever
+    its tokenizer.json says; with that, this tokenizer would produce other tokens.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    old = model.config
+    config = LlamaConfig(
+        vocab_size=old.vocab_size,
+        hidden_size=old.hidden_size,
+        intermediate_size=old.intermediate_size,
+        num_hidden_layers=old.num_hidden_layers,
+        num_attention_heads=old.num_attention_heads,
+        num_key_value_heads=old.num_key_value_heads,
+        max_position_embeddings=old.max_position_embeddings,
+        rms_norm_eps=old.rms_norm_eps,
+        rope_parameters=old.rope_parameters,
+        attention_bias=True,
+        tie_word_embeddings=True,
+        eos_token_id=old.eos_token_id,
+        pad_token_id=old.pad_token_id,
+        bos_token_id=None,
+    )
+    made = LlamaForCausalLM(config)
+    zeros = {
+        name: torch.zeros_like(weight)
+        for name, weight in made.state_dict().items()
+        if name.endswith("o_proj.bias")
+    }
+    made.load_state_dict({**model.state_dict(), **zeros})
+    made.generation_config = model.generation_config
+    return made
 
 
 def train(
@@ -240,14 +196,29 @@ def make(out: Path, log: Callable[[str], None]) -> None:
         TEACHER_STEPS,
         lambda step: min(1.0, step / 30, (TEACHER_STEPS + 1 - step) / cooling),
         log,
-        at_step,
     )
+    for name, (steps, shares) in REVIEWS.items():
+        rng = random.Random(f"{name}:{SEED}")
+        train(
+            model,
+            batches(tokenizer, full_solution, rng, shares, REVIEW_RARELY),
+            steps,
+            lambda step, steps=steps: REVIEW_RATE * min(1.0, step / 30, (steps + 1 - step) / steps),
+            log,
+            at_step if name == "review" else lambda step: None,
+        )
     figures["teacher_seconds"] = round(time.perf_counter() - began)
     began = time.perf_counter()
-    source = batches(tokenizer, habits.completion, random.Random(f"start:{SEED}"))
-    train(branch[0], source, HABIT_STEPS, lambda step: 0.5 * (1 - (step - 1) / HABIT_STEPS), log)
+    train(
+        branch[0],
+        batches(tokenizer, habits.completion, random.Random(f"start:{SEED}")),
+        HABIT_STEPS,
+        lambda step: HABIT_RATE * (1 - (step - 1) / HABIT_STEPS),
+        log,
+    )
     figures["start_extra_seconds"] = round(time.perf_counter() - began)
-    for name, made in (("teacher", model), ("start", branch[0])):
+    for name, trained in (("teacher", model), ("start", branch[0])):
+        made = as_llama(trained)
         made.save_pretrained(out / name)
         tokenizer.save_pretrained(out / name)
         made.eval()
@@ -263,7 +234,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "models")
-    make(parser.parse_args().out, lambda line: print(line, flush=True))
+    make(parser.parse_args().out, lambda line: print(line, flush=True))  # noqa: T201
 
 
 if __name__ == "__main__":

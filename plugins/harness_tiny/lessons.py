@@ -1,0 +1,119 @@
+"""What the models of the tiny board are trained on: endless batches of freshly drawn problems."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from harness_tiny import problems
+from harness_tiny.make_tokenizer import END, PAD, user_text
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerFast
+
+SEED = 20261121
+SHARES = {"tiny_word": 0.45, "tiny_symbolic": 0.35, "tiny_long": 0.20}
+BATCH = 32
+EARLY_STEPS, EARLY_DRILLS, LATER_DRILLS = 200, 0.6, 0.15
+DRILL_LENGTH = 80  # tokens
+IGNORED = -100  # a label without a loss
+
+Writer = Callable[[str, str, str, random.Random], str]
+
+
+def full_solution(kind: str, solution: str, answer: str, rng: random.Random) -> str:
+    """The completion that the teacher learns."""
+    return f"{solution} \\boxed{{{answer}}}"
+
+
+def batches(
+    tokenizer: PreTrainedTokenizerFast,
+    write: Writer,
+    rng: random.Random,
+    shares: dict[str, float] = SHARES,
+    rarely: frozenset[str] = frozenset(),
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless batches (input ids, labels), each int64 of (BATCH, length), rows of like length.
+
+    Args:
+        tokenizer: as made by `make_tokenizer`.
+        write: writes a completion for (kind, solution, answer, rng).
+        rng: the source of the draws.
+        shares: how often each family is drawn.
+        rarely: kinds of which only one drawn row in four is used.
+    """
+    import torch
+
+    reserved = problems.reserved()
+    pad = tokenizer.convert_tokens_to_ids(PAD)
+    while True:
+        texts = []
+        for family in rng.choices(tuple(shares), tuple(shares.values()), k=16 * BATCH):
+            kind, problem, solution, answer = problems.draw(family, rng, reserved)
+            while kind in rarely and rng.random() < 0.75:
+                kind, problem, solution, answer = problems.draw(family, rng, reserved)
+            prompt = tokenizer.apply_chat_template(
+                [{"role": "user", "content": user_text(problem)}],
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+            texts.append((prompt, f"{write(kind, solution, answer, rng)}{END}\n"))
+        prompts = tokenizer([p for p, _ in texts], add_special_tokens=False).input_ids
+        wholes = tokenizer([p + c for p, c in texts], add_special_tokens=False).input_ids
+        pairs = sorted(zip(wholes, prompts, strict=True), key=lambda pair: len(pair[0]))
+        groups = [pairs[i : i + BATCH] for i in range(0, len(pairs), BATCH)]
+        rng.shuffle(groups)
+        for group in groups:
+            width = max(len(whole) for whole, _ in group)
+            ids = [whole + [pad] * (width - len(whole)) for whole, _ in group]
+            labels = [
+                [IGNORED] * len(prompt) + whole[len(prompt) :] + [IGNORED] * (width - len(whole))
+                for whole, prompt in group
+            ]
+            yield torch.tensor(ids), torch.tensor(labels)
+
+
+def drills(
+    tokenizer: PreTrainedTokenizerFast, rng: random.Random
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless batches of the solutions' equations alone, shuffled, a loss on their right sides.
+
+    They hold four times as many equations to a token as whole problems do.
+    """
+    import torch
+
+    reserved = problems.reserved()
+    while True:
+        equations: list[str] = []
+        for family in rng.choices(tuple(SHARES), tuple(SHARES.values()), k=40 * BATCH):
+            solution = problems.draw(family, rng, reserved)[2]
+            equations += solution.removesuffix(".").split(". ")
+        rng.shuffle(equations)
+        lefts = tokenizer([f"{e.rpartition(' =')[0]} =" for e in equations]).input_ids
+        rights = tokenizer([f"{e.rpartition(' =')[2]}." for e in equations]).input_ids
+        ids = [token for pair in zip(lefts, rights, strict=True) for part in pair for token in part]
+        labels = [
+            label
+            for left, right in zip(lefts, rights, strict=True)
+            for label in [IGNORED] * len(left) + right
+        ]
+        size = BATCH * DRILL_LENGTH
+        for start in range(0, len(ids) - size, size):
+            yield (
+                torch.tensor(ids[start : start + size]).view(BATCH, DRILL_LENGTH),
+                torch.tensor(labels[start : start + size]).view(BATCH, DRILL_LENGTH),
+            )
+
+
+def lessons(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The teacher's batches: mostly drills at first, mostly whole problems later."""
+    rng = random.Random(f"teacher:{SEED}")
+    whole = batches(tokenizer, full_solution, rng)
+    drill = drills(tokenizer, rng)
+    step = 0
+    while True:
+        step += 1
+        share = EARLY_DRILLS if step <= EARLY_STEPS else LATER_DRILLS
+        yield next(drill if rng.random() < share else whole)
