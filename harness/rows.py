@@ -230,7 +230,20 @@ def build_row(
         notes=_notes(entry.done),
         warnings=tuple(row_warnings(entry, tasks, missing)),
         records=tuple(record_ref(cell) for cell in entry.cells),
-        commands=tuple(sorted({cell.command for cell in entry.cells})),
+        commands=_commands(entry.cells),
+    )
+
+
+def _commands(cells: Sequence[Record]) -> tuple[str, ...]:
+    """Return the commands that reproduce a row: one, where they differ in the seed alone."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for cell in cells:
+        before, option, rest = cell.command.partition(" --seeds ")
+        seed, space, after = rest.partition(" ")
+        found.setdefault((before + option, space + after), set()).add(seed)
+    return tuple(
+        before + ",".join(sorted(seeds, key=lambda seed: (len(seed), seed))) + after
+        for (before, after), seeds in sorted(found.items())
     )
 
 

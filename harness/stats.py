@@ -55,8 +55,9 @@ def clustered_wilson(
 
     The sample size is divided by the design effect of the groups (Korn and Graubard 1998 in the
     form for Wilson's interval of Franco et al. 2019): the effective n is p(1-p) over the variance
-    of the mean that is robust to clustering, never more than n, and shrunk by Student's t for few
-    groups. Where every answer is alike the groups are taken to be of one mind: n is their number.
+    of the mean that is robust to clustering, shrunk by Student's t for few groups. It is never
+    more than n, and never less than if each group were of one mind, which is also what it is
+    where every answer is alike.
 
     Args:
         values: 0 or 1 per answer, shape (n,).
@@ -73,9 +74,11 @@ def clustered_wilson(
         raise UsageError("an interval over groups needs at least two groups")
     p = total / n
     variance = float(np.sum(np.bincount(index, weights=values - p) ** 2)) / n**2
-    effective = min(float(n), p * (1 - p) / variance) if 0 < p < 1 and variance > 0 else groups
     z = normal_quantile(0.5 + confidence / 2)
-    effective *= (z / t_quantile(0.5 + confidence / 2, groups - 1)) ** 2
+    shrunk = (z / t_quantile(0.5 + confidence / 2, groups - 1)) ** 2
+    alike = n**2 / float(np.sum(sizes**2))  # the effective n where each group is of one mind
+    effective = shrunk * p * (1 - p) / variance if 0 < p < 1 and variance > 0 else alike
+    effective = min(float(n), max(alike, effective))
     return wilson(p * effective, effective, confidence)
 
 

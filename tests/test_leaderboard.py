@@ -251,6 +251,26 @@ def test_seeds_trained_with_different_options_are_named():
     assert any("different options" in line for line in row(board, "sft").warnings)
 
 
+def test_one_command_reproduces_a_row():
+    records = [
+        generated.record(
+            "sft", seed, {"words": "CW"}, command=f"harness bench --seeds {seed} --x y"
+        )
+        for seed in (2, 0, 1)
+    ]
+    assert row(build(records, generated.conditions(["words"])), "sft").commands == (
+        "harness bench --seeds 0,1,2 --x y",
+    )
+    odd = [
+        generated.record("kd", 0, {"words": "CW"}, command="a \0 b"),
+        generated.record("kd", 1, {"words": "CW"}, command="harness bench --seeds 1"),
+    ]
+    assert row(build(odd, generated.conditions(["words"])), "kd").commands == (
+        "a \0 b",
+        "harness bench --seeds 1",
+    )
+
+
 def test_quoted_rows_are_marked_and_not_ranked():
     quoted = [{"name": "A paper", "task": "words", "accuracy": 0.99, "source": "https://e.org/x"}]
     board = build(generated.board(ACCURACIES), generated.conditions(quoted=quoted))

@@ -151,8 +151,16 @@ def test_clustered_variance_equals_statsmodels():
 def test_answers_that_agree_within_groups_count_once():
     groups = np.repeat(np.arange(100), 10)
     low, high = stats.clustered_wilson(np.ones(1000), groups)
-    assert high == 1.0
-    assert low < stats.wilson(100, 100).low + 1e-9
+    assert (low, high) == pytest.approx(stats.wilson(100, 100))
+
+
+@pytest.mark.parametrize("right", [0, 3, 10])
+def test_the_same_answers_under_more_seeds_tell_no_less(right):
+    once = np.arange(10) < right
+    questions = np.tile(np.arange(10), 3)
+    assert stats.clustered_wilson(np.tile(once, 3), questions) == pytest.approx(
+        stats.wilson(right, 10)
+    )
 
 
 @given(

@@ -41,10 +41,10 @@ def _counts(difference: Difference) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Task", overflow="fold")
-    for name in ("Fixed", "Broken", "Both wrong", "Both right", "Points", "p (McNemar)"):
-        table.add_column(name, justify="right")
+    for name in ("Fixed", "Broken", "Both wrong", "Both right", "Points", "McNemar p"):
+        table.add_column(name, justify="right", no_wrap=True)
     for task in difference.tasks:
         table.add_row(
             Text(terminal(task.task, 40)),
