@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_random_text_is_judged(text: str, gold: str) -> None:
 def test_hundred_thousand_random_inputs(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     generator = random.Random(20_240_817)
-    seconds, slowest, total, right = 3.0, 0.0, 0, []
+    seconds, slowest, total, right = 3.0, 0.0, 0, 0
     with VerifierPool(workers=2, seconds=seconds, cache_size=0) as pool:
         while total < 100_000:
             texts, golds = [], []
@@ -74,12 +75,10 @@ def test_hundred_thousand_random_inputs(tmp_path: Path) -> None:
             slowest = max(slowest, time.monotonic() - started)
             total += len(texts)
             assert not [j for j in judged if j.why.startswith("the verifier failed")]
-            right += [
-                (g, t)
-                for j, g, t in zip(judged, golds, texts, strict=True)
-                if j.verdict is Verdict.correct
-            ]
-        for _gold, _text in right:
-            pass
+            right += sum(j.verdict is Verdict.correct for j in judged)
+        sys.stderr.write(
+            f"{total} inputs, {pool.killed} workers killed, slowest 500 took {slowest:.2f} s, "
+            f"{right} judged correct\n"
+        )
         assert pool.killed == 0
     assert not mark.exists()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from harness.verify import tree, verify
 from harness.verify.equal import equal, proportional
 from harness.verify.limits import TooLarge, Unreadable
+from harness.verify.reading import read
 from harness.verify.regions import region, same_region
 from harness.verify.separation import bound_bits
-from harness.verify.reading import read
 from harness.verify.symbolic import build, zero
 
 
@@ -158,6 +158,12 @@ def test_sympy_gets_objects_and_no_text() -> None:
     assert zero(one("x-1")) is None
     with pytest.raises(ValueError, match="no expression"):
         build(one(r"\{1,2\}"))
+
+
+def test_sympy_settles_what_is_out_of_numeric_range() -> None:
+    judged = verify(r"e^{2000000\sin x\cos x}", r"e^{1000000\sin 2x}", form="bare")
+    assert (judged.verdict, judged.why) == ("correct", "sympy simplified the difference to zero")
+    assert verify(r"e^{2000000\sin x}", r"e^{1000000\sin 2x}", form="bare").verdict == "wrong"
 
 
 def test_nodes_compare_by_key_and_substitute() -> None:

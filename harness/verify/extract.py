@@ -103,7 +103,7 @@ _BETWEEN = re.compile(
 _JOINS = re.compile(r",|;|\band\b|\bor\b")
 
 
-@lru_cache(maxsize=32)  # one response is looked at for several purposes in a row
+@lru_cache(maxsize=4)  # one response is looked at for several purposes in a row
 def boxed(text: str) -> str | None:
     """Return the content of the last box, or of the last boxes when a list is boxed piecewise."""
     found = boxes(text)

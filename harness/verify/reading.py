@@ -44,13 +44,21 @@ def tidy(text: str) -> str:
             return text
 
 
-@lru_cache(maxsize=8192)
 def read(text: str) -> tuple[Node, ...]:
     """Return the readings of an answer, the likeliest first; empty if it has none.
 
     Raises:
         TooLarge: a bound was passed.
     """
+    return _read_short(text) if len(text) <= 200 else _read(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> tuple[Node, ...]:
+    return _read(text)  # golds come back often; only short ones are kept
+
+
+def _read(text: str) -> tuple[Node, ...]:
     text = tidy(text)
     if not text:
         return ()

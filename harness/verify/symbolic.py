@@ -17,7 +17,8 @@ def zero(node: Node) -> bool | None:
         expression = build(node)
         import sympy
 
-        for step in (sympy.expand, sympy.gammasimp, sympy.simplify):
+        # each step is quick on a small tree; simplify() is not, on any tree
+        for step in (sympy.expand, sympy.expand_trig, sympy.powsimp, sympy.gammasimp):
             expression = step(expression)
             if expression.is_zero:
                 return True
@@ -44,6 +45,8 @@ def build(node: Node) -> Any:
     if kind in ("add", "mul"):
         return (s.Add if kind == "add" else s.Mul)(*(build(a) for a in args))
     if kind == "pow":
+        if args[0].kind == "add" and (args[1].kind != "num" or abs(args[1].args[0]) > 12):
+            raise ValueError("a large power of a sum")
         if args[1].kind == "num" and abs(args[1].args[0]) > 1_000:
             raise ValueError("a large power")
         return s.Pow(build(args[0]), build(args[1]))

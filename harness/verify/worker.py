@@ -6,10 +6,13 @@ parent dies, and by the kernel when one answer takes too long.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
@@ -51,7 +54,7 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
     from harness.verify.wire import judgement_fields, pack
 
     digits()  # imports mpmath while files may still be opened freely
-    confine(parent, memory_mb)
+    confine(parent, memory_mb, _import_sympy)
     replies.write(pack({"ready": True}))
     known: dict[str, Any] = {}
     while True:
@@ -70,9 +73,11 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
             replies.write(pack(judgement_fields(judged)))
 
 
-def confine(parent: int, memory_mb: int) -> None:
+def confine(parent: int, memory_mb: int, warm: Callable[[], object] | None = None) -> None:
     """Give up memory, files, processes, network and privileges, as far as the kernel lets it."""
     _prctl(parent)
+    if warm is not None:  # behind unshare, which wants one thread; before NPROC, which allows none
+        threading.Thread(target=warm, daemon=True).start()
     memory = memory_mb * 1024 * 1024
     limits = [
         ("RLIMIT_AS", memory),
@@ -96,6 +101,12 @@ def confine(parent: int, memory_mb: int) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the controller decides when a bench stops
     sys.addaudithook(_deny)
+
+
+def _import_sympy() -> None:
+    """Import sympy beside the first answers, so that no answer's time is spent on it."""
+    with contextlib.suppress(Exception):
+        import sympy  # noqa: F401
 
 
 def _prctl(parent: int) -> None:
