@@ -121,10 +121,11 @@ def boxed(text: str) -> str | None:
 
 _HASH = re.compile(r"####[ \t]*([^\n]*)")
 _PHRASES = re.compile(
-    r"(?:final\s+answer|\banswer|\bresult|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
+    r"(?:final\s+answer|\banswer|\b(?:correct|right)\s+(?:option|choice)|\bresult|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
     r"答え|回答|정답|الجواب)"
     r"(?:\s+(?:is|was|est|es|ist|lautet|è|são|é|to\s+the\s+(?:question|problem)\s+is|will\s+be|"
-    r"should\s+be|must\s+be|comes\s+to|for\s+sure)\b)*"
+    r"should\s+be|must\s+be|comes\s+to|for\s+sure"
+    r"|therefore|thus|hence|simply|just|exactly|approximately|about)\b)*"
     r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I,
 )
@@ -214,6 +215,10 @@ def _statement(rest: str) -> str:
     rest = _cut(rest)
     lead = re.compile(r"[\s:*_>#-]{0,40}").match(rest)
     rest = rest[lead.end() :] if lead and "-" not in lead.group() else rest.lstrip(" :*_>#\n")
+    if rest.startswith("\\boxed"):
+        inner = boxes(rest)
+        if inner and inner[0][0] == 0:
+            return inner[0][2]
     math = _MATH.match(rest)
     if math is not None:
         tail = rest[math.end() : math.end() + 30]
@@ -232,6 +237,7 @@ def _statement(rest: str) -> str:
 
 def _value_in(sentence: str) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
+    sentence = _DENIED.split(sentence, maxsplit=1)[0]
     choice = _CHOSEN.match(sentence)
     if choice is not None:
         return choice.group(1)
@@ -244,7 +250,7 @@ def _value_in(sentence: str) -> str:
     priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
     if formulas:
         last = formulas[-1]
-        inner = next(g for g in last.groups() if g is not None).strip()
+        inner = _last_formulas(formulas, sentence)
         outside = [m for m in numbers if m.start() >= last.end()]
         if not outside or not _NAME_ONLY.fullmatch(inner):
             return inner
@@ -270,9 +276,24 @@ _TWO_WORDS, _WORD_FIRST = (
 _CHOSEN = re.compile(
     r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
 )
+_DENIED = re.compile(r"\s*[,;(]\s*(?:and\s+)?not\s|\s+(?:instead of|rather than)\s")
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+
+
+_AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
+
+
+def _last_formulas(found: list[re.Match[str]], text: str) -> str:
+    """Return the last formula, with those that "and" or "or" joins to it."""
+    parts = [found[-1]]
+    while len(parts) < len(found) and len(parts) < 20:
+        before = found[-1 - len(parts)]
+        if not _AND.fullmatch(text[before.end() : parts[0].start()]):
+            break
+        parts.insert(0, before)
+    return ", ".join(next(g for g in m.groups() if g is not None).strip() for m in parts)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -298,7 +319,7 @@ def _last(text: str) -> str | None:
         return None
     formula, number = last_match(_MATH, window), last_match(_NUMBERISH, window)
     if formula is not None and (number is None or number.end() <= formula.end() + 1):
-        return next(g for g in formula.groups() if g is not None).strip()
+        return _last_formulas(list(_MATH.finditer(window)), window)
     if number is not None:
         return number.group().strip()
     return None
