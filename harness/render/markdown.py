@@ -103,20 +103,20 @@ def _name(row: Row) -> str:
 
 def _ranking(board: Leaderboard) -> Iterator[str]:
     yield table(
-        ("Rank", "Group", "Trainer", "Seeds", "Accuracy %", "Gain, points", "p (Holm)"),
+        ("Rank", "Trainer", "Accuracy %", "Gain, points", "p (Holm)", "Group", "Seeds"),
         [
             (
                 numbers.rank(row),
-                row.letters,
                 _name(row),
-                numbers.seeds(row),
                 numbers.accuracy(row.accuracy),
                 numbers.gain(row.gain),
                 numbers.p_value(row.gain.p_adjusted if row.gain else None),
+                row.letters,
+                numbers.seeds(row),
             )
             for row in board.rows
         ],
-        left=3,
+        left=2,
     )
     if any(row.gain for row in board.rows):
         yield "Where the gain comes from, and how much the seeds differ:"
@@ -146,7 +146,7 @@ def _benchmarks(board: Leaderboard) -> Iterator[str]:
         return
     yield "## Every benchmark"
     yield "Accuracy in per cent, in brackets the gain over the start model in points."
-    head = ["Trainer", *(_task(board, index) for index in range(len(benchmarks))), "W / T / L"]
+    head = ["Trainer", *(_task(board, index) for index in range(len(benchmarks))), "W/T/L"]
     rows = []
     for row in board.rows:
         cells = [_name(row)]
@@ -157,7 +157,7 @@ def _benchmarks(board: Leaderboard) -> Iterator[str]:
                 continue
             change = f" ({numbers.points(result.gain.difference)})" if result.gain else ""
             cells.append(f"{numbers.percent(result.accuracy.accuracy)}{change}")
-        cells.append(f"{row.wins} / {row.ties} / {row.losses}" if row.gain else numbers.NONE)
+        cells.append(f"{row.wins}/{row.ties}/{row.losses}" if row.gain else numbers.NONE)
         rows.append(cells)
     yield table(head, rows)
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
+JOINED = "\N{NO-BREAK SPACE}"  # so that a narrow column breaks before an interval, never in it
 
 
 def percent(share: float) -> str:
@@ -27,14 +28,14 @@ def accuracy(value: Accuracy | None) -> str:
     """Return an accuracy with its interval: `61.2 [58.0, 64.1]`."""
     if value is None:
         return NONE
-    return f"{percent(value.accuracy)} [{percent(value.low)}, {percent(value.high)}]"
+    return f"{percent(value.accuracy)} [{percent(value.low)},{JOINED}{percent(value.high)}]"
 
 
 def gain(value: Gain | None) -> str:
     """Return a gain with its interval: `+21.2 [+16.5, +25.8]`."""
     if value is None:
         return NONE
-    return f"{points(value.difference)} [{points(value.low)}, {points(value.high)}]"
+    return f"{points(value.difference)} [{points(value.low)},{JOINED}{points(value.high)}]"
 
 
 def parts(value: Gain | None) -> tuple[str, str]:

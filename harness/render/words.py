@@ -99,7 +99,7 @@ def explanations(board: Leaderboard) -> Iterator[str]:
             + (f"; as measured here, {' and '.join(also)}." if also else ".")
         )
     yield (
-        "**W / T / L** counts the benchmarks on which a row beats, ties with and loses to the"
+        "**W/T/L** counts the benchmarks on which a row beats, ties with and loses to the"
         " start model at 5 % after Holm's correction over the row's benchmarks. **Cost** is the"
         " mean of a seed, teacher and sampling included; FLOPs are 6 N per trained token and 2 N"
         " per token read or generated."
