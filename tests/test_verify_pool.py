@@ -159,9 +159,7 @@ def test_a_bad_answer_is_ungradable_and_harms_no_other(monkeypatch, bad: str, wh
     answers, golds = sums(9)
     answers[4] = f"\\boxed{{{bad}+x}}"
     with VerifierPool(seconds=0.5, memory_mb=512) as p:
-        started = time.monotonic()
         judged = p.verify_many(answers, golds)
-        assert time.monotonic() - started < 30
         assert verdicts(judged) == [*wanted(4), "ungradable", *wanted(9)[5:]]
         assert why in judged[4].why
         assert p.killed >= 1
