@@ -6,13 +6,11 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
+import importlib.metadata
 import json
-import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -21,9 +19,7 @@ from typing import Any
 
 from harness import checkpoints
 from harness import stage as stages
-from harness.boards import Board
 from harness.budget import Caps, Cost
-from harness.errors import UsageError
 from harness.executors import Ended, LocalExecutor
 from harness.judging import jsonl, judge
 from harness.plan import Cell, Plan, Stage
@@ -40,57 +36,10 @@ from harness.records import (
     write_atomically,
     write_record,
 )
+from harness.runs import Folder, finished_record
 from harness.verify import VERIFIER_VERSION, VerifierPool, self_test
 
 Watcher = Callable[[str, dict[str, Any]], None]
-
-
-@dataclass
-class Folder:
-    """The folder of one board's runs.
-
-    `stages/<stage>` holds what each stage left, `records/*.json` the records, `answers/<record>`
-    every answer with its verdict, `data` the rows that stages were given.
-    """
-
-    path: Path
-
-    @property
-    def records(self) -> Path:
-        """Return the folder of the records."""
-        return self.path / "records"
-
-    def stage(self, name: str) -> Path:
-        """Return the folder of a stage."""
-        return self.path / "stages" / name
-
-    def answers(self, record_id: str) -> Path:
-        """Return the folder of a record's judged answers."""
-        return self.path / "answers" / record_id
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for one bench at a time.
-
-        Raises:
-            UsageError: If another bench holds it, or it cannot be written.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+")
-        except OSError as error:
-            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.seek(0)
-                holder = lock.read().strip() or "unknown"
-                raise UsageError(f"{self.path} is in use by another bench ({holder})") from None
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()}")
-            lock.flush()
-            yield
 
 
 @dataclass
@@ -105,15 +54,6 @@ class Outcome:
     def failed(self) -> list[Record]:
         """Return the records of cells that did not finish."""
         return [record for record in self.records if record.status != "ok"]
-
-
-def finished_record(cell: Cell, board: Board, folder: Folder) -> Record | None:
-    """Return the record of a cell that is done, or None."""
-    path = folder.records / f"{cell.record_id}.json"
-    if not path.exists():
-        return None
-    record = read_record(path)
-    return record if record.board.digest == board.digest else None
 
 
 def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher) -> Outcome:
@@ -244,7 +184,7 @@ class _Bench:
                 continue
             self.records[cell.digest] = record
             self.watch("record", {"cell": cell.name, "record": record})
-            for error in _observe(self.host, "harness_cell_finished", record=record):
+            for error in self.host.observe("harness_cell_finished", record=record):
                 self.watch("warning", {"text": error})
         wanted = {
             name
@@ -264,7 +204,7 @@ class _Bench:
         for cell in self.plan.cells:
             if name in (*cell.train, cell.generate) and cell.digest not in self.started_cells:
                 self.started_cells.add(cell.digest)
-                for error in _observe(self.host, "harness_cell_started", cell=cell):
+                for error in self.host.observe("harness_cell_started", cell=cell):
                     self.watch("warning", {"text": error})
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
         self.executor.start(path, self.plan.board.file.compute.stage_seconds)
@@ -339,8 +279,11 @@ class _Bench:
             parameters=checkpoints.parameter_count(scored),
             bytes=checkpoints.size_bytes(scored),
         )
+        ran = result["environment"]
+        own = {"srlm-harness": importlib.metadata.version("srlm-harness")}
         environment = {
-            **result["environment"],
+            **ran,
+            "packages": {**ran["packages"], **own},
             "engine": self.plan.stages[cell.generate].identity["engine"],
             "batch_size": self.plan.stages[cell.generate].identity["batch_size"],
             "commit": _commit(),
@@ -420,19 +363,6 @@ class _Bench:
             **fields,
         )
         return read_record(write_record(record, self.folder.records))
-
-
-def _observe(host: Host, hook: str, **arguments: Any) -> list[str]:
-    """Call an observing hook; an exception in one is returned as a line and changes nothing."""
-    errors = []
-    for implementation in getattr(host.hook, hook).get_hookimpls():
-        given = {name: arguments[name] for name in implementation.argnames}
-        try:
-            implementation.function(**given)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            errors.append(f"plug-in {implementation.plugin_name!r}: {hook} failed: {reason}")
-    return errors
 
 
 def _previous_attempts(path: Path) -> int:

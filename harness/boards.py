@@ -197,8 +197,8 @@ class Board:
             board=self.name,
             digest=self.digest,
             title=file.title,
-            start_model=file.start_model,
-            teacher=file.teacher,
+            start_model=self._described("start") or "",
+            teacher=self._described("teacher"),
             data=data,
             budget=f"at most {caps} a cell; each stage of a chain gets {split}",
             seeds=file.seeds,
@@ -217,6 +217,14 @@ class Board:
                 get_protocol(s.protocol).id: get_protocol(s.protocol).summary for s in file.scores
             },
         )
+
+    def _described(self, which: Literal["start", "teacher"]) -> str | None:
+        """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
+        reference = self.file.start_model if which == "start" else self.file.teacher
+        identity = self.identity(which)
+        if reference is None or identity is None or identity == reference:
+            return reference
+        return f"{reference} (sha256 {identity[:12]})"
 
     @cached_property
     def digest(self) -> str:

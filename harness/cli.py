@@ -15,10 +15,11 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.bench import Folder, Outcome
+    from harness.bench import Outcome
     from harness.boards import Board
     from harness.plan import Plan
     from harness.plugins import Host
+    from harness.runs import Folder
     from harness.standings import Leaderboard
 
 RUNS = "runs"
@@ -27,7 +28,10 @@ LEADERBOARDS = "leaderboards"
 
 # commands that stand beside the code they call: name -> module with `register(cli)`, one line
 ELSEWHERE = {
+    "diff": ("harness.commands", "Compare two cells question by question."),
+    "export": ("harness.commands", "Write results in a format that others read."),
     "grade": ("harness.verify.commands", "Judge a JSONL file of answers."),
+    "report": ("harness.commands", "Write one HTML file: figures, curves, answers."),
     "verify": ("harness.verify.commands", "Judge one answer and explain it step by step."),
 }
 
@@ -140,11 +144,11 @@ def bench(
     The same command again continues what was interrupted and does nothing when all is done.
     """
     from harness import planning
-    from harness.bench import Folder
     from harness.executors import choose_device, default_jobs
     from harness.leaderboard import build
     from harness.plan import plan as make_plan
     from harness.publish import write
+    from harness.runs import Folder
 
     host, loaded = _board(board)
     device = choose_device(device)
@@ -197,10 +201,10 @@ def _stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
 @json_option
 def score(model: Path, board: str, device: str, runs: Path, as_json: bool) -> None:
     """Score the checkpoint folder MODEL beside a board's start model, without training anything."""
-    from harness.bench import Folder
     from harness.executors import choose_device
     from harness.leaderboard import build
     from harness.plan import plan_score, plan_start
+    from harness.runs import Folder
 
     host, loaded = _board(board)
     device = choose_device(device)
@@ -247,8 +251,8 @@ def publish(names: tuple[str, ...], check: bool, replace: bool, folder: Path, ru
 @runs_option
 def regrade(name: str, runs: Path) -> None:
     """Judge a board's stored answers again with this verifier, without generating."""
-    from harness.bench import Folder
     from harness.judging import regrade as regrade_board
+    from harness.runs import Folder
 
     _, loaded = _board(name)
     folder = Folder(runs.resolve() / loaded.name)
@@ -258,71 +262,6 @@ def regrade(name: str, runs: Path) -> None:
         click.echo(f"{record.id}: {changed} verdicts changed")
     if not written:
         click.echo("Nothing to do: this version of the verifier judged every record.", err=True)
-
-
-@cli.command()
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
-@board_option
-@click.option("--task", "tasks", multiple=True, help="Only questions of this task.")
-@click.option("--kind", "kinds", multiple=True, help="fixed, broken, both_wrong or both_right.")
-@click.option("--verdict", "verdicts", multiple=True, help="Either answer has this verdict.")
-@click.option("--search", default="", help="Only where this text stands in problem or answers.")
-@click.option("--limit", type=click.IntRange(0), default=20, show_default=True)
-@runs_option
-@json_option
-def diff(
-    first: str,
-    second: str,
-    board: str,
-    tasks: tuple[str, ...],
-    kinds: tuple[str, ...],
-    verdicts: tuple[str, ...],
-    search: str,
-    limit: int,
-    runs: Path,
-    as_json: bool,
-) -> None:
-    """Compare the cells A and B, such as start and sft/0, question by question."""
-    from harness.diff import diff as compare
-    from harness.diff import render
-
-    _, loaded = _board(board)
-    difference = compare(
-        runs / loaded.name,
-        first,
-        second,
-        tasks=tasks,
-        kinds=kinds,
-        verdicts=verdicts,
-        search=search,
-        limit=limit,
-    )
-    if as_json:
-        _emit(difference.model_dump(mode="json"), True)
-    else:
-        _console().print(render(difference))
-
-
-@cli.command()
-@click.argument("name", metavar="BOARD", default="tiny")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="[default: in runs]")
-@runs_option
-def report(name: str, out: Path | None, runs: Path) -> None:
-    """Write one self-contained HTML file: leaderboard, figures, curves, answers."""
-    from harness.bench import Folder
-    from harness.records import read_records
-    from harness.report import write_report
-
-    _, loaded = _board(name)
-    folder = Folder(runs / loaded.name)
-    records = [
-        record for record in read_records(folder.records) if record.board.digest == loaded.digest
-    ]
-    path = write_report(
-        records, loaded.conditions(), out or folder.path / "report.html", folder.path
-    )
-    click.echo(str(path))
 
 
 @cli.command()

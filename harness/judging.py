@@ -24,8 +24,8 @@ from harness.records import (
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 if TYPE_CHECKING:
-    from harness.bench import Folder
     from harness.boards import Board, ScoreTable
+    from harness.runs import Folder
 
 
 def judge(board: Board, answers: Path, out: Path, pool: VerifierPool) -> list[Score]:

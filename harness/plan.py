@@ -29,7 +29,17 @@ from harness.verify import VERIFIER_VERSION
 START = "start"
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
 # modules of the harness whose code can change what a stage computes
-SOURCES = ("trainer.py", "budget.py", "callbacks.py", "stage.py", "evaluate.py", "protocols.py")
+SOURCES = (
+    "budget.py",
+    "callbacks.py",
+    "evaluate.py",
+    "meter.py",
+    "optimiser.py",
+    "protocols.py",
+    "run.py",
+    "stage.py",
+    "tokens.py",
+)
 
 
 @dataclass(frozen=True)

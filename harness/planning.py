@@ -7,11 +7,11 @@ from statistics import median
 import pydantic
 
 from harness import checkpoints, stage
-from harness.bench import Folder, finished_record
 from harness.errors import HarnessError
 from harness.escape import terminal
 from harness.plan import Plan, Stage
 from harness.records import Record, read_records
+from harness.runs import Folder, finished_record
 
 # FLOP/s that a small model reaches on one CPU thread or one GPU; only for a first estimate, where
 # no earlier record of the same trainer says how long it takes
@@ -42,10 +42,13 @@ class Preview(pydantic.BaseModel, frozen=True):
     caps: dict[str, float]  # of one cell
     questions: int  # of one checkpoint
     seconds: float | None  # of all stages to do, one after another
+    detectable: float  # smallest difference seen with 80 % power, a share of 1
 
 
 def preview(plan: Plan, folder: Folder) -> Preview:
     """Return what a bench would do. Nothing is written, loaded or trained."""
+    from harness.stats import minimum_detectable
+
     needed: dict[str, int] = {}
     for cell in plan.cells:
         for name in (*cell.train, cell.generate):
@@ -65,6 +68,7 @@ def preview(plan: Plan, folder: Folder) -> Preview:
                 "state": "done" if done else "to do",
             }
         )
+    ranked = len(plan.board.test_rows(plan.board.ranking))
     left = [each.seconds for each in stages if each.state != "done"]
     return Preview(
         board=plan.board.name,
@@ -75,6 +79,7 @@ def preview(plan: Plan, folder: Folder) -> Preview:
         caps=plan.board.file.budget.set_caps(),
         questions=sum(len(plan.board.test_rows(score)) for score in plan.board.file.scores),
         seconds=None if None in left else sum(seconds for seconds in left if seconds is not None),
+        detectable=minimum_detectable(ranked),
     )
 
 
@@ -127,6 +132,8 @@ def text(preview: Preview) -> str:
         f" {len(preview.cells)} cells, {len(preview.stages)} stages,"
         f" {preview.questions} questions a checkpoint.",
         f"Budget of a cell: at most {caps}.",
+        f"Two checkpoints are told apart from a difference of about"
+        f" {100 * preview.detectable:.1f} points on the ranking benchmark.",
         "",
         f"{'stage':<42} {'cells':>5}  {'state':<6} {'seconds':>8}  estimated from",
     ]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -34,12 +35,23 @@ class Plugin:
 
     @cached_property
     def source_sha256(self) -> str:
-        """Return a sha256 over the plug-in's source: its module, or every module of its package."""
-        path = Path(self.module.__file__)
-        files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+        """Return a sha256 over the plug-in's source.
+
+        That is its module, or every module of its package, and the modules of other plug-ins that
+        it imports (as the hybrid trainers import the one of `rl`).
+        """
+        announced = {point.module for point in importlib.metadata.entry_points(group=GROUP)}
+        others = [
+            value
+            for value in vars(self.module).values()
+            if isinstance(value, ModuleType) and value.__name__ in announced
+        ]
         sha = hashlib.sha256()
-        for file in files:
-            sha.update(file.name.encode() + b"\0" + file.read_bytes())
+        for module in [self.module, *sorted(others, key=lambda each: each.__name__)]:
+            path = Path(module.__file__ or "")
+            files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+            for file in files:
+                sha.update(file.name.encode() + b"\0" + file.read_bytes())
         return sha.hexdigest()
 
 
@@ -140,6 +152,18 @@ class Host:
         """Return the names of the hooks that a loaded plug-in implements."""
         callers = self._manager.get_hookcallers(self._loaded[name].module) or []
         return sorted(caller.name for caller in callers)
+
+    def observe(self, hook: str, **arguments: Any) -> list[str]:
+        """Call an observing hook; an exception in one comes back as a line and changes nothing."""
+        errors = []
+        for implementation in getattr(self.hook, hook).get_hookimpls():
+            given = {name: arguments[name] for name in implementation.argnames}
+            try:
+                implementation.function(**given)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                errors.append(f"plug-in {implementation.plugin_name!r}: {hook} failed: {reason}")
+        return errors
 
     def trainers(self) -> dict[str, Offer]:
         """Return the trainers of all loaded plug-ins by name."""

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pydantic
 
-from harness.budget import Cost  # noqa: TC001 - pydantic reads it
-from harness.conditions import Conditions  # noqa: TC001 - pydantic reads it
+from harness.budget import Cost
+from harness.conditions import Conditions
 
 SCHEMA = 1
 MEASURED = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")

@@ -8,7 +8,17 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic", "rich")
+HEAVY = (
+    "torch",
+    "transformers",
+    "trl",
+    "lm_eval",
+    "sympy",
+    "datasets",
+    "numpy",
+    "pydantic",
+    "rich",
+)
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -28,7 +38,7 @@ def imported_by(*arguments: str) -> set[str]:
 def test_help_imports_nothing_but_click():
     modules = imported_by("--help")
     assert "click" in modules
-    assert not modules & set(HEAVY)
+    assert not modules & HEAVY
 
 
 @pytest.mark.parametrize("arguments", [("bench", "--dry-run"), ("plugins",), ("tasks",)])

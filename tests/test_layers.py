@@ -34,7 +34,9 @@ def test_only_evaluate_imports_lm_eval():
 
 
 # callbacks.py subclasses a class of transformers; it is imported inside a stage only
-@pytest.mark.parametrize("path", [p for p in HOST if p.name != "callbacks.py"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [p for p in HOST if p.name != "callbacks.py"], ids=lambda p: p.name
+)
 def test_the_host_imports_nothing_heavy_at_the_top(path):
     heavy = {"torch", "transformers", "trl", "datasets", "lm_eval", "peft", "sympy"}
     if path.parent.name == "verify":
