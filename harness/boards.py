@@ -200,7 +200,7 @@ class Board:
             start_model=self._described("start") or "",
             teacher=self._described("teacher"),
             data=data,
-            budget=f"at most {caps} a cell; each stage of a chain gets {split}",
+            budget=f"at most {caps}; each stage of a chain gets {split}",
             seeds=file.seeds,
             benchmarks=tuple(
                 Benchmark(
