@@ -389,3 +389,22 @@ def test_a_large_board_stays_readable():
     assert text.count("trainer-29") > 10
     assert row(board, "trainer-29").rank[0] == 1
     assert row(board, "trainer-0").rank[1] == 30
+
+
+def test_a_warning_that_differs_in_its_numbers_alone_is_said_once(board):
+    from harness.render.words import warnings
+
+    texts = [(f"words: {9 - place}.5 points apart", "7 \0 odd") for place in range(len(board.rows))]
+    texts[-1] = (texts[-1][0], "of its own")
+    rows = [
+        each.model_copy(update={"warnings": w}) for each, w in zip(board.rows, texts, strict=True)
+    ]
+    said = list(warnings(board.model_copy(update={"rows": tuple(rows), "warnings": ("whole",)})))
+    low = 9.5 - (len(rows) - 1)
+    some = ", ".join(each.trainer for each in rows[:-1])
+    assert said == [
+        ("", "whole"),
+        ("every row", f"words: {low} to 9.5 points apart"),
+        (some, "7 \0 odd"),
+        (rows[-1].trainer, "of its own"),
+    ]

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.errors import UsageError
-from harness.verify import VERIFIER_VERSION, Verdict, VerifierPool
+from harness.verify import VERIFIER_VERSION, VerifierPool
 from harness.verify.commands import printable, register
-from harness.verify.grading import StoredAnswer, Tally, grade_rows, regrade, rows_of
+from harness.verify.grading import Tally, grade_rows, rows_of
 
 
 @pytest.fixture
@@ -96,23 +96,6 @@ def test_grading_streams() -> None:
         assert sum(1 for _ in graded) == 2_999
     assert tally.accuracy == 1.0
     assert tally.rows == 3_000
-
-
-def test_regrade_finds_what_changed() -> None:
-    stored = [
-        StoredAnswer("\\boxed{1/2}", "0.5", Verdict.wrong),
-        StoredAnswer("\\boxed{1/2}", "0.5", Verdict.correct),
-        StoredAnswer("", "0.5", Verdict.wrong, truncated=True),
-    ]
-    with VerifierPool() as pool:
-        again = regrade(stored, pool)
-    assert [j.verdict for j in again.judgements] == [
-        Verdict.correct,
-        Verdict.correct,
-        Verdict.truncated,
-    ]
-    assert again.changed == [0, 2]
-    assert again.version == VERIFIER_VERSION
 
 
 def test_terminal_text_is_made_harmless() -> None:

@@ -87,11 +87,10 @@ def _same(result: object, benchmark: object) -> bool:
 
 
 def _warnings(board: Leaderboard) -> Iterator[str]:
-    lines = [f"> - {markdown(line, 400)}" for line in board.warnings]
-    for row in board.rows:
-        lines += [
-            f"> - **{markdown(row.trainer)}:** {markdown(line, 400)}" for line in row.warnings
-        ]
+    lines = []
+    for who, line in words.warnings(board):
+        name = f"**{markdown(who, 200)}:** " if who else ""
+        lines.append(f"> - {name}{markdown(line, 400)}")
     if lines:
         yield "\n".join(["> **Warnings**", ">", *lines])
 

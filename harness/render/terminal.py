@@ -53,10 +53,9 @@ def render(board: Leaderboard) -> RenderableType:
         Text(terminal(f"Accuracy on {ranking}; [ ] are 95 % intervals; a rank is a range.", 300)),
         Text(words.claim(board).replace("**", "")),
     ]
-    lines += [Text(f"! {terminal(line, 300)}", style="yellow") for line in board.warnings]
-    for row in board.rows:
-        name = terminal(row.trainer, NAME_LIMIT)
-        lines += [Text(f"! {name}: {terminal(line, 300)}", style="yellow") for line in row.warnings]
+    for who, line in words.warnings(board):
+        name = f"{terminal(who, 200)}: " if who else ""
+        lines.append(Text(f"! {name}{terminal(line, 300)}", style="yellow"))
     for cell in board.failures:
         name = terminal(cell.trainer, NAME_LIMIT) + ("" if cell.seed is None else f" {cell.seed}")
         lines.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,33 @@ COST = (
 )
 PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm", "sympy")
 FEWER = "fewer than three training seeds"
+
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def warnings(board: Leaderboard) -> Iterator[tuple[str, str]]:
+    """Yield whom a warning is about (empty for the board) and what it says.
+
+    What is said of several rows and differs in its numbers alone is said once, with their ranges.
+    """
+    for line in board.warnings:
+        yield "", line
+    said: dict[tuple[str, ...], list[tuple[str, list[str]]]] = {}
+    for row in board.rows:
+        for line in row.warnings:
+            words = tuple(_NUMBER.split(line))
+            said.setdefault(words, []).append((row.trainer, _NUMBER.findall(line)))
+    for words, rows in said.items():
+        everybody = len(rows) == len(board.rows) > 2
+        who = "every row" if everybody else ", ".join(trainer for trainer, _ in rows)
+        spans = [_span(column) for column in zip(*(found for _, found in rows), strict=True)]
+        yield who, "".join(a + b for a, b in zip(words, [*spans, ""], strict=True))
+
+
+def _span(values: tuple[str, ...]) -> str:
+    low, high = min(values, key=float), max(values, key=float)
+    return low if low == high else f"{low} to {high}"
 
 
 def claim(board: Leaderboard) -> str:

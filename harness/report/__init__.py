@@ -71,6 +71,7 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
     )
     return template.render(
         board=board,
+        warnings=list(words.warnings(board)),
         numbers=numbers,
         words=words,
         verdicts=tuple(LETTERS),

@@ -1,4 +1,4 @@
-"""Grading files and stored answers: JSONL in, the same rows with verdicts out."""
+"""Grading files: JSONL in, the same rows with verdicts out."""
 
 from __future__ import annotations
 
@@ -116,50 +116,3 @@ def grade_rows(
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-@dataclass(frozen=True)
-class StoredAnswer:
-    """One answer kept from an earlier scoring.
-
-    Attributes:
-        answer: the response.
-        gold: the gold answer.
-        verdict: the verdict it has now.
-        truncated: whether generation stopped at the token limit.
-    """
-
-    answer: str
-    gold: str
-    verdict: Verdict
-    truncated: bool = False
-
-
-@dataclass(frozen=True)
-class Regrading:
-    """New judgements of stored answers, and the positions whose verdict changed."""
-
-    judgements: list[Judgement]
-    changed: list[int]
-    version: str = VERIFIER_VERSION
-
-
-def regrade(
-    stored: Iterable[StoredAnswer],
-    pool: VerifierPool,
-    conventions: Conventions = DEFAULT,
-    form: Form = "boxed",
-) -> Regrading:
-    """Judge stored answers with this version of the verifier, without generating again."""
-    stored = list(stored)
-    judged = pool.verify_many(
-        [s.answer for s in stored],
-        [s.gold for s in stored],
-        conventions,
-        form,
-        [s.truncated for s in stored],
-    )
-    changed = [
-        i for i, (s, j) in enumerate(zip(stored, judged, strict=True)) if s.verdict is not j.verdict
-    ]
-    return Regrading(judged, changed)
