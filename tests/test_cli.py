@@ -8,17 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = (
-    "torch",
-    "transformers",
-    "trl",
-    "lm_eval",
-    "sympy",
-    "datasets",
-    "numpy",
-    "pydantic",
-    "rich",
-)
+HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic"}
 
 
 def imported_by(*arguments: str) -> set[str]:
