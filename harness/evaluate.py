@@ -2,8 +2,9 @@
 
 This is the only module that imports lm_eval. lm-eval builds the prompts, batches them and keeps
 its raw results and samples; what generates behind it is `Engine`, lm-eval's own `hf` model with
-two changes: a row that meets a stop string ends there (not with the last row of its batch), and
-the finish reason of every answer is kept, so that a truncated answer is told from a wrong one.
+three changes: a row that meets a stop string ends there (not with the last row of its batch), the
+finish reason of every answer is kept, so that a truncated answer is told from a wrong one, and the
+checkpoint's own generation defaults change nothing (see `decoding`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.decoding import forget_defaults
 from harness.errors import StageError
 from harness.protocols import Protocol, get_protocol
 
@@ -135,6 +137,7 @@ def _engine(model: Path, batch_size: int, device: str) -> Any:
 
         def __init__(self, **arguments: Any) -> None:
             super().__init__(**arguments)
+            forget_defaults(self.model)
             # prompt -> (tokens written, whether the limit ended it), one for each repeat, in order
             self.finished: dict[str, deque[tuple[int, bool]]] = defaultdict(deque)
             self._prompts: tuple[str, ...] = ()
@@ -153,7 +156,7 @@ def _engine(model: Path, batch_size: int, device: str) -> Any:
                 kwargs |= {"stop_strings": strings, "tokenizer": self.tokenizer}
             output = self.model.generate(
                 input_ids=context,
-                max_length=max_length,
+                max_new_tokens=max_length - context.shape[1],
                 pad_token_id=self.tokenizer.pad_token_id,
                 use_cache=True,
                 **kwargs,

@@ -32,6 +32,7 @@ PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "l
 SOURCES = (
     "budget.py",
     "callbacks.py",
+    "decoding.py",
     "evaluate.py",
     "meter.py",
     "optimiser.py",

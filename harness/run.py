@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.budget import Budget, Cost
+from harness.decoding import forget_defaults
 from harness.errors import StageError
 from harness.protocols import Protocol
 from harness.verify import Conventions, VerifierPool
@@ -172,13 +173,14 @@ class Run:
         # Under deterministic algorithms torch fills every new tensor, and TRL's loss asks for one
         # of half a gigabyte in each step, of which it reads only what it wrote.
         torch.utils.deterministic.fill_uninitialized_memory = False
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             attn_implementation="sdpa",
             use_safetensors=True,
             trust_remote_code=False,
         )
+        return forget_defaults(model)
 
     def correct(
         self,

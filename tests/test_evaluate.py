@@ -46,6 +46,7 @@ def alone(model, prompt: str, limit: int) -> list[int]:
     import torch
 
     network, tokenizer = model
+    network.generation_config.max_new_tokens = None
     ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
     with torch.inference_mode():
         output = network.generate(**ids, max_new_tokens=limit, do_sample=False)
@@ -121,3 +122,19 @@ def test_a_protocol_of_another_version_is_refused(rows, tmp_path):
     old = {**score(rows), "protocol": "chat_zeroshot.v0"}
     with pytest.raises(StageError, match=r"'chat_zeroshot\.v0' is wanted"):
         generate_answers(START, [old], 12, "cpu", tmp_path)
+
+
+def test_generation_defaults_of_a_checkpoint_change_nothing(rows, tmp_path):
+    """Neither a token limit, a penalty nor sampling in generation_config.json."""
+    import shutil
+
+    plain = tmp_path / "plain"
+    generate_answers(START, [score(rows, limit=18)], 12, "cpu", plain)
+    model = shutil.copytree(START, tmp_path / "model")
+    path = model / "generation_config.json"
+    settings = json.loads(path.read_text())
+    settings |= {"max_new_tokens": 3, "repetition_penalty": 1.9, "do_sample": True, "top_k": 2}
+    path.write_text(json.dumps(settings))
+    generate_answers(model, [score(rows, limit=18)], 12, "cpu", tmp_path / "spoilt")
+    assert answers(tmp_path / "spoilt") == answers(plain)
+    assert max(answer["tokens"] for answer in answers(plain)) == 18
