@@ -1,4 +1,4 @@
-"""``harness verify``, ``harness grade`` and regrading."""
+"""The verifier's commands and the grading of files."""
 
 from __future__ import annotations
 
