@@ -44,7 +44,7 @@ def test_only_named_plugins_are_imported(with_plugins):
 )
 def test_a_bad_plugin_is_one_line_that_names_it(with_plugins, folders, name, says):
     with_plugins(*folders)
-    with pytest.raises(PluginError, match="") as caught:
+    with pytest.raises(PluginError) as caught:
         Host().load(name)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
