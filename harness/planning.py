@@ -7,7 +7,6 @@ from statistics import median
 import pydantic
 
 from harness import checkpoints, stage
-from harness.errors import HarnessError
 from harness.escape import terminal
 from harness.plan import Plan, Stage
 from harness.records import Record, read_records
@@ -102,9 +101,17 @@ def _stage(
 def _seconds(each: Stage, plan: Plan, earlier: list[Record]) -> tuple[float | None, str]:
     """Return the likely seconds of a stage and where the figure is from."""
     finished = [record for record in earlier if record.status == "ok"]
+    speed = ASSUMED_FLOPS_PER_SECOND[plan.device]
+    parameters = _parameters(plan)
     if each.kind == "generate":
         seen = [record.scoring_seconds for record in finished]
-        return (median(seen), "earlier records") if seen else (None, "not known yet")
+        if seen:
+            return median(seen), "earlier records"
+        if parameters is None:
+            return None, "not known yet"
+        tables = plan.board.file.scores
+        tokens = sum(len(plan.board.test_rows(one)) * one.max_new_tokens for one in tables)
+        return 2 * parameters * tokens / speed, "the token limits, at an assumed speed"
     name = each.identity["trainer"]
     seen = [ref.cost.seconds for record in finished for ref in record.stages if ref.trainer == name]
     if seen:
@@ -113,15 +120,19 @@ def _seconds(each: Stage, plan: Plan, earlier: list[Record]) -> tuple[float | No
     if "seconds" in caps:
         return caps["seconds"], "the budget's cap"
     flops = caps.get("flops")
-    if flops is None and "trained_tokens" in caps:
-        try:
-            flops = 6 * checkpoints.parameter_count(plan.board.model("start"))
-            flops *= caps["trained_tokens"]
-        except HarnessError:
-            flops = None
+    if flops is None and "trained_tokens" in caps and parameters is not None:
+        flops = 6 * parameters * caps["trained_tokens"]
     if flops is None:
         return None, "not known yet"
-    return flops / ASSUMED_FLOPS_PER_SECOND[plan.device], "the budget's cap, at an assumed speed"
+    return flops / speed, "the budget's cap, at an assumed speed"
+
+
+def _parameters(plan: Plan) -> int | None:
+    """Return the start model's size, or None while it would have to be downloaded first."""
+    identity = plan.board.identity("start") or ""
+    if "@" in identity:
+        return None
+    return checkpoints.parameter_count(plan.board.model("start"))
 
 
 def text(preview: Preview) -> str:
