@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.options import board_option, json_option, runs_option
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from harness.runs import Folder
     from harness.standings import Leaderboard
 
-RUNS = "runs"
 LEADERBOARDS = "leaderboards"
 
 
@@ -84,16 +85,6 @@ def _numbers(context: click.Context, option: click.Parameter, text: str | None) 
         raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
 
 
-board_option = click.option("--board", default="tiny", show_default=True, help="Name or TOML file.")
-runs_option = click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RUNS,
-    envvar="HARNESS_RUNS",
-    show_default=True,
-    help="Folder for everything a bench leaves.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),

@@ -7,27 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.options import json_option, runs_option
+
 if TYPE_CHECKING:
     from harness.conditions import Conditions
     from harness.records import Record
-
-RUNS = "runs"
 
 
 def register(cli: click.Group) -> None:
     """Add the commands to the command line."""
     for command in (diff, report, export):
         cli.add_command(command)
-
-
-runs_option = click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RUNS,
-    envvar="HARNESS_RUNS",
-    show_default=True,
-    help="Folder for everything a bench leaves.",
-)
 
 
 @click.command()
@@ -46,7 +36,7 @@ runs_option = click.option(
 @click.option("--grep", "search", default="", help="Only where this text stands.")
 @click.option("--limit", type=click.IntRange(0), default=10, show_default=True)
 @runs_option
-@click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
+@json_option
 def diff(
     first: str,
     second: str,
