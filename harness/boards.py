@@ -14,7 +14,7 @@ import pydantic
 
 from harness import checkpoints
 from harness.budget import Caps
-from harness.conditions import Benchmark, Conditions
+from harness.conditions import Baseline, Benchmark, Conditions, Quoted
 from harness.errors import UsageError, did_you_mean
 from harness.plugins import Host
 from harness.protocols import get_protocol
@@ -24,7 +24,12 @@ from harness.verify import VERIFIER_VERSION
 BUILT_IN = Path(__file__).parent / "boards"
 NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 Name = Annotated[str, pydantic.StringConstraints(pattern=NAME.pattern)]
-NOT_CONDITIONS = {"title", "trainers", "save_every", "jobs", "stage_seconds"}
+# keys that say how to run or show a board and cannot change a result
+NOT_CONDITIONS = {
+    "": {"title", "trainers", "notes", "quoted"},
+    "compute": {"save_every", "stage_seconds", "micro_batch_size"},
+    "scores": {"baseline"},
+}
 
 
 class _Table(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -35,6 +40,7 @@ class Data(_Table):
     """What is trained on: the training splits of these tasks, and nothing else."""
 
     train: tuple[str, ...] = pydantic.Field(min_length=1)
+    traces: tuple[str, ...] = ()  # tasks whose training solutions a stronger model wrote
     limit: int | None = pydantic.Field(default=None, gt=0)  # rows of each task, the first ones
 
 
@@ -60,6 +66,18 @@ class ScoreTable(_Table):
     max_new_tokens: int = pydantic.Field(gt=0)
     ranking: bool = False
     limit: int | None = pydantic.Field(default=None, gt=0)  # the first so many problems
+    samples: int = pydantic.Field(default=1, gt=0)  # answers to each problem
+    temperature: float = pydantic.Field(default=0.0, ge=0)  # 0 is greedy
+    top_p: float = pydantic.Field(default=1.0, gt=0, le=1)
+    baseline: Baseline | None = None  # what others measured for the start model
+
+    @pydantic.model_validator(mode="after")
+    def _sampled(self) -> ScoreTable:
+        if self.samples > 1 and not self.temperature:
+            raise ValueError(
+                "several samples need a temperature above 0: greedy ones are all equal"
+            )
+        return self
 
 
 class Compute(_Table):
@@ -67,6 +85,11 @@ class Compute(_Table):
 
     threads: int = pydantic.Field(default=1, gt=0)
     batch_size: int = pydantic.Field(default=64, gt=0)  # of the scored generation
+    engine: Literal["auto", "hf", "vllm"] = "hf"  # generates; auto: vLLM on a GPU that has it
+    gpus: int = pydantic.Field(default=1, gt=0)  # of one training stage, through accelerate
+    accelerate: str | None = None  # a file for `accelerate launch --config_file`
+    micro_batch_size: int | None = pydantic.Field(default=None, gt=0)  # rows of one forward pass
+    gradient_checkpointing: bool = False
     save_every: int = pydantic.Field(default=0, ge=0)  # steps between training checkpoints
     stage_seconds: float = pydantic.Field(default=86_400, gt=0)  # time limit of one stage
 
@@ -87,6 +110,8 @@ class BoardFile(_Table):
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
     options: dict[str, dict[str, Any]] = {}  # trainer -> option -> value
+    notes: tuple[str, ...] = ()  # what a reader of the leaderboard must know
+    quoted: tuple[Quoted, ...] = ()  # results of others: shown, marked, never ranked
 
     @pydantic.model_validator(mode="after")
     def _checked(self) -> BoardFile:
@@ -207,12 +232,18 @@ class Board:
                     task=score.task,
                     protocol=get_protocol(score.protocol).id,
                     max_new_tokens=score.max_new_tokens,
+                    samples=score.samples,
+                    temperature=score.temperature,
+                    top_p=score.top_p,
                     ranking=score == ranking,
                     summary=self.tasks[score.task].summary,
+                    baseline=score.baseline,
                 )
                 for score in file.scores
             ),
             trainers=("start", *file.trainers),
+            notes=file.notes,
+            quoted=file.quoted,
             protocols={
                 get_protocol(s.protocol).id: get_protocol(s.protocol).summary for s in file.scores
             },
@@ -231,16 +262,19 @@ class Board:
         """Return the sha256 over everything that can change a result.
 
         That is the file but for what only says how to run or show it (title, list of trainers,
-        time limits), the start model and teacher, every row of every task, the protocols and the
-        verifier.
+        notes, time limits), the start model and teacher, every row of every task, the protocols
+        and the verifier. A key at its default counts as one that is not there, so a key that a
+        later version adds changes no digest.
         """
         return self.digest_under(VERIFIER_VERSION)
 
     def digest_under(self, verifier_version: str) -> str:
         """Return the digest this board has under a version of the verifier."""
-        content = self.file.model_dump(mode="json")
-        for table in (content, content["compute"]):
-            for key in NOT_CONDITIONS & table.keys():
+        content = self.file.model_dump(mode="json", exclude_defaults=True)
+        tables = [("", content), ("compute", content.get("compute", {}))]
+        tables += [("scores", score) for score in content["scores"]]
+        for name, table in tables:
+            for key in NOT_CONDITIONS[name] & table.keys():
                 del table[key]
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")

@@ -29,6 +29,9 @@ class Benchmark(_Part):
     protocol: str  # name and version, as in records
     max_new_tokens: int
     ranking: bool
+    samples: int = 1  # answers to each problem
+    temperature: float = 0.0  # 0 is greedy
+    top_p: float = 1.0
     summary: str = ""
     baseline: Baseline | None = None
 
@@ -53,7 +56,6 @@ class Conditions(_Part):
     teacher: str | None = None
     data: str
     budget: str
-    decoding: str = "greedy"
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)
     trainers: tuple[str, ...] = ()  # those the board plans; others may join
@@ -71,6 +73,20 @@ class Conditions(_Part):
         if not any(benchmark.ranking for benchmark in self.benchmarks):
             raise ValueError("no benchmark to rank by: set ranking on at least one")
         return self
+
+    @property
+    def decoding(self) -> str:
+        """Return how answers are decoded, in the words of the leaderboard."""
+        ways: dict[str, list[str]] = {}
+        for one in self.benchmarks:
+            way = "greedy"
+            if one.temperature:
+                way = f"{one.samples} samples at temperature {one.temperature:g}"
+                way += f" and top-p {one.top_p:g}" if one.top_p < 1 else ""
+            ways.setdefault(way, []).append(one.task)
+        if len(ways) == 1:
+            return next(iter(ways))
+        return "; ".join(f"{', '.join(tasks)}: {way}" for way, tasks in ways.items())
 
     def to_json(self) -> str:
         """Return the file's text."""

@@ -65,18 +65,26 @@ class Score(_Part):
     ranking: bool  # whether the board ranks by this score
     max_new_tokens: int
     n: int
-    verdicts: str  # one letter a problem in the task's order: C W N T U
+    samples: int = 1  # answers to each problem
+    verdicts: str  # one letter an answer, C W N T U, problem by problem in the task's order
+    majority: str = ""  # with several samples: the letter of each problem's most frequent answer
     strict: int  # answers right under strict string matching
     flexible: int  # answers right under flexible string matching
     completion_tokens: int
     limit_reached: int  # answers that ended at the token limit, whatever their verdict
     samples_sha256: str  # of the samples file in the run folder
     groups: tuple[int, ...] = ()  # group of each problem (instances of one template); () if alone
+    overlap_13: tuple[int, ...] = ()  # problems that share 13 words in a row with training data
+    overlap_8: tuple[int, ...] = ()  # the same for 8 words
+    own: dict[str, float] = {}  # under lm_eval:<task>: lm-eval's own metrics, filter by filter
 
     @pydantic.model_validator(mode="after")
     def _one_verdict_each(self) -> Score:
-        if len(self.verdicts) != self.n or set(self.verdicts) - set(LETTERS.values()):
-            raise ValueError(f"{self.task}: {self.n} problems need {self.n} letters of CWNTU")
+        answers = self.n * self.samples
+        if len(self.verdicts) != answers or set(self.verdicts) - set(LETTERS.values()):
+            raise ValueError(f"{self.task}: {answers} answers need {answers} letters of CWNTU")
+        if self.majority and len(self.majority) != self.n:
+            raise ValueError(f"{self.task}: {self.n} problems need {self.n} majority letters")
         if self.groups and len(self.groups) != self.n:
             raise ValueError(f"{self.task}: {self.n} problems need {self.n} groups, or none")
         return self
@@ -89,7 +97,7 @@ class Score(_Part):
     @property
     def accuracy(self) -> float:
         """Return the share of verified answers, 0 to 1."""
-        return self.verdicts.count("C") / self.n if self.n else float("nan")
+        return self.verdicts.count("C") / len(self.verdicts) if self.n else float("nan")
 
 
 class Environment(_Part):
@@ -103,6 +111,8 @@ class Environment(_Part):
     dtype: str = "float32"
     engine: str = "hf"  # what generated the scored answers
     batch_size: int = 0  # of the scored generation
+    attention: str = "sdpa"  # implementation of attention
+    gpus: int = 1  # of one training stage
     packages: dict[str, str] = {}
     commit: str | None = None  # of the harness, where it is a git checkout
 
@@ -135,8 +145,12 @@ class Record(_Part):
         return self.model_copy(update={"digest": self.compute_digest()})
 
     def compute_digest(self) -> str:
-        """Return the sha256 over every other field."""
-        content = self.model_dump(mode="json", exclude={"digest"})
+        """Return the sha256 over every other field.
+
+        A field at its default counts as one that is not there, so a field that a later version
+        adds leaves the digests of earlier records as they were.
+        """
+        content = self.model_dump(mode="json", exclude={"digest"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> str:
