@@ -109,9 +109,19 @@ def board_warnings(
         if expected is None or start is None or key not in start.samples:
             continue
         found = start.samples[key].accuracy
+        if expected.metric != "verified":
+            own = [score.own.get(expected.metric) for score in start.scores[key]]
+            given = [value for value in own if value is not None]
+            if not given:
+                lines.append(f"{benchmark.task}: no {expected.metric} to compare with a baseline")
+                continue
+            found = sum(given) / len(given)
         if abs(found - expected.accuracy) > expected.tolerance:
+            metric = "" if expected.metric == "verified" else f" ({expected.metric})"
+            note = f" ({expected.note})" if expected.note else ""
             lines.append(
-                f"{benchmark.task}: the start model scores {found:.1%}, while {expected.source}"
-                f" gives {expected.accuracy:.1%} ± {100 * expected.tolerance:.1f} points"
+                f"{benchmark.task}: the start model scores {found:.1%}{metric}, while"
+                f" {expected.source} gives {expected.accuracy:.1%}"
+                f" ± {100 * expected.tolerance:.1f} points{note}"
             )
     return lines

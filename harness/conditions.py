@@ -20,6 +20,10 @@ class Baseline(_Part):
     accuracy: float = pydantic.Field(ge=0, le=1)
     tolerance: float = pydantic.Field(gt=0, le=1)
     source: str
+    # what the figure counts: our verified accuracy, or one of lm-eval's own metrics under
+    # lm_eval:<task>, such as "exact_match,flexible-extract"
+    metric: str = "verified"
+    note: str = ""  # how the source's protocol differs from this one
 
 
 class Benchmark(_Part):

@@ -24,7 +24,8 @@ from harness.records import (
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 if TYPE_CHECKING:
-    from harness.boards import Board, ScoreTable
+    from harness.boardfile import ScoreTable
+    from harness.boards import Board
     from harness.runs import Folder
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.boards import known_boards, read_board_file
+from harness.boardfile import read_board_file
+from harness.boards import known_boards
 from harness.errors import HarnessError
 from harness.escape import terminal
 from harness.plugins import Host

@@ -20,7 +20,8 @@ from typing import Any
 import pydantic
 
 from harness import checkpoints
-from harness.boards import Board, explain
+from harness.boardfile import explain
+from harness.boards import Board
 from harness.errors import UsageError, did_you_mean
 from harness.plugins import Host, Offer
 from harness.protocols import get_protocol

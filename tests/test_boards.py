@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards import Board, load_board, read_board_file
+from harness.boardfile import read_board_file
+from harness.boards import Board, load_board
 from harness.errors import UsageError
 from harness.plugins import Host
 
