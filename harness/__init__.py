@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from harness.tasks import Task, local_rows
     from harness.trainer import Options, Run, Trainer
     from harness.verify import Conventions
+    from harness.workload import Expected, Workload
 
 _HOMES = {
     "Budget": "harness.budget",
     "Caps": "harness.budget",
     "Conventions": "harness.verify",
     "Cost": "harness.budget",
+    "Expected": "harness.workload",
     "HarnessError": "harness.errors",
     "OptimiserOptions": "harness.optimiser",
     "Options": "harness.trainer",
@@ -33,6 +35,7 @@ _HOMES = {
     "Task": "harness.tasks",
     "Trainer": "harness.trainer",
     "UsageError": "harness.errors",
+    "Workload": "harness.workload",
     "hookimpl": "harness.hookspecs",
     "local_rows": "harness.tasks",
 }
@@ -42,6 +45,7 @@ __all__ = [
     "Caps",
     "Conventions",
     "Cost",
+    "Expected",
     "HarnessError",
     "OptimiserOptions",
     "Options",
@@ -51,6 +55,7 @@ __all__ = [
     "Task",
     "Trainer",
     "UsageError",
+    "Workload",
     "hookimpl",
     "local_rows",
 ]

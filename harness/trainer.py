@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pydantic
 
 from harness.run import TOKENIZER_FILES, Run
+from harness.workload import Expected, Workload
 
 __all__ = ["TOKENIZER_FILES", "Options", "Run", "Trainer"]
 
@@ -30,6 +32,8 @@ class Trainer:
         same_tokenizer: Whether the teacher must have the start model's tokenizer (sizes of the
             embedding may differ); checked before anything is trained.
         chain: Names of trainers, each run on the checkpoint of the one before, instead of `train`.
+        expects: What a run with these options would do, for the estimates of `--dry-run`; without
+            it the budget's caps are all that is known.
     """
 
     name: str
@@ -39,3 +43,4 @@ class Trainer:
     needs_teacher: bool = False
     same_tokenizer: bool = False
     chain: tuple[str, ...] = ()
+    expects: Callable[[Any, Workload], Expected] | None = None

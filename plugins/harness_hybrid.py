@@ -7,13 +7,14 @@ term on expert solutions, whose weight mu falls while training goes on.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
 import harness_rl
 from pydantic import Field
 
-from harness import Run, Trainer, hookimpl
+from harness import Expected, Run, Trainer, Workload, hookimpl
 
 if TYPE_CHECKING:
     import torch
@@ -116,6 +117,19 @@ def train_joint(run: Run) -> None:
     harness_rl.optimise(run, JointTrainer)
 
 
+def expects(options: JointOptions, work: Workload) -> Expected:
+    """Return what a run would do: the steps of `rl`, each with its expert rows."""
+    policy = harness_rl.expects(options, work)
+    experts = options.expert_batch_size
+    total = policy.sequences * policy.length + experts * (work.prompt + work.solution)
+    return dataclasses.replace(
+        policy,
+        sequences=policy.sequences + experts,
+        length=total / (policy.sequences + experts),
+        logits=round(experts * (work.prompt + work.solution)),
+    )
+
+
 @hookimpl
 def harness_trainers() -> list[Trainer]:
     """Offer the chains and `hybrid-joint`."""
@@ -132,5 +146,6 @@ def harness_trainers() -> list[Trainer]:
         train=train_joint,
         options=JointOptions,
         summary="GRPO and supervised learning in one loss, the second fading (CHORD)",
+        expects=expects,
     )
     return [*chains, joint]

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 from pydantic import Field
 
-from harness import OptimiserOptions, Run, StageError, Trainer, hookimpl
+from harness import (
+    Expected,
+    OptimiserOptions,
+    Run,
+    StageError,
+    Trainer,
+    Workload,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
     import datasets
@@ -359,6 +367,48 @@ def train_on_policy(run: Run) -> None:
     run.save(student)
 
 
+def expects_logits(options: KdOptions, work: Workload) -> Expected:
+    """Return what a run of `kd` would do: student and teacher read the same rows."""
+    return Expected(
+        steps=work.steps(options.batch_size, options.epochs, options.max_steps),
+        sequences=options.batch_size,
+        length=work.prompt + work.solution,
+        micro_batch=options.micro_batch_size or options.batch_size,
+        taught=options.batch_size,
+        logits=2 * CHUNK,
+    )
+
+
+def expects_sequence(options: SequenceOptions, work: Workload) -> Expected:
+    """Return what a run of `kd-sequence` would do: the teacher writes, the student reads."""
+    useful = work.steps(options.batch_size, options.epochs, options.max_steps)
+    wanted = options.problems or -(-useful * options.batch_size // options.samples)
+    problems = min(wanted, work.rows)
+    return Expected(
+        steps=useful,
+        sequences=options.batch_size,
+        length=work.prompt + work.answer,
+        micro_batch=options.micro_batch_size or options.batch_size,
+        written=problems * options.samples,
+        limit=options.max_new_tokens or work.limit,
+        together=options.teacher_batch_size * options.samples,
+    )
+
+
+def expects_on_policy(options: OnPolicyOptions, work: Workload) -> Expected:
+    """Return what a run of `kd-on-policy` would do: the student writes, the teacher reads it."""
+    return Expected(
+        steps=work.steps(options.batch_size, options.epochs, options.max_steps),
+        sequences=options.batch_size,
+        length=work.prompt + work.answer,
+        micro_batch=options.micro_batch_size or options.batch_size,
+        rollouts=options.batch_size,
+        taught=options.batch_size,
+        limit=options.max_completion_length or work.limit,
+        together=options.batch_size,
+    )
+
+
 @hookimpl
 def harness_trainers() -> list[Trainer]:
     """Offer `kd`, `kd-sequence` and `kd-on-policy`."""
@@ -368,6 +418,7 @@ def harness_trainers() -> list[Trainer]:
             train=train_logits,
             options=KdOptions,
             summary="the teacher's token distribution over the training solutions (forward KL)",
+            expects=expects_logits,
             needs_teacher=True,
             same_tokenizer=True,
         ),
@@ -376,6 +427,7 @@ def harness_trainers() -> list[Trainer]:
             train=train_sequence,
             options=SequenceOptions,
             summary="solutions that the teacher writes and the verifier confirms",
+            expects=expects_sequence,
             needs_teacher=True,
         ),
         Trainer(
@@ -383,6 +435,7 @@ def harness_trainers() -> list[Trainer]:
             train=train_on_policy,
             options=OnPolicyOptions,
             summary="the teacher's distribution over the student's own completions (reverse KL)",
+            expects=expects_on_policy,
             needs_teacher=True,
             same_tokenizer=True,
         ),

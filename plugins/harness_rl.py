@@ -12,7 +12,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from harness import OptimiserOptions, Run, StageError, Trainer, hookimpl
+from harness import (
+    Expected,
+    OptimiserOptions,
+    Run,
+    StageError,
+    Trainer,
+    Workload,
+    hookimpl,
+)
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
 
@@ -138,6 +146,22 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
     run.save(trainer.model)
 
 
+def expects(options: RlOptions, work: Workload) -> Expected:
+    """Return what a run would do: each step writes its rollouts, then learns from them."""
+    batch = options.prompts_per_step * options.num_generations
+    return Expected(
+        steps=work.steps(options.prompts_per_step, options.epochs, options.max_steps)
+        * options.num_iterations,
+        sequences=batch,
+        length=work.prompt + work.answer,
+        micro_batch=options.micro_batch_size or batch,
+        rollouts=batch // options.num_iterations,
+        reference=batch * ((options.beta > 0) + (options.num_iterations > 1)),
+        limit=options.max_completion_length or work.limit,
+        together=batch,
+    )
+
+
 @hookimpl
 def harness_trainers() -> list[Trainer]:
     """Offer `rl`."""
@@ -147,5 +171,6 @@ def harness_trainers() -> list[Trainer]:
             train=train,
             options=RlOptions,
             summary="GRPO with the verifier as the reward",
+            expects=expects,
         )
     ]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from harness import OptimiserOptions, Run, Trainer, hookimpl
+from harness import Expected, OptimiserOptions, Run, Trainer, Workload, hookimpl
 
 
 class SftOptions(OptimiserOptions, frozen=True):
@@ -80,6 +80,17 @@ def fine_tune(run: Run, adapter: Any) -> None:
     run.save(trainer.model)
 
 
+def expects(options: SftOptions, work: Workload) -> Expected:
+    """Return what a run would do: it reads its rows and nothing else."""
+    return Expected(
+        steps=work.steps(options.batch_size, options.epochs, options.max_steps),
+        sequences=options.batch_size,
+        length=work.prompt + work.solution,
+        micro_batch=options.micro_batch_size or options.batch_size,
+        adapter=0.02 if isinstance(options, LoraOptions) else 1.0,
+    )
+
+
 @hookimpl
 def harness_trainers() -> list[Trainer]:
     """Offer `sft` and `sft-lora`."""
@@ -89,11 +100,13 @@ def harness_trainers() -> list[Trainer]:
             train=train,
             options=SftOptions,
             summary="supervised fine-tuning of all weights on the training solutions",
+            expects=expects,
         ),
         Trainer(
             name="sft-lora",
             train=train_lora,
             options=LoraOptions,
             summary="supervised fine-tuning of a low-rank adapter, merged at the end",
+            expects=expects,
         ),
     ]

@@ -1,0 +1,117 @@
+"""GPUs by name, for estimates: what their makers' data sheets say, and what of it we assume.
+
+Nothing here was measured by this project. The speeds are those of NVIDIA's data sheets for dense
+bfloat16 matrix products (half of the figure "with sparsity") with float32 accumulation; the memory
+is the one on the box.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+from harness.errors import UsageError, did_you_mean
+
+TRAINING_SHARE = 0.25
+"""Assumed share of a GPU's peak in training; padded batches of a 0.5B model rarely pass a third."""
+READING_SHARE = 0.4
+"""Assumed share of the peak when a model only reads: a teacher's forward pass, a prompt."""
+BANDWIDTH_SHARE = 0.5
+"""Assumed share of the memory bandwidth in decoding, where weights and cache are read each step."""
+LAUNCH_SECONDS = 0.8e-3
+"""Assumed least time of one layer in one decoding step of transformers' eager `generate`.
+
+A step of a small model waits for the launches of its kernels, not for memory: about 50 tokens a
+second were published for one sequence of a 24-layer 0.5B model on an A100
+(qwen.readthedocs.io/en/v2.0/benchmark/speed_benchmark.html), which is 20 ms a step.
+"""
+CPU_FLOPS = 1e10
+"""Assumed speed of one CPU thread on a small model, in FLOP/s."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One model of GPU.
+
+    Attributes:
+        name: As `--gpu` takes it.
+        words: Parts of the name that nvidia-smi gives; all must be in it.
+        flops: Peak of dense bfloat16 matrix products, FLOP/s.
+        memory: Bytes.
+        bandwidth: Bytes a second.
+        bf16: Whether it computes in bfloat16 at all; where not, `flops` is that of float16.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    flops: float
+    memory: float
+    bandwidth: float
+    bf16: bool = True
+
+
+def _gpu(
+    name: str, words: str, tflops: float, gigabytes: float, terabytes: float, bf16: bool = True
+) -> Gpu:
+    return Gpu(name, tuple(words.split()), tflops * 1e12, gigabytes * 1e9, terabytes * 1e12, bf16)
+
+
+GPUS = {
+    gpu.name: gpu
+    for gpu in (
+        _gpu("B200", "b200", 2250, 180, 8.0),
+        _gpu("H200", "h200", 989, 141, 4.8),
+        _gpu("H100", "h100", 989, 80, 3.35),
+        _gpu("H100-NVL", "h100 nvl", 835, 94, 3.9),
+        _gpu("H100-PCIe", "h100 pcie", 756, 80, 2.0),
+        _gpu("A100-80", "a100 80", 312, 80, 2.0),
+        _gpu("A100-40", "a100", 312, 40, 1.55),
+        _gpu("L40S", "l40s", 362, 48, 0.864),
+        _gpu("L4", "l4", 121, 24, 0.3),
+        _gpu("A40", "a40", 149.7, 48, 0.696),
+        _gpu("A10", "a10", 125, 24, 0.6),
+        _gpu("RTX-A6000", "a6000", 154.8, 48, 0.768),
+        _gpu("RTX-5090", "5090", 209.5, 32, 1.79),
+        _gpu("RTX-4090", "4090", 165.2, 24, 1.008),
+        _gpu("RTX-3090", "3090", 71, 24, 0.936),
+        _gpu("V100", "v100", 125, 32, 0.9, bf16=False),
+        _gpu("T4", "t4", 65, 16, 0.32, bf16=False),
+    )
+}
+
+
+def find_gpu(name: str) -> Gpu:
+    """Return the GPU of a name as people write it or as nvidia-smi prints it.
+
+    Raises:
+        UsageError: If it is in no line of the table; the text names the nearest one.
+
+    Examples:
+        >>> find_gpu("NVIDIA A100-SXM4-80GB").name
+        'A100-80'
+    """
+    plain = re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    for gpu in GPUS.values():
+        if plain in (gpu.name.lower().replace("-", " "), gpu.name.lower().replace("-", "")):
+            return gpu
+    words = plain.split()
+    fitting = [
+        gpu
+        for gpu in GPUS.values()
+        if all(any(word in (part, f"{part}gb") for word in words) for part in gpu.words)
+    ]
+    if fitting:
+        return max(fitting, key=lambda gpu: len(gpu.words))
+    near = did_you_mean(name, [*GPUS, *(f"NVIDIA {known}" for known in GPUS)])
+    raise UsageError(f"no figures for a GPU {name!r}; {near.replace('NVIDIA ', '')}")
+
+
+def visible_gpu() -> str | None:
+    """Return the name of the first visible GPU, by nvidia-smi, or None."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(found.stdout.splitlines()), "").strip() or None
