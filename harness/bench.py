@@ -7,37 +7,22 @@ continues an interrupted bench and does nothing when all of it is done.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness import checkpoints
 from harness import stage as stages
 from harness.budget import Caps, Cost
 from harness.executors import Ended, LocalExecutor
-from harness.judging import jsonl, judge
+from harness.judging import jsonl
 from harness.plan import Cell, Plan, Stage
 from harness.plugins import Host
-from harness.records import (
-    BoardRef,
-    Checkpoint,
-    Environment,
-    Record,
-    StageRef,
-    read_record,
-    read_records,
-    total_cost,
-    write_atomically,
-    write_record,
-)
+from harness.recording import Recorder, previous_attempts
+from harness.records import Record, total_cost, write_atomically
 from harness.runs import Folder, finished_record
-from harness.verify import VERIFIER_VERSION, VerifierPool, self_test
+from harness.verify import VerifierPool, self_test
 
 Watcher = Callable[[str, dict[str, Any]], None]
 
@@ -80,6 +65,7 @@ class _Bench:
     ) -> None:
         self.plan, self.host, self.folder = plan, host, folder
         self.executor, self.watch = executor, watch
+        self.recorder = Recorder(plan, folder)
         self.records: dict[str, Record] = {}  # cell digest -> record
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
         self.done: set[str] = set()
@@ -177,9 +163,9 @@ class _Bench:
             chain = (*cell.train, cell.generate)
             failed = next((name for name in chain if name in self.failures), None)
             if failed is not None:
-                record = self._failed_record(cell, failed)
+                record = self.recorder.failed(cell, failed, self.failures)
             elif all(name in self.done for name in chain):
-                record = self._record(cell, pool)
+                record = self.recorder.finished(cell, pool)
             else:
                 continue
             self.records[cell.digest] = record
@@ -199,7 +185,7 @@ class _Bench:
         path = self.folder.stage(name)
         path.mkdir(parents=True, exist_ok=True)
         spec = self._spec(stage)
-        spec["attempts"] = 1 + _previous_attempts(path)
+        spec["attempts"] = 1 + previous_attempts(path)
         write_atomically(path / "stage.json", json.dumps(spec, indent=1, sort_keys=True))
         for cell in self.plan.cells:
             if name in (*cell.train, cell.generate) and cell.digest not in self.started_cells:
@@ -212,7 +198,7 @@ class _Bench:
     def _spec(self, stage: Stage) -> dict[str, Any]:
         """Return what the stage's process reads: its identity, and where things are."""
         board = self.plan.board
-        base = self._model(stage)
+        base = self.recorder.model(stage)
         paths: dict[str, Any] = {"base_model": str(base)}
         spec: dict[str, Any] = {
             "id": stage.id,
@@ -240,12 +226,6 @@ class _Bench:
         spec["caps"] = caps.set_caps()
         return spec
 
-    def _model(self, stage: Stage) -> Path:
-        """Return the folder of the model that a stage starts from."""
-        if stage.parent:
-            return self.folder.stage(stage.parent) / "checkpoint"
-        return stage.model or self.plan.board.model("start")
-
     def _chain_costs(self, stage: Stage) -> list[Cost]:
         """Return the costs of the stages before this one in its chain."""
         costs = []
@@ -266,127 +246,3 @@ class _Bench:
     def _data_path(self, name: str, rows: Sequence[dict[str, str]]) -> Path:
         digest = hashlib.sha256(jsonl(rows).encode()).hexdigest()[:16]
         return self.folder.path / "data" / f"{name}-{digest}.jsonl"
-
-    def _record(self, cell: Cell, pool: VerifierPool) -> Record:
-        """Judge a cell's answers and write its record."""
-        board, generated = self.plan.board, self.folder.stage(cell.generate)
-        result = stages.result(generated)
-        scores = judge(board, generated / "answers", self.folder.answers(cell.record_id), pool)
-        refs = [self._stage_ref(name) for name in cell.train]
-        scored = self._model(self.plan.stages[cell.generate])
-        checkpoint = Checkpoint(
-            digest=checkpoints.digest(scored),
-            parameters=checkpoints.parameter_count(scored),
-            bytes=checkpoints.size_bytes(scored),
-        )
-        ran = result["environment"]
-        own = {"srlm-harness": importlib.metadata.version("srlm-harness")}
-        environment = {
-            **ran,
-            "packages": {**ran["packages"], **own},
-            "engine": self.plan.stages[cell.generate].identity["engine"],
-            "batch_size": self.plan.stages[cell.generate].identity["batch_size"],
-            "commit": _commit(),
-        }
-        return self._write(
-            cell,
-            status="ok",
-            stages=tuple(refs),
-            cost=total_cost(ref.cost for ref in refs),
-            scoring_seconds=round(result["seconds"], 2),
-            checkpoint=checkpoint,
-            scores=tuple(scores),
-            environment=Environment.model_validate(environment),
-        )
-
-    def _stage_ref(self, name: str) -> StageRef:
-        stage, path = self.plan.stages[name], self.folder.stage(name)
-        offer = stage.offer
-        assert offer is not None
-        result = stages.result(path) if name in self.done else {}
-        ended = self.failures.get(name)
-        return StageRef(
-            trainer=offer.trainer.name,
-            plugin=offer.plugin.name,
-            distribution=offer.plugin.distribution,
-            version=offer.plugin.version,
-            source_sha256=offer.plugin.source_sha256,
-            options=dict(stage.identity["options"]),
-            stage=name,
-            status=ended.status if ended else "ok",
-            cost=Cost.model_validate(result.get("cost", {})),
-            attempts=_previous_attempts(path),
-            notes=result.get("notes", {}),
-        )
-
-    def _failed_record(self, cell: Cell, failed: str) -> Record:
-        ended = self.failures[failed]
-        reached = cell.train[: cell.train.index(failed) + 1] if failed in cell.train else cell.train
-        refs = [self._stage_ref(name) for name in reached]
-        return self._write(
-            cell,
-            status=ended.status,
-            error=ended.error,
-            log=str((ended.folder / "log.txt").relative_to(self.folder.path)),
-            stages=tuple(refs),
-            cost=total_cost(ref.cost for ref in refs),
-            environment=Environment(
-                python="",
-                platform="",
-                processor=stages.processor_name(),
-                device=self.plan.device,
-                commit=_commit(),
-            ),
-        )
-
-    def _write(self, cell: Cell, *, status: str, **fields: Any) -> Record:
-        """Write a record; it supersedes an earlier one of the same row and seed on this board."""
-        board = self.plan.board
-        earlier = [
-            record.id
-            for record in read_records(self.folder.records)
-            if (record.trainer, record.seed) == (cell.trainer, cell.seed)
-            and record.board.digest == board.digest
-        ]
-        failures = len(list(self.folder.records.glob(f"{cell.record_id}.failed*.json")))
-        identity = cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}"
-        record = Record(
-            id=identity,
-            board=BoardRef(name=board.name, digest=board.digest),
-            trainer=cell.trainer,
-            seed=cell.seed,
-            status=status,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=cell.command,
-            verifier_version=VERIFIER_VERSION,
-            supersedes=earlier[-1] if earlier else None,
-            **fields,
-        )
-        return read_record(write_record(record, self.folder.records))
-
-
-def _previous_attempts(path: Path) -> int:
-    try:
-        return json.loads((path / "stage.json").read_text(encoding="utf-8"))["attempts"]
-    except (OSError, ValueError, KeyError):
-        return 0
-
-
-@cache
-def _commit() -> str | None:
-    """Return the commit of the harness's source, where it is a git checkout."""
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None

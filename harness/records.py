@@ -31,6 +31,23 @@ class BoardRef(_Part):
     digest: str  # sha256 over everything that can change a result
 
 
+class Environment(_Part):
+    """Where a cell ran: enough to judge whether two rows may differ by it."""
+
+    python: str
+    platform: str
+    processor: str
+    gpu: str | None = None
+    device: str = "cpu"
+    dtype: str = "float32"
+    engine: str = "hf"  # what generated the scored answers
+    batch_size: int = 0  # of the scored generation
+    attention: str = "sdpa"  # implementation of attention
+    gpus: int = 1  # of one training stage
+    packages: dict[str, str] = {}
+    commit: str | None = None  # of the harness, where it is a git checkout
+
+
 class StageRef(_Part):
     """One training stage of a cell's chain."""
 
@@ -45,6 +62,7 @@ class StageRef(_Part):
     cost: Cost
     attempts: int = 1
     notes: dict[str, Any] = {}  # what the trainer says a reader must know
+    environment: Environment | None = None  # where it was trained
 
 
 class Checkpoint(_Part):
@@ -98,23 +116,6 @@ class Score(_Part):
     def accuracy(self) -> float:
         """Return the share of verified answers, 0 to 1."""
         return self.verdicts.count("C") / len(self.verdicts) if self.n else float("nan")
-
-
-class Environment(_Part):
-    """Where a cell ran: enough to judge whether two rows may differ by it."""
-
-    python: str
-    platform: str
-    processor: str
-    gpu: str | None = None
-    device: str = "cpu"
-    dtype: str = "float32"
-    engine: str = "hf"  # what generated the scored answers
-    batch_size: int = 0  # of the scored generation
-    attention: str = "sdpa"  # implementation of attention
-    gpus: int = 1  # of one training stage
-    packages: dict[str, str] = {}
-    commit: str | None = None  # of the harness, where it is a git checkout
 
 
 class Record(_Part):

@@ -1,0 +1,119 @@
+"""What a board's test sets share with what its trainers train on, computed once for each text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pydantic
+
+from harness.contamination.overlap import VERSION, Overlap, Passage, TestSets, passages
+from harness.records import Score, write_atomically
+
+if TYPE_CHECKING:
+    from harness.boards import Board
+
+SYNTHETIC = "synthetic.jsonl"
+"""What a stage wrote and trained on, in its folder: a line for each text, `{"text": ...}`."""
+_Overlaps = pydantic.TypeAdapter(tuple[Overlap, ...])
+
+
+class BoardOverlaps:
+    """The overlaps of a board's test sets with its training rows and with stages' own texts.
+
+    They depend on texts alone, so each is kept in the folder under the digest of the texts.
+    """
+
+    def __init__(self, board: Board, folder: Path) -> None:
+        self.board, self.folder = board, folder / "contamination"
+        self._found: dict[str, dict[str, Overlap]] = {}
+
+    @cached_property
+    def tests(self) -> dict[str, list[dict[str, str]]]:
+        """Return the problems by task; of a task that is scored twice the longer list."""
+        tests: dict[str, list[dict[str, str]]] = {}
+        for score in self.board.file.scores:
+            rows = self.board.test_rows(score)
+            if len(rows) > len(tests.get(score.task, ())):
+                tests[score.task] = rows
+        return tests
+
+    @cached_property
+    def _tests_digest(self) -> str:
+        return _digest(
+            {task: [row["problem"] for row in rows] for task, rows in self.tests.items()}
+        )
+
+    @cached_property
+    def _index(self) -> TestSets:
+        return TestSets(self.tests)
+
+    def of_data(self) -> dict[str, Overlap]:
+        """Return what the test sets share with the board's training rows, solutions included."""
+        return self._kept(list(passages(self._training_rows())))
+
+    def of_stage(self, stage: Path) -> dict[str, Overlap]:
+        """Return what the test sets share with the texts that a finished stage made."""
+        path = stage / SYNTHETIC
+        return self._kept(list(_synthetic(path))) if path.is_file() else {}
+
+    def of_chain(self, stages: Sequence[Path]) -> dict[str, Overlap]:
+        """Return what the test sets share with all that a chain of stages trained on."""
+        joined = self.of_data()
+        for stage in stages:
+            for task, overlap in self.of_stage(stage).items():
+                joined = {**joined, task: joined[task].joined(overlap)}
+        return joined
+
+    def filled(self, scores: Sequence[Score], stages: Sequence[Path]) -> list[Score]:
+        """Return scores with the problems that a chain's training texts share."""
+        overlaps = self.of_chain(stages)
+        return [
+            score.model_copy(
+                update={
+                    name: tuple(
+                        place for place in getattr(overlaps[score.task], name) if place < score.n
+                    )
+                    for name in ("overlap_13", "overlap_8")
+                }
+            )
+            for score in scores
+        ]
+
+    def _training_rows(self) -> list[dict[str, str]]:
+        return self.board.train_rows()
+
+    def _kept(self, texts: Sequence[Passage]) -> dict[str, Overlap]:
+        """Return the overlap, computed only if no bench has left it in the folder."""
+        key = _digest([VERSION, self._tests_digest, texts])
+        if key not in self._found:
+            path = self.folder / f"{key[:32]}.json"
+            try:
+                found = _Overlaps.validate_json(path.read_bytes())
+            except (OSError, ValueError):
+                found = tuple(self._index.check(texts).values())
+                write_atomically(path, _Overlaps.dump_json(found, indent=1).decode() + "\n")
+            self._found[key] = {overlap.task: overlap for overlap in found}
+        return self._found[key]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _synthetic(path: Path) -> Iterator[Passage]:
+    """Yield a stage's texts; a line of another make is taken as it stands, so nothing is missed."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            text: object = line
+            try:
+                value = json.loads(line)
+            except ValueError:
+                value = None
+            if isinstance(value, Mapping) and isinstance(value.get("text"), str):
+                text = value["text"]
+            yield Passage(f"{path.parent.name}/{path.name}:{number}", str(text))

@@ -1,0 +1,208 @@
+"""Which test problems stand in training text: shared runs of words, and whole problems.
+
+A test problem is *hit at n* if n of its words in a row stand in a row in a training text. One that
+is shorter than n words is hit only if it is, as a whole, a training problem. *Same* are problems
+that are training problems but for layout, *verbatim* those that are so to the character, white
+space aside. Each of the four is said for itself, because they answer different questions: a shared
+run may be a phrase that many problems share, and a same problem may be shorter than any run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import pydantic
+
+from harness.contamination.words import verbatim, whole, words
+
+VERSION = 1
+"""Of the normalisation and the rules; raised whenever either changes."""
+SIZES = (13, 8)
+Kind = Literal["verbatim", "same", "13 words", "8 words"]
+EXAMPLES = 50
+"""Pairs of texts that are kept for each test set, the strictest first."""
+_KINDS: tuple[Kind, ...] = ("verbatim", "same", "13 words", "8 words")
+
+
+class Passage(NamedTuple):
+    """One text that is trained on."""
+
+    source: str  # where it comes from: the id of a row
+    text: str
+    problem: bool = False  # a whole problem, which may be the same as a test problem
+
+
+class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
+    pass
+
+
+class Shared(_Part):
+    """A test problem and the training text it shares something with."""
+
+    kind: Kind  # the strictest that holds
+    place: int  # of the problem in its test set
+    id: str
+    problem: str
+    source: str  # of the training text
+    text: str
+    words: str  # that both have in a row, normalised; of a whole problem all of them
+
+
+class Overlap(_Part):
+    """What one test set shares with training text: places of problems, ascending."""
+
+    task: str
+    n: int
+    overlap_13: tuple[int, ...] = ()
+    overlap_8: tuple[int, ...] = ()
+    same: tuple[int, ...] = ()
+    verbatim: tuple[int, ...] = ()
+    examples: tuple[Shared, ...] = ()
+
+    def joined(self, other: Overlap) -> Overlap:
+        """Return what is shared with either of two bodies of training text."""
+        together = sorted((*self.examples, *other.examples), key=_strictness)
+        fields = {
+            name: tuple(sorted({*getattr(self, name), *getattr(other, name)}))
+            for name in ("overlap_13", "overlap_8", "same", "verbatim")
+        }
+        return Overlap(task=self.task, n=self.n, examples=tuple(together[:EXAMPLES]), **fields)
+
+
+def _strictness(shared: Shared) -> tuple[int, int]:
+    return _KINDS.index(shared.kind), shared.place
+
+
+def passages(rows: Iterable[Mapping[str, str]]) -> Iterator[Passage]:
+    """Yield what stands in training rows: each problem, and its solution where there is one."""
+    for row in rows:
+        yield Passage(row["id"], row["problem"], problem=True)
+        if row.get("solution"):
+            yield Passage(row["id"], row["solution"])
+
+
+class _Problem(NamedTuple):
+    task: str
+    place: int
+    row: Mapping[str, str]
+    words: list[str]
+
+
+class TestSets:
+    """Test problems, indexed once, to be compared with any training text.
+
+    The index is of the tests, so training text of any size streams past it; it takes about 150
+    bytes for each word of a test problem.
+    """
+
+    __test__ = False  # pytest is not meant
+
+    def __init__(self, tests: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+        self._problems = [
+            _Problem(task, place, row, words(row["problem"]))
+            for task, rows in tests.items()
+            for place, row in enumerate(rows)
+        ]
+        self._sizes = {task: len(rows) for task, rows in tests.items()}
+        self._grams: dict[int, dict[int, list[int]]] = {}
+        for n in SIZES:
+            grams = self._grams[n] = defaultdict(list)
+            for number, problem in enumerate(self._problems):
+                for gram in _grams(problem.words, n):
+                    grams[gram].append(number)
+        self._whole: dict[str, list[int]] = defaultdict(list)
+        for number, problem in enumerate(self._problems):
+            self._whole[whole(problem.row["problem"])].append(number)
+
+    def check(self, texts: Iterable[Passage]) -> dict[str, Overlap]:
+        """Compare every test set with training text.
+
+        Args:
+            texts: Each is compared on its own: no run of words goes from one into the next.
+
+        Returns:
+            One overlap for each test set, in their order.
+        """
+        hits: dict[Kind, dict[int, tuple[Passage, str]]] = {kind: {} for kind in _KINDS}
+        for passage in texts:
+            found = words(passage.text)
+            for n, kind in zip(SIZES, _KINDS[2:], strict=True):
+                for gram in filter(self._grams[n].__contains__, _grams(found, n)):
+                    for number in self._grams[n][gram]:
+                        if number not in hits[kind]:
+                            run = _run(self._problems[number].words, found, gram, n)
+                            if run:
+                                hits[kind][number] = passage, run
+            if passage.problem:
+                self._compare_whole(passage, hits)
+        for n, kind in zip(SIZES, _KINDS[2:], strict=True):
+            for number, hit in hits["same"].items():
+                if len(self._problems[number].words) < n:
+                    hits[kind].setdefault(number, hit)
+        return {task: self._overlap(task, n, hits) for task, n in self._sizes.items()}
+
+    def _compare_whole(
+        self, passage: Passage, hits: dict[Kind, dict[int, tuple[Passage, str]]]
+    ) -> None:
+        text = whole(passage.text)
+        for number in self._whole.get(text, ()) if text else ():
+            hits["same"].setdefault(number, (passage, text))
+            if verbatim(passage.text) == verbatim(self._problems[number].row["problem"]):
+                hits["verbatim"].setdefault(number, (passage, text))
+
+    def _overlap(
+        self, task: str, n: int, hits: Mapping[Kind, Mapping[int, tuple[Passage, str]]]
+    ) -> Overlap:
+        places: dict[Kind, list[int]] = {}
+        examples: dict[int, Shared] = {}
+        for kind in _KINDS:
+            found = [number for number in hits[kind] if self._problems[number].task == task]
+            places[kind] = sorted(self._problems[number].place for number in found)
+            for number in found:
+                problem, (passage, shared) = self._problems[number], hits[kind][number]
+                examples.setdefault(
+                    problem.place,
+                    Shared(
+                        kind=kind,
+                        place=problem.place,
+                        id=problem.row["id"],
+                        problem=problem.row["problem"],
+                        source=passage.source,
+                        text=passage.text,
+                        words=shared,
+                    ),
+                )
+        return Overlap(
+            task=task,
+            n=n,
+            overlap_13=tuple(places["13 words"]),
+            overlap_8=tuple(places["8 words"]),
+            same=tuple(places["same"]),
+            verbatim=tuple(places["verbatim"]),
+            examples=tuple(sorted(examples.values(), key=_strictness)[:EXAMPLES]),
+        )
+
+
+def _grams(found: Sequence[str], n: int) -> Iterator[int]:
+    """Return the hashes of all runs of n words; they hold within one process only."""
+    return map(hash, zip(*(found[start:] for start in range(n)), strict=False))
+
+
+def _run(first: Sequence[str], second: Sequence[str], gram: int, n: int) -> str:
+    """Return the longest run around the gram that both have, or nothing if only hashes met."""
+    mine, theirs = (
+        next(place for place, other in enumerate(_grams(one, n)) if other == gram)
+        for one in (first, second)
+    )
+    if first[mine : mine + n] != second[theirs : theirs + n]:
+        return ""
+    length = n
+    while mine and theirs and first[mine - 1] == second[theirs - 1]:
+        mine, theirs, length = mine - 1, theirs - 1, length + 1
+    while first[mine + length : mine + length + 1] == second[theirs + length : theirs + length + 1]:
+        if mine + length >= len(first):
+            break
+        length += 1
+    return " ".join(first[mine : mine + length])

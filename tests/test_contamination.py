@@ -1,0 +1,127 @@
+"""Contamination: the normalisation, the counts, the known facts of GSM8K and MATH, the bench."""
+
+from __future__ import annotations
+
+import pytest
+from verify_shared import rows as shared_rows
+
+from harness.contamination import Passage, TestSets, passages, words
+from harness.contamination.words import whole
+
+TALE = (
+    "Max bought stamps at the post office on Monday and gave three of the stamps to his brother"
+    " Tom. How many are left?"
+)
+COPY = "Lee bought stamps at the post office on Monday and gave three of the stamps to his aunt."
+
+
+def problems(*texts: str) -> list[dict[str, str]]:
+    return [{"id": f"p{place}", "problem": text} for place, text in enumerate(texts)]
+
+
+def check(tests: list[str], *training: dict[str, str]):
+    return TestSets({"set": problems(*tests)}).check(passages(training))["set"]
+
+
+def row(problem: str, solution: str = "", source: str = "t") -> dict[str, str]:
+    return {"id": source, "problem": problem, "solution": solution}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Janet\u2019s ducks", "janets ducks"),
+        ("$1,000,000$ and 1{,}234 and 12,34", "1000000 and 1234 and 12 34"),
+        (r"\left( \dfrac{1}{2} \right)\, \text{cm}", "frac 1 2 cm"),
+        ("48/2 = <<48/2=24>>24", "48 2 24"),
+        ("a [asy] draw((0,0)--(1,1)); [/asy] b", "a b"),
+        ("a [asy] never closed", "a"),
+        ("\uff21\u00b2 \u2460", "a2 1".replace("a2", "a 2")),
+        ("3x + 0.5", "3 x 0.5"),
+        ("na\u00efve \u6570\u5b66", "na\u00efve \u6570\u5b66"),
+        ("", ""),
+    ],
+)
+def test_words_are_those_that_the_page_defines(text, expected):
+    assert words(text) == expected.split()
+
+
+def test_thirteen_words_in_a_row_and_eight():
+    found = check([TALE], row(COPY))
+    assert (found.overlap_13, found.overlap_8, found.same) == ((0,), (0,), ())
+    shared = found.examples[0]
+    assert shared.words == " ".join(words(COPY)[1:-1])  # the whole run, not its first 13
+    assert (shared.kind, shared.id, shared.source) == ("13 words", "p0", "t")
+    eight = check([TALE], row("gave three of the stamps to his brother"))
+    assert (eight.overlap_13, eight.overlap_8) == ((), (0,))
+    assert check([TALE], row("gave three of the stamps to his aunt")).overlap_8 == ()
+
+
+def test_twelve_words_are_no_hit_and_a_solution_counts_as_much_as_a_problem():
+    run = words(TALE)[2:14]
+    assert len(run) == 12
+    assert check([TALE], row("x", " ".join(run))).overlap_13 == ()
+    assert check([TALE], row("x", " ".join([*run, words(TALE)[14]]))).overlap_13 == (0,)
+
+
+def test_no_run_goes_from_a_problem_into_its_solution():
+    told = words(TALE)
+    assert check([TALE], row(" ".join(told[:7]), " ".join(told[7:14]))).overlap_8 == ()
+
+
+def test_a_short_problem_is_hit_only_as_a_whole():
+    found = check(["Compute $3 + 4$."], row("compute 3+4"), row("Compute 3 - 4. Then rest."))
+    assert (found.overlap_13, found.overlap_8, found.same, found.verbatim) == ((0,), (0,), (0,), ())
+    assert check(["Compute $3 + 4$."], row("Compute $3 - 4$.")).same == ()
+    assert check(["Compute $3 + 4$."], row("x", "Compute $3 + 4$.")).same == ()  # a solution
+
+
+def test_figures_are_no_words_but_part_of_a_whole_problem():
+    figure = "[asy] draw((0,0)--(1,1)--(2,3)--(4,5)--(6,7)--(8,9)); [/asy]"
+    other = figure.replace("8,9", "8,8")
+    text = "What is the area?"
+    assert check([f"{text} {figure}"], row(f"Where is it? {figure}")).overlap_8 == ()
+    assert check([f"{text} {figure}"], row(f"{text} {figure}")).same == (0,)
+    assert check([f"{text} {figure}"], row(f"{text} {other}")).same == ()
+    assert whole(f"{text} {figure}") != whole(f"{text} {other}")
+
+
+def test_no_training_text_and_no_test_problem():
+    assert check([TALE]).overlap_8 == ()
+    assert TestSets({"set": []}).check([Passage("t", TALE, problem=True)])["set"].n == 0
+    assert check([""], row("x")).same == ()
+
+
+def test_two_bodies_of_text_are_joined():
+    sets = TestSets({"set": problems(TALE, "Compute $3 + 4$.")})
+    first = sets.check([Passage("a", COPY)])["set"]
+    second = sets.check([Passage("b", "compute 3 + 4", problem=True)])["set"]
+    both = first.joined(second)
+    assert both.overlap_13 == (0, 1)
+    assert [shared.kind for shared in both.examples] == ["same", "13 words"]
+
+
+def shared_overlap(train: str, *tests: str):
+    sets = TestSets({name: shared_rows(f"data/{name}.jsonl.gz") for name in tests})
+    return sets.check(passages(shared_rows(f"data/{train}.jsonl.gz")))
+
+
+def test_gsm8k_has_no_test_problem_in_its_training_problems():
+    found = shared_overlap("gsm8k_train", "gsm8k_test")["gsm8k_test"]
+    assert found.verbatim == found.same == ()
+    assert (len(found.overlap_13), len(found.overlap_8)) == (3, 79)
+    stamps = next(shared for shared in found.examples if shared.id == "gsm8k-test-632")
+    assert stamps.source == "gsm8k-train-20"
+    assert stamps.words.startswith("bought stamps at the post office some of the stamps had")
+
+
+def test_math_has_one_test_problem_in_its_training_problems_and_three_in_other_notation():
+    found = shared_overlap("math_train", "math_test", "math500")
+    test, five_hundred = found["math_test"], found["math500"]
+    known = {(shared.source, shared.id) for shared in test.examples if shared.kind == "verbatim"}
+    assert known == {("train/geometry/6032.json", "test/precalculus/24307.json")}
+    assert len(test.verbatim) == 1
+    assert len(test.same) == 4
+    assert (len(test.overlap_13), len(test.overlap_8)) == (504, 1994)
+    assert five_hundred.same == ()
+    assert (len(five_hundred.overlap_13), len(five_hundred.overlap_8)) == (54, 204)
