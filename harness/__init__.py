@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.hookspecs import hookimpl
     from harness.optimiser import OptimiserOptions
     from harness.records import Record
+    from harness.sources import Source, Split
     from harness.tasks import Task, local_rows
     from harness.trainer import Options, Run, Trainer
     from harness.verify import Conventions
@@ -31,6 +32,8 @@ _HOMES = {
     "Options": "harness.trainer",
     "Record": "harness.records",
     "Run": "harness.trainer",
+    "Source": "harness.sources",
+    "Split": "harness.sources",
     "StageError": "harness.errors",
     "Task": "harness.tasks",
     "Trainer": "harness.trainer",
@@ -51,6 +54,8 @@ __all__ = [
     "Options",
     "Record",
     "Run",
+    "Source",
+    "Split",
     "StageError",
     "Task",
     "Trainer",

@@ -18,6 +18,10 @@ class UsageError(HarnessError):
     exit_code = 2
 
 
+class DataMissing(UsageError):
+    """Published data that is neither here nor to be had; the text says where it was looked for."""
+
+
 class PluginError(HarnessError):
     """A plug-in that is missing, broken, misspelt or claimed twice."""
 

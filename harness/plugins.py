@@ -16,6 +16,7 @@ import pluggy
 
 from harness import hookspecs
 from harness.errors import PluginError, UsageError, did_you_mean
+from harness.sources import Place
 
 if TYPE_CHECKING:
     from harness.tasks import Task
@@ -64,9 +65,15 @@ class Offer:
 
 
 class Host:
-    """The pluggy host. Nothing is imported until it is named."""
+    """The pluggy host. Nothing is imported until it is named.
 
-    def __init__(self) -> None:
+    Args:
+        data_dir: A folder with the data of published benchmarks; None for none.
+        download: Whether published data that is not here may be downloaded from the Hub.
+    """
+
+    def __init__(self, *, data_dir: Path | None = None, download: bool = True) -> None:
+        self.place = Place(data_dir, download)
         self._manager = pluggy.PluginManager("harness")
         self._manager.add_hookspecs(hookspecs)
         self._loaded: dict[str, Plugin] = {}
@@ -184,12 +191,12 @@ class Host:
         return offers
 
     def tasks(self) -> dict[str, Task]:
-        """Return the tasks of all loaded plug-ins by name."""
+        """Return the tasks of all loaded plug-ins by name, bound to where their data lies."""
         tasks: dict[str, Task] = {}
         for plugin, task in self._results("harness_tasks"):
             if task.name in tasks:
                 raise PluginError(f"task {task.name!r} of plug-in {plugin.name!r} exists already")
-            tasks[task.name] = task
+            tasks[task.name] = task.at(self.place)
         return tasks
 
     def boards(self) -> dict[str, Path]:

@@ -1,0 +1,62 @@
+"""Canonical rows: one order and one set of ids for the same content, wherever it was read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+Row = dict[str, str]
+
+
+def normalised(problem: str) -> str:
+    """Return a problem without what does not make it another one: case, spacing, width."""
+    return " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
+
+
+def problem_digest(problem: str) -> str:
+    """Return the sha256 of a normalised problem."""
+    return hashlib.sha256(normalised(problem).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def canonical(rows: Iterable[Row]) -> list[Row]:
+    """Return rows in canonical order with their ids.
+
+    The order is that of the digest of the normalised problem, so the first so many rows are a
+    fixed mixed sample whatever the file was sorted by. The id is the start of that digest, with
+    `-2`, `-3` for a problem that stands there again.
+    """
+    keyed = [(problem_digest(row["problem"]), row) for row in rows]
+    keyed.sort(
+        key=lambda pair: (
+            pair[0],
+            pair[1]["problem"],
+            pair[1]["answer"],
+            pair[1].get("solution", ""),
+            pair[1].get("group", ""),
+        )
+    )
+    seen: Counter[str] = Counter()
+    ordered = []
+    for digest, row in keyed:
+        identity = digest[:12]
+        seen[identity] += 1
+        suffix = f"-{seen[identity]}" if seen[identity] > 1 else ""
+        ordered.append({**row, "id": identity + suffix})
+    return ordered
+
+
+def content_digest(rows: Sequence[Row], *, with_solutions: bool = False) -> str:
+    """Return the sha256 over problems, gold answers and groups, and over solutions if asked.
+
+    What a source calls its rows, and its other columns, are no part of it.
+    """
+    sha = hashlib.sha256()
+    for row in rows:
+        content = [row["problem"], row["answer"], row.get("group", "")]
+        if with_solutions:
+            content.append(row.get("solution", ""))
+        sha.update(json.dumps(content).encode() + b"\n")
+    return sha.hexdigest()

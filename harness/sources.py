@@ -1,0 +1,345 @@
+"""Sources: where a published data set lies, which of its columns are what, and how it is read.
+
+Rows come from local JSONL files, from a folder laid out as the Hub's own cache, or from the Hub at
+a pinned revision. Whatever they come from, they are put in one canonical order and get ids made of
+their content, so the same content is the same task.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.canon import Row, canonical, content_digest
+from harness.errors import DataMissing, UsageError
+from harness.goldanswers import gold_answer
+from harness.rawdata import raw_rows
+
+LOCAL_ENDINGS = (".jsonl", ".jsonl.gz")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where published data is looked for.
+
+    Attributes:
+        data_dir: A folder with JSONL files or with the Hub's cached layout; None for neither.
+        download: Whether the Hub may be asked for what is found nowhere else.
+    """
+
+    data_dir: Path | None = None
+    download: bool = True
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a published data set.
+
+    Attributes:
+        rows: How many rows it has; any other number is refused. None: not known.
+        hub: Patterns of the files in the Hub repository that hold it, such as `main/test-*`.
+        local: Names without ending of the JSONL files that together hold it, looked for after
+            `<task>_<split>` and, in a task with one split, `<task>`.
+        content: sha256 over the problems and gold answers (see `harness.canon`), or None where
+            nobody of this project has read them.
+    """
+
+    rows: int | None
+    hub: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
+    content: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published data set.
+
+    Attributes:
+        splits: Its splits; the keys are among `train`, `holdout` and `test`.
+        hub: The id of its repository on the Hub, or None where it has none that holds these rows.
+        revision: The 40-digit commit that is downloaded. None: not known here, so the newest is
+            taken and its commit is told in a warning.
+        config: The name of the configuration, for people; `Split.hub` says which files are read.
+        problem: The column of the problem, or several whose texts are joined by a space.
+        answer: The column that the gold answer is read from.
+        gold: How it is read: `column` as it stands, `hash` after the last `####`, `boxed` from
+            the last box, `final` from either, `list` a list of values joined by commas.
+        tidy: What is done to it then, in local files too: `number` writes 51.0 as 51, `unit`
+            drops a unit in parentheses, as in `9 (apples)`.
+        solution: The column of the worked solution, if there is one.
+        group: The column that tells which rows belong together (variants of one question), for
+            intervals that respect it; `_file` and `_line` stand for a row's place in its file.
+        columns: Names of the columns of files that have no header.
+        keep: Called with each raw row; rows for which it is false are not part of the task.
+        lm_eval: For lm-eval's own task on this benchmark: its column -> key of our rows. Empty
+            where the columns are those above.
+    """
+
+    splits: Mapping[str, Split]
+    hub: str | None = None
+    revision: str | None = None
+    config: str | None = None
+    problem: tuple[str, ...] = ("problem",)
+    answer: str = "answer"
+    gold: Literal["column", "hash", "boxed", "final", "list"] = "column"
+    tidy: Literal["number", "unit"] | None = None
+    solution: str | None = None
+    group: str | None = None
+    columns: tuple[str, ...] = ()
+    keep: Callable[[Mapping[str, Any]], bool] | None = None
+    lm_eval: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The rows of one split, and where they came from.
+
+    Attributes:
+        rows: In canonical order, with `id`, `problem`, `answer`, and `solution`, `group`,
+            `source_id` and the other columns of the source where it has them.
+        content: Their digest.
+        origin: The files, in words.
+        warnings: What a reader of a leaderboard must know about them.
+    """
+
+    rows: tuple[Row, ...]
+    content: str
+    origin: str
+    warnings: tuple[str, ...] = ()
+
+
+def find(task: str, source: Source, split: str, place: Place) -> tuple[list[Path], bool] | None:
+    """Return the files of a split that are here, and whether they are the Hub's own.
+
+    Nothing is read or downloaded. None: they are not here.
+    """
+    if place.data_dir is not None:
+        for names in local_names(task, source, split):
+            paths = [_with_ending(place.data_dir, name) for name in names]
+            if all(paths):
+                return [path for path in paths if path], False
+    for folder in _hub_folders(place):
+        files = _snapshot_files(folder, source, split)
+        if files:
+            return files, True
+    return None
+
+
+def load(task: str, source: Source, split: str, place: Place) -> Loaded:
+    """Return the rows of a split, checked against what the source declares.
+
+    Raises:
+        DataMissing: If the rows are nowhere to be had.
+        UsageError: If they are not the declared ones.
+    """
+    found = find(task, source, split, place)
+    if found is None and place.download and source.hub:
+        found = _download(task, source, split, place), True
+    if found is None:
+        raise DataMissing(missing_text(task, source, split, place))
+    files, from_hub = found
+    read = _hub_row if from_hub else _local_row
+    raw = [row for row in raw_rows(files, source.columns) if not source.keep or source.keep(row)]
+    rows = canonical([read(row, source, files, task) for row in raw])
+    content = content_digest(rows, with_solutions=split != "test")
+    declared = source.splits[split]
+    origin = _origin(files, from_hub, source)
+    what = f"task {task!r}: the {split} rows"
+    if declared.rows is not None and len(rows) != declared.rows:
+        raise UsageError(
+            f"{what} in {origin} are {len(rows):,}, not {declared.rows:,};"
+            " replace the data by the published set (docs/tasks.md)"
+        )
+    # a warning stands on leaderboards, so it names no folder of this machine
+    told = f"{what} from {origin if from_hub else 'local files'}"
+    warnings = []
+    if declared.content and content != declared.content:
+        differ = f"differ from the published set in a problem or an answer (content {content[:12]})"
+        if not from_hub:
+            raise UsageError(
+                f"{what} in {origin} {differ};"
+                " replace the data by the published set (docs/tasks.md)"
+            )
+        warnings.append(f"{told} {differ}")
+    if not declared.content:
+        warnings.append(
+            f"{told} (content {content[:12]}) are checked by their number alone:"
+            " this project has not read the published set"
+        )
+    if from_hub and source.revision is None:
+        warnings.append(f"{told}: the revision is the newest one when it was downloaded")
+    return Loaded(tuple(rows), content, origin, tuple(warnings))
+
+
+def local_names(task: str, source: Source, split: str) -> list[tuple[str, ...]]:
+    """Return the file names without ending under which local rows are looked for, best first."""
+    names: list[tuple[str, ...]] = [(f"{task}_{split}",)]
+    if len(source.splits) == 1:
+        names.append((task,))
+    if source.splits[split].local:
+        names.append(source.splits[split].local)
+    return names
+
+
+def hub_folder(source: Source) -> str | None:
+    """Return a source's folder in the Hub's cached layout, such as `datasets--openai--gsm8k`."""
+    return None if source.hub is None else "datasets--" + source.hub.replace("/", "--")
+
+
+def missing_text(task: str, source: Source, split: str, place: Place) -> str:
+    """Return one line: where the rows of a split were looked for, and what to do."""
+    names = " or ".join(" + ".join(group) for group in local_names(task, source, split))
+    places = [f"{place.data_dir} ({names}, .jsonl or .jsonl.gz)"] if place.data_dir else []
+    remedy = f"give --data-dir DIR with {names} (.jsonl or .jsonl.gz)"
+    if source.hub:
+        places += [str(folder / (hub_folder(source) or "")) for folder in _hub_folders(place)]
+        pin = f" --revision {source.revision}" if source.revision else ""
+        files = "".join(f" --include '{pattern}'" for pattern in source.splits[split].hub)
+        remedy += f", or download it once: hf download {source.hub} --repo-type dataset{pin}{files}"
+    where = f"looked in {' and '.join(places)}" if places else "no folder was named"
+    return f"task {task!r}: its {split} rows are not here ({where}); {remedy}"
+
+
+def _with_ending(folder: Path, name: str) -> Path | None:
+    for ending in LOCAL_ENDINGS:
+        if (folder / f"{name}{ending}").is_file():
+            return folder / f"{name}{ending}"
+    return None
+
+
+def _hub_folders(place: Place) -> list[Path]:
+    """Return the folders that may have the Hub's cached layout, the named one first."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    folders = [place.data_dir, place.data_dir / "hub"] if place.data_dir else []
+    return [*folders, Path(os.environ.get("HF_HUB_CACHE") or home / "hub")]
+
+
+def _snapshot_files(folder: Path, source: Source, split: str) -> list[Path]:
+    name = hub_folder(source)
+    if name is None or not (folder / name / "snapshots").is_dir():
+        return []
+    revision = source.revision or _newest(folder / name)
+    if revision is None:
+        return []
+    return _matching(folder / name / "snapshots" / revision, source.splits[split].hub)
+
+
+def _newest(folder: Path) -> str | None:
+    """Return the commit that `main` was at when it was downloaded, or the only one there is."""
+    if (folder / "refs" / "main").is_file():
+        return (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+    there = sorted(path.name for path in (folder / "snapshots").iterdir())
+    return there[0] if len(there) == 1 else None
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [
+        path
+        for path in files
+        if any(fnmatch(path.relative_to(folder).as_posix(), pattern) for pattern in patterns)
+    ]
+
+
+def _download(task: str, source: Source, split: str, place: Place) -> list[Path]:
+    """Download the files of a split into the Hub's cache and return them."""
+    from huggingface_hub import snapshot_download
+
+    patterns = source.splits[split].hub
+    try:
+        folder = snapshot_download(
+            source.hub,
+            repo_type="dataset",
+            revision=source.revision,
+            allow_patterns=list(patterns),
+        )
+    except Exception as error:  # a client of the network raises whatever the network does to it
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        missing = missing_text(task, source, split, place)
+        raise DataMissing(f"{missing} (the Hub could not be asked: {reason})") from None
+    files = _matching(Path(folder), patterns)
+    if not files:
+        raise DataMissing(
+            f"task {task!r}: {source.hub} has no file {' or '.join(patterns)};"
+            " give --data-dir DIR with the rows"
+        )
+    return files
+
+
+def _origin(files: list[Path], from_hub: bool, source: Source) -> str:
+    if not from_hub:
+        return " + ".join(str(path) for path in files)
+    parts = files[0].parts
+    commit = parts[parts.index("snapshots") + 1] if "snapshots" in parts else source.revision
+    return f"{source.hub}@{commit}"
+
+
+def _hub_row(raw: dict[str, Any], source: Source, files: list[Path], task: str) -> Row:
+    """Return one row of the Hub's files in our own keys."""
+    for column in (*source.problem, source.answer):
+        if column not in raw:
+            known = ", ".join(sorted(name for name in raw if not name.startswith("_")))
+            raise UsageError(
+                f"task {task!r}: {raw['_file']} of {source.hub} has no column {column!r},"
+                f" it has {known}"
+            )
+    row = {
+        "problem": " ".join(_text(raw[column]) for column in source.problem),
+        "answer": gold_answer(raw[source.answer], source.gold, source.tidy, required=True),
+    }
+    solution = source.solution or (source.answer if source.gold in ("hash", "boxed") else None)
+    if solution and raw.get(solution) is not None:
+        row["solution"] = _text(raw[solution])
+    if source.group:
+        row["group"] = _text(raw[source.group])
+    taken = {source.answer, solution} | ({*source.problem} if len(source.problem) == 1 else set())
+    return {**_others(raw, taken), **row, "source_id": _source_id(raw)}
+
+
+def _local_row(raw: dict[str, Any], source: Source, files: list[Path], task: str) -> Row:
+    """Return one row of a local file, whose keys are ours already."""
+    missing = [key for key in ("problem", "answer") if raw.get(key) is None]
+    if missing:
+        raise UsageError(
+            f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no {missing[0]!r};"
+            " a row needs problem and answer (docs/tasks.md)"
+        )
+    row = {key: _text(raw[key]) for key in ("problem", "solution") if raw.get(key) is not None}
+    row["answer"] = gold_answer(raw["answer"], "column", source.tidy)
+    if source.group:
+        group = raw.get("group", raw.get(source.group))
+        if group is None:
+            raise UsageError(
+                f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no 'group'"
+                " (which rows belong together); docs/tasks.md says what it is"
+            )
+        row["group"] = _text(group)
+    return {**_others(raw, {"id"}), **row, "source_id": _source_id(raw)}
+
+
+def _others(raw: Mapping[str, Any], taken: set[str | None]) -> Row:
+    reserved = {"id", "task", "problem", "answer", "solution", "group"}
+    return {
+        name: _text(value)
+        for name, value in raw.items()
+        if value is not None and name not in reserved | taken and not name.startswith("_")
+    }
+
+
+def _source_id(raw: Mapping[str, Any]) -> str:
+    for name in ("id", "unique_id", "ID"):
+        if raw.get(name) is not None:
+            return str(raw[name])
+    return f"{raw['_file']}:{raw['_line']}"
+
+
+def _text(value: Any) -> str:
+    import json
+
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").strip()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
