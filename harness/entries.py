@@ -39,15 +39,25 @@ class Entry:
             ]
             if found and len(found) == len(self.done):
                 self.scores[key] = found
-                self.samples[key] = sample(
-                    np.stack([correct_answers(score) for score in found]),
-                    board.of(key),
-                    key=trainer,
-                )
+                self.samples[key] = self.sample(key, board)
         complete = all(key in self.samples for key in board.ranking)
         self.total = (
             mean_of_tasks([self.samples[key] for key in board.ranking]) if complete else None
         )
+
+    def correct(self, key: Key, without: Sequence[int] = ()) -> np.ndarray:
+        """Return which answers are right, shape (seeds, questions kept, answers to each)."""
+        found = np.stack([correct_answers(score) for score in self.scores[key]])
+        return np.delete(found, without, axis=1) if without else found
+
+    def sample(self, key: Key, board: BoardQuestions, without: tuple[int, ...] = ()) -> Sample:
+        """Return the resamples on one task, without some of its questions."""
+        return sample(self.correct(key, without), board.of(key, without), key=self.trainer)
+
+    def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
+        """Return the questions that share so many words with what any of its seeds trained on."""
+        found = (getattr(score, f"overlap_{words}") for score in self.scores[key])
+        return tuple(sorted({place for places in found for place in places}))
 
     @property
     def ranked(self) -> bool:
@@ -66,11 +76,13 @@ class BoardQuestions:
         for record in records:
             for score in record.scores:
                 self._check(record, score)
-        self._drawn: dict[Key, Questions] = {}
+        self._drawn: dict[tuple[Key, tuple[int, ...]], Questions] = {}
 
     def _check(self, record: Record, score: Score) -> None:
         key = (score.task, score.protocol)
-        limits = {(b.task, b.protocol): b.max_new_tokens for b in self.conditions.benchmarks}
+        limits = {
+            (b.task, b.protocol): (b.max_new_tokens, b.samples) for b in self.conditions.benchmarks
+        }
         if key not in limits:
             raise UsageError(
                 f"record {record.id}: board {self.conditions.board!r} has no task {score.task!r}"
@@ -82,31 +94,42 @@ class BoardQuestions:
             first.n,
             first.groups,
         )
-        if not same or score.max_new_tokens != limits[key]:
+        if not same or (score.max_new_tokens, score.samples) != limits[key]:
             raise UsageError(
-                f"record {record.id}: task {score.task!r} has other questions or another token"
-                " limit than the board's other records; they cannot be compared"
+                f"record {record.id}: task {score.task!r} has other questions, another token limit"
+                " or another number of answers than the board; they cannot be compared"
             )
         if score.n < 1:
             raise UsageError(f"record {record.id}: task {score.task!r} has no questions")
 
-    def of(self, key: Key) -> Questions:
-        """Return the resamples of one task's questions, drawn once for the whole board."""
-        if key not in self._drawn:
-            first = self.first[key]
-            self._drawn[key] = Questions.of(
-                first.n, first.groups, key=f"{self.conditions.digest} {key[0]} {key[1]}"
-            )
-        return self._drawn[key]
+    def of(self, key: Key, without: tuple[int, ...] = ()) -> Questions:
+        """Return the resamples of one task's questions, drawn once for the whole board.
 
-    def grouped(self, key: Key) -> bool:
-        """Return whether the task's questions come in groups."""
-        return bool(self.first[key].groups)
+        Args:
+            key: Task and protocol.
+            without: Places of questions that are left out.
+        """
+        if (key, without) not in self._drawn:
+            first = self.first[key]
+            name = f"{self.conditions.digest} {key[0]} {key[1]}"
+            left_out = set(without)
+            self._drawn[key, without] = Questions.of(
+                first.n - len(without),
+                [group for place, group in enumerate(first.groups) if place not in left_out],
+                key=f"{name} without {without}" if without else name,
+            )
+        return self._drawn[key, without]
+
+    def single(self, key: Key) -> bool:
+        """Return whether a task's answers are independent: no groups, one answer to each."""
+        first = self.first[key]
+        return not first.groups and first.samples == 1
 
 
 def correct_answers(score: Score) -> np.ndarray:
-    """Return which answers are right, shape (n,)."""
-    return np.frombuffer(score.verdicts.encode(), dtype=np.uint8) == ord(LETTERS["correct"])
+    """Return which answers are right, shape (n, answers to each question)."""
+    letters = np.frombuffer(score.verdicts.encode(), dtype=np.uint8)
+    return (letters == ord(LETTERS["correct"])).reshape(score.n, score.samples)
 
 
 def select_cells(

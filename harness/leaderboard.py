@@ -11,9 +11,10 @@ from harness.caveats import board_warnings, describe_environment
 from harness.distributions import t_quantile
 from harness.entries import START, BoardQuestions, Entry, select_cells
 from harness.errors import UsageError
-from harness.rows import SIGNIFICANCE, build_row, compare_entries, record_ref
+from harness.rows import SIGNIFICANCE, build_row, record_ref
 from harness.standings import Detectable, Failure, Leaderboard, tidy
 from harness.stats import holm, letters, minimum_detectable
+from harness.taskresults import compare_entries
 
 if TYPE_CHECKING:
     from harness.conditions import Conditions

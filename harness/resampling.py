@@ -130,28 +130,31 @@ def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sampl
     """Resample one row on one task.
 
     Args:
-        correct: 0 or 1, shape (seeds, n).
+        correct: 0 or 1, shape (seeds, n), or (seeds, n, k) with k answers to each question, which
+            are drawn together with their question.
         questions: The task's questions with their resamples, shared by every row.
         key: The row's name: its seeds are drawn independently of other rows', and alike on
             every task.
     """
     correct = np.atleast_2d(np.asarray(correct))
-    seeds, n = correct.shape
+    seeds, n = correct.shape[:2]
+    answers = correct.reshape(seeds, n, -1)
     if n != questions.group.size:
         raise UsageError(f"{n} answers do not fit {questions.group.size} questions")
     replicates, groups = questions.weights.shape
     sums = np.stack(
-        [np.bincount(questions.group, weights=row, minlength=groups) for row in correct]
+        [np.bincount(questions.group, weights=row, minlength=groups) for row in answers.sum(axis=2)]
     )
     drawn = (questions.weights @ sums.T.astype(np.float32)).astype(float)
-    drawn /= questions.totals[:, None]
+    drawn /= questions.totals[:, None] * answers.shape[2]
     mean = drawn.mean(axis=1)
     both = mean
     if seeds > 1:
         picked = _seed_draws(key, replicates, seeds)
         deviation = np.take_along_axis(drawn, picked, axis=1).mean(axis=1) - mean
         both = mean + deviation * math.sqrt(seeds / (seeds - 1))
-    return Sample(float(correct.mean()), correct.mean(axis=1), mean, both, groups, n)
+    accuracies = answers.mean(axis=(1, 2))
+    return Sample(float(answers.mean()), accuracies, mean, both, groups, n)
 
 
 def mean_of_tasks(samples: Sequence[Sample]) -> Sample:

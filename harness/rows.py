@@ -3,133 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from harness.budget import Cost
 from harness.caveats import describe_environment, row_warnings
-from harness.distributions import t_quantile
-from harness.entries import BoardQuestions, Entry, Key, correct_answers
-from harness.records import LETTERS, Record, Score, total_cost
-from harness.resampling import Comparison, compare, compare_checkpoints, mean_of_tasks
-from harness.standings import Accuracy, Gain, RecordRef, Row, Source, TaskResult
-from harness.stats import Interval, clustered_wilson, holm, split_gain, wilson
-
-if TYPE_CHECKING:
-    from harness.conditions import Benchmark
+from harness.entries import BoardQuestions, Entry
+from harness.records import Record, total_cost
+from harness.resampling import Comparison
+from harness.standings import RecordRef, Row, Source, TaskResult
+from harness.stats import holm
+from harness.taskresults import accuracy_of, compare_entries, gain_between, task_result
 
 SIGNIFICANCE = 0.05
-
-
-def compare_entries(
-    first: Entry, second: Entry, keys: Sequence[Key], board: BoardQuestions
-) -> Comparison:
-    """Compare two entries on the mean of some tasks, by the test that their seeds allow."""
-    single = len(keys) == 1 and not board.grouped(keys[0])
-    if single and len(first.done) == len(second.done) == 1:
-        mine, theirs = first.scores[keys[0]][0], second.scores[keys[0]][0]
-        return compare_checkpoints(correct_answers(mine), correct_answers(theirs))
-    samples = [mean_of_tasks([entry.samples[key] for key in keys]) for entry in (first, second)]
-    return compare(*samples, first_trained=not first.start, second_trained=not second.start)
-
-
-def _split(first: Entry, second: Entry, keys: Sequence[Key]) -> tuple[float, float]:
-    """Return the format and correctness parts, the mean over tasks, seeds and start records."""
-    parts = [
-        split_gain(_readable(before), _readable(after))
-        for key in keys
-        for before in first.scores[key]
-        for after in second.scores[key]
-    ]
-    # Every pairing of seeds weighs the same, so the parts sum to the difference of the means.
-    per_task = Fraction(1, len(parts))
-    return (
-        float(sum((part.format for part in parts), Fraction(0)) * per_task),
-        float(sum((part.correctness for part in parts), Fraction(0)) * per_task),
-    )
-
-
-def _readable(score: Score) -> tuple[int, int, int]:
-    right = score.verdicts.count(LETTERS["correct"])
-    return right, right + score.verdicts.count(LETTERS["wrong"]), score.n
-
-
-def gain_between(
-    first: Entry,
-    second: Entry,
-    keys: Sequence[Key],
-    comparison: Comparison,
-    p_adjusted: float | None = None,
-) -> Gain:
-    """Return the gain of the second entry over the first, with its two parts."""
-    form, correctness = _split(first, second, keys)
-    return Gain(
-        to=first.trainer,
-        difference=comparison.difference,
-        low=comparison.low,
-        high=comparison.high,
-        p=comparison.p,
-        p_adjusted=p_adjusted,
-        test=comparison.test,
-        claim=comparison.claim,
-        format=form,
-        correctness=correctness,
-    )
-
-
-def accuracy_of(entry: Entry, keys: Sequence[Key], board: BoardQuestions) -> Accuracy:
-    """Return the accuracy with its interval over questions: Wilson, clustered by question."""
-    total = mean_of_tasks([entry.samples[key] for key in keys])
-    if len(keys) == 1:
-        correct = np.stack([correct_answers(score) for score in entry.scores[keys[0]]])
-        group = board.of(keys[0]).group
-        if len(entry.done) == 1 and not board.grouped(keys[0]):
-            low, high = wilson(int(correct.sum()), correct.size)
-        elif total.groups == 1:
-            low, high = Interval(0.0, 1.0)
-        else:
-            low, high = clustered_wilson(correct.ravel(), np.tile(group, len(entry.done)))
-    else:
-        half = t_quantile(0.975, max(1, total.groups - 1)) * max(
-            float(total.questions.std()), 1.0 / (total.n + 2)
-        )
-        low, high = max(0.0, total.accuracy - half), min(1.0, total.accuracy + half)
-    return Accuracy(
-        accuracy=total.accuracy,
-        low=low,
-        high=high,
-        seed_sd=total.seed_sd,
-        n=sum(entry.scores[key][0].n for key in keys),
-        seeds=total.seeds,
-    )
-
-
-def task_result(
-    entry: Entry, benchmark: Benchmark, board: BoardQuestions, start: Entry | None
-) -> TaskResult | None:
-    """Return a row's result on one task, or None where a seed was not scored on it."""
-    key = (benchmark.task, benchmark.protocol)
-    scores = entry.scores.get(key)
-    if not scores:
-        return None
-    answers = sum(score.n for score in scores)
-    gain = None
-    if start is not None and not entry.start and key in start.samples:
-        gain = gain_between(start, entry, [key], compare_entries(start, entry, [key], board))
-    return TaskResult(
-        task=benchmark.task,
-        protocol=benchmark.protocol,
-        ranking=benchmark.ranking,
-        accuracy=accuracy_of(entry, [key], board),
-        gain=gain,
-        strict=sum(score.strict for score in scores) / answers,
-        flexible=sum(score.flexible for score in scores) / answers,
-        verdicts={name: sum(score.counts[name] for score in scores) / answers for name in LETTERS},
-        limit_reached=sum(score.limit_reached for score in scores) / answers,
-        mean_tokens=sum(score.completion_tokens for score in scores) / answers,
-    )
 
 
 def _tally(tasks: Sequence[TaskResult]) -> tuple[int, int, int]:

@@ -61,6 +61,14 @@ class TaskResult(_Part):
     verdicts: dict[str, float]  # share of each verdict
     limit_reached: float  # share of answers that ended at the token limit
     mean_tokens: float  # completion tokens an answer
+    samples: int = 1  # answers to each question; the accuracy is their mean (avg@k)
+    pass_at: dict[int, float] = {}  # several answers: k -> share of questions with one right of k
+    majority: float | None = None  # several answers: share whose most frequent answer is right
+    own: dict[str, float] = {}  # lm-eval's own metrics, under protocols that are its own tasks
+    overlap_13: int = 0  # questions that share 13 words in a row with what was trained on
+    overlap_8: int = 0  # the same for 8 words
+    clean: Accuracy | None = None  # without the questions of overlap_13, where there are any
+    clean_gain: Gain | None = None  # over the start model on the same questions
 
 
 class Source(_Part):

@@ -171,7 +171,6 @@ def rendered(text: str) -> dict[str, str]:
         teacher=good,
         data=good,
         budget=good,
-        decoding=good,
         protocols={good: good},
         notes=(good,),
         warnings=(good,),

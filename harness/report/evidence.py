@@ -89,7 +89,7 @@ def changes(records: Sequence[Record], key: Key) -> tuple[list[str], np.ndarray,
     for record in records:
         for score in record.scores:
             if (score.task, score.protocol) == key:
-                answers = correct_answers(score).astype(float)
+                answers = correct_answers(score).mean(axis=1)
                 if record.trainer == START:
                     start = answers
                 else:
