@@ -42,7 +42,7 @@ class Board:
             host.load(plugin)
         known = host.tasks()
         self.tasks: dict[str, Task] = {}
-        for name in (*file.data.train, *(score.task for score in file.scores)):
+        for name in (*file.data.train, *file.data.traces, *(score.task for score in file.scores)):
             if name not in known:
                 raise UsageError(
                     f"board {file.name!r}: no task {name!r}; {did_you_mean(name, known)}"
@@ -62,25 +62,98 @@ class Board:
         return next(score for score in self.file.scores if score.ranking)
 
     def rows(self, task: str, split: str) -> list[dict[str, str]]:
-        """Return the rows of a split as the board uses them, with the task's name in each."""
-        rows = self.tasks[task].split(split)
+        """Return the rows of a split as the board uses them, with the task's name in each.
+
+        A row without a gold answer can be neither right nor wrong, so it is left out.
+        """
+        rows = [row for row in self.tasks[task].split(split) if row["answer"].strip()]
         if split != "test" and self.file.data.limit:
             rows = rows[: self.file.data.limit]
         return [{**row, "task": task} for row in rows]
+
+    def rows_at_hand(self, task: str, split: str) -> list[dict[str, str]] | None:
+        """Return the rows of a split if nothing has to be downloaded for them, or None."""
+        return self.rows(task, split) if self.tasks[task].here(split) else None
+
+    def count(self, task: str, split: str) -> int:
+        """Return how many rows of a split the board uses, as declared while they are not here."""
+        rows = self.rows_at_hand(task, split)
+        if rows is not None:
+            return len(rows)
+        size = self.tasks[task].size(split)
+        return min(size, self.file.data.limit or size) if split != "test" else size
+
+    def problems(self, score: ScoreTable) -> int:
+        """Return how many problems a score has, as declared while they are not here."""
+        size = self.count(score.task, "test")
+        return min(size, score.limit or size)
 
     def train_rows(self, split: str = "train") -> list[dict[str, str]]:
         """Return the training (or held-out) rows of all training tasks.
 
         Raises:
-            UsageError: If a task has no training rows. A row without a gold answer is left out.
+            UsageError: If a task has no training rows.
         """
         rows = []
         for task in self.file.data.train:
-            found = [row for row in self.rows(task, split) if row["answer"].strip()]
+            found = self.rows(task, split)
             if split == "train" and not found:
                 raise UsageError(f"board {self.name!r}: task {task!r} has no training rows")
             rows += found
         return rows
+
+    def trace_rows(self) -> list[dict[str, str]]:
+        """Return the rows whose solutions a stronger model wrote, of all tasks of `[data] traces`.
+
+        Raises:
+            UsageError: If such a task has no training rows with a solution.
+        """
+        rows = []
+        for task in self.file.data.traces:
+            found = [row for row in self.rows(task, "train") if row.get("solution", "").strip()]
+            if not found:
+                raise UsageError(f"board {self.name!r}: task {task!r} has no traces to train on")
+            rows += found
+        return rows
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a reader of the leaderboard must know of the data that is here."""
+        return tuple(
+            warning
+            for task, split in self._splits_here()
+            for warning in self.tasks[task].warnings(split)
+        )
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return one sentence for each split that has rows without a gold answer."""
+        found = []
+        for task, split in self._splits_here():
+            rows = self.tasks[task].split(split)
+            empty = sum(not row["answer"].strip() for row in rows)
+            if empty:
+                found.append(
+                    f"{empty} of the {len(rows):,} {split} rows of {task} have no gold answer"
+                    " and are left out"
+                )
+        return tuple(found)
+
+    def _splits_here(self) -> list[tuple[str, str]]:
+        """Return the tasks and splits the board uses whose rows are on this machine."""
+        used = [(task, "train") for task in (*self.file.data.train, *self.file.data.traces)]
+        used += [(score.task, "test") for score in self.file.scores]
+        return [pair for pair in dict.fromkeys(used) if self.tasks[pair[0]].here(pair[1])]
+
+    def accelerate_file(self) -> Path | None:
+        """Return the file for `accelerate launch`, where the board names one.
+
+        Raises:
+            UsageError: If it is not there.
+        """
+        name = self.file.compute.accelerate
+        path = self.folder / name if name else None
+        if path is not None and not path.is_file():
+            raise UsageError(f"board {self.name!r}: no file {path} ([compute] accelerate)")
+        return path
 
     def test_rows(self, score: ScoreTable) -> list[dict[str, str]]:
         """Return the problems of one score."""
@@ -102,6 +175,15 @@ class Board:
             raise UsageError(f"board {self.name!r}: {error}") from None
         return path
 
+    def at_hand(self, which: Literal["start", "teacher"]) -> Path | None:
+        """Return a model's folder if nothing has to be downloaded for it, or None."""
+        reference = self.file.start_model if which == "start" else self.file.teacher
+        if reference is None:
+            return None
+        if "@" in reference and not (self.folder / reference).exists():
+            return checkpoints.find_model(reference, self.folder)
+        return self.model(which)
+
     def identity(self, which: Literal["start", "teacher"]) -> str | None:
         """Return what tells a model from another: the digest of a folder, or Hub id and commit."""
         reference = self.file.start_model if which == "start" else self.file.teacher
@@ -114,9 +196,7 @@ class Board:
     def conditions(self) -> Conditions:
         """Return what this board fixes in the words that its leaderboard prints."""
         file, ranking = self.file, self.ranking
-        data = ", ".join(
-            f"{name} ({len(self.rows(name, 'train'))} rows)" for name in file.data.train
-        )
+        data = ", ".join(f"{name} ({self.count(name, 'train')} rows)" for name in file.data.train)
         caps = " and ".join(f"{value:,g} {name}" for name, value in file.budget.set_caps().items())
         split = "what is left" if file.budget.chain == "rest" else "an equal share"
         return Conditions(
@@ -143,7 +223,8 @@ class Board:
                 for score in file.scores
             ),
             trainers=("start", *file.trainers),
-            notes=file.notes,
+            notes=(*file.notes, *self.left_out()),
+            warnings=self.warnings(),
             quoted=file.quoted,
             protocols={
                 get_protocol(s.protocol).id: get_protocol(s.protocol).summary for s in file.scores
@@ -179,6 +260,9 @@ class Board:
                 del table[key]
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")
+        config = self.accelerate_file()
+        if config is not None:
+            content["accelerate"] = checkpoints.file_sha256(config)
         content["tasks"] = {name: task.digest for name, task in sorted(self.tasks.items())}
         content["protocols"] = sorted({get_protocol(s.protocol).id for s in self.file.scores})
         content["verifier"] = verifier_version

@@ -1,5 +1,6 @@
 """Boards: valid ones load, every mistake is one line, the digest covers what changes results."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,12 +112,23 @@ def test_the_digest_covers_what_can_change_a_result(small_board, old, new, chang
     assert (load(small_board).digest != before) is changes
 
 
-def test_a_row_without_a_gold_answer_is_not_trained_on(small_board, monkeypatch):
+def test_a_row_without_a_gold_answer_is_neither_trained_on_nor_scored(small_board):
     board = load(small_board)
-    rows = board.tasks["unruly_sums"].rows("train")
-    rows[3]["answer"] = " "
-    monkeypatch.setattr(Board, "rows", lambda *_: rows)
-    assert len(board.train_rows()) == len(rows) - 1
+    whole = board.tasks["unruly_sums"]
+    before = len(board.train_rows()), len(board.test_rows(board.ranking))
+
+    def rows(split: str) -> list[dict[str, str]]:
+        return [
+            {**row, "answer": " " if number == 3 else row["answer"]}
+            for number, row in enumerate(whole.split(split))
+        ]
+
+    board.tasks["unruly_sums"] = replace(whole, rows=rows)
+    after = len(board.train_rows()), len(board.test_rows(board.ranking))
+    assert after == (before[0] - 1, before[1] - 1)
+    said = " ".join(board.conditions().notes)
+    assert "1 of the 12 train rows of unruly_sums have no gold answer and are left out" in said
+    assert "test rows of unruly_sums have no gold answer" in said
 
 
 def test_a_board_file_that_is_not_there(tmp_path):
