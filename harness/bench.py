@@ -17,7 +17,7 @@ from harness import stage as stages
 from harness.budget import Caps, Cost
 from harness.executors import Ended, LocalExecutor
 from harness.judging import jsonl
-from harness.plan import Cell, Plan, Stage
+from harness.plan import Cell, Plan, Stage, get_models
 from harness.plugins import Host
 from harness.recording import Recorder, previous_attempts
 from harness.records import Record, total_cost, write_atomically
@@ -80,6 +80,7 @@ class _Bench:
         open_cells = [cell for cell in self.plan.cells if cell.digest not in self.records]
         outcome = Outcome()
         if open_cells:
+            get_models(self.plan)
             self_test()
             self.executor.warm_up()
             with VerifierPool(workers=1) as pool:
@@ -216,9 +217,22 @@ class _Bench:
         paths["train"] = str(self._data_path("train", board.train_rows()))
         paths["holdout"] = str(self._data_path("holdout", board.train_rows("holdout")))
         paths["teacher"] = str(board.model("teacher")) if stage.identity["teacher"] else None
+        if stage.identity["traces"]:
+            paths["traces"] = str(self._data_path("traces", board.trace_rows()))
+        config, compute = board.accelerate_file(), board.file.compute
+        paths["accelerate"] = str(config) if config else None
+        spec |= {
+            "processes": compute.gpus,
+            "micro_batch_size": compute.micro_batch_size,
+            "gradient_checkpointing": compute.gradient_checkpointing,
+            "stage_seconds": compute.stage_seconds,
+            "shared_gpu": self.executor.shared,
+            "report_to": list(self.plan.report_to),
+            "name": stage.label if stage.seed is None else f"{stage.label} seed {stage.seed}",
+        }
         spec["conventions"] = {
             name: board.tasks[name].conventions.model_dump(mode="json")
-            for name in board.file.data.train
+            for name in (*board.file.data.train, *board.file.data.traces)
         }
         caps = Caps(**stage.identity["budget"]["caps"])
         if stage.identity["budget"]["rest"]:
@@ -237,6 +251,8 @@ class _Bench:
     def _write_data(self, waiting: Sequence[str]) -> None:
         board = self.plan.board
         wanted = [("train", board.train_rows()), ("holdout", board.train_rows("holdout"))]
+        if board.file.data.traces:
+            wanted.append(("traces", board.trace_rows()))
         wanted += [(f"test-{score.task}", board.test_rows(score)) for score in board.file.scores]
         for name, rows in wanted if waiting else ():
             path = self._data_path(name, rows)

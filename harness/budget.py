@@ -20,6 +20,7 @@ import pydantic
 
 from harness.errors import BudgetExceeded
 from harness.meter import parameters
+from harness.processes import Group
 
 
 class Caps(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -87,6 +88,9 @@ class Cost(pydantic.BaseModel, extra="forbid"):
         return Cost(**total)
 
 
+COUNTED = ("trained_tokens", "generated_tokens", "reference_tokens", "teacher_tokens", "flops")
+
+
 class Budget:
     """The caps of one training stage and the running count of what it has spent.
 
@@ -96,33 +100,63 @@ class Budget:
     step of all where it alone costs more than the whole budget. Forward passes and generation
     without steps are refused once a cap is passed by a tenth, or by its double within a step that
     was begun in good faith.
+
+    Where a stage runs as several processes, each counts what it does and `sync`, after every
+    optimiser step, adds it up. `fraction` and `exhausted` look at the sum of the last `sync`, so
+    all processes come to the same decision.
     """
 
-    def __init__(self, caps: Caps, teacher: str | None = None) -> None:
+    def __init__(self, caps: Caps, teacher: str | None = None, group: Group | None = None) -> None:
         self.caps = caps
         self.cost = Cost()
         self._teacher = teacher
+        self._group = group or Group()
+        self._agreed = Cost()  # as of the last `sync`
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
-        self._last: dict[str, float] = self._amounts()
+        self._last: dict[str, float] = dict.fromkeys(caps.set_caps(), 0.0)
         self._largest: dict[str, float] = dict.fromkeys(self._last, 0.0)
         self._steps_here = 0
         self._ended = False
 
     def _amounts(self) -> dict[str, float]:
-        return {name: float(getattr(self.cost, name)) for name in self.caps.set_caps()}
+        cost = self._known()
+        return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
+
+    def _known(self) -> Cost:
+        """Return what all processes know to be spent."""
+        if self._group.size > 1:
+            return self._agreed
+        self.tick()
+        return self.cost
 
     def resume(self, spent: Cost) -> None:
         """Start from what an interrupted attempt had spent."""
         self.cost = spent
         self._earlier_seconds = spent.seconds
         self._started = time.monotonic()
+        self._agreed = spent.model_copy()
         self.begin_steps()
 
     def begin_steps(self) -> None:
         """Say that training steps start now: what was spent before is no part of the first one."""
-        self.tick()
+        self.sync()
         self._last = self._amounts()
+
+    def sync(self) -> None:
+        """Add up what the stage's processes have counted. All of them must call it.
+
+        Tokens and FLOPs are sums, the seconds are those of the slowest; steps are taken together.
+        """
+        self.tick()
+        if self._group.size == 1:
+            return
+        new = [getattr(self.cost, name) - getattr(self._agreed, name) for name in COUNTED]
+        for name, amount in zip(COUNTED, self._group.total(new), strict=True):
+            whole = getattr(self._agreed, name) + amount
+            setattr(self.cost, name, whole if name == "flops" else round(whole))
+        self.cost.seconds = self._group.largest(self.cost.seconds)
+        self._agreed = self.cost.model_copy()
 
     def tick(self) -> None:
         """Bring the seconds up to date."""
@@ -131,22 +165,21 @@ class Budget:
     @property
     def fraction(self) -> float:
         """Return the share of the budget that is spent, by the cap that is nearest its end."""
-        self.tick()
-        return max(getattr(self.cost, name) / cap for name, cap in self.caps.set_caps().items())
+        amounts = self._amounts()
+        return max(amounts[name] / cap for name, cap in self.caps.set_caps().items())
 
     def exhausted(self) -> bool:
         """Return whether one more step, as costly as the costliest so far, would pass a cap."""
-        self.tick()
+        amounts = self._amounts()
         return any(
-            getattr(self.cost, name) + self._largest[name] > cap
-            for name, cap in self.caps.set_caps().items()
+            amounts[name] + self._largest[name] > cap for name, cap in self.caps.set_caps().items()
         )
 
     def count_step(self) -> None:
         """Count an optimiser step."""
         self.cost.steps += 1
         self._steps_here += 1
-        self.tick()
+        self.sync()
         now = self._amounts()
         for name, amount in now.items():
             spent = amount - self._last[name]

@@ -90,6 +90,8 @@ class BudgetCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Keep the cost so far beside the training checkpoint, for an interrupted run."""
+        if not state.is_world_process_zero:
+            return
         file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "harness_cost.json"
         self.run.budget.tick()
         part = file.with_suffix(".part")

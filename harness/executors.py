@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,18 @@ class LocalExecutor:
     Attributes:
         jobs: Stages at once.
         device: On `cpu` stages are forked from a warm process; on `cuda` each is a fresh
-            interpreter that sees one GPU.
+            interpreter that sees the GPUs of its slot. With more slots than GPUs hold, stages
+            share them in turn.
         threads: Threads of a stage on a CPU.
         log: Where the warm process's own messages go.
+        gpus: GPUs of a stage.
     """
 
     jobs: int
     device: str
     threads: int
     log: Path
+    gpus: int = 1
     _running: dict[str, _Running] = field(default_factory=dict)
     _warm: subprocess.Popen[bytes] | None = None
     _buffer: bytes = b""
@@ -66,6 +70,11 @@ class LocalExecutor:
     def free(self) -> int:
         """Return how many more stages can start now."""
         return self.jobs - len(self._running)
+
+    @property
+    def shared(self) -> bool:
+        """Return whether stages that run at once may share a GPU."""
+        return self.device == "cuda" and self.jobs * self.gpus > len(gpu_names())
 
     def environment(self, slot: int) -> dict[str, str]:
         """Return the variables that a stage gets on top of the bench's own."""
@@ -81,9 +90,9 @@ class LocalExecutor:
             "TRL_EXPERIMENTAL_SILENCE": "1",
         }
         if self.device == "cuda":
-            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-            gpus = visible.split(",") if visible else [str(i) for i in range(self.jobs)]
-            variables["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
+            names = gpu_names()
+            mine = [names[(slot * self.gpus + i) % len(names)] for i in range(self.gpus)]
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
         else:
             variables["CUDA_VISIBLE_DEVICES"] = ""
         return variables
@@ -244,21 +253,42 @@ def choose_device(wanted: str) -> str:
 
 def visible_gpus() -> int:
     """Return the number of NVIDIA GPUs that a stage could use."""
+    return len(gpu_names())
+
+
+@cache
+def gpu_names() -> tuple[str, ...]:
+    """Return the GPUs that a stage could use, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and not visible.strip():
-        return 0
+        return ()
     try:
         found = subprocess.run(
             ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True
         )
     except (OSError, subprocess.SubprocessError):
-        return 0
+        return ()
     present = sum(line.startswith("GPU ") for line in found.stdout.splitlines())
-    return min(present, len(visible.split(","))) if visible else present
+    if visible:
+        return tuple(name.strip() for name in visible.split(","))[:present]
+    return tuple(str(number) for number in range(present))
 
 
-def default_jobs(device: str, threads: int) -> int:
-    """Return how many stages to run at once: one a GPU, or as many as the cores hold."""
+def default_jobs(device: str, threads: int, gpus: int = 1) -> int:
+    """Return how many stages to run at once: as many as the GPUs or the cores hold.
+
+    Args:
+        device: `cpu` or `cuda`.
+        threads: Of a process, on a CPU.
+        gpus: GPUs of a stage; on a CPU its processes.
+
+    Raises:
+        UsageError: If a stage needs more GPUs than there are.
+    """
     if device == "cuda":
-        return max(1, visible_gpus())
-    return max(1, len(os.sched_getaffinity(0)) // threads)
+        if gpus > visible_gpus():
+            raise UsageError(
+                f"the board asks for {gpus} GPUs for a stage and {visible_gpus()} are visible"
+            )
+        return visible_gpus() // gpus
+    return max(1, len(os.sched_getaffinity(0)) // (threads * gpus))

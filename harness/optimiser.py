@@ -24,7 +24,7 @@ class OptimiserOptions(Options, frozen=True):
     epochs: float = Field(1.0, gt=0, description="passes over the training data")
     max_steps: int | None = Field(None, gt=0, description="optimiser steps, instead of epochs")
     micro_batch_size: int | None = Field(
-        None, gt=0, description="rows in a forward pass: less memory, the same steps"
+        None, gt=0, description="rows in a forward pass; by default as many as memory holds"
     )
 
     @pydantic.model_validator(mode="after")

@@ -31,14 +31,18 @@ START = "start"
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
 # modules of the harness whose code can change what a stage computes
 SOURCES = (
+    "attention.py",
     "budget.py",
     "callbacks.py",
     "decoding.py",
     "evaluate.py",
+    "memory.py",
     "meter.py",
     "optimiser.py",
+    "processes.py",
     "protocols.py",
     "run.py",
+    "sharding.py",
     "stage.py",
     "tokens.py",
 )
@@ -91,6 +95,7 @@ class Plan:
 
     board: Board
     device: str
+    report_to: tuple[str, ...] = ()  # experiment trackers of training stages; no condition
     cells: list[Cell] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
 
@@ -130,6 +135,11 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_teacher(offer, board)
+        if offer.trainer.needs_traces and not board.file.data.traces:
+            raise UsageError(
+                f"trainer {offer.trainer.name!r} needs traces; board {board.name!r} names none"
+                " ([data] traces)"
+            )
 
     result = Plan(board, device)
     common = _common(board, device)
@@ -244,6 +254,7 @@ def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str
 
 
 def _check_teacher(offer: Offer, board: Board) -> None:
+    """Refuse a missing teacher, or one that is at hand and speaks another tokenizer."""
     trainer = offer.trainer
     if not trainer.needs_teacher:
         return
@@ -251,13 +262,33 @@ def _check_teacher(offer: Offer, board: Board) -> None:
         raise UsageError(
             f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none"
         )
-    if trainer.same_tokenizer and not checkpoints.same_tokenizer(
-        board.model("start"), board.model("teacher")
-    ):
+    at_hand = all(board.at_hand(which) for which in ("start", "teacher"))
+    if trainer.same_tokenizer and at_hand:
+        _check_tokenizer(offer, board)
+
+
+def _check_tokenizer(offer: Offer, board: Board) -> None:
+    if not checkpoints.same_tokenizer(board.model("start"), board.model("teacher")):
         raise UsageError(
-            f"trainer {trainer.name!r} needs a teacher with the start model's tokenizer;"
+            f"trainer {offer.trainer.name!r} needs a teacher with the start model's tokenizer;"
             f" {board.file.teacher} has another (kd-sequence works with any)"
         )
+
+
+def get_models(plan: Plan) -> None:
+    """Download what a plan needs and is not at hand, and check what could not be checked before.
+
+    Raises:
+        UsageError: If a model cannot be had, or a teacher speaks another tokenizer.
+    """
+    if any(each.model is None for each in plan.stages.values()):
+        plan.board.model("start")
+    offers = {each.offer.trainer.name: each.offer for each in plan.stages.values() if each.offer}
+    for offer in offers.values():
+        if offer.trainer.needs_teacher:
+            plan.board.model("teacher")
+            if offer.trainer.same_tokenizer:
+                _check_tokenizer(offer, plan.board)
 
 
 def _common(board: Board, device: str) -> dict[str, Any]:
@@ -280,12 +311,17 @@ def _train_identity(
     board: Board, offer: Offer, options: dict[str, Any], seed: int
 ) -> dict[str, Any]:
     trainer, plugin = offer.trainer, offer.plugin
+    traces = board.file.data.traces if trainer.needs_traces else ()
+    config = board.accelerate_file()
     return {
         "trainer": trainer.name,
         "plugin": [plugin.name, plugin.distribution, plugin.version, plugin.source_sha256],
         "options": options,
         "teacher": board.identity("teacher") if trainer.needs_teacher else None,
         "data": {name: board.tasks[name].digest for name in board.file.data.train},
+        "traces": {name: board.tasks[name].digest for name in traces},
+        "gpus": board.file.compute.gpus,
+        "accelerate": checkpoints.file_sha256(config) if config else None,
         "limit": board.file.data.limit,
         "protocol": get_protocol(board.ranking.protocol).id,
         "max_new_tokens": board.ranking.max_new_tokens,

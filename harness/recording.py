@@ -55,7 +55,12 @@ class Recorder:
         result = stages.result(generated)
         scores = judge(board, generated / "answers", self.folder.answers(cell.record_id), pool)
         if cell.train:
-            scores = self.overlaps.filled(scores, [self.folder.stage(name) for name in cell.train])
+            chain = [self.plan.stages[name] for name in cell.train]
+            scores = self.overlaps.filled(
+                scores,
+                [self.folder.stage(stage.id) for stage in chain],
+                traces=any(stage.offer and stage.offer.trainer.needs_traces for stage in chain),
+            )
         refs = [self._stage_ref(name, None) for name in cell.train]
         scored = self.model(self.plan.stages[cell.generate])
         checkpoint = Checkpoint(
@@ -70,6 +75,7 @@ class Recorder:
             "packages": {**ran["packages"], **own},
             "engine": self.plan.stages[cell.generate].identity["engine"],
             "batch_size": self.plan.stages[cell.generate].identity["batch_size"],
+            "gpus": board.file.compute.gpus if cell.train else 1,
             "commit": _commit(),
         }
         return self._write(

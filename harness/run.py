@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.attention import attention
 from harness.budget import Budget, Cost
 from harness.decoding import forget_defaults
 from harness.errors import StageError
+from harness.processes import Group
 from harness.protocols import Protocol
+from harness.records import write_atomically
+from harness.sharding import whole_weights
 from harness.verify import Conventions, VerifierPool
 
 if TYPE_CHECKING:
@@ -54,6 +58,13 @@ class Run:
         device: `cpu` or `cuda`.
         max_new_tokens: The token limit under which the board scores answers.
         save_every: Steps between training checkpoints to resume from; 0 for none.
+        traces: Training rows whose `solution` a stronger model wrote, where the board names any.
+        group: The processes that this stage runs as; `train` runs in each of them.
+        micro_batch_size: Rows of a forward pass, where the board or a lack of memory says so.
+        gradient_checkpointing: Whether activations are made again in the backward pass.
+        engine: What generates: `hf` or `vllm`.
+        name: The cell, for experiment trackers.
+        report_to: Experiment trackers that transformers reports to.
     """
 
     base_model: Path
@@ -71,7 +82,15 @@ class Run:
     device: str = "cpu"
     max_new_tokens: int = 512
     save_every: int = 0
+    traces: Sequence[Mapping[str, str]] = ()
+    group: Group = field(default_factory=Group)
+    micro_batch_size: int | None = None
+    gradient_checkpointing: bool = False
+    engine: str = "hf"
+    name: str = ""
+    report_to: Sequence[str] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+    forward_rows: tuple[int, int] | None = None  # in a forward pass and in a step, of a process
     _pool: VerifierPool | None = None
     _resumed: str | None = None
     _looked_for_resume: bool = False
@@ -92,6 +111,16 @@ class Run:
     def holdout_data(self) -> datasets.Dataset:
         """Return the held-out rows, in the form of `train_data`."""
         return self._dataset(self.holdout)
+
+    def traces_data(self) -> datasets.Dataset:
+        """Return the traces in the form of `train_data`, each a whole `solution` as it was written.
+
+        Raises:
+            StageError: If the board names no traces.
+        """
+        if not self.traces:
+            raise StageError("this trainer needs traces and the board names none ([data] traces)")
+        return self._dataset(self.traces)
 
     def _dataset(self, rows: Sequence[Mapping[str, str]]) -> datasets.Dataset:
         import datasets
@@ -176,7 +205,7 @@ class Run:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
-            attn_implementation="sdpa",
+            attn_implementation=attention(self.device),
             use_safetensors=True,
             trust_remote_code=False,
         )
@@ -243,7 +272,12 @@ class Run:
         """Return the TrainingArguments that every trainer shares, with `given` on top.
 
         They fix folders, seeds, precision (bfloat16 autocast on a GPU, float32 on a CPU), logging
-        and saving, so that a trainer states only what its method is about.
+        and saving, so that a trainer states only what its method is about. A given
+        `per_device_train_batch_size` times `gradient_accumulation_steps` is the batch of an
+        optimiser step; it is divided anew over processes and forward passes, and stays the same.
+
+        Raises:
+            StageError: If the batch cannot be divided so.
         """
         on_gpu = self.device != "cpu"
         arguments: dict[str, Any] = {
@@ -252,8 +286,9 @@ class Run:
             "data_seed": self.seed("data"),
             "bf16": on_gpu,
             "use_cpu": not on_gpu,
-            "gradient_checkpointing": False,
-            "report_to": "none",
+            "gradient_checkpointing": self.gradient_checkpointing,
+            "report_to": list(self.report_to) or "none",
+            "run_name": self.name or None,
             "disable_tqdm": True,
             "logging_steps": 1,
             "logging_nan_inf_filter": False,
@@ -262,7 +297,28 @@ class Run:
             "save_total_limit": 2,
             "dataloader_pin_memory": on_gpu,
         }
+        if "per_device_train_batch_size" in given:
+            micro = given["per_device_train_batch_size"]
+            given |= self._divided(micro * given.get("gradient_accumulation_steps", 1), micro)
         return {**arguments, **given}
+
+    def _divided(self, batch: int, micro: int) -> dict[str, int]:
+        """Return how a batch of an optimiser step is divided over processes and forward passes."""
+        rows, rest = divmod(batch, self.group.size)
+        if rest:
+            raise StageError(
+                f"a batch of {batch} rows cannot be shared by {self.group.size} processes;"
+                " make it a multiple of [compute] gpus"
+            )
+        micro = min(self.micro_batch_size or micro, rows)
+        if rows % micro:
+            raise StageError(
+                f"micro_batch_size={micro} does not divide the {rows} rows that a process has in"
+                " an optimiser step"
+            )
+        self.forward_rows = (micro, rows)
+        self.note(micro_batch_size=micro)
+        return {"per_device_train_batch_size": micro, "gradient_accumulation_steps": rows // micro}
 
     @property
     def resume(self) -> str | None:
@@ -284,6 +340,8 @@ class Run:
 
     def log(self, **numbers: float) -> None:
         """Append numbers (loss, reward, ...) to the stage's events, with the step and the time."""
+        if self.group.rank:
+            return
         event = {"time": round(time.time(), 3), "step": self.budget.cost.steps}
         event |= {k: v for k, v in numbers.items() if not isinstance(v, float) or math.isfinite(v)}
         not_finite = [k for k in numbers if k not in event]
@@ -293,18 +351,42 @@ class Run:
             file.write(json.dumps(event) + "\n")
 
     def note(self, **facts: Any) -> None:
-        """Put facts into the cell's record: what a reader must know of how this was trained."""
+        """Put facts into the cell's record: what a reader must know of how this was trained.
+
+        Where a stage runs as several processes, the first one's are kept; see `gather`.
+        """
         json.dumps(facts)  # an unserialisable fact fails here, where its author sees it
         self.notes.update(facts)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return what each process of the stage has; alone, a list of one. All must call it."""
+        return self.group.gather(value)
+
+    def synthetic(self, texts: Sequence[str]) -> None:
+        """Hand in texts that are trained on and are not the board's: they are kept and checked.
+
+        They go to `synthetic.jsonl` in the stage's folder, where the check for test problems in
+        the training data reads them.
+        """
+        if self.group.rank == 0:
+            lines = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+            write_atomically(self.events.with_name("synthetic.jsonl"), lines)
 
     def save(self, model: Any) -> None:
         """Write the checkpoint: safetensors, configuration, and the start model's own tokenizer.
 
-        A PEFT adapter is merged first, so that a checkpoint is always a whole model.
+        A PEFT adapter is merged first, so that a checkpoint is always a whole model. Weights that
+        are sharded over processes are gathered; all processes must call this, one writes.
         """
+        weights = whole_weights(model)
+        if self.group.rank == 0:
+            self._write(model, weights)
+        self.group.wait()
+
+    def _write(self, model: Any, weights: dict[str, Any] | None) -> None:
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
-        model.save_pretrained(self.out)
+        model.save_pretrained(self.out, state_dict=weights)
         decoding = self.base_model / "generation_config.json"
         if decoding.exists():  # training must not change how a checkpoint is decoded
             shutil.copyfile(decoding, self.out / decoding.name)

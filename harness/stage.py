@@ -17,13 +17,26 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness import checkpoints
+from harness import checkpoints, memory, processes
+from harness.attention import attention
 from harness.errors import BudgetExceeded, HarnessError, StageError
 from harness.records import write_atomically
 
-OUTPUTS = ("checkpoint", "answers", "lm_eval", "result.json", "error.json", "manifest.json")
+if TYPE_CHECKING:
+    from harness.run import Run
+
+OUTPUTS = (
+    "checkpoint",
+    "answers",
+    "lm_eval",
+    "synthetic.jsonl",
+    "result.json",
+    "error.json",
+    "manifest.json",
+)
+AGAIN = 75  # exit code of an attempt that ran out of memory and left what to try next
 HASHED_BELOW = 16 * 2**20  # bytes; larger files are checked by size until they are loaded
 
 
@@ -68,34 +81,62 @@ def result(folder: Path) -> dict[str, Any]:
 
 
 def main(folder: Path) -> int:
-    """Do the stage's work; return the exit code. Errors are left in `error.json` and the log."""
+    """Do the stage's work; return the exit code. Errors are left in `error.json` and the log.
+
+    `AGAIN` asks for a fresh process that calls `main` once more.
+    """
+    spec = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    if processes.COUNT in os.environ:
+        return _attempt(folder, spec)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a process of an earlier attempt may be dying
-        try:
-            spec = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-            _prepare(folder, spec)
-            work = {"train": _train, "generate": _generate}[spec["kind"]]
-            outcome = work(folder, spec)
-            outcome["environment"] = _environment(spec)
-            write_atomically(folder / "result.json", json.dumps(outcome, indent=1, sort_keys=True))
-            write_manifest(folder)
-        except BaseException as error:  # whatever a plug-in raises, SystemExit included
-            _report(folder, error)
-            return 1
+        if spec.get("processes", 1) == 1:
+            return _attempt(folder, spec)
+        while True:
+            before = memory.failures(folder)
+            device = spec["identity"]["device"]
+            config = spec["paths"]["accelerate"]
+            code = processes.launch(folder, spec["processes"], device, config)
+            if code == 0 or memory.failures(folder) == before:
+                return code
+
+
+def again(folder: Path) -> None:
+    """Replace this process by a fresh one that does the stage once more."""
+    sys.stderr.flush()
+    command = ["-m", "harness.stage", str(folder), str(os.getppid())]
+    os.execv(sys.executable, [sys.executable, *command])
+
+
+def _attempt(folder: Path, spec: dict[str, Any]) -> int:
+    try:
+        _prepare(folder, spec)
+        work = {"train": _train, "generate": _generate}[spec["kind"]]
+        outcome = work(folder, spec)
+        if outcome is None:
+            return 0  # the first process of the stage writes what came of it
+        outcome["environment"] = {**_environment(spec), **outcome.get("environment", {})}
+        write_atomically(folder / "result.json", json.dumps(outcome, indent=1, sort_keys=True))
+        write_manifest(folder)
+    except memory.TryAgain:
+        return AGAIN
+    except BaseException as error:  # whatever a plug-in raises, SystemExit included
+        _report(folder, error)
+        return 1
     return 0
 
 
 def _prepare(folder: Path, spec: dict[str, Any]) -> None:
     """Clear what an earlier attempt left and make the process's randomness that of the seed."""
-    for name in OUTPUTS:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    if not spec["save_every"]:
-        shutil.rmtree(folder / "scratch", ignore_errors=True)
-        (folder / "events.jsonl").unlink(missing_ok=True)
+    if processes.rank() == 0:
+        for name in OUTPUTS:
+            path = folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        if not spec["save_every"]:
+            clear_scratch(folder)
     import torch
 
     if spec["identity"]["threads"]:
@@ -109,7 +150,13 @@ def _prepare(folder: Path, spec: dict[str, Any]) -> None:
     numpy.random.seed(seed % 2**32)
 
 
-def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
+def clear_scratch(folder: Path) -> None:
+    """Remove what a later attempt would continue from."""
+    shutil.rmtree(folder / "scratch", ignore_errors=True)
+    (folder / "events.jsonl").unlink(missing_ok=True)
+
+
+def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
     from harness.budget import Budget, Caps
     from harness.plugins import Host
     from harness.protocols import get_protocol
@@ -119,9 +166,13 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     identity, paths = spec["identity"], spec["paths"]
     trainer = Host().trainer(identity["trainer"]).trainer
     assert trainer.train is not None  # a chain is never a stage
+    group = processes.join(identity["device"], spec.get("stage_seconds", 86_400))
     out, scratch = folder / "checkpoint", folder / "scratch"
-    out.mkdir()
-    scratch.mkdir(exist_ok=True)
+    if group.rank == 0:
+        out.mkdir()
+        scratch.mkdir(exist_ok=True)
+    group.wait()
+    failed = memory.failures(folder)
     # only the board's teacher is handed on, and only to a trainer that declared it
     teacher = Path(paths["teacher"]) if identity["teacher"] else None
     run = Run(
@@ -132,7 +183,7 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
         holdout=_read_jsonl(Path(paths["holdout"])),
         conventions={k: Conventions.model_validate(v) for k, v in spec["conventions"].items()},
         protocol=get_protocol(identity["protocol"].rsplit(".v", 1)[0]),
-        budget=Budget(Caps(**spec["caps"]), teacher=str(teacher) if teacher else None),
+        budget=Budget(Caps(**spec["caps"]), teacher=str(teacher) if teacher else None, group=group),
         seed_base=identity["seed"],
         out=out,
         scratch=scratch,
@@ -140,20 +191,39 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
         device=identity["device"],
         max_new_tokens=identity["max_new_tokens"],
         save_every=spec["save_every"],
+        traces=_read_jsonl(Path(paths["traces"])) if paths.get("traces") else (),
+        group=group,
+        micro_batch_size=memory.next_size(failed) or spec.get("micro_batch_size"),
+        gradient_checkpointing=spec.get("gradient_checkpointing", False),
+        engine=identity.get("engine", "hf"),
+        name=spec.get("name", ""),
+        report_to=spec.get("report_to", ()),
     )
+    if run.report_to:
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
     energy = _energy()
     try:
         with run.budget.metered():
             trainer.train(run)
+    except BaseException as error:
+        if memory.is_out_of_memory(error):
+            _out_of_memory(folder, run, failed, error)
+        raise
     finally:
         run.close()
-    run.budget.tick()
+    run.budget.sync()
     cost = run.budget.cost
-    cost.peak_memory_bytes = _peak_memory(identity["device"])
+    cost.peak_memory_bytes = int(group.largest(_peak_memory(identity["device"])))
     if identity["device"] != "cpu":
-        cost.gpu_seconds = cost.seconds
+        cost.gpu_seconds = cost.seconds * group.size
         ended = _energy()
         cost.energy_joules = None if energy is None or ended is None else ended - energy
+    if group.rank:
+        return None
+    if failed:
+        run.note(out_of_memory_at=failed)
+    if spec.get("shared_gpu") and cost.energy_joules is not None:
+        run.note(energy="of the whole GPU, which other stages used at the same time")
     try:
         checkpoints.check_model_folder(out, "checkpoint")
     except HarnessError as error:
@@ -163,12 +233,39 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "cost": cost.model_dump(mode="json"),
         "notes": run.notes,
+        "environment": {"gpus": group.size},
         "checkpoint": {
             "digest": checkpoints.digest(out),
             "parameters": checkpoints.parameter_count(out),
             "bytes": checkpoints.size_bytes(out),
         },
     }
+
+
+def _out_of_memory(
+    folder: Path, run: Run, failed: list[dict[str, Any]], error: BaseException
+) -> NoReturn:
+    """Leave what to try next, or say what to do where nothing is left to try.
+
+    Raises:
+        TryAgain: With fewer rows in a forward pass it may fit.
+        StageError: One row does not fit, or the trainer does not let the host divide its batch.
+    """
+    traceback.print_exception(error, file=sys.stderr)
+    if run.forward_rows is None:
+        raise StageError(f"out of memory ({error}); {memory.ALONE}") from error
+    micro, rows = run.forward_rows
+    if micro == 1:
+        raise StageError(memory.ADVICE) from error
+    failure = {
+        "micro_batch_size": micro,
+        "rows": rows,
+        "step": run.budget.cost.steps,
+        "seconds": round(run.budget.cost.seconds, 1),
+    }
+    memory.add_failure(folder, failed, failure)
+    clear_scratch(folder)
+    raise memory.TryAgain from error
 
 
 def _generate(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +297,7 @@ def _report(folder: Path, error: BaseException) -> None:
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else ""
     status = "failed"
-    if _is_out_of_memory(error):
+    if memory.is_out_of_memory(error):
         status = "oom"
     if isinstance(error, HarnessError):
         line = text
@@ -213,20 +310,12 @@ def _report(folder: Path, error: BaseException) -> None:
     if isinstance(error, BudgetExceeded):
         line = f"stopped: {line}"
     line = line.replace(f"{folder}/", "")  # a record says nothing of where it was made
+    if processes.COUNT in os.environ and (folder / "error.json").exists():
+        return  # another process of this stage failed first
     try:
         write_atomically(folder / "error.json", json.dumps({"status": status, "error": line[:500]}))
     except OSError:
         print(f"harness: {line}", file=sys.stderr)  # noqa: T201 (stderr is the stage's log)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    text = str(error)
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )
 
 
 def _environment(spec: dict[str, Any]) -> dict[str, Any]:
@@ -234,7 +323,7 @@ def _environment(spec: dict[str, Any]) -> dict[str, Any]:
     if spec["identity"]["device"] != "cpu":
         import torch
 
-        gpu = torch.cuda.get_device_name(0)
+        gpu = torch.cuda.get_device_name()
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -242,6 +331,7 @@ def _environment(spec: dict[str, Any]) -> dict[str, Any]:
         "gpu": gpu,
         "device": spec["identity"]["device"],
         "dtype": "float32" if spec["identity"]["device"] == "cpu" else "bfloat16",
+        "attention": attention(spec["identity"]["device"]),
         "packages": spec["identity"]["packages"],
     }
 
@@ -271,22 +361,33 @@ def _peak_memory(device: str) -> int:
 
 
 def _energy() -> float | None:
-    """Return the energy counter of the first visible GPU in joules, where NVML answers."""
+    """Return the energy counters of the stage's GPUs in joules, summed, where NVML answers."""
     try:
         import pynvml
     except ImportError:
         return None
     try:
         pynvml.nvmlInit()
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
-        handle = pynvml.nvmlDeviceGetHandleByIndex(int(visible))
-        return pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+        joules = 0.0
+        for gpu in (os.environ.get("CUDA_VISIBLE_DEVICES") or "0").split(","):
+            by_number = gpu.strip().isdigit()
+            handle = (
+                pynvml.nvmlDeviceGetHandleByIndex(int(gpu))
+                if by_number
+                else pynvml.nvmlDeviceGetHandleByUUID(gpu.strip())
+            )
+            joules += pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
     except (pynvml.NVMLError, ValueError):
         return None
+    return joules
 
 
 if __name__ == "__main__":
     from harness.warm import die_with_parent
 
-    die_with_parent(int(sys.argv[2]))
-    sys.exit(main(Path(sys.argv[1])))
+    # the processes of a stage are told no parent: they die with the launcher that started them
+    die_with_parent(int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid())
+    code = main(Path(sys.argv[1]))
+    if code == AGAIN and processes.COUNT not in os.environ:
+        again(Path(sys.argv[1]))
+    sys.exit(code)

@@ -31,6 +31,7 @@ class Trainer:
         needs_teacher: Whether the board must name a teacher.
         same_tokenizer: Whether the teacher must have the start model's tokenizer (sizes of the
             embedding may differ); checked before anything is trained.
+        needs_traces: Whether the board must name traces, solutions that a stronger model wrote.
         chain: Names of trainers, each run on the checkpoint of the one before, instead of `train`.
         expects: What a run with these options would do, for the estimates of `--dry-run`; without
             it the budget's caps are all that is known.
@@ -42,5 +43,6 @@ class Trainer:
     summary: str = ""
     needs_teacher: bool = False
     same_tokenizer: bool = False
+    needs_traces: bool = False
     chain: tuple[str, ...] = ()
     expects: Callable[[Any, Workload], Expected] | None = None

@@ -78,9 +78,11 @@ def run_child(parent: int, folder: Path, environment: dict[str, str]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ.update(environment)
         redirect_output(folder)
-        from harness.stage import main
+        from harness.stage import AGAIN, again, main
 
         code = main(folder)
+        if code == AGAIN:
+            again(folder)
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
