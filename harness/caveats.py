@@ -7,24 +7,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.resampling import TRAINER_SEEDS
+from harness.stats import minimum_detectable
 
 if TYPE_CHECKING:
-    from harness.conditions import Conditions
+    from harness.conditions import Baseline, Benchmark, Conditions
     from harness.entries import Entry
-    from harness.records import Record
+    from harness.records import Environment, Record, Score
     from harness.standings import TaskResult
 
 LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
 UNGRADABLE = 0.01
-FEW_QUESTIONS = 30
+FEW_QUESTIONS = 100
 
 
 def describe_environment(record: Record) -> str:
-    """Return the hardware, engine, dtype and batch size that the scores were made on."""
+    """Return the hardware, engine, dtype, batch and attention that the scores were made with."""
     where = record.environment
-    hardware = where.gpu or where.processor or where.platform
-    return f"{hardware}, {where.device}, {where.engine}, {where.dtype}, batch {where.batch_size}"
+    return (
+        f"{_hardware(where)}, {where.device}, {where.engine}, {where.dtype}, batch"
+        f" {where.batch_size}, {where.attention} attention"
+    )
+
+
+def _hardware(where: Environment) -> str:
+    return where.gpu or where.processor or where.platform
+
+
+def _trained_on(cell: Record) -> set[str]:
+    """Return the hardware that a cell's stages were trained on, as far as the record says."""
+    found = [stage.environment for stage in cell.stages if stage.environment is not None]
+    return {f"{where.gpus} x {_hardware(where)}" for where in found}
 
 
 def row_warnings(entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[int]) -> list[str]:
@@ -53,11 +66,24 @@ def row_warnings(entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[in
             )
         if task.verdicts["ungradable"] > UNGRADABLE:
             lines.append(f"{task.task}: {task.verdicts['ungradable']:.1%} could not be graded")
+        if task.overlap_13:
+            lines.append(_overlap(task))
     if len({describe_environment(cell) for cell in entry.done}) > 1:
         lines.append("its seeds were scored on different hardware or engines")
     if len({_recipe(cell) for cell in entry.done}) > 1:
         lines.append("its seeds were trained with different options or versions of a trainer")
+    trained = [_trained_on(cell) for cell in entry.done]
+    if any(places != trained[0] for places in trained):
+        lines.append("its seeds were trained on different hardware")
     return lines
+
+
+def _overlap(task: TaskResult) -> str:
+    problems = "1 problem shares" if task.overlap_13 == 1 else f"{task.overlap_13} problems share"
+    said = f"{task.task}: {problems} 13 words in a row with training data"
+    if task.clean is None:
+        return f"{said}, and none does not"
+    return f"{said}; accuracy without them {task.clean.accuracy:.1%}"
 
 
 def _recipe(cell: Record) -> str:
@@ -71,22 +97,27 @@ def _mixed(cells: Iterable[Record]) -> list[str]:
     """Return a line for whatever should be the same in every cell and is not."""
     cells = list(cells)
     found: dict[str, set[str]] = {
-        "hardware": {cell.environment.gpu or cell.environment.processor for cell in cells},
+        "hardware": {_hardware(cell.environment) for cell in cells},
         "devices": {cell.environment.device for cell in cells},
         "engines": {cell.environment.engine for cell in cells},
         "dtypes": {cell.environment.dtype for cell in cells},
         "batch sizes": {str(cell.environment.batch_size) for cell in cells},
+        "implementations of attention": {cell.environment.attention for cell in cells},
         "verifier versions": {cell.verifier_version for cell in cells},
     }
     for package in ("torch", "transformers", "lm_eval"):
         found[f"versions of {package}"] = {
             cell.environment.packages.get(package, "unknown") for cell in cells
         }
-    return [
+    lines = [
         f"rows were measured with different {name}: {', '.join(sorted(values))}"
         for name, values in found.items()
         if len(values) > 1
     ]
+    trained = {place for cell in cells for place in _trained_on(cell)}
+    if len(trained) > 1:
+        lines.append(f"trained on different hardware: {', '.join(sorted(trained))}")
+    return lines
 
 
 def board_warnings(
@@ -100,28 +131,34 @@ def board_warnings(
     if absent:
         lines.append(f"planned and not there: {', '.join(absent)}")
     lines += _mixed(cell for entry in entries.values() for cell in entry.done)
+    small = set()
     for benchmark in conditions.benchmarks:
         key = (benchmark.task, benchmark.protocol)
         sample = next((e.samples[key] for e in entries.values() if key in e.samples), None)
-        if sample is not None and sample.n < FEW_QUESTIONS:
-            lines.append(f"{benchmark.task} has only {sample.n} questions")
-        expected = benchmark.baseline
-        if expected is None or start is None or key not in start.samples:
-            continue
-        found = start.samples[key].accuracy
-        if expected.metric != "verified":
-            own = [score.own.get(expected.metric) for score in start.scores[key]]
-            given = [value for value in own if value is not None]
-            if not given:
-                lines.append(f"{benchmark.task}: no {expected.metric} to compare with a baseline")
-                continue
-            found = sum(given) / len(given)
-        if abs(found - expected.accuracy) > expected.tolerance:
-            metric = "" if expected.metric == "verified" else f" ({expected.metric})"
-            note = f" ({expected.note})" if expected.note else ""
+        if sample is not None and sample.n <= FEW_QUESTIONS and benchmark.task not in small:
+            small.add(benchmark.task)
             lines.append(
-                f"{benchmark.task}: the start model scores {found:.1%}{metric}, while"
-                f" {expected.source} gives {expected.accuracy:.1%}"
-                f" ± {100 * expected.tolerance:.1f} points{note}"
+                f"{benchmark.task} has only {sample.n} questions: between two checkpoints a"
+                f" difference under {100 * minimum_detectable(sample.n):.0f} points is seldom seen"
             )
+        if benchmark.baseline is not None and start is not None and key in start.samples:
+            lines += _off_baseline(benchmark, benchmark.baseline, start.scores[key])
     return lines
+
+
+def _off_baseline(benchmark: Benchmark, expected: Baseline, scores: Sequence[Score]) -> list[str]:
+    """Return a line if the start model is further off a published figure than it allows."""
+    verified = expected.metric == "verified"
+    measured = [score.accuracy if verified else score.own.get(expected.metric) for score in scores]
+    found = [value for value in measured if value is not None]
+    what = "" if verified else f" by lm-eval's {expected.metric}"
+    if not found:
+        return [f"{benchmark.task}: no figure{what} to compare with {expected.source}"]
+    mean = sum(found) / len(found)
+    if abs(mean - expected.accuracy) <= expected.tolerance:
+        return []
+    line = (
+        f"{benchmark.task}: the start model scores {mean:.1%}{what}, while {expected.source} gives"
+        f" {expected.accuracy:.1%} ± {100 * expected.tolerance:.1f} points"
+    )
+    return [f"{line} ({expected.note})" if expected.note else line]

@@ -97,7 +97,17 @@ def _judge_score(
         completion_tokens=sum(answer["tokens"] for answer in given),
         limit_reached=sum(answer["finish"] == "length" for answer in given),
         samples_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        groups=_groups(rows),
     )
+
+
+def _groups(rows: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+    """Return the group of each problem by number; a problem without one is its own group."""
+    if not any(row.get("group") for row in rows):
+        return ()
+    numbers: dict[tuple[str, str], int] = {}
+    named = [("group", row["group"]) if row.get("group") else ("id", row["id"]) for row in rows]
+    return tuple(numbers.setdefault(name, len(numbers)) for name in named)
 
 
 def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
@@ -134,7 +144,15 @@ def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
                     raise UsageError(f"the answers of record {record.id} are gone: {path}")
                 if hashlib.sha256(path.read_bytes()).hexdigest() != score.samples_sha256:
                     raise TamperedError(f"{path} is not what record {record.id} was made from")
-            scores = judge(board, source, out, pool)
+            scores = [
+                # what was trained on is not judged anew
+                score.model_copy(
+                    update={"overlap_13": before.overlap_13, "overlap_8": before.overlap_8}
+                )
+                for score, before in zip(
+                    judge(board, source, out, pool), record.scores, strict=True
+                )
+            ]
             changed = sum(
                 before != after
                 for one, other in zip(record.scores, scores, strict=True)

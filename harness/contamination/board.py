@@ -54,24 +54,36 @@ class BoardOverlaps:
 
     def of_data(self) -> dict[str, Overlap]:
         """Return what the test sets share with the board's training rows, solutions included."""
-        return self._kept(list(passages(self._training_rows())))
+        return self._kept(list(passages(self.board.train_rows())))
+
+    def of_traces(self) -> dict[str, Overlap]:
+        """Return what the test sets share with the board's traces of a stronger model."""
+        return self._kept(list(passages(self.board.trace_rows())))
 
     def of_stage(self, stage: Path) -> dict[str, Overlap]:
         """Return what the test sets share with the texts that a finished stage made."""
         path = stage / SYNTHETIC
         return self._kept(list(_synthetic(path))) if path.is_file() else {}
 
-    def of_chain(self, stages: Sequence[Path]) -> dict[str, Overlap]:
-        """Return what the test sets share with all that a chain of stages trained on."""
+    def of_chain(self, stages: Sequence[Path], *, traces: bool = False) -> dict[str, Overlap]:
+        """Return what the test sets share with all that a chain of stages trained on.
+
+        Args:
+            stages: The folders of its finished stages.
+            traces: Whether one of them trains on the board's traces.
+        """
         joined = self.of_data()
-        for stage in stages:
-            for task, overlap in self.of_stage(stage).items():
+        more = [self.of_traces()] if traces else []
+        for found in (*more, *map(self.of_stage, stages)):
+            for task, overlap in found.items():
                 joined = {**joined, task: joined[task].joined(overlap)}
         return joined
 
-    def filled(self, scores: Sequence[Score], stages: Sequence[Path]) -> list[Score]:
+    def filled(
+        self, scores: Sequence[Score], stages: Sequence[Path], *, traces: bool = False
+    ) -> list[Score]:
         """Return scores with the problems that a chain's training texts share."""
-        overlaps = self.of_chain(stages)
+        overlaps = self.of_chain(stages, traces=traces)
         return [
             score.model_copy(
                 update={
@@ -83,9 +95,6 @@ class BoardOverlaps:
             )
             for score in scores
         ]
-
-    def _training_rows(self) -> list[dict[str, str]]:
-        return self.board.train_rows()
 
     def _kept(self, texts: Sequence[Passage]) -> dict[str, Overlap]:
         """Return the overlap, computed only if no bench has left it in the folder."""
