@@ -154,6 +154,28 @@ def resolve_model(reference: str, folder: Path) -> Path:
         raise UsageError(f"cannot get model {reference!r} from the Hub: {reason}") from None
 
 
+def find_model(reference: str, folder: Path) -> Path | None:
+    """Return a model's folder if it is on this machine, whole, or None; nothing is downloaded."""
+    local = Path(reference) if Path(reference).is_absolute() else folder / reference
+    if local.is_dir():
+        return local.resolve()
+    name, _, revision = reference.partition("@")
+    if name.count("/") != 1 or len(revision) != 40:
+        return None
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    found = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "snapshots" / revision
+    index = found / "model.safetensors.index.json"
+    try:
+        parts = set(_json(index)["weight_map"].values()) if index.exists() else set()
+        for part in parts or {"model.safetensors"}:
+            safetensors_header(found / part)
+        check_model_folder(found)
+    except (UsageError, OSError, KeyError):
+        return None
+    return found
+
+
 def _json(path: Path, what: str = "model") -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from harness.runs import Folder
     from harness.standings import Leaderboard
 
-LEADERBOARDS = "leaderboards"
-
-
 # commands that stand beside the code they call: name -> module with `register(cli)`, one line
 ELSEWHERE = {
     "diff": ("harness.commands", "Compare two cells question by question."),
     "export": ("harness.commands", "Write results in a format that others read."),
     "grade": ("harness.verify.commands", "Judge a JSONL file of answers."),
+    "publish": ("harness.commands", "Publish a board, or a cell's scores on the Hub."),
     "report": ("harness.commands", "Write one HTML file: figures, curves, answers."),
     "verify": ("harness.verify.commands", "Judge one answer and explain it step by step."),
 }
@@ -92,14 +90,6 @@ device_option = click.option(
     show_default=True,
     help="Where stages run; auto takes a GPU when there is one.",
 )
-leaderboards_option = click.option(
-    "--to",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=LEADERBOARDS,
-    show_default=True,
-    help="Folder of published leaderboards.",
-)
 
 
 @cli.command()
@@ -116,7 +106,14 @@ leaderboards_option = click.option(
 @click.option("--set", "overrides", multiple=True, metavar="TRAINER.OPTION=VALUE")
 @click.option("--jobs", type=click.IntRange(1), help="Stages at once. [default: by cores or GPUs]")
 @device_option
-@click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
+@click.option(
+    "--report-to",
+    multiple=True,
+    metavar="TRACKER",
+    help="Experiment tracker that transformers knows, such as tensorboard; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan with its cost and do nothing.")
+@click.option("--gpu", metavar="NAME", help="With --dry-run: plan for this GPU, such as A100-80.")
 @runs_option
 @json_option
 def bench(
@@ -126,7 +123,9 @@ def bench(
     overrides: tuple[str, ...],
     jobs: int | None,
     device: str,
+    report_to: tuple[str, ...],
     dry_run: bool,
+    gpu: str | None,
     runs: Path,
     as_json: bool,
 ) -> None:
@@ -140,16 +139,30 @@ def bench(
     from harness.plan import plan as make_plan
     from harness.publish import write
     from harness.runs import Folder
+    from harness.trackers import check_trackers
 
-    host, loaded = _board(board)
+    if gpu and not dry_run:
+        raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
+    host, loaded = _board(board, download=not dry_run)
     device = choose_device(device)
+    planned, note = None, ""
+    if dry_run:
+        planned, note = planning.choose_gpu(gpu, loaded, device)
+        device = "cuda" if planned else "cpu"
     plan = make_plan(loaded, host, plugins, seeds, overrides, device)
+    plan.report_to = check_trackers(report_to)
     folder = Folder(runs.resolve() / loaded.name)
     if dry_run:
-        preview = planning.preview(plan, folder)
-        _emit(preview.model_dump(mode="json") if as_json else planning.text(preview), as_json)
+        preview = planning.preview(plan, folder, planned, note)
+        if as_json:
+            _emit(preview.model_dump(mode="json"), True)
+        else:
+            from harness.render.plan import render
+
+            _console().print(render(preview))
         return
-    outcome = _run(plan, host, folder, jobs or default_jobs(device, loaded.file.compute.threads))
+    compute = loaded.file.compute
+    outcome = _run(plan, host, folder, jobs or default_jobs(device, compute.threads, compute.gpus))
     if outcome.records:
         leaderboard = build(outcome.records, loaded.conditions())
         written = write(leaderboard, folder.path)
@@ -165,8 +178,10 @@ def _run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:
     from harness.console import progress
     from harness.executors import LocalExecutor
 
-    threads = plan.board.file.compute.threads
-    executor = LocalExecutor(jobs, plan.device, threads, folder.path / "warm.log")
+    compute = plan.board.file.compute
+    executor = LocalExecutor(
+        jobs, plan.device, compute.threads, folder.path / "warm.log", compute.gpus
+    )
     with progress(plan, folder.path / "stages") as watch:
         return run(plan, host, folder, executor, watch)
 
@@ -209,32 +224,6 @@ def score(model: Path, board: str, device: str, runs: Path, as_json: bool) -> No
         records += outcome.records
         _stop_if_unfinished(outcome, place)
     _show(build(records, loaded.conditions()), as_json)
-
-
-@cli.command()
-@click.argument("names", metavar="[BOARD]...", nargs=-1)
-@click.option("--check", is_flag=True, help="Fail where a published file is not its records'.")
-@click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
-@leaderboards_option
-@runs_option
-def publish(names: tuple[str, ...], check: bool, replace: bool, folder: Path, runs: Path) -> None:
-    """Write leaderboards/BOARD.md, .json and .csv from the records of a board."""
-    from harness.publish import check as check_published
-    from harness.publish import publish as publish_board
-
-    if check:
-        for name in check_published(folder, names):
-            click.echo(f"{name}: every file is what its records give")
-        return
-    if not names:
-        raise click.UsageError("name a board to publish, or use --check")
-    for name in names:
-        _, loaded = _board(name)
-        source = runs / loaded.name / "records"
-        for path in publish_board(
-            source, loaded.conditions(), folder, loaded.path, replace=replace
-        ):
-            click.echo(str(path))
 
 
 @cli.command()
@@ -282,11 +271,11 @@ def tasks(as_json: bool) -> None:
     _emit(listing.tasks() if as_json else listing.tasks_text(), as_json)
 
 
-def _board(reference: str) -> tuple[Host, Board]:
+def _board(reference: str, *, download: bool = True) -> tuple[Host, Board]:
     from harness.boards import load_board
     from harness.plugins import Host
 
-    host = Host()
+    host = Host(download=download)
     return host, load_board(reference, host)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from statistics import median
-
 import pydantic
 
-from harness import checkpoints, stage
-from harness.escape import terminal
-from harness.plan import Plan, Stage
-from harness.records import Record, read_records
+from harness import stage
+from harness.boardfile import ScoreTable
+from harness.boards import Board
+from harness.downloads import Download, downloads
+from harness.errors import UsageError
+from harness.estimates import Estimate, Machine
+from harness.forecast import Forecast, model_shape
+from harness.hardware import Gpu, find_gpu, visible_gpu
+from harness.plan import Plan
+from harness.records import read_records
 from harness.runs import Folder, finished_record
 
-# FLOP/s that a small model reaches on one CPU thread or one GPU; only for a first estimate, where
-# no earlier record of the same trainer says how long it takes
-ASSUMED_FLOPS_PER_SECOND = {"cpu": 1e10, "cuda": 1e14}
+ASSUMED_GPU = "H200"  # where no GPU is visible and the start model is too big for a CPU
+CPU_PARAMETERS = 100_000_000  # a start model larger than this is not trained on a CPU
 
 
 class StagePreview(pydantic.BaseModel, frozen=True):
@@ -26,8 +29,20 @@ class StagePreview(pydantic.BaseModel, frozen=True):
     seed: int | None
     cells: int  # how many cells need it
     state: str  # "done" or "to do"
-    seconds: float | None  # estimate
-    estimate: str  # where the estimate is from
+    estimate: Estimate
+
+
+class ScorePreview(pydantic.BaseModel, frozen=True):
+    """One task under one protocol."""
+
+    task: str
+    protocol: str
+    problems: int
+    samples: int
+    max_new_tokens: int
+    ranking: bool
+    unfit: str  # why no ranking should rest on it
+    detectable: float  # smallest difference seen with 80 % power, a share of 1
 
 
 class Preview(pydantic.BaseModel, frozen=True):
@@ -36,25 +51,73 @@ class Preview(pydantic.BaseModel, frozen=True):
     board: str
     digest: str
     device: str
+    machine: str  # the GPU planned for, or the CPU
+    notes: tuple[str, ...]  # what to know of the estimates
     cells: tuple[dict[str, object], ...]
     stages: tuple[StagePreview, ...]
+    scores: tuple[ScorePreview, ...]
+    downloads: tuple[Download, ...]
     caps: dict[str, float]  # of one cell
+    seeds: int
     questions: int  # of one checkpoint
     seconds: float | None  # of all stages to do, one after another
-    detectable: float  # smallest difference seen with 80 % power, a share of 1
+    gpu_hours: float | None  # of all stages to do
+    detectable: float  # on the ranking benchmark
 
 
-def preview(plan: Plan, folder: Folder) -> Preview:
-    """Return what a bench would do. Nothing is written, loaded or trained."""
-    from harness.stats import minimum_detectable
+def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None, str]:
+    """Return the GPU to plan for, or None for the CPU, and a line that says why this one.
 
+    Args:
+        name: As given to `--gpu`, or None.
+        board: The conditions.
+        device: Where stages of this machine would run.
+
+    Raises:
+        UsageError: If `name` is in no line of the table.
+    """
+    if name:
+        return find_gpu(name), ""
+    if device == "cuda":
+        visible = visible_gpu()
+        try:
+            return find_gpu(visible or "unnamed"), ""
+        except UsageError:
+            line = f"no figures for this machine's {visible or 'GPU'}: planned as {ASSUMED_GPU}"
+            return find_gpu(ASSUMED_GPU), f"{line}; --gpu names another"
+    shape = model_shape(board, "start")
+    if shape is not None and shape.parameters <= CPU_PARAMETERS:
+        return None, ""
+    line = f"no GPU is visible here: planned for one {ASSUMED_GPU}; --gpu names another"
+    return find_gpu(ASSUMED_GPU), line
+
+
+def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") -> Preview:
+    """Return what a bench would do. Nothing is written, loaded, downloaded or trained.
+
+    Args:
+        plan: Cells and stages.
+        folder: Where a bench of this board keeps everything.
+        gpu: What to estimate for; None is the CPU.
+        note: A line on the choice of the GPU.
+    """
     needed: dict[str, int] = {}
     for cell in plan.cells:
         for name in (*cell.train, cell.generate):
             needed[name] = needed.get(name, 0) + 1
     earlier = read_records(folder.records) if folder.records.is_dir() else []
+    guess = Forecast(plan, Machine(gpu, plan.board.file.compute.threads), earlier)
     stages = tuple(
-        _stage(each, needed[each.id], plan, folder, earlier) for each in plan.stages.values()
+        StagePreview(
+            id=each.id,
+            kind=each.kind,
+            label=each.label,
+            seed=each.seed,
+            cells=needed[each.id],
+            state="done" if stage.is_done(folder.stage(each.id)) else "to do",
+            estimate=guess.of(each),
+        )
+        for each in plan.stages.values()
     )
     cells: list[dict[str, object]] = []
     for cell in plan.cells:
@@ -67,93 +130,43 @@ def preview(plan: Plan, folder: Folder) -> Preview:
                 "state": "done" if done else "to do",
             }
         )
-    ranked = len(plan.board.test_rows(plan.board.ranking))
-    left = [each.seconds for each in stages if each.state != "done"]
+    left = [each.estimate for each in stages if each.state != "done"]
+    seconds = [each.seconds for each in left]
+    known = [each for each in seconds if each is not None]
+    scores = tuple(_score(plan.board, one) for one in plan.board.file.scores)
+    teacher = any(each.offer and each.offer.trainer.needs_teacher for each in plan.stages.values())
     return Preview(
         board=plan.board.name,
         digest=plan.board.digest,
         device=plan.device,
+        machine=gpu.name if gpu else f"{plan.board.file.compute.threads} CPU thread",
+        notes=tuple(line for line in (note, *guess.notes()) if line),
         cells=tuple(cells),
         stages=stages,
+        scores=scores,
+        downloads=downloads(plan.board, teacher=teacher),
         caps=plan.board.file.budget.set_caps(),
-        questions=sum(len(plan.board.test_rows(score)) for score in plan.board.file.scores),
-        seconds=None if None in left else sum(seconds for seconds in left if seconds is not None),
-        detectable=minimum_detectable(ranked),
+        seeds=len({each.seed for each in plan.cells if each.seed is not None}),
+        questions=sum(one.problems for one in scores),
+        seconds=sum(known) if len(known) == len(seconds) else None,
+        gpu_hours=sum((each.seconds or 0) * each.gpus for each in left) / 3600
+        if gpu and len(known) == len(seconds)
+        else None,
+        detectable=next(one.detectable for one in scores if one.ranking),
     )
 
 
-def _stage(
-    each: Stage, cells: int, plan: Plan, folder: Folder, earlier: list[Record]
-) -> StagePreview:
-    seconds, estimate = _seconds(each, plan, earlier)
-    return StagePreview(
-        id=each.id,
-        kind=each.kind,
-        label=each.label,
-        seed=each.seed,
-        cells=cells,
-        state="done" if stage.is_done(folder.stage(each.id)) else "to do",
-        seconds=seconds,
-        estimate=estimate,
+def _score(board: Board, table: ScoreTable) -> ScorePreview:
+    from harness.stats import minimum_detectable
+
+    problems = board.problems(table)
+    return ScorePreview(
+        task=table.task,
+        protocol=table.protocol,
+        problems=problems,
+        samples=table.samples,
+        max_new_tokens=table.max_new_tokens,
+        ranking=table.ranking,
+        unfit=board.tasks[table.task].unfit,
+        detectable=minimum_detectable(problems),
     )
-
-
-def _seconds(each: Stage, plan: Plan, earlier: list[Record]) -> tuple[float | None, str]:
-    """Return the likely seconds of a stage and where the figure is from."""
-    finished = [record for record in earlier if record.status == "ok"]
-    speed = ASSUMED_FLOPS_PER_SECOND[plan.device]
-    parameters = _parameters(plan)
-    if each.kind == "generate":
-        seen = [record.scoring_seconds for record in finished]
-        if seen:
-            return median(seen), "earlier records"
-        if parameters is None:
-            return None, "not known yet"
-        tables = plan.board.file.scores
-        tokens = sum(len(plan.board.test_rows(one)) * one.max_new_tokens for one in tables)
-        return 2 * parameters * tokens / speed, "the token limits, at an assumed speed"
-    name = each.identity["trainer"]
-    seen = [ref.cost.seconds for record in finished for ref in record.stages if ref.trainer == name]
-    if seen:
-        return median(seen), "earlier records"
-    caps = each.identity["budget"]["caps"]
-    if "seconds" in caps:
-        return caps["seconds"], "the budget's cap"
-    flops = caps.get("flops")
-    if flops is None and "trained_tokens" in caps and parameters is not None:
-        flops = 6 * parameters * caps["trained_tokens"]
-    if flops is None:
-        return None, "not known yet"
-    return flops / speed, "the budget's cap, at an assumed speed"
-
-
-def _parameters(plan: Plan) -> int | None:
-    """Return the start model's size, or None while it would have to be downloaded first."""
-    identity = plan.board.identity("start") or ""
-    if "@" in identity:
-        return None
-    return checkpoints.parameter_count(plan.board.model("start"))
-
-
-def text(preview: Preview) -> str:
-    """Return the preview for people."""
-    caps = ", ".join(f"{value:g} {name}" for name, value in preview.caps.items())
-    lines = [
-        f"Board {preview.board} ({preview.digest[:12]}) on {preview.device}:"
-        f" {len(preview.cells)} cells, {len(preview.stages)} stages,"
-        f" {preview.questions} questions a checkpoint.",
-        f"Budget of a cell: at most {caps}.",
-        f"Two checkpoints are told apart from a difference of about"
-        f" {100 * preview.detectable:.1f} points on the ranking benchmark.",
-        "",
-        f"{'stage':<42} {'cells':>5}  {'state':<6} {'seconds':>8}  estimated from",
-    ]
-    for each in preview.stages:
-        seed = "" if each.seed is None else f" seed {each.seed}"
-        seconds = "?" if each.seconds is None else f"{each.seconds:.0f}"
-        name = terminal(f"{each.kind} {each.label}{seed}")
-        lines.append(f"{name:<42} {each.cells:>5}  {each.state:<6} {seconds:>8}  {each.estimate}")
-    todo = [each for each in preview.stages if each.state != "done"]
-    total = "unknown" if preview.seconds is None else f"about {preview.seconds:.0f} s"
-    lines += ["", f"To do: {len(todo)} stages; one after another {total}."]
-    return "\n".join(lines) + "\n"

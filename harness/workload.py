@@ -21,6 +21,8 @@ class Workload:
         solution: Length of a training solution.
         answer: Length of what a model writes.
         limit: Most tokens that an answer may have.
+        traces: Solutions that a stronger model wrote, where the board names any.
+        trace: Their length.
     """
 
     rows: int
@@ -28,10 +30,15 @@ class Workload:
     solution: float
     answer: float
     limit: int
+    traces: int = 0
+    trace: float = 0.0
 
-    def steps(self, batch_size: int, epochs: float, max_steps: int | None = None) -> int:
-        """Return the optimiser steps of `epochs` passes, or `max_steps` where given."""
-        return max_steps or max(1, math.ceil(epochs * self.rows / batch_size))
+    def steps(
+        self, batch_size: int, epochs: float, max_steps: int | None = None, rows: int | None = None
+    ) -> int:
+        """Return the optimiser steps of `epochs` passes over the rows, or `max_steps`."""
+        rows = self.rows if rows is None else rows
+        return max_steps or max(1, math.ceil(epochs * rows / batch_size))
 
 
 @dataclass(frozen=True)

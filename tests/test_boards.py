@@ -9,6 +9,7 @@ from harness.boardfile import read_board_file
 from harness.boards import Board, load_board
 from harness.errors import UsageError
 from harness.plugins import Host
+from harness.tasks import Task
 
 
 def load(path: Path) -> Board:
