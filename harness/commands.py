@@ -1,4 +1,4 @@
-"""The commands `harness diff`, `harness report` and `harness export`."""
+"""The commands `harness diff`, `harness report`, `harness export` and `harness publish`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,23 @@ from harness.options import json_option, runs_option
 
 if TYPE_CHECKING:
     from harness.conditions import Conditions
+    from harness.export.benchmarks import Benchmark
     from harness.records import Record
 
 
 def register(cli: click.Group) -> None:
     """Add the commands to the command line."""
-    for command in (diff, report, export):
+    for command in (diff, report, export, publish):
         cli.add_command(command)
+
+
+hub_option = click.option(
+    "--hub",
+    "benchmarks",
+    multiple=True,
+    metavar="TASK=DATASET:TASK_ID:SCALE",
+    help="A task's benchmark on the Hub: its dataset, its task and its scale, share or percent.",
+)
 
 
 @click.command()
@@ -117,13 +127,7 @@ def report(board: str, out: Path | None, runs: Path) -> None:
     show_default=True,
     help="first_party, third_party, collaborative or other.",
 )
-@click.option(
-    "--hub",
-    "scales",
-    multiple=True,
-    metavar="TASK=DATASET:TASK_ID:SCALE",
-    help="For hub: the benchmark's dataset, its task and its scale, share or percent.",
-)
+@hub_option
 @runs_option
 def export(
     format_name: str,
@@ -133,7 +137,7 @@ def export(
     developer: str,
     organization: str,
     relationship: str,
-    scales: tuple[str, ...],
+    benchmarks: tuple[str, ...],
     runs: Path,
 ) -> None:
     """Write a board's results in a format others read: eee, lm-eval, parquet, evalstats or hub."""
@@ -154,18 +158,120 @@ def export(
         developer=developer,
         organization=organization,
         relationship=relationship,
-        scales=tuple(_scale(text) for text in scales),
+        benchmarks=_benchmarks(benchmarks),
     )
     for path in write(format_name, request):
         click.echo(str(path))
 
 
-def _scale(text: str) -> tuple[str, str, str, str]:
-    task, equals, rest = text.partition("=")
-    parts = rest.split(":")
-    if not equals or len(parts) != 3:
-        raise click.BadParameter(f"{text!r} is not TASK=DATASET:TASK_ID:SCALE", param_hint="--hub")
-    return task, parts[0], parts[1], parts[2]
+def _benchmarks(given: tuple[str, ...]) -> dict[str, Benchmark]:
+    from harness.export.benchmarks import Benchmark
+
+    found = {}
+    for text in given:
+        task, equals, rest = text.partition("=")
+        parts = rest.split(":")
+        if not task or not equals or len(parts) != 3 or not all(parts):
+            raise click.BadParameter(
+                f"{text!r} is not TASK=DATASET:TASK_ID:SCALE", param_hint="--hub"
+            )
+        found[task] = Benchmark(*parts)
+    return found
+
+
+@click.command()
+@click.argument("names", metavar="[BOARD]...", nargs=-1)
+@click.option("--check", is_flag=True, help="Fail where a published file is not its records'.")
+@click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="leaderboards",
+    show_default=True,
+    help="Folder of published leaderboards.",
+)
+@click.option("--repo", metavar="ORG/NAME", help="A model repository of the Hub, for one cell.")
+@click.option("--cell", help="With --repo: the cell, such as sft/0.")
+@hub_option
+@click.option("--push", is_flag=True, help="With --repo: send it. [default: only show it]")
+@click.option("--direct", is_flag=True, help="With --push: commit, and open no pull request.")
+@runs_option
+def publish(
+    names: tuple[str, ...],
+    check: bool,
+    replace: bool,
+    folder: Path,
+    repo: str | None,
+    cell: str | None,
+    benchmarks: tuple[str, ...],
+    push: bool,
+    direct: bool,
+    runs: Path,
+) -> None:
+    """Write leaderboards/BOARD.md, .json and .csv from the records of a board.
+
+    With --repo ORG/NAME --cell CELL: show what a model repository of the Hub would get, a model
+    card and .eval_results; --push sends it as a pull request.
+    """
+    from harness.publish import check as check_published
+    from harness.publish import publish as publish_board
+
+    if repo is not None:
+        if len(names) != 1 or cell is None:
+            raise click.UsageError("--repo needs one board and --cell, such as tiny --cell sft/0")
+        _publish_on_hub(names[0], cell, repo, _benchmarks(benchmarks), push, direct, runs)
+        return
+    if cell or push or direct or benchmarks:
+        raise click.UsageError("--cell, --hub, --push and --direct go with --repo ORG/NAME")
+    if check:
+        for name in check_published(folder, names):
+            click.echo(f"{name}: every file is what its records give")
+        return
+    if not names:
+        raise click.UsageError("name a board to publish, or use --check")
+    from harness.boards import load_board
+    from harness.plugins import Host
+
+    for name in names:
+        loaded = load_board(name, Host())
+        source = runs / loaded.name / "records"
+        for path in publish_board(
+            source, loaded.conditions(), folder, loaded.path, replace=replace
+        ):
+            click.echo(str(path))
+
+
+def _publish_on_hub(
+    board: str,
+    cell: str,
+    repo: str,
+    benchmarks: dict[str, Benchmark],
+    push: bool,
+    direct: bool,
+    runs: Path,
+) -> None:
+    """Show what a model repository would get, and send it where that was asked for."""
+    from harness import hub
+    from harness.diff import find_record
+    from harness.escape import visible
+    from harness.export import Request
+
+    _, conditions, folder = _records(board, runs)
+    record = find_record(folder, cell)
+    request = Request([record], conditions, folder, Path(), benchmarks=benchmarks)
+    offer = hub.prepare(request, record, repo)
+    way = "commit to" if direct else "pull request on"
+    click.echo(f"{way} the model repository {offer.repository}: {visible(offer.title)}")
+    for name, text in offer.files.items():
+        click.echo(f"\n{name} ({len(text.encode()):,} bytes; valid)")
+        click.echo("    " + visible(text, None, lines=True).rstrip("\n").replace("\n", "\n    "))
+    for line in offer.left_out:
+        click.echo(f"not in .eval_results: {line}", err=True)
+    if push:
+        click.echo(f"\n{hub.push(offer, pull_request=not direct)}")
+    else:
+        click.echo("Nothing was sent: --push sends it and replaces files of these names.", err=True)
 
 
 def _records(board: str, runs: Path) -> tuple[list[Record], Conditions, Path]:

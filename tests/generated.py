@@ -206,7 +206,7 @@ def leave(
         for one in made.scores:
             content = "".join(
                 json.dumps(_judged(made, one, place, text), sort_keys=True) + "\n"
-                for place in range(one.n)
+                for place in range(len(one.verdicts))
             )
             path = folder / "answers" / made.id / f"{one.task}__{one.protocol}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -223,6 +223,7 @@ def leave(
 
 def _judged(made: Record, one: Score, place: int, text: str) -> dict[str, object]:
     letter = one.verdicts[place]
+    place //= one.samples
     verdict = next(name for name, known in LETTERS.items() if known == letter)
     read = None if letter in "NT" else str(place if letter == "C" else place + 1)
     return {

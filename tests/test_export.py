@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -12,13 +13,28 @@ from click.testing import CliRunner
 from test_escape import HOSTILE
 
 from harness.commands import diff, export, report
+from harness.conditions import Benchmark as ConditionsBenchmark
 from harness.errors import UsageError
-from harness.export import Request, exporters
+from harness.export import Request, exporters, interval
 from harness.export import export as write
+from harness.export.benchmarks import Benchmark
+from harness.export.hub import files, left_out
 from harness.publish import publish
 from harness.records import Record
+from harness.stats import clustered_wilson
 
-SCHEMAS = os.environ.get("HARNESS_EEE_SCHEMAS")
+
+def eee_schemas() -> Path | None:
+    """Return the folder with the schemas: HARNESS_EEE_SCHEMAS, or that of the installed package."""
+    if named := os.environ.get("HARNESS_EEE_SCHEMAS"):
+        return Path(named)
+    package = importlib.util.find_spec("every_eval_ever")  # found, not imported: its needs are many
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).parent / "schemas"
+
+
+SCHEMAS = eee_schemas()
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd+rl": 0.7}
 
 
@@ -77,26 +93,82 @@ def test_exporting_twice_gives_the_same_files(runs):
     assert {path: path.read_bytes() for path in write("eee", request)} == before
 
 
-@pytest.mark.skipif(SCHEMAS is None, reason="HARNESS_EEE_SCHEMAS names no folder with the schemas")
+@pytest.mark.skipif(
+    SCHEMAS is None,
+    reason="no schemas: pip install --no-deps --ignore-requires-python every-eval-ever==0.3.0",
+)
 def test_every_eval_ever_follows_its_schema(tmp_path):
     jsonschema = pytest.importorskip("jsonschema")
-    folder = Path(SCHEMAS)
-    whole = json.loads((folder / "eval.schema.json").read_text())
-    sample = json.loads((folder / "instance_level_eval.schema.json").read_text())
+    whole = json.loads((SCHEMAS / "eval.schema.json").read_text())
+    sample = json.loads((SCHEMAS / "instance_level_eval.schema.json").read_text())
     texts = [text[:2000].encode("utf-8", "ignore").decode() for text in HOSTILE.values()]
     made = generated.board({"start": 0.4, "sft": 0.6}, n=12, seeds=[0])
     groups = tuple(place // 3 for place in range(12))
     made[1] = made[1].model_copy(
         update={"scores": tuple(s.model_copy(update={"groups": groups}) for s in made[1].scores)}
     )
+    made.append(sampled(trainer="rl"))
     generated.leave(tmp_path / "runs", made, text=" ".join(texts))
-    for path in write("eee", request_for(tmp_path / "runs", relationship="first_party")):
+    known = {"words": Benchmark("me/words", "words", "share")}
+    request = request_for(tmp_path / "runs", relationship="first_party", benchmarks=known)
+    for path in write("eee", request):
         if path.suffix == ".json":
             jsonschema.validate(json.loads(path.read_text()), whole)
         else:
             lines = path.read_text().split("\n")
             for line in filter(None, lines):
                 jsonschema.validate(json.loads(line), sample)
+
+
+def sampled(trainer: str) -> Record:
+    """Return a cell with three questions and two answers to each."""
+    one = generated.score("words", "CCCWWW", n=3, samples=2, majority="CCW")
+    return generated.record(trainer, 1, [one])
+
+
+def test_several_answers_to_a_question_keep_together(tmp_path):
+    generated.leave(tmp_path / "runs", [sampled("sft")])
+    request = request_for(
+        tmp_path / "runs",
+        conditions=generated.conditions(
+            benchmarks=(
+                ConditionsBenchmark(
+                    task="words",
+                    protocol="chat_zeroshot.v1",
+                    max_new_tokens=128,
+                    ranking=True,
+                    samples=2,
+                    temperature=0.6,
+                    top_p=0.95,
+                ),
+            )
+        ),
+        benchmarks={"words": Benchmark("me/words", "words", "percent", 3)},
+    )
+    low, high, method = interval(request.records[0].scores[0])
+    assert method == "wilson, clustered by question"
+    assert (low, high) == pytest.approx(
+        tuple(clustered_wilson([1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 2, 2]))
+    )
+    (path,) = write("evalstats", request)
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    pairs = [(row["input"].rsplit("/", 1)[1], row["run"], row["score"]) for row in rows]
+    assert pairs == [
+        ("0", "2", "1"), ("0", "3", "1"), ("1", "2", "1"),
+        ("1", "3", "0"), ("2", "2", "0"), ("2", "3", "0"),
+    ]  # fmt: skip
+    samples, whole = sorted(write("eee", request), key=lambda path: path.suffix, reverse=True)
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    assert len({line["sample_id"] for line in lines}) == 6
+    (result,) = json.loads(whole.read_text())["evaluation_results"]
+    assert result["generation_config"]["generation_args"]["temperature"] == 0.6
+    assert result["score_details"]["uncertainty"]["num_samples"] == 6
+    assert result["source_data"]["hf_repo"] == "me/words"
+    written = {path.name: path.read_text() for path in write("hub", request)}
+    assert "2 samples at temperature 0.6, top-p 0.95" in written["README.md"]
+    entry = yaml.safe_load(written["words__chat_zeroshot.v1.yaml"])[0]
+    assert entry["value"] == 50.0
+    assert "clustered by question" in entry["notes"]
 
 
 def test_parquet_has_every_answer(runs):
@@ -169,18 +241,41 @@ def test_a_model_card_reads_as_yaml_and_as_a_page(runs):
 
 
 def test_eval_results_need_a_known_scale(runs):
-    scales = (("words", "me/words", "words", "percent"), ("longer", "me/longer", "x", "share"))
-    written = write("hub", request_for(runs, scales=scales))
+    known = {
+        "words": Benchmark("me/words", "words", "percent"),
+        "longer": Benchmark("me/longer", "x", "share"),
+    }
+    written = write("hub", request_for(runs, benchmarks=known))
     found = [path for path in written if path.suffix == ".yaml"]
     assert len(found) == 2 * 5
     by_task = {path.name.split("__")[0]: yaml.safe_load(path.read_text())[0] for path in found}
     assert by_task["words"]["value"] > 1 > by_task["longer"]["value"]
     assert by_task["words"]["dataset"] == {"id": "me/words", "task_id": "words"}
-    assert "Wilson" in by_task["words"]["notes"]
+    assert "wilson" in by_task["words"]["notes"]
     with pytest.raises(UsageError, match="share or percent"):
-        write("hub", request_for(runs, scales=(("words", "a", "b", "points"),)))
-    with pytest.raises(UsageError, match="no task"):
-        write("hub", request_for(runs, scales=(("wrds", "a", "b", "share"),)))
+        write("hub", request_for(runs, benchmarks={"words": Benchmark("a", "b", "points")}))
+    with pytest.raises(UsageError, match="no task 'wrds'; did you mean 'words'"):
+        write("hub", request_for(runs, benchmarks={"wrds": Benchmark("a", "b", "share")}))
+
+
+@pytest.mark.parametrize(("n", "written"), [(1319, True), (200, False)])
+def test_a_known_benchmark_is_reported_whole_or_not_at_all(tmp_path, n, written):
+    made = [generated.record("sft", 0, {"gsm8k": "CW" * (n // 2) + "C" * (n % 2)})]
+    generated.leave(tmp_path / "runs", made)
+    request = request_for(
+        tmp_path / "runs", conditions=generated.conditions(["gsm8k"], ranking=["gsm8k"])
+    )
+    made = files(request, request.records[0])
+    assert (".eval_results/gsm8k__chat_zeroshot.v1.yaml" in made) == written
+    if written:
+        (entry,) = yaml.safe_load(made[".eval_results/gsm8k__chat_zeroshot.v1.yaml"])
+        assert entry["dataset"] == {"id": "openai/gsm8k", "task_id": "gsm8k"}
+        assert entry["value"] == pytest.approx(100 * 660 / 1319, abs=1e-6)
+        assert not left_out(request, request.records[0])
+    else:
+        assert left_out(request, request.records[0]) == [
+            "gsm8k: 200 questions are not the 1,319 of openai/gsm8k"
+        ]
 
 
 def test_unknown_formats_and_empty_boards_are_refused(runs):

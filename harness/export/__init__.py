@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.conditions import Conditions
 from harness.errors import UsageError, did_you_mean
-from harness.records import Record
+from harness.export.benchmarks import KNOWN, Benchmark
+from harness.records import Record, Score
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Request:
         developer: Who trained the checkpoints, as a folder name and in model ids.
         organization: Who evaluated them.
         relationship: Of the evaluator to the developer, in the words of Every Eval Ever.
-        scales: For the Hub: task -> (dataset id, task id, scale); see `harness.export.hub`.
+        benchmarks: For the Hub: task -> benchmark, on top of `harness.export.benchmarks.KNOWN`.
     """
 
     records: Sequence[Record]
@@ -37,7 +38,11 @@ class Request:
     developer: str = "unknown"
     organization: str = "unknown"
     relationship: str = "other"
-    scales: tuple[tuple[str, str, str, str], ...] = ()
+    benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
+
+    def benchmark(self, task: str) -> Benchmark | None:
+        """Return the Hub's benchmark for a task: the one that was given, else the known one."""
+        return self.benchmarks.get(task) or KNOWN.get(task)
 
 
 def exporters() -> dict[str, Callable[[Request], list[Path]]]:
@@ -73,3 +78,23 @@ def model_name(record: Record) -> str:
 
     seed = "" if record.seed is None else f"-s{record.seed}"
     return f"{slug(record.board.name)}-{slug(record.trainer)}{seed}"
+
+
+def interval(score: Score) -> tuple[float, float, str]:
+    """Return the 95 % interval of an accuracy over questions, and the name of its method.
+
+    Wilson's, clustered where several answers belong to one question or several questions to one
+    group.
+    """
+    from harness.stats import clustered_wilson, wilson
+
+    if score.samples == 1 and not score.groups:
+        return *wilson(score.counts["correct"], score.n), "wilson"
+    import numpy as np
+
+    groups = np.array(score.groups or range(score.n))
+    if len(set(groups.tolist())) == 1:
+        return 0.0, 1.0, "one group of questions bounds nothing"
+    right = np.array([letter == "C" for letter in score.verdicts])
+    low, high = clustered_wilson(right, np.repeat(groups, score.samples))
+    return low, high, f"wilson, clustered by {'group' if score.groups else 'question'}"

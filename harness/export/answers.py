@@ -57,7 +57,8 @@ def _storable(value: Any) -> Any:
 def export_long_csv(request: Request) -> list[Path]:
     """Write `evalstats.csv` with `template,input,run,score`: trainer, question, seed, 0 or 1.
 
-    The records alone are needed. Questions are `task/place`, so that every row pairs.
+    The records alone are needed. Questions are `task/place`, so that every row pairs. Several
+    answers to a question are runs of their own: run = seed x samples + sample.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -66,8 +67,10 @@ def export_long_csv(request: Request) -> list[Path]:
         seed = 0 if record.seed is None else record.seed
         for score in record.scores:
             for place, letter in enumerate(score.verdicts):
-                question = f"{score.task}/{score.protocol}/{place}"
-                writer.writerow((cell(record.trainer), question, seed, int(letter == "C")))
+                number, sample = divmod(place, score.samples)
+                question = f"{score.task}/{score.protocol}/{number}"
+                run = seed * score.samples + sample
+                writer.writerow((cell(record.trainer), question, run, int(letter == "C")))
     path = request.out / "evalstats.csv"
     write_atomically(path, out.getvalue())
     return [path]

@@ -15,10 +15,9 @@ from typing import Any
 
 from harness.diff import read_answers
 from harness.errors import UsageError
-from harness.export import Request, model_name
+from harness.export import Request, interval, model_name
 from harness.plan import slug
 from harness.records import Record, Score, write_atomically
-from harness.stats import clustered_wilson, wilson
 
 SCHEMA = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
@@ -47,7 +46,7 @@ def export(request: Request) -> list[Path]:
                 "file_path": path.as_posix(),
                 "hash_algorithm": "sha256",
                 "checksum": hashlib.sha256(samples.encode()).hexdigest(),
-                "total_rows": sum(score.n for score in record.scores),
+                "total_rows": sum(len(score.verdicts) for score in record.scores),
             }
         }
         write_atomically(request.out / path, samples)
@@ -118,20 +117,33 @@ def _aggregate(request: Request, record: Record) -> dict[str, Any]:
             },
             "additional_details": model,
         },
-        "evaluation_results": [_result(record, score) for score in record.scores],
+        "evaluation_results": [_result(request, record, score) for score in record.scores],
     }
 
 
-def _result(record: Record, score: Score) -> dict[str, Any]:
-    right = score.counts["correct"]
-    if score.groups:
-        import numpy as np
+def _source(request: Request, score: Score) -> dict[str, Any]:
+    """Return the benchmark's dataset: on the Hub where it is known and whole, else by its name."""
+    benchmark = request.benchmark(score.task)
+    found = {
+        "dataset_name": score.task,
+        "source_type": "other",
+        "additional_details": {"version": str(score.task_version), "sha256": score.task_digest},
+    }
+    if benchmark is None or benchmark.problem(score.n):
+        return found
+    place = {"hf_repo": benchmark.dataset, "hf_split": "test", "samples_number": score.n}
+    return found | {"source_type": "hf_dataset"} | place
 
-        low, high = clustered_wilson(
-            np.array([letter == "C" for letter in score.verdicts]), np.array(score.groups)
-        )
-    else:
-        low, high = wilson(right, score.n)
+
+def _decoding(request: Request, score: Score) -> dict[str, float]:
+    for benchmark in request.conditions.benchmarks:
+        if (benchmark.task, benchmark.protocol) == (score.task, score.protocol):
+            return {"temperature": benchmark.temperature, "top_p": benchmark.top_p}
+    return {}
+
+
+def _result(request: Request, record: Record, score: Score) -> dict[str, Any]:
+    low, high, method = interval(score)
     p = score.accuracy
     deviation = (p * (1 - p)) ** 0.5
     counts = {name: str(number) for name, number in score.counts.items()}
@@ -140,25 +152,18 @@ def _result(record: Record, score: Score) -> dict[str, Any]:
             "lower": round(low, 9),
             "upper": round(high, 9),
             "confidence_level": 0.95,
-            "method": "wilson, clustered by group" if score.groups else "wilson",
+            "method": method,
         },
         "standard_deviation": round(deviation, 9),
-        "num_samples": score.n,
+        "num_samples": len(score.verdicts),
     }
-    if not score.groups:
+    if method == "wilson":
         error = round(deviation / score.n**0.5, 9)
         uncertainty["standard_error"] = {"value": error, "method": "analytic"}
     return {
         "evaluation_result_id": _result_id(score),
         "evaluation_name": score.task,
-        "source_data": {
-            "dataset_name": score.task,
-            "source_type": "other",
-            "additional_details": {
-                "version": str(score.task_version),
-                "sha256": score.task_digest,
-            },
-        },
+        "source_data": _source(request, score),
         "evaluation_timestamp": record.created,
         "metric_config": {
             "metric_id": "accuracy",
@@ -184,7 +189,7 @@ def _result(record: Record, score: Score) -> dict[str, Any]:
         },
         "generation_config": {
             "generation_args": {
-                "temperature": 0.0,
+                **_decoding(request, score),
                 "max_tokens": score.max_new_tokens,
                 "execution_command": record.command,
             },
@@ -198,6 +203,7 @@ def _result(record: Record, score: Score) -> dict[str, Any]:
 
 
 def _samples(request: Request, record: Record, score: Score) -> list[dict[str, Any]]:
+    several = score.samples > 1
     return [
         {
             "schema_version": SCHEMA,
@@ -205,7 +211,7 @@ def _samples(request: Request, record: Record, score: Score) -> list[dict[str, A
             "model_id": _model_id(request, record),
             "evaluation_name": score.task,
             "evaluation_result_id": _result_id(score),
-            "sample_id": str(line["id"]),
+            "sample_id": f"{line['id']}" + (f"/{place % score.samples}" if several else ""),
             "sample_hash": _hash(line["problem"] + line["gold"]),
             "interaction_type": "single_turn",
             "input": {"raw": line["problem"], "reference": [line["gold"]]},
@@ -232,7 +238,7 @@ def _samples(request: Request, record: Record, score: Score) -> list[dict[str, A
                 "completion_tokens": str(line["tokens"]),
             },
         }
-        for line in read_answers(request.folder, record, score)
+        for place, line in enumerate(read_answers(request.folder, record, score))
     ]
 
 

@@ -1,109 +1,151 @@
 """Files for a model's repository on the Hugging Face Hub: a model card and `.eval_results`.
 
-Nothing is uploaded here. See https://huggingface.co/docs/hub/eval-results and the `model-index` of
-model cards. `.eval_results` has no field for uncertainty or settings, so they stand in its notes.
-It does not fix whether an accuracy is a share or per cent, which differs by benchmark: a task is
-written only where its scale was given.
+See https://huggingface.co/docs/hub/eval-results and the `model-index` of model cards. Nothing is
+sent here; `harness.hub` does that. `.eval_results` has no field for uncertainty or settings, so
+they stand in its notes. A task is written there only where its benchmark and the scale of its
+values are known (`harness.export.benchmarks`) or were given.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, did_you_mean
 from harness.escape import code, markdown
-from harness.export import Request, model_name
+from harness.export import Request, interval, model_name
+from harness.export.benchmarks import SCALES, Benchmark
 from harness.records import Record, Score, write_atomically
 from harness.render import numbers
 from harness.render.markdown import table
-from harness.stats import wilson
 
-SCALES = {"share": 1, "percent": 100}
+CARD = "README.md"
 
 
 def export(request: Request) -> list[Path]:
     """Write `<model>/README.md` and `<model>/.eval_results/<task>.yaml` for every cell.
 
     Raises:
-        UsageError: If a scale is unknown, or is given for a task that the board does not have.
+        UsageError: If a benchmark's scale is unknown, or one is given for a task that the board
+            does not have.
     """
-    tasks = {benchmark.task for benchmark in request.conditions.benchmarks}
-    for task, _, _, scale in request.scales:
-        if scale not in SCALES:
-            raise UsageError(f"the scale of {task!r} is share or percent, not {scale!r}")
-        if task not in tasks:
-            raise UsageError(f"board {request.conditions.board!r} has no task {task!r}")
+    check_benchmarks(request)
     written = []
     for record in request.records:
-        place = request.out / model_name(record)
-        card = place / "README.md"
-        write_atomically(card, model_card(request, record))
-        written.append(card)
-        for task, dataset, name, scale in request.scales:
-            for score in record.scores:
-                if score.task == task:
-                    path = place / ".eval_results" / f"{task}__{score.protocol}.yaml"
-                    write_atomically(path, _eval_result(record, score, dataset, name, scale))
-                    written.append(path)
+        for name, text in files(request, record).items():
+            path = request.out / model_name(record) / name
+            write_atomically(path, text)
+            written.append(path)
     return written
 
 
+def check_benchmarks(request: Request) -> None:
+    """Refuse a benchmark that was given for no task of the board or with no known scale."""
+    tasks = {benchmark.task for benchmark in request.conditions.benchmarks}
+    for task, benchmark in request.benchmarks.items():
+        if benchmark.scale not in SCALES:
+            raise UsageError(f"the scale of {task!r} is share or percent, not {benchmark.scale!r}")
+        if task not in tasks:
+            board = request.conditions.board
+            raise UsageError(f"board {board!r} has no task {task!r}; {did_you_mean(task, tasks)}")
+
+
+def files(request: Request, record: Record) -> dict[str, str]:
+    """Return the files of one cell for a model repository: path in the repository -> text."""
+    made = {CARD: model_card(request, record)}
+    for score in record.scores:
+        benchmark = request.benchmark(score.task)
+        if benchmark is not None and benchmark.problem(score.n) is None:
+            name = re.sub(r"[^a-z0-9._-]+", "_", f"{score.task}__{score.protocol}".lower())
+            made[f".eval_results/{name}.yaml"] = _eval_result(request, record, score, benchmark)
+    return made
+
+
+def left_out(request: Request, record: Record) -> list[str]:
+    """Return a line for each score that stands in the card and not in `.eval_results`."""
+    lines = []
+    for score in record.scores:
+        benchmark = request.benchmark(score.task)
+        if benchmark is None:
+            lines.append(
+                f"{score.task}: no benchmark of the Hub is known for it; name one with"
+                f" --hub {score.task}=DATASET:TASK_ID:SCALE, where SCALE is share or percent"
+            )
+        elif problem := benchmark.problem(score.n):
+            lines.append(f"{score.task}: {problem}")
+    return lines
+
+
 def _yaml(value: Any) -> str:
-    """Return JSON, every value of which is YAML too, one key a line."""
-    return json.dumps(value, indent=2)
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=10_000)
 
 
-def _eval_result(record: Record, score: Score, dataset: str, name: str, scale: str) -> str:
-    low, high = wilson(score.counts["correct"], score.n)
+def _setting(request: Request, score: Score) -> str:
+    """Return how answers were made, in words: protocol, decoding, token limit."""
+    way = "greedy"
+    for one in request.conditions.benchmarks:
+        if (one.task, one.protocol) == (score.task, score.protocol) and one.temperature:
+            way = f"{score.samples} samples at temperature {one.temperature:g}, top-p {one.top_p:g}"
+    return f"protocol {score.protocol}, {way}, at most {score.max_new_tokens} new tokens"
+
+
+def _eval_result(request: Request, record: Record, score: Score, benchmark: Benchmark) -> str:
+    low, high, method = interval(score)
     notes = (
-        f"{score.counts['correct']} of {score.n} answers verified; 95 % Wilson interval"
-        f" {100 * low:.1f} to {100 * high:.1f} %; protocol {score.protocol}, greedy, at most"
-        f" {score.max_new_tokens} new tokens; srlm-harness verifier {record.verifier_version}"
+        f"{score.counts['correct']} of {len(score.verdicts)} answers verified; 95 % interval"
+        f" {100 * low:.1f} to {100 * high:.1f} % over questions ({method});"
+        f" {_setting(request, score)}; one training seed;"
+        f" srlm-harness verifier {record.verifier_version}"
     )
     result = {
-        "dataset": {"id": dataset, "task_id": name},
-        "value": round(SCALES[scale] * score.accuracy, 6),
+        "dataset": {"id": benchmark.dataset, "task_id": benchmark.task_id},
+        "value": benchmark.value(score.accuracy),
         "date": record.created[:10],
         "notes": notes,
     }
-    return _yaml([result]) + "\n"
+    return _yaml([result])
+
+
+def _index_entry(request: Request, score: Score) -> dict[str, Any]:
+    benchmark = request.benchmark(score.task)
+    return {
+        "task": {"type": "text-generation"},
+        "dataset": {
+            "name": score.task,
+            "type": benchmark.dataset if benchmark else score.task,
+            "split": "test",
+            "args": {"questions": score.n, "rows_sha256": score.task_digest},
+        },
+        "metrics": [
+            {
+                "type": "accuracy",
+                "name": f"verified accuracy, a share of 1 ({_setting(request, score)})",
+                "value": round(score.accuracy, 6),
+            }
+        ],
+    }
 
 
 def model_card(request: Request, record: Record) -> str:
     """Return the README of one checkpoint: `model-index` for machines and a table for people."""
     conditions = request.conditions
     name = model_name(record)
-    index = {
-        "model-index": [
-            {
-                "name": name,
-                "results": [
-                    {
-                        "task": {"type": "text-generation"},
-                        "dataset": {
-                            "name": score.task,
-                            "type": score.task,
-                            "revision": score.task_digest[:40],
-                        },
-                        "metrics": [
-                            {
-                                "type": "accuracy",
-                                "name": "verified accuracy (share)",
-                                "value": round(score.accuracy, 6),
-                            }
-                        ],
-                    }
-                    for score in record.scores
-                ],
-            }
-        ],
+    results = [_index_entry(request, score) for score in record.scores]
+    front: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
         "tags": ["srlm-harness"],
+        "model-index": [{"name": name, "results": results}],
     }
+    start, at, _ = conditions.start_model.partition("@")
+    if at and start.count("/") == 1:  # a model of the Hub, at a commit
+        front = {"base_model": start, **front}
     rows = []
     for score in record.scores:
-        low, high = wilson(score.counts["correct"], score.n)
+        low, high, _ = interval(score)
         rows.append(
             (
                 markdown(score.task),
@@ -111,13 +153,13 @@ def model_card(request: Request, record: Record) -> str:
                 str(score.n),
                 f"{numbers.percent(score.accuracy)} [{numbers.percent(low)},"
                 f" {numbers.percent(high)}]",
-                numbers.percent(score.counts["no_answer"] / score.n),
-                numbers.percent(score.limit_reached / score.n),
+                numbers.percent(score.counts["no_answer"] / len(score.verdicts)),
+                numbers.percent(score.limit_reached / len(score.verdicts)),
             )
         )
     chain = " then ".join(markdown(stage.trainer) for stage in record.stages) or "nothing"
     parts = [
-        f"---\n{_yaml(index)}\n---",
+        f"---\n{_yaml(front)}---",
         f"# {markdown(name)}",
         f"Made from {markdown(conditions.start_model, 200)} by {chain} on the board"
         f" *{markdown(conditions.title, 200)}*"
@@ -127,8 +169,8 @@ def model_card(request: Request, record: Record) -> str:
             rows,
             left=2,
         ),
-        "Accuracies are shares of answers that the verifier found right, with Wilson's 95 %"
-        " interval over questions. One training seed says nothing of the training method: see the"
+        "Accuracies are shares of answers that the verifier found right, with a 95 % interval"
+        " (Wilson) over questions. One training seed says nothing of the training method: see the"
         " board for what all seeds show.",
         f"- Training data: {markdown(conditions.data, 400)}",
         f"- Budget: {markdown(conditions.budget, 400)}",

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.diff import read_answers
 from harness.errors import UsageError
 from harness.export import Request, model_name
+from harness.protocols import score_name
 from harness.records import Record
 
 
@@ -41,7 +42,7 @@ def export(request: Request) -> list[Path]:
 def _made(stage: Path, request: Request, record: Record) -> bool:
     """Return whether a stage generated the very answers that a record judges."""
     for score in record.scores:
-        path = stage / "answers" / f"{score.task}__{score.protocol}.jsonl"
+        path = stage / "answers" / f"{score_name(score.task, score.protocol)}.jsonl"
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
             found = [json.loads(line) for line in lines if line]
