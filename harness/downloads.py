@@ -71,7 +71,7 @@ def _data(board: Board) -> list[Download]:
             state = "here" if here else "to download" if task.source.hub else "missing"
             key = (task.source.hub or name, state)
             earlier = found.get(key)
-            size = ROW_BYTES * task.size(split) + ((earlier.bytes or 0) if earlier else 0)
+            size = ROW_BYTES * task.size(split) + ((earlier.bytes or 0) if earlier else 0) or None
             tasks = (*earlier.tasks, name) if earlier else (name,)
             found[key] = Download(
                 what="data",

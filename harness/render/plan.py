@@ -72,7 +72,7 @@ def _stages(preview: Preview) -> Table:
     from rich.text import Text
 
     table = _table(
-        "Stages (figures of one stage, each for every seed)",
+        "Stages (the figures are those of one)",
         ("Stage", "left"),
         ("To do", "right"),
         ("Steps", "right"),
@@ -85,7 +85,8 @@ def _stages(preview: Preview) -> Table:
     )
     groups: dict[tuple[str, str], list[StagePreview]] = {}
     for each in preview.stages:
-        groups.setdefault((each.kind, each.label), []).append(each)
+        label = each.label if each.kind == "train" else ""
+        groups.setdefault((each.kind, label), []).append(each)
     for (kind, label), group in groups.items():
         one = group[0].estimate
         todo = sum(each.state != "done" for each in group)
@@ -93,7 +94,7 @@ def _stages(preview: Preview) -> Table:
         known = one.seconds is not None
         time = _duration(one.seconds) + ("*" if known and one.source == "earlier records" else "")
         table.add_row(
-            Text(terminal(f"{'train' if kind == 'train' else 'score'} {label}", 28)),
+            Text(terminal(f"train {label}" if kind == "train" else "score a checkpoint", 28)),
             f"{todo} of {len(group)}",
             f"{one.steps:,}" if one.steps else NONE,
             _count(one.trained_tokens),
