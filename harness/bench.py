@@ -17,6 +17,7 @@ from harness import stage as stages
 from harness.budget import Caps, Cost
 from harness.executors import Ended, LocalExecutor
 from harness.judging import jsonl
+from harness.lm_eval_tasks import score_documents
 from harness.plan import Cell, Plan, Stage, get_models
 from harness.plugins import Host
 from harness.recording import Recorder, previous_attempts
@@ -213,6 +214,11 @@ class _Bench:
                 str(self._data_path(f"test-{score.task}", board.test_rows(score)))
                 for score in board.file.scores
             ]
+            paths["documents"] = [
+                str(self._data_path(f"documents-{score.task}", documents)) if documents else None
+                for score in board.file.scores
+                for documents in (score_documents(score, board.tasks[score.task]),)
+            ]
             return spec
         paths["train"] = str(self._data_path("train", board.train_rows()))
         paths["holdout"] = str(self._data_path("holdout", board.train_rows("holdout")))
@@ -254,6 +260,11 @@ class _Bench:
         if board.file.data.traces:
             wanted.append(("traces", board.trace_rows()))
         wanted += [(f"test-{score.task}", board.test_rows(score)) for score in board.file.scores]
+        wanted += [
+            (f"documents-{score.task}", documents)
+            for score in board.file.scores
+            if (documents := score_documents(score, board.tasks[score.task]))
+        ]
         for name, rows in wanted if waiting else ():
             path = self._data_path(name, rows)
             if not path.exists():

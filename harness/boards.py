@@ -13,7 +13,7 @@ from harness.boardfile import BoardFile, ScoreTable, read_board_file
 from harness.conditions import Benchmark, Conditions
 from harness.errors import UsageError, did_you_mean
 from harness.plugins import Host
-from harness.protocols import get_protocol
+from harness.protocols import get_protocol, training_protocol
 from harness.tasks import Task
 from harness.verify import VERIFIER_VERSION
 
@@ -50,6 +50,7 @@ class Board:
             self.tasks[name] = known[name]
         for score in file.scores:
             get_protocol(score.protocol)
+        training_protocol(self.ranking.protocol)
 
     @property
     def name(self) -> str:
@@ -218,6 +219,7 @@ class Board:
                     top_p=score.top_p,
                     ranking=score == ranking,
                     summary=self.tasks[score.task].summary,
+                    note=self.tasks[score.task].unfit,
                     baseline=score.baseline,
                 )
                 for score in file.scores

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pydantic
 
 from harness.errors import TamperedError, UsageError, did_you_mean
+from harness.protocols import score_name
 from harness.records import LETTERS, Record, Score, read_records
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, A
         UsageError: If they are not in the runs folder (published records come without answers).
         TamperedError: If they are not those the record was made from.
     """
-    path = folder / "answers" / record.id / f"{score.task}__{score.protocol}.jsonl"
+    path = folder / "answers" / record.id / f"{score_name(score.task, score.protocol)}.jsonl"
     try:
         content = path.read_bytes()
     except OSError:

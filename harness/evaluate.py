@@ -1,77 +1,93 @@
 """Answers of a model on a board's problems, generated through lm-eval. Grading happens elsewhere.
 
-This is the only module that imports lm_eval. lm-eval builds the prompts, batches them and keeps
-its raw results and samples; what generates behind it is `Engine`, lm-eval's own `hf` model with
-three changes: a row that meets a stop string ends there (not with the last row of its batch), the
-finish reason of every answer is kept, so that a truncated answer is told from a wrong one, and the
-checkpoint's own generation defaults change nothing (see `decoding`).
+This is the only module that imports lm_eval. lm-eval builds the prompts, asks for the answers and
+keeps its raw results and samples; under `lm_eval:<task>` it also applies its own filters and
+metrics, which are handed on as they are. What generates behind it is in `engines`.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.decoding import forget_defaults
-from harness.errors import StageError
-from harness.protocols import Protocol, get_protocol
+from harness.attention import attention
+from harness.engines import Answer, HfEngine, VllmEngine
+from harness.errors import StageError, UsageError
+from harness.lm_eval_tasks import definition
+from harness.protocols import LmEvalProtocol, protocol_of, score_name
+
+Score = Mapping[str, Any]
 
 
-def score_name(task: str, protocol: str) -> str:
-    """Return the name of a score's files: the task and the protocol with its version."""
-    return f"{task}__{protocol}"
+@dataclass
+class Generated:
+    """What came of generating.
+
+    Attributes:
+        answers: Name of each score -> number of answers.
+        own: Name of each score under `lm_eval:<task>` -> lm-eval's own metrics, `metric,filter`.
+        notes: What a reader must know: `smallest_batch` where memory forced one, and
+            `prompts_without_room`, score by score, where a prompt filled the context.
+    """
+
+    answers: dict[str, int] = field(default_factory=dict)
+    own: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 def generate_answers(
     model: Path,
-    scores: Sequence[Mapping[str, Any]],
+    scores: Sequence[Score],
     batch_size: int,
     device: str,
     out: Path,
-) -> dict[str, int]:
-    """Generate greedy answers and write them to `out/answers/<score>.jsonl`.
+    engine: str = "hf",
+) -> Generated:
+    """Generate answers and write them to `out/answers/<score>.jsonl`.
 
     Args:
         model: Folder of the checkpoint.
-        scores: For each score `task`, `protocol` (with version), `max_new_tokens` and `rows`.
+        scores: For each score `task`, `protocol` (its id), `max_new_tokens` and `rows`; `samples`,
+            `temperature` and `top_p` where they are not 1, 0 and 1; and under `lm_eval:<task>`
+            `documents` (see `lm_eval_tasks`), of which the first so many as there are rows are
+            scored.
         batch_size: Prompts generated together; changes float rounding, so it is recorded.
         device: `cpu` or `cuda`.
         out: The stage folder; lm-eval's own files are kept unchanged in `out/lm_eval`.
-
-    Returns:
-        The number of answers for each score.
+        engine: `hf` or `vllm`.
 
     Raises:
-        StageError: If lm-eval did not write an answer for every problem.
+        StageError: If lm-eval did not write every answer, or cannot put a task's questions.
     """
     import torch
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
 
-    engine = _engine(model, batch_size, device)
-    written: dict[str, int] = {}
+    lm = _engine(model, engine, batch_size, device)
+    done = Generated()
     (out / "answers").mkdir(parents=True, exist_ok=True)
-    for chat in (True, False):
-        chosen = [s for s in scores if _protocol(s).chat == chat]
-        if not chosen:
-            continue
-        raw = out / "lm_eval" / ("chat" if chat else "plain")
+    for kind, chosen in _kinds(scores).items():
+        raw = out / "lm_eval" / kind
         tracker = EvaluationTracker(output_path=str(raw))
+        own = kind == "own"
         with torch.inference_mode():
             results = simple_evaluate(
-                model=engine,
+                model=lm,
                 model_args=f"pretrained={model.name}",
-                tasks=[_task_config(score) for score in chosen],
+                tasks=_tasks(chosen),
                 task_manager=TaskManager(include_defaults=False),
-                num_fewshot=0,
-                bootstrap_iters=0,
+                num_fewshot=None if own else 0,
+                samples={_name(score): list(range(len(score["rows"]))) for score in chosen},
+                bootstrap_iters=1000 if own else 0,
                 log_samples=True,
-                predict_only=True,
-                apply_chat_template=chat,
+                predict_only=not own,
+                apply_chat_template=kind == "chat",
                 fewshot_as_multiturn=False,
                 use_cache=None,
                 cache_requests=False,
@@ -82,153 +98,192 @@ def generate_answers(
         for name, rows in samples.items():
             tracker.save_results_samples(task_name=name, samples=rows)
         for score in chosen:
-            name = score_name(score["task"], score["protocol"])
-            written[name] = _write_answers(name, score["rows"], raw, engine, out / "answers")
-    return written
+            name = _name(score)
+            done.answers[name] = _write_answers(score, raw, lm.answers, out / "answers")
+            if own:
+                done.own[name] = _own_metrics(name, raw)
+    done.notes = lm.notes
+    return done
 
 
-def _protocol(score: Mapping[str, Any]) -> Protocol:
-    protocol = get_protocol(score["protocol"].rsplit(".v", 1)[0])
-    if protocol.id != score["protocol"]:
-        raise StageError(
-            f"protocol {score['protocol']!r} is wanted; this harness has {protocol.id}"
-        )
-    return protocol
+def _name(score: Score) -> str:
+    return score_name(score["task"], score["protocol"])
 
 
-def _task_config(score: Mapping[str, Any]) -> dict[str, Any]:
-    """Return lm-eval's definition of one score: our prompt, explicit stops and token limit."""
-    protocol = _protocol(score)
+def _kinds(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Group scores by what lm-eval must be told for a whole run of it."""
+    kinds: dict[str, list[Score]] = defaultdict(list)
+    for score in scores:
+        protocol = protocol_of(score["protocol"])
+        kind = "chat" if protocol.chat else "plain"
+        kinds["own" if isinstance(protocol, LmEvalProtocol) else kind].append(score)
+    return kinds
+
+
+def _tasks(scores: Sequence[Score]) -> list[Any]:
+    """Return lm-eval's tasks, or say in one line why one cannot be made."""
+    from lm_eval.api.task import ConfigurableTask
+
+    tasks = []
+    for score in scores:
+        try:
+            tasks.append(ConfigurableTask(config=_config(score)))
+        except (Exception, AssertionError) as error:
+            if isinstance(error, StageError | UsageError):
+                raise
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise StageError(
+                f"{score['protocol']} cannot put the questions of {score['task']}:"
+                f" {type(error).__name__}: {lines[0]}"
+            ) from error
+    return tasks
+
+
+def _config(score: Score) -> dict[str, Any]:
+    """Return lm-eval's definition of one score, with explicit stops, limit and decoding."""
+    protocol = protocol_of(score["protocol"])
+    temperature = score.get("temperature", 0.0)
+    generation: dict[str, Any] = {
+        "max_gen_toks": score["max_new_tokens"],
+        "do_sample": temperature > 0,
+        "temperature": temperature,
+        "top_p": score.get("top_p", 1.0),
+    }
+    given = {"task": _name(score), "repeats": score.get("samples", 1)}
+    if isinstance(protocol, LmEvalProtocol):
+        from lm_eval.tasks._yaml_loader import load_yaml
+
+        config = load_yaml(definition(protocol.task).path, resolve_func=True)
+        for key in ("tag", "group", "task_list", "dataset_path", "dataset_name", "dataset_kwargs"):
+            config.pop(key, None)
+        until = (config.get("generation_kwargs") or {}).get("until", ["\n\n"])
+        generation["until"] = [until] if isinstance(until, str) else list(until)
+        loaded = _dataset((one["split"], one["doc"]) for one in score["documents"])
+        return {**config, **given, "custom_dataset": loaded, "generation_kwargs": generation}
+    generation["until"] = list(protocol.stop)
+    keys = ("id", "problem", "answer")
+    loaded = _dataset(("test", {key: row[key] for key in keys}) for row in score["rows"])
     return {
-        "task": score_name(score["task"], score["protocol"]),
-        "custom_dataset": _dataset(score["rows"]),
+        **given,
+        "custom_dataset": loaded,
         "test_split": "test",
         "output_type": "generate_until",
         "doc_to_text": lambda doc: protocol.prompt(doc["problem"]),
         "doc_to_target": "{{answer}}",
         "target_delimiter": "",
         "num_fewshot": 0,
-        "generation_kwargs": {
-            "until": list(protocol.stop),
-            "max_gen_toks": score["max_new_tokens"],
-            "do_sample": False,
-            "temperature": 0.0,
-        },
+        "generation_kwargs": generation,
         "metadata": {"version": protocol.version},
     }
 
 
-def _dataset(rows: Sequence[Mapping[str, str]]) -> Callable[..., dict[str, Any]]:
+def _dataset(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[..., dict[str, Any]]:
+    """Return what lm-eval calls in place of a download."""
+    splits: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for split, doc in documents:
+        splits[split].append(doc)
+
     def load(**_: Any) -> dict[str, Any]:
         import datasets
 
-        keys = ("id", "problem", "answer")
-        return {"test": datasets.Dataset.from_list([{k: row[k] for k in keys} for row in rows])}
+        return {name: datasets.Dataset.from_list(docs) for name, docs in splits.items()}
 
     return load
 
 
-def _engine(model: Path, batch_size: int, device: str) -> Any:
-    """Return the model that generates, as an lm-eval LM."""
-    from lm_eval.models.huggingface import HFLM
+def _engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
+    """Return the model that answers lm-eval's requests."""
+    if engine == "vllm":
+        # in one process vLLM schedules in the same order each time, and dies with its stage
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        from lm_eval.models.vllm_causallms import VLLM
 
-    class Engine(HFLM):
-        """lm-eval's `hf` model that ends each row at its stop and keeps its finish reason."""
+        class Vllm(VllmEngine, VLLM):
+            pass
 
-        def __init__(self, **arguments: Any) -> None:
-            super().__init__(**arguments)
-            forget_defaults(self.model)
-            # prompt -> (tokens written, whether the limit ended it), one for each repeat, in order
-            self.finished: dict[str, deque[tuple[int, bool]]] = defaultdict(deque)
-            self._prompts: tuple[str, ...] = ()
+        lm: Any = Vllm(
+            pretrained=str(model),
+            dtype="bfloat16",
+            seed=0,
+            batch_size="auto",
+            trust_remote_code=False,
+            generation_config="vllm",  # not the checkpoint's own
+        )
+    else:
+        from lm_eval.models.huggingface import HFLM
 
-        def tok_batch_encode(self, strings: Any, *args: Any, **kwargs: Any) -> Any:
-            self._prompts = tuple(strings)
-            return super().tok_batch_encode(strings, *args, **kwargs)
+        class Hf(HfEngine, HFLM):
+            pass
 
-        def _model_generate(
-            self, context: Any, max_length: int, stop: list[str], **kwargs: Any
-        ) -> Any:
-            kwargs.pop("temperature", None)
-            end = self.tokenizer.eos_token
-            strings = [text for text in stop if text != end]
-            if strings:  # transformers checks these row by row
-                kwargs |= {"stop_strings": strings, "tokenizer": self.tokenizer}
-            output = self.model.generate(
-                input_ids=context,
-                max_new_tokens=max_length - context.shape[1],
-                pad_token_id=self.tokenizer.pad_token_id,
-                use_cache=True,
-                **kwargs,
-            )
-            ends = set(_as_list(self.model.generation_config.eos_token_id))
-            ends.add(self.tokenizer.eos_token_id)
-            for prompt, row in zip(self._prompts, output.tolist(), strict=True):
-                new = row[context.shape[1] :]
-                length = next((i + 1 for i, token in enumerate(new) if token in ends), None)
-                if length is None:
-                    text = self.tokenizer.decode(new)
-                    stopped = any(string in text for string in strings)
-                    while stopped and new and new[-1] == self.tokenizer.pad_token_id:
-                        new.pop()
-                    self.finished[prompt].append((len(new), not stopped))
-                else:
-                    self.finished[prompt].append((length, False))
-            return output
-
-    return Engine(
-        pretrained=str(model),
-        device="cuda" if device == "cuda" else "cpu",
-        dtype="float32" if device == "cpu" else "bfloat16",
-        batch_size=batch_size,
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
-
-
-def _as_list(value: Any) -> list[int]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+        lm = Hf(
+            pretrained=str(model),
+            device="cuda" if device == "cuda" else "cpu",
+            dtype="float32" if device == "cpu" else "bfloat16",
+            batch_size=batch_size,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation=attention(device),
+        )
+    lm.begin(model, batch_size)
+    return lm
 
 
 def _write_answers(
-    name: str, rows: Sequence[Mapping[str, str]], raw: Path, engine: Any, out: Path
+    score: Score, raw: Path, answers: Mapping[tuple[str, int], Sequence[Answer]], out: Path
 ) -> int:
     """Turn lm-eval's samples file into answers in the task's order, checked against the rows.
 
     lm-eval swallows errors while saving, so the file on disk is what is read back here.
     """
+    name, rows = _name(score), score["rows"]
     files = sorted(raw.rglob(f"samples_{name}_*.jsonl"))
     if len(files) != 1:
         raise StageError(f"lm-eval wrote {len(files)} samples files for {name}, not one")
-    samples: dict[str, Any] = {}
+    samples: dict[int, Any] = {}
     with files[0].open(encoding="utf-8") as lines:
         for line in lines:
             sample = json.loads(line)
-            samples[sample["doc"]["id"]] = sample
-    lost = [row["id"] for row in rows if row["id"] not in samples]
-    if lost or len(samples) != len(rows):
+            samples[sample["doc_id"]] = sample
+    if sorted(samples) != list(range(len(rows))):
         raise StageError(f"lm-eval wrote {len(samples)} of {len(rows)} answers for {name}")
+    written = 0
     with (out / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-        for row in rows:
-            sample = samples[row["id"]]
-            finished = engine.finished[_prompt(sample)]
-            tokens, limit = finished.popleft() if len(finished) > 1 else finished[0]
-            answer = {
-                "id": row["id"],
-                "text": _response(sample),
-                "tokens": tokens,
-                "finish": "length" if limit else "stop",
-            }
-            file.write(json.dumps(answer) + "\n")
-    return len(rows)
+        for place, row in enumerate(rows):
+            texts, found = samples[place]["resps"][0], answers[name, place]
+            if texts != [one.text for one in found] or len(texts) != score.get("samples", 1):
+                raise StageError(
+                    f"lm-eval's answers to question {row['id']} of {name} are not ours"
+                )
+            if not _asks(samples[place], row):
+                raise StageError(f"{name} does not put question {row['id']} in its place")
+            for number, one in enumerate(found):
+                answer = {
+                    "id": row["id"],
+                    "sample": number,
+                    "text": one.text,
+                    "tokens": one.tokens,
+                    "finish": one.finish,
+                }
+                file.write(json.dumps(answer) + "\n")
+                written += 1
+    return written
 
 
-def _prompt(sample: Mapping[str, Any]) -> str:
-    """Return the prompt of a sample; lm-eval writes the arguments of a request as nested dicts."""
-    return sample["arguments"]["gen_args_0"]["arg_0"]
+def _asks(sample: Mapping[str, Any], row: Mapping[str, str]) -> bool:
+    """Return whether the prompt of a sample puts the problem of a row."""
+    prompt = sample["arguments"]["gen_args_0"]["arg_0"]
+    return " ".join(row["problem"].split()) in " ".join(prompt.split())
 
 
-def _response(sample: Mapping[str, Any]) -> str:
-    return sample["resps"][0][0]
+def _own_metrics(name: str, raw: Path) -> dict[str, float]:
+    """Return what lm-eval itself computed for a score, from the results file that it wrote."""
+    for path in sorted(raw.rglob("results_*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))["results"].get(name, {})
+        own = {
+            key: float(value)
+            for key, value in found.items()
+            if "," in key and "_stderr" not in key and isinstance(value, int | float)
+        }
+        if own:
+            return own
+    raise StageError(f"lm-eval wrote no results for {name}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import TamperedError, UsageError
-from harness.evaluate import score_name
-from harness.protocols import get_protocol
+from harness.protocols import get_protocol, score_name
 from harness.records import (
     LETTERS,
     BoardRef,
@@ -21,22 +22,34 @@ from harness.records import (
     write_atomically,
     write_record,
 )
+from harness.stats import maj_at_k
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 if TYPE_CHECKING:
     from harness.boardfile import ScoreTable
     from harness.boards import Board
     from harness.runs import Folder
+    from harness.verify import Conventions, Judgement
+
+PLAIN = re.compile(r"-?\d+(?:/\d+)?")  # numbers in lowest terms: read differently, they differ
 
 
-def judge(board: Board, answers: Path, out: Path, pool: VerifierPool) -> list[Score]:
+def judge(
+    board: Board,
+    answers: Path,
+    out: Path,
+    pool: VerifierPool,
+    own: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[Score]:
     """Judge the generated answers of one checkpoint, and keep each judgement beside its answer.
 
     Args:
         board: Names the scores and holds the gold answers.
-        answers: Folder with `<score>.jsonl` of `id`, `text`, `tokens` and `finish`.
+        answers: Folder with `<score>.jsonl` of `id`, `sample`, `text`, `tokens` and `finish`: the
+            samples of a question stand together, the questions in the task's order.
         out: Where `<score>.jsonl` with problems, golds, texts and judgements is written.
         pool: The verifier.
+        own: Name of a score under `lm_eval:<task>` -> lm-eval's own metrics, kept as they are.
 
     Returns:
         The scores in the board's order.
@@ -45,7 +58,8 @@ def judge(board: Board, answers: Path, out: Path, pool: VerifierPool) -> list[Sc
     for table in board.file.scores:
         name = score_name(table.task, get_protocol(table.protocol).id)
         given = [json.loads(line) for line in (answers / f"{name}.jsonl").open(encoding="utf-8")]
-        scores.append(_judge_score(board, table, given, out / f"{name}.jsonl", pool))
+        score = _judge_score(board, table, given, out / f"{name}.jsonl", pool)
+        scores.append(score.model_copy(update={"own": dict((own or {}).get(name, {}))}))
     return scores
 
 
@@ -57,7 +71,8 @@ def _judge_score(
     pool: VerifierPool,
 ) -> Score:
     protocol, task = get_protocol(table.protocol), board.tasks[table.task]
-    rows = board.test_rows(table)
+    problems = board.test_rows(table)
+    rows = [row for row in problems for _ in range(table.samples)]
     judged = pool.verify_many(
         [answer["text"] for answer in given],
         [row["answer"] for row in rows],
@@ -69,6 +84,7 @@ def _judge_score(
         [
             {
                 **{key: answer[key] for key in ("id", "text", "tokens", "finish")},
+                "sample": answer.get("sample", 0),  # earlier versions wrote one for each question
                 "problem": row["problem"],
                 "gold": row["answer"],
                 "verdict": str(judgement.verdict),
@@ -90,15 +106,78 @@ def _judge_score(
         protocol=protocol.id,
         ranking=table.ranking,
         max_new_tokens=table.max_new_tokens,
-        n=len(rows),
+        n=len(problems),
+        samples=table.samples,
+        majority=majority(judged, table.samples, task.conventions, pool),
         verdicts="".join(LETTERS[str(judgement.verdict)] for judgement in judged),
         strict=sum(judgement.strict for judgement in judged),
         flexible=sum(judgement.flexible for judgement in judged),
         completion_tokens=sum(answer["tokens"] for answer in given),
         limit_reached=sum(answer["finish"] == "length" for answer in given),
         samples_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        groups=_groups(rows),
+        groups=_groups(problems),
     )
+
+
+def majority(
+    judged: Sequence[Judgement], samples: int, conventions: Conventions, pool: VerifierPool
+) -> str:
+    """Return the letter of each question's most frequent answer (Wang et al. 2023, 2203.11171).
+
+    Answers vote; what was cut off, empty or ungradable does not, and where nothing votes the letter
+    is that of the first sample. Ties go to the answer that was given first. Right answers are one
+    answer; wrong ones are the same where the verifier reads or judges them the same.
+
+    Args:
+        judged: The samples of a question stand together.
+        samples: Samples of each question; with one there is no vote.
+        conventions: How the task compares answers.
+        pool: The verifier.
+    """
+    if samples == 1:
+        return ""
+    questions = [judged[i : i + samples] for i in range(0, len(judged), samples)]
+    ballots = [[_ballot(one) for one in question] for question in questions]
+    texts = [
+        {vote: one.extracted or "" for vote, one in zip(*pair, strict=True)}
+        for pair in zip(ballots, questions, strict=True)
+    ]
+    # wrong answers that read differently and may be equal all the same, as (x+1)^2 written out
+    pairs = [
+        (number, first, other)
+        for number, ballot in enumerate(ballots)
+        for first, other in combinations(dict.fromkeys(text for text in ballot if text), 2)
+        if not (PLAIN.fullmatch(first) and PLAIN.fullmatch(other))
+    ]
+    found = pool.verify_many(
+        [texts[number][other] for number, _, other in pairs],
+        [texts[number][first] for number, first, _ in pairs],
+        conventions,
+        form="bare",
+    )
+    same: list[dict[str, str]] = [{} for _ in questions]
+    for (number, first, other), judgement in zip(pairs, found, strict=True):
+        if judgement.verdict == "correct":
+            known = same[number]
+            known.setdefault(other, known.get(first, first))
+    letters = ""
+    for question, ballot, known in zip(questions, ballots, same, strict=True):
+        votes = [text if text is None else known.get(text, text) for text in ballot]
+        right = [one.verdict == "correct" for one in question]
+        if any(vote is not None for vote in votes):
+            letters += "C" if maj_at_k(votes, right) else "W"
+        else:
+            letters += LETTERS[str(question[0].verdict)]
+    return letters
+
+
+def _ballot(judgement: Judgement) -> str | None:
+    """Return what an answer votes for: nothing, the right answer (empty), or what was read."""
+    if judgement.verdict == "correct":
+        return ""
+    if judgement.verdict != "wrong":
+        return None
+    return judgement.read or judgement.extracted
 
 
 def _groups(rows: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
@@ -145,9 +224,13 @@ def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
                 if hashlib.sha256(path.read_bytes()).hexdigest() != score.samples_sha256:
                     raise TamperedError(f"{path} is not what record {record.id} was made from")
             scores = [
-                # what was trained on is not judged anew
+                # what was trained on and lm-eval's own metrics are not judged anew
                 score.model_copy(
-                    update={"overlap_13": before.overlap_13, "overlap_8": before.overlap_8}
+                    update={
+                        "overlap_13": before.overlap_13,
+                        "overlap_8": before.overlap_8,
+                        "own": before.own,
+                    }
                 )
                 for score, before in zip(
                     judge(board, source, out, pool), record.scores, strict=True

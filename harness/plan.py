@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import re
 import tomllib
@@ -23,8 +24,9 @@ from harness import checkpoints
 from harness.boardfile import explain
 from harness.boards import Board
 from harness.errors import UsageError, did_you_mean
+from harness.lm_eval_tasks import check_score, columns
 from harness.plugins import Host, Offer
-from harness.protocols import get_protocol
+from harness.protocols import LmEvalProtocol, get_protocol
 from harness.verify import VERIFIER_VERSION
 
 START = "start"
@@ -35,7 +37,9 @@ SOURCES = (
     "budget.py",
     "callbacks.py",
     "decoding.py",
+    "engines.py",
     "evaluate.py",
+    "lm_eval_tasks.py",
     "memory.py",
     "meter.py",
     "optimiser.py",
@@ -200,7 +204,9 @@ def plan_start(board: Board, device: str = "cpu") -> Plan:
 def _add_untrained(
     result: Plan, name: str, base: Mapping[str, Any], model: Path | None, command: str
 ) -> None:
-    """Add the cell of a model that is scored as it is."""
+    """Add the cell of a model that is scored as it is; every plan has one."""
+    for score in result.board.file.scores:
+        check_score(score, result.board.tasks[score.task])
     identity = _generate_identity(result.board, _common(result.board, result.device), base)
     generate = _stage("generate", name, None, identity, model=model)
     result.stages[generate.id] = generate
@@ -333,23 +339,52 @@ def _train_identity(
 def _generate_identity(
     board: Board, common: Mapping[str, Any], base: Mapping[str, Any]
 ) -> dict[str, Any]:
-    scores = [
-        {
+    scores = []
+    for score in board.file.scores:
+        protocol = get_protocol(score.protocol)
+        entry = {
             "task": score.task,
             "digest": board.tasks[score.task].digest,
-            "protocol": get_protocol(score.protocol).id,
+            "protocol": protocol.id,
             "max_new_tokens": score.max_new_tokens,
             "limit": score.limit,
         }
-        for score in board.file.scores
-    ]
+        for key, usual in (("samples", 1), ("temperature", 0.0), ("top_p", 1.0)):
+            if getattr(score, key) != usual:
+                entry[key] = getattr(score, key)
+        if isinstance(protocol, LmEvalProtocol):
+            entry["columns"] = columns(board.tasks[score.task])
+        scores.append(entry)
+    engine = choose_engine(board.file.compute.engine, common["device"])
+    extra = {"vllm": importlib.metadata.version("vllm")} if engine == "vllm" else {}
     return {
         **common,
+        "packages": {**common["packages"], **extra},
         "base": base,
         "scores": scores,
         "batch_size": board.file.compute.batch_size,
-        "engine": "hf",
+        "engine": engine,
     }
+
+
+def choose_engine(wanted: str, device: str) -> str:
+    """Return what generates the scored answers: `hf` or `vllm`.
+
+    Args:
+        wanted: What the board says; `auto` is vLLM on a GPU where it is installed.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        UsageError: If the board wants vLLM and it is not there, or there is no GPU for it.
+    """
+    there = importlib.util.find_spec("vllm") is not None
+    if wanted == "auto":
+        return "vllm" if there and device == "cuda" else "hf"
+    if wanted == "vllm" and device != "cuda":
+        raise UsageError('engine = "vllm" needs a GPU: add --device cuda, or say engine = "auto"')
+    if wanted == "vllm" and not there:
+        raise UsageError('engine = "vllm" needs vLLM: pip install "srlm-harness[vllm]"')
+    return wanted
 
 
 def _stage(

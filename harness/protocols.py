@@ -1,15 +1,20 @@
 """Protocols: how a problem becomes a prompt and how an answer ends. Named and versioned.
 
 The same protocol makes the prompts of training data and of every score, for the start model and
-for every trained checkpoint, so that no recipe can pick the prompt that suits it.
+for every trained checkpoint, so that no recipe can pick the prompt that suits it. A protocol
+`lm_eval:<task>` is a task of lm-eval as it is: it scores, so that a number can be laid beside a
+published one, and it trains nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from harness.errors import UsageError, did_you_mean
+
+LM_EVAL = "lm_eval:"
 
 CHAT_INSTRUCTION = "Think step by step and put the final answer in \\boxed{}."
 
@@ -118,9 +123,92 @@ PROTOCOLS = {
 }
 
 
-def get_protocol(name: str) -> Protocol:
-    """Return the protocol of that name, or raise `UsageError` with the nearest one."""
+@dataclass(frozen=True)
+class LmEvalProtocol:
+    """A task of lm-eval with its own prompt, shots, stop rule and filters.
+
+    Attributes:
+        task: The name of lm-eval's task.
+        version: The version of lm-eval.
+        form: The form in which the verifier looks for the final answer first.
+        summary: One line for `harness boards` and the leaderboard.
+    """
+
+    task: str
+    version: str
+    form: str
+    summary: str
+    chat = False
+
+    @property
+    def name(self) -> str:
+        """Return the name that boards use."""
+        return f"{LM_EVAL}{self.task}"
+
+    @property
+    def id(self) -> str:
+        """Return the name with the version of lm-eval, as written in records."""
+        return f"{self.name}@{self.version}"
+
+
+def get_protocol(name: str) -> Protocol | LmEvalProtocol:
+    """Return the protocol of that name.
+
+    Raises:
+        UsageError: If there is none, with the nearest name; or if it is a task of lm-eval that
+            cannot be scored here, with the reason.
+    """
+    if name.startswith(LM_EVAL):
+        return _of_lm_eval(name.removeprefix(LM_EVAL))
+    return training_protocol(name)
+
+
+def training_protocol(name: str) -> Protocol:
+    """Return the protocol of that name that can make training prompts.
+
+    Raises:
+        UsageError: If there is none, with the nearest name.
+    """
+    if name.startswith(LM_EVAL):
+        raise UsageError(
+            f"a board cannot rank by protocol {name!r}: training prompts come from the ranking"
+            f" score, and lm-eval's tasks make none; rank by {' or '.join(PROTOCOLS)}"
+        )
     try:
         return PROTOCOLS[name]
     except KeyError:
-        raise UsageError(f"no protocol {name!r}; {did_you_mean(name, PROTOCOLS)}") from None
+        raise UsageError(
+            f"no protocol {name!r}; {did_you_mean(name, PROTOCOLS)}, or {LM_EVAL}<task of lm-eval>"
+        ) from None
+
+
+def protocol_of(identity: str) -> Protocol | LmEvalProtocol:
+    """Return the protocol with that id.
+
+    Raises:
+        UsageError: If this harness has another version of it.
+    """
+    mark = "@" if identity.startswith(LM_EVAL) else ".v"
+    protocol = get_protocol(identity.rsplit(mark, 1)[0])
+    if protocol.id != identity:
+        raise UsageError(f"protocol {identity!r} is wanted; this harness has {protocol.id}")
+    return protocol
+
+
+def score_name(task: str, protocol: str) -> str:
+    """Return the name of a score's files: the task and the protocol's id, safe on any disk."""
+    return f"{task}__{protocol.replace(':', '-').replace('@', '-')}"
+
+
+@cache
+def _of_lm_eval(task: str) -> LmEvalProtocol:
+    from harness.lm_eval_tasks import definition, version
+
+    found = definition(task)
+    shots = f"{found.shots} shots" if found.shots else "no shots"
+    return LmEvalProtocol(
+        task=task,
+        version=version(),
+        form=found.form,
+        summary=f"lm-eval's own task {task}: its prompt, {shots}, its stop rule and filters",
+    )

@@ -53,7 +53,8 @@ class Recorder:
         """Judge the answers of a cell whose stages are all done, and write its record."""
         board, generated = self.plan.board, self.folder.stage(cell.generate)
         result = stages.result(generated)
-        scores = judge(board, generated / "answers", self.folder.answers(cell.record_id), pool)
+        judged = self.folder.answers(cell.record_id)
+        scores = judge(board, generated / "answers", judged, pool, result.get("own"))
         if cell.train:
             chain = [self.plan.stages[name] for name in cell.train]
             scores = self.overlaps.filled(

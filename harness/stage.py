@@ -203,7 +203,7 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
     energy = _energy()
     try:
-        with run.budget.metered():
+        with run.budget.metered(run.engine):
             trainer.train(run)
     except BaseException as error:
         if memory.is_out_of_memory(error):
@@ -272,20 +272,32 @@ def _generate(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
     from harness.evaluate import generate_answers
 
     started = time.monotonic()
-    counts = generate_answers(
-        model=Path(spec["paths"]["base_model"]),
+    identity, paths = spec["identity"], spec["paths"]
+    given = zip(identity["scores"], paths["tests"], paths["documents"], strict=True)
+    generated = generate_answers(
+        model=Path(paths["base_model"]),
         scores=[
-            {**score, "rows": _read_jsonl(Path(path))}
-            for score, path in zip(spec["identity"]["scores"], spec["paths"]["tests"], strict=True)
+            {
+                **score,
+                "rows": _read_jsonl(Path(rows)),
+                "documents": _read_jsonl(Path(documents)) if documents else [],
+            }
+            for score, rows, documents in given
         ],
-        batch_size=spec["identity"]["batch_size"],
-        device=spec["identity"]["device"],
+        batch_size=identity["batch_size"],
+        device=identity["device"],
         out=folder,
+        engine=identity["engine"],
     )
-    return {"answers": counts, "seconds": time.monotonic() - started}
+    return {
+        "answers": generated.answers,
+        "own": generated.own,
+        "notes": generated.notes,
+        "seconds": time.monotonic() - started,
+    }
 
 
-def _read_jsonl(path: Path) -> list[dict[str, str]]:
+def _read_jsonl(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import StageError
+from harness.errors import StageError, UsageError
 from harness.evaluate import generate_answers
 from harness.protocols import get_protocol
 
@@ -59,7 +59,7 @@ def chat_prompt(model, row) -> str:
 
 
 def test_answers_are_those_of_plain_greedy_generation(rows, model, tmp_path):
-    counts = generate_answers(START, [score(rows)], 5, "cpu", tmp_path)
+    counts = generate_answers(START, [score(rows)], 5, "cpu", tmp_path).answers
     assert counts == {"tiny_word__chat_zeroshot.v1": 12}
     tokenizer = model[1]
     for row, answer in zip(rows, answers(tmp_path), strict=True):
@@ -94,7 +94,7 @@ def test_a_prompt_in_scoring_is_the_prompt_in_training(rows, model, tmp_path):
 def test_rows_end_at_a_stop_string_without_waiting_for_their_batch(rows, tmp_path):
     """The few-shot protocol stops at the next problem; both protocols are kept apart."""
     both = [score(rows, limit=24), score(rows, "base_fewshot", limit=24)]
-    counts = generate_answers(START, both, 6, "cpu", tmp_path)
+    counts = generate_answers(START, both, 6, "cpu", tmp_path).answers
     assert set(counts.values()) == {12}
     plain = answers(tmp_path, "tiny_word__base_fewshot.v1")
     assert len(plain) == 12
@@ -120,7 +120,7 @@ def test_answers_that_lm_eval_did_not_write_are_an_error_and_not_zero(rows, tmp_
 
 def test_a_protocol_of_another_version_is_refused(rows, tmp_path):
     old = {**score(rows), "protocol": "chat_zeroshot.v0"}
-    with pytest.raises(StageError, match=r"'chat_zeroshot\.v0' is wanted"):
+    with pytest.raises(UsageError, match=r"'chat_zeroshot\.v0' is wanted"):
         generate_answers(START, [old], 12, "cpu", tmp_path)
 
 
