@@ -55,6 +55,7 @@ class LocalExecutor:
         threads: Threads of a stage on a CPU.
         log: Where the warm process's own messages go.
         gpus: GPUs of a stage.
+        program: The module that runs as the warm process.
     """
 
     jobs: int
@@ -62,6 +63,7 @@ class LocalExecutor:
     threads: int
     log: Path
     gpus: int = 1
+    program: str = "harness.warm"
     _running: dict[str, _Running] = field(default_factory=dict)
     _warm: subprocess.Popen[bytes] | None = None
     _buffer: bytes = b""
@@ -130,7 +132,7 @@ class LocalExecutor:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.open("ab") as log:
                 self._warm = subprocess.Popen(
-                    [sys.executable, "-m", "harness.warm", str(os.getpid())],
+                    [sys.executable, "-m", self.program, str(os.getpid())],
                     env={**os.environ, **self.environment(0)},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
