@@ -21,6 +21,12 @@ UNGRADABLE = 0.01
 FEW_QUESTIONS = 100
 
 
+def label(conditions: Conditions, one: Benchmark | TaskResult) -> str:
+    """Return a benchmark's name, with its protocol where the board scores the task twice."""
+    several = sum(other.task == one.task for other in conditions.benchmarks) > 1
+    return f"{one.task} ({one.protocol})" if several else one.task
+
+
 def describe_environment(record: Record) -> str:
     """Return the hardware, engine, dtype, batch and attention that the scores were made with."""
     where = record.environment
@@ -40,7 +46,9 @@ def _trained_on(cell: Record) -> set[str]:
     return {f"{where.gpus} x {_hardware(where)}" for where in found}
 
 
-def row_warnings(entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[int]) -> list[str]:
+def row_warnings(
+    entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[int], conditions: Conditions
+) -> list[str]:
     """Return what is to be said of one row."""
     lines = []
     if entry.failed:
@@ -57,17 +65,18 @@ def row_warnings(entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[in
             " not of the trainer"
         )
     for task in tasks:
+        name = label(conditions, task)
         if task.limit_reached > LIMIT_REACHED:
-            lines.append(f"{task.task}: {task.limit_reached:.1%} of answers hit the token limit")
+            lines.append(f"{name}: {task.limit_reached:.1%} of answers hit the token limit")
         if abs(task.strict - task.flexible) > STRICT_FLEXIBLE:
             lines.append(
-                f"{task.task}: strict and flexible matching differ by"
+                f"{name}: strict and flexible matching differ by"
                 f" {100 * abs(task.strict - task.flexible):.1f} points"
             )
         if task.verdicts["ungradable"] > UNGRADABLE:
-            lines.append(f"{task.task}: {task.verdicts['ungradable']:.1%} could not be graded")
+            lines.append(f"{name}: {task.verdicts['ungradable']:.1%} could not be graded")
         if task.overlap_13:
-            lines.append(_overlap(task))
+            lines.append(_overlap(name, task))
     if len({describe_environment(cell) for cell in entry.done}) > 1:
         lines.append("its seeds were scored on different hardware or engines")
     if len({_recipe(cell) for cell in entry.done}) > 1:
@@ -78,9 +87,9 @@ def row_warnings(entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[in
     return lines
 
 
-def _overlap(task: TaskResult) -> str:
+def _overlap(name: str, task: TaskResult) -> str:
     problems = "1 problem shares" if task.overlap_13 == 1 else f"{task.overlap_13} problems share"
-    said = f"{task.task}: {problems} 13 words in a row with training data"
+    said = f"{name}: {problems} 13 words in a row with training data"
     if task.clean is None:
         return f"{said}, and none does not"
     return f"{said}; accuracy without them {task.clean.accuracy:.1%}"
@@ -131,34 +140,45 @@ def board_warnings(
     if absent:
         lines.append(f"planned and not there: {', '.join(absent)}")
     lines += _mixed(cell for entry in entries.values() for cell in entry.done)
-    small = set()
+    told = set()
     for benchmark in conditions.benchmarks:
         key = (benchmark.task, benchmark.protocol)
         sample = next((e.samples[key] for e in entries.values() if key in e.samples), None)
-        if sample is not None and sample.n <= FEW_QUESTIONS and benchmark.task not in small:
-            small.add(benchmark.task)
-            lines.append(
-                f"{benchmark.task} has only {sample.n} questions: between two checkpoints a"
-                f" difference under {100 * minimum_detectable(sample.n):.0f} points is seldom seen"
-            )
+        if sample is not None and benchmark.task not in told:
+            told.add(benchmark.task)
+            lines += _weak(benchmark, sample.n)
         if benchmark.baseline is not None and start is not None and key in start.samples:
-            lines += _off_baseline(benchmark, benchmark.baseline, start.scores[key])
+            name = label(conditions, benchmark)
+            lines += _off_baseline(name, benchmark.baseline, start.scores[key])
     return lines
 
 
-def _off_baseline(benchmark: Benchmark, expected: Baseline, scores: Sequence[Score]) -> list[str]:
+def _weak(benchmark: Benchmark, questions: int) -> list[str]:
+    """Return why a benchmark tells little, if it does."""
+    lines = []
+    if questions <= FEW_QUESTIONS:
+        lines.append(
+            f"{benchmark.task} has only {questions} questions: between two checkpoints a difference"
+            f" under {100 * minimum_detectable(questions):.0f} points is seldom seen"
+        )
+    if benchmark.note:
+        lines.append(f"{benchmark.task}: no ranking should rest on it: {benchmark.note}")
+    return lines
+
+
+def _off_baseline(name: str, expected: Baseline, scores: Sequence[Score]) -> list[str]:
     """Return a line if the start model is further off a published figure than it allows."""
     verified = expected.metric == "verified"
     measured = [score.accuracy if verified else score.own.get(expected.metric) for score in scores]
     found = [value for value in measured if value is not None]
     what = "" if verified else f" by lm-eval's {expected.metric}"
     if not found:
-        return [f"{benchmark.task}: no figure{what} to compare with {expected.source}"]
+        return [f"{name}: no figure{what} to compare with {expected.source}"]
     mean = sum(found) / len(found)
     if abs(mean - expected.accuracy) <= expected.tolerance:
         return []
     line = (
-        f"{benchmark.task}: the start model scores {mean:.1%}{what}, while {expected.source} gives"
+        f"{name}: the start model scores {mean:.1%}{what}, while {expected.source} gives"
         f" {expected.accuracy:.1%} ± {100 * expected.tolerance:.1f} points"
     )
     return [f"{line} ({expected.note})" if expected.note else line]

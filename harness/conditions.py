@@ -37,6 +37,7 @@ class Benchmark(_Part):
     temperature: float = 0.0  # 0 is greedy
     top_p: float = 1.0
     summary: str = ""
+    note: str = ""  # why no ranking should rest on it
     baseline: Baseline | None = None
 
 

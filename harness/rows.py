@@ -112,7 +112,7 @@ def build_row(
         sources=_sources(entry.cells),
         environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
         notes=_notes(entry.done),
-        warnings=tuple(row_warnings(entry, tasks, missing)),
+        warnings=tuple(row_warnings(entry, tasks, missing, conditions)),
         records=tuple(record_ref(cell) for cell in entry.cells),
         commands=_commands(entry.cells),
     )

@@ -59,7 +59,7 @@ def conditions(
 
 def score(task: str, verdicts: str, **more: object) -> Score:
     """Return a score with the given verdict letters."""
-    n = len(verdicts)
+    answers = len(verdicts)
     right = verdicts.count("C")
     return Score(
         **{
@@ -69,11 +69,11 @@ def score(task: str, verdicts: str, **more: object) -> Score:
             "protocol": "chat_zeroshot.v1",
             "ranking": task == "words",
             "max_new_tokens": 128,
-            "n": n,
+            "n": answers // int(str(more.get("samples", 1))),
             "verdicts": verdicts,
             "strict": right,
             "flexible": right,
-            "completion_tokens": 60 * n,
+            "completion_tokens": 60 * answers,
             "limit_reached": verdicts.count("T"),
             "samples_sha256": "0" * 64,
             **more,

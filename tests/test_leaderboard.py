@@ -401,10 +401,223 @@ def test_a_warning_that_differs_in_its_numbers_alone_is_said_once(board):
     ]
     said = list(warnings(board.model_copy(update={"rows": tuple(rows), "warnings": ("whole",)})))
     low = 9.5 - (len(rows) - 1)
-    some = ", ".join(each.trainer for each in rows[:-1])
     assert said == [
         ("", "whole"),
         ("every row", f"words: {low} to 9.5 points apart"),
-        (some, "7 \0 odd"),
+        ("every trained row", "7 \0 odd"),
         (rows[-1].trainer, "of its own"),
     ]
+
+
+def sampled(rng, difficulty: np.ndarray, shift: float, k: int = 4) -> tuple[str, str]:
+    """Return verdicts of k answers to each question, and the majority's."""
+    right = rng.random((difficulty.size, k)) < np.clip(difficulty + shift, 0, 1)[:, None]
+    verdicts = "".join(np.where(right.ravel(), "C", "W"))
+    return verdicts, "".join(np.where(2 * right.sum(axis=1) >= k, "C", "W"))
+
+
+def sampled_board(seeds: int = 3, **more: object) -> Leaderboard:
+    rng = np.random.default_rng(5)
+    difficulty = rng.beta(0.4, 0.6, 300)
+    records = []
+    for trainer, shift in {"start": 0.0, "sft": 0.1, "rl": 0.2}.items():
+        for seed in [None] if trainer == "start" else range(seeds):
+            verdicts, majority = sampled(rng, difficulty, shift)
+            scores = [generated.score("words", verdicts, samples=4, majority=majority, **more)]
+            records.append(generated.record(trainer, seed, scores))
+    benchmark = Benchmark(
+        task="words",
+        protocol="chat_zeroshot.v1",
+        max_new_tokens=128,
+        ranking=True,
+        samples=4,
+        temperature=0.7,
+    )
+    return build(records, generated.conditions(["words"], benchmarks=(benchmark,)))
+
+
+def test_several_answers_give_their_mean_clustered_by_question():
+    board = sampled_board()
+    result = row(board, "sft").tasks[0]
+    assert result.accuracy.n == 300
+    assert result.pass_at[1] == pytest.approx(result.accuracy.accuracy, abs=1e-8)
+    assert result.pass_at[1] < result.pass_at[2] < result.pass_at[4]
+    assert result.majority > result.accuracy.accuracy > 0.4
+    assert result.gain.format == pytest.approx(0, abs=1e-8)
+    assert result.gain.correctness == pytest.approx(result.gain.difference, abs=1e-8)
+    # 1,200 answers alone would bound the start model twice as closely as their 300 questions do
+    start = row(board, "start").accuracy
+    independent = 3.92 * (start.accuracy * (1 - start.accuracy) / 1200) ** 0.5
+    assert start.high - start.low > 1.5 * independent
+    text = markdown.render(board)
+    assert "## Several answers to each question" in text
+    assert "| Trainer | avg@4 | pass@1 | pass@2 | pass@4 | maj@4 |" in text
+    assert "4 samples at temperature 0.7" in text
+
+
+def test_single_checkpoints_with_several_answers_are_not_compared_by_mcnemar():
+    gain = row(sampled_board(seeds=1), "rl").gain
+    assert (gain.test, gain.claim) == ("bootstrap over questions", "checkpoints")
+    assert gain.low > 0
+
+
+def test_records_with_another_number_of_answers_are_refused():
+    records = [generated.record("start", None, [generated.score("words", "CWCW", samples=2)])]
+    with pytest.raises(UsageError, match="another number of answers"):
+        build(records, generated.conditions(["words"]))
+
+
+def shared_board(hits: tuple[int, ...], seeds: int = 3) -> Leaderboard:
+    """Return a board whose trained rows were trained on some problems, and got those right."""
+    records = []
+    for trainer in ("start", "sft"):
+        for seed in [None] if trainer == "start" else range(seeds):
+            verdicts = np.array(list("CWW" * 100))
+            if seed is not None:
+                verdicts[list(hits)] = "C"
+            more = {"overlap_13": hits, "overlap_8": hits} if seed is not None else {}
+            scores = [generated.score("words", "".join(verdicts), **more)]
+            records.append(generated.record(trainer, seed, scores))
+    return build(records, generated.conditions(["words"]))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_accuracy_without_shared_problems_stands_beside_the_full_one(seeds):
+    board = shared_board(tuple(range(1, 91)), seeds)
+    result = row(board, "sft").tasks[0]
+    assert (result.overlap_13, result.overlap_8) == (90, 90)
+    assert result.accuracy.accuracy == pytest.approx(160 / 300)
+    assert (result.clean.n, result.clean.accuracy) == (210, pytest.approx(70 / 210, abs=1e-8))
+    assert result.gain.difference == pytest.approx(0.2, abs=1e-8)
+    assert result.clean_gain.difference == pytest.approx(0, abs=1e-8)
+    assert result.clean_gain.low < 0 < result.clean_gain.high
+    warning = "words: 90 problems share 13 words in a row with training data"
+    assert f"{warning}; accuracy without them 33.3%" in row(board, "sft").warnings
+    start = row(board, "start").tasks[0]
+    assert (start.overlap_13, start.clean) == (0, None)
+    text = markdown.render(board)
+    assert "## Problems that share words with training data" in text
+    assert "**sft** ⚠ | 90 | 90 |" in text
+    assert warning.partition(" 90")[0] in " ".join(shown(board).split())
+    line = next(line for line in csv_lines(board) if line["trainer"] == "sft")
+    assert (line["overlap_13"], line["clean_questions"]) == ("90", "210")
+    assert float(line["clean_gain"]) == pytest.approx(0, abs=1e-8)
+
+
+def test_a_test_set_that_is_shared_as_a_whole_has_no_other_accuracy():
+    result = row(shared_board(tuple(range(300))), "sft")
+    assert result.tasks[0].clean is None
+    assert any("300 problems share 13 words" in line for line in result.warnings)
+
+
+def csv_lines(board: Leaderboard) -> list[dict[str, str]]:
+    import csv
+
+    return list(csv.DictReader(spreadsheet.render(board).splitlines()))
+
+
+def test_quoted_rows_in_the_csv_are_called_so():
+    quoted = [
+        {"name": "=A paper", "task": "words", "accuracy": 0.99, "source": "https://e.org/x"},
+        {"name": "B", "task": "other", "accuracy": 0.5, "source": "arXiv 1", "note": "4 shots"},
+    ]
+    board = build(generated.board(ACCURACIES), generated.conditions(quoted=quoted))
+    lines = [line for line in csv_lines(board) if line["kind"] == "quoted"]
+    assert [line["trainer"] for line in lines] == ["'=A paper", "B"]
+    assert all(not line["rank_low"] and not line["gain"] for line in lines)
+    assert (lines[1]["notes"], lines[1]["sources"]) == ("4 shots", "arXiv 1")
+    assert "*B* (quoted)" in markdown.render(board)
+
+
+def test_own_metrics_stand_beside_the_verified_accuracy():
+    def scored(verdicts: str, own: float) -> list:
+        metrics = {"exact_match,strict-match": own, "exact_match,flexible-extract": 0.5}
+        return [
+            generated.score("words", verdicts),
+            generated.score("words", verdicts, protocol="lm_eval:words@1", own=metrics),
+        ]
+
+    records = [generated.record("start", None, scored("CCWW" * 50, 0.25))]
+    records += [generated.record("sft", seed, scored("CCCW" * 50, 0.5)) for seed in range(3)]
+    both = [
+        Benchmark(
+            task="words",
+            protocol=protocol,
+            max_new_tokens=128,
+            ranking=not place,
+            baseline=Baseline(
+                accuracy=0.4, tolerance=0.1, source="lm-eval's page", metric=metric, note="8 shots"
+            ),
+        )
+        for place, (protocol, metric) in enumerate(
+            [("chat_zeroshot.v1", "verified"), ("lm_eval:words@1", "exact_match,strict-match")]
+        )
+    ]
+    board = build(records, generated.conditions(benchmarks=tuple(both)))
+    assert row(board, "sft").tasks[1].own["exact_match,strict-match"] == 0.5
+    text = markdown.render(board)
+    plain = text.replace("\\", "").replace("&#58;", ":").replace("&#64;", "@")
+    head = "| Trainer | *words (chat_zeroshot.v1)* | words (lm_eval:words@1) | W/T/L |"
+    assert head in plain
+    own = plain.split("## lm-eval's own metrics")[1].split("## Cost")[0]
+    assert (
+        "| Trainer | Verified % | exact_match,flexible-extract | exact_match,strict-match |" in own
+    )
+    assert "| *start* | 50.0 | 0.5 | 0.25 |" in own
+    line = next(line for line in csv_lines(board) if line["protocol"].startswith("lm_eval"))
+    assert line["lm_eval"] == "exact_match,flexible-extract=0.5; exact_match,strict-match=0.5"
+    off = [line for line in board.warnings if "lm-eval's page" in line]
+    assert off == [
+        "words (lm_eval:words@1): the start model scores 25.0% by lm-eval's"
+        " exact_match,strict-match, while lm-eval's page gives 40.0% ± 10.0 points (8 shots)"
+    ]
+
+
+def test_small_benchmarks_and_those_unfit_for_ranking_are_named():
+    benchmark = Benchmark(
+        task="words",
+        protocol="chat_zeroshot.v1",
+        max_new_tokens=128,
+        ranking=True,
+        note="models of this size solve none",
+    )
+    conditions = generated.conditions(benchmarks=(benchmark,))
+    lines = build([generated.record("start", None, {"words": "CWW" * 10})], conditions).warnings
+    assert any("30 questions: between two checkpoints a difference under 26" in s for s in lines)
+    assert "words: no ranking should rest on it: models of this size solve none" in lines
+
+
+def test_hardware_and_attention_that_differ_are_named():
+    records = generated.board({"start": 0.4, "sft": 0.6, "kd": 0.6})
+    where = records[0].environment
+    for place, made in enumerate(records):
+        update: dict[str, object] = {}
+        if made.trainer == "kd":
+            update["environment"] = where.model_copy(update={"attention": "flash_attention_2"})
+        if made.stages:
+            gpu = "NVIDIA H200" if (made.trainer, made.seed) == ("sft", 1) else "NVIDIA A100"
+            trained = where.model_copy(update={"gpu": gpu, "gpus": 2})
+            stage = made.stages[0].model_copy(update={"environment": trained})
+            update["stages"] = (stage,)
+        records[place] = made.model_copy(update=update).sealed()
+    board = build(records, generated.conditions())
+    whole = " | ".join(board.warnings)
+    assert "different implementations of attention: flash_attention_2, sdpa" in whole
+    assert "trained on different hardware: 2 x NVIDIA A100, 2 x NVIDIA H200" in whole
+    assert "its seeds were trained on different hardware" in row(board, "sft").warnings
+    assert "its seeds were trained on different hardware" not in row(board, "kd").warnings
+
+
+def test_a_number_within_a_name_is_part_of_it():
+    from harness.render.words import warnings
+
+    tasks = ["aime24", "aime25"]
+    scores = [
+        generated.score(task, "CW" * 100, limit_reached=20 + place)
+        for place, task in enumerate(tasks)
+    ]
+    records = [generated.record("start", None, scores)]
+    records += [generated.record("sft", seed, scores) for seed in range(3)]
+    board = build(records, generated.conditions(tasks, ranking=tasks[:1]))
+    said = dict(warnings(board))
+    assert said["sft, start"] == "aime24, aime25: 10.0 to 10.5% of answers hit the token limit"

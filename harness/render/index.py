@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.escape import markdown
 from harness.render import numbers
-from harness.render.markdown import EDIT, table
+from harness.render.markdown import EDIT
+from harness.render.sections import table
 
 if TYPE_CHECKING:
     from harness.standings import Leaderboard, Row

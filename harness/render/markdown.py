@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.caveats import label
 from harness.escape import code, link, markdown
-from harness.render import numbers, words
+from harness.render import numbers, sections, words
+from harness.render.sections import name, table
 
 if TYPE_CHECKING:
-    from harness.standings import Leaderboard, Row
+    from harness.standings import Leaderboard
 
 EDIT = (
     "Do not edit: written by `harness publish` from the records; `harness publish --check` tells."
 )
+
+FEW = 4
+"""Scores that are listed among the conditions; more have a table of their own."""
 
 
 def render(board: Leaderboard) -> str:
@@ -26,10 +31,14 @@ def render(board: Leaderboard) -> str:
         *_warnings(board),
         "## Ranking",
         *_ranking(board),
-        *_benchmarks(board),
+        *sections.scores(board, FEW),
+        *sections.benchmarks(board),
         *_chains(board),
-        *_answers(board),
-        *_cost(board),
+        *sections.answers(board),
+        *sections.several_answers(board),
+        *sections.own_metrics(board),
+        *sections.shared_words(board),
+        *sections.cost(board),
         *_failures(board),
         *_quoted(board),
         *_reproduce(board),
@@ -39,13 +48,6 @@ def render(board: Leaderboard) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Return a table; the first `left` columns are aligned left, the others right."""
-    marks = [":--" if column < left else "--:" for column in range(len(head))]
-    lines = [head, marks, *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _conditions(board: Leaderboard) -> Iterator[str]:
     conditions = board.conditions
     yield f"- **Start model:** {markdown(conditions.start_model, 200)}"
@@ -53,26 +55,31 @@ def _conditions(board: Leaderboard) -> Iterator[str]:
         yield f"- **Teacher:** {markdown(conditions.teacher, 200)}"
     yield f"- **Training data:** {markdown(conditions.data, 400)}"
     yield f"- **Budget of a cell:** {markdown(conditions.budget, 400)}"
-    for benchmark in conditions.benchmarks:
-        n = next(
-            (r.accuracy.n for row in board.rows for r in row.tasks if _same(r, benchmark)), None
-        )
+    several = len(conditions.benchmarks) > FEW
+    for benchmark in () if several else conditions.benchmarks:
+        n = sections.questions(board, benchmark)
         about = [f"{n:,} questions" if n else "no scores yet", markdown(benchmark.protocol)]
         about.append(f"at most {benchmark.max_new_tokens} new tokens")
         about += [markdown(benchmark.summary, 200)] if benchmark.summary else []
         about += ["**ranks the board**"] if benchmark.ranking else []
         yield f"- **Benchmark {markdown(benchmark.task)}:** {', '.join(about)}"
-    for name, text in sorted(conditions.protocols.items()):
-        yield f"- **Protocol {markdown(name)}:** {markdown(text, 200)}"
+    if several:
+        ranking = [label(conditions, one) for one in conditions.benchmarks if one.ranking]
+        yield (
+            f"- **Benchmarks:** {len(conditions.benchmarks)} scores, listed below; the board is"
+            f" ranked by {markdown(', '.join(ranking), 200)}"
+        )
+    for protocol, text in sorted(conditions.protocols.items()):
+        yield f"- **Protocol {markdown(protocol)}:** {markdown(text, 200)}"
     yield f"- **Decoding:** {markdown(conditions.decoding, 200)}"
     yield f"- **Verifier:** version {markdown(', '.join(board.verifier) or 'unknown', 200)}"
     yield f"- **Seeds:** {', '.join(map(str, conditions.seeds))}"
     for hardware in board.hardware:
         yield f"- **Scored on:** {markdown(hardware, 200)}"
     packages = [
-        f"{markdown(name)} {markdown(' and '.join(versions))}"
-        for name, versions in board.packages.items()
-        if name.replace("-", "_") in words.PACKAGES
+        f"{markdown(package)} {markdown(' and '.join(versions))}"
+        for package, versions in board.packages.items()
+        if package.replace("-", "_") in words.PACKAGES
     ]
     if packages:
         yield f"- **Software:** {', '.join(packages)}"
@@ -82,22 +89,13 @@ def _conditions(board: Leaderboard) -> Iterator[str]:
         yield f"- {markdown(note, 400)}"
 
 
-def _same(result: object, benchmark: object) -> bool:
-    return (result.task, result.protocol) == (benchmark.task, benchmark.protocol)  # type: ignore[attr-defined]
-
-
 def _warnings(board: Leaderboard) -> Iterator[str]:
     lines = []
     for who, line in words.warnings(board):
-        name = f"**{markdown(who, 200)}:** " if who else ""
-        lines.append(f"> - {name}{markdown(line, 400)}")
+        subject = f"**{markdown(who, 200)}:** " if who else ""
+        lines.append(f"> - {subject}{markdown(line, 400)}")
     if lines:
         yield "\n".join(["> **Warnings**", ">", *lines])
-
-
-def _name(row: Row) -> str:
-    mark = " ⚠" if row.warnings else ""
-    return f"*{markdown(row.trainer)}*" if row.start else f"**{markdown(row.trainer)}**{mark}"
 
 
 def _ranking(board: Leaderboard) -> Iterator[str]:
@@ -106,7 +104,7 @@ def _ranking(board: Leaderboard) -> Iterator[str]:
         [
             (
                 numbers.rank(row),
-                _name(row),
+                name(row),
                 numbers.accuracy(row.accuracy),
                 numbers.gain(row.gain),
                 numbers.p_value(row.gain.p_adjusted if row.gain else None),
@@ -123,49 +121,15 @@ def _ranking(board: Leaderboard) -> Iterator[str]:
             ("Trainer", "Gain", "Format", "Correctness", "Spread over seeds"),
             [
                 (
-                    _name(row),
+                    name(row),
                     numbers.points(row.gain.difference),
                     *numbers.parts(row.gain),
-                    _spread(row),
+                    numbers.spread(row.accuracy),
                 )
                 for row in board.rows
                 if row.gain
             ],
         )
-
-
-def _spread(row: Row) -> str:
-    sd = row.accuracy.seed_sd if row.accuracy else None
-    return numbers.NONE if sd is None else f"{100 * sd:.1f}"
-
-
-def _benchmarks(board: Leaderboard) -> Iterator[str]:
-    benchmarks = board.conditions.benchmarks
-    if len(benchmarks) < 2:
-        return
-    yield "## Every benchmark"
-    yield "Accuracy in per cent, in brackets the gain over the start model in points."
-    head = ["Trainer", *(_task(board, index) for index in range(len(benchmarks))), "W/T/L"]
-    rows = []
-    for row in board.rows:
-        cells = [_name(row)]
-        for benchmark in benchmarks:
-            result = next((r for r in row.tasks if _same(r, benchmark)), None)
-            if result is None:
-                cells.append(numbers.NONE)
-                continue
-            change = f" ({numbers.points(result.gain.difference)})" if result.gain else ""
-            cells.append(f"{numbers.percent(result.accuracy.accuracy)}{change}")
-        cells.append(f"{row.wins}/{row.ties}/{row.losses}" if row.gain else numbers.NONE)
-        rows.append(cells)
-    yield table(head, rows)
-
-
-def _task(board: Leaderboard, index: int) -> str:
-    """Return a benchmark's heading, with its protocol where the task has several."""
-    one = board.conditions.benchmarks[index]
-    several = sum(other.task == one.task for other in board.conditions.benchmarks) > 1
-    return markdown(one.task) + (f" {markdown(one.protocol)}" if several else "")
 
 
 def _chains(board: Leaderboard) -> Iterator[str]:
@@ -177,7 +141,7 @@ def _chains(board: Leaderboard) -> Iterator[str]:
         ("Chain", "Compared with", "Gain, points", "Format", "Correctness"),
         [
             (
-                _name(row),
+                name(row),
                 markdown(row.stage_gain.to),
                 numbers.gain(row.stage_gain),
                 *numbers.parts(row.stage_gain),
@@ -187,66 +151,6 @@ def _chains(board: Leaderboard) -> Iterator[str]:
         ],
         left=2,
     )
-
-
-def _answers(board: Leaderboard) -> Iterator[str]:
-    yield "## How answers ended"
-    yield (
-        "Per cent of answers. Verified is the accuracy; strict and flexible are string matching"
-        " on the same answers; the last column is the mean length in tokens."
-    )
-    for index, benchmark in enumerate(board.conditions.benchmarks):
-        rows = []
-        for row in board.rows:
-            result = next((r for r in row.tasks if _same(r, benchmark)), None)
-            if result is None:
-                continue
-            verdicts = result.verdicts
-            rows.append(
-                (
-                    _name(row),
-                    *map(
-                        numbers.percent,
-                        (
-                            verdicts["correct"],
-                            result.strict,
-                            result.flexible,
-                            verdicts["wrong"],
-                            verdicts["no_answer"],
-                            verdicts["truncated"],
-                            verdicts["ungradable"],
-                            result.limit_reached,
-                        ),
-                    ),
-                    f"{result.mean_tokens:.0f}",
-                )
-            )
-        if rows:
-            yield f"### {_task(board, index)}"
-            yield table(words.ANSWERS, rows)
-
-
-def _cost(board: Leaderboard) -> Iterator[str]:
-    rows = [
-        (
-            _name(row),
-            numbers.time_spent(row.cost),
-            numbers.count(row.cost.steps),
-            numbers.count(row.cost.trained_tokens),
-            numbers.count(row.cost.generated_tokens),
-            numbers.count(row.cost.teacher_tokens),
-            numbers.flops(row.cost.flops),
-            numbers.memory(row.cost.peak_memory_bytes),
-            numbers.NONE
-            if row.cost.energy_joules is None
-            else f"{row.cost.energy_joules / 3.6e6:.3g} kWh",
-        )
-        for row in board.rows
-        if row.cost
-    ]
-    if rows:
-        yield "## Cost of training one seed"
-        yield table(words.COST, rows)
 
 
 def _failures(board: Leaderboard) -> Iterator[str]:
@@ -276,7 +180,7 @@ def _quoted(board: Leaderboard) -> Iterator[str]:
             ("Name", "Benchmark", "Accuracy %", "Source", "Note"),
             [
                 (
-                    f"*{markdown(one.name)}*",
+                    f"*{markdown(one.name)}* (quoted)",
                     markdown(one.task),
                     numbers.percent(one.accuracy),
                     link(one.source),
@@ -284,7 +188,7 @@ def _quoted(board: Leaderboard) -> Iterator[str]:
                 )
                 for one in board.conditions.quoted
             ],
-            left=2,
+            left=(0, 1, 3, 4),
         )
 
 
@@ -305,7 +209,7 @@ def _reproduce(board: Leaderboard) -> Iterator[str]:
             _record(board, ref.id, "record" if ref.seed is None else f"seed {ref.seed}")
             for ref in row.records
         )
-        lines = [f"- {_name(row)}: {sources + '; ' if sources else ''}{links}"]
+        lines = [f"- {name(row)}: {sources + '; ' if sources else ''}{links}"]
         lines += [f"  - {code(command)}" for command in row.commands]
         lines += [f"  - {markdown(note, 200)}" for note in row.notes]
         yield "\n".join(lines)

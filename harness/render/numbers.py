@@ -31,6 +31,11 @@ def accuracy(value: Accuracy | None) -> str:
     return f"{percent(value.accuracy)} [{percent(value.low)},{JOINED}{percent(value.high)}]"
 
 
+def spread(value: Accuracy | None) -> str:
+    """Return the standard deviation over seeds in points."""
+    return NONE if value is None or value.seed_sd is None else f"{100 * value.seed_sd:.1f}"
+
+
 def gain(value: Gain | None) -> str:
     """Return a gain with its interval: `+21.2 [+16.5, +25.8]`."""
     if value is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from harness.escape import cell
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "board",
     "trainer",
+    "kind",
     "rank_low",
     "rank_high",
     "group",
@@ -21,6 +23,7 @@ COLUMNS = (
     "protocol",
     "ranking",
     "questions",
+    "samples",
     "seeds",
     "seeds_failed",
     "seeds_missing",
@@ -37,6 +40,18 @@ COLUMNS = (
     "claim",
     "gain_format",
     "gain_correctness",
+    "pass_at_k",
+    "maj_at_k",
+    "overlap_13",
+    "overlap_8",
+    "clean_questions",
+    "clean_accuracy",
+    "clean_low",
+    "clean_high",
+    "clean_gain",
+    "clean_gain_low",
+    "clean_gain_high",
+    "lm_eval",
     "strict",
     "flexible",
     "wrong",
@@ -54,12 +69,17 @@ COLUMNS = (
     "gpu_seconds",
     "peak_memory_bytes",
     "energy_joules",
+    "environment",
+    "notes",
     "warnings",
     "sources",
     "records",
     "command",
 )
-"""Accuracies, shares and gains are shares of 1; cost is the mean of a seed."""
+"""Accuracies, shares and gains are shares of 1; cost is the mean of a seed.
+
+`kind` is `trained`, `start`, or `quoted` for a figure of a publication, which has no rank.
+"""
 
 
 def render(board: Leaderboard) -> str:
@@ -71,6 +91,17 @@ def render(board: Leaderboard) -> str:
         for result in row.tasks or (None,):
             values = _values(board, row, result)
             writer.writerow([_cell(values.get(column)) for column in COLUMNS])
+    for one in board.conditions.quoted:
+        values = {
+            "board": board.conditions.board,
+            "trainer": one.name,
+            "kind": "quoted",
+            "task": one.task,
+            "accuracy": one.accuracy,
+            "notes": one.note,
+            "sources": one.source,
+        }
+        writer.writerow([_cell(values.get(column)) for column in COLUMNS])
     return out.getvalue()
 
 
@@ -86,12 +117,15 @@ def _values(board: Leaderboard, row: Row, result: TaskResult | None) -> dict[str
     values: dict[str, object] = {
         "board": board.conditions.board,
         "trainer": row.trainer,
+        "kind": "start" if row.start else "trained",
         "rank_low": row.rank[0] if row.rank else None,
         "rank_high": row.rank[1] if row.rank else None,
         "group": row.letters,
         "seeds": len(row.seeds),
         "seeds_failed": len(row.failed_seeds),
         "seeds_missing": len(row.missing_seeds),
+        "environment": row.environment,
+        "notes": "; ".join(row.notes),
         "warnings": "; ".join(row.warnings),
         "sources": "; ".join(
             f"{s.trainer}: {s.distribution} {s.version} {s.source_sha256[:12]}" for s in row.sources
@@ -112,12 +146,31 @@ def _values(board: Leaderboard, row: Row, result: TaskResult | None) -> dict[str
         "accuracy_low": result.accuracy.low,
         "accuracy_high": result.accuracy.high,
         "seed_sd": result.accuracy.seed_sd,
+        "samples": result.samples,
+        "pass_at_k": _named(result.pass_at),
+        "maj_at_k": result.majority,
+        "lm_eval": _named(result.own),
+        "overlap_13": None if row.start else result.overlap_13,
+        "overlap_8": None if row.start else result.overlap_8,
         "strict": result.strict,
         "flexible": result.flexible,
         "limit_reached": result.limit_reached,
         "mean_tokens": result.mean_tokens,
         **{name: share for name, share in result.verdicts.items() if name in COLUMNS},
     }
+    if result.clean is not None:
+        values |= {
+            "clean_questions": result.clean.n,
+            "clean_accuracy": result.clean.accuracy,
+            "clean_low": result.clean.low,
+            "clean_high": result.clean.high,
+        }
+    if result.clean_gain is not None:
+        values |= {
+            "clean_gain": result.clean_gain.difference,
+            "clean_gain_low": result.clean_gain.low,
+            "clean_gain_high": result.clean_gain.high,
+        }
     if result.gain is not None:
         gain = result.gain
         alone = result.ranking and sum(task.ranking for task in row.tasks) == 1
@@ -133,3 +186,8 @@ def _values(board: Leaderboard, row: Row, result: TaskResult | None) -> dict[str
             "gain_correctness": gain.correctness,
         }
     return values
+
+
+def _named(values: Mapping[Any, float]) -> str:
+    """Return named numbers in one cell: `1=0.31; 4=0.52`."""
+    return "; ".join(f"{name}={value:.9g}" for name, value in values.items())

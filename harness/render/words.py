@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.caveats import label
 from harness.render import numbers
 from harness.resampling import REPLICATES
 
@@ -39,26 +40,42 @@ PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm", "sympy")
 FEWER = "fewer than three training seeds"
 
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")  # one within a name is part of it
 
 
 def warnings(board: Leaderboard) -> Iterator[tuple[str, str]]:
     """Yield whom a warning is about (empty for the board) and what it says.
 
-    What is said of several rows and differs in its numbers alone is said once, with their ranges.
+    What is said of several rows and differs in its numbers alone is said once, with their ranges;
+    so is what is said of several benchmarks of a row.
     """
     for line in board.warnings:
         yield "", line
-    said: dict[tuple[str, ...], list[tuple[str, list[str]]]] = {}
+    labels = _labels(board)
+    said: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, list[list[str]]]] = {}
     for row in board.rows:
+        lines: dict[tuple[str, ...], dict[str, list[str]]] = {}
         for line in row.warnings:
-            words = tuple(_NUMBER.split(line))
-            said.setdefault(words, []).append((row.trainer, _NUMBER.findall(line)))
-    for words, rows in said.items():
-        everybody = len(rows) == len(board.rows) > 2
-        who = "every row" if everybody else ", ".join(trainer for trainer, _ in rows)
-        spans = [_span(column) for column in zip(*(found for _, found in rows), strict=True)]
-        yield who, "".join(a + b for a, b in zip(words, [*spans, ""], strict=True))
+            label, colon, rest = line.partition(": ")
+            label, rest = (label, colon + rest) if label in labels else ("", line)
+            lines.setdefault(tuple(_NUMBER.split(rest)), {})[label] = _NUMBER.findall(rest)
+        for words, found in lines.items():
+            rows = said.setdefault((tuple(found), words), {})
+            rows.setdefault(row.trainer, []).extend(found.values())
+    trained = {row.trainer for row in board.rows if not row.start}
+    for (subjects, words), rows in said.items():
+        who = ", ".join(rows)
+        if len(rows) > 2 and trained <= set(rows):
+            who = "every row" if len(rows) == len(board.rows) else "every trained row"
+        numbers = [each for found in rows.values() for each in found]
+        spans = [_span(column) for column in zip(*numbers, strict=True)]
+        text = "".join(a + b for a, b in zip(words, [*spans, ""], strict=True))
+        yield who, ", ".join(subjects) + text
+
+
+def _labels(board: Leaderboard) -> set[str]:
+    """Return how warnings name benchmarks."""
+    return {label(board.conditions, one) for one in board.conditions.benchmarks}
 
 
 def _span(values: tuple[str, ...]) -> str:
@@ -98,13 +115,19 @@ def explanations(board: Leaderboard) -> Iterator[str]:
         " with Wilson's 95 % interval over questions (a question answered under several seeds"
         " counts as one group). It does not cover the training seeds; the spread over seeds, a"
         " standard deviation in points, stands beside it."
+        + (
+            " Of several answers to a question it is the mean (avg@k), and they count as one group."
+            if any(one.samples > 1 for one in board.conditions.benchmarks)
+            else ""
+        )
     )
     yield (
         "**Gain** is the difference to the untouched start model on the same questions, with a"
         " 95 % interval: from three seeds on by a two-level bootstrap over questions and training"
         f" seeds ({REPLICATES:,} resamples, Student's t), for single checkpoints the paired"
-        " interval of Bonett and Price with McNemar's exact test. Intervals are not widened for"
-        " the number of comparisons; **p** is, by Holm's method over"
+        " interval of Bonett and Price with McNemar's exact test (over questions only by the"
+        " bootstrap, where questions come in groups or have several answers). Intervals are not"
+        " widened for the number of comparisons; **p** is, by Holm's method over"
         f" {_comparisons(board.gain_family)} with the start model."
     )
     yield (
@@ -125,6 +148,14 @@ def explanations(board: Leaderboard) -> Iterator[str]:
             f" Holm): {_points(found.checkpoints)} between two checkpoints by the number of"
             " questions alone, at half the answers correlated"
             + (f"; as measured here, {' and '.join(also)}." if also else ".")
+        )
+    if any(result.overlap_8 for row in board.rows for result in row.tasks):
+        yield (
+            "**Shared words:** a problem counts if 13 (or 8) of its words stand in a row in what"
+            " the row was trained on, its teacher's texts included; a shorter problem only if it"
+            " is a training problem as a whole. Many runs are phrases that problems share, so a"
+            " count is a reason to look, not a proof: `harness contamination` shows the texts."
+            " *Without them* is the accuracy on the problems that share no 13."
         )
     yield (
         "**W/T/L** counts the benchmarks on which a row beats, ties with and loses to the"

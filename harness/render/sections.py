@@ -1,0 +1,245 @@
+"""Sections of a markdown leaderboard: every benchmark, how answers ended, what was shared, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from harness.caveats import label
+from harness.escape import markdown
+from harness.render import numbers, words
+
+if TYPE_CHECKING:
+    from harness.conditions import Benchmark
+    from harness.standings import Leaderboard, Row, TaskResult
+
+COLUMNS = 6
+"""Benchmarks beside each other in one table."""
+Columns = tuple[tuple[str, ...], Callable[["Row", "TaskResult"], tuple[str, ...]]]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int | Sequence[int] = 1) -> str:
+    """Return a table.
+
+    Args:
+        head: Names of the columns.
+        rows: Cells, escaped.
+        left: The columns that are aligned left, or how many of the first ones are.
+    """
+    on_left = range(left) if isinstance(left, int) else left
+    marks = [":--" if column in on_left else "--:" for column in range(len(head))]
+    lines = [head, marks, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def name(row: Row) -> str:
+    """Return a row's name as every table shows it."""
+    mark = " ⚠" if row.warnings else ""
+    return f"*{markdown(row.trainer)}*" if row.start else f"**{markdown(row.trainer)}**{mark}"
+
+
+def result_of(row: Row, benchmark: Benchmark) -> TaskResult | None:
+    """Return a row's result on a benchmark, if it has one."""
+    wanted = (benchmark.task, benchmark.protocol)
+    return next((one for one in row.tasks if (one.task, one.protocol) == wanted), None)
+
+
+def questions(board: Leaderboard, benchmark: Benchmark) -> int | None:
+    """Return the number of a benchmark's questions, if any row was scored on it."""
+    found = (result_of(row, benchmark) for row in board.rows)
+    return next((result.accuracy.n for result in found if result), None)
+
+
+def scores(board: Leaderboard, few: int) -> Iterator[str]:
+    """Yield the table of benchmarks, if there are more than a few."""
+    benchmarks = board.conditions.benchmarks
+    if len(benchmarks) <= few:
+        return
+    yield "## Benchmarks"
+    yield table(
+        ("Benchmark", "Protocol", "About", "Questions", "Answers each", "New tokens", "Ranks"),
+        [
+            (
+                markdown(one.task),
+                markdown(one.protocol),
+                markdown(one.summary, 200),
+                f"{questions(board, one) or 0:,}",
+                str(one.samples),
+                str(one.max_new_tokens),
+                "yes" if one.ranking else "",
+            )
+            for one in benchmarks
+        ],
+        left=3,
+    )
+
+
+def benchmarks(board: Leaderboard) -> Iterator[str]:
+    """Yield the accuracy on every benchmark, some benchmarks beside each other in each table."""
+    found = board.conditions.benchmarks
+    if len(found) < 2:
+        return
+    yield "## Every benchmark"
+    yield (
+        "Accuracy in per cent, in brackets the gain over the start model in points; the benchmark"
+        " that ranks the board is in italics."
+    )
+    by_protocol: dict[str, list[Benchmark]] = {}
+    for one in found:
+        by_protocol.setdefault(one.protocol if len(found) > COLUMNS else "", []).append(one)
+    parts = [(protocol, part) for protocol, ones in by_protocol.items() for part in _batches(ones)]
+    for place, (protocol, part) in enumerate(parts):
+        last = place == len(parts) - 1
+        if protocol:
+            yield f"Under {markdown(protocol)}:"
+        names = [markdown(one.task if protocol else label(board.conditions, one)) for one in part]
+        head = [f"*{text}*" if one.ranking else text for text, one in zip(names, part, strict=True)]
+        rows = []
+        for row in board.rows:
+            cells = [name(row), *(_cell(result_of(row, one)) for one in part)]
+            if last:
+                told = f"{row.wins}/{row.ties}/{row.losses}"
+                cells.append(told if row.gain else numbers.NONE)
+            rows.append(cells)
+        yield table(["Trainer", *head, *(["W/T/L"] if last else [])], rows)
+
+
+def _batches(ones: Sequence[Benchmark]) -> Iterator[Sequence[Benchmark]]:
+    """Yield the benchmarks in tables of about the same width."""
+    tables = -(-len(ones) // COLUMNS)
+    size = -(-len(ones) // tables)
+    for first in range(0, len(ones), size):
+        yield ones[first : first + size]
+
+
+def _cell(result: TaskResult | None) -> str:
+    if result is None:
+        return numbers.NONE
+    change = f" ({numbers.points(result.gain.difference)})" if result.gain else ""
+    return f"{numbers.percent(result.accuracy.accuracy)}{change}"
+
+
+def _each(
+    board: Leaderboard,
+    columns: Callable[[Sequence[TaskResult]], Columns],
+    wanted: Callable[[TaskResult], object] = lambda result: True,
+) -> Iterator[str]:
+    """Yield a heading and a table for each benchmark on which a row has what is wanted."""
+    for one in board.conditions.benchmarks:
+        found = [(row, result) for row in board.rows if (result := result_of(row, one))]
+        if any(wanted(result) for _, result in found):
+            head, cells = columns([result for _, result in found])
+            yield f"### {markdown(label(board.conditions, one), 200)}"
+            yield table(head, [(name(row), *cells(row, result)) for row, result in found])
+
+
+def answers(board: Leaderboard) -> Iterator[str]:
+    """Yield how answers ended."""
+    yield "## How answers ended"
+    yield (
+        "Per cent of answers. Verified is the accuracy; strict and flexible are string matching"
+        " on the same answers; the last column is the mean length in tokens."
+    )
+
+    def cells(_: Row, result: TaskResult) -> tuple[str, ...]:
+        verdicts = result.verdicts
+        shares = (verdicts["correct"], result.strict, result.flexible, verdicts["wrong"])
+        shares += (verdicts["no_answer"], verdicts["truncated"], verdicts["ungradable"])
+        percent = map(numbers.percent, (*shares, result.limit_reached))
+        return *percent, f"{result.mean_tokens:.0f}"
+
+    yield from _each(board, lambda _: (words.ANSWERS, cells))
+
+
+def several_answers(board: Leaderboard) -> Iterator[str]:
+    """Yield pass@k and maj@k, where questions have several answers."""
+
+    def columns(results: Sequence[TaskResult]) -> Columns:
+        sizes = sorted(results[0].pass_at)
+        k = results[0].samples
+        head = ("Trainer", f"avg@{k}", *(f"pass@{size}" for size in sizes), f"maj@{k}")
+        return head, lambda _, result: (
+            numbers.accuracy(result.accuracy),
+            *(numbers.percent(result.pass_at[size]) for size in sizes),
+            numbers.NONE if result.majority is None else numbers.percent(result.majority),
+        )
+
+    found = list(_each(board, columns, lambda result: result.samples > 1))
+    if found:
+        yield "## Several answers to each question"
+        yield (
+            "Per cent of questions: avg is the mean over answers, pass has one right answer among k"
+            " (unbiased), maj has a right most frequent answer. Pass says what sampling can reach,"
+            " not what the model answers."
+        )
+        yield from found
+
+
+def own_metrics(board: Leaderboard) -> Iterator[str]:
+    """Yield lm-eval's own metrics beside the verified accuracy."""
+
+    def columns(results: Sequence[TaskResult]) -> Columns:
+        names = list(dict.fromkeys(metric for result in results for metric in result.own))
+        return ("Trainer", "Verified %", *map(markdown, names)), lambda _, result: (
+            numbers.percent(result.accuracy.accuracy),
+            *(f"{result.own[one]:.4g}" if one in result.own else numbers.NONE for one in names),
+        )
+
+    found = list(_each(board, columns, lambda result: result.own))
+    if found:
+        yield "## lm-eval's own metrics"
+        yield (
+            "On the same answers, as lm-eval's task reads them and in its own scale; the verified"
+            " accuracy beside them is this harness's."
+        )
+        yield from found
+
+
+def shared_words(board: Leaderboard) -> Iterator[str]:
+    """Yield which benchmarks share words with training data, and the accuracy without those."""
+
+    def columns(results: Sequence[TaskResult]) -> Columns:
+        head = ("Trainer", "13 words", "8 words", "Accuracy %", "Without them %", "Gain without")
+        return head, lambda row, result: (
+            *(
+                (numbers.NONE,) * 2
+                if row.start
+                else (f"{result.overlap_13}", f"{result.overlap_8}")
+            ),
+            numbers.accuracy(result.accuracy),
+            numbers.accuracy(result.clean),
+            numbers.gain(result.clean_gain),
+        )
+
+    found = list(_each(board, columns, lambda result: result.overlap_8))
+    if found:
+        yield "## Problems that share words with training data"
+        yield (
+            "Number of problems of which 13 or 8 words in a row stand in what the row was trained"
+            " on, and the accuracy and gain on the problems that share no 13."
+        )
+        yield from found
+
+
+def cost(board: Leaderboard) -> Iterator[str]:
+    """Yield what training a seed cost."""
+    rows = [
+        (
+            name(row),
+            numbers.time_spent(row.cost),
+            numbers.count(row.cost.steps),
+            numbers.count(row.cost.trained_tokens),
+            numbers.count(row.cost.generated_tokens),
+            numbers.count(row.cost.teacher_tokens),
+            numbers.flops(row.cost.flops),
+            numbers.memory(row.cost.peak_memory_bytes),
+            numbers.NONE
+            if row.cost.energy_joules is None
+            else f"{row.cost.energy_joules / 3.6e6:.3g} kWh",
+        )
+        for row in board.rows
+        if row.cost
+    ]
+    if rows:
+        yield "## Cost of training one seed"
+        yield table(words.COST, rows)
