@@ -140,9 +140,9 @@ def documents(found: Definition, task: Task) -> list[dict[str, Any]]:
             f"lm-eval's task {found.name!r} draws {found.shots} examples from training rows;"
             f" task {task.name!r} has none"
         )
-    for doc in (tested[:1], train[:1] if found.shots and drawn and others else ()):
-        for one in doc:
-            _check_columns(found, task.name, one)
+    if "process_docs" not in found.content:  # else the columns are made where its stage starts
+        for doc in (*tested[:1], *(train[:1] if found.shots and drawn and others else ())):
+            _check_columns(found, task.name, doc)
     rows = [{"split": scored, "doc": doc} for doc in tested]
     for name in others:
         # a split that nothing is drawn from must be there all the same

@@ -1,0 +1,209 @@
+"""The decoder: the same answers as plain generation, however its batches are formed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from models import byte_tokenizer, save_model
+
+from harness.decoding import Decoder, Prompt, _Row, choose, cut, room
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    from transformers import AutoModelForCausalLM
+
+    folder = save_model(tmp_path_factory.mktemp("decoding") / "model", seed=3)
+    return AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return byte_tokenizer()
+
+
+def prompts(count: int = 12, seed: int = 0) -> list[Prompt]:
+    """Prompts of many lengths whose answers have many limits, so that rows leave one by one."""
+    rng = random.Random(seed)
+    return [
+        Prompt([rng.randrange(3, 259) for _ in range(rng.randint(2, 30))], rng.randint(1, 40), i)
+        for i in range(count)
+    ]
+
+
+def written(model, tokenizer, given, batch_size, **settings) -> list[tuple[list[int], bool]]:
+    import torch
+
+    decoder = Decoder(model, tokenizer, batch_size, **settings)
+    with torch.inference_mode():
+        found = {place: (tokens, ended) for place, tokens, ended in decoder.generate(given)}
+    assert len(found) == len(given)
+    return [found[place] for place in range(len(given))]
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_greedy_answers_are_those_of_transformers(model, tokenizer, batch_size):
+    import torch
+
+    given = prompts()
+    for prompt, (tokens, ended) in zip(
+        given, written(model, tokenizer, given, batch_size), strict=True
+    ):
+        with torch.inference_mode():
+            output = model.generate(
+                torch.tensor([prompt.tokens]),
+                attention_mask=torch.ones((1, len(prompt.tokens)), dtype=torch.long),
+                max_new_tokens=prompt.limit,
+                do_sample=False,
+            )
+        assert tokens == output[0, len(prompt.tokens) :].tolist()
+        assert ended == (tokens[-1] == tokenizer.eos_token_id)
+
+
+def test_a_sample_depends_on_its_seed_and_not_on_its_batch(model, tokenizer):
+    given = prompts()
+    settings = {"temperature": 1.0, "top_p": 0.95}
+    alone = written(model, tokenizer, given, 1, **settings)
+    assert written(model, tokenizer, given, 7, **settings) == alone
+    other = [Prompt(prompt.tokens, prompt.limit, prompt.seed + 100) for prompt in given]
+    assert written(model, tokenizer, other, 7, **settings) != alone
+
+
+def test_rows_end_at_the_token_that_completes_a_stop_string(model, tokenizer):
+    """Stops are two-byte strings that the model is seen to write; each costs two tokens."""
+    given = prompts(20, seed=1)
+    free = written(model, tokenizer, given, 20)
+    middle = [tokens[len(tokens) // 2 :][:2] for tokens, _ in free if len(tokens) > 6]
+    stop = [
+        text for text in map(tokenizer.decode, middle) if "\ufffd" not in text and "<" not in text
+    ]
+    assert stop, "the model writes nothing printable"
+    for (tokens, _), (short, ended) in zip(
+        free, written(model, tokenizer, given, 6, stop=stop), strict=True
+    ):
+        ends = [
+            end
+            for end in range(1, len(tokens) + 1)
+            if any(text in tokenizer.decode(tokens[:end]) for text in stop)
+        ]
+        assert short == tokens[: ends[0] if ends else None]
+        if ends:
+            assert ended
+
+
+@pytest.mark.parametrize("stride", [1, 3, 8, 50])
+def test_tokens_that_come_in_blocks_are_cut_where_single_ones_are(tokenizer, stride):
+    """A GPU is asked what it wrote every few tokens only."""
+    text = "3 apples.\n\nProblem: and so on, with Problem: again<|im_end|>more"
+    tokens = tokenizer(text)["input_ids"]
+    decoder = Decoder(_Model(tokenizer.eos_token_id), tokenizer, 1, stop=["\n\nProblem:"])
+    row = _Row(limit=100)
+    for start in range(0, len(tokens), stride):
+        row.extend(tokens[start : start + stride], decoder)
+    assert tokenizer.decode(row.tokens) == "3 apples.\n\nProblem:"
+    assert row.done
+    assert row.stopped
+    unstopped = _Row(limit=5)
+    for start in range(0, len(tokens), stride):
+        unstopped.extend(tokens[start : start + stride], decoder)
+    assert unstopped.tokens == tokens[:5]
+    assert unstopped.done
+    assert not unstopped.stopped
+
+
+class _Model:
+    """What a row asks of a model: the token that ends a turn."""
+
+    def __init__(self, end: int) -> None:
+        from transformers import GenerationConfig
+
+        self.generation_config = GenerationConfig(eos_token_id=[end, 0])
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_loses_no_answer(model, tokenizer):
+    import torch
+
+    given = prompts()
+    expected = written(model, tokenizer, given, 12)
+    sizes = []
+
+    def small_memory(module, arguments, keywords):
+        sizes.append(len(keywords["input_ids"]))
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = model.register_forward_pre_hook(small_memory, with_kwargs=True)
+    try:
+        decoder = Decoder(model, tokenizer, 12)
+        with torch.inference_mode():
+            found = {place: (tokens, ended) for place, tokens, ended in decoder.generate(given)}
+    finally:
+        hook.remove()
+    assert [found[place] for place in range(12)] == expected
+    assert decoder.smallest == 3
+    assert sizes[:3] == [12, 6, 3]
+
+
+def test_a_prompt_that_does_not_fit_alone_is_an_error(model, tokenizer):
+    import torch
+
+    def no_memory(module, arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = model.register_forward_pre_hook(no_memory)
+    try:
+        with pytest.raises(torch.OutOfMemoryError):
+            written(model, tokenizer, prompts(), 4)
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p"), [(1.0, 1.0), (0.7, 0.9), (1.3, 0.5), (1.0, 0.01)]
+)
+def test_sampling_draws_from_the_distribution_of_transformers(temperature, top_p):
+    """Evenly spread random numbers reproduce its probabilities."""
+    import torch
+    from transformers.generation.logits_process import (
+        TemperatureLogitsWarper,
+        TopPLogitsWarper,
+    )
+
+    logits = torch.randn((1, 20), generator=torch.Generator().manual_seed(5)) * 2
+    warped = TemperatureLogitsWarper(temperature)(None, logits.clone())
+    if top_p < 1:
+        warped = TopPLogitsWarper(top_p)(None, warped)
+    expected = warped.softmax(-1)[0]
+    draws = 4000
+    uniform = (torch.arange(draws, dtype=torch.float64) + 0.5) / draws
+    tokens = choose(logits.expand(draws, -1), uniform, temperature, top_p)
+    counts = torch.bincount(tokens, minlength=20) / draws
+    assert torch.allclose(counts, expected.to(counts.dtype), atol=2 / draws)
+
+
+def test_the_largest_random_number_draws_a_token_that_can_be_drawn():
+    import torch
+
+    logits = torch.full((1, 8), -torch.inf)
+    logits[0, 2] = 0.0
+    almost_one = torch.tensor([1 - 2**-53], dtype=torch.float64)
+    for top_p in (1.0, 0.5):
+        assert choose(logits, almost_one, 1.0, top_p).tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n\nProblem: b", "Problem: b", "no stop", "x Q: y</s>z", "", "aQ:"]
+)
+@pytest.mark.parametrize("stop", [["\n\nProblem:", "Problem:"], ["Q:", "</s>", ""], []])
+def test_texts_are_cut_as_lm_eval_cuts_them(text, stop):
+    from lm_eval.models.utils import postprocess_generated_text
+
+    assert cut(text, stop) == postprocess_generated_text(text, stop, None)
+
+
+def test_a_prompt_is_never_cut_for_its_answer():
+    assert room([1] * 90, context=100, limit=5) == 5
+    assert room([1] * 90, context=100, limit=50) == 10
+    assert room([1] * 100, context=100, limit=50) == 0
+    assert room([1] * 190, context=100, limit=50) == 0
