@@ -18,6 +18,8 @@ from harness.records import LETTERS, Record, Score, read_records
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from harness.resampling import Comparison
+
 Kind = Literal["fixed", "broken", "both_right", "both_wrong"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "both_wrong", "both_right")
 
@@ -56,12 +58,14 @@ class TaskDifference(_Part):
     task: str
     protocol: str
     n: int
+    samples: int = 1  # answers to each question; the most frequent one then stands for all
     kinds: dict[Kind, int]
     verdicts: dict[str, dict[str, int]]  # verdict of the first -> of the second -> questions
     difference: float  # of the accuracies, second minus first
     low: float
     high: float
-    p: float  # McNemar's exact test, not adjusted for the number of tasks
+    p: float  # not adjusted for the number of tasks
+    test: str  # exact McNemar, or a bootstrap where answers are not independent
 
 
 class Difference(_Part):
@@ -133,36 +137,54 @@ def _pairs(first: Record, second: Record) -> list[tuple[Score, Score]]:
     if not pairs:
         raise UsageError(f"{_label(first)} and {_label(second)} share no task and protocol")
     for one, other in pairs:
-        if (one.task_digest, one.n) != (other.task_digest, other.n):
+        if (one.task_digest, one.n, one.samples) != (other.task_digest, other.n, other.samples):
             raise UsageError(
                 f"{_label(first)} and {_label(second)} were scored on different questions of"
-                f" {one.task!r}; they cannot be compared"
+                f" {one.task!r}, or with another number of answers; they cannot be compared"
             )
     return pairs
 
 
 def _task(one: Score, other: Score) -> TaskDifference:
-    from harness.stats import mcnemar, paired_interval
-
     names = {letter: name for name, letter in LETTERS.items()}
-    counts = Counter(zip(one.verdicts, other.verdicts, strict=True))
+    counts = Counter(zip(_letters(one), _letters(other), strict=True))
     kinds: dict[Kind, int] = dict.fromkeys(KINDS, 0)
     verdicts: dict[str, dict[str, int]] = {}
     for (a, b), number in sorted(counts.items()):
         kinds[_kind(a == "C", b == "C")] += number
         verdicts.setdefault(names[a], {})[names[b]] = number
-    low, high = paired_interval(kinds["fixed"], kinds["broken"], one.n)
+    found = _compare(one, other)
     return TaskDifference(
         task=one.task,
         protocol=one.protocol,
         n=one.n,
+        samples=one.samples,
         kinds=kinds,
         verdicts=verdicts,
-        difference=(kinds["fixed"] - kinds["broken"]) / one.n,
-        low=low,
-        high=high,
-        p=mcnemar(kinds["fixed"], kinds["broken"]),
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        p=found.p,
+        test=found.test,
     )
+
+
+def _compare(one: Score, other: Score) -> Comparison:
+    from harness.entries import correct_answers
+    from harness.resampling import Questions, compare, compare_checkpoints, sample
+
+    right = correct_answers(one), correct_answers(other)
+    if one.samples == 1 and not one.groups:
+        return compare_checkpoints(right[0][:, 0], right[1][:, 0])
+    questions = Questions.of(one.n, one.groups, key=f"{one.task_digest} {one.protocol}")
+    return compare(*(sample(each[None], questions) for each in right))
+
+
+def _letters(score: Score) -> str:
+    """Return one verdict for each question: of several answers, the most frequent answer's."""
+    if score.samples == 1 or score.majority:
+        return score.majority or score.verdicts
+    raise UsageError(f"the record has no majority for the {score.samples} answers of {score.task}")
 
 
 def _kind(first: bool, second: bool) -> Kind:
@@ -172,7 +194,7 @@ def _kind(first: bool, second: bool) -> Kind:
 
 
 def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, Any]]:
-    """Return the judged answers of one score, checked against the record.
+    """Return the judged answers of one score, question by question, checked against the record.
 
     Raises:
         UsageError: If they are not in the runs folder (published records come without answers).
@@ -187,6 +209,18 @@ def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, A
         raise TamperedError(f"{path} is not what the record {record.id} was made from")
     # Lines end with a newline alone: an answer may hold any other separator.
     return [json.loads(line) for line in content.decode("utf-8").split("\n") if line]
+
+
+def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[str, Any]]:
+    """Return one answer to each question: the first with the verdict that stands for them."""
+    names = {letter: name for name, letter in LETTERS.items()}
+    k = score.samples
+    chosen = []
+    for place, letter in enumerate(_letters(score)):
+        answers = lines[k * place : k * place + k]
+        named = (line for line in answers if line["verdict"] == names[letter])
+        chosen.append(next(named, answers[0]))
+    return chosen
 
 
 def _answer(line: dict[str, Any]) -> Answer:
@@ -253,7 +287,8 @@ def _questions(
     folder: Path, one: tuple[Record, Score], other: tuple[Record, Score]
 ) -> Iterator[Question]:
     score = one[1]
-    for first, second in zip(read_answers(folder, *one), read_answers(folder, *other), strict=True):
+    mine, theirs = (representative(read_answers(folder, *each), each[1]) for each in (one, other))
+    for first, second in zip(mine, theirs, strict=True):
         if first["id"] != second["id"]:
             raise UsageError(f"the answers to {score.task!r} are in different orders")
         yield Question(

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.budget import Cost
 from harness.conditions import Benchmark, Conditions
+from harness.protocols import score_name
 from harness.records import (
     LETTERS,
     BoardRef,
@@ -208,7 +209,7 @@ def leave(
                 json.dumps(_judged(made, one, place, text), sort_keys=True) + "\n"
                 for place in range(len(one.verdicts))
             )
-            path = folder / "answers" / made.id / f"{one.task}__{one.protocol}.jsonl"
+            path = folder / "answers" / made.id / f"{score_name(one.task, one.protocol)}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
             digest = hashlib.sha256(content.encode()).hexdigest()
@@ -221,13 +222,14 @@ def leave(
     return written
 
 
-def _judged(made: Record, one: Score, place: int, text: str) -> dict[str, object]:
-    letter = one.verdicts[place]
-    place //= one.samples
+def _judged(made: Record, one: Score, answer: int, text: str) -> dict[str, object]:
+    letter = one.verdicts[answer]
+    place, number = divmod(answer, one.samples)
     verdict = next(name for name, known in LETTERS.items() if known == letter)
     read = None if letter in "NT" else str(place if letter == "C" else place + 1)
     return {
         "id": f"{one.task}-{place}",
+        "sample": number,
         "text": f"{text}\nThe answer of {made.trainer} is \\boxed{{{read}}}.",
         "tokens": 40,
         "finish": "length" if letter == "T" else "stop",

@@ -162,3 +162,30 @@ def test_hostile_answers_are_harmless_in_the_terminal(tmp_path, name, width):
     assert max(map(len, text.splitlines())) <= width
     assert len(text) < 50_000
     assert "broken" in text
+
+
+def several(trainer: str, seed: int | None, verdicts: str, majority: str) -> Record:
+    score = generated.score("words", verdicts, samples=3, majority=majority)
+    return generated.record(trainer, seed, [score])
+
+
+def test_of_several_answers_the_most_frequent_one_stands_for_the_question(tmp_path):
+    records = [
+        several("start", None, "CWW" + "CCW" + "WNT" + "CCC", "WCWC"),
+        several("sft", 0, "WCC" + "WWC" + "WWW" + "CCC", "CWWC"),
+    ]
+    generated.leave(tmp_path, records)
+    found = diff(tmp_path, "start", "sft/0", limit=None)
+    words = found.tasks[0]
+    assert words.kinds == {"fixed": 1, "broken": 1, "both_wrong": 1, "both_right": 1}
+    assert (words.n, words.samples, words.test) == (4, 3, "bootstrap over questions")
+    assert words.difference == pytest.approx(0)
+    fixed = next(question for question in found.questions if question.kind == "fixed")
+    assert (fixed.first.verdict, fixed.second.verdict) == ("wrong", "correct")
+    assert [question.id for question in found.questions] == [f"words-{place}" for place in range(4)]
+
+
+def test_answers_of_another_number_are_not_compared():
+    first = several("start", None, "CWW", "W")
+    with pytest.raises(UsageError, match="another number of answers"):
+        compare_records(first, generated.record("sft", 0, {"words": "C"}))

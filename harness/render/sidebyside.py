@@ -31,6 +31,11 @@ def render(difference: Difference, characters: int) -> RenderableType:
         _verdicts(difference),
     ]
     parts += [_question(one, difference, characters) for one in difference.questions]
+    tests = sorted({task.test for task in difference.tasks})
+    said = f"p is by {' and '.join(tests)}, for each task alone."
+    if any(task.samples > 1 for task in difference.tasks):
+        said += " Of several answers to a question the most frequent one is counted and shown."
+    parts.insert(2, Text(said, style="dim"))
     shown = len(difference.questions)
     parts.append(Text(f"{shown} of {difference.filtered} questions shown."))
     return Group(*parts)
@@ -43,7 +48,7 @@ def _counts(difference: Difference) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Task", overflow="fold")
-    for name in ("Fixed", "Broken", "Both wrong", "Both right", "Points", "McNemar p"):
+    for name in ("Fixed", "Broken", "Both wrong", "Both right", "Points", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     for task in difference.tasks:
         table.add_row(

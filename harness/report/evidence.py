@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.diff import read_answers
+from harness.diff import read_answers, representative
 from harness.entries import START, Key, correct_answers
 from harness.errors import HarnessError
 from harness.records import Record, Score
@@ -130,7 +130,8 @@ def exhibits(
         record = next(record for record in records if record.trainer == name and record.scores)
         score = _score(record, key)
         try:
-            shown[name] = read_answers(folder, record, score) if score else []
+            lines = read_answers(folder, record, score) if score else []
+            shown[name] = representative(lines, score) if score else []
         except HarnessError:
             continue
     shown = {name: lines for name, lines in shown.items() if lines}
