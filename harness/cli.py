@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.options import board_option, json_option, runs_option
+from harness.options import (
+    answers_options,
+    board_option,
+    data_option,
+    json_option,
+    runs_option,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
 ELSEWHERE = {
     "diff": ("harness.commands", "Compare two cells question by question."),
     "export": ("harness.commands", "Write results in a format that others read."),
-    "grade": ("harness.verify.commands", "Judge a JSONL file of answers."),
     "publish": ("harness.commands", "Publish a board, or a cell's scores on the Hub."),
     "report": ("harness.commands", "Write one HTML file: figures, curves, answers."),
     "verify": ("harness.verify.commands", "Judge one answer and explain it step by step."),
@@ -114,6 +119,7 @@ device_option = click.option(
 )
 @click.option("--dry-run", is_flag=True, help="Show the plan with its cost and do nothing.")
 @click.option("--gpu", metavar="NAME", help="With --dry-run: plan for this GPU, such as A100-80.")
+@data_option
 @runs_option
 @json_option
 def bench(
@@ -126,6 +132,7 @@ def bench(
     report_to: tuple[str, ...],
     dry_run: bool,
     gpu: str | None,
+    data_dir: Path | None,
     runs: Path,
     as_json: bool,
 ) -> None:
@@ -143,7 +150,7 @@ def bench(
 
     if gpu and not dry_run:
         raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
-    host, loaded = _board(board, download=not dry_run)
+    host, loaded = _board(board, data_dir, download=not dry_run)
     device = choose_device(device)
     planned, note = None, ""
     if dry_run:
@@ -200,19 +207,41 @@ def _stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
 
 
 @cli.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path), required=False)
 @board_option
 @device_option
+@answers_options
+@data_option
 @runs_option
 @json_option
-def score(model: Path, board: str, device: str, runs: Path, as_json: bool) -> None:
-    """Score the checkpoint folder MODEL beside a board's start model, without training anything."""
+def score(
+    model: Path | None,
+    board: str,
+    device: str,
+    data_dir: Path | None,
+    runs: Path,
+    as_json: bool,
+    disagreements: bool,
+    **answers: Any,
+) -> None:
+    """Score the checkpoint folder MODEL, or judge a file of answers made elsewhere (--answers).
+
+    MODEL is scored beside a board's start model, without training anything. A file of answers
+    needs no board: its columns are found, and where it has labels they are compared.
+    """
+    if (model is None) == (answers["file"] is None):
+        raise click.UsageError("give either MODEL or --answers FILE")
+    if answers["file"] is not None:
+        _score_answers(answers, data_dir, as_json, disagreements)
+        return
+    if disagreements or any(answers[name] for name in ("task", "answer", "gold", "out")):
+        raise click.UsageError("--task, --answer, --gold, --out, --disagreements: with --answers")
     from harness.executors import choose_device
     from harness.leaderboard import build
     from harness.plan import plan_score, plan_start
     from harness.runs import Folder
 
-    host, loaded = _board(board)
+    host, loaded = _board(board, data_dir)
     device = choose_device(device)
     folder = Folder(runs.resolve() / loaded.name)
     records = []
@@ -226,15 +255,27 @@ def score(model: Path, board: str, device: str, runs: Path, as_json: bool) -> No
     _show(build(records, loaded.conditions()), as_json)
 
 
+def _score_answers(
+    answers: dict[str, Any], data_dir: Path | None, as_json: bool, disagreements: bool
+) -> None:
+    from harness.plugins import Host
+    from harness.verify.commands import Request, judge_file, tally_json, tally_text
+
+    tally, used = judge_file(Request(**answers), Host(data_dir=data_dir))
+    report = tally_json if as_json else tally_text
+    _emit(report(tally, used, disagreements), as_json)
+
+
 @cli.command()
 @click.argument("name", metavar="BOARD", default="tiny")
+@data_option
 @runs_option
-def regrade(name: str, runs: Path) -> None:
+def regrade(name: str, data_dir: Path | None, runs: Path) -> None:
     """Judge a board's stored answers again with this verifier, without generating."""
     from harness.judging import regrade as regrade_board
     from harness.runs import Folder
 
-    _, loaded = _board(name)
+    _, loaded = _board(name, data_dir)
     folder = Folder(runs.resolve() / loaded.name)
     with folder.locked():
         written = regrade_board(loaded, folder)
@@ -263,20 +304,30 @@ def boards(as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@data_option
 @json_option
-def tasks(as_json: bool) -> None:
-    """List the tasks."""
-    from harness import listing
+def tasks(name: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """List the tasks, or show the task NAME in full. Nothing is downloaded."""
+    from harness import task_listing as listing
+    from harness.plugins import Host
 
-    _emit(listing.tasks() if as_json else listing.tasks_text(), as_json)
+    host = Host(data_dir=data_dir, download=False)
+    if name is None:
+        _emit(listing.tasks(host) if as_json else listing.tasks_text(host), as_json)
+    else:
+        _emit(listing.task(host, name) if as_json else listing.task_text(host, name), as_json)
 
 
-def _board(reference: str, *, download: bool = True) -> tuple[Host, Board]:
+def _board(reference: str, data_dir: Path | None, *, download: bool = True) -> tuple[Host, Board]:
     from harness.boards import load_board
     from harness.plugins import Host
 
-    host = Host(download=download)
-    return host, load_board(reference, host)
+    host = Host(data_dir=data_dir, download=download)
+    board = load_board(reference, host)
+    for warning in board.warnings():
+        click.echo(f"harness: {warning}", err=True)
+    return host, board
 
 
 def _show(leaderboard: Leaderboard, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.options import json_option, runs_option
+from harness.options import data_option, json_option, runs_option
 
 if TYPE_CHECKING:
     from harness.conditions import Conditions
@@ -97,15 +97,16 @@ def diff(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file to write. [default: RUNS/BOARD/report.html]",
 )
+@data_option
 @runs_option
-def report(board: str, out: Path | None, runs: Path) -> None:
+def report(board: str, out: Path | None, data_dir: Path | None, runs: Path) -> None:
     """Write a board's report: one HTML file that needs no script and no network.
 
     BOARD is a board's name or TOML file, or a folder of published records.
     """
     from harness.report import write_report
 
-    records, conditions, folder = _records(board, runs)
+    records, conditions, folder = _records(board, runs, data_dir)
     target = out or folder / "report.html"
     if out is None and not (folder / "records").is_dir():
         target = Path(f"{conditions.board}.html")  # published records stay as they are
@@ -128,6 +129,7 @@ def report(board: str, out: Path | None, runs: Path) -> None:
     help="first_party, third_party, collaborative or other.",
 )
 @hub_option
+@data_option
 @runs_option
 def export(
     format_name: str,
@@ -138,6 +140,7 @@ def export(
     organization: str,
     relationship: str,
     benchmarks: tuple[str, ...],
+    data_dir: Path | None,
     runs: Path,
 ) -> None:
     """Write a board's results in a format others read: eee, lm-eval, parquet, evalstats or hub."""
@@ -145,7 +148,7 @@ def export(
     from harness.export import Request
     from harness.export import export as write
 
-    records, conditions, folder = _records(board, runs)
+    records, conditions, folder = _records(board, runs, data_dir)
     replaced = {record.supersedes for record in records}
     finished = [record for record in records if record.scores and record.id not in replaced]
     if cells:
@@ -196,6 +199,7 @@ def _benchmarks(given: tuple[str, ...]) -> dict[str, Benchmark]:
 @hub_option
 @click.option("--push", is_flag=True, help="With --repo: send it. [default: only show it]")
 @click.option("--direct", is_flag=True, help="With --push: commit, and open no pull request.")
+@data_option
 @runs_option
 def publish(
     names: tuple[str, ...],
@@ -207,6 +211,7 @@ def publish(
     benchmarks: tuple[str, ...],
     push: bool,
     direct: bool,
+    data_dir: Path | None,
     runs: Path,
 ) -> None:
     """Write leaderboards/BOARD.md, .json and .csv from the records of a board.
@@ -220,7 +225,8 @@ def publish(
     if repo is not None:
         if len(names) != 1 or cell is None:
             raise click.UsageError("--repo needs one board and --cell, such as tiny --cell sft/0")
-        _publish_on_hub(names[0], cell, repo, _benchmarks(benchmarks), push, direct, runs)
+        board = _records(names[0], runs, data_dir)
+        _publish_on_hub(board, cell, repo, _benchmarks(benchmarks), push, direct)
         return
     if cell or push or direct or benchmarks:
         raise click.UsageError("--cell, --hub, --push and --direct go with --repo ORG/NAME")
@@ -234,7 +240,7 @@ def publish(
     from harness.plugins import Host
 
     for name in names:
-        loaded = load_board(name, Host())
+        loaded = load_board(name, Host(data_dir=data_dir, download=False))
         source = runs / loaded.name / "records"
         for path in publish_board(
             source, loaded.conditions(), folder, loaded.path, replace=replace
@@ -243,13 +249,12 @@ def publish(
 
 
 def _publish_on_hub(
-    board: str,
+    board: tuple[list[Record], Conditions, Path],
     cell: str,
     repo: str,
     benchmarks: dict[str, Benchmark],
     push: bool,
     direct: bool,
-    runs: Path,
 ) -> None:
     """Show what a model repository would get, and send it where that was asked for."""
     from harness import hub
@@ -257,7 +262,7 @@ def _publish_on_hub(
     from harness.escape import visible
     from harness.export import Request
 
-    _, conditions, folder = _records(board, runs)
+    _, conditions, folder = board
     record = find_record(folder, cell)
     request = Request([record], conditions, folder, Path(), benchmarks=benchmarks)
     offer = hub.prepare(request, record, repo)
@@ -274,7 +279,9 @@ def _publish_on_hub(
         click.echo("Nothing was sent: --push sends it and replaces files of these names.", err=True)
 
 
-def _records(board: str, runs: Path) -> tuple[list[Record], Conditions, Path]:
+def _records(
+    board: str, runs: Path, data_dir: Path | None
+) -> tuple[list[Record], Conditions, Path]:
     """Return a board's records, its conditions and its folder."""
     from harness.conditions import read_conditions
     from harness.errors import UsageError
@@ -287,7 +294,7 @@ def _records(board: str, runs: Path) -> tuple[list[Record], Conditions, Path]:
         from harness.boards import load_board
         from harness.plugins import Host
 
-        loaded = load_board(board, Host())
+        loaded = load_board(board, Host(data_dir=data_dir, download=False))
         conditions, folder = loaded.conditions(), runs / loaded.name
         place = folder / "records"
     found = [

@@ -1,4 +1,4 @@
-"""What there is: plug-ins and their trainers, boards, tasks."""
+"""What there is: plug-ins and their trainers, and boards."""
 
 from __future__ import annotations
 
@@ -100,31 +100,4 @@ def boards_text() -> str:
             f"  trainers {', '.join(row['trainers'])}; seeds {', '.join(map(str, row['seeds']))}",
             f"  scores {', '.join(row['scores'])}",
         ]
-    return "".join(f"{terminal(line)}\n" for line in lines)
-
-
-def tasks() -> list[dict[str, Any]]:
-    """Return every task of every plug-in that loads."""
-    host = Host()
-    host.load_all()
-    return [
-        {
-            "name": task.name,
-            "version": task.version,
-            "summary": task.summary,
-            "licence": task.licence,
-            "train": len(task.rows("train")),
-            "holdout": len(task.rows("holdout")),
-            "test": len(task.rows("test")),
-        }
-        for task in host.tasks().values()
-    ]
-
-
-def tasks_text() -> str:
-    """Return the tasks for people."""
-    lines = [f"{'task':<16} {'train':>6} {'holdout':>8} {'test':>6}  summary"]
-    for row in tasks():
-        sizes = f"{row['train']:>6} {row['holdout']:>8} {row['test']:>6}"
-        lines.append(f"{row['name']:<16} {sizes}  {row['summary']}")
     return "".join(f"{terminal(line)}\n" for line in lines)

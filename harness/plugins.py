@@ -199,6 +199,18 @@ class Host:
             tasks[task.name] = task.at(self.place)
         return tasks
 
+    def task(self, name: str) -> Task:
+        """Return one task, of whichever plug-in offers it.
+
+        Raises:
+            UsageError: If no plug-in that loads offers it.
+        """
+        self.load_all()
+        tasks = self.tasks()
+        if name not in tasks:
+            raise UsageError(f"no task {name!r}; {did_you_mean(name, tasks)}")
+        return tasks[name]
+
     def boards(self) -> dict[str, Path]:
         """Return the board files of all loaded plug-ins by their file names."""
         return {

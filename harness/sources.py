@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.canon import Row, canonical, content_digest
+from harness.canon import Row, canonical, content_digest, problem_digest
 from harness.errors import DataMissing, UsageError
 from harness.goldanswers import gold_answer
 from harness.rawdata import raw_rows
@@ -72,7 +72,9 @@ class Source:
             drops a unit in parentheses, as in `9 (apples)`.
         solution: The column of the worked solution, if there is one.
         group: The column that tells which rows belong together (variants of one question), for
-            intervals that respect it; `_file` and `_line` stand for a row's place in its file.
+            intervals that respect it; of several, the one that a row has. `_file` and `_line`
+            stand for a row's place in its file.
+        groups: How many groups there are.
         columns: Names of the columns of files that have no header.
         keep: Called with each raw row; rows for which it is false are not part of the task.
         lm_eval: For lm-eval's own task on this benchmark: its column -> key of our rows. Empty
@@ -88,7 +90,8 @@ class Source:
     gold: Literal["column", "hash", "boxed", "final", "list"] = "column"
     tidy: Literal["number", "unit"] | None = None
     solution: str | None = None
-    group: str | None = None
+    group: tuple[str, ...] = ()
+    groups: int | None = None
     columns: tuple[str, ...] = ()
     keep: Callable[[Mapping[str, Any]], bool] | None = None
     lm_eval: Mapping[str, str] = field(default_factory=dict)
@@ -295,7 +298,7 @@ def _hub_row(raw: dict[str, Any], source: Source, files: list[Path], task: str) 
     if solution and raw.get(solution) is not None:
         row["solution"] = _text(raw[solution])
     if source.group:
-        row["group"] = _text(raw[source.group])
+        row["group"] = _group(raw, source, task)
     taken = {source.answer, solution} | ({*source.problem} if len(source.problem) == 1 else set())
     return {**_others(raw, taken), **row, "source_id": _source_id(raw)}
 
@@ -311,14 +314,20 @@ def _local_row(raw: dict[str, Any], source: Source, files: list[Path], task: str
     row = {key: _text(raw[key]) for key in ("problem", "solution") if raw.get(key) is not None}
     row["answer"] = gold_answer(raw["answer"], "column", source.tidy)
     if source.group:
-        group = raw.get("group", raw.get(source.group))
-        if group is None:
-            raise UsageError(
-                f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no 'group'"
-                " (which rows belong together); docs/tasks.md says what it is"
-            )
-        row["group"] = _text(group)
+        row["group"] = _group(raw, source, task)
     return {**_others(raw, {"id"}), **row, "source_id": _source_id(raw)}
+
+
+def _group(raw: Mapping[str, Any], source: Source, task: str) -> str:
+    """Return what a row shares with the others of its group; of a long text, its digest."""
+    for name in ("group", *source.group):
+        if raw.get(name) is not None:
+            text = _text(raw[name])
+            return text if len(text) <= 40 else problem_digest(text)[:12]
+    raise UsageError(
+        f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no 'group'"
+        " (which rows belong together); docs/tasks.md says what it is"
+    )
 
 
 def _others(raw: Mapping[str, Any], taken: set[str | None]) -> Row:

@@ -89,7 +89,7 @@ def test_plugins_boards_and_tasks_are_listed(harness):
     boards = {row["name"]: row for row in json.loads(harness("boards", "--json").stdout)}
     assert boards["tiny"]["seeds"] == [0, 1, 2]
     tasks = {row["name"]: row for row in json.loads(harness("tasks", "--json").stdout)}
-    assert tasks["tiny_word"]["train"] == 2000
+    assert tasks["tiny_word"]["splits"]["train"]["rows"] == 2000
     assert "tiny_long" in harness("tasks").stdout
     assert "tiny: " in harness("boards").stdout
 

@@ -1,18 +1,23 @@
-"""The verifier's commands and the grading of files."""
+"""The verifier's commands: one judgement explained, and files of answers judged."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from harness_tiny import rows as problems
+from verify_shared import SHARED
 
+from harness.cli import cli as whole_cli
 from harness.errors import UsageError
 from harness.verify import VERIFIER_VERSION, VerifierPool
+from harness.verify.answers import Columns, Tally, find_columns, judge_rows, rows_of
 from harness.verify.commands import printable, register
-from harness.verify.grading import Tally, grade_rows, rows_of
 
 
 @pytest.fixture
@@ -45,41 +50,143 @@ def test_verify_names_an_unknown_convention(cli: click.Group) -> None:
         assert text in str(result.exception)
 
 
-def test_grade_writes_rows_and_counts(cli: click.Group, tmp_path: Path) -> None:
-    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+def write_rows(path: Path, rows: list[dict[str, Any]], end: str = "") -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + end)
+    return path
+
+
+def score(*arguments: object) -> Result:
+    return CliRunner().invoke(whole_cli, ["score", *map(str, arguments), "--workers", "1"])
+
+
+def test_score_answers_writes_rows_and_counts(tmp_path: Path) -> None:
     rows = [
         {"answer_text": "\\boxed{1+x}", "gold": "x+1", "id": 7},
         {"answer_text": "\\boxed{2}", "gold": "3"},
         {"answer_text": "\\boxed{2", "gold": "2", "truncated": True},
         {"answer_text": "well", "gold": "2", "truncated": True},
     ]
-    source.write_text("".join(json.dumps(r) + "\n" for r in rows) + '{"answer_te')
-    result = CliRunner().invoke(cli, ["grade", str(source), "--out", str(out), "--workers", "1"])
+    source, out = write_rows(tmp_path / "in.jsonl", rows, '{"answer_te'), tmp_path / "out.jsonl"
+    result = score("--answers", source, "--out", out)
     assert result.exit_code == 0, result.output
-    assert "4 answers: 2 correct, 1 truncated, 1 wrong" in result.output
-    assert "torn" in result.output
+    assert "4 answers in 'answer_text', gold answers in 'gold'" in result.stdout
+    assert "2 correct, 1 truncated, 1 wrong" in result.stdout
+    assert "torn" in result.stdout
     written = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [w["judgement"]["verdict"] for w in written] == [
-        "correct",
-        "wrong",
-        "correct",
-        "truncated",
-    ]
+    verdicts = [row["judgement"]["verdict"] for row in written]
+    assert verdicts == ["correct", "wrong", "correct", "truncated"]
     assert written[0]["id"] == 7
     assert written[0]["verifier"] == VERIFIER_VERSION
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_grade_refuses_bad_files(cli: click.Group, tmp_path: Path) -> None:
-    source = tmp_path / "in.jsonl"
-    source.write_text("{}\n")
-    missing = CliRunner().invoke(cli, ["grade", str(source)])
-    assert "'answer_text'" in str(missing.exception)
+def test_labels_are_compared_with_verdicts_for_each_model(tmp_path: Path) -> None:
+    rows = [
+        {"output": "The answer is 4.", "answer": "4", "model": "a", "correct": True},
+        {"output": "The answer is 5.", "answer": "4", "model": "a", "correct": False},
+        {"output": "\\boxed{0.5}", "answer": "\\frac12", "model": "b", "correct": False},
+        {"output": "The answer is 6.", "answer": "4", "model": "b", "correct": True},
+    ]
+    path = tmp_path / "in.jsonl.gz"
+    with gzip.open(path, "wt") as sink:
+        sink.writelines(json.dumps(row) + "\n" for row in rows)
+    found = json.loads(score("--answers", path, "--json", "--disagreements").stdout)
+    assert found["agreement"] == {
+        "labelled": 4,
+        "agree": 2,
+        "label_right_only": 1,
+        "verdict_correct_only": 1,
+        "table": {"true": {"correct": 1, "wrong": 1}, "false": {"correct": 1, "wrong": 1}},
+    }
+    assert found["models"] == {"a": {"correct": 1, "wrong": 1}, "b": {"correct": 1, "wrong": 1}}
+    assert [one["row"] for one in found["disagreements"]] == [3, 4]
+    assert found["disagreements"][1]["extracted"] == "6"
+    text = score("--answers", path, "--disagreements").stdout
+    assert "agrees with 'correct': 2 of 4 labels" in text
+    assert "label wrong, verdict correct: the same value" in text
+    assert "gold '\\\\frac12', extracted '0.5'" in text
+
+
+@pytest.mark.parametrize(
+    ("row", "answer", "gold"),
+    [
+        ({"output": "", "answer": ""}, "output", "answer"),
+        ({"response": "", "gold": "", "answer": ""}, "response", "gold"),
+        ({"answer": "", "target": ""}, "answer", "target"),
+        ({"text": "", "ground_truth": "", "correct": True}, "text", "ground_truth"),
+    ],
+)
+def test_columns_are_found(row: dict[str, Any], answer: str, gold: str) -> None:
+    found = find_columns(row)
+    assert (found.answer, found.gold) == (answer, gold)
+    assert found.label == ("correct" if "correct" in row else None)
+
+
+def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
+    for row, says in (
+        ({}, "which column is the response among"),
+        ({"answer": ""}, "which column is the response among answer; give --answer"),
+        ({"output": "", "level": ""}, "which column is the gold answer among level, output"),
+    ):
+        result = score("--answers", write_rows(tmp_path / "in.jsonl", [row]))
+        assert isinstance(result.exception, UsageError)
+        assert says in str(result.exception)
+    path = write_rows(tmp_path / "in.jsonl", [{"output": "1", "gold": "1"}, {"output": "1"}])
+    assert "row 2 has no 'gold'; it has output" in str(score("--answers", path).exception)
+    absent = score("--answers", path, "--gold", "truth").exception
+    assert "no column 'truth'; they have gold, output" in str(absent)
+    path.write_text("")
+    assert "holds no answer" in str(score("--answers", path).exception)
     with pytest.raises(UsageError, match="line 1 of"):
         list(rows_of(["[1]\n", "{}\n"], Tally()))
+    path = write_rows(tmp_path / "in.jsonl", [{"output": "1", "gold": "1", "correct": 2}])
+    assert "'correct' is 2, not true or false" in str(score("--answers", path).exception)
 
 
-def test_grading_streams() -> None:
+def test_gold_answers_and_conventions_come_from_a_task(tmp_path: Path) -> None:
+    rows = problems("tiny_word", "test")[:3]
+    answers = [
+        {"id": rows[0]["id"], "response": f"The answer is {rows[0]['answer']}."},
+        {"question": rows[1]["problem"].upper(), "response": f"\\boxed{{{rows[1]['answer']}}}"},
+        {"id": rows[2]["id"], "response": "at last 7 and 8"},  # commits to nothing
+    ]
+    path = write_rows(tmp_path / "in.jsonl", answers)
+    found = json.loads(score("--answers", path, "--task", "tiny_word", "--json").stdout)
+    assert found["verdicts"] == {"correct": 2, "no_answer": 1}
+    assert found["gold"] == "task tiny_word"
+    assert found["conventions"] == {"fallback": "committed"}
+    other = score("--answers", path, "--task", "tiny_word", "-c", "fallback=any", "--json")
+    assert json.loads(other.stdout)["verdicts"] == {"correct": 2, "wrong": 1}
+    path = write_rows(tmp_path / "in.jsonl", [{"id": "elsewhere", "response": "1"}])
+    unknown = score("--answers", path, "--task", "tiny_word").exception
+    assert "row 1 names no problem of the task" in str(unknown)
+    misspelt = score("--answers", path, "--task", "tiny_wrd").exception
+    assert "did you mean 'tiny_word'?" in str(misspelt)
+
+
+def test_score_takes_a_model_or_answers(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", [{"output": "1", "gold": "1"}])
+    for arguments in ((), ("model", "--answers", path)):
+        result = score(*arguments)
+        assert result.exit_code == 2
+        assert "give either MODEL or --answers FILE" in result.output
+    assert "with --answers" in score("model", "--disagreements").output
+
+
+@pytest.mark.parametrize(
+    ("name", "agree", "of"),
+    [("outputs_gsm8k_openai", 5276, 5276), ("outputs_math_qwen", 791, 800)],
+)
+def test_published_labels(name: str, agree: int, of: int) -> None:
+    path = SHARED / "data" / f"{name}.jsonl.gz"
+    if not path.exists():
+        pytest.skip(f"no shared data: {name} is not beside the repository (set HARNESS_SHARED)")
+    found = json.loads(score("--answers", path, "--json", "--disagreements").stdout)
+    assert (found["agreement"]["agree"], found["agreement"]["labelled"]) == (agree, of)
+    assert len(found["disagreements"]) == of - agree
+
+
+def test_judging_streams() -> None:
     seen = 0
 
     def source():
@@ -90,12 +197,11 @@ def test_grading_streams() -> None:
 
     tally = Tally()
     with VerifierPool() as pool:
-        graded = grade_rows(source(), pool, answer_key="a", gold_key="g", tally=tally)
-        next(graded)
+        judged = judge_rows(source(), pool, Columns("a", "g"), tally=tally)
+        next(judged)
         assert seen < 1_000
-        assert sum(1 for _ in graded) == 2_999
-    assert tally.accuracy == 1.0
-    assert tally.rows == 3_000
+        assert sum(1 for _ in judged) == 2_999
+    assert tally.correct == tally.rows == 3_000
 
 
 def test_terminal_text_is_made_harmless() -> None:

@@ -1,19 +1,27 @@
-"""The commands ``harness verify`` and ``harness grade``."""
+"""The command ``harness verify``, and what ``harness score --answers`` does."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import UsageError
+from harness.options import FORMS
 from harness.verify.conventions import Conventions
+from harness.verify.extract import Form
+from harness.verify.version import VERIFIER_VERSION
 
-_FORMS = click.Choice(["boxed", "hash", "answer_is", "bare"])
+if TYPE_CHECKING:
+    from harness.plugins import Host
+    from harness.verify.answers import Tally
 
 
 def conventions_from(pairs: tuple[str, ...]) -> Conventions:
@@ -40,14 +48,14 @@ def conventions_from(pairs: tuple[str, ...]) -> Conventions:
 
 
 def register(cli: click.Group) -> None:
-    """Add the verifier's commands to the command line."""
+    """Add the verifier's command to the command line."""
 
     @cli.command("verify", short_help="Judge one answer and explain it step by step.")
     @click.argument("gold")
     @click.argument("answer")
     @click.option(
         "--form",
-        type=_FORMS,
+        type=FORMS,
         default="bare",
         show_default=True,
         help="Where the answer stands in ANSWER; bare takes all of it.",
@@ -69,7 +77,7 @@ def register(cli: click.Group) -> None:
 
         The exit status is 0 for a correct answer and 1 for any other verdict.
         """
-        from harness.verify import VERIFIER_VERSION, explain, self_test
+        from harness.verify import explain, self_test
         from harness.verify.wire import judgement_fields
 
         conventions = conventions_from(pairs)
@@ -88,106 +96,167 @@ def register(cli: click.Group) -> None:
             )
         raise SystemExit(0 if judgement.verdict == "correct" else 1)
 
-    @cli.command("grade", short_help="Judge a JSONL file of answers.")
-    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-    @click.option(
-        "--out",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Write the rows with their judgements here.",
-    )
-    @click.option(
-        "--answer",
-        "answer_key",
-        default="answer_text",
-        show_default=True,
-        help="The column of the response.",
-    )
-    @click.option(
-        "--gold",
-        "gold_key",
-        default="gold",
-        show_default=True,
-        help="The column of the gold answer.",
-    )
-    @click.option("--form", type=_FORMS, default="boxed", show_default=True)
-    @click.option("--convention", "-c", "pairs", multiple=True, metavar="OPTION=VALUE")
-    @click.option(
-        "--workers",
-        type=click.IntRange(1, 256),
-        default=lambda: os.cpu_count() or 1,
-        show_default="one a core",
-    )
-    @click.option(
-        "--seconds",
-        type=float,
-        default=3.0,
-        show_default=True,
-        help="The time limit of one answer.",
-    )
-    def grade_command(
-        file: Path,
-        out: Path | None,
-        answer_key: str,
-        gold_key: str,
-        form: Any,
-        pairs: tuple[str, ...],
-        workers: int,
-        seconds: float,
-    ) -> None:
-        """Judge every row of FILE, one JSON object a line, and print the counts."""
-        grade_file(file, out, answer_key, gold_key, form, conventions_from(pairs), workers, seconds)
+
+@dataclass(frozen=True)
+class Request:
+    """What `harness score --answers` was asked for; None is to be found out."""
+
+    file: Path
+    task: str | None = None
+    answer: str | None = None
+    gold: str | None = None
+    form: Form = "boxed"
+    conventions: tuple[str, ...] = ()
+    out: Path | None = None
+    workers: int = 1
+    seconds: float = 3.0
 
 
-def grade_file(
-    file: Path,
-    out: Path | None,
-    answer_key: str,
-    gold_key: str,
-    form: Any,
-    conventions: Conventions,
-    workers: int,
-    seconds: float,
-) -> None:
-    """Grade a file with a progress bar on standard error and the counts on standard output."""
-    from harness.verify import VERIFIER_VERSION, VerifierPool, self_test
-    from harness.verify.grading import Tally, grade_rows, rows_of
+def judge_file(request: Request, host: Host) -> tuple[Tally, dict[str, Any]]:
+    """Judge a file of answers, with a progress bar on standard error.
 
+    Returns:
+        The counts, and what they were made with.
+
+    Raises:
+        UsageError: If the file, a column, the task or a convention is not as it should be.
+    """
+    from harness.verify import VerifierPool, answers, self_test
+
+    task = None if request.task is None else host.task(request.task)
+    conventions = conventions_from(request.conventions)
+    if task is not None:
+        told = conventions.model_dump(include=conventions.model_fields_set)
+        conventions = task.conventions.model_copy(update=told)
     self_test()
-    tally = Tally()
-    partial = out.with_name(out.name + ".partial") if out is not None else None
-    with file.open(encoding="utf-8", errors="replace") as lines:
+    tally = answers.Tally()
+    with answers.open_lines(request.file) as lines:
         total = sum(1 for _ in lines)
         lines.seek(0)
+        rows = answers.rows_of(lines, tally, request.file.name)
+        first = next(rows, None)
+        if first is None:
+            raise UsageError(f"{request.file} holds no answer")
+        columns = answers.find_columns(
+            first, answer=request.answer, gold=request.gold, golds_elsewhere=task is not None
+        )
+        from_task = task is not None and columns.gold is None
         with (
-            VerifierPool(workers=workers, seconds=seconds) as pool,
-            click.progressbar(length=total, label=file.name, file=sys.stderr) as bar,
+            VerifierPool(workers=request.workers, seconds=request.seconds) as pool,
+            click.progressbar(length=total, label=request.file.name, file=sys.stderr) as bar,
         ):
-            graded = grade_rows(
-                rows_of(lines, tally, file.name),
+            judged = answers.judge_rows(
+                chain([first], rows),
                 pool,
-                answer_key=answer_key,
-                gold_key=gold_key,
+                columns,
+                golds=answers.golds_of(task.split("test")) if task and from_task else None,
                 conventions=conventions,
-                form=form,
+                form=request.form,
                 tally=tally,
                 progress=bar.update,
             )
-            if partial is None or out is None:
-                for _ in graded:
-                    pass
-            else:
-                with partial.open("w", encoding="utf-8") as sink:
-                    for row in graded:
-                        sink.write(json.dumps(row, ensure_ascii=True) + "\n")
-                os.replace(partial, out)
-    counts = ", ".join(f"{n} {v}" for v, n in sorted(tally.verdicts.items()))
-    click.echo(f"{tally.rows} answers: {counts or 'none'}")
-    click.echo(
-        f"accuracy {100 * tally.accuracy:.2f} %, strict matches {tally.strict}, "
-        f"flexible matches {tally.flexible}, verifier {VERIFIER_VERSION}"
-    )
+            _write(judged, request.out)
+    return tally, {
+        "file": str(request.file),
+        "answer": columns.answer,
+        "gold": f"task {request.task}" if from_task else columns.gold,
+        "label": columns.label,
+        "form": request.form,
+        "task": request.task,
+        "conventions": conventions.model_dump(mode="json", exclude_defaults=True),
+        "verifier": VERIFIER_VERSION,
+    }
+
+
+def tally_json(tally: Tally, used: dict[str, Any], disagreements: bool) -> dict[str, Any]:
+    """Return the counts for programs; each disagreement too, if asked."""
+    from harness.stats import wilson
+    from harness.verify import answers
+
+    found: dict[str, Any] = {
+        **used,
+        "answers": tally.rows,
+        "verdicts": dict(sorted(tally.verdicts.items())),
+        "accuracy": tally.correct / tally.rows,
+        "interval": list(wilson(tally.correct, tally.rows)),
+        "strict": tally.strict / tally.rows,
+        "flexible": tally.flexible / tally.rows,
+        "models": {name: dict(sorted(each.items())) for name, each in tally.models.items()},
+        "torn_last_line": tally.torn,
+    }
+    if tally.labelled:
+        found["agreement"] = answers.agreement(tally) | {
+            "table": {
+                str(label).lower(): {
+                    verdict: count
+                    for (said, verdict), count in sorted(tally.table.items())
+                    if said is label
+                }
+                for label in (True, False)
+            }
+        }
+    if disagreements:
+        found["disagreements"] = [asdict(one) for one in tally.disagreements]
+    return found
+
+
+def tally_text(tally: Tally, used: dict[str, Any], disagreements: bool) -> str:
+    """Return the counts for people; each disagreement too, if asked."""
+    from harness.stats import wilson
+    from harness.verify.judgement import Verdict
+
+    low, high = wilson(tally.correct, tally.rows)
+    share = 100 / tally.rows
+    lines = [
+        f"{tally.rows:,} answers in {used['answer']!r}, gold answers in {used['gold']!r},"
+        f" verifier {used['verifier']}",
+        f"accuracy {tally.correct * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}],"
+        f" strict {tally.strict * share:.1f} %, flexible {tally.flexible * share:.1f} %",
+        _counts(tally.verdicts),
+    ]
+    if len(tally.models) > 1:
+        for name, each in sorted(tally.models.items()):
+            total = sum(each.values())
+            right = 100 * each[Verdict.correct.value] / total
+            lines.append(f"  {name}: {right:.1f} % of {total:,} ({_counts(each)})")
+    if tally.labelled:
+        agree = tally.labelled - len(tally.disagreements)
+        lines.append(f"agrees with {used['label']!r}: {agree:,} of {tally.labelled:,} labels")
+        known = [verdict.value for verdict in Verdict if tally.verdicts[verdict.value]]
+        lines.append(f"  {'label':<8}" + "".join(f"{name:>12}" for name in known))
+        for label in (True, False):
+            cells = "".join(f"{tally.table[label, name]:>12,}" for name in known)
+            lines.append(f"  {'right' if label else 'wrong':<8}{cells}")
+    if disagreements:
+        for one in tally.disagreements:
+            said = "right" if one.label else "wrong"
+            lines += [
+                f"row {one.row} {one.id} {one.model}".rstrip(),
+                f"  gold {one.gold!r}, extracted {one.extracted!r}",
+                f"  label {said}, verdict {one.verdict}: {one.why}",
+            ]
+    elif tally.disagreements:
+        lines.append("  --disagreements shows each answer whose label and verdict differ")
     if tally.torn:
-        click.echo("the last line was torn and left out", err=True)
+        lines.append("the last line was torn and left out")
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _counts(verdicts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(verdicts.items()))
+
+
+def _write(judged: Iterable[dict[str, Any]], out: Path | None) -> None:
+    """Take every judged row, and write them to a file that is there only when it is whole."""
+    if out is None:
+        for _ in judged:
+            pass
+        return
+    partial = out.with_name(out.name + ".partial")
+    with partial.open("w", encoding="utf-8") as sink:
+        for row in judged:
+            sink.write(json.dumps(row, ensure_ascii=True) + "\n")
+    os.replace(partial, out)
 
 
 def printable(text: str) -> str:

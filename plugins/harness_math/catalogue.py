@@ -51,7 +51,7 @@ TASKS = (
     Task(
         name="gsm8k_platinum",
         summary="the GSM8K test set with repaired labels and without ambiguous questions",
-        licence="CC BY-SA 4.0 (as commonly cited; not read from the Hub)",
+        licence="not read from the Hub",
         source=Source(
             hub="madrylab/gsm8k-platinum",
             config="main",
@@ -88,19 +88,21 @@ TASKS = (
             revision="3b708db57b96a16e8e3368ed2956990c0809440e",
             problem=("question",),
             solution="solution",
+            group=("seed_question", "seed_problem"),
+            groups=300,
             splits={
                 "test": Split(
                     2400,
                     ("data/testmini-*",),
                     ("gsm_plus_testmini",),
-                    content="33a7c37bdc6806eac2b74e9f8a5dd00ae74f0e0ce2bbae241b6088b9c43c2968",
+                    content="ceef13203e21d139b9e12d2715f3af43caa6a884ad6c6ab0a889c4ecf6907632",
                 )
             },
         ),
         defects=(
             "300 rows cannot be answered: their gold answer is None, and only an answer that says"
             " None is right.",
-            "Eight rows stand for one seed problem: rows are not independent.",
+            "It has 300 seed problems in eight variants: rows of one seed form a group.",
         ),
     ),
     Task(
@@ -138,7 +140,8 @@ TASKS = (
             config="main",
             problem=("question",),
             gold="hash",
-            group="id",
+            group=("id",),
+            groups=100,
             splits={"test": Split(5000, ("main/test.jsonl",))},
         ),
         defects=("It has 100 questions in 5,000 wordings: rows of one template form a group.",),
@@ -153,7 +156,8 @@ TASKS = (
             config="one for each language",
             problem=("question",),
             answer="answer_number",
-            group="_line",
+            group=("_line",),
+            groups=250,
             columns=("question", "answer_number"),
             splits={"test": Split(2750, tuple(f"mgsm_{code}.tsv" for code in MGSM_LANGUAGES))},
         ),
