@@ -44,35 +44,45 @@ def batches(
         shares: how often each family is drawn.
         rarely: kinds of which only one drawn row in four is used.
     """
-    import torch
-
     reserved = problems.reserved()
-    pad = tokenizer.convert_tokens_to_ids(PAD)
     while True:
         texts = []
         for family in rng.choices(tuple(shares), tuple(shares.values()), k=16 * BATCH):
             kind, problem, solution, answer = problems.draw(family, rng, reserved)
             while kind in rarely and rng.random() < 0.75:
                 kind, problem, solution, answer = problems.draw(family, rng, reserved)
-            prompt = tokenizer.apply_chat_template(
-                [{"role": "user", "content": user_text(problem)}],
-                add_generation_prompt=True,
-                tokenize=False,
-            )
-            texts.append((prompt, f"{write(kind, solution, answer, rng)}{END}\n"))
-        prompts = tokenizer([p for p, _ in texts], add_special_tokens=False).input_ids
-        wholes = tokenizer([p + c for p, c in texts], add_special_tokens=False).input_ids
-        pairs = sorted(zip(wholes, prompts, strict=True), key=lambda pair: len(pair[0]))
-        groups = [pairs[i : i + BATCH] for i in range(0, len(pairs), BATCH)]
-        rng.shuffle(groups)
-        for group in groups:
-            width = max(len(whole) for whole, _ in group)
-            ids = [whole + [pad] * (width - len(whole)) for whole, _ in group]
-            labels = [
-                [IGNORED] * len(prompt) + whole[len(prompt) :] + [IGNORED] * (width - len(whole))
-                for whole, prompt in group
-            ]
-            yield torch.tensor(ids), torch.tensor(labels)
+            texts.append((problem, write(kind, solution, answer, rng)))
+        yield from grouped(tokenizer, texts, rng, BATCH)
+
+
+def grouped(
+    tokenizer: PreTrainedTokenizerFast,
+    texts: list[tuple[str, str]],
+    rng: random.Random,
+    size: int,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of `size` rows of like length, in random order, of (problem, completion) pairs."""
+    import torch
+
+    pad = tokenizer.convert_tokens_to_ids(PAD)
+    chats = [[{"role": "user", "content": user_text(problem)}] for problem, _ in texts]
+    starts = tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
+    ends = [f"{completion}{END}\n" for _, completion in texts]
+    prompts = tokenizer(starts, add_special_tokens=False).input_ids
+    wholes = tokenizer(
+        [start + end for start, end in zip(starts, ends, strict=True)], add_special_tokens=False
+    ).input_ids
+    pairs = sorted(zip(wholes, prompts, strict=True), key=lambda pair: len(pair[0]))
+    groups = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+    rng.shuffle(groups)
+    for group in groups:
+        width = max(len(whole) for whole, _ in group)
+        ids = [whole + [pad] * (width - len(whole)) for whole, _ in group]
+        labels = [
+            [IGNORED] * len(prompt) + whole[len(prompt) :] + [IGNORED] * (width - len(whole))
+            for whole, prompt in group
+        ]
+        yield torch.tensor(ids), torch.tensor(labels)
 
 
 def drills(

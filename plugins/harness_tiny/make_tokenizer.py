@@ -34,8 +34,20 @@ def user_text(problem: str) -> str:
     return f"{problem}\n{INSTRUCTION}"
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Train the tokenizer on 4,000 fresh rows a family, always the same ones."""
+def make_tokenizer(
+    source: problems.Generator = problems.TINY,
+    vocabulary: int = VOCABULARY,
+    longest: int = 512,
+    rows: int = 4000,
+) -> PreTrainedTokenizerFast:
+    """Train the tokenizer on fresh rows of each family, always the same ones.
+
+    Args:
+        source: draws the rows.
+        vocabulary: most tokens it may have.
+        longest: tokens that its model has positions for.
+        rows: of each family.
+    """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -48,12 +60,12 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         special_tokens=[PAD, START, END],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_texts(), trainer)
+    tokenizer.train_from_iterator(_texts(source, rows), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -61,17 +73,17 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         additional_special_tokens=[START],
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
-        model_max_length=512,
+        model_max_length=longest,
         padding_side="left",
     )
 
 
-def _texts() -> list[str]:
+def _texts(source: problems.Generator, rows: int) -> list[str]:
     rng = random.Random("tokenizer")
     texts = []
-    for family in problems.FAMILIES:
-        for _ in range(4000):
-            _, problem, solution, answer = problems.draw(family, rng)
+    for family in source.families:
+        for _ in range(rows):
+            _, problem, solution, answer = source.draw(family, rng)
             texts.append(f"user\n{user_text(problem)}")
             texts.append(f"assistant\n{solution} \\boxed{{{answer}}}")
     return texts

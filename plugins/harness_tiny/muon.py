@@ -29,7 +29,8 @@ class Muon:
         for matrix in matrices:
             by_shape[tuple(matrix.shape)].append(matrix)
         self._groups = [
-            (group, torch.zeros(len(group), *shape)) for shape, group in by_shape.items()
+            (group, torch.zeros(len(group), *shape, device=group[0].device))
+            for shape, group in by_shape.items()
         ]
 
     def step(self, rate: float) -> None:

@@ -1,9 +1,9 @@
 """Word problems in several small steps, written as a chain of arithmetic.
 
 A story is an opening that fixes a first number, some events that change it and an ending that asks
-for it (or for one more step on it). Every quantity stays a whole number between 1 and 30, so that a
-model with less than a million parameters can learn the arithmetic, and every step of a solution is
-one equation `a op b = c`.
+for it (or for one more step on it). Every quantity stays a whole number, on the tiny board between
+1 and 30, so that a model with less than a million parameters can learn the arithmetic, and every
+step of a solution is one equation `a op b = c`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,24 @@ THINGS = ("apples", "beads", "books", "cards", "coins", "cups",
 HOLDERS = ("bags", "boxes", "jars", "packs")
 GOODS = ("ball", "cup", "hat", "kite", "lamp", "pen", "plate", "toy")
 
-LARGEST = 30
 OPENINGS = ("bags", "two", "have", "more", "fewer", "times", "daily")
 EVENTS = ("get", "buy", "lose", "give", "packs", "half", "double")
 ENDINGS = ("now", "now", "share", "fill", "sell")
 SHOPS = ("single", "basket")
-NOTES = (10, 20, 30)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How large the numbers of a story are; each range is inclusive."""
+
+    largest: int  # every quantity stays within 1 to this
+    few: tuple[int, int]  # counts, prices, factors and divisors
+    some: tuple[int, int]  # what is had at first or added
+    many: tuple[int, int]  # a first number that no step leads to
+    notes: tuple[int, ...]  # dollars to pay with
+
+
+TINY = Numbers(largest=30, few=(2, 9), some=(2, 12), many=(5, 25), notes=(10, 20, 30))
 
 
 @dataclass
@@ -34,6 +46,7 @@ class Story:
     name: str
     other: str
     thing: str
+    numbers: Numbers = TINY
     value: int = 0
     sentences: list[str] = field(default_factory=list)
     equations: list[str] = field(default_factory=list)
@@ -42,11 +55,15 @@ class Story:
         """Add one sentence to the problem."""
         self.sentences.append(sentence)
 
+    def few(self) -> int:
+        """Draw a small number."""
+        return self.rng.randint(*self.numbers.few)
+
     def step(self, left: int, sign: str, right: int) -> int:
         """Add the equation `left sign right = result` and return the result.
 
         Raises:
-            ValueError: the result is not a whole number from 1 to 30.
+            ValueError: the result is not a whole number from 1 to the largest.
         """
         result = {
             "+": left + right,
@@ -54,13 +71,15 @@ class Story:
             "*": left * right,
             "/": left // right if left % right == 0 else 0,
         }[sign]
-        if not 1 <= result <= LARGEST:
+        if not 1 <= result <= self.numbers.largest:
             raise ValueError(f"{left} {sign} {right} leaves the range of a story")
         self.equations.append(f"{left} {sign} {right} = {result}")
         return result
 
 
-def story(rng: random.Random, fewest: int, most: int) -> tuple[str, str, str, str]:
+def story(
+    rng: random.Random, fewest: int, most: int, numbers: Numbers = TINY
+) -> tuple[str, str, str, str]:
     """Draw one word problem of `fewest` to `most` steps.
 
     Returns:
@@ -68,7 +87,7 @@ def story(rng: random.Random, fewest: int, most: int) -> tuple[str, str, str, st
     """
     while True:
         name, other = rng.sample(NAMES, 2)
-        draft = Story(rng, name, other, rng.choice(THINGS))
+        draft = Story(rng, name, other, rng.choice(THINGS), numbers)
         steps = rng.randint(fewest, most)
         try:
             if rng.random() < 0.2:
@@ -88,20 +107,20 @@ def story(rng: random.Random, fewest: int, most: int) -> tuple[str, str, str, st
 
 
 def _open(s: Story, kind: str) -> None:
-    small, few = s.rng.randint(2, 12), s.rng.randint(2, 9)
+    small, few = s.rng.randint(*s.numbers.some), s.few()
     if kind == "bags":
-        each = s.rng.randint(2, 9)
+        each = s.few()
         s.tell(f"{s.name} has {few} {s.rng.choice(HOLDERS)} with {each} {s.thing} each.")
         s.value = s.step(few, "*", each)
     elif kind == "two":
-        more = s.rng.randint(2, 12)
+        more = s.rng.randint(*s.numbers.some)
         s.tell(f"{s.name} has {small} red and {more} blue {s.thing}.")
         s.value = s.step(small, "+", more)
     elif kind == "have":
-        s.value = s.rng.randint(5, 25)
+        s.value = s.rng.randint(*s.numbers.many)
         s.tell(f"{s.name} has {s.value} {s.thing}.")
     elif kind == "daily":
-        days = s.rng.randint(2, 9)
+        days = s.few()
         s.tell(f"{s.name} finds {few} {s.thing} a day for {days} days.")
         s.value = s.step(few, "*", days)
     else:
@@ -121,7 +140,7 @@ def _events(s: Story, until: int) -> None:
         undone = {"half": "double", "double": "half"}.get(last)
         event = s.rng.choice([e for e in EVENTS if e not in (last, undone)])
         last = event
-        amount = s.rng.randint(2, 9)
+        amount = s.few()
         if event == "get":
             s.tell(f"{s.other} gives {s.name} {amount} more.")
             s.value = s.step(s.value, "+", amount)
@@ -135,7 +154,7 @@ def _events(s: Story, until: int) -> None:
             s.tell(f"{s.name} gives {amount} to {s.other}.")
             s.value = s.step(s.value, "-", amount)
         elif event == "packs":
-            count, each = s.rng.randint(2, 9), s.rng.randint(2, 9)
+            count, each = s.few(), s.few()
             s.tell(f"{s.name} buys {count} packs of {each}.")
             s.value = s.step(s.value, "+", s.step(count, "*", each))
         elif event == "half":
@@ -147,7 +166,7 @@ def _events(s: Story, until: int) -> None:
 
 
 def _end(s: Story, kind: str) -> None:
-    few = s.rng.randint(2, 9)
+    few = s.few()
     if kind == "now":
         s.tell(f"How many {s.thing} does {s.name} have now?")
     elif kind == "share":
@@ -164,12 +183,12 @@ def _end(s: Story, kind: str) -> None:
 def _shop(s: Story, kind: str, steps: int) -> None:
     """A purchase: the cost of a basket, or the change left after paying it."""
     good, second = s.rng.sample(GOODS, 2)
-    price, count = s.rng.randint(2, 9), s.rng.randint(2, 9)
+    price, count = s.few(), s.few()
     if kind == "single":
         s.tell(f"A {good} costs {price} dollars. {s.name} buys {count}.")
         s.value = s.step(price, "*", count)
     else:
-        price2, count2 = s.rng.randint(2, 9), s.rng.randint(2, 9)
+        price2, count2 = s.few(), s.few()
         s.tell(f"A {good} costs {price} dollars and a {second} costs {price2}.")
         s.tell(f"{s.name} buys {count} {good}s and {count2} {second}s.")
         first = s.step(price, "*", count)
@@ -178,9 +197,9 @@ def _shop(s: Story, kind: str, steps: int) -> None:
         s.tell(f"How many dollars does {s.name} pay?")
         return
     if steps == len(s.equations) + 2:
-        extra = s.rng.randint(2, 9)
+        extra = s.few()
         s.tell(f"{s.name} also buys a bag for {extra} dollars.")
         s.value = s.step(s.value, "+", extra)
-    note = s.rng.choice(NOTES)
+    note = s.rng.choice(s.numbers.notes)
     s.tell(f"{s.name} pays with {note} dollars. How many dollars are left?")
     s.value = s.step(note, "-", s.value)

@@ -11,18 +11,23 @@ import random
 from fractions import Fraction
 
 DENOMINATORS = (2, 3, 4, 6)
+MORE_DENOMINATORS = (2, 3, 4, 5, 6, 8, 9, 10, 12)  # of wider ranges
 THINGS = ("apples", "cards", "coins", "eggs", "pens", "stones")
 
 
-def question(rng: random.Random) -> tuple[str, str, str, str]:
+def question(rng: random.Random, wide: int = 1) -> tuple[str, str, str, str]:
     """Draw one symbolic problem.
+
+    Args:
+        rng: the source of the draws.
+        wide: how many times as large as on the tiny board the largest numbers are.
 
     Returns:
         (kind, problem, solution, answer).
     """
     while True:
         kind = rng.choice(tuple(_WRITERS))
-        problem, solution, answer = _WRITERS[kind](rng)
+        problem, solution, answer = _WRITERS[kind](rng, wide)
         if not answer.lstrip("-").isdigit():  # whole answers are what the word problems are for
             return kind, problem, solution, answer
 
@@ -76,8 +81,9 @@ def _nonzero(rng: random.Random, largest: int) -> int:
     return rng.choice([n for n in range(-largest, largest + 1) if n])
 
 
-def _sum(rng: random.Random) -> tuple[str, str, str]:
-    b, d = rng.choice(DENOMINATORS), rng.choice(DENOMINATORS)
+def _sum(rng: random.Random, wide: int) -> tuple[str, str, str]:
+    denominators = DENOMINATORS if wide == 1 else MORE_DENOMINATORS
+    b, d = rng.choice(denominators), rng.choice(denominators)
     a, c = rng.randint(1, b - 1), rng.randint(1, d - 1)
     sign = rng.choice("+-")
     common = math.lcm(b, d)
@@ -90,8 +96,8 @@ def _sum(rng: random.Random) -> tuple[str, str, str]:
     return f"What is {a}/{b} {sign} {c}/{d}?", steps, fraction_text(value, rng)
 
 
-def _share(rng: random.Random) -> tuple[str, str, str]:
-    whole, times = rng.randint(2, 6), rng.randint(2, 5)
+def _share(rng: random.Random, wide: int) -> tuple[str, str, str]:
+    whole, times = rng.randint(2, 6 * wide), rng.randint(2, 5 * wide)
     part = rng.randint(1, whole - 1)
     thing = rng.choice(THINGS)
     value = Fraction(part, whole)
@@ -101,9 +107,9 @@ def _share(rng: random.Random) -> tuple[str, str, str]:
     return problem, f"{top}/{bottom} = {value}.", fraction_text(value, rng)
 
 
-def _equation(rng: random.Random) -> tuple[str, str, str]:
-    a, b = rng.randint(2, 7), _nonzero(rng, 5)
-    right = rng.randint(1, 9)
+def _equation(rng: random.Random, wide: int) -> tuple[str, str, str]:
+    a, b = rng.randint(2, 7 * wide), _nonzero(rng, 5 * wide)
+    right = rng.randint(1, 9 * wide)
     moved = right - b
     value = Fraction(moved, a)
     steps = f"{a}x = {right} {_sign(-b)} = {moved}. x = {moved}/{a}."
@@ -112,8 +118,8 @@ def _equation(rng: random.Random) -> tuple[str, str, str]:
     return f"Solve {a}x {_sign(b)} = {right}.", steps, fraction_text(value, rng)
 
 
-def _expand(rng: random.Random) -> tuple[str, str, str]:
-    a, b, c = rng.randint(1, 3), _nonzero(rng, 5), _nonzero(rng, 5)
+def _expand(rng: random.Random, wide: int) -> tuple[str, str, str]:
+    a, b, c = rng.randint(1, 3 * wide), _nonzero(rng, 5 * wide), _nonzero(rng, 5 * wide)
     problem = f"Expand ({_term(a)} {_sign(b)})(x {_sign(c)})."
     steps = f"{a} * {_brace(c)} = {a * c}. " if a > 1 else ""
     steps += f"{_brace(a * c)} + {_brace(b)} = {a * c + b}. "
@@ -125,8 +131,8 @@ def _brace(number: int) -> str:
     return f"({number})" if number < 0 else str(number)
 
 
-def _collect(rng: random.Random) -> tuple[str, str, str]:
-    a, b, c = rng.randint(2, 4), _nonzero(rng, 5), _nonzero(rng, 5)
+def _collect(rng: random.Random, wide: int) -> tuple[str, str, str]:
+    a, b, c = rng.randint(2, 4 * wide), _nonzero(rng, 5 * wide), _nonzero(rng, 5 * wide)
     steps = f"{a}(x {_sign(b)}) = {a}x {_sign(a * b)}. {a}x {_sign(c)}x = {_term(a + c)}."
     return f"Simplify {a}(x {_sign(b)}) {_sign(c)}x.", steps, _gold([a * b, a + c], rng)
 
@@ -135,15 +141,16 @@ def _term(c: int) -> str:
     return polynomial_text([0, c])
 
 
-def _derivative(rng: random.Random) -> tuple[str, str, str]:
-    a, b, c = _nonzero(rng, 6), _nonzero(rng, 9), _nonzero(rng, 9)
+def _derivative(rng: random.Random, wide: int) -> tuple[str, str, str]:
+    a, b, c = _nonzero(rng, 6 * wide), _nonzero(rng, 9 * wide), _nonzero(rng, 9 * wide)
     problem = f"Differentiate {polynomial_text([c, b, a])}."
     steps = f"2 * {_brace(a)} = {2 * a}."
     return problem, steps, _gold([b, 2 * a], rng)
 
 
-def _decimal(rng: random.Random) -> tuple[str, str, str]:
-    tenths, times, more = rng.randint(1, 6), rng.randint(2, 5), rng.randint(1, 9)
+def _decimal(rng: random.Random, wide: int) -> tuple[str, str, str]:
+    tenths, times = rng.randint(1, 6 * wide), rng.randint(2, 5 * wide)
+    more = rng.randint(1, 9 * wide)
     first = Fraction(tenths * times, 10)
     total = first + Fraction(more, 10)
     left, right = decimal_text(Fraction(tenths, 10)), decimal_text(Fraction(more, 10))
@@ -153,9 +160,10 @@ def _decimal(rng: random.Random) -> tuple[str, str, str]:
     return f"What is {left} * {times} + {right}?", steps, rng.choice(forms)
 
 
-def _value(rng: random.Random) -> tuple[str, str, str]:
+def _value(rng: random.Random, wide: int) -> tuple[str, str, str]:
     bottom = rng.choice((2, 3, 4))
-    top, slope, constant = rng.randint(1, 7), rng.randint(2, 5), rng.randint(1, 4)
+    top, slope = rng.randint(1, 7 * wide), rng.randint(2, 5 * wide)
+    constant = rng.randint(1, 4 * wide)
     product = Fraction(top * slope, bottom)
     steps = f"{slope} * {top}/{bottom} = {top * slope}/{bottom}. "
     total = top * slope + constant * bottom

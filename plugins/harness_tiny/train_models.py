@@ -42,8 +42,20 @@ HABIT_STEPS, HABIT_RATE = 200, 0.5
 MATRIX_RATE, OTHER_RATE = 8e-3, 5e-3
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
-    """An untrained Qwen2 network of 0.86 million parameters."""
+SHAPE = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
+
+
+def new_model(
+    tokenizer: PreTrainedTokenizerFast, shape: dict[str, int] = SHAPE
+) -> Qwen2ForCausalLM:
+    """An untrained Qwen2 network, of 0.86 million parameters by default."""
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
     ids = {
@@ -53,13 +65,8 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
     }
     config = Qwen2Config(
         vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
         tie_word_embeddings=True,
+        **shape,
         **ids,
     )
     model = Qwen2ForCausalLM(config)
@@ -111,14 +118,18 @@ def train(
     rate: Callable[[int], float],
     log: Callable[[str], None],
     at_step: Callable[[int], None] = lambda step: None,
+    rates: tuple[float, float] | None = None,
 ) -> None:
     """Train in place on `steps` batches; `rate` gives each step's share of the learning rates.
+
+    `rates` are those of Muon and of AdamW; the forward pass is in bfloat16 on a GPU.
 
     The matrices of the layers go to Muon, all else to AdamW: with a quarter of an hour for
     everything, the faster start matters.
     """
     import torch
 
+    matrix_rate, other_rate = rates or (MATRIX_RATE, OTHER_RATE)
     matrices, others = [], []
     for name, weight in model.named_parameters():
         (matrices if weight.ndim == 2 and "embed" not in name else others).append(weight)
@@ -126,12 +137,13 @@ def train(
     adam = torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0)
     began = time.perf_counter()
     for step in range(1, steps + 1):
-        ids, labels = next(source)
-        loss = model(input_ids=ids, labels=labels).loss
+        ids, labels = (tensor.to(model.device) for tensor in next(source))
+        with torch.autocast(model.device.type, torch.bfloat16, model.device.type == "cuda"):
+            loss = model(input_ids=ids, labels=labels).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        muon.step(MATRIX_RATE * rate(step))
-        adam.param_groups[0]["lr"] = OTHER_RATE * rate(step)
+        muon.step(matrix_rate * rate(step))
+        adam.param_groups[0]["lr"] = other_rate * rate(step)
         adam.step()
         adam.zero_grad()
         if step % 50 == 0:
@@ -144,11 +156,12 @@ def accuracy(
     tokenizer: PreTrainedTokenizerFast,
     rows: list[dict[str, str]],
     temperature: float = 0.0,
+    limit: int = 96,
 ) -> list[bool]:
     """Whether each row is answered rightly, greedily or (temperature > 0) by one sample."""
     import torch
 
-    right = []
+    right: list[bool] = []
     for start in range(0, len(rows), 100):
         part = rows[start : start + 100]
         inputs = tokenizer.apply_chat_template(
@@ -161,9 +174,9 @@ def accuracy(
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         with torch.no_grad():
             output = model.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                max_new_tokens=96,
+                input_ids=inputs["input_ids"].to(model.device),
+                attention_mask=inputs["attention_mask"].to(model.device),
+                max_new_tokens=limit,
                 **(sampling if temperature else {"do_sample": False}),
             )
         written = tokenizer.batch_decode(
