@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 # commands that stand beside the code they call: name -> module with `register(cli)`, one line
 ELSEWHERE = {
+    "contamination": (
+        "harness.contamination.commands",
+        "Compare training data with test sets.",
+    ),
     "diff": ("harness.commands", "Compare two cells question by question."),
     "export": ("harness.commands", "Write results in a format that others read."),
     "publish": ("harness.commands", "Publish a board, or a cell's scores on the Hub."),

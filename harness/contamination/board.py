@@ -25,11 +25,13 @@ _Overlaps = pydantic.TypeAdapter(tuple[Overlap, ...])
 class BoardOverlaps:
     """The overlaps of a board's test sets with its training rows and with stages' own texts.
 
-    They depend on texts alone, so each is kept in the folder under the digest of the texts.
+    They depend on texts alone, so each is kept in the folder under the digest of the texts; without
+    a folder nothing is written.
     """
 
-    def __init__(self, board: Board, folder: Path) -> None:
-        self.board, self.folder = board, folder / "contamination"
+    def __init__(self, board: Board, folder: Path | None) -> None:
+        self.board = board
+        self.folder = folder / "contamination" if folder else None
         self._found: dict[str, dict[str, Overlap]] = {}
 
     @cached_property
@@ -100,14 +102,22 @@ class BoardOverlaps:
         """Return the overlap, computed only if no bench has left it in the folder."""
         key = _digest([VERSION, self._tests_digest, texts])
         if key not in self._found:
-            path = self.folder / f"{key[:32]}.json"
-            try:
-                found = _Overlaps.validate_json(path.read_bytes())
-            except (OSError, ValueError):
+            found = self._read(key)
+            if found is None:
                 found = tuple(self._index.check(texts).values())
-                write_atomically(path, _Overlaps.dump_json(found, indent=1).decode() + "\n")
+                if self.folder:
+                    text = _Overlaps.dump_json(found, indent=1).decode() + "\n"
+                    write_atomically(self.folder / f"{key[:32]}.json", text)
             self._found[key] = {overlap.task: overlap for overlap in found}
         return self._found[key]
+
+    def _read(self, key: str) -> tuple[Overlap, ...] | None:
+        if self.folder is None:
+            return None
+        try:
+            return _Overlaps.validate_json((self.folder / f"{key[:32]}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
 
 
 def _digest(value: object) -> str:

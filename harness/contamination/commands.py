@@ -1,0 +1,192 @@
+"""The command `harness contamination`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.options import data_option, json_option, runs_option
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from harness.contamination.overlap import Overlap, Passage, Shared
+
+file_type = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def register(cli: click.Group) -> None:
+    """Add the command to the command line."""
+    cli.add_command(contamination)
+
+
+@click.command()
+@click.argument("board", required=False)
+@click.option("--train", type=file_type, help="Instead of a board: a JSONL file of training rows.")
+@click.option("--test", type=file_type, help="With --train: a JSONL file of test problems.")
+@click.option(
+    "--examples",
+    type=click.IntRange(0, 50),
+    default=3,
+    show_default=True,
+    help="Pairs of texts shown for each test set, the strictest first.",
+)
+@data_option
+@runs_option
+@json_option
+def contamination(
+    board: str | None,
+    train: Path | None,
+    test: Path | None,
+    examples: int,
+    data_dir: Path | None,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Compare training data with test sets: 13 and 8 words in a row, and whole problems.
+
+    BOARD is a board's name or TOML file. Its training rows and traces are compared with each of its
+    test sets, and so are the texts that teachers wrote in its runs folder.
+    """
+    if (train is None) != (test is None) or (board is None) == (train is None):
+        raise click.UsageError("name a board, or give both --train FILE and --test FILE")
+    if train is not None and test is not None:
+        found = {train.name: _of_files(train, test)}
+    else:
+        found = _of_board(str(board), data_dir, runs)
+    shown = {
+        name: [one.model_copy(update={"examples": one.examples[:examples]}) for one in overlaps]
+        for name, overlaps in found.items()
+    }
+    if as_json:
+        content = {
+            name: [one.model_dump(mode="json") for one in overlaps]
+            for name, overlaps in shown.items()
+        }
+        click.echo(json.dumps(content, indent=1))
+        return
+    import sys
+
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 100)
+    for name, overlaps in shown.items():
+        console.print(render(name, overlaps))
+
+
+def _of_board(name: str, data_dir: Path | None, runs: Path) -> dict[str, list[Overlap]]:
+    """Return the overlaps with each body of training text of a board, by its name."""
+    from harness.boards import load_board
+    from harness.contamination.board import SYNTHETIC, BoardOverlaps
+    from harness.plugins import Host
+
+    board = load_board(name, Host(data_dir=data_dir))
+    folder = runs / board.name
+    overlaps = BoardOverlaps(board, folder if folder.is_dir() else None)
+    found = {f"training rows of {', '.join(board.file.data.train)}": overlaps.of_data()}
+    if board.file.data.traces:
+        found[f"traces of {', '.join(board.file.data.traces)}"] = overlaps.of_traces()
+    for path in sorted(folder.glob(f"stages/*/{SYNTHETIC}")):
+        found[f"texts made by {path.parent.name}"] = overlaps.of_stage(path.parent)
+    return {name: list(by_task.values()) for name, by_task in found.items()}
+
+
+def _of_files(train: Path, test: Path) -> list[Overlap]:
+    from harness.contamination.overlap import TestSets
+
+    tests = [
+        {"id": _named(row, place), "problem": _text(row, test, place, ("problem", "question"))}
+        for place, row in enumerate(_rows(test))
+    ]
+    return list(TestSets({test.name: tests}).check(_passages(train)).values())
+
+
+def _passages(path: Path) -> Iterator[Passage]:
+    from harness.contamination.overlap import Passage
+
+    for place, row in enumerate(_rows(path)):
+        first = _text(row, path, place, ("problem", "question", "text"))
+        yield Passage(_named(row, place), first, problem="problem" in row or "question" in row)
+        for name in ("solution", "answer", "completion"):
+            if isinstance(row.get(name), str):
+                yield Passage(_named(row, place), row[name])
+
+
+def _named(row: Mapping[str, Any], place: int) -> str:
+    return str(row.get("id", f"line {place + 1}"))
+
+
+def _text(row: Mapping[str, Any], path: Path, place: int, names: tuple[str, ...]) -> str:
+    from harness.errors import UsageError
+
+    for name in names:
+        if isinstance(row.get(name), str):
+            return row[name]
+    raise UsageError(f"{path}: line {place + 1} has no text under {' or '.join(names)}")
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    from harness.errors import UsageError
+
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                row = json.loads(line) if line.strip() else None
+                if row is not None and not isinstance(row, dict):
+                    raise UsageError(f"{path}: line {number} is not a JSON object")
+                if row is not None:
+                    yield row
+    except (OSError, EOFError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSONL: {error}") from None
+
+
+def render(name: str, overlaps: list[Overlap]) -> RenderableType:
+    """Return the counts for a terminal, then the examples."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.escape import terminal
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(terminal(f"Shared with {name}", 200)),
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    table.add_column("Test set", overflow="fold")
+    for head in ("Problems", "13 words", "8 words", "Same", "Verbatim"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for one in overlaps:
+        counts = (one.n, *map(len, (one.overlap_13, one.overlap_8, one.same, one.verbatim)))
+        table.add_row(Text(terminal(one.task, 40)), *(f"{count:,}" for count in counts))
+    parts: list[RenderableType] = [table]
+    parts += [_example(one.task, shared) for one in overlaps for shared in one.examples]
+    return Group(*parts)
+
+
+def _example(task: str, shared: Shared) -> RenderableType:
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from harness.contamination.words import verbatim
+    from harness.escape import terminal
+
+    head = f"{task} {shared.id} and {shared.source}: {shared.kind}"
+    lines = (
+        Text(f"shared:   {terminal(shared.words, 400)}", style="yellow"),
+        Text(f"test:     {terminal(verbatim(shared.problem), 400)}"),
+        Text(f"training: {terminal(verbatim(shared.text), 400)}"),
+    )
+    return Group(Text(terminal(head, 300), style="bold"), Padding(Group(*lines), (0, 0, 1, 2)))
