@@ -1,0 +1,113 @@
+"""The text of the `small` board's file."""
+
+from __future__ import annotations
+
+TOKENS = 2.2e6
+"""Trained tokens that the budget of a cell would pay for, were nothing else paid for.
+
+With 38M parameters that is 5e14 FLOPs: sixty GRPO steps of 128 rollouts of about 190 tokens, eight
+FLOPs a parameter and token, or 190 supervised steps of 64 rows. Of an H200 the former takes about
+three minutes, nearly all of it in 256 decoding steps of about 10 ms for each batch of rollouts.
+"""
+
+TEMPLATE = """\
+# Made by `harness small`{remark}. The models beside this file were trained from
+# nothing; whoever trains them again gets other weights, and so another board (docs/small.md).
+schema = 1
+name = "small"
+title = "Small: a {millions}M-parameter start model on generated problems{cut}"
+start_model = "models/start"
+teacher = "models/teacher"
+plugins = ["small"]
+trainers = [
+  "sft", "sft-lora",
+  "kd", "kd-sequence", "kd-on-policy",
+  "rl",
+  "sft+rl", "kd+rl", "sft+kd", "sft+kd+rl",
+  "hybrid-joint",
+]
+seeds = [0, 1, 2]
+
+[data]
+train = ["small_word", "small_symbolic"]
+
+[budget]
+flops = {flops:.2g}
+chain = "rest"
+
+[compute]
+batch_size = 256
+micro_batch_size = 128
+stage_seconds = 7200
+
+[[scores]]
+task = "small_word"
+max_new_tokens = 192
+ranking = true{limit}
+
+[[scores]]
+task = "small_long"
+max_new_tokens = 256{limit}
+
+[[scores]]
+task = "small_symbolic"
+max_new_tokens = 128{limit}
+
+# Between the rates of the tiny board and those of 0.5B parameters; not tuned. Supervised trainers
+# stop at a third of the budget, so that a chain has something left for its next stages.
+[options.sft]
+learning_rate = 5e-5
+batch_size = 64
+max_steps = {third}
+
+[options.sft-lora]
+learning_rate = 5e-4
+batch_size = 64
+max_steps = {third}
+
+[options.kd]
+learning_rate = 5e-5
+batch_size = 64
+max_steps = {third}
+
+[options.kd-sequence]
+learning_rate = 5e-5
+batch_size = 64
+max_steps = {third}
+
+[options.kd-on-policy]
+learning_rate = 5e-5
+batch_size = 64
+max_steps = {third}
+
+[options.rl]
+learning_rate = 2e-5
+prompts_per_step = 16
+num_generations = 8
+max_steps = {whole}
+
+[options.hybrid-joint]
+learning_rate = 2e-5
+prompts_per_step = 16
+num_generations = 8
+max_steps = {whole}
+"""
+
+
+def board_text(parameters: int, scale: float = 1.0) -> str:
+    """Return the board for models of so many parameters; a cut-down one has a smaller budget.
+
+    Args:
+        parameters: Of the start model.
+        scale: That of `harness small --scale`.
+    """
+    share = scale**0.5
+    return TEMPLATE.format(
+        remark="" if scale == 1 else f" --scale {scale:g}",
+        millions=f"{parameters / 1e6:.2g}",
+        cut="" if scale == 1 else " (a trial, cut down)",
+        flops=6 * parameters * TOKENS * share,
+        limit="" if scale == 1 else f"\nlimit = {max(20, round(500 * share))}",
+        third=max(2, round(60 * share)),
+        whole=max(2, round(60 * share)),
+    )
