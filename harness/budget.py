@@ -6,8 +6,8 @@ in the steps of torch optimisers, so a trainer neither has to report its cost no
 The FLOPs are the usual estimate of Kaplan et al. (2020, arXiv 2001.08361), with N the parameters
 of the model that did the work (a tied embedding counted once) and T non-padding tokens:
 `6 N T` where a gradient is taken (`4 N T` for frozen parameters, as under LoRA), `2 N T` for
-forward passes without one (generation including its prompt, reference policy, teacher). A
-generation engine outside transformers is not seen here.
+forward passes without one (generation including its prompt, reference policy, teacher). Of
+generation engines outside transformers only vLLM is seen, where it is the board's engine.
 """
 
 from __future__ import annotations
@@ -233,11 +233,16 @@ class Budget:
 
     def count_generation(self, model: Any, prompt_tokens: int, new_tokens: int) -> None:
         """Count a generation: the prompt is read once, the new tokens are read and written."""
-        if self._is_teacher(model):
+        name = getattr(model, "name_or_path", "")
+        self.count_written(name, parameters(model)[0], prompt_tokens, new_tokens)
+
+    def count_written(self, name: str, size: int, prompt_tokens: int, new_tokens: int) -> None:
+        """Count a generation by the model in the folder `name`, which has `size` parameters."""
+        if name == self._teacher:
             self.cost.teacher_tokens += prompt_tokens + new_tokens
         else:
             self.cost.generated_tokens += new_tokens
-        self.cost.flops += 2 * parameters(model)[0] * (prompt_tokens + new_tokens)
+        self.cost.flops += 2 * size * (prompt_tokens + new_tokens)
 
     def _is_teacher(self, model: Any) -> bool:
         return self._teacher is not None and getattr(model, "name_or_path", "") == self._teacher
@@ -246,8 +251,11 @@ class Budget:
         """Start the clock."""
         self._started = time.monotonic()
 
-    def metered(self) -> AbstractContextManager[None]:
-        """Count every transformers model and torch optimiser that runs inside the block."""
+    def metered(self, engine: str = "hf") -> AbstractContextManager[None]:
+        """Count every transformers model and torch optimiser that runs inside the block.
+
+        With the engine `vllm` what vLLM generates is counted, too.
+        """
         from harness.meter import metered
 
-        return metered(self)
+        return metered(self, engine)

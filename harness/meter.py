@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,8 +12,45 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def metered(budget: Budget) -> Iterator[None]:
-    """Count every transformers model and torch optimiser that runs inside the block."""
+def metered(budget: Budget, engine: str = "hf") -> Iterator[None]:
+    """Count every transformers model and torch optimiser that runs inside the block.
+
+    With the engine `vllm` what vLLM generates is counted, too.
+    """
+    with _vllm_metered(budget) if engine == "vllm" else nullcontext(), _torch_metered(budget):
+        yield
+
+
+@contextmanager
+def _vllm_metered(budget: Budget) -> Iterator[None]:
+    import vllm
+
+    from harness import checkpoints
+
+    plain = vllm.LLM.generate
+    sizes: dict[str, int] = {}
+
+    def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
+        budget.refuse_overrun(step=False)
+        outputs = plain(llm, *args, **kwargs)
+        name = str(llm.llm_engine.model_config.model)
+        if name not in sizes:
+            sizes[name] = checkpoints.parameter_count(Path(name))
+        for output in outputs:
+            read = len(output.prompt_token_ids) * len(output.outputs)
+            new = sum(len(completion.token_ids) for completion in output.outputs)
+            budget.count_written(name, sizes[name], read, new)
+        return outputs
+
+    vllm.LLM.generate = generate
+    try:
+        yield
+    finally:
+        vllm.LLM.generate = plain
+
+
+@contextmanager
+def _torch_metered(budget: Budget) -> Iterator[None]:
     import torch
     from torch.optim.optimizer import (
         register_optimizer_step_post_hook,
@@ -89,8 +127,9 @@ def parameters(model: Any) -> tuple[int, int]:
     """
     size = trained = 0
     for parameter in model.parameters():
-        size += parameter.numel()
-        trained += parameter.numel() * parameter.requires_grad
+        count = getattr(parameter, "ds_numel", parameter.numel())  # whole, where ZeRO-3 shards it
+        size += count
+        trained += count * parameter.requires_grad
     config = model.config
     if model.base_model is model and not getattr(config, "tie_word_embeddings", True):
         head = getattr(config, "vocab_size", 0) * getattr(config, "hidden_size", 0)

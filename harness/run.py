@@ -320,6 +320,21 @@ class Run:
         self.note(micro_batch_size=micro)
         return {"per_device_train_batch_size": micro, "gradient_accumulation_steps": rows // micro}
 
+    def rollouts(self, memory: float) -> dict[str, Any]:
+        """Return TRL's arguments for the engine that writes rollouts beside the training.
+
+        Args:
+            memory: Share of a GPU's memory for vLLM, where the engine is vLLM.
+        """
+        self.note(rollout_engine=self.engine)
+        if self.engine != "vllm":
+            return {}
+        return {
+            "use_vllm": True,
+            "vllm_mode": "colocate",
+            "vllm_gpu_memory_utilization": memory,
+        }
+
     @property
     def resume(self) -> str | None:
         """Return the last complete training checkpoint of an interrupted attempt, or None."""

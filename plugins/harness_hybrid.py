@@ -46,11 +46,14 @@ def supervised_weight(options: JointOptions, step: int, steps: int) -> float:
     return options.mu_valley + (options.mu_peak - options.mu_valley) * wave
 
 
-def expert_loss(model: Any, batch: dict[str, torch.Tensor], *, phi: bool) -> torch.Tensor:
-    """Return the mean NLL of the expert tokens of a batch, at temperature 1.
+def expert_loss(
+    model: Any, batch: dict[str, torch.Tensor], *, phi: bool, tokens: int
+) -> torch.Tensor:
+    """Return the NLL of the expert tokens of a batch, at temperature 1, divided by `tokens`.
 
-    `batch` holds `input_ids`, `attention_mask` and `labels` of shape (rows, length). With `phi`
-    each token counts by p (1 - p), p its probability under the model, without a gradient.
+    `batch` holds `input_ids`, `attention_mask` and `labels` of shape (rows, length); `tokens` are
+    the expert tokens of the whole optimiser step, of which a batch may be a part. With `phi` each
+    token counts by p (1 - p), p its probability under the model, without a gradient.
     """
     from torch.nn.functional import cross_entropy
 
@@ -61,7 +64,7 @@ def expert_loss(model: Any, batch: dict[str, torch.Tensor], *, phi: bool) -> tor
     if phi:
         probability = (-nll.detach()).exp()
         nll = nll * probability * (1 - probability)
-    return nll.sum() / kept.sum().clamp(min=1)
+    return nll.sum() / max(1, tokens)
 
 
 def train_joint(run: Run) -> None:
@@ -86,22 +89,30 @@ def train_joint(run: Run) -> None:
             mu = supervised_weight(options, self.state.global_step, self.state.max_steps)
             if mu == 0:
                 return policy
-            parts = self.current_gradient_accumulation_steps
-            rows = expert_rows(self.state.global_step, self._step % parts, parts)
-            batch = {name: value.to(policy.device) for name, value in rows.items()}
+            processes = self.accelerator.num_processes
+            parts = self.current_gradient_accumulation_steps * processes
+            part = self._step % (parts // processes) * processes + self.accelerator.process_index
+            step = expert_rows(self.state.global_step)
+            mine = [row for place, row in enumerate(step) if place * parts // len(step) == part]
+            if not mine:
+                return (1 - mu) * policy
+            batch = {name: value.to(policy.device) for name, value in padded_batch(mine).items()}
+            tokens = sum(label != -100 for row in step for label in row["labels"][1:])
             with self.accelerator.autocast():
-                imitation = expert_loss(model, batch, phi=options.phi) / parts
-            return (1 - mu) * policy + mu * imitation
+                imitation = expert_loss(model, batch, phi=options.phi, tokens=tokens)
+            return (1 - mu) * policy + mu * processes * imitation  # gradients are averaged
 
-    def expert_rows(step: int, part: int, parts: int) -> dict[str, torch.Tensor]:
-        """Return one part of a step's expert batch; it depends on the seed and step alone."""
-        size = max(1, options.expert_batch_size // parts)
-        first = step * options.expert_batch_size + part * size
+    def expert_rows(step: int) -> list[dict[str, list[int]]]:
+        """Return a step's expert rows; they depend on the seed and the step alone."""
+        first = step * options.expert_batch_size
         chosen = []
-        for number in range(first, first + size):
+        for number in range(first, first + options.expert_batch_size):
             epoch, place = divmod(number, len(experts))
             order = torch.Generator().manual_seed(run.seed(f"expert epoch {epoch}"))
             chosen.append(experts[int(torch.randperm(len(experts), generator=order)[place])])
+        return chosen
+
+    def padded_batch(chosen: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         width = max(len(row["input_ids"]) for row in chosen)
 
         def padded(name: str, fill: int) -> torch.Tensor:

@@ -47,6 +47,9 @@ class RlOptions(OptimiserOptions, frozen=True):
     mask_truncated_completions: bool = Field(
         False, description="take no gradient of rollouts cut at the token limit; DAPO: true"
     )
+    vllm_memory: float = Field(
+        0.3, gt=0, lt=1, description="share of a GPU's memory for vLLM, where it is the engine"
+    )
     format_weight: float = Field(
         0.0, ge=0, description="weight of a second reward for the protocol's answer form"
     )
@@ -101,6 +104,7 @@ def arguments(run: Run, rows: int) -> dict[str, Any]:
     steps = run.steps(rows, options.prompts_per_step, options.epochs, options.max_steps)
     return run.arguments(
         **options.arguments(steps, batch),
+        **run.rollouts(options.vllm_memory),
         num_generations=options.num_generations,
         num_iterations=options.num_iterations,
         max_completion_length=options.max_completion_length or run.max_new_tokens,
@@ -142,7 +146,8 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
     )
     trainer.train(resume_from_checkpoint=run.resume)
     reward = {"correct": 1.0, "format": run.options.format_weight, "verifier": run.verifier}
-    run.note(reward=reward, **counts)
+    everywhere = run.gather(counts)
+    run.note(reward=reward, **{name: sum(each[name] for each in everywhere) for name in counts})
     run.save(trainer.model)
 
 

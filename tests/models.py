@@ -37,7 +37,9 @@ def byte_tokenizer() -> Any:
     )
 
 
-def save_model(folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = True) -> Path:
+def save_model(
+    folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = True, positions: int = 512
+) -> Path:
     """Write a random two-layer Qwen2 model whose embedding has `vocabulary` rows."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -51,7 +53,7 @@ def save_model(folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = T
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=positions,
         tie_word_embeddings=tied,
         initializer_range=0.2,
         bos_token_id=None,
@@ -82,6 +84,18 @@ def sums(count: int, seed: int = 0) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def traces(count: int, seed: int = 0) -> list[dict[str, str]]:
+    """Return sums with traces as a reasoning model writes them: thoughts, then a boxed answer."""
+    return [
+        row
+        | {
+            "solution": f"<think>\nLet me see. {row['solution']}\n</think>\n\n{row['solution']}"
+            f" \\boxed{{{row['answer']}}}"
+        }
+        for row in sums(count, seed)
+    ]
 
 
 def teach_sums(source: Path, folder: Path, steps: int) -> Path:
@@ -149,6 +163,7 @@ def make_run(
     protocol: str = "chat_zeroshot",
     save_every: int = 0,
     max_new_tokens: int = 20,
+    traces: list[dict[str, str]] | None = None,
     **caps: float,
 ) -> Any:
     """Return a `Run` in `folder`; `caps` are the budget's, 1000 steps by default."""
@@ -174,6 +189,7 @@ def make_run(
         events=folder / "events.jsonl",
         max_new_tokens=max_new_tokens,
         save_every=save_every,
+        traces=traces or (),
     )
 
 

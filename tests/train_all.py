@@ -22,6 +22,7 @@ CASES = {
     "kd": SMALL | BATCH,
     "kd-sequence": SMALL | BATCH | {"temperature": 0.7, "samples": 2},
     "kd-on-policy": SMALL | BATCH,
+    "kd-traces": SMALL | BATCH,
     "rl": SMALL | ROLLOUTS | {"format_weight": 0.1},
     "hybrid-joint": SMALL | ROLLOUTS | {"expert_batch_size": 8},
 }
@@ -47,6 +48,8 @@ def train(name: str, folder: Path, base: Path, teacher: Path, seed: int = 0, **m
     torch.use_deterministic_algorithms(True)
     offer = offers()[name]
     options = offer.options.model_validate(CASES[name] | more.pop("options", {}))
+    if offer.needs_traces:
+        more.setdefault("traces", models.traces(24))
     run = models.make_run(
         folder, base, options, teacher=teacher if offer.needs_teacher else None, seed=seed, **more
     )

@@ -1,0 +1,107 @@
+"""`kd-on-policy`: the teacher's distribution over what the student writes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload
+from harness_kd.losses import common_vocabulary
+
+
+class OnPolicyOptions(OptimiserOptions, frozen=True):
+    """Options of `kd-on-policy`."""
+
+    learning_rate: float = Field(1e-6, gt=0, description="peak learning rate of AdamW")
+    batch_size: int = Field(32, gt=0, description="problems, with a completion each, in a step")
+    beta: float = Field(1.0, ge=0, le=1, description="0 forward KL, 0.5 Jensen-Shannon, 1 reverse")
+    temperature: float = Field(1.0, gt=0, description="of sampling and of both distributions")
+    top_p: float = Field(1.0, gt=0, le=1, description="of the student's sampling")
+    max_completion_length: int | None = Field(
+        None, gt=0, description="tokens of a completion; by default the limit of the board's scores"
+    )
+    vllm_memory: float = Field(
+        0.3, gt=0, lt=1, description="share of a GPU's memory for vLLM, where it is the engine"
+    )
+
+
+def train(run: Run) -> None:
+    """Distil on the student's own completions with TRL's DistillationTrainer.
+
+    Generalised Jensen-Shannon divergence (Agarwal et al. 2024, arXiv 2306.13649), by default the
+    reverse KL (Gu et al. 2024, arXiv 2306.08543). TRL wants embeddings of one size, so both models
+    are cut to the ids they share; the rows cut off the student are put back at the end.
+    """
+    import torch
+    from trl import DistillationConfig, DistillationTrainer
+
+    options: OnPolicyOptions = run.options
+    tokenizer = run.tokenizer()
+    data = run.train_data().select_columns(["prompt"])
+    steps = run.steps(len(data), options.batch_size, options.epochs, options.max_steps)
+    student, teacher = run.student(), run.teacher_model()
+    common, size = common_vocabulary(student, teacher), student.config.vocab_size
+    if max(tokenizer.get_vocab().values()) >= common:
+        raise StageError(f"the tokenizer has ids beyond the {common} that both models have")
+    if size != common and run.engine == "vllm":
+        raise StageError(
+            f"vLLM cannot load a student that is cut to the teacher's {common} token ids;"
+            ' set engine = "hf"'
+        )
+    heads = [student.get_input_embeddings(), student.get_output_embeddings()]
+    rest = [head.weight[common:].detach().clone() for head in heads]
+    for model in (student, teacher):
+        if model.config.vocab_size != common:
+            model.resize_token_embeddings(common)
+    teacher.requires_grad_(False)
+    run.note(common_vocabulary=common)
+    arguments = run.arguments(
+        **options.arguments(steps, options.batch_size),
+        **run.rollouts(options.vllm_memory),
+        beta=options.beta,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        max_completion_length=options.max_completion_length or run.max_new_tokens,
+        disable_dropout=True,
+    )
+    trainer = DistillationTrainer(
+        model=student,
+        teacher_model=teacher,
+        args=DistillationConfig(**arguments),
+        train_dataset=data,
+        processing_class=tokenizer,
+        callbacks=[run.callback()],
+    )
+    trainer.train(resume_from_checkpoint=run.resume)
+    if size != common:
+        student.resize_token_embeddings(size, mean_resizing=False)
+        with torch.no_grad():
+            for head, rows in zip(
+                [student.get_input_embeddings(), student.get_output_embeddings()], rest, strict=True
+            ):
+                head.weight[common:] = rows.to(head.weight)
+    run.save(student)
+
+
+def expects(options: OnPolicyOptions, work: Workload) -> Expected:
+    """Return what a run would do: the student writes, the teacher reads it."""
+    return Expected(
+        steps=work.steps(options.batch_size, options.epochs, options.max_steps),
+        sequences=options.batch_size,
+        length=work.prompt + work.answer,
+        micro_batch=options.micro_batch_size or options.batch_size,
+        rollouts=options.batch_size,
+        taught=options.batch_size,
+        limit=options.max_completion_length or work.limit,
+        together=options.batch_size,
+    )
+
+
+TRAINER = Trainer(
+    name="kd-on-policy",
+    train=train,
+    options=OnPolicyOptions,
+    summary="the teacher's distribution over the student's own completions (reverse KL)",
+    expects=expects,
+    needs_teacher=True,
+    same_tokenizer=True,
+)

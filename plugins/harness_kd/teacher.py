@@ -1,0 +1,123 @@
+"""The teacher as a writer of solutions, with transformers or with vLLM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness import Run
+
+Solutions = list[list[str | None]]
+"""For each problem the texts written to it; one that was cut at the limit is None."""
+Writer = Callable[[list[Any]], Solutions]
+
+
+def write_solutions(run: Run, prompts: Sequence[Any]) -> Solutions:
+    """Return `samples` texts for each prompt, in order, until the teacher's share is spent.
+
+    Where the stage runs as several processes, each writes every so manieth batch.
+    """
+    options = run.options
+    size, processes = options.teacher_batch_size, run.group.size
+    alone = run.engine == "vllm" and processes == 1
+    run.note(teacher_engine="vllm" if alone else "hf")
+    write = vllm_writer(run) if alone else transformers_writer(run)
+    solutions: Solutions = []
+    for start in range(0, len(prompts), size * processes):
+        run.budget.sync()
+        if run.budget.fraction >= options.teacher_share:
+            break
+        first = start + size * run.group.rank
+        mine = list(prompts[first : first + size])
+        for part in run.gather(write(mine) if mine else []):
+            solutions += part
+    return solutions
+
+
+def transformers_writer(run: Run) -> Writer:
+    """Return a writer that generates with the teacher by transformers."""
+    import torch
+    from transformers import AutoTokenizer
+
+    options = run.options
+    tokenizer = AutoTokenizer.from_pretrained(
+        run.teacher, padding_side="left", trust_remote_code=False
+    )
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    teacher = run.teacher_model()
+    ends = teacher.generation_config.eos_token_id
+    ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+    sampling: dict[str, Any] = {
+        "do_sample": False, "temperature": None, "top_p": None, "top_k": None
+    }  # fmt: skip
+    if options.temperature:
+        sampling = {"do_sample": True, "top_k": 0}
+        sampling |= {"temperature": options.temperature, "top_p": options.top_p}
+    if run.protocol.stop:
+        sampling |= {"stop_strings": list(run.protocol.stop), "tokenizer": tokenizer}
+    torch.manual_seed(run.seed(f"teacher {run.group.rank}" if run.group.rank else "teacher"))
+
+    def write(prompts: list[Any]) -> Solutions:
+        inputs = tokenizer(
+            as_text(run, tokenizer, prompts),
+            return_tensors="pt",
+            padding=True,
+            add_special_tokens=False,
+        ).to(run.device)
+        written = teacher.generate(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            max_new_tokens=options.max_new_tokens or run.max_new_tokens,
+            num_return_sequences=options.samples,
+            eos_token_id=sorted(ends),
+            pad_token_id=tokenizer.pad_token_id,
+            **sampling,
+        )[:, inputs["input_ids"].shape[1] :]
+        texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+        whole = [
+            run.cut(text) if ends & set(ids) or run.cut(text) != text else None
+            for text, ids in zip(texts, written.tolist(), strict=True)
+        ]
+        return [whole[i : i + options.samples] for i in range(0, len(whole), options.samples)]
+
+    return write
+
+
+def vllm_writer(run: Run) -> Writer:
+    """Return a writer that generates with the teacher by vLLM, whose memory is freed with it."""
+    from vllm import LLM, SamplingParams
+
+    options = run.options
+    llm = LLM(
+        model=str(run.teacher),
+        gpu_memory_utilization=options.vllm_memory,
+        seed=run.seed("teacher") % 2**31,
+        dtype="bfloat16",
+        generation_config="vllm",  # not the checkpoint's own
+    )
+    tokenizer = llm.get_tokenizer()
+    sampling = SamplingParams(
+        n=options.samples,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        max_tokens=options.max_new_tokens or run.max_new_tokens,
+        stop=list(run.protocol.stop) or None,
+    )
+
+    def write(prompts: list[Any]) -> Solutions:
+        texts = as_text(run, tokenizer, prompts)
+        ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        outputs = llm.generate([{"prompt_token_ids": one} for one in ids], sampling, use_tqdm=False)
+        return [
+            [run.cut(one.text) if one.finish_reason == "stop" else None for one in output.outputs]
+            for output in outputs
+        ]
+
+    return write
+
+
+def as_text(run: Run, tokenizer: Any, prompts: list[Any]) -> list[str]:
+    """Return prompts as the teacher reads them, in its own chat template where there is one."""
+    if not run.protocol.chat:
+        return prompts
+    return tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
