@@ -37,6 +37,7 @@ ELSEWHERE = {
         "Compare training data with test sets.",
     ),
     "diff": ("harness.commands", "Compare two cells question by question."),
+    "doctor": ("harness.doctor", "Check this machine for what usually breaks."),
     "export": ("harness.commands", "Write results in a format that others read."),
     "publish": ("harness.commands", "Publish a board, or a cell's scores on the Hub."),
     "report": ("harness.commands", "Write one HTML file: figures, curves, answers."),

@@ -1,0 +1,65 @@
+"""What one check of `harness doctor` found, and a child process that it asked."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["ok", "warning", "problem"]
+SECONDS = 180  # after which a child process counts as hanging
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: Its name.
+        level: `ok`; `warning`, something is slower or missing; `problem`, a bench would fail.
+        found: What is there.
+        todo: What to do about it; empty where all is well.
+    """
+
+    check: str
+    level: Level
+    found: str
+    todo: str = ""
+
+
+def start(command: list[str], **environment: str) -> subprocess.Popen[str]:
+    """Start a process whose input is empty and whose output is kept."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def output_of(child: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return what a process wrote to its output and its errors, once it has ended or hung."""
+    try:
+        return child.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        output, error = child.communicate()
+        return output, f"{error}\nno end after {SECONDS} s"
+
+
+def last_line(text: str) -> str:
+    """Return the last line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no message"
+
+
+def version_of(distribution: str) -> str:
+    """Return the version of an installed distribution, or `unknown`."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
