@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from verify_shared import rows as shared_rows
 
 from harness.contamination import Passage, TestSets, passages, words
 from harness.contamination.words import whole
+from harness.records import read_records
 
 TALE = (
     "Max bought stamps at the post office on Monday and gave three of the stamps to his brother"
@@ -125,3 +128,98 @@ def test_math_has_one_test_problem_in_its_training_problems_and_three_in_other_n
     assert (len(test.overlap_13), len(test.overlap_8)) == (504, 1994)
     assert five_hundred.same == ()
     assert (len(five_hundred.overlap_13), len(five_hundred.overlap_8)) == (54, 204)
+
+
+BOARD = """
+schema = 1
+name = "quoted"
+title = "A board whose test problems are quoted"
+start_model = "start"
+plugins = ["quoting"]
+trainers = ["quoting"]
+seeds = [0]
+
+[data]
+train = ["quoting_walks"]
+
+[budget]
+steps = 3
+
+[[scores]]
+task = "quoting_walks"
+max_new_tokens = 4
+ranking = true
+
+[[scores]]
+task = "quoting_walks"
+protocol = "base_fewshot"
+max_new_tokens = 4
+limit = 5
+"""
+
+
+@pytest.fixture
+def quoted(tmp_path, small_models, with_plugins):
+    with_plugins("quoting")
+    (tmp_path / "start").symlink_to(small_models / "start")
+    (tmp_path / "quoted.toml").write_text(BOARD)
+    return tmp_path
+
+
+def test_a_bench_counts_what_its_rows_trained_on(quoted, harness):
+    harness(
+        "bench", "--board", "quoted.toml", "--plugins", "quoting,quoting-not,quoting+quoting-not"
+    )
+    found = {record.trainer: record for record in read_records(quoted / "runs/quoted/records")}
+    whole = {trainer: record.scores[0].overlap_13 for trainer, record in found.items()}
+    assert whole == {
+        "start": (),  # nothing was trained
+        "quoting-not": (2,),  # in a solution of the training data
+        "quoting": (2, 7),  # and in its teacher's text
+        "quoting+quoting-not": (2, 7),  # which a later stage does not undo
+    }
+    assert all(record.scores[1].overlap_13 in ((), (2,)) for record in found.values())
+    assert found["quoting"].scores[0].groups == (0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3)
+    assert found["quoting"].stages[0].environment is not None
+    kept = sorted((quoted / "runs/quoted/contamination").iterdir())
+    before = [path.stat().st_mtime_ns for path in kept]
+    assert len(kept) == 2  # the data, and the one stage that wrote texts
+
+    shown = harness("contamination", "quoted.toml")
+    assert "texts made by train-quoting" in shown.stdout
+    assert "A teacher wrote: Hana walks 9 miles" in " ".join(shown.stdout.split())
+    content = json.loads(harness("contamination", "quoted.toml", "--json").stdout)
+    assert [one[0]["overlap_13"] for one in content.values()] == [[2], [7]]
+    assert [path.stat().st_mtime_ns for path in kept] == before
+
+
+def test_two_files_are_compared(tmp_path, harness):
+    (tmp_path / "train.jsonl").write_text(json.dumps(row(COPY)) + "\n\n")
+    lines = "".join(json.dumps({"question": text}) + "\n" for text in (TALE, "\x1b[2J ?"))
+    (tmp_path / "test.jsonl").write_text(lines)
+    arguments = ("contamination", "--train", "train.jsonl", "--test", "test.jsonl")
+    shown = harness(*arguments).stdout
+    assert "test.jsonl line 1 and t: 13 words" in shown
+    assert "\x1b" not in shown
+    content = json.loads(harness(*arguments, "--json").stdout)
+    assert content["train.jsonl"][0]["overlap_13"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "is not JSONL"),
+        ("[1]", "line 1 is not a JSON object"),
+        ('{"text": 3}', "line 1 has no text under problem or question"),
+    ],
+)
+def test_files_that_hold_no_problems_are_refused_in_one_line(tmp_path, harness, line, message):
+    (tmp_path / "rows.jsonl").write_text(line + "\n")
+    done = harness("contamination", "--train", "rows.jsonl", "--test", "rows.jsonl", check=2)
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_board_or_two_files_must_be_named(harness):
+    assert "name a board" in harness("contamination", check=2).stderr
+    assert "name a board" in harness("contamination", "tiny", "--train", __file__, check=2).stderr
