@@ -118,14 +118,14 @@ def training(
         machine.compute(gradient * recompute, hardware.TRAINING_SHARE)
         + machine.compute(reading, hardware.READING_SHARE)
         + machine.decode(
-            student, expected.rollouts, expected.together, written, expected.limit, "hf"
+            student, expected.rollouts, expected.together, written, expected.limit, compute.engine
         )
     ) / compute.gpus
     first_seconds = 0.0
     if teacher and before:
         problems = round(teacher_first / written)
         first_seconds = machine.decode(
-            teacher, problems, expected.together, written, expected.limit, "hf"
+            teacher, problems, expected.together, written, expected.limit, compute.engine
         )
 
     step_flops = gradient + reading + rollouts

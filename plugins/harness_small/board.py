@@ -5,9 +5,10 @@ from __future__ import annotations
 TOKENS = 2.2e6
 """Trained tokens that the budget of a cell would pay for, were nothing else paid for.
 
-With 38M parameters that is 5e14 FLOPs: sixty GRPO steps of 128 rollouts of about 190 tokens, eight
-FLOPs a parameter and token, or 190 supervised steps of 64 rows. Of an H200 the former takes about
-three minutes, nearly all of it in 256 decoding steps of about 10 ms for each batch of rollouts.
+With 38M parameters that is 5e14 FLOPs. Sixty GRPO steps of 128 rollouts of 120 to 170 tokens, eight
+FLOPs a parameter and token, are about 3.5e14; sixty supervised steps of 64 rows 8e13. By the
+formulas of `--dry-run` the former take one to two minutes of an H200, nearly all of it in the 128
+decoding steps of about 10 ms that each batch of rollouts needs.
 """
 
 TEMPLATE = """\
@@ -42,16 +43,16 @@ stage_seconds = 7200
 
 [[scores]]
 task = "small_word"
-max_new_tokens = 192
+max_new_tokens = 128
 ranking = true{limit}
 
 [[scores]]
 task = "small_long"
-max_new_tokens = 256{limit}
+max_new_tokens = 160{limit}
 
 [[scores]]
 task = "small_symbolic"
-max_new_tokens = 128{limit}
+max_new_tokens = 96{limit}
 
 # Between the rates of the tiny board and those of 0.5B parameters; not tuned. Supervised trainers
 # stop at a third of the budget, so that a chain has something left for its next stages.

@@ -36,7 +36,7 @@ RATES = 2e-3, 2e-3  # of Muon and AdamW; a quarter of the tiny model's, which is
 BRANCH = 0.4  # share of the teacher's steps after which the start model branches off
 HABIT_SHARE = 0.06  # its further steps, as a share of the teacher's
 HABIT_RATE = 0.5
-ANSWER_LIMIT = 256
+ANSWER_LIMIT = 160
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,298 @@
+"""Plans: estimates follow from sizes, and a dry run needs neither data, network nor GPU."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from harness import estimates, shapes
+from harness.boardfile import Compute, ScoreTable
+from harness.boards import load_board
+from harness.errors import UsageError
+from harness.estimates import Machine
+from harness.forecast import workload
+from harness.hardware import GPUS, find_gpu
+from harness.plan import plan
+from harness.planning import choose_gpu, preview
+from harness.plugins import Host
+from harness.render.plan import render
+from harness.runs import Folder
+from harness.workload import Expected, Workload
+
+QWEN = shapes.QWEN["0.5B"]
+H200 = Machine(find_gpu("H200"))
+WORK = Workload(rows=7473, prompt=100, solution=100, answer=280, limit=512)
+SFT = Expected(steps=935, sequences=32, length=200, micro_batch=32)
+RL = Expected(
+    steps=234, sequences=256, length=380, micro_batch=256, rollouts=256, limit=512, together=256
+)
+
+
+def train(expected, caps=None, teacher=None, machine=H200, **compute):
+    return estimates.training(
+        expected, WORK, caps or {}, QWEN, teacher, machine, Compute(**compute)
+    )
+
+
+def dry_run(name, folder, gpu=None, **arguments):
+    host = Host(download=False)
+    board = load_board(name, host)
+    chosen, note = choose_gpu(gpu, board, "cpu")
+    made = plan(board, host, device="cuda" if chosen else "cpu", **arguments)
+    return preview(made, Folder(folder), chosen, note)
+
+
+def shown(preview, width=100):
+    from rich.console import Console
+
+    console = Console(width=width, markup=False, highlight=False)
+    with console.capture() as capture:
+        console.print(render(preview))
+    return capture.get()
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("h200", "H200"),
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100-PCIe"),
+        ("NVIDIA A100-SXM4-80GB", "A100-80"),
+        ("NVIDIA A100-SXM4-40GB", "A100-40"),
+        ("A100 80GB PCIe", "A100-80"),
+        ("NVIDIA GeForce RTX 4090", "RTX-4090"),
+        ("rtx3090", "RTX-3090"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA A10", "A10"),
+    ],
+)
+def test_a_gpu_is_found_by_the_names_people_and_nvidia_smi_give_it(written, name):
+    assert find_gpu(written).name == name
+
+
+def test_an_unknown_gpu_is_one_line_with_the_nearest():
+    with pytest.raises(UsageError, match=r"no figures for a GPU 'H2000'; did you mean 'H200'\?"):
+        find_gpu("H2000")
+
+
+def test_every_gpu_is_found_by_its_own_name():
+    assert [find_gpu(name).name for name in GPUS] == list(GPUS)
+
+
+@pytest.mark.parametrize("size", shapes.QWEN)
+def test_the_parameters_of_the_table_follow_from_the_shapes(size):
+    shape = shapes.QWEN[size]
+    h, kv, f, v = shape.hidden, shape.kv, shape.inner, shape.vocabulary
+    attention = 2 * h * h + h + 2 * (h * kv + kv)
+    layer = attention + 3 * h * f + 2 * h
+    embeddings = v * h * (2 if size == "7B" else 1)
+    assert shape.parameters == shape.layers * layer + h + embeddings
+
+
+def test_the_shape_of_a_folder_is_that_of_its_model(small_models):
+    shape = shapes.folder_shape(small_models / "start")
+    assert (shape.layers, shape.hidden, shape.inner, shape.kv, shape.vocabulary) == (
+        2, 32, 64, 16, 320,
+    )  # fmt: skip
+    from harness.checkpoints import parameter_count
+
+    assert shape.parameters == parameter_count(small_models / "start")
+
+
+def test_supervised_training_costs_six_flops_a_parameter_and_token():
+    found = train(SFT)
+    assert found.trained_tokens == 935 * 32 * 200
+    assert found.flops == pytest.approx(6 * 494_032_768 * 935 * 32 * 200)
+    assert found.generated_tokens == found.teacher_tokens == 0
+    adapter = train(Expected(**{**vars(SFT), "adapter": 0.0}))
+    assert adapter.flops == pytest.approx(found.flops * 4 / 6)
+    assert adapter.memory_bytes < found.memory_bytes
+
+
+def test_a_cap_stops_a_stage_before_it_is_passed():
+    whole = train(SFT)
+    for caps in (
+        {"steps": 100},
+        {"trained_tokens": whole.trained_tokens / 3},
+        {"flops": whole.flops / 7},
+        {"seconds": (whole.seconds - estimates.START_SECONDS["cuda"]) / 2},
+    ):
+        found = train(SFT, caps)
+        assert found.steps < whole.steps
+        for name, cap in caps.items():
+            spent = getattr(found, name)
+            spent -= estimates.START_SECONDS["cuda"] if name == "seconds" else 0
+            step = spent / found.steps
+            assert cap - step < spent <= cap * 1.000001
+
+
+def test_rollouts_take_time_that_flops_do_not_show():
+    supervised, reinforced = train(SFT), train(RL)
+    ratio = reinforced.flops / supervised.flops
+    assert reinforced.seconds / supervised.seconds > 2 * ratio
+    per_step = 512 * 24 * 0.8e-3  # launches of 24 layers, 512 tokens
+    assert reinforced.seconds > 234 * per_step
+    assert train(RL, engine="vllm").seconds < reinforced.seconds / 3
+
+
+def test_a_teacher_is_paid_for_in_flops_and_memory():
+    taught = Expected(**{**vars(SFT), "taught": 32})
+    teacher = shapes.QWEN["1.5B"]
+    found = train(taught, teacher=teacher)
+    assert found.teacher_tokens == found.trained_tokens
+    extra = 2 * teacher.parameters * found.teacher_tokens
+    assert found.flops == pytest.approx(train(SFT).flops + extra)
+    assert found.memory_bytes - train(SFT).memory_bytes == pytest.approx(2 * teacher.parameters)
+
+
+def test_the_forward_pass_is_halved_until_it_fits():
+    large = train(RL, machine=H200)
+    little = train(RL, machine=Machine(find_gpu("RTX-3090")))
+    assert little.micro_batch < large.micro_batch <= 256
+    assert little.fits
+    assert little.memory_bytes <= 0.9 * 24e9
+    assert math.log2(256 / little.micro_batch).is_integer()
+    checkpointed = train(RL, machine=Machine(find_gpu("RTX-3090")), gradient_checkpointing=True)
+    assert checkpointed.micro_batch > little.micro_batch
+
+
+def test_what_cannot_fit_says_so():
+    teacher = shapes.QWEN["7B"]
+    taught = Expected(**{**vars(SFT), "taught": 32})
+    found = train(taught, teacher=teacher, machine=Machine(find_gpu("T4")))
+    assert not found.fits
+    assert found.micro_batch == 1
+
+
+def test_two_gpus_halve_the_hours_and_not_the_gpu_hours():
+    one, two = train(RL), train(RL, gpus=2)
+    start = estimates.START_SECONDS["cuda"]
+    assert two.seconds - start == pytest.approx((one.seconds - start) / 2)
+    assert two.gpus == 2
+
+
+def test_scoring_counts_every_sample():
+    once = ScoreTable(task="t", max_new_tokens=100)
+    many = ScoreTable(task="t", max_new_tokens=100, samples=4, temperature=0.7)
+    one = estimates.scoring([(once, 64, 50.0)], QWEN, H200, Compute())
+    four = estimates.scoring([(many, 64, 50.0)], QWEN, H200, Compute())
+    assert four.generated_tokens == 4 * one.generated_tokens
+    start = estimates.START_SECONDS["cuda"]
+    assert four.seconds - start == pytest.approx(4 * (one.seconds - start))
+
+
+@pytest.mark.parametrize("name", ["srlm-0.5b-instruct", "srlm-0.5b-base", "math-0.5b"])
+def test_a_dry_run_of_a_real_board_needs_nothing(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "none"))
+    found = dry_run(name, tmp_path)
+    board = load_board(name, Host(download=False))
+    assert found.machine == "H200"
+    assert "no GPU is visible" in found.notes[0]
+    assert len(found.cells) == 1 + 3 * len(board.file.trainers)
+    assert 1 < found.gpu_hours < 100
+    for each in found.stages:
+        assert each.estimate.fits, each.label
+        assert each.estimate.seconds > 0
+        cap = board.file.budget.flops
+        assert each.kind == "generate" or 0 < each.estimate.flops <= cap * 1.001
+    models = {one.name: one for one in found.downloads if one.what != "data"}
+    assert all(one.state == "to download" and len(one.revision) == 40 for one in models.values())
+    assert models[board.file.start_model.partition("@")[0]].bytes == pytest.approx(
+        0.988e9, rel=0.01
+    )
+    data = {task for one in found.downloads if one.what == "data" for task in one.tasks}
+    assert data == set(board.tasks)
+    text = shown(found)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 100
+    assert "GPU-hours" in text
+
+
+def test_the_later_stage_of_a_chain_gets_what_is_left(tmp_path):
+    found = dry_run("srlm-0.5b-instruct", tmp_path, terms=("sft+rl", "rl"), seeds=(0,))
+    flops = {each.label: each.estimate.flops for each in found.stages if each.kind == "train"}
+    assert flops["sft"] + flops["sft+rl"] <= 1e17
+    assert flops["sft+rl"] < flops["rl"]
+
+
+def test_a_larger_gpu_takes_less_time(tmp_path):
+    fast = dry_run("srlm-0.5b-instruct", tmp_path, "H200", terms=("sft",), seeds=(0,))
+    slow = dry_run("srlm-0.5b-instruct", tmp_path, "RTX-3090", terms=("sft",), seeds=(0,))
+    assert slow.seconds > fast.seconds
+    assert fast.notes == ()
+
+
+def test_a_gpu_without_bfloat16_is_named(tmp_path):
+    found = dry_run("srlm-0.5b-instruct", tmp_path, "T4", terms=("sft",), seeds=(0,))
+    assert any("T4 has no bfloat16" in note for note in found.notes)
+
+
+def test_the_tiny_board_is_planned_for_the_cpu(tmp_path):
+    found = dry_run("tiny", tmp_path)
+    assert found.device == "cpu"
+    assert found.gpu_hours is None
+    assert all(one.state == "here" for one in found.downloads)
+    assert "CPU thread" in shown(found)
+
+
+def test_lengths_are_measured_where_the_rows_are_at_hand():
+    board = load_board("tiny", Host())
+    found = workload(board)
+    assert found.rows == 3000
+    assert 30 < found.prompt < 90
+    assert found.limit == 96
+
+
+def test_a_trainer_that_says_nothing_of_itself_is_estimated_by_its_caps(small_board, tmp_path):
+    text = small_board.read_text()
+    small_board.write_text(text.replace("steps = 3", "flops = 1e9"))
+    found = dry_run(str(small_board), tmp_path / "runs")
+    (one, _) = [each for each in found.stages if each.kind == "train"]
+    assert (one.estimate.flops, one.estimate.source) == (1e9, "caps")
+
+
+def test_a_model_in_the_hubs_cache_is_found_without_asking_the_hub(
+    small_board, small_models, tmp_path, monkeypatch
+):
+    import shutil
+
+    commit = "c" * 40
+    cache = tmp_path / "cache"
+    place = cache / "models--us--small" / "snapshots" / commit
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    old = 'start_model = "start"'
+    small_board.write_text(
+        small_board.read_text().replace(old, f'start_model = "us/small@{commit}"')
+    )
+    found = dry_run(str(small_board), tmp_path / "runs")
+    assert found.downloads[0].state == "to download"
+    assert found.downloads[0].bytes is None
+    assert any("not known until it is downloaded" in note for note in found.notes)
+    assert "unknown" in shown(found)
+    shutil.copytree(small_models / "start", place)
+    found = dry_run(str(small_board), tmp_path / "runs")
+    assert found.downloads[0].state == "here"
+    assert found.downloads[0].revision == commit
+    (place / "model.safetensors").write_bytes(b"cut short")
+    assert dry_run(str(small_board), tmp_path / "runs").downloads[0].state == "to download"
+
+
+def test_the_command_prints_the_plan_and_its_json(harness):
+    text = harness("bench", "--board", "math-0.5b", "--dry-run", "--gpu", "a100-80").stdout
+    assert "planned for one A100-80" in text
+    assert "not fit for ranking" in text
+    board = ("--board", "srlm-0.5b-base", "--plugins", "rl")
+    given = harness("bench", *board, "--dry-run", "--gpu", "h100", "--json").stdout
+    found = json.loads(given)
+    assert found["machine"] == "H100"
+    assert {"steps", "trained_tokens", "generated_tokens", "flops", "seconds"} <= set(
+        found["stages"][-1]["estimate"]
+    )
+    done = harness("bench", "--gpu", "H100", check=2)
+    assert "use it with --dry-run" in done.stderr
+    done = harness("bench", "--board", "tiny", "--dry-run", "--gpu", "H2000", check=2)
+    assert "did you mean 'H200'" in done.stderr
