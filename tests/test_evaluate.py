@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from models import save_model
 
 from harness.errors import StageError, UsageError
 from harness.evaluate import generate_answers
+from harness.lm_eval_tasks import definition, version
 from harness.protocols import get_protocol
 
 START = Path(__file__).parents[1] / "plugins" / "harness_tiny" / "models" / "start"
@@ -138,3 +141,202 @@ def test_generation_defaults_of_a_checkpoint_change_nothing(rows, tmp_path):
     generate_answers(model, [score(rows, limit=18)], 12, "cpu", tmp_path / "spoilt")
     assert answers(tmp_path / "spoilt") == answers(plain)
     assert max(answer["tokens"] for answer in answers(plain)) == 18
+
+
+def test_a_prompt_without_room_is_counted_and_never_cut(rows, model, tmp_path):
+    """One fills the context, one leaves room for three tokens."""
+    tokenizer = model[1]
+    context = model[0].config.max_position_embeddings
+    bare = len(tokenizer(chat_prompt(model, {**rows[0], "problem": ""}))["input_ids"])
+    long = [
+        {"id": name, "problem": "7" * (context - bare - left), "answer": "1"}
+        for name, left in (("full", 0), ("near", 3))
+    ]
+    lengths = [len(tokenizer(chat_prompt(model, row))["input_ids"]) for row in long]
+    assert lengths == [context, context - 3]
+    found = generate_answers(START, [score([*long, rows[0]])], 2, "cpu", tmp_path)
+    full, near, usual = answers(tmp_path)
+    assert (full["text"], full["tokens"], full["finish"]) == ("", 0, "length")
+    assert near["tokens"] <= 3
+    assert usual["tokens"] > 3
+    assert found.notes == {"prompts_without_room": {"tiny_word__chat_zeroshot.v1": 1}}
+
+
+def test_samples_stand_together_and_are_the_same_again(rows, tmp_path):
+    sampled = {**score(rows[:5], limit=40), "samples": 4, "temperature": 1.0, "top_p": 0.9}
+    first = generate_answers(START, [sampled], 20, "cpu", tmp_path / "first")
+    assert first.answers == {"tiny_word__chat_zeroshot.v1": 20}
+    found = answers(tmp_path / "first")
+    places = [(row["id"], sample) for row in rows[:5] for sample in range(4)]
+    assert [(answer["id"], answer["sample"]) for answer in found] == places
+    texts = [{answer["text"] for answer in found[i : i + 4]} for i in range(0, 20, 4)]
+    assert any(len(different) > 1 for different in texts)
+    generate_answers(START, [sampled], 3, "cpu", tmp_path / "again")
+    assert answers(tmp_path / "again") == found
+    (samples,) = (tmp_path / "first").rglob("samples_*.jsonl")
+    kept = [json.loads(line)["resps"][0] for line in samples.read_text().splitlines()]
+    assert kept == [[answer["text"] for answer in found[i : i + 4]] for i in range(0, 20, 4)]
+
+
+# -- lm-eval's own tasks ------------------------------------------------------------------------
+
+SHOTS = [
+    {"question": f"{n} and {n}?", "answer": f"{n}+{n}={2 * n}\n#### {2 * n}"} for n in range(9)
+]
+
+
+def own_score(name: str, tested: list[dict], limit: int = 24, count: int | None = None) -> dict:
+    """Return a score under one of lm-eval's tasks, with documents made here."""
+    documents = [{"split": "test", "doc": doc} for doc in tested]
+    documents += [{"split": "train", "doc": doc} for doc in SHOTS]
+    rows = [
+        {"id": f"q{n}", "problem": doc["question"], "answer": doc["answer"].split("#### ")[-1]}
+        for n, doc in enumerate(tested)
+    ]
+    return {
+        "task": "sums",
+        "protocol": get_protocol(f"lm_eval:{name}").id,
+        "max_new_tokens": limit,
+        "rows": rows[:count],
+        "documents": documents,
+    }
+
+
+def lm_evals_task(name: str, tested: list[dict]):
+    """Return lm-eval's task made from its own file alone, on the same documents."""
+    import datasets
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    config = load_yaml(definition(name).path)
+    config.pop("tag", None)
+    splits = {"test": tested, "train": SHOTS}
+    config["custom_dataset"] = lambda **_: {
+        split: datasets.Dataset.from_list(docs) for split, docs in splits.items()
+    }
+    task = ConfigurableTask(config=config)
+    task.set_fewshot_seed(1234)  # the default of lm-eval's command line
+    task.build_all_requests()
+    return task
+
+
+def read_samples(folder: Path) -> list[dict]:
+    """Return lm-eval's samples, one for each filter and question."""
+    (path,) = folder.rglob("samples_*.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "gsm8k_cot", "gsm8k_cot_zeroshot"])
+def test_prompts_and_stops_are_those_of_lm_evals_own_file(name, tmp_path):
+    tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(4)]
+    model = save_model(tmp_path / "model", seed=4, positions=4096)
+    generate_answers(model, [own_score(name, tested, 2, count=3)], 4, "cpu", tmp_path / "out")
+    theirs = lm_evals_task(name, tested)
+    given = {}
+    for sample in read_samples(tmp_path / "out"):
+        arguments = sample["arguments"]["gen_args_0"]
+        given[sample["doc_id"]] = arguments["arg_0"]
+        assert arguments["arg_1"]["until"] == theirs.config.generation_kwargs["until"]
+        assert arguments["arg_1"]["max_gen_toks"] == 2
+    assert given == {n: theirs.instances[n].args[0] for n in range(3)}
+
+
+def test_lm_evals_own_metrics_are_those_of_its_filters_on_the_same_texts(tmp_path):
+    """The golds of every other question are what the model is seen to answer."""
+    tested = [{"question": f"{n}{n} take {n}?", "answer": "#### -1"} for n in range(1, 9)]
+    hot = {"temperature": 2.0}  # greedy answers of this model to such prompts hold no number
+    first = {**own_score("gsm8k", tested, 40), **hot}
+    generate_answers(START, [first], 8, "cpu", tmp_path / "first")
+    name = f"sums__lm_eval-gsm8k-{version()}"
+    numbers = [re.findall(r"-?[0-9]+", one["text"]) for one in answers(tmp_path / "first", name)]
+    for doc, seen in list(zip(tested, numbers, strict=True))[::2]:
+        doc["answer"] = f"#### {(seen or ['-1'])[-1]}"
+    out = tmp_path / "second"
+    second = {**own_score("gsm8k", tested, 40), **hot}
+    found = generate_answers(START, [second], 8, "cpu", out)
+    theirs = lm_evals_task("gsm8k", tested)
+    for instance, answer in zip(theirs.instances, answers(out, name), strict=True):
+        instance.resps = [answer["text"]]
+    theirs.apply_filters()
+    for kind in ("strict-match", "flexible-extract"):
+        right = [
+            theirs.process_results(doc, [instance.filtered_resps[kind]])["exact_match"]
+            for doc, instance in zip(tested, theirs.instances, strict=True)
+        ]
+        assert found.own[name][f"exact_match,{kind}"] == sum(right) / 8
+    assert 0 < found.own[name]["exact_match,flexible-extract"] < 1
+    assert set(found.own[name]) == {"exact_match,strict-match", "exact_match,flexible-extract"}
+    assert found.answers == {name: 8}
+
+
+def test_filters_see_what_lm_evals_own_would_see():
+    from harness.evaluate import _tasks
+
+    tested = [{"question": f"{n}?", "answer": "work\n#### 5"} for n in range(4)]
+    texts = ["5\n#### 5", "So 5", "#### 6 or 5", "nothing"]
+    (ours,) = _tasks([own_score("gsm8k", tested)])
+    ours.build_all_requests()
+    right = {}
+    for task in (ours, lm_evals_task("gsm8k", tested)):
+        for instance, text in zip(task.instances, texts, strict=True):
+            instance.resps = [text]
+        task.apply_filters()
+        right[task] = {
+            kind: [
+                task.process_results(doc, [instance.filtered_resps[kind]])["exact_match"]
+                for doc, instance in zip(tested, task.instances, strict=True)
+            ]
+            for kind in ("strict-match", "flexible-extract")
+        }
+    mine, theirs = right.values()
+    assert mine == theirs
+    assert mine == {"strict-match": [1, 0, 0, 0], "flexible-extract": [1, 1, 1, 0]}
+
+
+def test_lm_evals_metrics_are_of_the_first_sample_and_every_sample_is_kept(tmp_path):
+    tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(3)]
+    sampled = {**own_score("gsm8k_cot_zeroshot", tested), "samples": 5, "temperature": 1.0}
+    found = generate_answers(START, [sampled], 8, "cpu", tmp_path)
+    ((name, count),) = found.answers.items()
+    assert count == 15
+    assert len(answers(tmp_path, name)) == 15
+
+
+@pytest.mark.parametrize("protocol", ["base_fewshot", "lm_eval:gsm8k_cot_zeroshot"])
+def test_an_answer_cut_by_the_limit_is_told_under_every_protocol(protocol, model, tmp_path):
+    """The finish reason is that of plain generation with the protocol's own stop strings."""
+    tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(6)]
+    given = own_score("gsm8k_cot_zeroshot", tested, 20)
+    given["protocol"] = get_protocol(protocol).id
+    generate_answers(START, [given], 4, "cpu", tmp_path)
+    ((path),) = (tmp_path / "answers").glob("*.jsonl")
+    found = answers(tmp_path, path.stem)
+    samples = {one["doc_id"]: one["arguments"]["gen_args_0"] for one in read_samples(tmp_path)}
+    tokenizer = model[1]
+    for place, answer in enumerate(found):
+        tokens = alone(model, samples[place]["arg_0"], 20)
+        ends = [
+            end
+            for end in range(1, len(tokens) + 1)
+            if tokens[end - 1] == tokenizer.eos_token_id
+            or any(s in tokenizer.decode(tokens[:end]) for s in samples[place]["arg_1"]["until"])
+        ]
+        assert answer["finish"] == ("stop" if ends else "length")
+        assert answer["tokens"] == (ends[0] if ends else 20)
+
+
+def test_documents_that_lm_evals_task_cannot_use_are_one_line(tmp_path):
+    wrong = own_score("gsm8k", [{"question": "1?", "answer": "#### 1"}])
+    for one in wrong["documents"]:
+        one["doc"] = {"problem": "1?"}
+    with pytest.raises(StageError, match=r"cannot put the questions of sums: .*question"):
+        generate_answers(START, [wrong], 4, "cpu", tmp_path)
+
+
+def test_answers_are_never_given_to_another_question(tmp_path):
+    """Documents that stand in another order than the rows."""
+    tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(3)]
+    crossed = own_score("gsm8k_cot_zeroshot", tested, 2)
+    crossed["rows"].reverse()
+    with pytest.raises(StageError, match="does not put question q2 in its place"):
+        generate_answers(START, [crossed], 4, "cpu", tmp_path)

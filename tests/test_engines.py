@@ -1,0 +1,95 @@
+"""Engines: which one answers, and what vLLM is asked and gives back. vLLM itself is not needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass, field
+
+import pytest
+from models import byte_tokenizer
+
+from harness.decoding import Prompt
+from harness.engines import Answer, end_tokens, seed, vllm_answer, vllm_sampling
+from harness.errors import UsageError
+from harness.plan import choose_engine
+
+WITH_VLLM = importlib.util.find_spec("vllm") is not None
+
+
+@dataclass
+class Completion:
+    """The fields of vLLM's `CompletionOutput` that are read."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: str | None
+
+
+@dataclass
+class Output:
+    """The field of vLLM's `RequestOutput` that is read."""
+
+    outputs: list[Completion] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"), [("stop", "stop"), ("length", "length"), ("abort", "length")]
+)
+def test_an_answer_of_vllm_keeps_its_length_and_why_it_ended(reason, finish):
+    output = Output([Completion("It is 4.\n\nProblem: next", (1, 2, 3), reason)])
+    assert vllm_answer(output, ["Problem:"]) == Answer("It is 4.\n\n", 3, finish)
+
+
+def test_an_output_that_is_not_one_completion_is_an_error():
+    with pytest.raises(ValueError, match="unpack"):
+        vllm_answer(Output(), [])
+
+
+def test_vllm_is_asked_for_the_boards_decoding():
+    wanted = {
+        "until": ["Question:", "<|im_end|>", ""],
+        "do_sample": True,
+        "temperature": 0.6,
+        "top_p": 0.95,
+    }
+    tokenizer = byte_tokenizer()
+    asked = vllm_sampling(Prompt([5, 6], 100, 77), wanted, tokenizer, [0])
+    assert asked == {
+        "max_tokens": 100,
+        "temperature": 0.6,
+        "top_p": 0.95,
+        "seed": 77,
+        "stop": ["Question:"],
+        "stop_token_ids": sorted([0, tokenizer.eos_token_id]),
+    }
+    greedy = vllm_sampling(Prompt([5], 9), {**wanted, "do_sample": False}, tokenizer, [])
+    assert (greedy["temperature"], greedy["top_p"], greedy["seed"]) == (0.0, 1.0, None)
+
+
+@pytest.mark.parametrize(("given", "ends"), [(7, [7]), ([7, 9], [7, 9]), (None, [])])
+def test_the_tokens_that_end_a_turn_are_the_checkpoints_own(given, ends, tmp_path):
+    assert end_tokens(tmp_path) == []
+    content = {"eos_token_id": given, "temperature": 0.7}
+    (tmp_path / "generation_config.json").write_text(json.dumps(content))
+    assert end_tokens(tmp_path) == ends
+
+
+def test_every_sample_has_a_seed_of_its_own():
+    seeds = {seed(s, q, k) for s in ("a__p.v1", "b__p.v1") for q in range(50) for k in range(8)}
+    assert len(seeds) == 2 * 50 * 8
+    assert all(0 <= one < 2**63 for one in seeds)
+
+
+def test_the_engine_is_the_one_that_the_board_and_the_machine_allow():
+    assert choose_engine("hf", "cuda") == "hf"
+    assert choose_engine("auto", "cpu") == "hf"
+    assert choose_engine("auto", "cuda") == ("vllm" if WITH_VLLM else "hf")
+    with pytest.raises(UsageError, match='"vllm" needs a GPU'):
+        choose_engine("vllm", "cpu")
+
+
+@pytest.mark.skipif(WITH_VLLM, reason="vLLM is installed")
+def test_a_board_that_wants_vllm_says_how_to_get_it():
+    with pytest.raises(UsageError, match=r'pip install "srlm-harness\[vllm\]"'):
+        choose_engine("vllm", "cuda")
