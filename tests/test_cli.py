@@ -102,7 +102,8 @@ def test_the_plan_says_what_would_be_done(harness):
     assert kinds.count("train") == 15
     assert kinds.count("generate") == 16
     assert all(stage["state"] == "to do" for stage in preview["stages"])
-    assert preview["seconds"] == sum(stage["seconds"] for stage in preview["stages"]) > 0
+    seconds = [stage["estimate"]["seconds"] for stage in preview["stages"]]
+    assert preview["seconds"] == sum(seconds) > 0
     text = harness("bench", "--plugins", "kd,rl", "--seeds", "0", "--dry-run").stdout
     assert "3 cells, 5 stages" in text
 
