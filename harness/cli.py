@@ -300,12 +300,18 @@ def plugins(as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@data_option
 @json_option
-def boards(as_json: bool) -> None:
-    """List the boards."""
-    from harness import listing
+def boards(name: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """List the boards, or show the board NAME (or its TOML file) in full."""
+    from harness import board_listing, listing
 
-    _emit(listing.boards() if as_json else listing.boards_text(), as_json)
+    if name is None:
+        _emit(listing.boards() if as_json else listing.boards_text(), as_json)
+        return
+    _, loaded = _board(name, data_dir, download=False)
+    _emit(board_listing.board(loaded) if as_json else board_listing.board_text(loaded), as_json)
 
 
 @cli.command()

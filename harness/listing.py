@@ -100,4 +100,5 @@ def boards_text() -> str:
             f"  trainers {', '.join(row['trainers'])}; seeds {', '.join(map(str, row['seeds']))}",
             f"  scores {', '.join(row['scores'])}",
         ]
+    lines.append("harness boards NAME shows one in full")
     return "".join(f"{terminal(line)}\n" for line in lines)
