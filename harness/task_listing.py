@@ -73,6 +73,7 @@ def task(host: Host, name: str) -> dict[str, Any]:
                 "hub_files": list(each.hub),
                 "local_files": [list(names) for names in local_names(name, source, split)],
                 "content": each.content,
+                "content_here": found.content(split) if found.here(split) else None,
             }
     return full
 
@@ -90,7 +91,9 @@ def task_text(host: Host, name: str) -> str:
             lines += _field("", f"local: {files} (.jsonl or .jsonl.gz)")
             if each["hub_files"]:
                 lines += _field("", f"Hub: {' + '.join(each['hub_files'])}")
-            lines += _field("", f"content: {each['content'] or 'not read by this project'}")
+            lines += _field("", f"content: {each['content'] or 'not declared'}")
+            if each["content_here"] and each["content_here"] != each["content"]:
+                lines += _field("", f"content here: {each['content_here']}")
     if "source" in found:
         lines += _source_lines(found["source"])
     options = ", ".join(f"{key}={value}" for key, value in found["conventions"].items())

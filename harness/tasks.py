@@ -73,7 +73,7 @@ class Task:
         sha = hashlib.sha256(f"{self.name} {self.version} {self.conventions!r}".encode())
         for split in SPLITS:
             if self.rows is None:
-                sha.update(f"{split} {self._content(split)}".encode())
+                sha.update(f"{split} {self.content(split)}".encode())
             for row in self.rows(split) if self.rows else ():
                 sha.update(json.dumps([split, row], sort_keys=True).encode())
         return sha.hexdigest()
@@ -126,6 +126,19 @@ class Task:
             return ()
         return self._load(split).warnings
 
+    def content(self, split: str) -> str:
+        """Return what tells the content of a published split from any other.
+
+        It is the digest of its rows or, while they are not here, what is declared of them.
+        """
+        source = self.source
+        if source is None or split not in source.splits:
+            return ""
+        try:
+            return self._load(split).content
+        except DataMissing:
+            return source.splits[split].content or f"{source.hub}@{source.revision}"
+
     def lm_eval_doc(self, row: Row) -> dict[str, str]:
         """Return a row in the columns that the published data set gives it.
 
@@ -155,16 +168,6 @@ class Task:
             assert self.source is not None
             self._loaded[split] = sources.load(self.name, self.source, split, self.place)
         return self._loaded[split]
-
-    def _content(self, split: str) -> str:
-        """Return what tells the content of a published split from any other."""
-        source = self.source
-        if source is None or split not in source.splits:
-            return ""
-        try:
-            return self._load(split).content
-        except DataMissing:
-            return source.splits[split].content or f"{source.hub}@{source.revision}"
 
 
 def local_rows(**files: str | Path) -> Callable[[str], list[Row]]:
