@@ -82,16 +82,19 @@ class Conditions(_Part):
     @property
     def decoding(self) -> str:
         """Return how answers are decoded, in the words of the leaderboard."""
-        ways: dict[str, list[str]] = {}
+        ways: dict[str, dict[str, None]] = {}
         for one in self.benchmarks:
             way = "greedy"
             if one.temperature:
                 way = f"{one.samples} samples at temperature {one.temperature:g}"
                 way += f" and top-p {one.top_p:g}" if one.top_p < 1 else ""
-            ways.setdefault(way, []).append(one.task)
+            ways.setdefault(way, {})[one.task] = None
         if len(ways) == 1:
             return next(iter(ways))
-        return "; ".join(f"{', '.join(tasks)}: {way}" for way, tasks in ways.items())
+        *few, most = sorted(ways, key=lambda way: len(ways[way]))
+        said = [f"{', '.join(ways[way])}: {way}" for way in few]
+        many = len(ways[most]) > 3
+        return "; ".join([*said, f"{'all others' if many else ', '.join(ways[most])}: {most}"])
 
     def to_json(self) -> str:
         """Return the file's text."""

@@ -30,6 +30,7 @@ class Entry:
         self.cells = list(cells)
         self.scores: dict[Key, list[Score]] = {}
         self.samples: dict[Key, Sample] = {}
+        self._drawn: dict[tuple[Key, tuple[int, ...]], Sample] = {}
         for key in board.keys:
             found = [
                 score
@@ -52,7 +53,10 @@ class Entry:
 
     def sample(self, key: Key, board: BoardQuestions, without: tuple[int, ...] = ()) -> Sample:
         """Return the resamples on one task, without some of its questions."""
-        return sample(self.correct(key, without), board.of(key, without), key=self.trainer)
+        if (key, without) not in self._drawn:
+            correct, questions = self.correct(key, without), board.of(key, without)
+            self._drawn[key, without] = sample(correct, questions, key=self.trainer)
+        return self._drawn[key, without]
 
     def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
         """Return the questions that share so many words with what any of its seeds trained on."""

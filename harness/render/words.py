@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.caveats import label
@@ -40,6 +40,8 @@ PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm", "sympy")
 FEWER = "fewer than three training seeds"
 
 
+_Found = dict[str, list[str]]  # benchmark -> the numbers of what is said of it
+LINES, SUBJECTS = 3, 4  # lines for one kind of warning, benchmarks named in a line
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")  # one within a name is part of it
 
 
@@ -47,30 +49,45 @@ def warnings(board: Leaderboard) -> Iterator[tuple[str, str]]:
     """Yield whom a warning is about (empty for the board) and what it says.
 
     What is said of several rows and differs in its numbers alone is said once, with their ranges;
-    so is what is said of several benchmarks of a row.
+    so is what is said of several benchmarks of a row. Where too many are concerned to be named,
+    their number is said; each stands in its row of the tables and of the CSV.
     """
     for line in board.warnings:
         yield "", line
     labels = _labels(board)
-    said: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, list[list[str]]]] = {}
+    said: dict[tuple[str, ...], dict[str, _Found]] = {}
     for row in board.rows:
-        lines: dict[tuple[str, ...], dict[str, list[str]]] = {}
         for line in row.warnings:
             label, colon, rest = line.partition(": ")
             label, rest = (label, colon + rest) if label in labels else ("", line)
-            lines.setdefault(tuple(_NUMBER.split(rest)), {})[label] = _NUMBER.findall(rest)
-        for words, found in lines.items():
-            rows = said.setdefault((tuple(found), words), {})
-            rows.setdefault(row.trainer, []).extend(found.values())
+            found = said.setdefault(tuple(_NUMBER.split(rest)), {})
+            found.setdefault(row.trainer, {})[label] = _NUMBER.findall(rest)
+    for words, rows in said.items():
+        alike: dict[tuple[str, ...], dict[str, _Found]] = {}
+        for trainer, found in rows.items():
+            alike.setdefault(tuple(found), {})[trainer] = found
+        if len(alike) <= LINES and all(len(subjects) <= SUBJECTS for subjects in alike):
+            for subjects, some in alike.items():
+                yield _who(board, some), ", ".join(subjects) + _filled(words, some)
+        else:
+            most, few = (pick(len(subjects) for subjects in alike) for pick in (max, min))
+            number = str(most) if most == few else f"{few} to {most}"
+            subject = f"{number} of {len(labels)} scores"
+            yield _who(board, rows), subject + _filled(words, rows)
+
+
+def _who(board: Leaderboard, rows: Collection[str]) -> str:
     trained = {row.trainer for row in board.rows if not row.start}
-    for (subjects, words), rows in said.items():
-        who = ", ".join(rows)
-        if len(rows) > 2 and trained <= set(rows):
-            who = "every row" if len(rows) == len(board.rows) else "every trained row"
-        numbers = [each for found in rows.values() for each in found]
-        spans = [_span(column) for column in zip(*numbers, strict=True)]
-        text = "".join(a + b for a, b in zip(words, [*spans, ""], strict=True))
-        yield who, ", ".join(subjects) + text
+    if len(rows) > 2 and trained <= set(rows):
+        return "every row" if len(rows) == len(board.rows) else "every trained row"
+    return ", ".join(rows)
+
+
+def _filled(words: Sequence[str], rows: Mapping[str, _Found]) -> str:
+    """Return a sentence with the range of each of its numbers."""
+    numbers = [each for found in rows.values() for each in found.values()]
+    spans = [_span(column) for column in zip(*numbers, strict=True)]
+    return "".join(a + b for a, b in zip(words, [*spans, ""], strict=True))
 
 
 def _labels(board: Leaderboard) -> set[str]:
