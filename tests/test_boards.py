@@ -1,15 +1,17 @@
 """Boards: valid ones load, every mistake is one line, the digest covers what changes results."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.boardfile import read_board_file
-from harness.boards import Board, load_board
+from harness.boards import BUILT_IN, Board, load_board
 from harness.errors import UsageError
+from harness.plan import plan
 from harness.plugins import Host
-from harness.tasks import Task
+from harness.stats import wilson
 
 
 def load(path: Path) -> Board:
@@ -25,9 +27,75 @@ def test_a_board_names_its_tasks_and_models(small_board):
     assert board.train_rows()[0]["task"] == "unruly_sums"
 
 
+BUILT_IN_BOARDS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
+
+
 def test_the_embedded_board_loads():
     board = load_board("tiny", Host())
     assert board.ranking.task == "tiny_word"
+
+
+def test_there_are_boards_of_real_models():
+    assert BUILT_IN_BOARDS == ["math-0.5b", "srlm-0.5b-base", "srlm-0.5b-instruct"]
+
+
+@pytest.mark.parametrize("name", BUILT_IN_BOARDS)
+def test_a_built_in_board_is_whole_without_its_data(name, tmp_path, monkeypatch):
+    """Tasks, protocols, trainers, chains and options exist; nothing has to be downloaded."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    host = Host(download=False)
+    board = load_board(name, host)
+    assert board.name == name
+    conditions = board.conditions()
+    assert len(board.digest) == 64
+    assert conditions.start_model == board.file.start_model
+    made = plan(board, host)
+    assert {cell.trainer for cell in made.cells} == {"start", *board.file.trainers}
+    assert set(board.file.options) <= {
+        stage.identity["trainer"] for stage in made.stages.values() if stage.kind == "train"
+    }
+    for reference in (board.file.start_model, board.file.teacher):
+        assert re.fullmatch(r"Qwen/Qwen2\.5-[\w.-]+@[0-9a-f]{40}", reference)
+    assert sum(score.task == board.ranking.task for score in board.file.scores) >= 2
+
+
+@pytest.mark.parametrize("name", BUILT_IN_BOARDS)
+def test_token_limits_and_baselines_of_a_built_in_board(name):
+    board = load_board(name, Host(download=False))
+    for score in board.file.scores:
+        easy = score.task.startswith(("gsm", "svamp", "asdiv", "mawps"))
+        assert score.max_new_tokens >= (512 if easy else 1024), score.task
+        if board.tasks[score.task].unfit:
+            assert not score.ranking
+            assert score.samples >= 16
+        if score.baseline:
+            n = board.problems(score)
+            interval = wilson(round(score.baseline.accuracy * n), n)
+            half = (interval[1] - interval[0]) / 2
+            assert score.baseline.tolerance == pytest.approx(half, abs=0.001)
+            assert score.baseline.source
+            assert score.baseline.note
+    for one in board.file.quoted:
+        assert one.source.startswith("https://")
+        assert one.note
+        assert one.task in board.tasks
+
+
+@pytest.mark.parametrize("name", BUILT_IN_BOARDS)
+def test_a_built_in_board_has_the_same_digest_with_its_data(name, tmp_path, monkeypatch):
+    from verify_shared import SHARED
+
+    if not (SHARED / "data" / "gsm8k_train.jsonl.gz").exists():
+        pytest.skip("no shared data beside the repository (set HARNESS_SHARED)")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    without = load_board(name, Host(download=False))
+    with_data = load_board(name, Host(download=False, data_dir=SHARED / "data"))
+    rows = with_data.train_rows()
+    assert 7000 < len(rows) < 8000
+    assert with_data.digest == without.digest
+    for score in with_data.file.scores:
+        if with_data.tasks[score.task].here("test"):
+            assert len(with_data.test_rows(score)) == with_data.problems(score)
 
 
 @pytest.mark.parametrize(
