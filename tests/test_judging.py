@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from harness.boards import load_board
+from harness.judging import majority
 from harness.plugins import Host
-from harness.records import read_records, write_record
+from harness.records import LETTERS, read_records, write_record
+from harness.verify import Conventions, VerifierPool
 
 
 def pretend_older(small_board, folder) -> str:
@@ -54,3 +58,68 @@ def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path
     path.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
     done = harness("regrade", "small.toml", check=3)
     assert "is not what record" in done.stderr
+
+
+SAMPLED = """temperature = 1.2
+samples = 3
+"""
+
+
+def test_several_samples_are_judged_one_by_one_and_vote(small_board, harness, tmp_path):
+    small_board.write_text(
+        small_board.read_text().replace("max_new_tokens = 4\n", f"max_new_tokens = 4\n{SAMPLED}")
+    )
+    harness("bench", "--board", "small.toml", "--seeds", "0")
+    folder = tmp_path / "runs" / "small"
+    for record in read_records(folder / "records"):
+        greedy, sampled = record.scores
+        assert (greedy.samples, greedy.majority) == (1, "")
+        assert sampled.samples == 3
+        assert len(sampled.verdicts) == 3 * sampled.n
+        assert len(sampled.majority) == sampled.n
+        path = folder / "answers" / record.id / "unruly_other__chat_zeroshot.v1.jsonl"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [line["sample"] for line in lines] == [0, 1, 2] * sampled.n
+        letters = [LETTERS[line["verdict"]] for line in lines]
+        assert "".join(letters) == sampled.verdicts
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with VerifierPool() as pool:
+        yield pool
+
+
+@pytest.mark.parametrize(
+    ("answers", "gold", "letter"),
+    [
+        (["4", "5", "5"], "5", "C"),
+        (["4", "5", "4"], "5", "W"),
+        (["4", "5"], "5", "W"),  # a tie goes to the answer that was given first
+        (["5", "4"], "5", "C"),
+        (["4", "5", "6", "5.0"], "5", "C"),
+        (["7", "(x+1)^2", "7", "x^2+2x+1", "1+2x+x^2"], "7", "W"),
+        (["7", "(x+1)^2", "7", "x^2+2x+2", "2x+x^2+3"], "7", "C"),
+        (["1/2", "7", "0.5", "7", "\\frac{2}{4}"], "7", "W"),
+        (["", "", "5"], "5", "C"),
+        (["", "", ""], "5", "N"),
+    ],
+)
+def test_the_majority_is_of_answers_that_are_equal_and_not_of_texts(pool, answers, gold, letter):
+    texts = [f"So it is \\boxed{{{answer}}}." if answer else "I cannot say." for answer in answers]
+    judged = pool.verify_many(texts, [gold] * len(texts))
+    assert majority(judged, len(texts), Conventions(), pool) == letter
+
+
+def test_answers_that_were_cut_off_do_not_vote(pool):
+    texts, cut = ["first 3 and", "so 4 or", "\\boxed{5}"], [True, True, False]
+    judged = pool.verify_many(texts, ["5"] * 3, truncated=cut)
+    assert majority(judged, 3, Conventions(), pool) == "C"
+    assert majority(judged[:2], 2, Conventions(), pool) == "T"
+    assert majority(judged, 1, Conventions(), pool) == ""
+
+
+def test_questions_vote_by_themselves(pool):
+    texts = [f"\\boxed{{{answer}}}" for answer in ("1", "1", "2", "3", "3", "3")]
+    judged = pool.verify_many(texts, ["1", "1", "1", "1", "1", "1"])
+    assert majority(judged, 3, Conventions(), pool) == "CW"
