@@ -118,17 +118,17 @@ class Board:
         return rows
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what a reader of the leaderboard must know of the data that is here."""
+        """Return what a reader of the leaderboard must know of the data."""
         return tuple(
             warning
-            for task, split in self._splits_here()
+            for task, split in self._splits()
             for warning in self.tasks[task].warnings(split)
         )
 
     def left_out(self) -> tuple[str, ...]:
         """Return one sentence for each split that has rows without a gold answer."""
         found = []
-        for task, split in self._splits_here():
+        for task, split in self._splits():
             rows = self.tasks[task].split(split)
             empty = sum(not row["answer"].strip() for row in rows)
             if empty:
@@ -138,11 +138,15 @@ class Board:
                 )
         return tuple(found)
 
-    def _splits_here(self) -> list[tuple[str, str]]:
-        """Return the tasks and splits the board uses whose rows are on this machine."""
+    def _splits(self) -> list[tuple[str, str]]:
+        """Return the tasks and splits the board uses whose rows are here or may be downloaded."""
         used = [(task, "train") for task in (*self.file.data.train, *self.file.data.traces)]
         used += [(score.task, "test") for score in self.file.scores]
-        return [pair for pair in dict.fromkeys(used) if self.tasks[pair[0]].here(pair[1])]
+        return [
+            (task, split)
+            for task, split in dict.fromkeys(used)
+            if self.tasks[task].here(split) or self.tasks[task].place.download
+        ]
 
     def accelerate_file(self) -> Path | None:
         """Return the file for `accelerate launch`, where the board names one.

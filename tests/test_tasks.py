@@ -13,9 +13,11 @@ from typing import Any
 import pyarrow
 import pytest
 from click.testing import CliRunner
+from harness_math.catalogue import TASKS
 from pyarrow import parquet
 
 from harness import Conventions, Source, Split, Task, local_rows
+from harness.boards import load_board
 from harness.canon import canonical, content_digest
 from harness.cli import cli
 from harness.errors import DataMissing, UsageError
@@ -37,6 +39,8 @@ SUMS = Source(
     gold="hash",
     splits={"test": Split(3, ("main/test-*",), ("sums_of_ours",))},
 )
+
+GSM_PLATINUM = next(task.source for task in TASKS if task.name == "gsm8k_platinum")
 
 
 @pytest.fixture(autouse=True)
@@ -413,3 +417,22 @@ def test_a_folder_that_is_not_there_is_refused():
     result = CliRunner().invoke(cli, ["tasks", "--data-dir", "/nowhere/at/all"])
     assert result.exit_code == 2
     assert "does not exist" in result.output
+
+
+def test_a_board_carries_the_warnings_of_its_data(tmp_path, small_board):
+    """Rows of the Hub that this project never read: on standard error and on the leaderboard."""
+    path = snapshot(tmp_path / "data", GSM_PLATINUM) / "main" / "test-0.parquet"
+    path.parent.mkdir(parents=True)
+    rows = [{"question": f"{n} + 1?", "answer": f"#### {n + 1}"} for n in range(1209)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    text = small_board.read_text().replace('["unruly"]', '["unruly", "math"]')
+    small_board.write_text(text.replace('task = "unruly_other"', 'task = "gsm8k_platinum"'))
+    board = load_board(str(small_board), Host(data_dir=tmp_path / "data", download=False))
+    (number, revision) = board.conditions().warnings
+    assert "checked by their number alone" in number
+    assert "madrylab/gsm8k-platinum@" in revision
+    command = ["bench", "--board", str(small_board), "--data-dir", str(tmp_path / "data")]
+    shown = CliRunner().invoke(cli, [*command, "--dry-run", "--plugins", "unruly"])
+    assert shown.exit_code == 0, shown.output
+    assert number in shown.stderr
+    assert "gsm8k_platinum" in shown.stdout
