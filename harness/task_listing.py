@@ -22,15 +22,18 @@ def tasks(host: Host) -> list[dict[str, Any]]:
 
 def tasks_text(host: Host) -> str:
     """Return the tasks for people."""
-    lines = [f"{'task':<16} {'train':>6} {'test':>6}  {'here':<4} {'±':>5}   summary"]
+    head = f"{'task':<16} {'train':>6} {'test':>6}  {'here':<4} {'±':>5}   {'licence':<17} summary"
+    lines = [head]
     rows = tasks(host)
     for row in rows:
         sizes = " ".join(f"{_count(row['splits'].get(split)):>6}" for split in ("train", "test"))
         here = "yes" if all(each["here"] for each in row["splits"].values()) else "no"
         points = f"{row['detectable']:.1f}" if row["detectable"] else ""
         points += "+" if row["groups"] else " "
+        licence = row["licence"].partition(";")[0].partition(" (")[0][:17]
         mark = "  (not for ranking)" if row["unfit"] else ""
-        lines.append(f"{row['name']:<16} {sizes}  {here:<4} {points:>6}  {row['summary']}{mark}")
+        line = f"{row['name']:<16} {sizes}  {here:<4} {points:>6}  {licence:<17} {row['summary']}"
+        lines.append(line + mark)
     lines += [
         "",
         "±: the smallest difference in points that one comparison of two checkpoints is likely to",

@@ -51,7 +51,7 @@ TASKS = (
     Task(
         name="gsm8k_platinum",
         summary="the GSM8K test set with repaired labels and without ambiguous questions",
-        licence="not read from the Hub",
+        licence="not read",
         source=Source(
             hub="madrylab/gsm8k-platinum",
             config="main",
@@ -64,7 +64,7 @@ TASKS = (
     Task(
         name="gsm8k_r1",
         summary="GSM8K training problems with ready-made DeepSeek-R1 traces; training only",
-        licence="not read from the Hub",
+        licence="not read",
         source=Source(
             hub="camel-ai/gsm8k_distilled",
             answer="groud_truth_solution",
@@ -109,7 +109,7 @@ TASKS = (
     Task(
         name="gsm_hard",
         summary="GSM8K test problems with one number made very large",
-        licence="MIT (card of the data set) or Apache-2.0 (repository of its authors)",
+        licence="MIT; Apache-2.0 in the repository of its authors",
         # the tolerance of its authors' own evaluation; they use it on asdiv and mawps too
         conventions=Conventions(absolute=0.001),
         source=Source(
@@ -213,7 +213,7 @@ TASKS = (
     Task(
         name="mawps",
         summary="one- and two-step word problems: AddSub, MultiArith, SingleEq and SingleOp",
-        licence="not stated by its authors",
+        licence="not stated",
         conventions=Conventions(absolute=0.001),
         source=Source(
             tidy="number",
@@ -282,7 +282,7 @@ TASKS = (
     Task(
         name="minerva_ocw",
         summary="undergraduate science and mathematics from MIT OpenCourseWare",
-        licence="not read from the Hub; the courses are under CC BY-NC-SA 4.0",
+        licence="not read; the courses are under CC BY-NC-SA 4.0",
         conventions=Conventions(relative=0.01),
         source=Source(
             hub="math-ai/minervamath",
@@ -332,7 +332,7 @@ TASKS = (
     Task(
         name="college_math",
         summary="exercises of nine college textbooks (MathScale)",
-        licence="a Creative Commons licence for each book; see the rows",
+        licence="Creative Commons; another one for each book",
         # the tolerance of Qwen2.5-Math's evaluation, from which this copy is
         conventions=Conventions(relative=0.0001),
         source=Source(
@@ -355,7 +355,7 @@ TASKS = (
     Task(
         name="gaokao2023en",
         summary="Chinese college entrance examination of 2023, translated by machine",
-        licence="not stated by its authors; the copy read is under MIT",
+        licence="not stated; the copy read is under MIT",
         source=Source(
             hub="MARIO-Math-Reasoning/Gaokao2023-Math-En",
             problem=("question",),
@@ -373,7 +373,7 @@ TASKS = (
     Task(
         name="amc23",
         summary="AMC 12 of 2023, asked for a number",
-        licence="problems by the Mathematical Association of America",
+        licence="copyright of the MAA; no licence stated",
         source=Source(
             hub="math-ai/amc23",
             revision="80815d37005feb82cd7f8fbc6901d5d3eff43057",
@@ -394,7 +394,7 @@ TASKS = (
     Task(
         name="aime24",
         summary="AIME I and II of 2024",
-        licence="problems by the Mathematical Association of America",
+        licence="copyright of the MAA; no licence stated",
         source=Source(
             hub="math-ai/aime24",
             revision="83a7f387baaa524a8bda0022eac0541582297103",
@@ -416,7 +416,7 @@ TASKS = (
     Task(
         name="aime25",
         summary="AIME I and II of 2025",
-        licence="problems by the Mathematical Association of America",
+        licence="copyright of the MAA; no licence stated",
         source=Source(
             hub="math-ai/aime25",
             revision="563bb8404243c5f09de6ec262f2db674fe5bce9b",
