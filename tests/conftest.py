@@ -95,8 +95,7 @@ def harness(tmp_path: Path):
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            timeout=500,
-            **options,
+            **{"timeout": 500, **options},
         )
         assert "Traceback" not in done.stderr, done.stderr
         if check is not None:

@@ -133,6 +133,33 @@ def test_the_teacher_with_a_gradient_is_trained_not_taught(folders):
     assert (budget.cost.trained_tokens, budget.cost.teacher_tokens) == (8, 0)
 
 
+def test_what_vllm_writes_is_counted(folders, monkeypatch):
+    """With a stand-in for vLLM, which needs a GPU: two prompts of 3 and 5 tokens, two samples."""
+    import sys
+    from types import ModuleType, SimpleNamespace
+
+    class LLM:
+        def __init__(self, model):
+            self.llm_engine = SimpleNamespace(model_config=SimpleNamespace(model=str(model)))
+
+        def generate(self, prompts, sampling_params=None, use_tqdm=False):
+            samples = [SimpleNamespace(token_ids=[1] * 4), SimpleNamespace(token_ids=[1] * 6)]
+            return [SimpleNamespace(prompt_token_ids=ids, outputs=samples) for ids in prompts]
+
+    vllm = ModuleType("vllm")
+    vllm.LLM = LLM
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    plain = LLM.generate
+    budget = Budget(AMPLE, teacher=str(folders["teacher"]))
+    with budget.metered("vllm"):
+        LLM(folders["student"]).generate([[5] * 3, [5] * 5])
+        LLM(folders["teacher"]).generate([[5] * 3])
+    assert LLM.generate is plain
+    assert budget.cost.generated_tokens == 2 * (4 + 6)
+    assert budget.cost.teacher_tokens == 2 * 3 + 4 + 6
+    assert budget.cost.flops == 2 * STUDENT * (2 * 3 + 2 * 5 + 20) + 2 * TEACHER * 16
+
+
 def test_a_backbone_counts_its_untied_head_too(folders):
     budget, model = Budget(AMPLE), load(folders["untied"])
     with budget.metered(), torch.no_grad():

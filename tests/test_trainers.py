@@ -369,6 +369,48 @@ def test_only_confirmed_solutions_of_the_teacher_are_learnt(student, teacher, tm
                 options={"samples": 1, "temperature": 0.0})  # fmt: skip
     assert run.notes["teacher_solutions"] == 24
     assert run.notes["teacher_confirmed"] == run.notes["teacher_kept"] == 18
+    handed_in = (run.events.parent / "synthetic.jsonl").read_text().splitlines()
+    assert len(handed_in) == 18
+    assert all("boxed" in json.loads(line)["text"] for line in handed_in)
+
+
+def test_traces_are_learnt_from_their_answers_or_whole(student, tmp_path):
+    from harness_kd import traces
+
+    rows = models.traces(6)
+    rows[1]["answer"] = "77"  # the trace is right and the key is wrong: not confirmed
+    rows[2]["solution"] = "<think>\nI never come to an end"
+    rows[3]["solution"] = rows[3]["solution"].partition(" \\boxed")[0]  # no box
+    kept = {}
+    for thoughts, verified in ((False, True), (True, True), (False, False)):
+        options = traces.TracesOptions(thoughts=thoughts, verified=verified)
+        run = models.make_run(tmp_path, student, options, traces=rows)
+        try:
+            data = traces.chosen_traces(run)
+        finally:
+            run.close()
+        kept[thoughts, verified] = [each[0]["content"] for each in data["completion"]]
+        assert run.notes["traces"] == 6
+        assert run.notes["traces_unfinished"] == 1
+        assert run.notes["traces_kept"] == len(data)
+        assert "not counted" in run.notes["traces_cost"]
+    first, *_ = models.sums(1)
+    assert kept[False, True][0] == f"{first['solution']} \\boxed{{{first['answer']}}}"
+    assert kept[True, True][0] == rows[0]["solution"]
+    assert len(kept[False, False]) == 5
+    assert all("\\boxed{" in text for text in kept[False, False])
+    empty = models.make_run(tmp_path, student, traces.TracesOptions())
+    with pytest.raises(StageError, match="needs traces"):
+        traces.chosen_traces(empty)
+
+
+def test_traces_that_are_too_long_are_left_out(student, tmp_path):
+    rows = models.traces(4)
+    rows[0]["solution"] = rows[0]["solution"].replace("</think>", "hm " * 200 + "</think>")
+    options = {"thoughts": True, "max_length": 400, "max_steps": 1, "batch_size": 3}
+    run = train("kd-traces", tmp_path, student, None, options=options, traces=rows)
+    assert run.notes["rows_too_long"] == 1
+    assert run.notes["training_rows"] == 3
 
 
 def test_distillation_loss_is_the_formula(student, teacher, monkeypatch):

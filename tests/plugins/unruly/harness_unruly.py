@@ -122,9 +122,17 @@ def rows(split: str) -> list[dict[str, str]]:
     ]
 
 
+def traces(split: str) -> list[dict[str, str]]:
+    wrote = "<think>\nOne more.\n</think>\n\n{solution} \\boxed{{{answer}}}"
+    return [
+        row | {"solution": wrote.format(**row)} for row in (rows(split) if split == "train" else [])
+    ]
+
+
 @hookimpl
 def harness_tasks():
     return [
+        Task(name="unruly_traces", rows=traces, summary="sums, solved at length"),
         Task(name="unruly_sums", rows=rows, summary="sums", conventions=Conventions()),
         Task(name="unruly_other", rows=lambda s: rows(s) if s == "test" else []),
     ]

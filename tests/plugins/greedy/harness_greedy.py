@@ -1,0 +1,34 @@
+"""Fine-tuning on a device that has room for so many rows of a forward pass and no more."""
+
+from __future__ import annotations
+
+import harness_sft
+
+from harness import Run, Trainer, hookimpl
+
+
+class GreedyOptions(harness_sft.SftOptions, frozen=True):
+    room: int = 2  # rows of a forward pass
+
+
+def train(run: Run) -> None:
+    import torch
+
+    def full(module, args, kwargs):
+        if len(kwargs["input_ids"]) > run.options.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    load = run.student
+
+    def student():
+        model = load()
+        model.register_forward_pre_hook(full, with_kwargs=True)
+        return model
+
+    run.student = student
+    harness_sft.train(run)
+
+
+@hookimpl
+def harness_trainers():
+    return [Trainer("greedy", train, GreedyOptions, "needs much memory")]

@@ -1,0 +1,92 @@
+"""A stage that runs out of memory halves its forward pass and keeps its batch."""
+
+from __future__ import annotations
+
+import json
+
+import models
+import pytest
+from test_trainers import assert_close
+
+from harness import memory
+from harness.errors import StageError
+from harness.records import read_records
+
+OPTIONS = """
+[options.sft]
+batch_size = 8
+learning_rate = 1e-4
+
+[options.greedy]
+batch_size = 8
+learning_rate = 1e-4
+room = {room}
+"""
+
+
+def bench(small_board, harness, with_plugins, room, *, check=0):
+    with_plugins("unruly", "greedy")
+    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 400")
+    small_board.write_text(text + OPTIONS.format(room=room))
+    harness("bench", "--board", str(small_board), "--plugins", "sft,greedy", "--seeds", "0",
+            "--jobs", "2", check=check)  # fmt: skip
+    folder = small_board.parent / "runs" / "small"
+    return {record.trainer: record for record in read_records(folder / "records")}, folder
+
+
+def test_half_the_rows_until_they_fit_and_the_same_result(small_board, harness, with_plugins):
+    records, folder = bench(small_board, harness, with_plugins, room=2)
+    plain, halved = records["sft"], records["greedy"]
+    assert plain.status == halved.status == "ok"
+    assert plain.stages[0].notes["micro_batch_size"] == 8
+    notes = halved.stages[0].notes
+    assert notes["micro_batch_size"] == 2
+    failed = notes["out_of_memory_at"]
+    assert [attempt["micro_batch_size"] for attempt in failed] == [8, 4]
+    assert all(attempt["step"] == 0 and attempt["rows"] == 8 for attempt in failed)
+    assert halved.cost.steps == 3  # what failed attempts did is in the notes, not in the budget
+    assert halved.cost.trained_tokens == plain.cost.trained_tokens
+    one, other = (next((folder / "stages").glob(f"train-{name}-*/checkpoint"))
+                  for name in ("sft", "greedy"))  # fmt: skip
+    assert_close(one, other)
+
+
+def test_one_row_too_many_is_said_with_what_to_do(small_board, harness, with_plugins):
+    records, folder = bench(small_board, harness, with_plugins, room=0, check=1)
+    assert records["sft"].status == "ok"
+    assert records["greedy"].status == "oom"
+    assert "gradient_checkpointing = true" in records["greedy"].error
+    (stage,) = (folder / "stages").glob("train-greedy-*")
+    tried = json.loads((stage / memory.FILE).read_text())
+    assert [attempt["micro_batch_size"] for attempt in tried] == [8, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("micro", "rows", "half"), [(32, 32, 16), (24, 24, 12), (3, 24, 1), (9, 9, 3), (5, 5, 1)]
+)
+def test_half_divides_the_batch(micro, rows, half):
+    assert memory.half(micro, rows) == half
+
+
+def test_the_board_says_how_many_rows_a_forward_pass_has(tmp_path):
+    run = models.make_run(tmp_path, tmp_path, None)
+    given = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}
+    assert run.arguments(**given)["gradient_accumulation_steps"] == 2
+    run.micro_batch_size = 4
+    arguments = run.arguments(**given)
+    assert arguments["per_device_train_batch_size"] == 4
+    assert arguments["gradient_accumulation_steps"] == 4
+    assert run.notes["micro_batch_size"] == 4
+    run.micro_batch_size = 3
+    with pytest.raises(StageError, match="micro_batch_size=3 does not divide the 16 rows"):
+        run.arguments(**given)
+    run.micro_batch_size = 64  # more than there are: all at once
+    assert run.arguments(**given)["per_device_train_batch_size"] == 16
+    assert "per_device_train_batch_size" not in run.arguments()
+
+
+def test_gradient_checkpointing_is_the_boards(tmp_path):
+    run = models.make_run(tmp_path, tmp_path, None)
+    assert run.arguments()["gradient_checkpointing"] is False
+    run.gradient_checkpointing = True
+    assert run.arguments()["gradient_checkpointing"] is True

@@ -1,0 +1,92 @@
+"""A stage as two processes, as on two GPUs: one batch, one budget, one checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from safetensors.torch import load_file
+
+from harness.records import read_records
+
+OPTIONS = """
+[options.sft]
+epochs = 30
+batch_size = 4
+learning_rate = 1e-4
+
+[options.kd]
+batch_size = 4
+learning_rate = 1e-4
+"""
+
+
+@pytest.fixture
+def two(small_board: Path, harness):
+    """Return a function that trains on the small board as one or two processes."""
+    text = small_board.read_text()
+
+    def bench(processes: int, *arguments: str, budget: str = "steps = 3", **options):
+        name = f"small{processes}"
+        changed = text.replace('name = "small"', f'name = "{name}"')
+        changed = changed.replace("steps = 3", budget)
+        changed = changed.replace("[compute]", f"[compute]\ngpus = {processes}")
+        path = small_board.parent / f"{name}.toml"
+        path.write_text(changed + OPTIONS)
+        done = harness(
+            "bench", "--board", str(path), "--seeds", "0", "--jobs", "1", *arguments, **options
+        )
+        folder = small_board.parent / "runs" / name
+        records = {record.trainer: record for record in read_records(folder / "records")}
+        return records, folder, done
+
+    return bench
+
+
+def checkpoint(folder: Path, label: str) -> dict[str, torch.Tensor]:
+    (file,) = (folder / "stages").glob(f"train-{label}-s0-*/checkpoint/model.safetensors")
+    return load_file(file)
+
+
+def test_two_processes_train_on_the_same_batches_as_one(two):
+    alone, one, _ = two(1, "--plugins", "sft,kd")
+    both, other, _ = two(2, "--plugins", "sft,kd")
+    for name in ("sft", "kd"):
+        left, right = alone[name], both[name]
+        assert left.status == right.status == "ok"
+        assert right.environment.gpus == 2
+        assert right.cost.steps == left.cost.steps == 3
+        assert right.cost.trained_tokens == left.cost.trained_tokens > 0
+        assert right.cost.teacher_tokens == left.cost.teacher_tokens
+        assert right.cost.flops == pytest.approx(left.cost.flops)
+        assert right.stages[0].notes["micro_batch_size"] == 2
+        assert left.stages[0].notes["micro_batch_size"] == 4
+        for (key, a), b in zip(
+            checkpoint(one, name).items(), checkpoint(other, name).values(), strict=True
+        ):
+            # Adam's first steps are signs of gradients: where one is nought, rounding decides
+            assert torch.isclose(a, b, atol=1e-5).float().mean() > 0.99, key
+
+
+def test_the_budget_is_of_all_processes_together(two):
+    records, folder, _ = two(2, "--plugins", "sft", budget="trained_tokens = 1000")
+    cost = records["sft"].cost
+    assert records["sft"].status == "ok"
+    assert records["sft"].stages[0].notes["stopped_by_budget"] is True
+    assert 500 < cost.trained_tokens <= 1000
+    (stage,) = (folder / "stages").glob("train-sft-*")
+    steps = [line for line in (stage / "events.jsonl").read_text().splitlines() if '"loss"' in line]
+    assert len(steps) == cost.steps  # logged by one process
+
+
+def test_a_batch_that_two_processes_cannot_share_is_one_line(two):
+    records, _, done = two(2, "--plugins", "rl", "--set", "rl.prompts_per_step=1",
+                           "--set", "rl.num_generations=3", check=1)  # fmt: skip
+    (failed,) = (record for name, record in records.items() if name != "start")
+    assert failed.status == "failed"
+    assert "a batch of 3 rows cannot be shared by 2 processes" in failed.error
+    assert done.stderr.count("cannot be shared") == 1
