@@ -1,0 +1,93 @@
+"""What a trainer offers before anything is trained, and the small board it is tried on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.boards import Board
+    from harness.plugins import Host
+
+HEAVY = ("torch", "transformers", "trl", "datasets", "lm_eval", "peft", "sympy")
+NO_OPTION = "no_such_option"
+
+
+def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a trainer before anything is trained."""
+    from harness.plan import plan
+    from harness.plugins import Host
+
+    host = Host()
+    if "+" in name:
+        return ["plug-in: a chain has no code of its own; check its parts"]
+    try:
+        offer = host.trainer(name)
+    except HarnessError as error:
+        return [f"plug-in: {error}"]
+    trainer, faults = offer.trainer, []
+    heavy = _imported(offer.plugin.name)
+    if heavy:
+        faults.append(f"plug-in: importing it imports {', '.join(heavy)}; import inside functions")
+    if not trainer.summary.strip():
+        faults.append("plug-in: the trainer has no summary for `harness plugins`")
+    try:
+        defaults = trainer.options()
+        stored = json.loads(json.dumps(defaults.model_dump(mode="json")))
+        if trainer.options.model_validate(stored) != defaults:
+            faults.append("options: they do not survive a round trip through JSON")
+    except Exception as error:  # pydantic, json, and whatever a validator raises
+        line = " ".join(str(error).split())
+        faults.append(f"options: the defaults alone are no valid options: {line[:200]}")
+    try:
+        board = small_board(name, options, {"steps": 1}, 0, host)
+        plan(board, host, [name], [0])
+    except HarnessError as error:
+        return [*faults, f"options: {error}"]
+    try:
+        plan(board, host, [name], [0], [f"{name}.{NO_OPTION}=1"])
+        faults.append("options: an unknown name is taken; let them derive from harness.Options")
+    except UsageError as error:
+        if NO_OPTION not in str(error) or "\n" in str(error):
+            faults.append(f"options: an unknown name is not refused in one line: {error}")
+    return faults
+
+
+def _imported(plugin: str) -> list[str]:
+    """Return the heavy modules that importing a plug-in imports, in a process of its own."""
+    code = (
+        "import sys; from harness.plugins import Host; host = Host(); host.load(sys.argv[1]);"
+        f" host.trainers(); print(*(name for name in {HEAVY!r} if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, plugin], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def small_board(
+    name: str, options: Mapping[str, Any], caps: Mapping[str, float], save_every: int, host: Host
+) -> Board:
+    """Return the tiny board cut down: a few problems, one trainer, a budget of our own."""
+    from harness.boards import Board, load_board
+
+    tiny = load_board("tiny", host)
+    trainer = host.trainer(name).trainer
+    content = tiny.file.model_dump(mode="python", by_alias=True)
+    task = tiny.ranking.task
+    content |= {
+        "name": "kit",
+        "trainers": (name,),
+        "seeds": (0,),
+        "data": {"train": (task,), "limit": 32, "traces": (task,) * trainer.needs_traces},
+        "budget": dict(caps),
+        "compute": {"batch_size": 4, "save_every": save_every, "stage_seconds": 600},
+        "scores": ({"task": task, "max_new_tokens": 96, "limit": 4, "ranking": True},),
+        "options": {name: dict(options)},
+    }
+    return Board(type(tiny.file).model_validate(content), tiny.path, host)

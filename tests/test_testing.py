@@ -1,0 +1,175 @@
+"""The conformance kit: what keeps the contract passes, and what breaks it is told how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from harness import Task
+from harness.testing import Kit, check_board, check_task, check_trainer
+
+BUILT_IN = {
+    "sft": {},
+    "sft-lora": {},
+    "kd": {},
+    "kd-sequence": {"samples": 1},
+    "kd-on-policy": {},
+    "kd-traces": {},
+    "rl": {"prompts_per_step": 4},
+    "hybrid-joint": {"prompts_per_step": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    """A kit whose warm process serves every test of this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = str(Path(__file__).parent / "plugins" / "wayward")
+        patch.syspath_prepend(place)
+        patch.setenv("PYTHONPATH", place)
+        notes = tmp_path_factory.mktemp("notes") / "notes.txt"
+        patch.setenv("WAYWARD_NOTES", str(notes))
+        with Kit(tmp_path_factory.mktemp("kit")) as made:
+            yield made
+
+
+def faults(check, *arguments) -> dict[str, str]:
+    """Return what a check complains of: kind of fault -> text of all of that kind."""
+    with pytest.raises(AssertionError) as caught:
+        check(*arguments)
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith("does not conform:")
+    found: dict[str, str] = {}
+    for line in lines:
+        kind, _, text = line.removeprefix("  - ").partition(": ")
+        found[kind] = found.get(kind, "") + text + "\n"
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_built_in_trainers_keep_the_contract(kit, name):
+    kit.check_trainer(name, BUILT_IN[name])
+
+
+def test_every_built_in_trainer_is_checked():
+    from harness.plugins import Host
+
+    host = Host()
+    for plugin in ("sft", "kd", "rl", "hybrid"):
+        host.load(plugin)
+    offered = {name for name, offer in host.trainers().items() if not offer.trainer.chain}
+    assert offered == set(BUILT_IN)
+
+
+def test_a_bare_loop_keeps_the_contract(kit):
+    kit.check_trainer("wayward")
+
+
+def test_everything_that_a_run_does_wrong_is_told_at_once(kit):
+    found = faults(kit.check_trainer, "wayward-careless")
+    assert set(found) == {"run", "checkpoint", "events", "isolation"}
+    assert "optimizer.pt could run code" in found["checkpoint"]
+    assert "tokenizer_config.json is not the start model's" in found["checkpoint"]
+    assert "no loss or reward was logged" in found["events"]
+    assert "notes.txt" in found["isolation"]
+    assert "left left-behind.txt in its working folder" in found["isolation"]
+    assert "asked for the test rows of tiny_word" in found["isolation"]
+
+
+def test_a_trainer_without_a_seed(kit):
+    assert set(faults(kit.check_trainer, "wayward-dice")) == {"seed"}
+
+
+def test_a_trainer_that_does_nothing(kit):
+    found = faults(kit.check_trainer, "wayward-idle")
+    assert "the weights are those of the start model" in found["checkpoint"]
+    assert "the host counted no steps" in found["cost"]
+    assert "no loss or reward" in found["events"]
+    assert "not finite" in found["events"]
+
+
+def test_a_trainer_that_overruns_its_budget(kit):
+    found = faults(kit.check_trainer, "wayward-greedy")
+    assert "ended as failed: stopped: the trainer went on after its budget" in found["run"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "says"),
+    [
+        ("wayward-loose", "options", "an unknown name is taken"),
+        ("wayward-unfinished", "options", "the defaults alone are no valid options"),
+        ("wayward-unfinished", "plug-in", "no summary"),
+        ("wayward-unknown", "plug-in", "no trainer 'wayward-unknown'"),
+        ("sft+rl", "plug-in", "check its parts"),
+    ],
+)
+def test_what_is_wrong_before_training(kit, name, kind, says):
+    assert says in faults(kit.check_trainer, name)[kind]
+
+
+def test_an_unknown_option_is_named(kit):
+    assert "learning_rat" in faults(kit.check_trainer, "wayward", {"learning_rat": 1})["options"]
+
+
+def test_a_plug_in_that_imports_torch_is_told(tmp_path, monkeypatch):
+    (tmp_path / "harness_heavy.py").write_text(
+        "import torch\nfrom harness import Trainer, hookimpl\n\n"
+        "@hookimpl\ndef harness_trainers():\n    return [Trainer('heavy', print, summary='x')]\n"
+    )
+    place = tmp_path / "harness_heavy-0.1.dist-info"
+    place.mkdir()
+    (place / "METADATA").write_text("Metadata-Version: 2.1\nName: harness-heavy\nVersion: 0.1\n")
+    (place / "entry_points.txt").write_text("[harness]\nheavy = harness_heavy\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = faults(check_trainer, "heavy", tmp_path / "kit")
+    assert "importing it imports torch" in found["plug-in"]
+
+
+@pytest.mark.parametrize("name", ["tiny_word", "tiny_long", "tiny_symbolic"])
+def test_the_built_in_tasks_conform(name):
+    check_task(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "says"),
+    [
+        ("wayward_seen", "splits", "1 test problems stand in train or holdout, such as 'e'"),
+        ("wayward_twice", "splits", "1 ids stand in two splits, such as 'a'"),
+        ("wayward_gold", "golds", "1 of 5 (20 %) are not correct against themselves"),
+        ("wayward_number", "rows", "'answer' of 'e' in test is no string"),
+        ("wayward_empty", "rows", "no split has any"),
+        ("wayward_hash", "digest", "another process makes other rows"),
+    ],
+)
+def test_what_is_wrong_with_a_task(with_plugins, name, kind, says):
+    with_plugins("wayward")
+    assert says in faults(check_task, name)[kind]
+
+
+def test_a_task_may_be_given_itself(with_plugins):
+    with_plugins("wayward")
+    check_task("wayward_sums")
+    calls = iter(range(100))
+    moving = Task(
+        name="moving",
+        rows=lambda split: [{"id": f"{split}", "problem": f"{next(calls)}?", "answer": "1"}],
+    )
+    assert "differ from call to call" in faults(check_task, moving)["digest"]
+
+
+def test_the_tiny_board_conforms():
+    check_board("tiny")
+
+
+def test_what_is_wrong_with_a_board(small_board, tmp_path):
+    check_board(small_board)
+    text = small_board.read_text()
+    small_board.write_text(text.replace('teacher = "teacher"', 'teacher = "nowhere"'))
+    assert "nowhere" in faults(check_board, small_board)["board"]
+    small_board.write_text(text.replace("steps = 3", "step = 3"))
+    assert "did you mean 'steps'" in faults(check_board, small_board)["board"]
