@@ -257,3 +257,25 @@ def test_a_browser_shows_it_without_complaint_at_400_and_1400_pixels(report, tmp
     for one in found:
         assert one["scroll"] <= one["width"], one["wide"]
         assert one["small"] == 0
+
+
+def test_a_board_of_many_benchmarks_has_everything_on_its_page():
+    records, conditions = generated.wide(seeds=[0])
+    page = Page(render(records, conditions))
+    for said in (
+        "Several answers to each question",
+        "pass@2",
+        "maj@4",
+        "lm-eval's own metrics",
+        "exact_match,flexible-extract",
+        "Problems that share words with training data",
+        "Gain without, points",
+        "Qwen2.5-0.5B-Instruct, technical report (quoted)",
+        "greedy, 4 shots, its authors' own verifier",
+        "What each benchmark is",
+        "no ranking should rest on it: 30 questions are too few",
+        "16 scores",
+    ):
+        assert said in page.text, said
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(set(ids)) == len(ids)

@@ -84,10 +84,7 @@ def benchmarks(board: Leaderboard) -> Iterator[str]:
         "Accuracy in per cent, in brackets the gain over the start model in points; the benchmark"
         " that ranks the board is in italics."
     )
-    by_protocol: dict[str, list[Benchmark]] = {}
-    for one in found:
-        by_protocol.setdefault(one.protocol if len(found) > COLUMNS else "", []).append(one)
-    parts = [(protocol, part) for protocol, ones in by_protocol.items() for part in _batches(ones)]
+    parts = side_by_side(board)
     for place, (protocol, part) in enumerate(parts):
         last = place == len(parts) - 1
         if protocol:
@@ -101,15 +98,26 @@ def benchmarks(board: Leaderboard) -> Iterator[str]:
                 told = f"{row.wins}/{row.ties}/{row.losses}"
                 cells.append(told if row.gain else numbers.NONE)
             rows.append(cells)
-        yield table(["Trainer", *head, *(["W/T/L"] if last else [])], rows)
+        tally = f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L"
+        yield table(["Trainer", *head, *([tally] if last else [])], rows)
 
 
-def _batches(ones: Sequence[Benchmark]) -> Iterator[Sequence[Benchmark]]:
-    """Yield the benchmarks in tables of about the same width."""
-    tables = -(-len(ones) // COLUMNS)
-    size = -(-len(ones) // tables)
-    for first in range(0, len(ones), size):
-        yield ones[first : first + size]
+def side_by_side(board: Leaderboard) -> list[tuple[str, Sequence[Benchmark]]]:
+    """Return the benchmarks that stand beside each other in one table, with their protocol.
+
+    Few are in one table, whatever their protocols, and its name is then empty.
+    """
+    found = board.conditions.benchmarks
+    if len(found) <= COLUMNS:
+        return [("", found)]
+    by_protocol: dict[str, list[Benchmark]] = {}
+    for one in found:
+        by_protocol.setdefault(one.protocol, []).append(one)
+    parts: list[tuple[str, Sequence[Benchmark]]] = []
+    for protocol, ones in by_protocol.items():
+        size = -(-len(ones) // -(-len(ones) // COLUMNS))  # tables of about the same width
+        parts += [(protocol, ones[first : first + size]) for first in range(0, len(ones), size)]
+    return parts
 
 
 def _cell(result: TaskResult | None) -> str:

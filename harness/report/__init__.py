@@ -11,13 +11,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from harness.conditions import Conditions
+from harness.caveats import label
+from harness.conditions import Benchmark, Conditions
 from harness.entries import select_cells
 from harness.errors import UsageError
 from harness.escape import visible
 from harness.leaderboard import build
 from harness.records import LETTERS, Record, write_atomically
-from harness.render import numbers, words
+from harness.render import numbers, sections, words
 from harness.standings import Leaderboard, Row
 
 COSTS = {
@@ -65,6 +66,7 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
         "visible": visible,
         "prose": lambda text: visible(text, ANSWER_LIMIT, lines=True),
         "strong": _strong,
+        "result_on": sections.result_of,
     }
     template = environment.from_string(
         files("harness.report").joinpath("page.html").read_text(encoding="utf-8")
@@ -76,9 +78,30 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
         words=words,
         verdicts=tuple(LETTERS),
         svg=jinja2.utils.markupsafe.Markup,
-        trained=[row for row in board.rows if row.gain is not None],
+        label=label,
+        result_of=sections.result_of,
+        questions=sections.questions,
+        side_by_side=sections.side_by_side(board),
+        own_metrics=_own_metrics(board),
+        shared=[
+            one
+            for one in conditions.benchmarks
+            if any(
+                (found := sections.result_of(row, one)) and found.overlap_8 for row in board.rows
+            )
+        ],
         **_figures(board, records, folder),
     )
+
+
+def _own_metrics(board: Leaderboard) -> list[tuple[Benchmark, list[str]]]:
+    """Return the benchmarks that have lm-eval's own metrics, with the names of these."""
+    found = []
+    for one in board.conditions.benchmarks:
+        results = [result for row in board.rows if (result := sections.result_of(row, one))]
+        names = list(dict.fromkeys(name for result in results for name in result.own))
+        found += [(one, names)] if names else []
+    return found
 
 
 def _strong(text: str) -> Any:
@@ -110,6 +133,7 @@ def _figures(board: Leaderboard, records: Sequence[Record], folder: Path | None)
         text = evidence.METRICS[metric]
         curves.append(figures.curves(series, text, f"{text} over training", f"curve-{metric}"))
     maps, exhibits = [], []
+    each = 5 if len(board.conditions.benchmarks) <= sections.COLUMNS else 2
     for place, benchmark in enumerate(board.conditions.benchmarks):
         key = (benchmark.task, benchmark.protocol)
         names, _, change = evidence.changes(cells, key)
@@ -123,7 +147,7 @@ def _figures(board: Leaderboard, records: Sequence[Record], folder: Path | None)
             ]
             maps.append((benchmark, drawn, counts))
         if folder:
-            exhibits.append((benchmark, evidence.exhibits(cells, folder, key)))
+            exhibits.append((benchmark, evidence.exhibits(cells, folder, key, each=each)))
     return {
         "forest": forest if gains else None,
         "pareto": pareto,
