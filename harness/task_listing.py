@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
 from typing import Any
 
@@ -30,7 +31,7 @@ def tasks_text(host: Host) -> str:
         here = "yes" if all(each["here"] for each in row["splits"].values()) else "no"
         points = f"{row['detectable']:.1f}" if row["detectable"] else ""
         points += "+" if row["groups"] else " "
-        licence = row["licence"].partition(";")[0].partition(" (")[0][:17]
+        licence = re.split(r"[;,(]", row["licence"])[0].strip()[:17]
         mark = "  (not for ranking)" if row["unfit"] else ""
         line = f"{row['name']:<16} {sizes}  {here:<4} {points:>6}  {licence:<17} {row['summary']}"
         lines.append(line + mark)
