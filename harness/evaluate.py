@@ -69,7 +69,7 @@ def generate_answers(
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
 
-    lm = _engine(model, engine, batch_size, device)
+    lm = load_engine(model, engine, batch_size, device)
     done = Generated()
     (out / "answers").mkdir(parents=True, exist_ok=True)
     for kind, chosen in _kinds(scores).items():
@@ -191,7 +191,7 @@ def _dataset(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[...
     return load
 
 
-def _engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
+def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
     """Return the model that answers lm-eval's requests."""
     if engine == "vllm":
         # in one process vLLM schedules in the same order each time, and dies with its stage

@@ -1,0 +1,104 @@
+"""Whole test sets of published benchmarks, scored end to end from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from verify_shared import SHARED
+
+from harness.boards import load_board
+from harness.evaluate import generate_answers
+from harness.judging import judge
+from harness.lm_eval_tasks import score_documents, version
+from harness.plugins import Host
+from harness.protocols import get_protocol
+from harness.records import read_records
+from harness.verify import VerifierPool
+
+DATA = SHARED / "data"
+START = Path(__file__).parents[1] / "plugins" / "harness_tiny" / "models" / "start"
+
+pytestmark = pytest.mark.skipif(
+    not (DATA / "gsm8k_test.jsonl.gz").exists(),
+    reason="no shared data: gsm8k is not beside the repository (set HARNESS_SHARED)",
+)
+
+BOARD = f"""
+schema = 1
+name = "published"
+title = "Published benchmarks for tests"
+start_model = "{START}"
+plugins = ["math"]
+trainers = ["sft"]
+seeds = [0]
+
+[data]
+train = ["gsm8k"]
+
+[budget]
+steps = 1
+
+[compute]
+batch_size = 128
+
+[[scores]]
+task = "gsm8k"
+max_new_tokens = 24
+ranking = true
+
+[[scores]]
+task = "math500"
+max_new_tokens = 24
+
+[[scores]]
+task = "gsm8k"
+protocol = "lm_eval:gsm8k_cot_zeroshot"
+max_new_tokens = 24
+"""
+
+
+def test_the_first_problems_of_published_sets_are_scored(harness, tmp_path):
+    text = BOARD.replace("max_new_tokens = 24", "max_new_tokens = 24\nlimit = 20")
+    (tmp_path / "published.toml").write_text(text)
+    harness("score", str(START), "--board", "published.toml", "--data-dir", str(DATA))
+    records = read_records(tmp_path / "runs" / "published" / "records")
+    assert records
+    for record in records:
+        assert [(score.task, score.n) for score in record.scores] == [
+            ("gsm8k", 20),
+            ("math500", 20),
+            ("gsm8k", 20),
+        ]
+        assert all(len(score.verdicts) == 20 for score in record.scores)
+        plain, _, own = record.scores
+        assert own.protocol == f"lm_eval:gsm8k_cot_zeroshot@{version()}"
+        assert set(own.own) == {"exact_match,strict-match", "exact_match,flexible-extract"}
+        assert not plain.own
+        assert record.environment.engine == "hf"
+        assert record.environment.attention == "sdpa"
+        assert record.environment.batch_size == 128
+
+
+@pytest.mark.slow
+def test_whole_published_sets_are_scored_and_no_answer_is_lost(tmp_path):
+    (tmp_path / "published.toml").write_text(BOARD)
+    board = load_board(str(tmp_path / "published.toml"), Host(data_dir=DATA))
+    scores = [
+        {
+            "task": table.task,
+            "protocol": get_protocol(table.protocol).id,
+            "max_new_tokens": table.max_new_tokens,
+            "rows": board.test_rows(table),
+            "documents": score_documents(table, board.tasks[table.task]),
+        }
+        for table in board.file.scores
+    ]
+    found = generate_answers(START, scores, 128, "cpu", tmp_path)
+    assert list(found.answers.values()) == [
+        500 if "math500" in name else 1319 for name in found.answers
+    ]
+    with VerifierPool() as pool:
+        judged = judge(board, tmp_path / "answers", tmp_path / "judged", pool, found.own)
+    assert [len(score.verdicts) for score in judged] == [1319, 500, 1319]
+    assert all(score.accuracy < 0.2 for score in judged)  # it was taught other problems
