@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 import generated
 import pytest
 from markdown_it import MarkdownIt  # comes with rich
+from rich.console import Console
 
 from harness import escape
+from harness.conditions import Baseline, Benchmark
 from harness.leaderboard import build
 from harness.render import index, markdown, spreadsheet, terminal
 
@@ -135,11 +137,21 @@ def test_ordinary_names_stay_as_they_are(name):
 
 def rendered(text: str) -> dict[str, str]:
     """Return every rendering of a board in which the text stands wherever a text can stand."""
-    from rich.console import Console
-
     good = text.encode("utf-8", "ignore").decode()[:20_000]  # what a record can hold at all
-    records = generated.board({"start": 0.4, "rl": 0.6}, n=60, tasks=["words"])
-    scores = [generated.score("words", "CW" * 30)]
+    own = generated.score(
+        good,
+        "CW" * 60,
+        samples=2,
+        protocol=good,
+        own={good: 0.5, f"{good} ": 0.1},
+        overlap_13=(1, 2),
+        overlap_8=(1, 2, 3),
+    )
+    records = [
+        record.model_copy(update={"scores": (*record.scores, own)})
+        for record in generated.board({"start": 0.4, "rl": 0.6}, n=60, tasks=["words"])
+    ]
+    scores = [generated.score("words", "CW" * 30), own]
     for seed in range(3):
         made = generated.record(
             "sft", seed, scores, id=f"hostile-{seed}", command=good or "x", verifier_version=good
@@ -176,6 +188,28 @@ def rendered(text: str) -> dict[str, str]:
         warnings=(good,),
         trainers=(good,),
         quoted=[{"name": good, "task": good, "accuracy": 0.5, "source": good, "note": good}],
+        benchmarks=(
+            Benchmark(
+                task="words",
+                protocol="chat_zeroshot.v1",
+                max_new_tokens=128,
+                ranking=True,
+                summary=good,
+                note=good,
+                baseline=Baseline(accuracy=0.9, tolerance=0.1, source=good or "-", note=good),
+            ),
+            Benchmark(
+                task=good,
+                protocol=good,
+                max_new_tokens=128,
+                ranking=False,
+                samples=2,
+                temperature=0.6,
+                summary=good,
+                note=good,
+                baseline=Baseline(accuracy=0.9, tolerance=0.1, source=good or "-", metric=good),
+            ),
+        ),
     )
     board = build(records, conditions)
     console = Console(width=80, force_terminal=True, color_system=None, legacy_windows=False)
@@ -187,7 +221,21 @@ def rendered(text: str) -> dict[str, str]:
         "csv": spreadsheet.render(board),
         "json": board.to_json(),
         "terminal": capture.get(),
+        "contamination": contamination_of(good, console),
     }
+
+
+def contamination_of(text: str, console: Console) -> str:
+    """Return what `harness contamination` shows where every text is this one."""
+    from harness.contamination import Overlap, Shared
+    from harness.contamination.commands import render
+
+    shared = Shared(
+        kind="13 words", place=0, id=text, problem=text, source=text, text=text, words=text
+    )
+    with console.capture() as capture:
+        console.print(render(text, [Overlap(task=text, n=1, examples=(shared,))]))
+    return capture.get()
 
 
 @everything
@@ -195,7 +243,7 @@ def test_hostile_text_is_harmless_in_every_rendering(text):
     shown = rendered(text)
     for name, rendering in shown.items():
         rendering.encode("utf-8")
-        if name == "terminal":
+        if name in ("terminal", "contamination"):
             rendering = re.sub(r"\x1b\[[0-9;]*m", "", rendering)
         assert not CONTROL.search(rendering), name
     json.loads(shown["json"])

@@ -86,14 +86,14 @@ def _conditions(board: Leaderboard) -> Iterator[str]:
     yield f"- **Date of the latest record:** {markdown(board.date)}"
     yield f"- **Board digest:** {code(conditions.digest[:16])}"
     for note in conditions.notes:
-        yield f"- {markdown(note, 400)}"
+        yield f"- {markdown(note.strip(), 400)}"
 
 
 def _warnings(board: Leaderboard) -> Iterator[str]:
     lines = []
     for who, line in words.warnings(board):
         subject = f"**{markdown(who, 200)}:** " if who else ""
-        lines.append(f"> - {subject}{markdown(line, 400)}")
+        lines.append(f"> - {subject}{markdown(line.strip(), 400)}")
     if lines:
         yield "\n".join(["> **Warnings**", ">", *lines])
 
@@ -211,7 +211,7 @@ def _reproduce(board: Leaderboard) -> Iterator[str]:
         )
         lines = [f"- {name(row)}: {sources + '; ' if sources else ''}{links}"]
         lines += [f"  - {code(command)}" for command in row.commands]
-        lines += [f"  - {markdown(note, 200)}" for note in row.notes]
+        lines += [f"  - {markdown(note.strip(), 200)}" for note in row.notes]
         yield "\n".join(lines)
     if board.superseded:
         links = ", ".join(_record(board, ref.id, ref.id) for ref in board.superseded)
