@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.options import data_option, json_option, runs_option
+from harness.options import board_option, data_option, json_option, runs_option
 
 if TYPE_CHECKING:
     from harness.conditions import Conditions
@@ -33,7 +33,7 @@ hub_option = click.option(
 @click.command()
 @click.argument("first")
 @click.argument("second")
-@click.option("--board", default="tiny", show_default=True, help="Name of the board.")
+@board_option
 @click.option("--task", "tasks", multiple=True, help="Only this task; may be repeated.")
 @click.option(
     "--only",
@@ -69,7 +69,7 @@ def diff(
     if not kinds and not verdicts and not search:
         kinds = ("fixed", "broken")
     found = compare(
-        runs / board,
+        _runs_of(board, runs),
         first,
         second,
         tasks=tasks,
@@ -87,6 +87,15 @@ def diff(
     from rich.console import Console
 
     Console().print(render(found))
+
+
+def _runs_of(board: str, runs: Path) -> Path:
+    """Return a board's runs folder, by its name or TOML file; its tasks need not be at hand."""
+    if not board.endswith(".toml"):
+        return runs / board
+    from harness.boardfile import read_board_file
+
+    return runs / read_board_file(Path(board)).name
 
 
 @click.command()
