@@ -164,6 +164,7 @@ def make_run(
     save_every: int = 0,
     max_new_tokens: int = 20,
     traces: list[dict[str, str]] | None = None,
+    gradient_checkpointing: bool = False,
     **caps: float,
 ) -> Any:
     """Return a `Run` in `folder`; `caps` are the budget's, 1000 steps by default."""
@@ -190,6 +191,7 @@ def make_run(
         max_new_tokens=max_new_tokens,
         save_every=save_every,
         traces=traces or (),
+        gradient_checkpointing=gradient_checkpointing,
     )
 
 

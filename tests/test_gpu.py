@@ -2,30 +2,107 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+from pathlib import Path
+
 import pytest
 
 from harness.executors import visible_gpus
 from harness.leaderboard import build
-from harness.records import read_records
+from harness.records import Record, read_records
 from harness.standings import Leaderboard
 
 pytestmark = [
     pytest.mark.gpu,
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(not visible_gpus(), reason="no CUDA device (nvidia-smi lists none)"),
 ]
 
+TRACED = {"kd-traces"}  # the tiny board names no traces
+
+
+def by_trainer(folder: Path) -> dict[str, Record]:
+    return {record.trainer: record for record in read_records(folder / "records")}
+
 
 def test_every_built_in_trainer_trains_and_is_scored_on_a_gpu(harness, tmp_path):
-    harness("bench", "--plugins", "all", "--seeds", "0", "--device", "cuda")
-    records = read_records(tmp_path / "runs" / "tiny" / "records")
-    assert {record.status for record in records} == {"ok"}
-    for record in records:
+    import train_all
+
+    names = [*sorted(train_all.offers().keys() - TRACED)]
+    harness("bench", "--plugins", ",".join(names), "--seeds", "0", "--device", "cuda", timeout=3000)
+    records = by_trainer(tmp_path / "runs" / "tiny")
+    assert set(records) == {"start", *names}
+    assert {record.status for record in records.values()} == {"ok"}
+    for name, record in records.items():
         assert record.environment.device == "cuda"
+        assert record.environment.dtype == "bfloat16"
+        assert record.environment.attention in ("sdpa", "flash_attention_2")
         assert record.environment.gpu
-        if record.trainer != "start":
-            assert record.cost.gpu_seconds > 0
+        if name != "start":
+            assert record.cost.gpu_seconds == pytest.approx(record.cost.seconds)
             assert record.cost.peak_memory_bytes > 0
     board = Leaderboard.model_validate_json((tmp_path / "runs/tiny/tiny.json").read_text())
     gains = {row.trainer: row.gain.difference for row in board.rows if row.gain}
     assert gains["sft"] > 0
-    assert build(records, board.conditions)
+    assert build([*records.values()], board.conditions)
+
+
+def test_traces_are_learnt_on_a_gpu(harness, small_board):
+    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 600")
+    small_board.write_text(
+        text.replace(
+            'train = ["unruly_sums"]', 'train = ["unruly_sums"]\ntraces = ["unruly_traces"]'
+        )
+    )
+    harness("bench", "--board", str(small_board), "--plugins", "kd-traces", "--seeds", "0",
+            "--device", "cuda")  # fmt: skip
+    assert by_trainer(small_board.parent / "runs" / "small")["kd-traces"].status == "ok"
+
+
+def test_memory_that_is_really_full_halves_the_forward_pass(harness, small_board):
+    """A process may take so little of the GPU that the whole batch cannot fit."""
+    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 900")
+    small_board.write_text(text + "\n[options.greedy]\nbatch_size = 64\nshare = 0.004\n")
+    plugins = Path(__file__).parent / "plugins"
+    paths = f"{plugins / 'unruly'}:{plugins / 'greedy'}"
+    harness("bench", "--board", str(small_board), "--plugins", "greedy", "--seeds", "0",
+            "--device", "cuda", check=None, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
+    record = by_trainer(small_board.parent / "runs" / "small")["greedy"]
+    if record.status == "ok":
+        assert record.stages[0].notes["out_of_memory_at"][0]["micro_batch_size"] == 64
+    else:  # not one row fits into so small a share of this GPU
+        assert record.status == "oom"
+        assert "gradient_checkpointing" in record.error
+
+
+def test_two_stages_share_a_gpu(harness, tmp_path):
+    jobs = str(2 * visible_gpus())
+    harness("bench", "--plugins", "sft", "--seeds", "0,1", "--jobs", jobs, "--device", "cuda")
+    records = read_records(tmp_path / "runs" / "tiny" / "records")
+    assert len(records) == 3
+    assert {record.status for record in records} == {"ok"}
+    for record in records:
+        if record.seed is not None and record.cost.energy_joules is not None:
+            assert "other stages" in record.stages[0].notes["energy"]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("pynvml"), reason="pynvml is not installed")
+def test_nvml_says_how_much_energy_a_stage_took(harness, tmp_path):
+    harness("bench", "--plugins", "sft", "--seeds", "0", "--jobs", "1", "--device", "cuda")
+    record = by_trainer(tmp_path / "runs" / "tiny")["sft"]
+    assert record.cost.energy_joules is None or record.cost.energy_joules > 0
+    assert "energy" not in record.stages[0].notes
+
+
+@pytest.mark.skipif(visible_gpus() < 2, reason="needs two GPUs")
+def test_one_stage_on_two_gpus(harness, small_board):
+    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 900")
+    small_board.write_text(text.replace("[compute]", "[compute]\ngpus = 2"))
+    names = "sft,kd,kd-on-policy,rl,hybrid-joint"
+    harness("bench", "--board", str(small_board), "--plugins", names, "--seeds", "0",
+            "--device", "cuda", timeout=3000)  # fmt: skip
+    records = by_trainer(small_board.parent / "runs" / "small")
+    assert {record.status for record in records.values()} == {"ok"}
+    assert records["sft"].environment.gpus == 2
+    assert records["sft"].cost.gpu_seconds == pytest.approx(2 * records["sft"].cost.seconds)

@@ -341,6 +341,28 @@ def test_packing_trains_on_the_same_tokens(student, tmp_path):
     assert run.budget.cost.trained_tokens == 3 * 4 * 2 * 98  # two rows in each sequence
 
 
+def test_packed_rows_do_not_see_each_other(student, tmp_path):
+    """All rows in one step, two in a sequence or each alone: the loss is the same."""
+    losses = []
+    for packing, batch in ((True, 4), (False, 8)):
+        options = {"packing": packing, "batch_size": batch, "max_length": 256, "max_steps": 1}
+        rows = models.sums(8)
+        run = train("sft", tmp_path / str(batch), student, None, options=options, rows=rows)
+        assert run.budget.cost.trained_tokens == 8 * 98
+        losses.append(models.events(run)[0]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradient_checkpointing_changes_memory_and_not_the_result(
+    name, trained, student, teacher, tmp_path
+):
+    more = {"seed": 1, "gradient_checkpointing": True}
+    run = train(name, tmp_path, student, teacher, **more)
+    assert_close(run.out, trained(name).out)
+    assert run.budget.cost.trained_tokens == trained(name).budget.cost.trained_tokens
+
+
 @pytest.mark.parametrize("name", ["rl", "kd-on-policy", "hybrid-joint", "kd-sequence"])
 def test_generating_trainers_stay_inside_the_budget(name, student, teacher, tmp_path):
     caps = {"flops": 2.5e9}

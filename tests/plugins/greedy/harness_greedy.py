@@ -8,16 +8,19 @@ from harness import Run, Trainer, hookimpl
 
 
 class GreedyOptions(harness_sft.SftOptions, frozen=True):
-    room: int = 2  # rows of a forward pass
+    room: int | None = None  # rows of a forward pass
+    share: float | None = None  # of a GPU's memory
 
 
 def train(run: Run) -> None:
     import torch
 
     def full(module, args, kwargs):
-        if len(kwargs["input_ids"]) > run.options.room:
+        if run.options.room is not None and len(kwargs["input_ids"]) > run.options.room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
+    if run.options.share is not None:
+        torch.cuda.set_per_process_memory_fraction(run.options.share)
     load = run.student
 
     def student():

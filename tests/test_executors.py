@@ -1,0 +1,66 @@
+"""Which GPUs a stage sees, on machines of any number of GPUs (a stand-in for nvidia-smi)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness import executors
+from harness.errors import UsageError
+from harness.executors import LocalExecutor
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch):
+    """Return a function that makes `nvidia-smi -L` list so many GPUs."""
+
+    def has(gpus: int, visible: str | None = None) -> None:
+        listing = "\n".join(f"GPU {i}: NVIDIA H200 (UUID: GPU-{i})" for i in range(gpus))
+        script = tmp_path / "nvidia-smi"
+        script.write_text(f"#!/bin/sh\ncat <<'END'\n{listing}\nEND\n")
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        executors.gpu_names.cache_clear()
+
+    yield has
+    executors.gpu_names.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "visible", "jobs", "each", "seen"),
+    [
+        (1, None, 1, 1, ["0"]),
+        (1, None, 2, 1, ["0", "0"]),
+        (2, None, 4, 1, ["0", "1", "0", "1"]),
+        (4, None, 2, 2, ["0,1", "2,3"]),
+        (4, "2,3", 2, 1, ["2", "3"]),
+        (2, "GPU-1", 1, 1, ["GPU-1"]),
+    ],
+)
+def test_slots_are_dealt_to_gpus_in_turn(machine, tmp_path, gpus, visible, jobs, each, seen):
+    machine(gpus, visible)
+    executor = LocalExecutor(jobs, "cuda", 1, tmp_path / "log", each)
+    found = [executor.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(jobs)]
+    assert found == seen
+    assert executor.shared is (jobs * each > len(visible.split(",") if visible else range(gpus)))
+
+
+def test_as_many_stages_as_the_gpus_hold(machine):
+    machine(4)
+    assert executors.default_jobs("cuda", 1) == 4
+    assert executors.default_jobs("cuda", 1, gpus=2) == 2
+    with pytest.raises(UsageError, match="asks for 8 GPUs for a stage and 4 are visible"):
+        executors.default_jobs("cuda", 1, gpus=8)
+
+
+def test_no_gpu_is_said(machine):
+    machine(2, visible="")
+    assert executors.visible_gpus() == 0
+    assert executors.choose_device("auto") == "cpu"
+    with pytest.raises(UsageError, match="no GPU is visible"):
+        executors.choose_device("cuda")
