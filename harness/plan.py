@@ -6,50 +6,24 @@ A stage's name is a digest of all that can change its result. Two cells that nee
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import importlib.util
-import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from harness import checkpoints
+from harness import checkpoints, identities
 from harness.boardfile import explain
 from harness.boards import Board
 from harness.errors import UsageError, did_you_mean
-from harness.lm_eval_tasks import check_score, columns
+from harness.lm_eval_tasks import check_score
 from harness.plugins import Host, Offer
-from harness.protocols import LmEvalProtocol, get_protocol
 from harness.verify import VERIFIER_VERSION
 
 START = "start"
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
-# modules of the harness whose code can change what a stage computes
-SOURCES = (
-    "attention.py",
-    "budget.py",
-    "callbacks.py",
-    "decoding.py",
-    "engines.py",
-    "evaluate.py",
-    "lm_eval_tasks.py",
-    "memory.py",
-    "meter.py",
-    "optimiser.py",
-    "processes.py",
-    "protocols.py",
-    "run.py",
-    "sharding.py",
-    "stage.py",
-    "tokens.py",
-)
 
 
 @dataclass(frozen=True)
@@ -84,7 +58,7 @@ class Cell:
     @property
     def digest(self) -> str:
         """Return a digest of the cell's stages and the verifier that judges them."""
-        return _sha([self.trainer, *self.train, self.generate, VERIFIER_VERSION])
+        return identities.digest([self.trainer, *self.train, self.generate, VERIFIER_VERSION])
 
     @property
     def record_id(self) -> str:
@@ -146,7 +120,7 @@ def plan(
             )
 
     result = Plan(board, device)
-    common = _common(board, device)
+    common = identities.common(board, device)
     start = {"model": board.identity("start")}
     _add_untrained(result, START, start, None, _command(board, names[0], (), ()))
     for name in names:
@@ -156,15 +130,15 @@ def plan(
                 parent = cell_stages[-1] if cell_stages else None
                 identity = {
                     **common,
-                    **_train_identity(board, offers[part], options[part], seed),
+                    **identities.training(board, offers[part], options[part], seed),
                     "base": {"stage": parent.id} if parent else start,
-                    "budget": _budget(board, position, len(parts[name])),
+                    "budget": identities.budget(board, position, len(parts[name])),
                 }
                 label = "+".join(parts[name][: position + 1])
                 offer = offers[part]
                 cell_stages.append(_stage("train", label, seed, identity, parent, offer))
             last = cell_stages[-1]
-            identity = _generate_identity(board, common, {"stage": last.id})
+            identity = identities.generation(board, common, {"stage": last.id})
             generate = _stage("generate", last.label, seed, identity, parent=last)
             for stage in (*cell_stages, generate):
                 result.stages.setdefault(stage.id, stage)
@@ -207,7 +181,9 @@ def _add_untrained(
     """Add the cell of a model that is scored as it is; every plan has one."""
     for score in result.board.file.scores:
         check_score(score, result.board.tasks[score.task])
-    identity = _generate_identity(result.board, _common(result.board, result.device), base)
+    identity = identities.generation(
+        result.board, identities.common(result.board, result.device), base
+    )
     generate = _stage("generate", name, None, identity, model=model)
     result.stages[generate.id] = generate
     result.cells.append(Cell(name, None, (), generate.id, command))
@@ -297,96 +273,6 @@ def get_models(plan: Plan) -> None:
                 _check_tokenizer(offer, plan.board)
 
 
-def _common(board: Board, device: str) -> dict[str, Any]:
-    return {
-        "device": device,
-        "threads": board.file.compute.threads if device == "cpu" else None,
-        "packages": package_versions(),
-        "harness": source_digest(),
-    }
-
-
-def _budget(board: Board, position: int, length: int) -> dict[str, Any]:
-    caps = board.file.budget.caps()
-    if board.file.budget.chain == "even":
-        caps = caps.share(length)
-    return {"caps": caps.set_caps(), "rest": board.file.budget.chain == "rest" and position > 0}
-
-
-def _train_identity(
-    board: Board, offer: Offer, options: dict[str, Any], seed: int
-) -> dict[str, Any]:
-    trainer, plugin = offer.trainer, offer.plugin
-    traces = board.file.data.traces if trainer.needs_traces else ()
-    config = board.accelerate_file()
-    return {
-        "trainer": trainer.name,
-        "plugin": [plugin.name, plugin.distribution, plugin.version, plugin.source_sha256],
-        "options": options,
-        "teacher": board.identity("teacher") if trainer.needs_teacher else None,
-        "data": {name: board.tasks[name].digest for name in board.file.data.train},
-        "traces": {name: board.tasks[name].digest for name in traces},
-        "gpus": board.file.compute.gpus,
-        "accelerate": checkpoints.file_sha256(config) if config else None,
-        "limit": board.file.data.limit,
-        "protocol": get_protocol(board.ranking.protocol).id,
-        "max_new_tokens": board.ranking.max_new_tokens,
-        "verifier": VERIFIER_VERSION,
-        "seed": seed,
-    }
-
-
-def _generate_identity(
-    board: Board, common: Mapping[str, Any], base: Mapping[str, Any]
-) -> dict[str, Any]:
-    scores = []
-    for score in board.file.scores:
-        protocol = get_protocol(score.protocol)
-        entry = {
-            "task": score.task,
-            "digest": board.tasks[score.task].digest,
-            "protocol": protocol.id,
-            "max_new_tokens": score.max_new_tokens,
-            "limit": score.limit,
-        }
-        for key, usual in (("samples", 1), ("temperature", 0.0), ("top_p", 1.0)):
-            if getattr(score, key) != usual:
-                entry[key] = getattr(score, key)
-        if isinstance(protocol, LmEvalProtocol):
-            entry["columns"] = columns(board.tasks[score.task])
-        scores.append(entry)
-    engine = choose_engine(board.file.compute.engine, common["device"])
-    extra = {"vllm": importlib.metadata.version("vllm")} if engine == "vllm" else {}
-    return {
-        **common,
-        "packages": {**common["packages"], **extra},
-        "base": base,
-        "scores": scores,
-        "batch_size": board.file.compute.batch_size,
-        "engine": engine,
-    }
-
-
-def choose_engine(wanted: str, device: str) -> str:
-    """Return what generates the scored answers: `hf` or `vllm`.
-
-    Args:
-        wanted: What the board says; `auto` is vLLM on a GPU where it is installed.
-        device: `cpu` or `cuda`.
-
-    Raises:
-        UsageError: If the board wants vLLM and it is not there, or there is no GPU for it.
-    """
-    there = importlib.util.find_spec("vllm") is not None
-    if wanted == "auto":
-        return "vllm" if there and device == "cuda" else "hf"
-    if wanted == "vllm" and device != "cuda":
-        raise UsageError('engine = "vllm" needs a GPU: add --device cuda, or say engine = "auto"')
-    if wanted == "vllm" and not there:
-        raise UsageError('engine = "vllm" needs vLLM: pip install "srlm-harness[vllm]"')
-    return wanted
-
-
 def _stage(
     kind: str,
     label: str,
@@ -397,7 +283,7 @@ def _stage(
     model: Path | None = None,
 ) -> Stage:
     seed_part = "" if seed is None else f"-s{seed}"
-    name = f"{kind}-{slug(label)}{seed_part}-{_sha(identity)[:16]}"
+    name = f"{kind}-{slug(label)}{seed_part}-{identities.digest(identity)[:16]}"
     return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
 
 
@@ -412,28 +298,3 @@ def _command(board: Board, name: str, settings: tuple[str, ...], seeds: tuple[in
 def slug(text: str) -> str:
     """Return a text as part of a file name: lower-case letters, digits, dots and dashes."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower().replace("+", "--"))[:60].strip("-.") or "x"
-
-
-@cache
-def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that can change a result."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
-
-
-@cache
-def source_digest() -> str:
-    """Return a sha256 over the harness's own code that runs inside a stage."""
-    sha = hashlib.sha256()
-    for name in SOURCES:
-        sha.update((Path(__file__).parent / name).read_bytes())
-    return sha.hexdigest()
-
-
-def _sha(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=dict).encode()).hexdigest()

@@ -12,7 +12,7 @@ from models import byte_tokenizer
 from harness.decoding import Prompt
 from harness.engines import Answer, end_tokens, seed, vllm_answer, vllm_sampling
 from harness.errors import UsageError
-from harness.plan import choose_engine
+from harness.identities import choose_engine
 
 WITH_VLLM = importlib.util.find_spec("vllm") is not None
 

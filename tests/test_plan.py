@@ -95,9 +95,9 @@ def test_a_stage_is_named_by_what_can_change_it(small_board, monkeypatch):
     assert list(again.stages) == list(before.stages)
     other_seed = make(small_board, "unruly", seeds=[7])
     assert stage_of(other_seed, "unruly").id != stage_of(before, "unruly").id
-    from harness import plan as module
+    from harness import identities
 
-    monkeypatch.setattr(module, "package_versions", lambda: {"torch": "0"})
+    monkeypatch.setattr(identities, "package_versions", lambda: {"torch": "0"})
     other_versions = make(small_board, "unruly", seeds=[0])
     assert stage_of(other_versions, "unruly").id != stage_of(before, "unruly").id
 

@@ -1,0 +1,157 @@
+"""Identities: all that can change what a stage computes. A stage's name is their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness import checkpoints
+from harness.boards import Board
+from harness.errors import UsageError
+from harness.lm_eval_tasks import columns
+from harness.plugins import Offer
+from harness.protocols import LmEvalProtocol, get_protocol
+from harness.verify import VERIFIER_VERSION
+
+PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
+# modules of the harness whose code can change what a stage computes
+SOURCES = (
+    "attention.py",
+    "budget.py",
+    "callbacks.py",
+    "decoding.py",
+    "engines.py",
+    "evaluate.py",
+    "lm_eval_tasks.py",
+    "memory.py",
+    "meter.py",
+    "optimiser.py",
+    "processes.py",
+    "protocols.py",
+    "run.py",
+    "sharding.py",
+    "stage.py",
+    "tokens.py",
+)
+
+
+def common(board: Board, device: str) -> dict[str, Any]:
+    """Return what every stage depends on: device, threads, versions, the harness's own code."""
+    return {
+        "device": device,
+        "threads": board.file.compute.threads if device == "cpu" else None,
+        "packages": package_versions(),
+        "harness": source_digest(),
+    }
+
+
+def budget(board: Board, position: int, length: int) -> dict[str, Any]:
+    """Return the caps of one stage of a chain, and whether it gets what the earlier ones left."""
+    caps = board.file.budget.caps()
+    if board.file.budget.chain == "even":
+        caps = caps.share(length)
+    return {"caps": caps.set_caps(), "rest": board.file.budget.chain == "rest" and position > 0}
+
+
+def training(board: Board, offer: Offer, options: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Return what a training stage depends on, beside where it starts and its budget."""
+    trainer, plugin = offer.trainer, offer.plugin
+    traces = board.file.data.traces if trainer.needs_traces else ()
+    config = board.accelerate_file()
+    return {
+        "trainer": trainer.name,
+        "plugin": [plugin.name, plugin.distribution, plugin.version, plugin.source_sha256],
+        "options": options,
+        "teacher": board.identity("teacher") if trainer.needs_teacher else None,
+        "data": {name: board.tasks[name].digest for name in board.file.data.train},
+        "traces": {name: board.tasks[name].digest for name in traces},
+        "gpus": board.file.compute.gpus,
+        "accelerate": checkpoints.file_sha256(config) if config else None,
+        "limit": board.file.data.limit,
+        "protocol": get_protocol(board.ranking.protocol).id,
+        "max_new_tokens": board.ranking.max_new_tokens,
+        "verifier": VERIFIER_VERSION,
+        "seed": seed,
+    }
+
+
+def generation(board: Board, common: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the answers of one checkpoint depend on."""
+    scores = []
+    for score in board.file.scores:
+        protocol = get_protocol(score.protocol)
+        entry = {
+            "task": score.task,
+            "digest": board.tasks[score.task].digest,
+            "protocol": protocol.id,
+            "max_new_tokens": score.max_new_tokens,
+            "limit": score.limit,
+        }
+        for key, usual in (("samples", 1), ("temperature", 0.0), ("top_p", 1.0)):
+            if getattr(score, key) != usual:
+                entry[key] = getattr(score, key)
+        if isinstance(protocol, LmEvalProtocol):
+            entry["columns"] = columns(board.tasks[score.task])
+        scores.append(entry)
+    engine = choose_engine(board.file.compute.engine, common["device"])
+    extra = {"vllm": importlib.metadata.version("vllm")} if engine == "vllm" else {}
+    return {
+        **common,
+        "packages": {**common["packages"], **extra},
+        "base": base,
+        "scores": scores,
+        "batch_size": board.file.compute.batch_size,
+        "engine": engine,
+    }
+
+
+def choose_engine(wanted: str, device: str) -> str:
+    """Return what generates the scored answers: `hf` or `vllm`.
+
+    Args:
+        wanted: What the board says; `auto` is vLLM on a GPU where it is installed.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        UsageError: If the board wants vLLM and it is not there, or there is no GPU for it.
+    """
+    there = importlib.util.find_spec("vllm") is not None
+    if wanted == "auto":
+        return "vllm" if there and device == "cuda" else "hf"
+    if wanted == "vllm" and device != "cuda":
+        raise UsageError('engine = "vllm" needs a GPU: add --device cuda, or say engine = "auto"')
+    if wanted == "vllm" and not there:
+        raise UsageError('engine = "vllm" needs vLLM: pip install "srlm-harness[vllm]"')
+    return wanted
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that can change a result."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+@cache
+def source_digest() -> str:
+    """Return a sha256 over the harness's own code that runs inside a stage."""
+    sha = hashlib.sha256()
+    for name in SOURCES:
+        sha.update((Path(__file__).parent / name).read_bytes())
+    return sha.hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Return a sha256 over a value that JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=dict).encode()).hexdigest()
