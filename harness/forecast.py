@@ -7,8 +7,9 @@ from typing import Any
 
 from harness import estimates, shapes
 from harness.boards import Board
+from harness.errors import UsageError
 from harness.estimates import CHARACTERS, TEMPLATE, Estimate, Machine
-from harness.hardware import TRAINING_SHARE
+from harness.hardware import TRAINING_SHARE, find_gpu
 from harness.plan import Plan, Stage
 from harness.protocols import LM_EVAL, training_protocol
 from harness.records import Record
@@ -30,12 +31,17 @@ class Forecast:
         self.student = model_shape(plan.board, "start")
         self.teacher = model_shape(plan.board, "teacher")
         self.work = workload(plan.board)
-        self.finished = [
-            record
-            for record in earlier
-            if record.status == "ok" and record.environment.device == machine.device
-        ]
+        self.finished = [one for one in earlier if one.status == "ok" and self._like(one)]
         self.made: dict[str, Estimate] = {}
+
+    def _like(self, record: Record) -> bool:
+        """Return whether a record was made on a machine like the one that is planned for."""
+        if self.machine.gpu is None or record.environment.gpu is None:
+            return record.environment.device == self.machine.device == "cpu"
+        try:
+            return find_gpu(record.environment.gpu) == self.machine.gpu
+        except UsageError:
+            return False
 
     def notes(self) -> list[str]:
         """Return what a reader of the figures must know."""

@@ -239,6 +239,27 @@ def test_the_tiny_board_is_planned_for_the_cpu(tmp_path):
     assert "CPU thread" in shown(found)
 
 
+def test_earlier_records_of_the_same_gpu_tell_the_time(small_board, tmp_path):
+    from generated import record
+
+    from harness.records import Environment, write_record
+
+    folder = Folder(tmp_path / "runs")
+
+    def seconds(gpu):
+        found = dry_run(str(small_board), folder.path, gpu, terms=("unruly",), seeds=(0,))
+        return [(one.estimate.seconds, one.estimate.source) for one in found.stages]
+
+    place = {"python": "3.11", "platform": "Linux", "processor": "x86"}
+    where = Environment(**place, gpu="NVIDIA H100 80GB HBM3", device="cuda")
+    made = record("unruly", 0, {"words": "CCWW"}, environment=where, scoring_seconds=77.0)
+    write_record(made, folder.records)
+    assert (77.0, "earlier records") in seconds("H100")
+    assert made.stages[0].cost.seconds in [value for value, _ in seconds("H100")]
+    assert all(source != "earlier records" for _, source in seconds("A100-80"))
+    assert all(source != "earlier records" for _, source in seconds(None))
+
+
 def test_lengths_are_measured_where_the_rows_are_at_hand():
     board = load_board("tiny", Host())
     found = workload(board)
