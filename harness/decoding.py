@@ -100,6 +100,8 @@ class Decoder:
             mask[row, width - len(prompt.tokens) :] = 1
         ids, mask = ids.to(device), mask.to(device)
         places = (mask.cumsum(-1) - 1).clamp(min=0)
+        # a row that has ended and is still there must not run past the model's context
+        last = torch.tensor([[len(one.tokens) + one.limit - 1] for one in prompts], device=device)
         uniform = self._uniform(prompts, device)
         cache = DynamicCache(config=self.model.config)
         only_last = (
@@ -135,10 +137,10 @@ class Decoder:
                 if ended >= LEAVE * len(open_rows) and _can_shrink(cache):
                     at = torch.tensor(keep, device=device)
                     cache.batch_select_indices(at)
-                    mask, places, chosen = mask[at], places[at], chosen[at]
+                    mask, places, last, chosen = mask[at], places[at], last[at], chosen[at]
                     uniform = uniform[at] if uniform is not None else None
                     open_rows = [open_rows[place] for place in keep]
-            ids, places = chosen[:, None], places[:, -1:] + 1
+            ids, places = chosen[:, None], torch.minimum(places[:, -1:] + 1, last)
             mask = torch.cat((mask, mask.new_ones((len(mask), 1))), dim=-1)
 
     def _uniform(self, prompts: Sequence[Prompt], device: torch.device) -> torch.Tensor | None:

@@ -294,6 +294,8 @@ def _generate(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
         "own": generated.own,
         "notes": generated.notes,
         "seconds": time.monotonic() - started,
+        # vLLM chooses its own implementation
+        "environment": {"attention": "vllm"} if identity["engine"] == "vllm" else {},
     }
 
 

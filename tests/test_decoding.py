@@ -207,3 +207,18 @@ def test_a_prompt_is_never_cut_for_its_answer():
     assert room([1] * 90, context=100, limit=50) == 10
     assert room([1] * 100, context=100, limit=50) == 0
     assert room([1] * 190, context=100, limit=50) == 0
+
+
+def test_no_row_runs_past_the_places_that_a_model_knows(tokenizer):
+    """Learned positions end with the context; a row that has ended waits inside it."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=259, n_positions=32, n_embd=32, n_layer=1, n_head=2)
+    model = GPT2LMHeadModel(config).eval()
+    model.generation_config.eos_token_id = None
+    given = [Prompt([5] * 30, 2), *(Prompt([6, 7], 25, i) for i in range(6))]
+    found = written(model, tokenizer, given, 7)
+    assert [len(tokens) for tokens, _ in found] == [2, *[25] * 6]
+    assert found == written(model, tokenizer, given, 1)
