@@ -257,7 +257,7 @@ class _Bench:
     def _write_data(self, waiting: Sequence[str]) -> None:
         board = self.plan.board
         wanted = [("train", board.train_rows()), ("holdout", board.train_rows("holdout"))]
-        if board.file.data.traces:
+        if any(self.plan.stages[name].identity.get("traces") for name in waiting):
             wanted.append(("traces", board.trace_rows()))
         wanted += [(f"test-{score.task}", board.test_rows(score)) for score in board.file.scores]
         wanted += [

@@ -24,17 +24,18 @@ class Download(pydantic.BaseModel, frozen=True):
     where: str = ""  # where it lies, or what to do
 
 
-def downloads(board: Board, *, teacher: bool) -> tuple[Download, ...]:
+def downloads(board: Board, *, teacher: bool, traces: bool) -> tuple[Download, ...]:
     """Return the models and data sets of a board with where they are; no network is asked.
 
     Args:
         board: The conditions.
         teacher: Whether anything of the plan needs the teacher.
+        traces: Whether anything of it needs the traces.
     """
     found = [_model(board, "start")]
     if teacher and board.file.teacher is not None:
         found.append(_model(board, "teacher"))
-    return (*found, *_data(board))
+    return (*found, *_data(board, traces))
 
 
 def _model(board: Board, which: Literal["start", "teacher"]) -> Download:
@@ -54,10 +55,10 @@ def _model(board: Board, which: Literal["start", "teacher"]) -> Download:
     )
 
 
-def _data(board: Board) -> list[Download]:
+def _data(board: Board, traces: bool) -> list[Download]:
     """Return the published data sets of a board, each repository once."""
     needed: dict[str, set[str]] = {}
-    for name in (*board.file.data.train, *board.file.data.traces):
+    for name in (*board.file.data.train, *(board.file.data.traces if traces else ())):
         needed.setdefault(name, set()).update({"train", "holdout"})
     for score in board.file.scores:
         needed.setdefault(score.task, set()).add("test")

@@ -134,7 +134,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
     seconds = [each.seconds for each in left]
     known = [each for each in seconds if each is not None]
     scores = tuple(_score(plan.board, one) for one in plan.board.file.scores)
-    teacher = any(each.offer and each.offer.trainer.needs_teacher for each in plan.stages.values())
+    trainers = [each.offer.trainer for each in plan.stages.values() if each.offer]
     return Preview(
         board=plan.board.name,
         digest=plan.board.digest,
@@ -144,7 +144,11 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         cells=tuple(cells),
         stages=stages,
         scores=scores,
-        downloads=downloads(plan.board, teacher=teacher),
+        downloads=downloads(
+            plan.board,
+            teacher=any(trainer.needs_teacher for trainer in trainers),
+            traces=any(trainer.needs_traces for trainer in trainers),
+        ),
         caps=plan.board.file.budget.set_caps(),
         seeds=len({each.seed for each in plan.cells if each.seed is not None}),
         questions=sum(one.problems for one in scores),

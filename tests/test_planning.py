@@ -219,6 +219,16 @@ def test_the_later_stage_of_a_chain_gets_what_is_left(tmp_path):
     assert flops["sft+rl"] < flops["rl"]
 
 
+def test_only_what_the_trainers_of_the_plan_need_is_downloaded(tmp_path):
+    def names(*terms):
+        found = dry_run("srlm-0.5b-instruct", tmp_path, terms=terms, seeds=(0,)).downloads
+        return {one.what for one in found} | {task for one in found for task in one.tasks}
+
+    assert not names("sft") & {"teacher", "gsm8k_r1"}
+    assert names("kd") & {"teacher", "gsm8k_r1"} == {"teacher"}
+    assert names("kd-traces") & {"teacher", "gsm8k_r1"} == {"gsm8k_r1"}
+
+
 def test_a_larger_gpu_takes_less_time(tmp_path):
     fast = dry_run("srlm-0.5b-instruct", tmp_path, "H200", terms=("sft",), seeds=(0,))
     slow = dry_run("srlm-0.5b-instruct", tmp_path, "RTX-3090", terms=("sft",), seeds=(0,))
