@@ -14,9 +14,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.canon import Row, canonical, content_digest, problem_digest
+from harness.canon import Row, canonical, content_digest
+from harness.datarows import hub_row, local_row
 from harness.errors import DataMissing, UsageError
-from harness.goldanswers import gold_answer
 from harness.rawdata import raw_rows
 
 LOCAL_ENDINGS = (".jsonl", ".jsonl.gz")
@@ -145,9 +145,9 @@ def load(task: str, source: Source, split: str, place: Place) -> Loaded:
     if found is None:
         raise DataMissing(missing_text(task, source, split, place))
     files, from_hub = found
-    read = _hub_row if from_hub else _local_row
+    read = hub_row if from_hub else local_row
     raw = [row for row in raw_rows(files, source.columns) if not source.keep or source.keep(row)]
-    rows = canonical([read(row, source, files, task) for row in raw])
+    rows = canonical([read(row, source, task) for row in raw])
     content = content_digest(rows, with_solutions=split != "test")
     declared = source.splits[split]
     origin = _origin(files, from_hub, source)
@@ -279,76 +279,3 @@ def _origin(files: list[Path], from_hub: bool, source: Source) -> str:
     parts = files[0].parts
     commit = parts[parts.index("snapshots") + 1] if "snapshots" in parts else source.revision
     return f"{source.hub}@{commit}"
-
-
-def _hub_row(raw: dict[str, Any], source: Source, files: list[Path], task: str) -> Row:
-    """Return one row of the Hub's files in our own keys."""
-    for column in (*source.problem, source.answer):
-        if column not in raw:
-            known = ", ".join(sorted(name for name in raw if not name.startswith("_")))
-            raise UsageError(
-                f"task {task!r}: {raw['_file']} of {source.hub} has no column {column!r},"
-                f" it has {known}"
-            )
-    row = {
-        "problem": " ".join(_text(raw[column]) for column in source.problem),
-        "answer": gold_answer(raw[source.answer], source.gold, source.tidy, required=True),
-    }
-    solution = source.solution or (source.answer if source.gold in ("hash", "boxed") else None)
-    if solution and raw.get(solution) is not None:
-        row["solution"] = _text(raw[solution])
-    if source.group:
-        row["group"] = _group(raw, source, task)
-    taken = {source.answer, solution} | ({*source.problem} if len(source.problem) == 1 else set())
-    return {**_others(raw, taken), **row, "source_id": _source_id(raw)}
-
-
-def _local_row(raw: dict[str, Any], source: Source, files: list[Path], task: str) -> Row:
-    """Return one row of a local file, whose keys are ours already."""
-    missing = [key for key in ("problem", "answer") if raw.get(key) is None]
-    if missing:
-        raise UsageError(
-            f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no {missing[0]!r};"
-            " a row needs problem and answer (docs/tasks.md)"
-        )
-    row = {key: _text(raw[key]) for key in ("problem", "solution") if raw.get(key) is not None}
-    row["answer"] = gold_answer(raw["answer"], "column", source.tidy)
-    if source.group:
-        row["group"] = _group(raw, source, task)
-    return {**_others(raw, {"id"}), **row, "source_id": _source_id(raw)}
-
-
-def _group(raw: Mapping[str, Any], source: Source, task: str) -> str:
-    """Return what a row shares with the others of its group; of a long text, its digest."""
-    for name in ("group", *source.group):
-        if raw.get(name) is not None:
-            text = _text(raw[name])
-            return text if len(text) <= 40 else problem_digest(text)[:12]
-    raise UsageError(
-        f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no 'group'"
-        " (which rows belong together); docs/tasks.md says what it is"
-    )
-
-
-def _others(raw: Mapping[str, Any], taken: set[str | None]) -> Row:
-    reserved = {"id", "task", "problem", "answer", "solution", "group"}
-    return {
-        name: _text(value)
-        for name, value in raw.items()
-        if value is not None and name not in reserved | taken and not name.startswith("_")
-    }
-
-
-def _source_id(raw: Mapping[str, Any]) -> str:
-    for name in ("id", "unique_id", "ID"):
-        if raw.get(name) is not None:
-            return str(raw[name])
-    return f"{raw['_file']}:{raw['_line']}"
-
-
-def _text(value: Any) -> str:
-    import json
-
-    if isinstance(value, str):
-        return value.replace("\r\n", "\n").strip()
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
