@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +178,55 @@ def test_what_is_wrong_with_a_board(small_board, tmp_path):
     assert "nowhere" in faults(check_board, small_board)["board"]
     small_board.write_text(text.replace("steps = 3", "step = 3"))
     assert "did you mean 'steps'" in faults(check_board, small_board)["board"]
+
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_kit_in_the_documentation_and_in_the_example(tmp_path):
+    """The page's code runs as it stands, with the example installed as a stranger's package."""
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    blocks = [block for block in blocks if "harness.testing" in block]
+    own = (ROOT / "examples" / "harness-concise" / "tests" / "test_concise.py").read_text()
+    assert own in blocks
+    source = shutil.copytree(ROOT / "examples" / "harness-concise", tmp_path / "source")
+    site = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation",
+         "--no-index", "--target", str(site), str(source)],
+        check=True,
+    )  # fmt: skip
+    for number, block in enumerate(blocks):
+        (tmp_path / f"test_block_{number}.py").write_text(block)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *map(str, sorted(tmp_path.glob("test_*.py"))),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{len(blocks)} passed" in done.stdout
+
+
+def test_every_kind_of_fault_is_documented():
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    told = "".join(path.read_text() for path in (ROOT / "harness" / "testing").glob("*.py"))
+    kinds = set(
+        re.findall(
+            r'"(plug-in|options|run|checkpoint|cost|budget|events|seed|resume|isolation): ', told
+        )
+    )
+    table = page[page.index("| kind |") :]
+    assert kinds
+    assert all(f"`{kind}`" in table for kind in kinds)
