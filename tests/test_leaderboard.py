@@ -527,6 +527,9 @@ def test_quoted_rows_in_the_csv_are_called_so():
     assert all(not line["rank_low"] and not line["gain"] for line in lines)
     assert (lines[1]["notes"], lines[1]["sources"]) == ("4 shots", "arXiv 1")
     assert "*B* (quoted)" in markdown.render(board)
+    said = " ".join(shown(board).split())
+    assert "not measured here, never ranked: words 99.0 %: =A paper (https://e.org/x)" in said
+    assert "other 50.0 %: B (arXiv 1; 4 shots)" in said
 
 
 def test_own_metrics_stand_beside_the_verified_accuracy():
@@ -621,3 +624,21 @@ def test_a_number_within_a_name_is_part_of_it():
     board = build(records, generated.conditions(tasks, ranking=tasks[:1]))
     said = dict(warnings(board))
     assert said["sft, start"] == "aime24, aime25: 10.0 to 10.5% of answers hit the token limit"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_board_of_many_benchmarks_stays_readable(width):
+    board = build(*generated.wide(seeds=[0]))
+    text = markdown.render(board)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    head, _, body = text.partition("## Ranking")
+    assert max(line.count("|") for line in rows) <= 12
+    scores = body.split("## Every benchmark")[1].split("## How answers")[0].splitlines()
+    assert max(map(len, scores)) <= 140
+    assert "**Benchmarks:** 16 scores" in head
+    assert "amc23, aime24: 4 samples at temperature 0.6; all others: greedy" in head
+    warnings = head.split("> **Warnings**")[1].splitlines()
+    assert len([line for line in warnings if line.startswith("> -")]) <= 12
+    lines = shown(board, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) < 70

@@ -61,6 +61,14 @@ def render(board: Leaderboard) -> RenderableType:
         lines.append(
             Text(f"x {name}: {terminal(cell.status)}: {terminal(cell.error, 300)}", style="red")
         )
+    if conditions.quoted:
+        lines.append(
+            Text("Quoted from publications; not measured here, never ranked:", style="dim")
+        )
+    for one in conditions.quoted:
+        about = "; ".join(terminal(text, 200) for text in (one.source, one.note) if text)
+        said = f"  {terminal(one.task, 40)} {numbers.percent(one.accuracy)} %"
+        lines.append(Text(f"{said}: {terminal(one.name, 80)} ({about})", style="dim"))
     return Group(table, *lines)
 
 
