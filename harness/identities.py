@@ -59,12 +59,15 @@ def budget(board: Board, position: int, length: int) -> dict[str, Any]:
     return {"caps": caps.set_caps(), "rest": board.file.budget.chain == "rest" and position > 0}
 
 
-def training(board: Board, offer: Offer, options: dict[str, Any], seed: int) -> dict[str, Any]:
+def training(
+    board: Board, offer: Offer, options: dict[str, Any], seed: int, common: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what a training stage depends on, beside where it starts and its budget."""
     trainer, plugin = offer.trainer, offer.plugin
     traces = board.file.data.traces if trainer.needs_traces else ()
     config = board.accelerate_file()
     return {
+        **with_engine(board, common),
         "trainer": trainer.name,
         "plugin": [plugin.name, plugin.distribution, plugin.version, plugin.source_sha256],
         "options": options,
@@ -99,20 +102,23 @@ def generation(board: Board, common: Mapping[str, Any], base: Mapping[str, Any])
         if isinstance(protocol, LmEvalProtocol):
             entry["columns"] = columns(board.tasks[score.task])
         scores.append(entry)
-    engine = choose_engine(board.file.compute.engine, common["device"])
-    extra = {"vllm": importlib.metadata.version("vllm")} if engine == "vllm" else {}
     return {
-        **common,
-        "packages": {**common["packages"], **extra},
+        **with_engine(board, common),
         "base": base,
         "scores": scores,
         "batch_size": board.file.compute.batch_size,
-        "engine": engine,
     }
 
 
+def with_engine(board: Board, common: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every stage depends on, with what generates in it."""
+    engine = choose_engine(board.file.compute.engine, common["device"])
+    extra = {"vllm": importlib.metadata.version("vllm")} if engine == "vllm" else {}
+    return {**common, "packages": {**common["packages"], **extra}, "engine": engine}
+
+
 def choose_engine(wanted: str, device: str) -> str:
-    """Return what generates the scored answers: `hf` or `vllm`.
+    """Return what generates scored answers, rollouts and a teacher's solutions: `hf` or `vllm`.
 
     Args:
         wanted: What the board says; `auto` is vLLM on a GPU where it is installed.

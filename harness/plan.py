@@ -129,8 +129,7 @@ def plan(
             for position, part in enumerate(parts[name]):
                 parent = cell_stages[-1] if cell_stages else None
                 identity = {
-                    **common,
-                    **identities.training(board, offers[part], options[part], seed),
+                    **identities.training(board, offers[part], options[part], seed, common),
                     "base": {"stage": parent.id} if parent else start,
                     "budget": identities.budget(board, position, len(parts[name])),
                 }
