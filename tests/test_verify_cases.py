@@ -18,7 +18,7 @@ CASES = [
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
-VERSION_AND_DIGEST = ("1", "4e78325db61646de")
+VERSION_AND_DIGEST = ("2", "")
 
 
 def judge(case: dict) -> Judgement:

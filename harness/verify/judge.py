@@ -25,7 +25,9 @@ _HOW = {
     "last": "as the last formula or number",
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
-_PLAIN_DECIMAL = re.compile(r"\d+\.(\d+)")
+_DECIMAL = re.compile(
+    r"\d*\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
+)
 _COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)(?!\d)")
 
 
@@ -274,5 +276,8 @@ def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:
 
 
 def _gold_places(gold: str) -> int | None:
-    match = _PLAIN_DECIMAL.search(gold)
-    return len(match.group(1)) if match else (0 if gold.lstrip("-").isdigit() else None)
+    """Return the place of a gold's last decimal, 9 for `2.88e-7`; None for one without decimals."""
+    match = _DECIMAL.search(gold)
+    if match is None:
+        return None
+    return len(match.group(1)) - int(match.group(2) or match.group(3) or 0)

@@ -176,8 +176,11 @@ def decimal_places(value: Fraction) -> int | None:
 
 
 def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
-    """Whether ``exact`` rounds to ``rounded`` at that many decimals, halves either way."""
-    half = Fraction(1, 2 * 10**places)
+    """Whether ``exact`` rounds to ``rounded`` at that many decimals, halves either way.
+
+    A negative number of decimals counts places before the point.
+    """
+    half = Fraction(1, 2) / Fraction(10) ** places
     if exact.kind == "num":
         return abs(exact.args[0] - rounded) <= half
     try:
