@@ -18,7 +18,7 @@ CASES = [
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
-VERSION_AND_DIGEST = ("2", "")
+VERSION_AND_DIGEST = ("2", "ee6021979a4da7e0")
 
 
 def judge(case: dict) -> Judgement:
