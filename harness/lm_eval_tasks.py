@@ -235,21 +235,30 @@ def _root() -> Path:
 
 def _find(name: str) -> Path:
     """Return the YAML file that defines a task: in a folder named like it, or anywhere."""
-    folders = [path for path in _root().iterdir() if path.is_dir()]
-    alike = [path for path in folders if name.startswith(path.name)]
-    known: set[str] = set()
-    groups: set[str] = set()
-    for folder in (*sorted(alike, key=lambda path: -len(path.name)), _root()):
-        for path in sorted(folder.rglob("*.yaml")):
-            text = path.read_bytes()
-            tasks = {match.decode() for match in _TASK.findall(text)}
-            if name in tasks:
-                return path
-            known |= tasks
-            groups |= {match.decode() for match in _GROUP.findall(text)}
+    folders = [path for path in _root().iterdir() if path.is_dir() and name.startswith(path.name)]
+    for folder in sorted(folders, key=lambda path: -len(path.name)):
+        tasks, _ = _defined(folder)
+        if name in tasks:
+            return tasks[name]
+    tasks, groups = _defined(_root())  # reads every file: about a second, once
+    if name in tasks:
+        return tasks[name]
     if name in groups:
         raise UsageError(f"{name!r} is a group of lm-eval's tasks: name one of its tasks")
-    raise UsageError(f"lm-eval {version()} has no task {name!r}; {did_you_mean(name, known)}")
+    raise UsageError(f"lm-eval {version()} has no task {name!r}; {did_you_mean(name, tasks)}")
+
+
+@cache
+def _defined(folder: Path) -> tuple[dict[str, Path], set[str]]:
+    """Return the files of the tasks that are defined below a folder, and the names of groups."""
+    tasks: dict[str, Path] = {}
+    groups: set[str] = set()
+    for path in sorted(folder.rglob("*.yaml")):
+        text = path.read_bytes()
+        for match in _TASK.findall(text):
+            tasks.setdefault(match.decode(), path)
+        groups |= {match.decode() for match in _GROUP.findall(text)}
+    return tasks, groups
 
 
 def _read(path: Path) -> dict[str, Any]:
