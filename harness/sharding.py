@@ -37,4 +37,8 @@ def whole_weights(model: Any) -> dict[str, Any] | None:
 
 
 def _state(model: Any) -> list[tuple[str, Any]]:
-    return list(model.state_dict(keep_vars=True).items())
+    """Return parameters and buffers by name; what two names share, as a tied head does, once."""
+    found = {}
+    for name, value in model.state_dict(keep_vars=True).items():
+        found.setdefault(id(value), (name, value))
+    return list(found.values())

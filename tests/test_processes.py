@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +95,36 @@ def test_a_batch_that_two_processes_cannot_share_is_one_line(two):
     assert failed.status == "failed"
     assert "a batch of 3 rows cannot be shared by 2 processes" in failed.error
     assert "Traceback" not in done.stderr
+
+
+def test_sharded_weights_are_saved_whole(small_models, tmp_path):
+    """FSDP 2 on a CPU: what two processes save is what one process without it has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    address = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, str(Path(__file__).with_name("shard.py"))]
+    processes = [
+        subprocess.Popen(
+            [*command, str(small_models / "start"), str(tmp_path)],
+            env={**os.environ, **address, "RANK": str(rank), "PYTHONPATH": paths},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-3000:]
+    saved = load_file(tmp_path / "checkpoint" / "model.safetensors")
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(small_models / "start")
+    ids = torch.arange(8).reshape(2, 4) + 5
+    model(input_ids=ids, labels=ids).loss.backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert saved.keys() == load_file(small_models / "start" / "model.safetensors").keys()
+    for name, weight in model.state_dict().items():
+        if name in saved:
+            torch.testing.assert_close(saved[name], weight, msg=name)
