@@ -253,7 +253,9 @@ def _out_of_memory(
     """
     traceback.print_exception(error, file=sys.stderr)
     if run.forward_rows is None:
-        raise StageError(f"out of memory ({error}); {memory.ALONE}") from error
+        raise StageError(
+            f"{type(error).__name__}: {error} (out of memory; {memory.ALONE})"
+        ) from error
     micro, rows = run.forward_rows
     if micro == 1:
         raise StageError(memory.ADVICE) from error
