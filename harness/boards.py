@@ -34,12 +34,15 @@ class Board:
         path: The TOML file.
         folder: Where the file lies; model folders are relative to it.
         tasks: The tasks of its data and scores by name.
+        reference: What `--board` takes: its name, or its file where no name leads to that.
     """
 
     def __init__(self, file: BoardFile, path: Path, host: Host) -> None:
         self.file, self.path, self.folder = file, path, path.parent.resolve()
         for plugin in file.plugins:
             host.load(plugin)
+        shipped = (BUILT_IN / f"{file.name}.toml", host.boards().get(file.name))
+        self.reference = file.name if path in shipped else path.name
         known = host.tasks()
         self.tasks: dict[str, Task] = {}
         for name in (*file.data.train, *file.data.traces, *(score.task for score in file.scores)):

@@ -159,7 +159,7 @@ def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
     checkpoints.check_model_folder(model)
     result = Plan(board, device)
     name = slug(model.resolve().name)
-    command = f"harness score {model} --board {board.name}"
+    command = f"harness score {model} --board {board.reference}"
     base = {"model": checkpoints.digest(model)}
     _add_untrained(result, name if name != START else "model", base, model.resolve(), command)
     return result
@@ -287,7 +287,7 @@ def _stage(
 
 
 def _command(board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]) -> str:
-    parts = ["harness bench", f"--board {board.name}", f"--plugins {name}"]
+    parts = ["harness bench", f"--board {board.reference}", f"--plugins {name}"]
     if seeds:
         parts.append(f"--seeds {','.join(map(str, seeds))}")
     parts += [f"--set '{setting}'" for setting in settings]

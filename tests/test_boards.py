@@ -35,6 +35,12 @@ def test_the_embedded_board_loads():
     assert board.ranking.task == "tiny_word"
 
 
+def test_commands_name_a_board_as_it_can_be_loaded(small_board):
+    assert load_board("tiny", Host()).reference == "tiny"
+    assert load(load_board("tiny", Host()).path).reference == "tiny"
+    assert load(small_board).reference == small_board.name
+
+
 def test_there_are_boards_of_real_models():
     assert BUILT_IN_BOARDS == ["math-0.5b", "srlm-0.5b-base", "srlm-0.5b-instruct"]
 

@@ -81,6 +81,8 @@ def test_the_commands_of_the_readme_run(command, tmp_path):
         ROOT / "leaderboards" / "records" / "tiny", tmp_path / "runs" / "tiny" / "records"
     )
     (tmp_path / "runs/tiny/records/conditions.json").unlink()
+    (tmp_path / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "answers.jsonl", tmp_path / "examples")
     models = ROOT / "plugins" / "harness_tiny" / "models"
     shutil.copytree(models, tmp_path / "plugins" / "harness_tiny" / "models")
     done = subprocess.run(
