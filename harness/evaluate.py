@@ -8,6 +8,7 @@ metrics, which are handed on as they are. What generates behind it is in `engine
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,8 +32,9 @@ class Generated:
     Attributes:
         answers: Name of each score -> number of answers.
         own: Name of each score under `lm_eval:<task>` -> lm-eval's own metrics, `metric,filter`.
-        notes: What a reader must know: `smallest_batch` where memory forced one, and
-            `prompts_without_room`, score by score, where a prompt filled the context.
+        notes: What a reader must know: `smallest_batch` where memory forced one,
+            `prompts_without_room`, score by score, where a prompt filled the context, and
+            `own_metric_errors` where lm-eval's own grader failed on an answer.
     """
 
     answers: dict[str, int] = field(default_factory=dict)
@@ -76,11 +78,12 @@ def generate_answers(
         raw = out / "lm_eval" / kind
         tracker = EvaluationTracker(output_path=str(raw))
         own = kind == "own"
+        tasks = _tasks(chosen)
         with torch.inference_mode():
             results = simple_evaluate(
                 model=lm,
                 model_args=f"pretrained={model.name}",
-                tasks=_tasks(chosen),
+                tasks=tasks,
                 task_manager=TaskManager(include_defaults=False),
                 num_fewshot=None if own else 0,
                 samples={_name(score): list(range(len(score["rows"]))) for score in chosen},
@@ -102,7 +105,10 @@ def generate_answers(
             done.answers[name] = _write_answers(score, raw, lm.answers, out / "answers")
             if own:
                 done.own[name] = _own_metrics(name, raw)
-    done.notes = lm.notes
+        errors = {task.config.task: task.errors for task in tasks if task.errors}
+        if errors:
+            done.notes["own_metric_errors"] = errors
+    done.notes |= lm.notes
     return done
 
 
@@ -124,10 +130,23 @@ def _tasks(scores: Sequence[Score]) -> list[Any]:
     """Return lm-eval's tasks, or say in one line why one cannot be made."""
     from lm_eval.api.task import ConfigurableTask
 
+    class OneTask(ConfigurableTask):
+        """A task whose grader may fail on an answer without losing the others."""
+
+        errors = 0
+
+        def process_results(self, doc: Any, results: Any) -> Any:
+            try:
+                return super().process_results(doc, results)
+            except Exception:
+                logging.getLogger(__name__).exception("lm-eval's grader failed; counted as wrong")
+                self.errors += 1
+                return dict.fromkeys(self._metric_fn_list, 0)
+
     tasks = []
     for score in scores:
         try:
-            tasks.append(ConfigurableTask(config=_config(score)))
+            tasks.append(OneTask(config=_config(score)))
         except (Exception, AssertionError) as error:
             if isinstance(error, StageError | UsageError):
                 raise

@@ -325,6 +325,20 @@ def test_an_answer_cut_by_the_limit_is_told_under_every_protocol(protocol, model
         assert answer["tokens"] == (ends[0] if ends else 20)
 
 
+def test_a_grader_of_lm_eval_that_fails_on_an_answer_loses_no_other(tmp_path):
+    """That of hendrycks_math takes it for granted that every solution has a box."""
+    from harness.evaluate import _tasks
+
+    docs = [
+        {"question": "1+1?", "problem": "1+1?", "solution": "\\boxed{2}", "answer": "2"}
+        for _ in range(3)
+    ]
+    (task,) = _tasks([own_score("hendrycks_math500", docs)])
+    right = task.process_results(docs[0], ["so $2$"])
+    failed = task.process_results({**docs[0], "solution": "no box"}, ["so $2$"])
+    assert (right, failed, task.errors) == ({"exact_match": 1}, {"exact_match": 0}, 1)
+
+
 def test_documents_that_lm_evals_task_cannot_use_are_one_line(tmp_path):
     wrong = own_score("gsm8k", [{"question": "1?", "answer": "#### 1"}])
     for one in wrong["documents"]:
