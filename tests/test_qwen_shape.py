@@ -6,6 +6,7 @@ Needs about 12 GiB of memory and 25 GiB of disk; run with `-m slow`.
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import models
@@ -15,7 +16,7 @@ from harness.records import read_records
 
 torch = pytest.importorskip("torch")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 PARAMETERS = 494_032_768
 ENTRIES = 151_643  # of the vocabulary, without the special tokens
@@ -126,7 +127,7 @@ def teach_answer(model, tokenizer) -> None:
             layer.self_attn.o_proj.weight.zero_()
             layer.mlp.down_proj.weight.zero_()
         embedding, mlp = model.get_input_embeddings().weight, model.model.layers[0].mlp
-        for neuron, (now, after) in enumerate(zip(chain, chain[1:], strict=False)):
+        for neuron, (now, after) in enumerate(pairwise(chain)):
             place = embedding[now] / embedding[now].square().mean().sqrt()
             mlp.gate_proj.weight[neuron] = 0.1 * place
             mlp.up_proj.weight[neuron] = place
@@ -141,7 +142,7 @@ def test_every_trainer_takes_a_step(harness, tmp_path, with_plugins):
     for seed, name in enumerate(("start", "teacher")):
         save_shape(tmp_path / name, tokenizer, seed=seed)
     (tmp_path / "shape.toml").write_text(BOARD)
-    harness("bench", "--board", "shape.toml", "--jobs", "1", "--device", "cpu", timeout=3500)
+    harness("bench", "--board", "shape.toml", "--jobs", "1", "--device", "cpu", timeout=7000)
     records = {one.trainer: one for one in read_records(tmp_path / "runs" / "shape" / "records")}
     assert {record.status for record in records.values()} == {"ok"}
     assert len(records) == 8

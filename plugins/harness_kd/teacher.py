@@ -15,7 +15,7 @@ Writer = Callable[[list[Any]], Solutions]
 def write_solutions(run: Run, prompts: Sequence[Any]) -> Solutions:
     """Return `samples` texts for each prompt, in order, until the teacher's share is spent.
 
-    Where the stage runs as several processes, each writes every so manieth batch.
+    Where the stage runs as several processes, they take the batches in turn.
     """
     options = run.options
     size, processes = options.teacher_batch_size, run.group.size
