@@ -44,7 +44,9 @@ class Kit:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self._executor = _Executor(1, "cpu", 1, self.folder / "warm.log", program="harness.testing.watched")
+        self._executor = _Executor(
+            1, "cpu", 1, self.folder / "warm.log", program="harness.testing.watched"
+        )
 
     def __enter__(self) -> Kit:
         """Return the kit."""

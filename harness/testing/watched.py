@@ -1,7 +1,7 @@
 """The warm process of the conformance kit: stages run as ever, and what they touch is written down.
 
-Run as `python -m harness.testing.watched <pid>`. Python's own audit events (PEP 578) tell of files that are
-written, connections and the test split; a library that writes from compiled code raises none.
+Run as `python -m harness.testing.watched <pid>`. Python's own audit events (PEP 578) tell of files
+that are written and of connections; a library that writes from compiled code raises none.
 Offences are appended to `offences.txt` in the stage's folder, one a line.
 """
 
