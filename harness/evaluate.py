@@ -86,7 +86,7 @@ def generate_answers(
                 tasks=tasks,
                 task_manager=TaskManager(include_defaults=False),
                 num_fewshot=None if own else 0,
-                samples={_name(score): list(range(len(score["rows"]))) for score in chosen},
+                samples={_name(score): sorted(_places(score)) for score in chosen},
                 bootstrap_iters=1000 if own else 0,
                 log_samples=True,
                 predict_only=not own,
@@ -114,6 +114,14 @@ def generate_answers(
 
 def _name(score: Score) -> str:
     return score_name(score["task"], score["protocol"])
+
+
+def _places(score: Score) -> list[int]:
+    """Return where each row of a score stands among the documents that lm-eval is given."""
+    if not isinstance(protocol_of(score["protocol"]), LmEvalProtocol):
+        return list(range(len(score["rows"])))
+    at = {one["id"]: place for place, one in enumerate(score["documents"]) if one["id"]}
+    return [at[row["id"]] for row in score["rows"]]
 
 
 def _kinds(scores: Sequence[Score]) -> dict[str, list[Score]]:
@@ -263,12 +271,14 @@ def _write_answers(
         for line in lines:
             sample = json.loads(line)
             samples[sample["doc_id"]] = sample
-    if sorted(samples) != list(range(len(rows))):
+    places = _places(score)
+    asked = {place: number for number, place in enumerate(sorted(places))}
+    if samples.keys() != asked.keys():
         raise StageError(f"lm-eval wrote {len(samples)} of {len(rows)} answers for {name}")
     written = 0
     with (out / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-        for place, row in enumerate(rows):
-            texts, found = samples[place]["resps"][0], answers[name, place]
+        for place, row in zip(places, rows, strict=True):
+            texts, found = samples[place]["resps"][0], answers[name, asked[place]]
             if texts != [one.text for one in found] or len(texts) != score.get("samples", 1):
                 raise StageError(
                     f"lm-eval's answers to question {row['id']} of {name} are not ours"

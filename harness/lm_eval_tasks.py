@@ -125,15 +125,17 @@ def documents(found: Definition, task: Task) -> list[dict[str, Any]]:
         task: The benchmark, whose `lm_eval_doc` gives a row the column names of the Hub.
 
     Returns:
-        `split` (lm-eval's name) and `doc` of each document: those that are scored, in the order
-        of the test split, and then those that examples are drawn from.
+        `split` (lm-eval's name), `doc` and `id` of each document: those that are scored, and then
+        those that examples are drawn from. Both stand in the order of their source and not in
+        ours, because lm-eval draws examples by place: the same ones as where it reads the source.
 
     Raises:
         UsageError: If the task lacks a column or the examples that the prompt needs.
     """
     scored, others = found.splits
-    tested = [task.lm_eval_doc(row) for row in task.split("test")]
-    train = [task.lm_eval_doc(row) for row in task.split("train")]
+    tested_rows = sorted(task.split("test"), key=_place_in_source)
+    tested = [task.lm_eval_doc(row) for row in tested_rows]
+    train = [task.lm_eval_doc(row) for row in sorted(task.split("train"), key=_place_in_source)]
     drawn = "samples" not in (found.content.get("fewshot_config") or {})
     if found.shots and drawn and others and not train:
         raise UsageError(
@@ -143,11 +145,23 @@ def documents(found: Definition, task: Task) -> list[dict[str, Any]]:
     if "process_docs" not in found.content:  # else the columns are made where its stage starts
         for doc in (*tested[:1], *(train[:1] if found.shots and drawn and others else ())):
             _check_columns(found, task.name, doc)
-    rows = [{"split": scored, "doc": doc} for doc in tested]
+    rows = [
+        {"split": scored, "doc": doc, "id": row["id"]}
+        for doc, row in zip(tested, tested_rows, strict=True)
+    ]
     for name in others:
         # a split that nothing is drawn from must be there all the same
-        rows += [{"split": name, "doc": doc} for doc in train or tested[:1]]
+        rows += [{"split": name, "doc": doc, "id": None} for doc in train or tested[:1]]
     return rows
+
+
+def _place_in_source(row: Mapping[str, str]) -> list[tuple[int, str]]:
+    """Return a key that sorts rows as their source does: numbers in its ids count as numbers.
+
+    Rows of a task without a source stay in their order.
+    """
+    parts = re.findall(r"\d+|\D+", row.get("source_id", ""))
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def columns(task: Task) -> dict[str, Any]:

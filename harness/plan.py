@@ -21,7 +21,6 @@ from harness.boards import Board
 from harness.errors import UsageError, did_you_mean
 from harness.lm_eval_tasks import check_score
 from harness.plugins import Host, Offer
-from harness.verify import VERIFIER_VERSION
 
 START = "start"
 
@@ -44,6 +43,7 @@ class Stage:
 class Cell:
     """A trainer (or chain, or the start model) with a seed: its stages up to the score."""
 
+    board: str  # digest of the board
     trainer: str  # as shown on the leaderboard
     seed: int | None
     train: tuple[str, ...]  # stage ids, in order
@@ -57,8 +57,8 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """Return a digest of the cell's stages and the verifier that judges them."""
-        return identities.digest([self.trainer, *self.train, self.generate, VERIFIER_VERSION])
+        """Return a digest of the cell's stages and of the board that they are judged by."""
+        return identities.digest([self.board, self.trainer, *self.train, self.generate])
 
     @property
     def record_id(self) -> str:
@@ -146,7 +146,7 @@ def plan(
             shown = name + (f"({', '.join(settings)})" if settings else "")
             command = _command(board, name, settings, (seed,))
             ids = tuple(stage.id for stage in cell_stages)
-            result.cells.append(Cell(shown, seed, ids, generate.id, command))
+            result.cells.append(Cell(board.digest, shown, seed, ids, generate.id, command))
     return result
 
 
@@ -185,7 +185,7 @@ def _add_untrained(
     )
     generate = _stage("generate", name, None, identity, model=model)
     result.stages[generate.id] = generate
-    result.cells.append(Cell(name, None, (), generate.id, command))
+    result.cells.append(Cell(result.board.digest, name, None, (), generate.id, command))
 
 
 def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

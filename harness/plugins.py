@@ -258,8 +258,8 @@ class Host:
     def trainer(self, name: str) -> Offer:
         """Return one trainer that trains by itself (not a chain), loading its plug-in."""
         for offered in self.offers(name):
-            offer = self.trainers()[offered]
-            if offered == name and not offer.trainer.chain:
+            offer = self.trainers().get(offered)
+            if offer and offered == name and not offer.trainer.chain:
                 return offer
         raise UsageError(f"{name!r} is not a single trainer; known: {', '.join(self.offers(name))}")
 

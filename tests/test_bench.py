@@ -184,6 +184,20 @@ def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_pa
     assert leaderboard(tmp_path).comparable() == board.comparable()
 
 
+def test_other_conditions_share_a_folder(small_board, harness, tmp_path):
+    """A board whose budget was changed judges the start model anew and trains the others."""
+    arguments = ("bench", "--board", "small.toml", "--seeds", "0")
+    harness(*arguments)
+    text = small_board.read_text()
+    assert "steps = 3" in text
+    small_board.write_text(text.replace("steps = 3", "steps = 2"))
+    again = harness(*arguments)
+    assert "generate start: done before" in again.stderr
+    assert "train unruly seed 0: started" in again.stderr
+    assert len(records(tmp_path)) == 2
+    assert len(list((tmp_path / "runs/small/records").glob("*.json"))) == 4
+
+
 def test_answers_are_kept_with_their_judgement(small_board, harness, tmp_path):
     harness("bench", "--board", "small.toml", "--seeds", "0")
     record = records(tmp_path)["unruly", 0]

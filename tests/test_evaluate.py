@@ -12,7 +12,7 @@ from models import save_model
 from harness.errors import StageError, UsageError
 from harness.evaluate import generate_answers
 from harness.lm_eval_tasks import definition, version
-from harness.protocols import get_protocol
+from harness.protocols import get_protocol, score_name
 
 START = Path(__file__).parents[1] / "plugins" / "harness_tiny" / "models" / "start"
 
@@ -187,8 +187,8 @@ SHOTS = [
 
 def own_score(name: str, tested: list[dict], limit: int = 24, count: int | None = None) -> dict:
     """Return a score under one of lm-eval's tasks, with documents made here."""
-    documents = [{"split": "test", "doc": doc} for doc in tested]
-    documents += [{"split": "train", "doc": doc} for doc in SHOTS]
+    documents = [{"split": "test", "doc": doc, "id": f"q{n}"} for n, doc in enumerate(tested)]
+    documents += [{"split": "train", "doc": doc, "id": None} for doc in SHOTS]
     rows = [
         {"id": f"q{n}", "problem": doc["question"], "answer": doc["answer"].split("#### ")[-1]}
         for n, doc in enumerate(tested)
@@ -348,9 +348,21 @@ def test_documents_that_lm_evals_task_cannot_use_are_one_line(tmp_path):
 
 
 def test_answers_are_never_given_to_another_question(tmp_path):
-    """Documents that stand in another order than the rows."""
+    """Documents that carry the ids of other rows."""
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(3)]
     crossed = own_score("gsm8k_cot_zeroshot", tested, 2)
-    crossed["rows"].reverse()
-    with pytest.raises(StageError, match="does not put question q2 in its place"):
+    crossed["documents"][0]["id"], crossed["documents"][2]["id"] = "q2", "q0"
+    with pytest.raises(StageError, match="does not put question q0 in its place"):
         generate_answers(START, [crossed], 4, "cpu", tmp_path)
+
+
+def test_documents_in_another_order_answer_their_own_rows(tmp_path):
+    tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(4)]
+    straight = own_score("gsm8k_cot_zeroshot", tested, 8)
+    shuffled = {**straight, "rows": [straight["rows"][n] for n in (2, 0, 3)]}
+    found = {}
+    for name, one in (("straight", straight), ("shuffled", shuffled)):
+        generate_answers(START, [one], 4, "cpu", tmp_path / name)
+        found[name] = answers(tmp_path / name, score_name("sums", one["protocol"]))
+    assert [answer["id"] for answer in found["shuffled"]] == ["q2", "q0", "q3"]
+    assert found["shuffled"] == [found["straight"][n] for n in (2, 0, 3)]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from verify_shared import SHARED
+from verify_shared import rows as shared_rows
 
 from harness.boardfile import ScoreTable
 from harness.boards import load_board
@@ -117,6 +119,25 @@ def test_documents_stand_under_the_splits_that_lm_eval_reads():
     assert found[0]["doc"]["question"] == "0+1?"
     (name,) = {one["split"] for one in documents(definition("asdiv_cot_llama"), task())}
     assert name == "validation"
+
+
+def test_documents_stand_in_the_order_of_their_source():
+    """lm-eval draws examples by place, so the same ones as from the source itself."""
+    places = {"0": "test-9", "1": "test-10", "2": "test-1"}
+    rows = [{**row, "source_id": places[row["id"]]} for row in DOCS[:3]]
+    found = documents(definition("gsm8k"), Task("sums", rows=lambda split: rows))
+    assert [one["id"] for one in found] == ["2", "0", "1", None, None, None]
+    assert [one["doc"]["question"] for one in found[3:]] == ["2+1?", "0+1?", "1+1?"]
+
+
+def test_documents_of_gsm8k_stand_as_they_were_published():
+    published = [row["problem"].strip() for row in shared_rows("data/gsm8k_test.jsonl.gz")]
+    examples = [row["problem"].strip() for row in shared_rows("data/gsm8k_train.jsonl.gz")]
+    gsm8k = Host(data_dir=SHARED / "data", download=False).task("gsm8k")
+    found = documents(definition("gsm8k"), gsm8k)
+    questions = [one["doc"]["question"] for one in found]
+    assert questions[: len(published)] == published
+    assert questions[len(published) :] == examples
 
 
 def test_a_missing_column_or_missing_examples_are_named():
