@@ -108,7 +108,8 @@ device_option = click.option(
     "--plugins",
     callback=_split,
     metavar="LIST",
-    help="Trainers or chains such as kd,rl,sft+rl, or 'all'.  [default: the board's]",
+    help="Trainers or chains such as kd,rl,sft+rl, or 'all' that the board has the teacher and"
+    " the traces for.  [default: the board's]",
 )
 @click.option(
     "--seeds", callback=_numbers, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"

@@ -102,7 +102,8 @@ def plan(
     """
     names: list[str] = []
     for term in terms or board.file.trainers:
-        names += [name for name in host.offers(term) if name not in names]
+        offered = [name for name in host.offers(term) if name not in names]
+        names += [name for name in offered if term != "all" or _has_needs(name, host, board)]
     changed = _overrides(overrides)
     parts = {name: _parts(name, host) for name in names}
     used = {part for chain in parts.values() for part in chain}
@@ -232,6 +233,17 @@ def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str
         problem = explain(error, offer.trainer.options)
         raise UsageError(f"options of trainer {name!r}: {problem}") from None
     return options.model_dump(mode="json")
+
+
+def _has_needs(name: str, host: Host, board: Board) -> bool:
+    """Return whether a board names the teacher and the traces that a trainer or chain needs."""
+    trainers = [host.trainer(part).trainer for part in _parts(name, host)]
+    data = board.file
+    return all(
+        (data.teacher or not trainer.needs_teacher)
+        and (data.data.traces or not trainer.needs_traces)
+        for trainer in trainers
+    )
 
 
 def _check_teacher(offer: Offer, board: Board) -> None:
