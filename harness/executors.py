@@ -6,6 +6,7 @@ as a group when it passes its time limit or when the bench ends.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -95,6 +96,9 @@ class LocalExecutor:
             names = gpu_names()
             mine = [names[(slot * self.gpus + i) % len(names)] for i in range(self.gpus)]
             variables["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
+            if not os.environ.get("CUDA_VISIBLE_DEVICES"):
+                # the numbers are nvidia-smi's and NVML's; CUDA by itself counts the fastest first
+                variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         else:
             variables["CUDA_VISIBLE_DEVICES"] = ""
         return variables
@@ -107,7 +111,10 @@ class LocalExecutor:
         environment = self.environment(slot)
         if self.device == "cpu":
             request = {"folder": str(folder), "environment": environment}
-            self._warm_process().stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
+            if not self._running and self._warm is not None and self._warm.poll() is not None:
+                self._forget_warm()  # it died while it had nothing to do
+            with contextlib.suppress(BrokenPipeError):  # it dies just now: `wait` will say so
+                self._warm_process().stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
         else:
             with (folder / "log.txt").open("ab") as log:
                 running.process = subprocess.Popen(
@@ -160,8 +167,7 @@ class LocalExecutor:
             return []
         received = os.read(warm.stdout.fileno(), 65536)
         if not received:  # the warm process itself died: every stage died with it
-            self._warm = None
-            self._buffer = b""
+            self._forget_warm()
             return [
                 self._ended(name, -signal.SIGKILL, "the process that started it died")
                 for name in list(self._running)
@@ -227,11 +233,17 @@ class LocalExecutor:
                 self._warm.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 self._warm.kill()
-                self._warm.wait()
-            if self._warm.stdout:
-                self._warm.stdout.close()
-            self._warm = None
+            self._forget_warm()
         return stopped
+
+    def _forget_warm(self) -> None:
+        """Reap a warm process that has ended, so that the next stage starts another."""
+        assert self._warm is not None
+        self._warm.wait()
+        for pipe in (self._warm.stdin, self._warm.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._warm, self._buffer = None, b""
 
 
 def _kill(group: int) -> None:

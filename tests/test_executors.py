@@ -50,6 +50,32 @@ def test_slots_are_dealt_to_gpus_in_turn(machine, tmp_path, gpus, visible, jobs,
     assert executor.shared is (jobs * each > len(visible.split(",") if visible else range(gpus)))
 
 
+def test_numbers_of_gpus_are_those_of_nvidia_smi(machine, tmp_path):
+    machine(2)
+    executor = LocalExecutor(1, "cuda", 1, tmp_path / "log")
+    assert executor.environment(0)["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    machine(2, "1")  # in the order of whoever said so
+    assert "CUDA_DEVICE_ORDER" not in executor.environment(0)
+
+
+def test_a_warm_process_that_died_is_replaced_and_its_stage_told(tmp_path):
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    executor = LocalExecutor(1, "cpu", 1, tmp_path / "log", program="keyword")  # ends at once
+    executor.warm_up()
+    first = executor._warm
+    first.wait(30)
+    executor.start(stage, 60)
+    assert executor._warm is not first
+    ended = []
+    while not ended:
+        ended = executor.wait(30)
+    assert (ended[0].status, ended[0].error) == ("killed", "the process that started it died")
+    assert first.stdin.closed
+    assert first.stdout.closed
+    assert executor.stop() == []
+
+
 def test_as_many_stages_as_the_gpus_hold(machine):
     machine(4)
     assert executors.default_jobs("cuda", 1) == 4
