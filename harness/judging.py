@@ -73,6 +73,9 @@ def _judge_score(
     protocol, task = get_protocol(table.protocol), board.tasks[table.task]
     problems = board.test_rows(table)
     rows = [row for row in problems for _ in range(table.samples)]
+    if [answer["id"] for answer in given] != [row["id"] for row in rows]:
+        name = score_name(table.task, protocol.id)
+        raise TamperedError(f"the answers of {name} are not to the board's questions, in order")
     judged = pool.verify_many(
         [answer["text"] for answer in given],
         [row["answer"] for row in rows],

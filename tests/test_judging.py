@@ -7,8 +7,10 @@ import json
 import pytest
 
 from harness.boards import load_board
-from harness.judging import majority
+from harness.errors import TamperedError
+from harness.judging import judge, majority
 from harness.plugins import Host
+from harness.protocols import get_protocol, score_name
 from harness.records import LETTERS, read_records, write_record
 from harness.verify import Conventions, VerifierPool
 
@@ -58,6 +60,18 @@ def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path
     path.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
     done = harness("regrade", "small.toml", check=3)
     assert "is not what record" in done.stderr
+
+
+def test_answers_in_another_order_than_the_questions_are_not_judged(small_board, tmp_path):
+    board = load_board(str(small_board), Host())
+    for table in board.file.scores:
+        name = score_name(table.task, get_protocol(table.protocol).id)
+        rows = [row for row in board.test_rows(table) for _ in range(table.samples)]
+        told = {"text": "", "tokens": 0, "finish": "stop"}
+        lines = [json.dumps({"id": row["id"], **told}) + "\n" for row in reversed(rows)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    with VerifierPool(workers=1) as pool, pytest.raises(TamperedError, match="in order"):
+        judge(board, tmp_path, tmp_path / "out", pool)
 
 
 SAMPLED = """temperature = 1.2
