@@ -216,7 +216,8 @@ def _with_ending(folder: Path, name: str) -> Path | None:
 
 def _hub_folders(place: Place) -> list[Path]:
     """Return the folders that may have the Hub's cached layout, the named one first."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
     folders = [place.data_dir, place.data_dir / "hub"] if place.data_dir else []
     return [*folders, Path(os.environ.get("HF_HUB_CACHE") or home / "hub")]
 

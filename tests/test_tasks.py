@@ -141,6 +141,11 @@ def test_the_hub_cache_of_this_machine_is_looked_into(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     (tmp_path / "cache").rename(tmp_path / "hub")
     assert len(task().split("test")) == 3
+    monkeypatch.delenv("HF_HOME")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    (tmp_path / "caches" / "huggingface").mkdir(parents=True)
+    (tmp_path / "hub").rename(tmp_path / "caches" / "huggingface" / "hub")
+    assert len(task().split("test")) == 3
 
 
 def test_a_snapshot_of_another_revision_is_not_taken(tmp_path):
