@@ -6,6 +6,7 @@ been fitted to measurements; an estimate that is off by a factor of two is no su
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -165,8 +166,12 @@ def _micro_batch(
     compute: Compute,
 ) -> tuple[int, float | None, bool]:
     """Return the rows of a forward pass, halved until it fits, its memory, and whether it fits."""
+    batch = expected.sequences
+    if expected.rollouts:  # written by all processes together, each its part
+        batch = expected.together
+        expected = dataclasses.replace(expected, together=max(1, batch // compute.gpus))
     rows = min(compute.micro_batch_size or expected.micro_batch, expected.micro_batch)
-    rows = max(1, rows // compute.gpus)
+    rows = max(1, min(rows, batch // compute.gpus))
     if machine.gpu is None:
         return rows, None, True
     room = FILLED * machine.gpu.memory

@@ -160,6 +160,16 @@ def test_the_forward_pass_is_halved_until_it_fits():
     assert checkpointed.micro_batch > little.micro_batch
 
 
+def test_several_gpus_share_a_batch_and_its_rollouts():
+    assert train(SFT, gpus=2).micro_batch == 16
+    four = Expected(**{**vars(SFT), "micro_batch": 4})
+    assert train(four, gpus=2).micro_batch == 4  # a process has 16 rows in a step
+    written = Expected(**{**vars(RL), "micro_batch": 1, "together": 4096})  # the cache is the peak
+    one, two = train(written).memory_bytes, train(written, gpus=2).memory_bytes
+    cache = 4096 * (WORK.prompt + RL.limit) * QWEN.cache_bytes
+    assert one - two == pytest.approx(cache / 2)
+
+
 def test_what_cannot_fit_says_so():
     teacher = shapes.QWEN["7B"]
     taught = Expected(**{**vars(SFT), "taught": 32})
