@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -43,10 +44,14 @@ SOURCES = (
 
 def common(board: Board, device: str) -> dict[str, Any]:
     """Return what every stage depends on: device, threads, versions, the harness's own code."""
+    packages = package_versions()
+    if device == "cuda":  # attention depends on it (`harness.attention`)
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            packages = {**packages, "flash_attn": importlib.metadata.version("flash_attn")}
     return {
         "device": device,
         "threads": board.file.compute.threads if device == "cpu" else None,
-        "packages": package_versions(),
+        "packages": packages,
         "harness": source_digest(),
     }
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from models import byte_tokenizer
 
+from harness.boards import load_board
 from harness.decoding import Prompt
 from harness.engines import Answer, end_tokens, seed, vllm_answer, vllm_sampling
 from harness.errors import UsageError
-from harness.identities import choose_engine
+from harness.identities import choose_engine, common
+from harness.plugins import Host
 
 WITH_VLLM = importlib.util.find_spec("vllm") is not None
 
@@ -87,6 +89,19 @@ def test_the_engine_is_the_one_that_the_board_and_the_machine_allow():
     assert choose_engine("auto", "cuda") == ("vllm" if WITH_VLLM else "hf")
     with pytest.raises(UsageError, match='"vllm" needs a GPU'):
         choose_engine("vllm", "cpu")
+
+
+def test_another_version_of_flash_attention_is_another_stage_on_a_gpu_alone(tmp_path, monkeypatch):
+    board = load_board("tiny", Host())
+    without = [common(board, device) for device in ("cpu", "cuda")]
+    (tmp_path / "flash_attn").mkdir()
+    (tmp_path / "flash_attn" / "__init__.py").touch()
+    (tmp_path / "flash_attn-2.8.3.dist-info").mkdir()
+    about = "Metadata-Version: 2.1\nName: flash_attn\nVersion: 2.8.3\n"
+    (tmp_path / "flash_attn-2.8.3.dist-info" / "METADATA").write_text(about)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert common(board, "cpu") == without[0]
+    assert common(board, "cuda")["packages"] == {**without[1]["packages"], "flash_attn": "2.8.3"}
 
 
 @pytest.mark.skipif(WITH_VLLM, reason="vLLM is installed")
