@@ -102,31 +102,31 @@ class _Bench:
     def _execute(self, open_cells: Sequence[Cell], pool: VerifierPool) -> None:
         waiting = self._needed(open_cells)
         self._write_data(waiting)
-        running: dict[str, str] = {}  # folder name -> stage id
+        running: set[str] = set()
         while True:
             for name in [name for name in waiting if self._is_finished(name)]:
                 waiting.remove(name)
                 self.done.add(name)
                 self.watch("reused", {"stage": name})
-            self._settle(open_cells, pool, waiting, running)
+            self._settle(open_cells, pool, waiting)
             for name in self._ready(waiting)[: self.executor.free]:
                 waiting.remove(name)
                 self._start(name)
-                running[name] = name
+                running.add(name)
             if not running:
                 if waiting:
                     continue  # their parents failed: settled in the next round
                 return
             for ended in self.executor.wait(0.2):
                 name = ended.folder.name
-                del running[name]
+                running.remove(name)
                 self.computed += 1
                 if ended.status == "ok":
                     self.done.add(name)
                 else:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
-            self.watch("tick", {"running": list(running)})
+            self.watch("tick", {})
 
     def _needed(self, open_cells: Sequence[Cell]) -> list[str]:
         """Return the stages of cells that are not done, longest chains first, seeds of a cell last.
@@ -151,13 +151,7 @@ class _Bench:
             if (parent := self.plan.stages[name].parent) is None or parent in self.done
         ]
 
-    def _settle(
-        self,
-        open_cells: Sequence[Cell],
-        pool: VerifierPool,
-        waiting: list[str],
-        running: dict[str, str],
-    ) -> None:
+    def _settle(self, open_cells: Sequence[Cell], pool: VerifierPool, waiting: list[str]) -> None:
         """Write the records of cells that are complete, or cannot be completed any more."""
         for cell in open_cells:
             if cell.digest in self.records:

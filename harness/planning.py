@@ -139,7 +139,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         board=plan.board.name,
         digest=plan.board.digest,
         device=plan.device,
-        machine=gpu.name if gpu else f"{plan.board.file.compute.threads} CPU thread",
+        machine=gpu.name if gpu else _threads(plan.board.file.compute.threads),
         notes=tuple(line for line in (note, *guess.notes()) if line),
         cells=tuple(cells),
         stages=stages,
@@ -158,6 +158,10 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         else None,
         detectable=next(one.detectable for one in scores if one.ranking),
     )
+
+
+def _threads(number: int) -> str:
+    return f"{number} CPU thread{'s' if number > 1 else ''}"
 
 
 def _score(board: Board, table: ScoreTable) -> ScorePreview:
