@@ -15,9 +15,11 @@ from harness.errors import UsageError, did_you_mean
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 Name = Annotated[str, pydantic.StringConstraints(pattern=NAME.pattern)]
+LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
+Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 
 
-class _Table(pydantic.BaseModel, frozen=True, extra="forbid"):
+class _Table(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     pass
 
 
@@ -89,7 +91,7 @@ class BoardFile(_Table):
     teacher: str | None = None
     plugins: tuple[str, ...] = ()  # that bring the tasks
     trainers: tuple[str, ...] = pydantic.Field(min_length=1)  # what `harness bench` runs
-    seeds: tuple[int, ...] = pydantic.Field(min_length=1)
+    seeds: tuple[Seed, ...] = pydantic.Field(min_length=1)
     data: Data
     budget: BudgetTable
     compute: Compute = Compute()

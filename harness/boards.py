@@ -51,9 +51,20 @@ class Board:
                     f"board {file.name!r}: no task {name!r}; {did_you_mean(name, known)}"
                 )
             self.tasks[name] = known[name]
+        self._check_splits()
         for score in file.scores:
             get_protocol(score.protocol)
         training_protocol(self.ranking.protocol)
+
+    def _check_splits(self) -> None:
+        """Refuse published data that has not the split it is wanted for; nothing is read."""
+        data, scores = self.file.data, self.file.scores
+        wanted = [(name, "train", "training") for name in (*data.train, *data.traces)]
+        wanted += [(score.task, "test", "test") for score in scores]
+        for name, split, word in wanted:
+            task = self.tasks[name]
+            if task.source is not None and not task.has(split):
+                raise UsageError(f"board {self.name!r}: task {name!r} has no {word} rows")
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ from harness.meter import parameters
 from harness.processes import Group
 
 
-class Caps(pydantic.BaseModel, frozen=True, extra="forbid"):
+class Caps(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """What one cell may spend on training; at least one cap is set, all that are set hold."""
 
     steps: int | None = pydantic.Field(default=None, gt=0)  # optimiser steps

@@ -87,10 +87,16 @@ def _split(context: click.Context, option: click.Parameter, text: str | None) ->
 
 
 def _numbers(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
+    from harness.boardfile import LARGEST_SEED
+
     try:
-        return tuple(int(part) for part in _split(context, option, text))
+        numbers = tuple(int(part) for part in _split(context, option, text))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
+    for number in numbers:
+        if not 0 <= number <= LARGEST_SEED:
+            raise click.BadParameter(f"{number} is not between 0 and {LARGEST_SEED}")
+    return numbers
 
 
 device_option = click.option(

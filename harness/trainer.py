@@ -14,8 +14,8 @@ from harness.workload import Expected, Workload
 __all__ = ["TOKENIZER_FILES", "Options", "Run", "Trainer"]
 
 
-class Options(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Base class of a trainer's options; unknown names are refused."""
+class Options(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """Base class of a trainer's options; unknown names, infinity and NaN are refused."""
 
 
 @dataclass(frozen=True)

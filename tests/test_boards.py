@@ -122,6 +122,12 @@ def test_a_built_in_board_has_the_same_digest_with_its_data(name, tmp_path, monk
         ('task = "unruly_other"', 'task = "unruly_sums"', "stands twice under the same protocol"),
         ('["unruly_sums"]', '["unruly_other"]', "'unruly_other' has no training rows"),
         ('plugins = ["unruly"]', 'plugins = ["unruli"]', "did you mean 'unruly'?"),
+        ("steps = 3", "flops = inf", "budget.flops: Input should be a finite number"),
+        (
+            "seeds = [0, 1]",
+            "seeds = [0, -1]",
+            "seeds.1: Input should be greater than or equal to 0",
+        ),
         (
             "max_new_tokens = 4",
             'max_new_tokens = 4\nprotocol = "chat"',
@@ -140,6 +146,24 @@ def test_a_mistake_is_one_line_that_names_the_key(small_board, old, new, says):
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('["unruly_sums"]', '["svamp"]', "task 'svamp' has no training rows"),
+        ('["unruly_sums"]', '["unruly_sums"]\ntraces = ["svamp"]', "'svamp' has no training rows"),
+        ('task = "unruly_other"', 'task = "gsm8k_r1"', "task 'gsm8k_r1' has no test rows"),
+    ],
+)
+def test_published_data_without_the_split_is_refused_before_any_is_read(
+    small_board, old, new, says
+):
+    text = small_board.read_text().replace('["unruly"]', '["unruly", "math"]')
+    assert old in text
+    small_board.write_text(text.replace(old, new))
+    with pytest.raises(UsageError, match=says):
+        load(small_board)
 
 
 def test_an_unknown_board_gets_a_suggestion():

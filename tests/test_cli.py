@@ -47,6 +47,8 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("bench", "--set", "kd.temprature=2"), "unknown key 'temprature'; did you mean 'temper"),
         (("bench", "--set", "kd.temperature=hot"), "temperature: Input should be a valid number"),
         (("bench", "--seeds", "a"), "'a' is not a list of whole numbers"),
+        (("bench", "--seeds", "0,-1"), "-1 is not between 0 and 4294967295"),
+        (("bench", "--dry-run", "--set", "sft.epochs=inf"), "epochs: Input should be a finite"),
         (("bench", "--jobs", "0"), "0 is not in the range"),
         (("bench", "--boards", "tiny"), "No such option '--boards'"),
         (("bensh",), "No such command 'bensh'"),
