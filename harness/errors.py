@@ -42,6 +42,9 @@ class StageError(HarnessError):
     """A stage could not do its work, for a reason that a person can act on."""
 
 
+_LISTED = 60  # names that one line of an error lists; lm-eval has thousands of tasks
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the nearest known one, or the list of them.
 
@@ -56,4 +59,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = near or [each for each in known if name and each.startswith(name)][:1]
     if near:
         return f"did you mean {near[0]!r}?"
+    if len(known) > _LISTED:
+        return f"{len(known):,} are known, such as {', '.join(known[:3])}"
     return f"known: {', '.join(known)}" if known else "none is known"

@@ -103,8 +103,8 @@ def find_gpu(name: str) -> Gpu:
     ]
     if fitting:
         return max(fitting, key=lambda gpu: len(gpu.words))
-    near = did_you_mean(name, [*GPUS, *(f"NVIDIA {known}" for known in GPUS)])
-    raise UsageError(f"no figures for a GPU {name!r}; {near.replace('NVIDIA ', '')}")
+    shortened = re.sub(r"(?i)^nvidia ", "", name)
+    raise UsageError(f"no figures for a GPU {name!r}; {did_you_mean(shortened, GPUS)}")
 
 
 def visible_gpu() -> str | None:

@@ -77,6 +77,9 @@ def test_a_gpu_is_found_by_the_names_people_and_nvidia_smi_give_it(written, name
 def test_an_unknown_gpu_is_one_line_with_the_nearest():
     with pytest.raises(UsageError, match=r"no figures for a GPU 'H2000'; did you mean 'H200'\?"):
         find_gpu("H2000")
+    with pytest.raises(UsageError, match="known: A10, ") as caught:
+        find_gpu("NVIDIA Quadro 9")
+    assert all(str(caught.value).count(f" {name},") < 2 for name in GPUS)
 
 
 def test_every_gpu_is_found_by_its_own_name():
