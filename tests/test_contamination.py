@@ -209,6 +209,8 @@ def test_two_files_are_compared(tmp_path, harness):
     ("line", "message"),
     [
         ("{", "is not JSONL"),
+        ("", "rows.jsonl holds no row"),
+        ("[" * 100_000, "is not JSONL"),
         ("[1]", "line 1 is not a JSON object"),
         ('{"text": 3}', "line 1 has no text under problem or question"),
     ],

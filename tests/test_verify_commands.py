@@ -143,6 +143,39 @@ def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
     assert "'correct' is 2, not true or false" in str(score("--answers", path).exception)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("in.jsonl", b"[1]", "line 1 of in.jsonl is no JSON object"),
+        ("in.jsonl", b"[" * 100_000 + b"\n", "line 1 of in.jsonl is no JSON object"),
+        ("in.jsonl", b'{"output": ["1"], "gold": "1"}\n', "row 1: 'output' is a list"),
+        ("in.jsonl", b'{"output": "1", "gold": {"a": 1}}\n', "row 1: 'gold' is an object"),
+        ("in.jsonl.gz", b'{"output": "1", "gold": "1"}\n', "Not a gzipped file"),
+        ("in.jsonl.gz", gzip.compress(b'{"output": "1", "gold": "1"}\n')[:-9], "end-of-stream"),
+    ],
+)
+def test_a_broken_file_of_answers_is_one_line(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    error = score("--answers", tmp_path / name).exception
+    assert isinstance(error, UsageError)
+    assert says in str(error)
+    assert "\n" not in str(error)
+
+
+def test_judged_rows_go_to_a_new_folder_and_never_over_the_answers(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "in.jsonl", [{"output": "\\boxed{1}", "gold": "1"}])
+    before = path.read_bytes()
+    error = score("--answers", path, "--out", path).exception
+    assert isinstance(error, UsageError)
+    assert "name another" in str(error)
+    assert path.read_bytes() == before
+    out = tmp_path / "new" / "out.jsonl"
+    assert score("--answers", path, "--out", out).exit_code == 0
+    assert json.loads(out.read_text())["judgement"]["verdict"] == "correct"
+
+
 def test_gold_answers_and_conventions_come_from_a_task(tmp_path: Path) -> None:
     rows = problems("tiny_word", "test")[:3]
     answers = [

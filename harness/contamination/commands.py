@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     from harness.errors import UsageError
 
     opened = gzip.open if path.suffix == ".gz" else open
+    empty = True
     try:
         with opened(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
@@ -141,11 +143,14 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
                 if row is not None and not isinstance(row, dict):
                     raise UsageError(f"{path}: line {number} is not a JSON object")
                 if row is not None:
+                    empty = False
                     yield row
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSONL: {error}") from None
+    if empty:
+        raise UsageError(f"{path} holds no row")
 
 
 def render(name: str, overlaps: list[Overlap]) -> RenderableType:

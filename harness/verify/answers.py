@@ -211,7 +211,7 @@ def rows_of(lines: Iterable[str], tally: Tally, name: str = "the file") -> Itera
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             bad = number
@@ -219,6 +219,8 @@ def rows_of(lines: Iterable[str], tally: Tally, name: str = "the file") -> Itera
                 raise UsageError(f"line {bad} of {name} is no JSON object; remove or mend it")
             continue
         yield row
+    if bad == 1:
+        raise UsageError(f"line 1 of {name} is no JSON object; remove or mend it")
     tally.torn = bool(bad)
 
 
@@ -255,10 +257,11 @@ def judge_rows(
         expected = [
             _gold(row, columns, golds, tally.rows + number) for number, row in enumerate(batch, 1)
         ]
-        for number, row in enumerate(batch, 1):
-            _need(row, columns.answer, tally.rows + number)
+        answers = [
+            _text(row, columns.answer, tally.rows + number) for number, row in enumerate(batch, 1)
+        ]
         judged = pool.verify_many(
-            [_text(row[columns.answer]) for row in batch],
+            answers,
             expected,
             conventions,
             form,
@@ -290,14 +293,14 @@ def _gold(
 ) -> str:
     if columns.gold is None:
         return find_gold(row, golds or {}, number)
-    _need(row, columns.gold, number)
-    return _text(row[columns.gold])
+    return _text(row, columns.gold, number)
 
 
-def _need(row: Mapping[str, Any], column: str, number: int) -> None:
+def _text(row: Mapping[str, Any], column: str, number: int) -> str:
     if column not in row:
         raise UsageError(f"row {number} has no {column!r}; it has {', '.join(sorted(row))}")
-
-
-def _text(value: Any) -> str:
+    value = row[column]
+    if isinstance(value, list | dict):
+        kind = "a list" if isinstance(value, list) else "an object"
+        raise UsageError(f"row {number}: {column!r} is {kind}, not one text; write a row for each")
     return value if isinstance(value, str) else "" if value is None else str(value)

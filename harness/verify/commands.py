@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -128,10 +129,12 @@ def judge_file(request: Request, host: Host) -> tuple[Tally, dict[str, Any]]:
     if task is not None:
         told = conventions.model_dump(include=conventions.model_fields_set)
         conventions = task.conventions.model_copy(update=told)
+    if request.out is not None and request.out.resolve() == request.file.resolve():
+        raise UsageError(f"--out {request.out} is the file of answers itself: name another")
     self_test()
     tally = answers.Tally()
     with answers.open_lines(request.file) as lines:
-        total = sum(1 for _ in lines)
+        total = _count(lines, request.file)
         lines.seek(0)
         rows = answers.rows_of(lines, tally, request.file.name)
         first = next(rows, None)
@@ -246,12 +249,21 @@ def _counts(verdicts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(verdicts.items()))
 
 
+def _count(lines: Iterable[str], file: Path) -> int:
+    """Return the number of lines; every byte of the file is read, so a broken one is told here."""
+    try:
+        return sum(1 for _ in lines)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"cannot read {file}: {error}") from None
+
+
 def _write(judged: Iterable[dict[str, Any]], out: Path | None) -> None:
     """Take every judged row, and write them to a file that is there only when it is whole."""
     if out is None:
         for _ in judged:
             pass
         return
+    out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     with partial.open("w", encoding="utf-8") as sink:
         for row in judged:
