@@ -48,7 +48,7 @@ def _counts(difference: Difference) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("Task", overflow="fold")
-    for name in ("Fixed", "Broken", "Both wrong", "Both right", "Points", "p"):
+    for name in ("Fixed", "Broken", "Both\nwrong", "Both\nright", "Points", "p"):
         table.add_column(name, justify="right", no_wrap=True)
     for task in difference.tasks:
         table.add_row(
