@@ -257,6 +257,27 @@ def room(prompt: Sequence[int], context: int, limit: int) -> int:
     return max(0, min(limit, context - len(prompt)))
 
 
+def stop_at(model: Any, tokenizer: Any, stop: Sequence[str]) -> Any:
+    """Make what a model's `generate` writes end at a stop string too, and return the model.
+
+    The end-of-turn token is put behind the stop string, so that whoever counts the row or learns
+    from it sees one that has ended and not one that was cut. Rows end one by one.
+    """
+    if not stop:
+        return model
+
+    def generate(*args: Any, **kwargs: Any) -> Any:
+        ending = {
+            "stop_strings": list(stop),
+            "tokenizer": tokenizer,
+            "pad_token_id": tokenizer.eos_token_id,  # what a row that has ended is filled with
+        }
+        return type(model).generate(model, *args, **{**kwargs, **ending})
+
+    model.generate = generate
+    return model
+
+
 def forget_defaults(model: Any) -> Any:
     """Keep of a model's generation defaults only its special tokens, and return the model.
 

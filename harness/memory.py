@@ -34,6 +34,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         or type(error).__name__ == "OutOfMemoryError"
         or "out of memory" in text
         or "can't allocate memory" in text
+        or "CUBLAS_STATUS_ALLOC_FAILED" in text  # no memory for a workspace
     )
 
 

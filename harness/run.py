@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.attention import attention
 from harness.budget import Budget, Cost
-from harness.decoding import forget_defaults
+from harness.decoding import forget_defaults, stop_at
 from harness.errors import StageError
 from harness.processes import Group
 from harness.protocols import Protocol
@@ -184,6 +184,13 @@ class Run:
         """Return the start model, with float32 weights; a GPU computes in bfloat16 (autocast)."""
         return self._model(self.base_model, "float32")
 
+    def writer(self, tokenizer: transformers.PreTrainedTokenizerBase) -> Any:
+        """Return the start model for a trainer that lets it write.
+
+        What it generates ends at the protocol's stop strings, as an answer does that is scored.
+        """
+        return stop_at(self.student(), tokenizer, self.protocol.stop)
+
     def teacher_model(self) -> transformers.PreTrainedModel:
         """Return the board's teacher, without gradients: bfloat16 on a GPU, else float32.
 
@@ -333,6 +340,7 @@ class Run:
             "use_vllm": True,
             "vllm_mode": "colocate",
             "vllm_gpu_memory_utilization": memory,
+            "generation_kwargs": {"stop": list(self.protocol.stop)} if self.protocol.stop else None,
         }
 
     @property

@@ -98,10 +98,11 @@ def texts(run: Run, completions: list[Any]) -> list[str]:
 
 
 def arguments(run: Run, rows: int) -> dict[str, Any]:
-    """Return the GRPOConfig arguments of the options; one optimiser step for each generation."""
+    """Return the GRPOConfig arguments: `num_iterations` steps for each batch of rollouts."""
     options: RlOptions = run.options
     batch = options.prompts_per_step * options.num_generations
-    steps = run.steps(rows, options.prompts_per_step, options.epochs, options.max_steps)
+    epochs = options.epochs * options.num_iterations  # each batch of problems takes so many steps
+    steps = run.steps(rows, options.prompts_per_step, epochs, options.max_steps)
     return run.arguments(
         **options.arguments(steps, batch),
         **run.rollouts(options.vllm_memory),
@@ -136,7 +137,7 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
     functions, counts = rewards(run)
     tokenizer = run.tokenizer()
     trainer = trainer_class(
-        model=run.student(),
+        model=run.writer(tokenizer),
         reward_funcs=functions,
         args=GRPOConfig(**arguments(run, len(problems))),
         train_dataset=problems,
@@ -154,9 +155,9 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
 def expects(options: RlOptions, work: Workload) -> Expected:
     """Return what a run would do: each step writes its rollouts, then learns from them."""
     batch = options.prompts_per_step * options.num_generations
+    epochs = options.epochs * options.num_iterations
     return Expected(
-        steps=work.steps(options.prompts_per_step, options.epochs, options.max_steps)
-        * options.num_iterations,
+        steps=work.steps(options.prompts_per_step, epochs, options.max_steps),
         sequences=batch,
         length=work.prompt + work.answer,
         micro_batch=options.micro_batch_size or batch,

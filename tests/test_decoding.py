@@ -7,7 +7,7 @@ import random
 import pytest
 from models import byte_tokenizer, save_model
 
-from harness.decoding import Decoder, Prompt, _Row, choose, cut, room
+from harness.decoding import Decoder, Prompt, _Row, choose, cut, room, stop_at
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +222,36 @@ def test_no_row_runs_past_the_places_that_a_model_knows(tokenizer):
     found = written(model, tokenizer, given, 7)
     assert [len(tokens) for tokens, _ in found] == [2, *[25] * 6]
     assert found == written(model, tokenizer, given, 1)
+
+
+def test_rows_that_others_generate_end_at_a_stop_string_with_an_end_of_turn(model, tokenizer):
+    """What TRL's trainers call: each row ends by itself and reads as one that has ended."""
+    import copy
+
+    import torch
+
+    given = torch.tensor([[40, 50, 60], [70, 80, 90]])
+    settings = {
+        "attention_mask": torch.ones_like(given),
+        "max_new_tokens": 40,
+        "do_sample": False,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    with torch.inference_mode():
+        free = model.generate(given, **settings)[:, 3:].tolist()
+        place = next(
+            n for n, token in enumerate(free[0]) if n > 3 and tokenizer.decode([token]).isalnum()
+        )
+        stop = tokenizer.decode(free[0][place : place + 1])
+        ending = stop_at(copy.copy(model), tokenizer, [stop])
+        stopped = ending.generate(given, **settings)[:, 3:].tolist()
+        assert model.generate(given, **settings)[:, 3:].tolist() == free
+    for row, plain in zip(stopped, free, strict=True):
+        text = tokenizer.decode(plain)
+        if stop not in text:
+            assert row[: len(plain)] == plain
+            continue
+        end = next(n for n in range(len(plain)) if stop in tokenizer.decode(plain[: n + 1]))
+        assert row[: end + 1] == plain[: end + 1]
+        assert set(row[end + 1 :]) <= {tokenizer.eos_token_id}
+    assert stop in tokenizer.decode(stopped[0])

@@ -8,18 +8,21 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
+import harness_rl
 import models
 import pydantic
 import torch
 from train_all import CASES, digest, offers, train
 
 from harness.errors import StageError
+from harness.workload import Workload
 
 TESTS = Path(__file__).parent
 
@@ -276,6 +279,30 @@ def test_micro_batches_change_memory_and_not_the_result(name, student, teacher, 
         assert runs[-1].budget.cost.steps == 3
         assert runs[-1].notes["micro_batch_size"] == micro
     assert_close(*(run.out for run in runs))
+
+
+def test_updates_on_the_same_rollouts_take_no_problem_from_an_epoch(student, tmp_path):
+    options = {"max_steps": None, "num_iterations": 2, "prompts_per_step": 4, "epochs": 1}
+    run = train("rl", tmp_path, student, None, rows=models.sums(8), options=options)
+    assert run.budget.cost.steps == 4  # two batches of four problems, two updates on each
+    work = Workload(rows=8, prompt=1, solution=1, answer=1, limit=1)
+    assert harness_rl.expects(run.options, work).steps == 4
+
+
+@pytest.mark.parametrize("name", ["rl", "kd-on-policy"])
+def test_rollouts_end_where_scored_answers_end(name, student, teacher, tmp_path, monkeypatch):
+    from harness.protocols import PROTOCOLS
+
+    plain = PROTOCOLS["chat_zeroshot"]
+    early = replace(plain, name="early", stop=("=",))  # every solution has one in its middle
+    monkeypatch.setitem(PROTOCOLS, "early", early)
+    options = {"max_steps": 1}
+    runs = [
+        train(name, tmp_path / one.name, student, teacher, protocol=one.name, options=options)
+        for one in (plain, early)
+    ]
+    whole, cut = (run.budget.cost.generated_tokens for run in runs)
+    assert 0 < cut < 0.7 * whole
 
 
 def assert_close(one: Path, other: Path) -> None:
