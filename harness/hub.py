@@ -45,6 +45,8 @@ def prepare(request: Request, record: Record, repository: str) -> Offer:
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
+    if "/" not in repository:
+        raise UsageError(f"--repo {repository}: write ORG/NAME, as in me/{repository}")
     try:
         validate_repo_id(repository)
     except HFValidationError as error:

@@ -166,6 +166,7 @@ def test_without_a_network_or_a_token_nothing_is_lost(harness, published, monkey
     ("arguments", "says"),
     [
         (("--repo", "me/my..model", "--cell", "sft/0"), "--repo me/my..model"),
+        (("--repo", "model", "--cell", "sft/0"), "write ORG/NAME, as in me/model"),
         (("--repo", "me/model"), "--repo needs one board and --cell"),
         (("--repo", "me/model", "--cell", "sft/00"), "did you mean 'sft/0'"),
         (("--repo", "me/model", "--cell", "sft", "--hub", "words=a:b"), "TASK=DATASET:TASK_ID"),
