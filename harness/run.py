@@ -202,6 +202,13 @@ class Run:
         model = self._model(self.teacher, "float32" if self.device == "cpu" else "bfloat16")
         return model.eval().requires_grad_(False).to(self.device)
 
+    @property
+    def teacher_ends(self) -> list[int]:
+        """Return the tokens that end the teacher's turn, for an engine that asks for them."""
+        from harness.engines import end_tokens
+
+        return end_tokens(self.teacher) if self.teacher else []
+
     def _model(self, folder: Path, dtype: str) -> transformers.PreTrainedModel:
         import torch
         from transformers import AutoModelForCausalLM

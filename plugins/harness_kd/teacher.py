@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness import Run
-from harness.engines import end_tokens
 
 Solutions = list[list[str | None]]
 """For each problem the texts written to it; one that was cut at the limit is None."""
@@ -88,7 +87,6 @@ def vllm_writer(run: Run) -> Writer:
     """Return a writer that generates with the teacher by vLLM, whose memory is freed with it."""
     from vllm import LLM, SamplingParams
 
-    assert run.teacher is not None
     options = run.options
     llm = LLM(
         model=str(run.teacher),
@@ -104,7 +102,7 @@ def vllm_writer(run: Run) -> Writer:
         top_p=options.top_p,
         max_tokens=options.max_new_tokens or run.max_new_tokens,
         stop=list(run.protocol.stop) or None,
-        stop_token_ids=end_tokens(run.teacher),  # vLLM knows the tokenizer's own one alone
+        stop_token_ids=run.teacher_ends,  # vLLM knows the tokenizer's own one alone
     )
 
     def write(prompts: list[Any]) -> Solutions:
