@@ -340,3 +340,12 @@ def test_the_command_prints_the_plan_and_its_json(harness):
     assert "use it with --dry-run" in done.stderr
     done = harness("bench", "--board", "tiny", "--dry-run", "--gpu", "H2000", check=2)
     assert "did you mean 'H200'" in done.stderr
+
+
+def test_a_plan_fits_a_narrow_terminal_and_cuts_no_name_off(tmp_path):
+    text = shown(dry_run("math-0.5b", tmp_path, "T4"), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    head = text.split("Needs")[0]
+    assert "…" not in head
+    assert all(name in head for name in ("chat_zeroshot", "base_fewshot", "kd-on-policy", "Memory"))
+    assert "!: more than this GPU has" in head

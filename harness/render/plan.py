@@ -24,14 +24,17 @@ def render(preview: Preview) -> RenderableType:
     ranking = next(one for one in preview.scores if one.ranking)
     lines = [
         f"Board {preview.board} ({preview.digest[:12]}), planned for {_machine(preview)}",
-        f"{len(preview.cells)} cells, {len(preview.stages)} stages;"
-        f" {preview.questions:,} problems for each checkpoint; budget of a cell: at most {caps}",
+        f"{_many(len(preview.cells), 'cell')}, {_many(len(preview.stages), 'stage')};"
+        f" {_many(preview.questions, 'problem')} for each checkpoint;"
+        f" budget of a cell: at most {caps}",
     ]
     closing = [
-        f"To do: {len(todo)} stages; one after another {_duration(preview.seconds)}"
+        f"To do: {_many(len(todo), 'stage')}; one after another {_duration(preview.seconds)}"
         + (f", {preview.gpu_hours:,.1f} GPU-hours." if preview.gpu_hours is not None else "."),
         f"Two checkpoints are told apart from about"
-        f" {100 * ranking.detectable:.1f} points on {ranking.task} (80 % power, level 5 %).",
+        f" {_points(ranking.detectable)} on {ranking.task} (80 % power, level 5 %)."
+        if ranking.detectable <= 1
+        else f"{ranking.task} has too few problems to tell any two checkpoints apart.",
     ]
     return Group(
         *(Text(terminal(line, 200)) for line in lines),
@@ -62,8 +65,17 @@ def _table(title: str, *columns: tuple[str, str]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0)
     )
-    for name, side in columns:
-        table.add_column(name, justify=side, no_wrap=side == "right")  # type: ignore[arg-type]
+    for (
+        name,
+        side,
+    ) in columns:  # a narrow terminal folds names: cut off they could not be told apart
+        table.add_column(
+            name,
+            justify=side,  # type: ignore[arg-type]
+            no_wrap=side == "right",
+            overflow="fold",
+            min_width=12 if name in ("Stage", "Task") else 13 if name == "Protocol" else None,
+        )
     return table
 
 
@@ -95,20 +107,20 @@ def _stages(preview: Preview) -> Table:
         time = _duration(one.seconds) + ("*" if known and one.source == "earlier records" else "")
         table.add_row(
             Text(terminal(f"train {label}" if kind == "train" else "score a checkpoint", 28)),
-            f"{todo} of {len(group)}",
+            f"{todo}/{len(group)}",
             f"{one.steps:,}" if one.steps else NONE,
             _count(one.trained_tokens),
             _count(one.generated_tokens),
             _count(one.teacher_tokens),
             NONE if one.flops is None else f"{one.flops:.1e}".replace("e+", "e"),
             time,
-            Text(memory, style="" if one.fits else "red"),
+            Text(memory if one.fits else f"! {memory}", style="" if one.fits else "red"),
             style="dim" if not todo else "",
         )
     short = [each for each in preview.stages if not each.estimate.fits]
     notes = []
     if short:
-        notes.append("red: more than this GPU has, even with one row in a forward pass")
+        notes.append("!: more than this GPU has, even with one row in a forward pass")
     if any(each.estimate.source == "earlier records" for each in preview.stages):
         notes.append("*: median of earlier records")
     if notes:
@@ -125,7 +137,7 @@ def _scores(preview: Preview) -> Table:
         ("Protocol", "left"),
         ("Problems", "right"),
         ("Samples", "right"),
-        ("Token limit", "right"),
+        ("Token\nlimit", "right"),
         ("Detectable", "right"),
         ("", "left"),
     )
@@ -137,7 +149,7 @@ def _scores(preview: Preview) -> Table:
             f"{one.problems:,}",
             f"{one.samples}",
             f"{one.max_new_tokens:,}",
-            f"{100 * one.detectable:.1f} points",
+            _points(one.detectable),
             remark,
         )
     return table
@@ -170,6 +182,14 @@ def _downloads(preview: Preview) -> RenderableType:
         table.caption = f"to download: about {total}{more}"
         table.caption_justify = "left"
     return table
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points" if share <= 1 else "none"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:

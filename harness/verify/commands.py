@@ -211,7 +211,8 @@ def tally_text(tally: Tally, used: dict[str, Any], disagreements: bool) -> str:
     low, high = wilson(tally.correct, tally.rows)
     share = 100 / tally.rows
     lines = [
-        f"{tally.rows:,} answers in {used['answer']!r}, gold answers in {used['gold']!r},"
+        f"{tally.rows:,} answer{'' if tally.rows == 1 else 's'} in {used['answer']!r},"
+        f" gold answers in {used['gold']!r},"
         f" verifier {used['verifier']}",
         f"accuracy {tally.correct * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}],"
         f" strict {tally.strict * share:.1f} %, flexible {tally.flexible * share:.1f} %",
