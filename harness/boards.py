@@ -47,9 +47,8 @@ class Board:
         self.tasks: dict[str, Task] = {}
         for name in (*file.data.train, *file.data.traces, *(score.task for score in file.scores)):
             if name not in known:
-                raise UsageError(
-                    f"board {file.name!r}: no task {name!r}; {did_you_mean(name, known)}"
-                )
+                hint = did_you_mean(name, known) if known else "its plug-in must stand in plugins"
+                raise UsageError(f"board {file.name!r}: no task {name!r}; {hint}")
             self.tasks[name] = known[name]
         self._check_splits()
         for score in file.scores:

@@ -35,6 +35,12 @@ def test_the_embedded_board_loads():
     assert board.ranking.task == "tiny_word"
 
 
+def test_a_task_whose_plugin_is_not_named_is_one_line(small_board):
+    small_board.write_text(small_board.read_text().replace('plugins = ["unruly"]', "plugins = []"))
+    with pytest.raises(UsageError, match=r"no task 'unruly_sums'; its plug-in must stand in plug"):
+        load(small_board)
+
+
 def test_commands_name_a_board_as_it_can_be_loaded(small_board):
     assert load_board("tiny", Host()).reference == "tiny"
     assert load(load_board("tiny", Host()).path).reference == "tiny"
