@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from harness import stage as stages
@@ -72,6 +71,9 @@ class _Bench:
         self.done: set[str] = set()
         self.started_cells: set[str] = set()
         self.computed = 0
+        self.data: dict[
+            str, Any
+        ] = {}  # files that stages read: kind -> path, or one for each score
 
     def run(self) -> Outcome:
         for cell in self.plan.cells:
@@ -204,21 +206,12 @@ class _Bench:
             "paths": paths,
         }
         if stage.kind == "generate":
-            paths["tests"] = [
-                str(self._data_path(f"test-{score.task}", board.test_rows(score)))
-                for score in board.file.scores
-            ]
-            paths["documents"] = [
-                str(self._data_path(f"documents-{score.task}", documents)) if documents else None
-                for score in board.file.scores
-                for documents in (score_documents(score, board.tasks[score.task]),)
-            ]
+            paths["tests"], paths["documents"] = self.data["tests"], self.data["documents"]
             return spec
-        paths["train"] = str(self._data_path("train", board.train_rows()))
-        paths["holdout"] = str(self._data_path("holdout", board.train_rows("holdout")))
+        paths["train"], paths["holdout"] = self.data["train"], self.data["holdout"]
         paths["teacher"] = str(board.model("teacher")) if stage.identity["teacher"] else None
         if stage.identity["traces"]:
-            paths["traces"] = str(self._data_path("traces", board.trace_rows()))
+            paths["traces"] = self.data["traces"]
         config, compute = board.accelerate_file(), board.file.compute
         paths["accelerate"] = str(config) if config else None
         spec |= {
@@ -249,21 +242,28 @@ class _Bench:
         return costs
 
     def _write_data(self, waiting: Sequence[str]) -> None:
+        """Write the rows that the stages read, once for all of them."""
+        if not waiting:
+            return
         board = self.plan.board
-        wanted = [("train", board.train_rows()), ("holdout", board.train_rows("holdout"))]
+        self.data["train"] = self._written("train", board.train_rows())
+        self.data["holdout"] = self._written("holdout", board.train_rows("holdout"))
         if any(self.plan.stages[name].identity.get("traces") for name in waiting):
-            wanted.append(("traces", board.trace_rows()))
-        wanted += [(f"test-{score.task}", board.test_rows(score)) for score in board.file.scores]
-        wanted += [
-            (f"documents-{score.task}", documents)
-            for score in board.file.scores
-            if (documents := score_documents(score, board.tasks[score.task]))
-        ]
-        for name, rows in wanted if waiting else ():
-            path = self._data_path(name, rows)
-            if not path.exists():
-                write_atomically(path, jsonl(rows))
+            self.data["traces"] = self._written("traces", board.trace_rows())
+        self.data["tests"], self.data["documents"] = [], []
+        for score in board.file.scores:
+            tests = self._written(f"test-{score.task}", board.test_rows(score))
+            documents = score_documents(score, board.tasks[score.task])
+            self.data["tests"].append(tests)
+            self.data["documents"].append(
+                self._written(f"documents-{score.task}", documents) if documents else None
+            )
 
-    def _data_path(self, name: str, rows: Sequence[dict[str, str]]) -> Path:
-        digest = hashlib.sha256(jsonl(rows).encode()).hexdigest()[:16]
-        return self.folder.path / "data" / f"{name}-{digest}.jsonl"
+    def _written(self, name: str, rows: Sequence[dict[str, Any]]) -> str:
+        """Write rows to a file that is named by their content, and return its path."""
+        text = jsonl(rows)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = self.folder.path / "data" / f"{name}-{digest}.jsonl"
+        if not path.exists():
+            write_atomically(path, text)
+        return str(path)
