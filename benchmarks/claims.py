@@ -20,8 +20,14 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.resampling import Comparison, Questions, compare, compare_checkpoints, sample
-from harness.stats import clustered_wilson, holm, paired_interval, wilson
+from harness.leaderboard.bootstrap import (
+    Comparison,
+    Questions,
+    compare,
+    compare_checkpoints,
+    sample,
+)
+from harness.leaderboard.stats import clustered_wilson, holm, paired_interval, wilson
 
 N = 1319
 ACCURACY = 0.4

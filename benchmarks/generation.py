@@ -123,8 +123,8 @@ def main() -> None:
     import torch
     from lm_eval.models.huggingface import HFLM
 
-    from harness.evaluate import load_engine
-    from harness.stage import processor_name
+    from harness.stage.environment import processor_name
+    from harness.stage.generate import load_engine
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

@@ -10,37 +10,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.budget import Budget, Caps, Cost
     from harness.errors import HarnessError, StageError, UsageError
-    from harness.hookspecs import hookimpl
-    from harness.optimiser import OptimiserOptions
-    from harness.records import Record
-    from harness.sources import Source, Split
-    from harness.tasks import Task, local_rows
-    from harness.trainer import Options, Run, Trainer
+    from harness.plugin.hookspecs import hookimpl
+    from harness.plugin.options import OptimiserOptions, Options
+    from harness.plugin.trainer import Trainer
+    from harness.plugin.workload import Expected, Workload
+    from harness.records import Caps, Cost, Record
+    from harness.stage.budget import Budget
+    from harness.stage.run import Run
+    from harness.tasks.source import Source, Split
+    from harness.tasks.task import Task, local_rows
     from harness.verify import Conventions
-    from harness.workload import Expected, Workload
 
 _HOMES = {
-    "Budget": "harness.budget",
-    "Caps": "harness.budget",
+    "Budget": "harness.stage.budget",
+    "Caps": "harness.records",
     "Conventions": "harness.verify",
-    "Cost": "harness.budget",
-    "Expected": "harness.workload",
+    "Cost": "harness.records",
+    "Expected": "harness.plugin.workload",
     "HarnessError": "harness.errors",
-    "OptimiserOptions": "harness.optimiser",
-    "Options": "harness.trainer",
+    "OptimiserOptions": "harness.plugin.options",
+    "Options": "harness.plugin.options",
     "Record": "harness.records",
-    "Run": "harness.trainer",
-    "Source": "harness.sources",
-    "Split": "harness.sources",
+    "Run": "harness.stage.run",
+    "Source": "harness.tasks.source",
+    "Split": "harness.tasks.source",
     "StageError": "harness.errors",
-    "Task": "harness.tasks",
-    "Trainer": "harness.trainer",
+    "Task": "harness.tasks.task",
+    "Trainer": "harness.plugin.trainer",
     "UsageError": "harness.errors",
-    "Workload": "harness.workload",
-    "hookimpl": "harness.hookspecs",
-    "local_rows": "harness.tasks",
+    "Workload": "harness.plugin.workload",
+    "hookimpl": "harness.plugin.hookspecs",
+    "local_rows": "harness.tasks.task",
 }
 
 __all__ = [

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.trainer import TOKENIZER_FILES
+from harness.files import file_sha256
 
 VOLATILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 
@@ -84,12 +84,6 @@ def parameter_count(path: Path) -> int:
 def size_bytes(path: Path) -> int:
     """Return the size of the weights in bytes."""
     return sum(file.stat().st_size for file in weight_files(path))
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(path: Path) -> str:
@@ -186,3 +180,15 @@ def _json(path: Path, what: str = "model") -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a JSON object")
     return content
+
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+)

@@ -2,26 +2,95 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
 
-from harness.budget import Cost
 from harness.errors import TamperedError, UsageError
+from harness.files import json_sha256, slug, write_atomically
 
 SCHEMA = 1
+START = "start"
+"""The name of the row of the untouched start model."""
+CONDITIONS = "conditions.json"
+"""The file beside published records that says what their board fixes."""
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
 
 
 class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
     pass
+
+
+class Caps(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """What one cell may spend on training; at least one cap is set, all that are set hold."""
+
+    steps: int | None = pydantic.Field(default=None, gt=0)  # optimiser steps
+    trained_tokens: int | None = pydantic.Field(default=None, gt=0)  # tokens a gradient is taken on
+    flops: float | None = pydantic.Field(default=None, gt=0)
+    seconds: float | None = pydantic.Field(default=None, gt=0)  # wall clock inside the trainer
+
+    @pydantic.model_validator(mode="after")
+    def _one_at_least(self) -> Caps:
+        if not self.set_caps():
+            raise ValueError("set at least one of steps, trained_tokens, flops, seconds")
+        return self
+
+    def set_caps(self) -> dict[str, float]:
+        """Return the caps that are set, by name."""
+        return {name: value for name, value in self if value is not None}
+
+    def minus(self, spent: Cost) -> Caps:
+        """Return what is left after `spent`; a cap that is used up leaves the smallest amount."""
+        left = {}
+        for name, value in self.set_caps().items():
+            rest = value - getattr(spent, name)
+            left[name] = max(rest, 1 if name in ("steps", "trained_tokens") else 1e-9)
+        return Caps(**left)
+
+    def share(self, parts: int) -> Caps:
+        """Return an equal share of every cap for one of `parts` stages."""
+        whole = ("steps", "trained_tokens")
+        return Caps(
+            **{
+                name: max(1, int(value // parts)) if name in whole else value / parts
+                for name, value in self.set_caps().items()
+            }
+        )
+
+
+class Cost(pydantic.BaseModel, extra="forbid"):
+    """What was spent. Sums of stages are sums of fields, but for the peak, which is a maximum."""
+
+    steps: int = 0  # optimiser steps
+    trained_tokens: int = 0  # non-padding tokens in forward passes with a gradient
+    generated_tokens: int = 0  # tokens sampled from the model in training, up to the end of turn
+    reference_tokens: int = 0  # forward passes of the student or a reference without a gradient
+    teacher_tokens: int = 0  # tokens the teacher read or wrote
+    flops: float = 0.0
+    seconds: float = 0.0  # wall clock inside the trainer
+    gpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0  # of the GPU where one is used, else of the process
+    energy_joules: float | None = None  # where NVML answers
+
+    def plus(self, other: Cost) -> Cost:
+        """Return the cost of doing both, one after the other."""
+        total: dict[str, Any] = {}
+        for name in type(self).model_fields:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if name == "peak_memory_bytes":
+                total[name] = max(mine, theirs)
+            elif mine is None or theirs is None:
+                total[name] = theirs if mine is None else mine
+            else:
+                total[name] = mine + theirs
+        return Cost(**total)
 
 
 class BoardRef(_Part):
@@ -152,27 +221,11 @@ class Record(_Part):
         adds leaves the digests of earlier records as they were.
         """
         content = self.model_dump(mode="json", exclude={"digest"}, exclude_defaults=True)
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return json_sha256(content)
 
     def to_json(self) -> str:
         """Return the file's text: sorted keys, two spaces, a newline at the end."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the whole new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def write_record(record: Record, folder: Path) -> Path:
@@ -213,11 +266,27 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def read_records(folder: Path) -> list[Record]:
-    """Read every record of a folder, in order of their names; superseded ones are left out."""
-    records = [read_record(path) for path in sorted(folder.glob("*.json"))]
-    superseded = {record.supersedes for record in records}
-    return [record for record in records if record.id not in superseded]
+def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
+    """Read every record of a folder, in order of their names; none if there is no such folder.
+
+    Args:
+        folder: Holds `<id>.json` files and, where it is published, the board's conditions.
+        superseded: Whether records that a later one replaces are returned too.
+
+    Raises:
+        TamperedError: If one was changed after it was written, or bears another's name.
+        UsageError: If a file is not a record.
+    """
+    records = []
+    for path in sorted(folder.glob("*.json")):
+        if path.name == CONDITIONS:
+            continue
+        record = read_record(path)
+        if not _ID.fullmatch(record.id) or path.stem != record.id:
+            raise TamperedError(f"{path} holds the record {record.id!r}: the names must agree")
+        records.append(record)
+    replaced = {record.supersedes for record in records}
+    return [record for record in records if superseded or record.id not in replaced]
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
@@ -226,3 +295,31 @@ def total_cost(costs: Iterable[Cost]) -> Cost:
     for cost in costs:
         total = total.plus(cost)
     return total
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A trainer (or chain, or the start model) with a seed: its stages up to the score."""
+
+    board: str  # digest of the board
+    trainer: str  # as shown on the leaderboard
+    seed: int | None
+    train: tuple[str, ...]  # stage ids, in order
+    generate: str  # stage id
+    command: str  # reproduces the row
+
+    @property
+    def name(self) -> str:
+        """Return the cell's name for people."""
+        return self.trainer if self.seed is None else f"{self.trainer} seed {self.seed}"
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of the cell's stages and of the board that they are judged by."""
+        return json_sha256([self.board, self.trainer, *self.train, self.generate])
+
+    @property
+    def record_id(self) -> str:
+        """Return the id of the cell's record: readable, unique, and safe as a file name."""
+        seed = "" if self.seed is None else f"-s{self.seed}"
+        return f"{slug(self.trainer)}{seed}-{self.digest[:12]}"

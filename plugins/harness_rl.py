@@ -12,15 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from harness import (
-    Expected,
-    OptimiserOptions,
-    Run,
-    StageError,
-    Trainer,
-    Workload,
-    hookimpl,
-)
+from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload, hookimpl
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
 

@@ -91,7 +91,7 @@ def harness(tmp_path: Path):
 
     def run(*arguments: str, check: int | None = 0, **options) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.cli", *arguments],
+            [sys.executable, "-m", "harness", *arguments],
             capture_output=True,
             text=True,
             cwd=tmp_path,

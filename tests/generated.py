@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.budget import Cost
-from harness.conditions import Benchmark, Conditions
-from harness.protocols import score_name
+from harness.boards.conditions import Benchmark, Conditions
 from harness.records import (
     LETTERS,
     BoardRef,
     Checkpoint,
+    Cost,
     Environment,
     Record,
     Score,
     StageRef,
     write_record,
 )
+from harness.tasks.protocols import score_name
 
 DIGEST = "d" * 64
 

@@ -103,8 +103,8 @@ def teach_sums(source: Path, folder: Path, steps: int) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from harness.protocols import get_protocol
-    from harness.tokens import written
+    from harness.stage.tokens import written
+    from harness.tasks.protocols import get_protocol
 
     torch.manual_seed(7)
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -137,7 +137,7 @@ def solved(folder: Path, rows: list[dict[str, str]]) -> int:
     """Return how many sums a checkpoint solves greedily."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from harness.protocols import get_protocol
+    from harness.tasks.protocols import get_protocol
 
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(folder)
@@ -168,9 +168,10 @@ def make_run(
     **caps: float,
 ) -> Any:
     """Return a `Run` in `folder`; `caps` are the budget's, 1000 steps by default."""
-    from harness.budget import Budget, Caps
-    from harness.protocols import get_protocol
-    from harness.trainer import Run
+    from harness.records import Caps
+    from harness.stage.budget import Budget
+    from harness.stage.run import Run
+    from harness.tasks.protocols import get_protocol
     from harness.verify import Conventions
 
     for name in ("checkpoint", "scratch"):

@@ -12,8 +12,8 @@ import models
 import torch
 from torch.distributed.fsdp import fully_shard
 
-from harness.meter import parameters
-from harness.processes import Group
+from harness.stage.meter import parameters
+from harness.stage.processes import Group
 
 base, out = map(Path, sys.argv[1:])
 torch.distributed.init_process_group("gloo")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.leaderboard import build
+from harness.leaderboard.build import build
+from harness.leaderboard.data import Leaderboard
 from harness.records import read_records
-from harness.standings import Leaderboard
 
 EXPECTED = {
     "unruly-segfault": ("killed", "the process was ended by SIGSEGV"),
@@ -45,7 +45,7 @@ def leaderboard(folder: Path) -> Leaderboard:
 
 
 def start_bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "harness.cli", "bench", "--board", "small.toml", *arguments]
+    command = [sys.executable, "-m", "harness", "bench", "--board", "small.toml", *arguments]
     return subprocess.Popen(
         command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )

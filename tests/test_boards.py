@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.boardfile import read_board_file
-from harness.boards import BUILT_IN, Board, load_board
+from harness.bench.plan import plan
+from harness.boards.board import BUILT_IN, Board, load_board
+from harness.boards.file import read_board_file
 from harness.errors import UsageError
-from harness.plan import plan
-from harness.plugins import Host
-from harness.stats import wilson
+from harness.leaderboard.stats import wilson
+from harness.plugin.host import Host
 
 
 def load(path: Path) -> Board:

@@ -12,8 +12,10 @@ import harness_sft
 import models
 import torch
 
-from harness.budget import Budget, Caps, Cost
 from harness.errors import BudgetExceeded
+from harness.records import Caps, Cost
+from harness.stage.budget import Budget
+from harness.stage.meter import metered
 
 AMPLE = Caps(steps=10_000)
 
@@ -52,7 +54,7 @@ def test_the_sizes_that_the_numbers_below_rest_on(folders):
 
 def test_a_padded_batch_counts_its_real_tokens(folders):
     budget, model = Budget(AMPLE), load(folders["student"])
-    with budget.metered():
+    with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
         with torch.no_grad():
             model(IDS)
@@ -63,7 +65,7 @@ def test_a_padded_batch_counts_its_real_tokens(folders):
 
 def test_evaluation_mode_does_not_hide_a_gradient(folders):
     budget, model = Budget(AMPLE), load(folders["student"]).eval()
-    with budget.metered():
+    with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
     assert budget.cost.trained_tokens == 8
 
@@ -82,7 +84,7 @@ def test_generation_counts_each_row_to_its_end_of_turn(folders):
 
     left = torch.tensor([[0, 0, 5, 6, 7], [5, 6, 7, 8, 9]])
     budget = Budget(AMPLE)
-    with budget.metered():
+    with metered(budget):
         model.generate(
             input_ids=left,
             attention_mask=torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]),
@@ -97,7 +99,7 @@ def test_generation_counts_each_row_to_its_end_of_turn(folders):
 
 def test_several_samples_read_the_prompt_each(folders):
     budget, model = Budget(AMPLE), load(folders["student"])
-    with budget.metered():
+    with metered(budget):
         model.generate(
             input_ids=IDS[:1], max_new_tokens=3, min_new_tokens=3, do_sample=True,
             num_return_sequences=4,
@@ -109,7 +111,7 @@ def test_several_samples_read_the_prompt_each(folders):
 def test_generation_from_embeddings_is_counted_too(folders):
     budget, model = Budget(AMPLE), load(folders["student"])
     embeds = model.get_input_embeddings()(IDS[:1]).detach()
-    with budget.metered():
+    with metered(budget):
         model.generate(inputs_embeds=embeds, max_new_tokens=3, min_new_tokens=3, do_sample=False)
     assert budget.cost.generated_tokens == 3
     assert budget.cost.flops == 2 * STUDENT * (5 + 3)
@@ -118,7 +120,7 @@ def test_generation_from_embeddings_is_counted_too(folders):
 def test_the_teacher_is_charged_apart(folders):
     budget = Budget(AMPLE, teacher=str(folders["teacher"]))
     teacher = load(folders["teacher"])
-    with budget.metered(), torch.no_grad():
+    with metered(budget), torch.no_grad():
         teacher(input_ids=IDS, attention_mask=MASK)
         teacher.generate(input_ids=IDS[:1], max_new_tokens=3, min_new_tokens=3, do_sample=False)
     assert budget.cost.teacher_tokens == 8 + 5 + 3
@@ -128,7 +130,7 @@ def test_the_teacher_is_charged_apart(folders):
 
 def test_the_teacher_with_a_gradient_is_trained_not_taught(folders):
     budget, model = Budget(AMPLE, teacher=str(folders["student"])), load(folders["student"])
-    with budget.metered():
+    with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
     assert (budget.cost.trained_tokens, budget.cost.teacher_tokens) == (8, 0)
 
@@ -151,7 +153,7 @@ def test_what_vllm_writes_is_counted(folders, monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", vllm)
     plain = LLM.generate
     budget = Budget(AMPLE, teacher=str(folders["teacher"]))
-    with budget.metered("vllm"):
+    with metered(budget, "vllm"):
         LLM(folders["student"]).generate([[5] * 3, [5] * 5])
         LLM(folders["teacher"]).generate([[5] * 3])
     assert LLM.generate is plain
@@ -162,7 +164,7 @@ def test_what_vllm_writes_is_counted(folders, monkeypatch):
 
 def test_a_backbone_counts_its_untied_head_too(folders):
     budget, model = Budget(AMPLE), load(folders["untied"])
-    with budget.metered(), torch.no_grad():
+    with metered(budget), torch.no_grad():
         model.base_model(input_ids=IDS, attention_mask=MASK)
     assert budget.cost.flops == 2 * UNTIED * 8
 
@@ -173,7 +175,7 @@ def test_frozen_weights_cost_less(folders):
     budget = Budget(AMPLE)
     model = get_peft_model(load(folders["student"]), LoraConfig(r=2, target_modules=["q_proj"]))
     adapter = 2 * (2 * 32 + 2 * 32)  # two layers, two matrices of 2 x 32
-    with budget.metered():
+    with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
     assert budget.cost.trained_tokens == 8
     assert budget.cost.flops == (4 * STUDENT + 6 * adapter) * 8
@@ -183,7 +185,7 @@ def test_a_wrapper_without_tokens_does_not_hide_the_model_inside(folders):
     budget, model = Budget(AMPLE), load(folders["student"])
     plain = model.forward
     model.forward = lambda inner: plain(input_ids=IDS, attention_mask=MASK)
-    with budget.metered():
+    with metered(budget):
         model(model)  # as TRL routes a loss through a model's own forward
     assert budget.cost.trained_tokens == 8
     assert budget.cost.flops == 6 * STUDENT * 8
@@ -191,7 +193,7 @@ def test_a_wrapper_without_tokens_does_not_hide_the_model_inside(folders):
 
 def test_nothing_is_counted_outside_the_meter(folders):
     budget, model = Budget(AMPLE), load(folders["student"])
-    with budget.metered():
+    with metered(budget):
         pass
     model(IDS)
     assert budget.cost.flops == 0
@@ -200,7 +202,7 @@ def test_nothing_is_counted_outside_the_meter(folders):
 def loop(budget, model, steps, *, obedient):
     """A trainer's own loop: no callback, no TRL."""
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
-    with budget.metered():
+    with metered(budget):
         for _ in range(steps):
             if obedient and budget.exhausted():
                 return
@@ -250,7 +252,7 @@ def test_generation_without_steps_is_stopped(folders):
     budget, model = Budget(Caps(flops=2.0 * STUDENT * 100)), load(folders["student"])
 
     def write_for_ever():
-        with budget.metered():
+        with metered(budget):
             while True:
                 model.generate(input_ids=IDS[:1], max_new_tokens=5, min_new_tokens=5)
 
@@ -262,7 +264,7 @@ def test_generation_without_steps_is_stopped(folders):
 def test_a_dearer_step_begun_in_good_faith_is_not_punished(folders):
     budget, model = Budget(Caps(trained_tokens=30)), load(folders["student"])
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
-    with budget.metered():
+    with metered(budget):
         for ids in (IDS[:, :2], IDS[:, :2], IDS.repeat(3, 1)):  # 4, 4 and 30 tokens
             assert not budget.exhausted()
             model(input_ids=ids).logits.sum().backward()
@@ -272,7 +274,7 @@ def test_a_dearer_step_begun_in_good_faith_is_not_punished(folders):
 
 def test_what_comes_before_training_is_no_part_of_a_step(folders):
     budget, model = Budget(Caps(flops=2.0 * STUDENT * 1000)), load(folders["student"])
-    with budget.metered():
+    with metered(budget):
         with torch.no_grad():
             model(IDS.repeat(60, 1))  # 600 of 1000
         budget.begin_steps()
@@ -312,7 +314,7 @@ def test_trl_sft_is_counted_once(folders, tmp_path, sft, name):
     options = trainer.options(max_steps=3, batch_size=4, micro_batch_size=2, learning_rate=1e-3)
     run = models.make_run(tmp_path, folders["student"], options, rows=rows)
     tokens = sum(map(len, run.tokenized(run.tokenizer(), 512)["input_ids"]))
-    with run.budget.metered():
+    with metered(run.budget):
         trainer.train(run)
     assert run.budget.cost.steps == 3
     assert run.budget.cost.trained_tokens == 3 * 4 * tokens / len(rows)  # all rows equally long
@@ -328,7 +330,7 @@ def test_a_built_in_trainer_stays_inside_each_cap(folders, tmp_path, sft, cap):
     caps = {"trained_tokens": row * 5 + 7, "flops": 6.0 * STUDENT * row * 5.5, "steps": 5}
     options = trainer.options(max_steps=40, batch_size=4, learning_rate=1e-3)
     run = models.make_run(tmp_path, folders["student"], options, **{cap: caps[cap]})
-    with run.budget.metered():
+    with metered(run.budget):
         trainer.train(run)
     assert run.budget.cost.steps == 5
     assert getattr(run.budget.cost, cap) <= caps[cap]

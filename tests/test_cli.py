@@ -14,7 +14,7 @@ HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy"
 def imported_by(*arguments: str) -> set[str]:
     code = (
         "import sys; sys.argv = ['harness', *sys.argv[1:]]\n"
-        "from harness.cli import main\n"
+        "from harness.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"

@@ -7,8 +7,8 @@ import json
 import pytest
 from verify_shared import rows as shared_rows
 
-from harness.contamination import Passage, TestSets, passages, words
-from harness.contamination.words import whole
+from harness.contamination.overlap import Passage, TestSets, passages
+from harness.contamination.words import whole, words
 from harness.records import read_records
 
 TALE = (

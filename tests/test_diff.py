@@ -8,9 +8,10 @@ import generated
 import pytest
 from test_escape import CONTROL, HOSTILE
 
-from harness.diff import compare_records, diff, find_record, render
 from harness.errors import HarnessError, TamperedError, UsageError
+from harness.leaderboard.diff import diff, find_record
 from harness.records import LETTERS, Record, write_record
+from harness.render.diff import render
 
 NAMES = {letter: name for name, letter in LETTERS.items()}
 
@@ -141,10 +142,12 @@ def test_answers_that_were_changed_or_are_missing_are_refused(runs):
 
 def test_cells_scored_on_different_questions_are_refused(runs):
     other = generated.record("kd", 0, [generated.score("words", "CWCWCT", task_digest="e" * 64)])
+    write_record(other, runs / "records")
     with pytest.raises(UsageError, match="different questions"):
-        compare_records(find_record(runs, "start"), other)
+        diff(runs, "start", "kd/0")
+    write_record(generated.record("rl", 0, {"other": "C"}), runs / "records")
     with pytest.raises(UsageError, match="share no task"):
-        compare_records(find_record(runs, "start"), generated.record("kd", 0, {"other": "C"}))
+        diff(runs, "start", "rl/0")
 
 
 @pytest.mark.parametrize("name", ["ansi", "right to left", "nul", "rich", "huge", "invisible"])
@@ -185,10 +188,11 @@ def test_of_several_answers_the_most_frequent_one_stands_for_the_question(tmp_pa
     assert [question.id for question in found.questions] == [f"words-{place}" for place in range(4)]
 
 
-def test_answers_of_another_number_are_not_compared():
-    first = several("start", None, "CWW", "W")
+def test_answers_of_another_number_are_not_compared(tmp_path):
+    write_record(several("start", None, "CWW", "W"), tmp_path / "records")
+    write_record(generated.record("sft", 0, {"words": "C"}), tmp_path / "records")
     with pytest.raises(UsageError, match="another number of answers"):
-        compare_records(first, generated.record("sft", 0, {"words": "C"}))
+        diff(tmp_path, "start", "sft/0")
 
 
 def test_the_command_takes_a_board_file_too(runs, tmp_path, harness):

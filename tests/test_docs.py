@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import hookspecs
+from harness.plugin import hookspecs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -47,7 +47,7 @@ def test_the_readme_gives_the_command_that_ci_runs():
 
 
 def test_the_readme_names_every_built_in_trainer_and_every_document():
-    from harness.plugins import Host
+    from harness.plugin.host import Host
 
     host = Host()
     for plugin in ("sft", "kd", "rl", "hybrid"):
@@ -86,7 +86,7 @@ def test_the_commands_of_the_readme_run(command, tmp_path):
     models = ROOT / "plugins" / "harness_tiny" / "models"
     shutil.copytree(models, tmp_path / "plugins" / "harness_tiny" / "models")
     done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", *arguments],
+        [sys.executable, "-m", "harness", *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -108,7 +108,7 @@ def test_the_third_party_example_is_installed_and_trains(tmp_path):
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.cli", *arguments],
+            [sys.executable, "-m", "harness", *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

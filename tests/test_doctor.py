@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.doctor import machine, render, software
+from harness.cli.doctor import render
+from harness.doctor import machine, software
 from harness.doctor.finding import Finding, start
 
 
@@ -85,7 +86,7 @@ def test_torch_and_its_gpus(code, gpus, level, says):
 
 
 def test_what_a_stage_cannot_import_is_named():
-    code = "import sys; print('harness.warm: cannot import trl: no vllm', file=sys.stderr)"
+    code = "import sys; print('harness.bench.warm: cannot import trl: no vllm', file=sys.stderr)"
     (finding,) = software.warm(start([sys.executable, "-c", code]))
     assert (finding.level, finding.found) == ("problem", "cannot import trl: no vllm")
     (finding,) = software.warm(start([sys.executable, "-c", "raise OSError('no fork')"]))

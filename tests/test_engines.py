@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from models import byte_tokenizer
 
-from harness.boards import load_board
-from harness.decoding import Prompt
-from harness.engines import Answer, end_tokens, seed, vllm_answer, vllm_sampling
+from harness.bench.stage_identity import choose_engine, common
+from harness.boards.board import load_board
 from harness.errors import UsageError
-from harness.identities import choose_engine, common
-from harness.plugins import Host
+from harness.plugin.host import Host
+from harness.stage.decoding import Prompt
+from harness.stage.engines import Answer, end_tokens, seed, vllm_answer, vllm_sampling
 
 WITH_VLLM = importlib.util.find_spec("vllm") is not None
 

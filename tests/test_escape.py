@@ -11,10 +11,9 @@ import pytest
 from markdown_it import MarkdownIt  # comes with rich
 from rich.console import Console
 
-from harness import escape
-from harness.conditions import Baseline, Benchmark
-from harness.leaderboard import build
-from harness.render import index, markdown, spreadsheet, terminal
+from harness.boards.conditions import Baseline, Benchmark
+from harness.leaderboard.build import build
+from harness.render import escape, index, markdown, spreadsheet, terminal
 
 HOSTILE = {
     "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -227,8 +226,8 @@ def rendered(text: str) -> dict[str, str]:
 
 def contamination_of(text: str, console: Console) -> str:
     """Return what `harness contamination` shows where every text is this one."""
-    from harness.contamination import Overlap, Shared
-    from harness.contamination.commands import render
+    from harness.contamination.overlap import Overlap, Shared
+    from harness.render.contamination import render
 
     shared = Shared(
         kind="13 words", place=0, id=text, problem=text, source=text, text=text, words=text

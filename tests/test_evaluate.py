@@ -10,9 +10,9 @@ import pytest
 from models import save_model
 
 from harness.errors import StageError, UsageError
-from harness.evaluate import generate_answers
-from harness.lm_eval_tasks import definition, version
-from harness.protocols import get_protocol, score_name
+from harness.stage.generate import generate_answers
+from harness.tasks.lm_eval import definition, version
+from harness.tasks.protocols import get_protocol, score_name
 
 START = Path(__file__).parents[1] / "plugins" / "harness_tiny" / "models" / "start"
 
@@ -270,7 +270,7 @@ def test_lm_evals_own_metrics_are_those_of_its_filters_on_the_same_texts(tmp_pat
 
 
 def test_filters_see_what_lm_evals_own_would_see():
-    from harness.evaluate import _tasks
+    from harness.stage.generate import _tasks
 
     tested = [{"question": f"{n}?", "answer": "work\n#### 5"} for n in range(4)]
     texts = ["5\n#### 5", "So 5", "#### 6 or 5", "nothing"]
@@ -327,7 +327,7 @@ def test_an_answer_cut_by_the_limit_is_told_under_every_protocol(protocol, model
 
 def test_a_grader_of_lm_eval_that_fails_on_an_answer_loses_no_other(tmp_path):
     """That of hendrycks_math takes it for granted that every solution has a box."""
-    from harness.evaluate import _tasks
+    from harness.stage.generate import _tasks
 
     docs = [
         {"question": "1+1?", "problem": "1+1?", "solution": "\\boxed{2}", "answer": "2"}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import executors
+from harness.bench import executor
+from harness.bench.executor import LocalExecutor
 from harness.errors import UsageError
-from harness.executors import LocalExecutor
 
 
 @pytest.fixture
@@ -25,10 +25,10 @@ def machine(tmp_path: Path, monkeypatch):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if visible is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        executors.gpu_names.cache_clear()
+        executor.gpu_names.cache_clear()
 
     yield has
-    executors.gpu_names.cache_clear()
+    executor.gpu_names.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_a_warm_process_that_died_is_replaced_and_its_stage_told(tmp_path):
 
 def test_as_many_stages_as_the_gpus_hold(machine):
     machine(4)
-    assert executors.default_jobs("cuda", 1) == 4
-    assert executors.default_jobs("cuda", 1, gpus=2) == 2
+    assert executor.default_jobs("cuda", 1) == 4
+    assert executor.default_jobs("cuda", 1, gpus=2) == 2
     with pytest.raises(UsageError, match="asks for 8 GPUs for a stage and 4 are visible"):
-        executors.default_jobs("cuda", 1, gpus=8)
+        executor.default_jobs("cuda", 1, gpus=8)
 
 
 def test_no_gpu_is_said(machine):
     machine(2, visible="")
-    assert executors.visible_gpus() == 0
-    assert executors.choose_device("auto") == "cpu"
+    assert executor.visible_gpus() == 0
+    assert executor.choose_device("auto") == "cpu"
     with pytest.raises(UsageError, match="no GPU is visible"):
-        executors.choose_device("cuda")
+        executor.choose_device("cuda")

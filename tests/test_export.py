@@ -12,16 +12,17 @@ import yaml
 from click.testing import CliRunner
 from test_escape import HOSTILE
 
-from harness.commands import diff, export, report
-from harness.conditions import Benchmark as ConditionsBenchmark
+from harness.boards.conditions import Benchmark as ConditionsBenchmark
+from harness.cli.commands import diff, export, report
 from harness.errors import UsageError
-from harness.export import Request, exporters, interval
-from harness.export import export as write
 from harness.export.benchmarks import Benchmark
+from harness.export.formats import export as write
+from harness.export.formats import exporters
 from harness.export.hub import files, left_out
-from harness.publish import publish
+from harness.export.request import Request, interval
+from harness.leaderboard.stats import clustered_wilson
+from harness.publish.write import publish
 from harness.records import Record
-from harness.stats import clustered_wilson
 
 
 def eee_schemas() -> Path | None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.executors import visible_gpus
-from harness.leaderboard import build
+from harness.bench.executor import visible_gpus
+from harness.leaderboard.build import build
+from harness.leaderboard.data import Leaderboard
 from harness.records import Record, read_records
-from harness.standings import Leaderboard
 
 pytestmark = [
     pytest.mark.gpu,

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner
 from test_escape import HOSTILE
 
-from harness import hub
-from harness.commands import publish as publish_command
+from harness.cli.commands import publish as publish_command
 from harness.errors import UsageError
-from harness.export import Request
+from harness.export import push
 from harness.export.benchmarks import KNOWN, SCALES, Benchmark
-from harness.publish import publish
+from harness.export.request import Request
+from harness.publish.write import publish
 
 TOKEN = "hf_thisTokenMustNeverBeSeen"
 SCALE = ("--hub", "words=me/words:words:percent")
@@ -191,7 +191,7 @@ def test_hostile_names_stay_inside_the_card(name, tmp_path):
     conditions = generated.conditions(title=text, data=text, start_model=text, seeds=[0])
     record = made[0].model_copy(update={"command": text, "trainer": text or "x"})
     request = Request([record], conditions, tmp_path, tmp_path)
-    (card,) = hub.prepare(request, record, "me/model").files.values()
+    (card,) = push.prepare(request, record, "me/model").files.values()
     assert card.startswith("---\nlibrary_name: transformers\n")
     assert "<script" not in re.sub("`[^`\n]*`", "", card)
     assert "\x1b" not in card
@@ -213,4 +213,4 @@ def test_a_repository_is_not_named_by_a_board_that_has_no_such_cell(tmp_path):
     record = generated.record("sft", 0, {"words": "C"})
     request = Request([record], generated.conditions(), tmp_path, tmp_path)
     with pytest.raises(UsageError, match="--repo a/b/c"):
-        hub.prepare(request, record, "a/b/c")
+        push.prepare(request, record, "a/b/c")

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from harness.boards import load_board
+from harness.bench.judge import judge, majority
+from harness.boards.board import load_board
 from harness.errors import TamperedError
-from harness.judging import judge, majority
-from harness.plugins import Host
-from harness.protocols import get_protocol, score_name
+from harness.plugin.host import Host
 from harness.records import LETTERS, read_records, write_record
+from harness.tasks.protocols import get_protocol, score_name
 from harness.verify import Conventions, VerifierPool
 
 

@@ -6,11 +6,11 @@ import generated
 import numpy as np
 import pytest
 
-from harness.conditions import Baseline, Benchmark, Conditions
+from harness.boards.conditions import Baseline, Benchmark, Conditions
 from harness.errors import UsageError
-from harness.leaderboard import build
+from harness.leaderboard.build import build
+from harness.leaderboard.data import Leaderboard, Row, json_schema
 from harness.render import markdown, numbers, spreadsheet, terminal
-from harness.standings import Leaderboard, Row, json_schema
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "rl": 0.72, "sft+rl": 0.8}
 
@@ -392,7 +392,7 @@ def test_a_large_board_stays_readable():
 
 
 def test_a_warning_that_differs_in_its_numbers_alone_is_said_once(board):
-    from harness.render.words import warnings
+    from harness.render.sentences import warnings
 
     texts = [(f"words: {9 - place}.5 points apart", "7 \0 odd") for place in range(len(board.rows))]
     texts[-1] = (texts[-1][0], "of its own")
@@ -612,7 +612,7 @@ def test_hardware_and_attention_that_differ_are_named():
 
 
 def test_a_number_within_a_name_is_part_of_it():
-    from harness.render.words import warnings
+    from harness.render.sentences import warnings
 
     tasks = ["aime24", "aime25"]
     scores = [

@@ -9,13 +9,14 @@ import pytest
 from verify_shared import SHARED
 from verify_shared import rows as shared_rows
 
-from harness.boardfile import ScoreTable
-from harness.boards import load_board
+from harness.boards.board import load_board
+from harness.boards.file import ScoreTable
+from harness.boards.score import BoardScore
 from harness.errors import UsageError
-from harness.lm_eval_tasks import check_score, definition, documents, version
-from harness.plugins import Host
-from harness.protocols import get_protocol, protocol_of, score_name
-from harness.tasks import Task
+from harness.plugin.host import Host
+from harness.tasks.lm_eval import definition, documents, version
+from harness.tasks.protocols import get_protocol, protocol_of, score_name
+from harness.tasks.task import Task
 
 DOCS = [
     {"id": str(n), "problem": f"{n}+1?", "question": f"{n}+1?", "answer": f"#### {n + 1}"}
@@ -78,7 +79,7 @@ def test_a_task_that_cannot_be_scored_is_refused_with_its_reason(name, reason):
 
 def test_every_task_below_score_is_refused():
     """Their grader hands what a model wrote to a parser that runs it."""
-    from harness.lm_eval_tasks import _defined, _root
+    from harness.tasks.lm_eval import _defined, _root
 
     names, _ = _defined(_root() / "score")
     assert names
@@ -149,13 +150,17 @@ def test_a_missing_column_or_missing_examples_are_named():
     assert documents(definition("gsm8k_cot"), task(train=False))  # brings its own examples
 
 
+def scored(table: ScoreTable) -> BoardScore:
+    return BoardScore(table, task(), get_protocol(table.protocol))
+
+
 def test_a_vote_needs_the_samples_that_it_counts():
     name = "lm_eval:gsm8k_cot_self_consistency"
     one = ScoreTable(task="sums", protocol=name, max_new_tokens=4)
     with pytest.raises(UsageError, match=r"set samples = 64 and temperature = 0\.2"):
-        check_score(one, task())
+        scored(one).check()
     many = one.model_copy(update={"samples": 64, "temperature": 0.2})
-    check_score(many, task())
+    scored(many).check()
 
 
 def test_a_board_ranks_by_a_protocol_that_can_train(small_board):
@@ -169,7 +174,7 @@ def test_a_board_ranks_by_a_protocol_that_can_train(small_board):
 
 def test_a_board_is_checked_without_importing_lm_eval():
     code = (
-        "import sys; from harness.protocols import get_protocol;"
+        "import sys; from harness.tasks.protocols import get_protocol;"
         "get_protocol('lm_eval:gsm8k');"
         "print(sorted({'lm_eval', 'torch', 'transformers', 'datasets'} & set(sys.modules)))"
     )

@@ -17,14 +17,14 @@ from harness_math.catalogue import MGSM_LANGUAGES, TASKS
 from pyarrow import parquet
 from verify_shared import SHARED
 
-from harness.boards import load_board
-from harness.canon import Row
+from harness.boards.board import load_board
 from harness.errors import DataMissing, UsageError
-from harness.goldanswers import gold_answer
-from harness.plugins import Host
-from harness.protocols import PROTOCOLS
-from harness.sources import Place
-from harness.tasks import Task
+from harness.plugin.host import Host
+from harness.tasks.canonical import Row
+from harness.tasks.gold import gold_answer
+from harness.tasks.protocols import PROTOCOLS
+from harness.tasks.source import Place
+from harness.tasks.task import Task
 from harness.verify import Judgement, VerifierPool
 
 DATA = SHARED / "data"

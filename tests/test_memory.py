@@ -8,9 +8,9 @@ import models
 import pytest
 from test_trainers import assert_close
 
-from harness import memory
 from harness.errors import StageError
 from harness.records import read_records
+from harness.stage import memory
 
 OPTIONS = """
 [options.sft]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards import load_board
+from harness.bench.plan import plan, plan_score
+from harness.boards.board import load_board
 from harness.errors import HarnessError
-from harness.plan import plan, plan_score
-from harness.plugins import Host
+from harness.plugin.host import Host
 
 
 def make(board: Path, *terms: str, **arguments):
@@ -95,9 +95,10 @@ def test_a_stage_is_named_by_what_can_change_it(small_board, monkeypatch):
     assert list(again.stages) == list(before.stages)
     other_seed = make(small_board, "unruly", seeds=[7])
     assert stage_of(other_seed, "unruly").id != stage_of(before, "unruly").id
-    from harness import identities
 
-    monkeypatch.setattr(identities, "package_versions", lambda: {"torch": "0"})
+    from harness.bench import stage_identity
+
+    monkeypatch.setattr(stage_identity, "package_versions", lambda: {"torch": "0"})
     other_versions = make(small_board, "unruly", seeds=[0])
     assert stage_of(other_versions, "unruly").id != stage_of(before, "unruly").id
 

@@ -7,21 +7,21 @@ import math
 
 import pytest
 
-from harness import estimates, shapes
-from harness.boardfile import Compute, ScoreTable
-from harness.boards import load_board
+from harness.bench.folder import Folder
+from harness.bench.plan import plan
+from harness.boards.board import load_board
+from harness.boards.file import Compute, ScoreTable
 from harness.errors import UsageError
-from harness.estimates import Machine
-from harness.forecast import workload
-from harness.hardware import GPUS, find_gpu
-from harness.plan import plan
-from harness.planning import choose_gpu, preview
-from harness.plugins import Host
+from harness.forecast import formulas, model_sizes
+from harness.forecast.formulas import Machine
+from harness.forecast.gpus import GPUS, find_gpu
+from harness.forecast.preview import choose_gpu, preview
+from harness.forecast.stages import workload
+from harness.plugin.host import Host
+from harness.plugin.workload import Expected, Workload
 from harness.render.plan import render
-from harness.runs import Folder
-from harness.workload import Expected, Workload
 
-QWEN = shapes.QWEN["0.5B"]
+QWEN = model_sizes.QWEN["0.5B"]
 H200 = Machine(find_gpu("H200"))
 WORK = Workload(rows=7473, prompt=100, solution=100, answer=280, limit=512)
 SFT = Expected(steps=935, sequences=32, length=200, micro_batch=32)
@@ -31,9 +31,7 @@ RL = Expected(
 
 
 def train(expected, caps=None, teacher=None, machine=H200, **compute):
-    return estimates.training(
-        expected, WORK, caps or {}, QWEN, teacher, machine, Compute(**compute)
-    )
+    return formulas.training(expected, WORK, caps or {}, QWEN, teacher, machine, Compute(**compute))
 
 
 def dry_run(name, folder, gpu=None, **arguments):
@@ -86,9 +84,9 @@ def test_every_gpu_is_found_by_its_own_name():
     assert [find_gpu(name).name for name in GPUS] == list(GPUS)
 
 
-@pytest.mark.parametrize("size", shapes.QWEN)
+@pytest.mark.parametrize("size", model_sizes.QWEN)
 def test_the_parameters_of_the_table_follow_from_the_shapes(size):
-    shape = shapes.QWEN[size]
+    shape = model_sizes.QWEN[size]
     h, kv, f, v = shape.hidden, shape.kv, shape.inner, shape.vocabulary
     attention = 2 * h * h + h + 2 * (h * kv + kv)
     layer = attention + 3 * h * f + 2 * h
@@ -97,7 +95,7 @@ def test_the_parameters_of_the_table_follow_from_the_shapes(size):
 
 
 def test_the_shape_of_a_folder_is_that_of_its_model(small_models):
-    shape = shapes.folder_shape(small_models / "start")
+    shape = model_sizes.folder_shape(small_models / "start")
     assert (shape.layers, shape.hidden, shape.inner, shape.kv, shape.vocabulary) == (
         2, 32, 64, 16, 320,
     )  # fmt: skip
@@ -122,13 +120,13 @@ def test_a_cap_stops_a_stage_before_it_is_passed():
         {"steps": 100},
         {"trained_tokens": whole.trained_tokens / 3},
         {"flops": whole.flops / 7},
-        {"seconds": (whole.seconds - estimates.START_SECONDS["cuda"]) / 2},
+        {"seconds": (whole.seconds - formulas.START_SECONDS["cuda"]) / 2},
     ):
         found = train(SFT, caps)
         assert found.steps < whole.steps
         for name, cap in caps.items():
             spent = getattr(found, name)
-            spent -= estimates.START_SECONDS["cuda"] if name == "seconds" else 0
+            spent -= formulas.START_SECONDS["cuda"] if name == "seconds" else 0
             step = spent / found.steps
             assert cap - step < spent <= cap * 1.000001
 
@@ -144,7 +142,7 @@ def test_rollouts_take_time_that_flops_do_not_show():
 
 def test_a_teacher_is_paid_for_in_flops_and_memory():
     taught = Expected(**{**vars(SFT), "taught": 32})
-    teacher = shapes.QWEN["1.5B"]
+    teacher = model_sizes.QWEN["1.5B"]
     found = train(taught, teacher=teacher)
     assert found.teacher_tokens == found.trained_tokens
     extra = 2 * teacher.parameters * found.teacher_tokens
@@ -174,7 +172,7 @@ def test_several_gpus_share_a_batch_and_its_rollouts():
 
 
 def test_what_cannot_fit_says_so():
-    teacher = shapes.QWEN["7B"]
+    teacher = model_sizes.QWEN["7B"]
     taught = Expected(**{**vars(SFT), "taught": 32})
     found = train(taught, teacher=teacher, machine=Machine(find_gpu("T4")))
     assert not found.fits
@@ -183,7 +181,7 @@ def test_what_cannot_fit_says_so():
 
 def test_two_gpus_halve_the_hours_and_not_the_gpu_hours():
     one, two = train(RL), train(RL, gpus=2)
-    start = estimates.START_SECONDS["cuda"]
+    start = formulas.START_SECONDS["cuda"]
     assert two.seconds - start == pytest.approx((one.seconds - start) / 2)
     assert two.gpus == 2
 
@@ -191,10 +189,10 @@ def test_two_gpus_halve_the_hours_and_not_the_gpu_hours():
 def test_scoring_counts_every_sample():
     once = ScoreTable(task="t", max_new_tokens=100)
     many = ScoreTable(task="t", max_new_tokens=100, samples=4, temperature=0.7)
-    one = estimates.scoring([(once, 64, 50.0)], QWEN, H200, Compute())
-    four = estimates.scoring([(many, 64, 50.0)], QWEN, H200, Compute())
+    one = formulas.scoring([(once, 64, 50.0)], QWEN, H200, Compute())
+    four = formulas.scoring([(many, 64, 50.0)], QWEN, H200, Compute())
     assert four.generated_tokens == 4 * one.generated_tokens
-    start = estimates.START_SECONDS["cuda"]
+    start = formulas.START_SECONDS["cuda"]
     assert four.seconds - start == pytest.approx(4 * (one.seconds - start))
 
 

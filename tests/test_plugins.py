@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from harness.errors import PluginError, UsageError
-from harness.plugins import Host
+from harness.plugin.host import Host
 
 
 def test_built_in_trainers_are_found_like_anybody_elses():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from models import byte_tokenizer
 
-from harness.protocols import FEW_SHOTS, PROTOCOLS, get_protocol
+from harness.tasks.protocols import FEW_SHOTS, PROTOCOLS, get_protocol
 from harness.verify import verify
 
 ROW = {"problem": "What is 2 + 3?", "solution": "2 + 3 = 5.", "answer": "5"}

@@ -6,10 +6,10 @@ from pathlib import Path
 import generated
 import pytest
 
-from harness import publish as publishing
 from harness.errors import HarnessError, TamperedError, UsageError
-from harness.publish import check, join, publish
-from harness.records import Record, write_record
+from harness.publish.check import check
+from harness.publish.write import publish
+from harness.records import Record, read_records, write_record
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "rl": 0.7}
 
@@ -144,14 +144,14 @@ def test_boards_of_two_people_join(tmp_path, published):
     )
     conflict = contents(theirs)["records/made-up/made-up-start-s0.json"]
     (theirs / "records" / "made-up" / "made-up-start-s0.json").unlink()
-    join(theirs / "records" / "made-up", published)
+    publish(theirs / "records" / "made-up", generated.conditions(), published)
     assert check(published) == ["made-up"]
     assert "**kd**" in (published / "made-up.md").read_text()
     before = contents(published)
     (theirs / "records" / "made-up" / "made-up-start-s0.json").write_bytes(conflict)
     if conflict != before["records/made-up/made-up-start-s0.json"]:
         with pytest.raises(TamperedError, match=r"made-up-start-s0\.json"):
-            join(theirs / "records" / "made-up", published)
+            publish(theirs / "records" / "made-up", generated.conditions(), published)
         assert contents(published) == before
 
 
@@ -201,7 +201,7 @@ def test_a_record_whose_id_is_no_file_name_is_refused(tmp_path, name):
     folder.mkdir()
     (folder / "innocent.json").write_text(record.to_json())
     with pytest.raises(TamperedError, match="names must agree"):
-        publishing.read_record_files(folder)
+        read_records(folder)
 
 
 def test_links_lead_to_files_that_are_there(published):

@@ -17,7 +17,8 @@ from test_escape import CONTROL, HOSTILE
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
 
-from harness.report import evidence, render, write_report
+from harness.report import evidence
+from harness.report.page import render, write_report
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "sft+rl": 0.75}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from verify_shared import SHARED
 
-from harness.boards import load_board
-from harness.evaluate import generate_answers
-from harness.judging import judge
-from harness.lm_eval_tasks import score_documents, version
-from harness.plugins import Host
-from harness.protocols import get_protocol
+from harness.bench.judge import judge
+from harness.boards.board import load_board
+from harness.plugin.host import Host
 from harness.records import read_records
+from harness.stage.generate import generate_answers
+from harness.tasks.lm_eval import version
 from harness.verify import VerifierPool
 
 DATA = SHARED / "data"
@@ -86,13 +85,13 @@ def test_whole_published_sets_are_scored_and_no_answer_is_lost(tmp_path):
     board = load_board(str(tmp_path / "published.toml"), Host(data_dir=DATA))
     scores = [
         {
-            "task": table.task,
-            "protocol": get_protocol(table.protocol).id,
-            "max_new_tokens": table.max_new_tokens,
-            "rows": board.test_rows(table),
-            "documents": score_documents(table, board.tasks[table.task]),
+            "task": score.task.name,
+            "protocol": score.protocol.id,
+            "max_new_tokens": score.table.max_new_tokens,
+            "rows": board.test_rows(score.table),
+            "documents": score.documents(),
         }
-        for table in board.file.scores
+        for score in board.scores
     ]
     found = generate_answers(START, scores, 128, "cpu", tmp_path)
     assert list(found.answers.values()) == [

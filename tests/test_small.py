@@ -14,10 +14,10 @@ from harness_small.make import Settings
 from harness_small.problems import SMALL, fresh
 from test_tiny import read_story, solve_symbolic
 
-from harness.boards import load_board
+from harness.bench.plan import plan
+from harness.boards.board import load_board
 from harness.checkpoints import digest, parameter_count
-from harness.plan import plan
-from harness.plugins import Host
+from harness.plugin.host import Host
 
 SPLITS = [(family, split) for family, sizes in SMALL.sizes.items() for split in sizes]
 # every score of a small board hangs on these rows

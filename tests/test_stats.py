@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import distributions, stats
 from harness.errors import UsageError
-from harness.resampling import (
+from harness.leaderboard import distributions, stats
+from harness.leaderboard.bootstrap import (
     Questions,
     compare,
     compare_checkpoints,

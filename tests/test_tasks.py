@@ -17,13 +17,13 @@ from harness_math.catalogue import TASKS
 from pyarrow import parquet
 
 from harness import Conventions, Source, Split, Task, local_rows
-from harness.boards import load_board
-from harness.canon import canonical, content_digest
-from harness.cli import cli
+from harness.boards.board import load_board
+from harness.cli.main import cli
 from harness.errors import DataMissing, UsageError
-from harness.goldanswers import gold_answer
-from harness.plugins import Host
-from harness.sources import Place
+from harness.plugin.host import Host
+from harness.tasks.canonical import canonical, content_digest
+from harness.tasks.gold import gold_answer
+from harness.tasks.source import Place
 
 ROOT = Path(__file__).parents[1]
 REVISION = "0123456789abcdef0123456789abcdef01234567"

@@ -61,7 +61,7 @@ def test_the_built_in_trainers_keep_the_contract(kit, name):
 
 
 def test_every_built_in_trainer_is_checked():
-    from harness.plugins import Host
+    from harness.plugin.host import Host
 
     host = Host()
     for plugin in ("sft", "kd", "rl", "hybrid"):

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from harness.leaderboard.data import Leaderboard
 from harness.records import read_records
-from harness.standings import Leaderboard
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import importlib.util
 import models
 import pytest
 
+from harness.cli.trackers import TRACKERS, check_trackers
 from harness.errors import UsageError
-from harness.trackers import TRACKERS, check_trackers
 
 
 def test_an_unknown_tracker_is_one_line_before_anything_runs(harness, small_board):

@@ -22,7 +22,7 @@ import torch
 from train_all import CASES, digest, offers, train
 
 from harness.errors import StageError
-from harness.workload import Workload
+from harness.plugin.workload import Workload
 
 TESTS = Path(__file__).parent
 
@@ -174,7 +174,7 @@ class _Interrupted(Exception):
 
 
 def train_interrupted(name, folder, student, teacher, options, at):
-    from harness.callbacks import BudgetCallback
+    from harness.stage.callback import BudgetCallback
 
     plain = BudgetCallback.on_step_end
 
@@ -194,14 +194,14 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import train_all
-from harness.callbacks import BudgetCallback
+from harness.stage.callback import BudgetCallback
 class Killing(BudgetCallback):
     def on_step_end(self, args, state, control, **kwargs):
         super().on_step_end(args, state, control, **kwargs)
         if state.global_step == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-import harness.callbacks
-harness.callbacks.BudgetCallback = Killing
+import harness.stage.callback
+harness.stage.callback.BudgetCallback = Killing
 train_all.train("sft", Path(sys.argv[1]), Path(sys.argv[2]), None,
                 options={"max_steps": 5}, save_every=2)
 """
@@ -291,7 +291,7 @@ def test_updates_on_the_same_rollouts_take_no_problem_from_an_epoch(student, tmp
 
 @pytest.mark.parametrize("name", ["rl", "kd-on-policy"])
 def test_rollouts_end_where_scored_answers_end(name, student, teacher, tmp_path, monkeypatch):
-    from harness.protocols import PROTOCOLS
+    from harness.tasks.protocols import PROTOCOLS
 
     plain = PROTOCOLS["chat_zeroshot"]
     early = replace(plain, name="early", stop=("=",))  # every solution has one in its middle

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from harness_tiny import rows as problems
 from verify_shared import SHARED
 
-from harness.cli import cli as whole_cli
+from harness.bench.answers_file import Columns, Tally, find_columns, judge_rows, rows_of
+from harness.cli.judging import printable, register
+from harness.cli.main import cli as whole_cli
 from harness.errors import UsageError
 from harness.verify import VERIFIER_VERSION, VerifierPool
-from harness.verify.answers import Columns, Tally, find_columns, judge_rows, rows_of
-from harness.verify.commands import printable, register
 
 
 @pytest.fixture
@@ -151,7 +151,11 @@ def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
         ("in.jsonl", b'{"output": ["1"], "gold": "1"}\n', "row 1: 'output' is a list"),
         ("in.jsonl", b'{"output": "1", "gold": {"a": 1}}\n', "row 1: 'gold' is an object"),
         ("in.jsonl.gz", b'{"output": "1", "gold": "1"}\n', "Not a gzipped file"),
-        ("in.jsonl.gz", gzip.compress(b'{"output": "1", "gold": "1"}\n')[:-9], "end-of-stream"),
+        (
+            "in.jsonl.gz",
+            gzip.compress(b'{"output": "1", "gold": "1"}\n', mtime=0)[:-9],
+            "end-of-stream",
+        ),
     ],
 )
 def test_a_broken_file_of_answers_is_one_line(

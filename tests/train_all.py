@@ -44,6 +44,8 @@ def train(name: str, folder: Path, base: Path, teacher: Path, seed: int = 0, **m
     import models
     import torch
 
+    from harness.stage.meter import metered
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     offer = offers()[name]
@@ -54,7 +56,7 @@ def train(name: str, folder: Path, base: Path, teacher: Path, seed: int = 0, **m
         folder, base, options, teacher=teacher if offer.needs_teacher else None, seed=seed, **more
     )
     try:
-        with run.budget.metered():
+        with metered(run.budget):
             offer.train(run)
     finally:
         run.close()

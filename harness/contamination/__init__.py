@@ -1,6 +1,1 @@
-"""Contamination: which test problems stand in training text. See `docs/contamination.md`."""
-
-from harness.contamination.overlap import Overlap, Passage, Shared, TestSets, passages
-from harness.contamination.words import words
-
-__all__ = ["Overlap", "Passage", "Shared", "TestSets", "passages", "words"]
+"""Contamination: which test problems occur in training text. See `docs/contamination.md`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from harness.contamination.overlap import VERSION, Overlap, Passage, TestSets, passages
-from harness.records import Score, write_atomically
+from harness.files import json_sha256, write_atomically
+from harness.records import Score
 
 if TYPE_CHECKING:
-    from harness.boards import Board
+    from harness.boards.board import Board
 
 SYNTHETIC = "synthetic.jsonl"
 """What a stage wrote and trained on, in its folder: a line for each text, `{"text": ...}`."""
@@ -46,7 +46,7 @@ class BoardOverlaps:
 
     @cached_property
     def _tests_digest(self) -> str:
-        return _digest(
+        return json_sha256(
             {task: [row["problem"] for row in rows] for task, rows in self.tests.items()}
         )
 
@@ -100,7 +100,7 @@ class BoardOverlaps:
 
     def _kept(self, texts: Sequence[Passage]) -> dict[str, Overlap]:
         """Return the overlap, computed only if no bench has left it in the folder."""
-        key = _digest([VERSION, self._tests_digest, texts])
+        key = json_sha256([VERSION, self._tests_digest, texts])
         if key not in self._found:
             found = self._read(key)
             if found is None:
@@ -118,10 +118,6 @@ class BoardOverlaps:
             return _Overlaps.validate_json((self.folder / f"{key[:32]}.json").read_bytes())
         except (OSError, ValueError):
             return None
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _synthetic(path: Path) -> Iterator[Passage]:

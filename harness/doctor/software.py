@@ -152,10 +152,10 @@ def verifier() -> Iterator[Finding]:
 def warm(child: subprocess.Popen[str]) -> Iterator[Finding]:
     """Look at a warm process whose input was empty: it imports what stages need, and ends."""
     _, error = output_of(child)
-    failed = [line for line in error.splitlines() if line.startswith("harness.warm: cannot")]
+    failed = [line for line in error.splitlines() if line.startswith("harness.bench.warm: cannot")]
     for line in failed:
         yield Finding(
-            "stages", "problem", line.removeprefix("harness.warm: ")[:300],
+            "stages", "problem", line.removeprefix("harness.bench.warm: ")[:300],
             "install that package again; see 'packages'",
         )  # fmt: skip
     if child.returncode:
@@ -169,7 +169,7 @@ def warm(child: subprocess.Popen[str]) -> Iterator[Finding]:
 def plugins() -> Iterator[Finding]:
     """Load every plug-in."""
     from harness.errors import HarnessError
-    from harness.plugins import Host
+    from harness.plugin.host import Host
 
     host = Host()
     errors = host.load_all()

@@ -7,11 +7,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-from harness.diff import read_answers
 from harness.errors import UsageError
-from harness.escape import cell
-from harness.export import Request
-from harness.records import write_atomically
+from harness.export.request import Request
+from harness.files import write_atomically
+from harness.leaderboard.diff import read_answers
+from harness.render.escape import cell
 
 
 def export_parquet(request: Request) -> list[Path]:

@@ -13,11 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.diff import read_answers
 from harness.errors import UsageError
-from harness.export import Request, interval, model_name
-from harness.plan import slug
-from harness.records import Record, Score, write_atomically
+from harness.export.request import Request, interval, model_name
+from harness.files import slug, write_atomically
+from harness.leaderboard.diff import read_answers
+from harness.records import Record, Score
 
 SCHEMA = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError, did_you_mean
-from harness.escape import code, markdown
-from harness.export import Request, interval, model_name
 from harness.export.benchmarks import SCALES, Benchmark
-from harness.records import Record, Score, write_atomically
+from harness.export.request import Request, interval, model_name
+from harness.files import write_atomically
+from harness.records import Record, Score
 from harness.render import numbers
+from harness.render.escape import code, markdown
 from harness.render.markdown import table
 
 CARD = "README.md"

@@ -6,11 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from harness.diff import read_answers
 from harness.errors import UsageError
-from harness.export import Request, model_name
-from harness.protocols import score_name
+from harness.export.request import Request, model_name
+from harness.leaderboard.diff import read_answers
 from harness.records import Record
+from harness.tasks.protocols import score_name
 
 
 def export(request: Request) -> list[Path]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from harness.escape import markdown
 from harness.render import numbers
+from harness.render.escape import markdown
 from harness.render.markdown import EDIT
 from harness.render.sections import table
 
 if TYPE_CHECKING:
-    from harness.standings import Leaderboard, Row
+    from harness.leaderboard.data import Leaderboard, Row
 
 HEAD = ("Board", "Start model", "Trainers", "First place", "Its accuracy %", "Latest record")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.caveats import label
-from harness.escape import code, link, markdown
-from harness.render import numbers, sections, words
+from harness.leaderboard.warnings import label
+from harness.render import numbers, sections, sentences
+from harness.render.escape import code, link, markdown
 from harness.render.sections import name, table
 
 if TYPE_CHECKING:
-    from harness.standings import Leaderboard
+    from harness.leaderboard.data import Leaderboard
 
 EDIT = (
     "Do not edit: written by `harness publish` from the records; `harness publish --check` tells."
@@ -26,7 +26,7 @@ def render(board: Leaderboard) -> str:
     parts = [
         f"# {markdown(board.conditions.title, 200)}",
         f"<!-- {EDIT} -->",
-        words.claim(board),
+        sentences.claim(board),
         "\n".join(_conditions(board)),
         *_warnings(board),
         "## Ranking",
@@ -43,7 +43,7 @@ def render(board: Leaderboard) -> str:
         *_quoted(board),
         *_reproduce(board),
         "## How to read this",
-        *words.explanations(board),
+        *sentences.explanations(board),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -79,7 +79,7 @@ def _conditions(board: Leaderboard) -> Iterator[str]:
     packages = [
         f"{markdown(package)} {markdown(' and '.join(versions))}"
         for package, versions in board.packages.items()
-        if package.replace("-", "_") in words.PACKAGES
+        if package.replace("-", "_") in sentences.PACKAGES
     ]
     if packages:
         yield f"- **Software:** {', '.join(packages)}"
@@ -91,7 +91,7 @@ def _conditions(board: Leaderboard) -> Iterator[str]:
 
 def _warnings(board: Leaderboard) -> Iterator[str]:
     lines = []
-    for who, line in words.warnings(board):
+    for who, line in sentences.warnings(board):
         subject = f"**{markdown(who, 200)}:** " if who else ""
         lines.append(f"> - {subject}{markdown(line.strip(), 400)}")
     if lines:

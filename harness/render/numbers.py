@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.budget import Cost
-    from harness.standings import Accuracy, Gain, Row
+    from harness.leaderboard.data import Accuracy, Gain, Row
+    from harness.records import Cost
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"

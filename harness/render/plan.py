@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.escape import terminal
+from harness.render.escape import terminal
 from harness.render.numbers import NONE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from harness.planning import Preview, StagePreview
+    from harness.forecast.preview import Preview, StagePreview
 
 
 def render(preview: Preview) -> RenderableType:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.caveats import label
-from harness.escape import markdown
-from harness.render import numbers, words
+from harness.leaderboard.warnings import label
+from harness.render import numbers, sentences
+from harness.render.escape import markdown
 
 if TYPE_CHECKING:
-    from harness.conditions import Benchmark
-    from harness.standings import Leaderboard, Row, TaskResult
+    from harness.boards.conditions import Benchmark
+    from harness.leaderboard.data import Leaderboard, Row, TaskResult
 
 COLUMNS = 6
 """Benchmarks beside each other in one table."""
@@ -156,7 +156,7 @@ def answers(board: Leaderboard) -> Iterator[str]:
         percent = map(numbers.percent, (*shares, result.limit_reached))
         return *percent, f"{result.mean_tokens:.0f}"
 
-    yield from _each(board, lambda _: (words.ANSWERS, cells))
+    yield from _each(board, lambda _: (sentences.ANSWERS, cells))
 
 
 def several_answers(board: Leaderboard) -> Iterator[str]:
@@ -250,4 +250,4 @@ def cost(board: Leaderboard) -> Iterator[str]:
     ]
     if rows:
         yield "## Cost of training one seed"
-        yield table(words.COST, rows)
+        yield table(sentences.COST, rows)

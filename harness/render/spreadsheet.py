@@ -7,10 +7,10 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.escape import cell
+from harness.render.escape import cell
 
 if TYPE_CHECKING:
-    from harness.standings import Leaderboard, Row, TaskResult
+    from harness.leaderboard.data import Leaderboard, Row, TaskResult
 
 COLUMNS = (
     "board",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.escape import terminal
-from harness.render import numbers, words
+from harness.render import numbers, sentences
+from harness.render.escape import terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.standings import Leaderboard, Row
+    from harness.leaderboard.data import Leaderboard, Row
 
 NAME_LIMIT = 24
 
@@ -51,9 +51,9 @@ def render(board: Leaderboard) -> RenderableType:
         )
     lines = [
         Text(terminal(f"Accuracy on {ranking}; [ ] are 95 % intervals; a rank is a range.", 300)),
-        Text(words.claim(board).replace("**", "")),
+        Text(sentences.claim(board).replace("**", "")),
     ]
-    for who, line in words.warnings(board):
+    for who, line in sentences.warnings(board):
         name = f"{terminal(who, 200)}: " if who else ""
         lines.append(Text(f"! {name}{terminal(line, 300)}", style="yellow"))
     for cell in board.failures:

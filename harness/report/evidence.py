@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.diff import read_answers, representative
-from harness.entries import START, Key, correct_answers
 from harness.errors import HarnessError
-from harness.records import Record, Score
+from harness.leaderboard.cells import Key, correct_answers
+from harness.leaderboard.diff import read_answers, representative
+from harness.records import START, Record, Score
 
 METRICS = {
     "loss": "training loss",

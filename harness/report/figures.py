@@ -14,8 +14,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness import escape
-from harness.render import numbers
+from harness.render import escape, numbers
 
 if TYPE_CHECKING:
     import numpy as np

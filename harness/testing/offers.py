@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError, UsageError
 
 if TYPE_CHECKING:
-    from harness.boards import Board
-    from harness.plugins import Host
+    from harness.boards.board import Board
+    from harness.plugin.host import Host
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "lm_eval", "peft", "sympy")
 NO_OPTION = "no_such_option"
@@ -20,8 +20,8 @@ NO_OPTION = "no_such_option"
 
 def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a trainer before anything is trained."""
-    from harness.plan import plan
-    from harness.plugins import Host
+    from harness.bench.plan import plan
+    from harness.plugin.host import Host
 
     host = Host()
     if "+" in name:
@@ -74,7 +74,7 @@ def small_board(
     name: str, options: Mapping[str, Any], caps: Mapping[str, float], save_every: int, host: Host
 ) -> Board:
     """Return the tiny board cut down: a few problems, one trainer, a budget of our own."""
-    from harness.boards import Board, load_board
+    from harness.boards.board import Board, load_board
 
     tiny = load_board("tiny", host)
     trainer = host.trainer(name).trainer

@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.testing.faults import raise_all
 
 if TYPE_CHECKING:
-    from harness.tasks import Task
+    from harness.tasks.task import Task
 
 
 def check_task(task: str | Task) -> None:
@@ -32,7 +32,7 @@ def check_task(task: str | Task) -> None:
     Raises:
         AssertionError: If it does not conform; the text lists every way in which.
     """
-    from harness.plugins import Host
+    from harness.plugin.host import Host
 
     found = Host().task(task) if isinstance(task, str) else task
     faults: list[str] = []
@@ -67,9 +67,9 @@ def check_board(board: str | Path) -> None:
     Raises:
         AssertionError: If it does not conform; the text lists every way in which.
     """
-    from harness.boards import load_board
-    from harness.plan import plan
-    from harness.plugins import Host
+    from harness.bench.plan import plan
+    from harness.boards.board import load_board
+    from harness.plugin.host import Host
 
     host = Host()
     faults: list[str] = []

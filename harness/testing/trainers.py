@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from harness.executors import LocalExecutor
+from harness.bench.executor import LocalExecutor
 from harness.testing.faults import raise_all
 from harness.testing.offers import offer_faults, small_board
 
 if TYPE_CHECKING:
+    from harness.bench.folder import Folder
+    from harness.plugin.trainer import Trainer
     from harness.records import Record
-    from harness.runs import Folder
-    from harness.trainer import Trainer
 
 STEPS = 3
 
@@ -110,7 +110,7 @@ class _Check:
     def __init__(
         self, name: str, options: dict[str, Any], steps: int, place: Path, executor: _Executor
     ) -> None:
-        from harness.runs import Folder
+        from harness.bench.folder import Folder
 
         self.name, self.options, self.steps = name, options, steps
         self.folder: Folder = Folder(place)
@@ -139,9 +139,9 @@ class _Check:
 
     def _bench(self, caps: Mapping[str, float], save_every: int = 0) -> Record | None:
         """Train and score under a budget; a failure is a fault."""
-        from harness.bench import run
-        from harness.plan import plan
-        from harness.plugins import Host
+        from harness.bench.plan import plan
+        from harness.bench.scheduler import run
+        from harness.plugin.host import Host
 
         # A record of the start model under another budget would belong to another board.
         for kept in (self.folder.records, self.folder.path / "answers"):
@@ -169,8 +169,8 @@ class _Check:
 
     def _look_at_checkpoint(self, checkpoint: Path) -> None:
         from harness import checkpoints
-        from harness.plugins import Host
-        from harness.trainer import TOKENIZER_FILES
+        from harness.checkpoints import TOKENIZER_FILES
+        from harness.plugin.host import Host
 
         board = small_board(self.name, self.options, {"steps": 1}, 0, Host())
         start = board.model("start")
@@ -270,8 +270,9 @@ def _shapes(model: Path) -> dict[str, tuple[int, ...]]:
 
 def _weights(model: Path) -> list[str]:
     from harness import checkpoints
+    from harness.files import file_sha256
 
-    return [checkpoints.file_sha256(file) for file in checkpoints.weight_files(model)]
+    return [file_sha256(file) for file in checkpoints.weight_files(model)]
 
 
 def _entries(folder: Path) -> list[Path]:

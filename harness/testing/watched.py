@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import warm
+from harness.bench import warm
 
 # audit event -> places of (path, folder descriptor) among its arguments
 CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -84,8 +84,8 @@ def _under(path: Any, descriptor: Any) -> str | None:
 
 def _guard_test_rows(offend: Callable[[str], None]) -> None:
     """Refuse the test split to whoever asks a task for it in this process."""
-    from harness.plugins import Host
-    from harness.tasks import Task
+    from harness.plugin.host import Host
+    from harness.tasks.task import Task
 
     def refuse(name: str, split: str) -> None:
         if split == "test":

@@ -14,12 +14,7 @@ from harness.verify.limits import MAX_EXPONENT_10, TooLarge, Unreadable
 from harness.verify.notation import Notation
 from harness.verify.tokens import Token
 from harness.verify.tree import Node
-from harness.verify.words import (
-    CONSTANT_WORDS,
-    DEGREE_WORDS,
-    FUNCTIONS,
-    PERCENT_WORDS,
-)
+from harness.verify.words import CONSTANT_WORDS, DEGREE_WORDS, FUNCTIONS, PERCENT_WORDS
 
 
 class Reader(Notation):

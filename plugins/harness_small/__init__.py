@@ -71,7 +71,7 @@ def small(folder: Path, scale: float, device: str, bench: bool) -> None:
     board = make(folder, scale, device, lambda line: click.echo(line, err=True))
     command = ["bench", "--board", str(board)]
     if bench:
-        sys.exit(subprocess.run([sys.executable, "-m", "harness.cli", *command]).returncode)
+        sys.exit(subprocess.run([sys.executable, "-m", "harness", *command]).returncode)
     click.echo(f"harness {' '.join(command)}")
 
 

@@ -1,0 +1,306 @@
+"""Answers made elsewhere: their columns found, each judged, labels compared with the verdicts."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from harness.errors import UsageError
+from harness.tasks.canonical import problem_digest
+from harness.verify.conventions import DEFAULT, Conventions
+from harness.verify.extract import Form
+from harness.verify.judgement import Judgement, Verdict
+from harness.verify.pool import VerifierPool
+from harness.verify.version import VERIFIER_VERSION
+from harness.verify.wire import judgement_fields
+
+RESPONSES = ("output", "response", "completion", "answer_text", "generation", "text", "prediction")
+GOLDS = ("gold", "gold_answer", "target", "reference", "ground_truth", "expected_answer")
+LABELS = ("correct", "is_correct")
+PROBLEMS = ("problem", "question", "prompt")
+IDS = ("problem_id", "question_id", "id")
+_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a row is what; `gold` is None where gold answers come from a task."""
+
+    answer: str
+    gold: str | None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """An answer whose label says something else than its verdict."""
+
+    row: int  # counted from 1
+    id: str
+    model: str
+    label: bool
+    verdict: str
+    gold: str
+    extracted: str | None
+    why: str
+
+
+@dataclass
+class Tally:
+    """Counts of judged answers, in all and for each model.
+
+    Attributes:
+        rows: Answers.
+        verdicts: Answers for each verdict.
+        strict: Answers that match the gold in the protocol's own form, as strings or numbers.
+        flexible: The same anywhere at the end of the answer.
+        models: Verdicts for each model, where the rows name one.
+        table: Answers for each pair of label and verdict, where the rows have labels.
+        disagreements: Answers whose label and verdict differ.
+        torn: Whether the last line was torn and left out.
+    """
+
+    rows: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    strict: int = 0
+    flexible: int = 0
+    models: dict[str, Counter[str]] = field(default_factory=dict)
+    table: Counter[tuple[bool, str]] = field(default_factory=Counter)
+    disagreements: list[Disagreement] = field(default_factory=list)
+    torn: bool = False
+
+    def add(
+        self, judgement: Judgement, row: Mapping[str, Any], gold: str, columns: Columns
+    ) -> None:
+        """Count one judged row."""
+        self.rows += 1
+        verdict = judgement.verdict.value
+        self.verdicts[verdict] += 1
+        self.strict += judgement.strict
+        self.flexible += judgement.flexible
+        model = str(row.get("model") or "")
+        if model:
+            self.models.setdefault(model, Counter())[verdict] += 1
+        label = row.get(columns.label) if columns.label else None
+        if label is None:
+            return
+        if not isinstance(label, bool) and label not in (0, 1):
+            raise UsageError(f"row {self.rows}: {columns.label!r} is {label!r}, not true or false")
+        label = bool(label)
+        self.table[label, verdict] += 1
+        if label != (judgement.verdict is Verdict.correct):
+            self.disagreements.append(
+                Disagreement(
+                    row=self.rows,
+                    id=str(row.get("id", "")),
+                    model=model,
+                    label=label,
+                    verdict=verdict,
+                    gold=gold,
+                    extracted=judgement.extracted,
+                    why=judgement.why,
+                )
+            )
+
+    @property
+    def correct(self) -> int:
+        """Return the number of correct answers."""
+        return self.verdicts[Verdict.correct.value]
+
+    @property
+    def labelled(self) -> int:
+        """Return the number of answers that have a label."""
+        return sum(self.table.values())
+
+
+def find_columns(
+    row: Mapping[str, Any],
+    *,
+    answer: str | None = None,
+    gold: str | None = None,
+    golds_elsewhere: bool = False,
+) -> Columns:
+    """Return which column is the response, which the gold answer, and which a label.
+
+    Args:
+        row: The first row of a file.
+        answer: The column of the response, if it is told.
+        gold: The column of the gold answer, if it is told.
+        golds_elsewhere: Whether gold answers may come from a task instead.
+
+    Raises:
+        UsageError: If they cannot be told; the text says which columns there are.
+    """
+    there = ", ".join(sorted(row))
+    for option, name in (("--answer", answer), ("--gold", gold)):
+        if name is not None and name not in row:
+            raise UsageError(f"{option}: the rows have no column {name!r}; they have {there}")
+    gold = gold or next((name for name in GOLDS if name in row and name != answer), None)
+    if answer is None:
+        answer = next((name for name in RESPONSES if name in row and name != gold), None)
+        if answer is None and "answer" in row and (gold not in (None, "answer") or golds_elsewhere):
+            answer = "answer"
+    if gold is None and "answer" in row and answer != "answer":
+        gold = "answer"
+    if answer is None:
+        raise UsageError(f"cannot tell which column is the response among {there}; give --answer")
+    if gold is None and not golds_elsewhere:
+        raise UsageError(
+            f"cannot tell which column is the gold answer among {there};"
+            " give --gold, or --task to take gold answers from a task"
+        )
+    label = next((name for name in LABELS if isinstance(row.get(name), bool | int)), None)
+    return Columns(answer, gold, label)
+
+
+def golds_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return the gold answers of a task by all that an answer may name its problem with."""
+    golds: dict[str, str] = {}
+    for row in rows:
+        golds[problem_digest(row["problem"])] = row["answer"]
+        for key in ("source_id", "id"):
+            if row.get(key):
+                golds[row[key]] = row["answer"]
+    return golds
+
+
+def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> str:
+    """Return the gold answer of the problem that a row names by its text or its id.
+
+    Raises:
+        UsageError: If the task has no such problem.
+    """
+    for name in PROBLEMS:
+        if isinstance(row.get(name), str):
+            found = golds.get(problem_digest(row[name]))
+            if found is not None:
+                return found
+    for name in IDS:
+        if str(row.get(name, "")) in golds:
+            return golds[str(row[name])]
+    raise UsageError(
+        f"row {number} names no problem of the task; a row needs its gold answer, or one of"
+        f" {', '.join(PROBLEMS)} or {', '.join(IDS)} as the task has it"
+    )
+
+
+def open_lines(path: Path) -> IO[str]:
+    """Open a JSONL or JSONL.gz file."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
+    return path.open(encoding="utf-8", errors="replace")
+
+
+def rows_of(lines: Iterable[str], tally: Tally, name: str = "the file") -> Iterator[dict[str, Any]]:
+    """Yield the objects of JSONL; a torn last line is told to the tally.
+
+    Raises:
+        UsageError: If any other line is no JSON object, with its number.
+    """
+    number, bad = 0, 0
+    for number, line in enumerate(lines, 1):
+        if bad:
+            raise UsageError(f"line {bad} of {name} is no JSON object; remove or mend it")
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            bad = number
+            if line.endswith("\n"):
+                raise UsageError(f"line {bad} of {name} is no JSON object; remove or mend it")
+            continue
+        yield row
+    if bad == 1:
+        raise UsageError(f"line 1 of {name} is no JSON object; remove or mend it")
+    tally.torn = bool(bad)
+
+
+def judge_rows(
+    rows: Iterable[Mapping[str, Any]],
+    pool: VerifierPool,
+    columns: Columns,
+    *,
+    golds: Mapping[str, str] | None = None,
+    conventions: Conventions = DEFAULT,
+    form: Form = "boxed",
+    tally: Tally,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield each row with a `judgement` and the `verifier` version added, in order.
+
+    Streams: only one batch is held in memory.
+
+    Args:
+        rows: Answers; a column `truncated` that is true says that one was cut off.
+        pool: Judges them.
+        columns: Which column is what.
+        golds: Of a task (`golds_of`), for rows without a gold answer.
+        conventions: How the benchmark wants answers judged.
+        form: The form that the answers were asked for in.
+        tally: Counts are added to it.
+        progress: Called with the size of each batch.
+
+    Raises:
+        UsageError: If a row lacks its answer or its gold answer.
+    """
+    source = iter(rows)
+    while batch := list(islice(source, _BATCH)):
+        expected = [
+            _gold(row, columns, golds, tally.rows + number) for number, row in enumerate(batch, 1)
+        ]
+        answers = [
+            _text(row, columns.answer, tally.rows + number) for number, row in enumerate(batch, 1)
+        ]
+        judged = pool.verify_many(
+            answers,
+            expected,
+            conventions,
+            form,
+            [bool(row.get("truncated", False)) for row in batch],
+        )
+        for row, gold, judgement in zip(batch, expected, judged, strict=True):
+            tally.add(judgement, row, gold, columns)
+            yield dict(row) | {
+                "judgement": judgement_fields(judgement),
+                "verifier": VERIFIER_VERSION,
+            }
+        if progress is not None:
+            progress(len(batch))
+
+
+def agreement(tally: Tally) -> dict[str, int]:
+    """Return how labels and verdicts agree: labelled, agree, and both kinds of difference."""
+    differ: Sequence[Disagreement] = tally.disagreements
+    return {
+        "labelled": tally.labelled,
+        "agree": tally.labelled - len(differ),
+        "label_right_only": sum(one.label for one in differ),
+        "verdict_correct_only": sum(not one.label for one in differ),
+    }
+
+
+def _gold(
+    row: Mapping[str, Any], columns: Columns, golds: Mapping[str, str] | None, number: int
+) -> str:
+    if columns.gold is None:
+        return find_gold(row, golds or {}, number)
+    return _text(row, columns.gold, number)
+
+
+def _text(row: Mapping[str, Any], column: str, number: int) -> str:
+    if column not in row:
+        raise UsageError(f"row {number} has no {column!r}; it has {', '.join(sorted(row))}")
+    value = row[column]
+    if isinstance(value, list | dict):
+        kind = "a list" if isinstance(value, list) else "an object"
+        raise UsageError(f"row {number}: {column!r} is {kind}, not one text; write a row for each")
+    return value if isinstance(value, str) else "" if value is None else str(value)

@@ -1,0 +1,75 @@
+"""The folder that holds everything a board's benches leave: the truth is what is on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.records import Record, read_record
+
+if TYPE_CHECKING:
+    from harness.boards.board import Board
+    from harness.records import Cell
+
+
+@dataclass
+class Folder:
+    """The folder of one board's runs.
+
+    `stages/<stage>` holds what each stage left, `records/*.json` the records, `answers/<record>`
+    every answer with its verdict, `data` the rows that stages were given.
+    """
+
+    path: Path
+
+    @property
+    def records(self) -> Path:
+        """Return the folder of the records."""
+        return self.path / "records"
+
+    def stage(self, name: str) -> Path:
+        """Return the folder of a stage."""
+        return self.path / "stages" / name
+
+    def answers(self, record_id: str) -> Path:
+        """Return the folder of a record's judged answers."""
+        return self.path / "answers" / record_id
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one bench at a time.
+
+        Raises:
+            UsageError: If another bench holds it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                holder = lock.read().strip() or "unknown"
+                raise UsageError(f"{self.path} is in use by another bench ({holder})") from None
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()}")
+            lock.flush()
+            yield
+
+
+def finished_record(cell: Cell, board: Board, folder: Folder) -> Record | None:
+    """Return the record of a cell that is done, or None."""
+    path = folder.records / f"{cell.record_id}.json"
+    if not path.exists():
+        return None
+    record = read_record(path)
+    return record if record.board.digest == board.digest else None

@@ -1,0 +1,280 @@
+"""The plan: which cells a bench has, which stages they need, and which of them are shared.
+
+A stage's name is a digest of all that can change its result. Two cells that need the same stage
+(the `sft` of `sft` and of `sft+rl`) therefore name the same folder, and it is computed once.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from harness import checkpoints
+from harness.bench import stage_identity
+from harness.boards.board import Board
+from harness.boards.file import explain
+from harness.errors import UsageError, did_you_mean
+from harness.files import json_sha256, slug
+from harness.plugin.host import Host, Offer
+from harness.records import Cell
+
+START = "start"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One process doing one thing: train, or generate answers."""
+
+    id: str  # also the name of its folder
+    kind: str  # "train" or "generate"
+    label: str  # for people: the chain up to here
+    seed: int | None
+    identity: Mapping[str, Any]  # everything that can change its result
+    parent: str | None = None  # the train stage whose checkpoint it starts from
+    model: Path | None = None  # the folder it starts from, where that is not the start model
+    offer: Offer | None = None
+
+
+@dataclass
+class Plan:
+    """Cells and the stages they need, each stage once."""
+
+    board: Board
+    device: str
+    report_to: tuple[str, ...] = ()  # experiment trackers of training stages; no condition
+    cells: list[Cell] = field(default_factory=list)
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+
+def plan(
+    board: Board,
+    host: Host,
+    terms: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    overrides: Sequence[str] = (),
+    device: str = "cpu",
+) -> Plan:
+    """Return the plan of a bench.
+
+    Args:
+        board: The conditions.
+        host: Loads the plug-ins that `terms` name.
+        terms: Trainers, chains or plug-ins as given to `--plugins`; the board's own when empty.
+        seeds: Training seeds; the board's own when empty.
+        overrides: `trainer.option=value`, as given to `--set`.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        UsageError, PluginError: If a name, an option or a value is not valid, or a trainer's
+            teacher is missing or speaks another tokenizer. Nothing has been loaded or trained then.
+    """
+    names: list[str] = []
+    for term in terms or board.file.trainers:
+        offered = [name for name in host.offers(term) if name not in names]
+        names += [name for name in offered if term != "all" or _has_needs(name, host, board)]
+    changed = _overrides(overrides)
+    parts = {name: _parts(name, host) for name in names}
+    used = {part for chain in parts.values() for part in chain}
+    for trainer in changed:
+        if trainer not in used:
+            raise UsageError(f"--set {trainer}.…: not in this bench; {did_you_mean(trainer, used)}")
+    offers = {part: host.trainer(part) for part in used}
+    options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
+    for offer in offers.values():
+        _check_teacher(offer, board)
+        if offer.trainer.needs_traces and not board.file.data.traces:
+            raise UsageError(
+                f"trainer {offer.trainer.name!r} needs traces; board {board.name!r} names none"
+                " ([data] traces)"
+            )
+
+    result = Plan(board, device)
+    common = stage_identity.common(board, device)
+    start = {"model": board.identity("start")}
+    _add_untrained(result, START, start, None, _command(board, names[0], (), ()))
+    for name in names:
+        for seed in seeds or board.file.seeds:
+            cell_stages: list[Stage] = []
+            for position, part in enumerate(parts[name]):
+                parent = cell_stages[-1] if cell_stages else None
+                identity = {
+                    **stage_identity.training(board, offers[part], options[part], seed, common),
+                    "base": {"stage": parent.id} if parent else start,
+                    "budget": stage_identity.budget(board, position, len(parts[name])),
+                }
+                label = "+".join(parts[name][: position + 1])
+                offer = offers[part]
+                cell_stages.append(_stage("train", label, seed, identity, parent, offer))
+            last = cell_stages[-1]
+            identity = stage_identity.generation(board, common, {"stage": last.id})
+            generate = _stage("generate", last.label, seed, identity, parent=last)
+            for stage in (*cell_stages, generate):
+                result.stages.setdefault(stage.id, stage)
+            mine = {part: changed[part] for part in parts[name] if part in changed}
+            settings = _settings(mine)
+            shown = name + (f"({', '.join(settings)})" if settings else "")
+            command = _command(board, name, settings, (seed,))
+            ids = tuple(stage.id for stage in cell_stages)
+            result.cells.append(Cell(board.digest, shown, seed, ids, generate.id, command))
+    return result
+
+
+def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
+    """Return the plan that scores one model folder as it is.
+
+    Raises:
+        UsageError: If the folder is not a safe, complete model.
+    """
+    checkpoints.check_model_folder(model)
+    result = Plan(board, device)
+    name = slug(model.resolve().name)
+    command = f"harness score {model} --board {board.reference}"
+    base = {"model": checkpoints.digest(model)}
+    _add_untrained(result, name if name != START else "model", base, model.resolve(), command)
+    return result
+
+
+def plan_start(board: Board, device: str = "cpu") -> Plan:
+    """Return the plan that scores the board's start model and nothing else."""
+    result = Plan(board, device)
+    base = {"model": board.identity("start")}
+    command = _command(board, board.file.trainers[0], (), ())
+    _add_untrained(result, START, base, None, command)
+    return result
+
+
+def _add_untrained(
+    result: Plan, name: str, base: Mapping[str, Any], model: Path | None, command: str
+) -> None:
+    """Add the cell of a model that is scored as it is; every plan has one."""
+    for score in result.board.scores:
+        score.check()
+    identity = stage_identity.generation(
+        result.board, stage_identity.common(result.board, result.device), base
+    )
+    generate = _stage("generate", name, None, identity, model=model)
+    result.stages[generate.id] = generate
+    result.cells.append(Cell(result.board.digest, name, None, (), generate.id, command))
+
+
+def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the overrides of one cell as they are written on the command line."""
+    return tuple(
+        f"{trainer}.{option}={value}"
+        for trainer, values in sorted(changed.items())
+        for option, value in sorted(values.items())
+    )
+
+
+def _parts(name: str, host: Host) -> tuple[str, ...]:
+    """Return the single trainers a name stands for, in order."""
+    if "+" in name:
+        return tuple(name.split("+"))
+    trainer = host.trainers()[name].trainer
+    return trainer.chain or (name,)
+
+
+def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Parse `trainer.option=value`; a value is TOML, or else the text itself."""
+    changed: dict[str, dict[str, Any]] = {}
+    for text in given:
+        match = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", text, re.DOTALL)
+        if not match:
+            raise UsageError(f"--set {text}: write trainer.option=value, as in kd.temperature=2.0")
+        trainer, option, value = match.groups()
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        changed.setdefault(trainer, {})[option] = parsed
+    return changed
+
+
+def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trainer's options: its defaults, under the board's, under the command line's."""
+    name = offer.trainer.name
+    try:
+        options = offer.trainer.options.model_validate(
+            {**board.file.options.get(name, {}), **changed}
+        )
+    except pydantic.ValidationError as error:
+        problem = explain(error, offer.trainer.options)
+        raise UsageError(f"options of trainer {name!r}: {problem}") from None
+    return options.model_dump(mode="json")
+
+
+def _has_needs(name: str, host: Host, board: Board) -> bool:
+    """Return whether a board names the teacher and the traces that a trainer or chain needs."""
+    trainers = [host.trainer(part).trainer for part in _parts(name, host)]
+    data = board.file
+    return all(
+        (data.teacher or not trainer.needs_teacher)
+        and (data.data.traces or not trainer.needs_traces)
+        for trainer in trainers
+    )
+
+
+def _check_teacher(offer: Offer, board: Board) -> None:
+    """Refuse a missing teacher, or one that is at hand and speaks another tokenizer."""
+    trainer = offer.trainer
+    if not trainer.needs_teacher:
+        return
+    if board.file.teacher is None:
+        raise UsageError(
+            f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none"
+        )
+    at_hand = all(board.at_hand(which) for which in ("start", "teacher"))
+    if trainer.same_tokenizer and at_hand:
+        _check_tokenizer(offer, board)
+
+
+def _check_tokenizer(offer: Offer, board: Board) -> None:
+    if not checkpoints.same_tokenizer(board.model("start"), board.model("teacher")):
+        raise UsageError(
+            f"trainer {offer.trainer.name!r} needs a teacher with the start model's tokenizer;"
+            f" {board.file.teacher} has another (kd-sequence works with any)"
+        )
+
+
+def get_models(plan: Plan) -> None:
+    """Download what a plan needs and is not at hand, and check what could not be checked before.
+
+    Raises:
+        UsageError: If a model cannot be had, or a teacher speaks another tokenizer.
+    """
+    if any(each.model is None for each in plan.stages.values()):
+        plan.board.model("start")
+    offers = {each.offer.trainer.name: each.offer for each in plan.stages.values() if each.offer}
+    for offer in offers.values():
+        if offer.trainer.needs_teacher:
+            plan.board.model("teacher")
+            if offer.trainer.same_tokenizer:
+                _check_tokenizer(offer, plan.board)
+
+
+def _stage(
+    kind: str,
+    label: str,
+    seed: int | None,
+    identity: Mapping[str, Any],
+    parent: Stage | None = None,
+    offer: Offer | None = None,
+    model: Path | None = None,
+) -> Stage:
+    seed_part = "" if seed is None else f"-s{seed}"
+    name = f"{kind}-{slug(label)}{seed_part}-{json_sha256(identity)[:16]}"
+    return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
+
+
+def _command(board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]) -> str:
+    parts = ["harness bench", f"--board {board.reference}", f"--plugins {name}"]
+    if seeds:
+        parts.append(f"--seeds {','.join(map(str, seeds))}")
+    parts += [f"--set '{setting}'" for setting in settings]
+    return " ".join(parts)

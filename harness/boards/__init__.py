@@ -1,0 +1,1 @@
+"""Boards: the conditions, fixed in a TOML file before anyone trains."""

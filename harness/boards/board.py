@@ -1,0 +1,325 @@
+"""Boards: the conditions, fixed in a TOML file before anyone trains."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from harness import checkpoints
+from harness.boards.conditions import Benchmark, Conditions
+from harness.boards.file import BoardFile, ScoreTable, read_board_file
+from harness.boards.score import BoardScore
+from harness.errors import UsageError, did_you_mean
+from harness.files import file_sha256, json_sha256
+from harness.plugin.host import Host
+from harness.tasks.protocols import get_protocol, training_protocol
+from harness.tasks.task import Task
+from harness.verify import VERIFIER_VERSION
+
+BUILT_IN = Path(__file__).parent / "known"
+# keys that say how to run or show a board and cannot change a result
+NOT_CONDITIONS = {
+    "": {"title", "trainers", "notes", "quoted"},
+    "compute": {"save_every", "stage_seconds", "micro_batch_size"},
+    "scores": {"baseline"},
+}
+
+
+class Board:
+    """A board with everything its file refers to found and checked.
+
+    Attributes:
+        file: The validated content of the TOML file.
+        path: The TOML file.
+        folder: Where the file lies; model folders are relative to it.
+        tasks: The tasks of its data and scores by name.
+        scores: Its scores in order, each with its task and its protocol.
+        protocol: The protocol that it ranks by; it makes the training prompts.
+        reference: What `--board` takes: its name, or its file where no name leads to that.
+    """
+
+    def __init__(self, file: BoardFile, path: Path, host: Host) -> None:
+        self.file, self.path, self.folder = file, path, path.parent.resolve()
+        for plugin in file.plugins:
+            host.load(plugin)
+        shipped = (BUILT_IN / f"{file.name}.toml", host.boards().get(file.name))
+        self.reference = file.name if path in shipped else path.name
+        known = host.tasks()
+        self.tasks: dict[str, Task] = {}
+        for name in (*file.data.train, *file.data.traces, *(score.task for score in file.scores)):
+            if name not in known:
+                hint = did_you_mean(name, known) if known else "its plug-in must stand in plugins"
+                raise UsageError(f"board {file.name!r}: no task {name!r}; {hint}")
+            self.tasks[name] = known[name]
+        self._check_splits()
+        self.scores = tuple(
+            BoardScore(score, self.tasks[score.task], get_protocol(score.protocol))
+            for score in file.scores
+        )
+        self.protocol = training_protocol(self.ranking.protocol)
+
+    def _check_splits(self) -> None:
+        """Refuse published data that has not the split it is wanted for; nothing is read."""
+        data, scores = self.file.data, self.file.scores
+        wanted = [(name, "train", "training") for name in (*data.train, *data.traces)]
+        wanted += [(score.task, "test", "test") for score in scores]
+        for name, split, word in wanted:
+            task = self.tasks[name]
+            if task.source is not None and not task.has(split):
+                raise UsageError(f"board {self.name!r}: task {name!r} has no {word} rows")
+
+    @property
+    def name(self) -> str:
+        """Return the board's name."""
+        return self.file.name
+
+    @property
+    def ranking(self) -> ScoreTable:
+        """Return the score that the board ranks by."""
+        return next(score for score in self.file.scores if score.ranking)
+
+    def rows(self, task: str, split: str) -> list[dict[str, str]]:
+        """Return the rows of a split as the board uses them, with the task's name in each.
+
+        A row without a gold answer can be neither right nor wrong, so it is left out.
+        """
+        rows = [row for row in self.tasks[task].split(split) if row["answer"].strip()]
+        if split != "test" and self.file.data.limit:
+            rows = rows[: self.file.data.limit]
+        return [{**row, "task": task} for row in rows]
+
+    def rows_at_hand(self, task: str, split: str) -> list[dict[str, str]] | None:
+        """Return the rows of a split if nothing has to be downloaded for them, or None."""
+        return self.rows(task, split) if self.tasks[task].here(split) else None
+
+    def count(self, task: str, split: str) -> int:
+        """Return how many rows of a split the board uses, as declared while they are not here."""
+        rows = self.rows_at_hand(task, split)
+        if rows is not None:
+            return len(rows)
+        size = self.tasks[task].size(split)
+        return min(size, self.file.data.limit or size) if split != "test" else size
+
+    def problems(self, score: ScoreTable) -> int:
+        """Return how many problems a score has, as declared while they are not here."""
+        size = self.count(score.task, "test")
+        return min(size, score.limit or size)
+
+    def train_rows(self, split: str = "train") -> list[dict[str, str]]:
+        """Return the training (or held-out) rows of all training tasks.
+
+        Raises:
+            UsageError: If a task has no training rows.
+        """
+        rows = []
+        for task in self.file.data.train:
+            found = self.rows(task, split)
+            if split == "train" and not found:
+                raise UsageError(f"board {self.name!r}: task {task!r} has no training rows")
+            rows += found
+        return rows
+
+    def trace_rows(self) -> list[dict[str, str]]:
+        """Return the rows whose solutions a stronger model wrote, of all tasks of `[data] traces`.
+
+        Raises:
+            UsageError: If such a task has no training rows with a solution.
+        """
+        rows = []
+        for task in self.file.data.traces:
+            found = [row for row in self.rows(task, "train") if row.get("solution", "").strip()]
+            if not found:
+                raise UsageError(f"board {self.name!r}: task {task!r} has no traces to train on")
+            rows += found
+        return rows
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a reader of the leaderboard must know of the data."""
+        return tuple(
+            warning
+            for task, split in self._splits()
+            for warning in self.tasks[task].warnings(split)
+        )
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return one sentence for each split that has rows without a gold answer."""
+        found = []
+        for task, split in self._splits():
+            rows = self.tasks[task].split(split)
+            empty = sum(not row["answer"].strip() for row in rows)
+            if empty:
+                found.append(
+                    f"{empty} of the {len(rows):,} {split} rows of {task} have no gold answer"
+                    " and are left out"
+                )
+        return tuple(found)
+
+    def _splits(self) -> list[tuple[str, str]]:
+        """Return the tasks and splits the board uses whose rows are here or may be downloaded."""
+        used = [(task, "train") for task in (*self.file.data.train, *self.file.data.traces)]
+        used += [(score.task, "test") for score in self.file.scores]
+        return [
+            (task, split)
+            for task, split in dict.fromkeys(used)
+            if self.tasks[task].here(split) or self.tasks[task].place.download
+        ]
+
+    def accelerate_file(self) -> Path | None:
+        """Return the file for `accelerate launch`, where the board names one.
+
+        Raises:
+            UsageError: If it is not there.
+        """
+        name = self.file.compute.accelerate
+        path = self.folder / name if name else None
+        if path is not None and not path.is_file():
+            raise UsageError(f"board {self.name!r}: no file {path} ([compute] accelerate)")
+        return path
+
+    def test_rows(self, score: ScoreTable) -> list[dict[str, str]]:
+        """Return the problems of one score."""
+        rows = self.rows(score.task, "test")[: score.limit]
+        if not rows:
+            raise UsageError(f"board {self.name!r}: task {score.task!r} has no test rows")
+        return rows
+
+    def model(self, which: Literal["start", "teacher"]) -> Path:
+        """Return the folder of the start model or the teacher, checked, downloaded if need be."""
+        reference = self.file.start_model if which == "start" else self.file.teacher
+        what = "start model" if which == "start" else "teacher"
+        if reference is None:
+            raise UsageError(f"board {self.name!r} names no teacher")
+        try:
+            path = checkpoints.resolve_model(reference, self.folder)
+            checkpoints.check_model_folder(path, what)
+        except UsageError as error:
+            raise UsageError(f"board {self.name!r}: {error}") from None
+        return path
+
+    def at_hand(self, which: Literal["start", "teacher"]) -> Path | None:
+        """Return a model's folder if nothing has to be downloaded for it, or None."""
+        reference = self.file.start_model if which == "start" else self.file.teacher
+        if reference is None:
+            return None
+        if "@" in reference and not (self.folder / reference).exists():
+            return checkpoints.find_model(reference, self.folder)
+        return self.model(which)
+
+    def identity(self, which: Literal["start", "teacher"]) -> str | None:
+        """Return what tells a model from another: the digest of a folder, or Hub id and commit."""
+        reference = self.file.start_model if which == "start" else self.file.teacher
+        if reference is None:
+            return None
+        if "@" in reference and not (self.folder / reference).exists():
+            return reference
+        return checkpoints.digest(self.model(which))
+
+    def conditions(self) -> Conditions:
+        """Return what this board fixes in the words that its leaderboard prints."""
+        file = self.file
+        data = ", ".join(f"{name} ({self.count(name, 'train')} rows)" for name in file.data.train)
+        caps = " and ".join(f"{value:,g} {name}" for name, value in file.budget.set_caps().items())
+        split = "what is left" if file.budget.chain == "rest" else "an equal share"
+        return Conditions(
+            board=self.name,
+            digest=self.digest,
+            title=file.title,
+            start_model=self._described("start") or "",
+            teacher=self._described("teacher"),
+            data=data,
+            budget=f"at most {caps}; each stage of a chain gets {split}",
+            seeds=file.seeds,
+            benchmarks=tuple(
+                Benchmark(
+                    task=one.task.name,
+                    protocol=one.protocol.id,
+                    max_new_tokens=one.table.max_new_tokens,
+                    samples=one.table.samples,
+                    temperature=one.table.temperature,
+                    top_p=one.table.top_p,
+                    ranking=one.table.ranking,
+                    summary=one.task.summary,
+                    note=one.task.unfit,
+                    baseline=one.table.baseline,
+                )
+                for one in self.scores
+            ),
+            trainers=("start", *file.trainers),
+            notes=(*file.notes, *self.left_out()),
+            warnings=self.warnings(),
+            quoted=file.quoted,
+            protocols={one.protocol.id: one.protocol.summary for one in self.scores},
+        )
+
+    def _described(self, which: Literal["start", "teacher"]) -> str | None:
+        """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
+        reference = self.file.start_model if which == "start" else self.file.teacher
+        identity = self.identity(which)
+        if reference is None or identity is None or identity == reference:
+            return reference
+        return f"{reference} (sha256 {identity[:12]})"
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the sha256 over everything that can change a result.
+
+        That is the file but for what only says how to run or show it (title, list of trainers,
+        notes, time limits), the start model and teacher, every row of every task, the protocols
+        and the verifier. A key at its default counts as one that is not there, so a key that a
+        later version adds changes no digest.
+        """
+        return self.digest_under(VERIFIER_VERSION)
+
+    def digest_under(self, verifier_version: str) -> str:
+        """Return the digest this board has under a version of the verifier."""
+        content = self.file.model_dump(mode="json", exclude_defaults=True)
+        tables = [("", content), ("compute", content.get("compute", {}))]
+        tables += [("scores", score) for score in content["scores"]]
+        for name, table in tables:
+            for key in NOT_CONDITIONS[name] & table.keys():
+                del table[key]
+        content["start_model"] = self.identity("start")
+        content["teacher"] = self.identity("teacher")
+        config = self.accelerate_file()
+        if config is not None:
+            content["accelerate"] = file_sha256(config)
+        content["tasks"] = {name: task.digest for name, task in sorted(self.tasks.items())}
+        content["protocols"] = sorted({one.protocol.id for one in self.scores})
+        content["verifier"] = verifier_version
+        return json_sha256(content)
+
+
+def known_boards(host: Host) -> dict[str, Path]:
+    """Return the files of all boards: those of this project and those that plug-ins ship."""
+    host.load_all()
+    return {**{path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}, **host.boards()}
+
+
+def load_board(reference: str, host: Host) -> Board:
+    """Load a board by its name or the path of its TOML file.
+
+    Raises:
+        UsageError: If there is no such board, or the file is not a valid one; the text names the
+            key and the nearest valid one.
+    """
+    path = _find(reference, host)
+    return Board(read_board_file(path), path, host)
+
+
+def _find(reference: str, host: Host) -> Path:
+    if reference.endswith(".toml") or "/" in reference:
+        if not Path(reference).is_file():
+            raise UsageError(f"no board file {reference}")
+        return Path(reference)
+    if (BUILT_IN / f"{reference}.toml").is_file():
+        return BUILT_IN / f"{reference}.toml"
+    owner = host.owner(reference)
+    if owner is not None:
+        host.load(owner)
+        if reference in host.boards():
+            return host.boards()[reference]
+    boards = known_boards(host)
+    if reference not in boards:
+        raise UsageError(f"no board {reference!r}; {did_you_mean(reference, boards)}")
+    return boards[reference]

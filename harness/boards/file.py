@@ -1,0 +1,154 @@
+"""Board files: the keys a board may have, and what is said of one that is wrong."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from harness.boards.conditions import Baseline, Quoted
+from harness.errors import UsageError, did_you_mean
+from harness.records import Caps
+
+NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+Name = Annotated[str, pydantic.StringConstraints(pattern=NAME.pattern)]
+LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
+Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
+
+
+class _Table(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    pass
+
+
+class Data(_Table):
+    """What is trained on: the training splits of these tasks, and nothing else."""
+
+    train: tuple[str, ...] = pydantic.Field(min_length=1)
+    traces: tuple[str, ...] = ()  # tasks whose training solutions a stronger model wrote
+    limit: int | None = pydantic.Field(default=None, gt=0)  # rows of each task, the first ones
+
+
+class BudgetTable(Caps):
+    """The caps of one cell, and how the stages of a chain share them."""
+
+    chain: Literal["rest", "even"] = "rest"
+
+    def caps(self) -> Caps:
+        """Return the caps alone."""
+        return Caps(**self.set_caps())
+
+    def set_caps(self) -> dict[str, float]:
+        """Return the caps that are set, by name."""
+        return {name: value for name, value in super().set_caps().items() if name != "chain"}
+
+
+class ScoreTable(_Table):
+    """One task under one protocol."""
+
+    task: str
+    protocol: str = "chat_zeroshot"
+    max_new_tokens: int = pydantic.Field(gt=0)
+    ranking: bool = False
+    limit: int | None = pydantic.Field(default=None, gt=0)  # the first so many problems
+    samples: int = pydantic.Field(default=1, gt=0)  # answers to each problem
+    temperature: float = pydantic.Field(default=0.0, ge=0)  # 0 is greedy
+    top_p: float = pydantic.Field(default=1.0, gt=0, le=1)
+    baseline: Baseline | None = None  # what others measured for the start model
+
+    @pydantic.model_validator(mode="after")
+    def _sampled(self) -> ScoreTable:
+        if self.samples > 1 and not self.temperature:
+            raise ValueError(
+                "several samples need a temperature above 0: greedy ones are all equal"
+            )
+        return self
+
+
+class Compute(_Table):
+    """How a stage runs. `threads` changes results on a CPU, so it is a condition."""
+
+    threads: int = pydantic.Field(default=1, gt=0)
+    batch_size: int = pydantic.Field(default=64, gt=0)  # of the scored generation
+    engine: Literal["auto", "hf", "vllm"] = "hf"  # generates; auto: vLLM on a GPU that has it
+    gpus: int = pydantic.Field(default=1, gt=0)  # of one training stage, through accelerate
+    accelerate: str | None = None  # a file for `accelerate launch --config_file`
+    micro_batch_size: int | None = pydantic.Field(default=None, gt=0)  # rows of one forward pass
+    gradient_checkpointing: bool = False
+    save_every: int = pydantic.Field(default=0, ge=0)  # steps between training checkpoints
+    stage_seconds: float = pydantic.Field(default=86_400, gt=0)  # time limit of one stage
+
+
+class BoardFile(_Table):
+    """The TOML file, as written."""
+
+    schema_version: Literal[1] = pydantic.Field(alias="schema")
+    name: Name
+    title: str
+    start_model: str  # a folder relative to the file, or `<Hub id>@<revision>`
+    teacher: str | None = None
+    plugins: tuple[str, ...] = ()  # that bring the tasks
+    trainers: tuple[str, ...] = pydantic.Field(min_length=1)  # what `harness bench` runs
+    seeds: tuple[Seed, ...] = pydantic.Field(min_length=1)
+    data: Data
+    budget: BudgetTable
+    compute: Compute = Compute()
+    scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
+    options: dict[str, dict[str, Any]] = {}  # trainer -> option -> value
+    notes: tuple[str, ...] = ()  # what a reader of the leaderboard must know
+    quoted: tuple[Quoted, ...] = ()  # results of others: shown, marked, never ranked
+
+    @pydantic.model_validator(mode="after")
+    def _checked(self) -> BoardFile:
+        if sum(score.ranking for score in self.scores) != 1:
+            raise ValueError("exactly one of the scores must say ranking = true")
+        pairs = [(score.task, score.protocol) for score in self.scores]
+        if len(set(pairs)) < len(pairs):
+            raise ValueError("a task stands twice under the same protocol")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed stands twice")
+        return self
+
+
+def read_board_file(path: Path) -> BoardFile:
+    """Read and validate a board file."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read board {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"board {path} is not TOML: {error}") from None
+    try:
+        return BoardFile.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise UsageError(f"board {path}: {explain(error, BoardFile)}") from None
+
+
+def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
+    """Return the first problem of a validation in one line, with the nearest valid key."""
+    # an unknown key explains a missing one, so it is told first
+    problems = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    problem = problems[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        *parents, key = problem["loc"]
+        fields = _fields(model, parents)
+        return f"unknown key {where!r}; {did_you_mean(str(key), fields)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def _fields(model: type[pydantic.BaseModel], parents: list[Any]) -> list[str]:
+    """Return the keys that are valid at a place in a model."""
+    for parent in parents:
+        if isinstance(parent, int):
+            continue
+        annotation = model.model_fields[parent].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        found = [c for c in candidates if isinstance(c, type) and issubclass(c, pydantic.BaseModel)]
+        if not found:
+            return []
+        model = found[0]
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,57 @@
+"""One score of a board, with everything that its table names looked up once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import DataMissing
+from harness.tasks.lm_eval import definition, documents
+from harness.tasks.protocols import LmEvalProtocol, Protocol, score_name
+
+if TYPE_CHECKING:
+    from harness.boards.file import ScoreTable
+    from harness.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class BoardScore:
+    """A task under a protocol, as a board scores it.
+
+    Attributes:
+        table: What the board's file says: limits, samples, decoding.
+        task: The benchmark.
+        protocol: How its problems become prompts.
+    """
+
+    table: ScoreTable
+    task: Task
+    protocol: Protocol | LmEvalProtocol
+
+    @property
+    def name(self) -> str:
+        """Return the name of the score's files, safe on any disk."""
+        return score_name(self.task.name, self.protocol.id)
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return lm-eval's documents under `lm_eval:<task>`; none under our own protocols."""
+        if not isinstance(self.protocol, LmEvalProtocol):
+            return []
+        return documents(definition(self.protocol.task), self.task)
+
+    def check(self) -> None:
+        """Check, before anything is trained, that a score under `lm_eval:<task>` can be made.
+
+        Published data that is not here yet is not downloaded for it: its columns are then checked
+        when the bench starts.
+
+        Raises:
+            UsageError: If it cannot; the text says what is missing.
+        """
+        if isinstance(self.protocol, LmEvalProtocol):
+            found = definition(self.protocol.task)
+            found.check_decoding(self.table.samples, self.table.temperature)
+            try:
+                self.documents()
+            except DataMissing:
+                return

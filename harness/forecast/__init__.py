@@ -1,0 +1,1 @@
+"""The forecast: what a plan would take, before anything is downloaded or trained."""

@@ -1,0 +1,1 @@
+"""Leaderboards: rows and statistics computed from records."""

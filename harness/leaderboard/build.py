@@ -1,0 +1,143 @@
+"""Leaderboards: rows computed from records. The one place where published numbers are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.leaderboard.cells import BoardQuestions, Entry, select_cells
+from harness.leaderboard.data import Detectable, Failure, Leaderboard, tidy
+from harness.leaderboard.distributions import t_quantile
+from harness.leaderboard.ranking import place_of, told_apart
+from harness.leaderboard.results import compare_entries
+from harness.leaderboard.row import build_row, record_ref
+from harness.leaderboard.stats import holm, letters, minimum_detectable
+from harness.leaderboard.warnings import board_warnings, describe_environment
+from harness.records import START
+
+if TYPE_CHECKING:
+    from harness.boards.conditions import Conditions
+    from harness.leaderboard.bootstrap import Comparison
+    from harness.records import Record
+
+
+def _detectable(comparisons: Iterable[Comparison]) -> float | None:
+    found = [
+        one.standard_error * (t_quantile(0.975, one.df) + t_quantile(0.8, one.df))
+        for one in comparisons
+    ]
+    return median(found) if found else None
+
+
+def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
+    """Compute a board's leaderboard from its records.
+
+    Args:
+        records: Records of this board, in any order, superseded and failed ones included.
+        conditions: What the board fixes.
+
+    Raises:
+        UsageError: If there is no record, or one belongs to another board, names a task that the
+            board does not have, or was scored on other questions.
+    """
+    records = sorted(records, key=lambda record: record.id)
+    if not records:
+        raise UsageError(f"board {conditions.board!r} has no records yet: run harness bench first")
+    for record in records:
+        if record.board.digest != conditions.digest:
+            raise UsageError(
+                f"record {record.id} was made under other conditions (board digest"
+                f" {record.board.digest[:12]}, not {conditions.digest[:12]}); it cannot be joined"
+            )
+    kept, dropped, conflicts = select_cells(records)
+    board = BoardQuestions(conditions, [cell for cells in kept.values() for cell in cells])
+    entries = {name: Entry(name, cells, board) for name, cells in kept.items()}
+    start = entries.get(START)
+    if start is not None and start.total is None:
+        start = None
+
+    ranked = sorted(
+        (entry for entry in entries.values() if entry.ranked),
+        key=lambda entry: (-_mean(entry), entry.trainer),
+    )
+    different, pairs = told_apart(ranked, board)
+    shared = letters([entry.trainer for entry in ranked], different)
+    gains: dict[str, Comparison] = {}
+    if start is not None:
+        for entry in entries.values():
+            if entry.total is not None and not entry.start:
+                gains[entry.trainer] = compare_entries(start, entry, board.ranking, board)
+    family = [entry.trainer for entry in ranked if entry.trainer in gains]
+    adjusted = dict(zip(family, holm([gains[name].p for name in family]), strict=True))
+
+    place = {entry.trainer: place_of(entry.trainer, ranked, different) for entry in ranked}
+    rows = [
+        build_row(
+            entry,
+            start,
+            entries.get(entry.trainer.rpartition("+")[0]),
+            board,
+            gain=gains.get(entry.trainer),
+            p_adjusted=adjusted.get(entry.trainer),
+            rank=place.get(entry.trainer),
+            letters=shared.get(entry.trainer, ""),
+        )
+        for entry in sorted(entries.values(), key=_order)
+    ]
+    failures = [_failure(cell) for entry in entries.values() for cell in entry.failed]
+    done = [cell for entry in entries.values() for cell in entry.done]
+    n = min((board.of(key).group.size for key in board.ranking if key in board.first), default=0)
+    claims = {gains[name].claim for name in family} | {one.claim for one in pairs}
+    result = Leaderboard(
+        conditions=conditions,
+        claim="mixed" if len(claims) > 1 else next(iter(claims), "checkpoints"),
+        date=max(record.created for record in records)[:10],
+        verifier=tuple(sorted({cell.verifier_version for cell in done})),
+        hardware=tuple(sorted({describe_environment(cell) for cell in done})),
+        packages=_packages(done),
+        gain_family=len(family),
+        pair_family=len(pairs),
+        detectable=Detectable(
+            checkpoints=minimum_detectable(n, _mean(start or ranked[0])),
+            gain=_detectable(gains[name] for name in family),
+            pair=_detectable(pairs),
+        )
+        if n and (start or ranked)
+        else None,
+        rows=tuple(rows),
+        failures=tuple(failures),
+        superseded=tuple(record_ref(record) for record in dropped),
+        warnings=tuple(board_warnings(conditions, entries, start) + conflicts),
+    )
+    return Leaderboard.model_validate(tidy(result.model_dump()))
+
+
+def _mean(entry: Entry) -> float:
+    assert entry.total is not None
+    return entry.total.accuracy
+
+
+def _order(entry: Entry) -> tuple[bool, float, str]:
+    """Order rows by accuracy, those without one last."""
+    return entry.total is None, -(entry.total.accuracy if entry.total else 0.0), entry.trainer
+
+
+def _failure(cell: Record) -> Failure:
+    return Failure(
+        trainer=cell.trainer,
+        seed=cell.seed,
+        status=cell.status,
+        error=cell.error or ("no scores" if cell.status == "ok" else ""),
+        log=cell.log or "",
+        record=cell.id,
+    )
+
+
+def _packages(cells: Sequence[Record]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for cell in cells:
+        for name, version in cell.environment.packages.items():
+            found.setdefault(name, set()).add(version)
+    return {name: tuple(sorted(versions)) for name, versions in sorted(found.items())}

@@ -1,0 +1,192 @@
+"""What a leaderboard says: plain data, computed once by `harness.leaderboard`, then rendered.
+
+Accuracies, shares, gains and their intervals are shares of 1; intervals are nominally 95 %.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import pydantic
+
+from harness.boards.conditions import Conditions
+from harness.records import Cost
+
+SCHEMA = 1
+MEASURED = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
+"""Fields of a cost that differ between two runs of the same thing."""
+
+
+class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
+    pass
+
+
+class Accuracy(_Part):
+    """Mean over seeds, interval over questions (of these checkpoints), spread over seeds."""
+
+    accuracy: float
+    low: float
+    high: float
+    seed_sd: float | None  # None for a single seed
+    n: int  # questions
+    seeds: int
+
+
+class Gain(_Part):
+    """A difference to another row on the same questions."""
+
+    to: str  # the row it is measured from
+    difference: float
+    low: float  # not adjusted for the number of comparisons
+    high: float
+    p: float
+    p_adjusted: float | None  # Holm over the family; None where the row is in none
+    test: str
+    claim: Literal["trainers", "checkpoints"]
+    format: float  # part of the difference: more answers could be read
+    correctness: float  # part of the difference: readable answers are more often right
+
+
+class TaskResult(_Part):
+    """One row on one task: means over seeds."""
+
+    task: str
+    protocol: str
+    ranking: bool
+    accuracy: Accuracy
+    gain: Gain | None  # over the start model
+    strict: float
+    flexible: float
+    verdicts: dict[str, float]  # share of each verdict
+    limit_reached: float  # share of answers that ended at the token limit
+    mean_tokens: float  # completion tokens an answer
+    samples: int = 1  # answers to each question; the accuracy is their mean (avg@k)
+    pass_at: dict[int, float] = {}  # several answers: k -> share of questions with one right of k
+    majority: float | None = None  # several answers: share whose most frequent answer is right
+    own: dict[str, float] = {}  # lm-eval's own metrics, under protocols that are its own tasks
+    overlap_13: int = 0  # questions that share 13 words in a row with what was trained on
+    overlap_8: int = 0  # the same for 8 words
+    clean: Accuracy | None = None  # without the questions of overlap_13, where there are any
+    clean_gain: Gain | None = None  # over the start model on the same questions
+
+
+class Source(_Part):
+    """The code that trained one stage."""
+
+    trainer: str
+    plugin: str
+    distribution: str
+    version: str
+    source_sha256: str
+
+
+class RecordRef(_Part):
+    """A record behind a row."""
+
+    id: str
+    digest: str
+    seed: int | None
+    status: str
+
+
+class Row(_Part):
+    """One trainer, over its seeds."""
+
+    trainer: str
+    start: bool  # the untouched start model: what every gain is measured from, never ranked
+    rank: tuple[int, int] | None  # best and worst place it cannot be told from
+    letters: str  # rows that share a letter cannot be told apart
+    seeds: tuple[int, ...]
+    failed_seeds: tuple[int, ...]
+    missing_seeds: tuple[int, ...]
+    accuracy: Accuracy | None  # by which rows are ranked: mean over the ranking tasks
+    gain: Gain | None
+    wins: int  # tasks on which it beats the start model, Holm-adjusted over its tasks
+    ties: int
+    losses: int
+    tasks: tuple[TaskResult, ...]
+    stage_gain: Gain | None  # what the last stage of a chain added to the chain before it
+    cost: Cost | None  # mean over seeds; None where nothing was trained
+    parameters: int | None
+    sources: tuple[Source, ...]
+    environment: str  # hardware, engine, dtype and batch size the scores were made on
+    notes: tuple[str, ...]  # what the trainers say a reader must know
+    warnings: tuple[str, ...]
+    records: tuple[RecordRef, ...]
+    commands: tuple[str, ...]
+
+
+class Failure(_Part):
+    """A cell without scores."""
+
+    trainer: str
+    seed: int | None
+    status: str
+    error: str
+    log: str
+    record: str
+
+
+class Detectable(_Part):
+    """The smallest differences that this board finds with 80 % power, before Holm."""
+
+    checkpoints: float  # two checkpoints, over questions only
+    gain: float | None  # a trainer over the start model: median over rows, as measured
+    pair: float | None  # one trainer over another: median over pairs, as measured
+
+
+class Leaderboard(_Part):
+    """Everything that a published board says."""
+
+    schema_version: int = SCHEMA
+    conditions: Conditions
+    claim: Literal["trainers", "checkpoints", "mixed"]
+    date: str  # of the latest record
+    verifier: tuple[str, ...]
+    hardware: tuple[str, ...]
+    packages: dict[str, tuple[str, ...]]
+    gain_family: int  # comparisons with the start model that Holm's correction is over
+    pair_family: int  # pairs of rows that Holm's correction is over
+    detectable: Detectable | None
+    rows: tuple[Row, ...]
+    failures: tuple[Failure, ...]
+    superseded: tuple[RecordRef, ...]  # published, replaced by a later record
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """Return the file's text: sorted keys, ASCII, a newline at the end."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+    def comparable(self) -> dict[str, Any]:
+        """Return what two runs of the same cells must have in common.
+
+        Left out: dates, ids and digests of records, logs, and what was measured of time, memory
+        and energy.
+        """
+        content = self.model_dump(mode="json", exclude={"date", "superseded"})
+        for row in content["rows"]:
+            row["records"] = [[ref["seed"], ref["status"]] for ref in row["records"]]
+            for name in MEASURED if row["cost"] else ():
+                del row["cost"][name]
+        for failure in content["failures"]:
+            del failure["record"], failure["log"]
+        return content
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a published leaderboard, as the file's text."""
+    schema = Leaderboard.model_json_schema(mode="serialization")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def tidy(value: Any) -> Any:
+    """Return data with every number rounded to nine digits, so that no machine's noise shows."""
+    if isinstance(value, float):
+        return float(f"{round(value, 12):.9g}") + 0.0
+    if isinstance(value, dict):
+        return {key: tidy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [tidy(item) for item in value]
+    return value

@@ -1,0 +1,284 @@
+"""Two checkpoints, question by question: what the second one fixed and what it broke."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pydantic
+
+from harness.errors import TamperedError, UsageError, did_you_mean
+from harness.records import LETTERS, Record, Score, read_records
+from harness.tasks.protocols import score_name
+
+if TYPE_CHECKING:
+    from harness.leaderboard.bootstrap import Comparison
+
+Kind = Literal["fixed", "broken", "both_right", "both_wrong"]
+KINDS: tuple[Kind, ...] = ("fixed", "broken", "both_wrong", "both_right")
+
+
+class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
+    pass
+
+
+class Answer(_Part):
+    """One answer with what the verifier made of it."""
+
+    verdict: str
+    text: str
+    extracted: str | None  # what was taken for the final answer
+    read: str | None  # what was read in it
+    why: str
+    tokens: int
+
+
+class Question(_Part):
+    """One question with both answers."""
+
+    task: str
+    protocol: str
+    id: str
+    kind: Kind
+    problem: str
+    gold: str
+    first: Answer
+    second: Answer
+
+
+class TaskDifference(_Part):
+    """Two checkpoints on one task."""
+
+    task: str
+    protocol: str
+    n: int
+    samples: int = 1  # answers to each question; the most frequent one then stands for all
+    kinds: dict[Kind, int]
+    verdicts: dict[str, dict[str, int]]  # verdict of the first -> of the second -> questions
+    difference: float  # of the accuracies, second minus first
+    low: float
+    high: float
+    p: float  # not adjusted for the number of tasks
+    test: str  # exact McNemar, or a bootstrap where answers are not independent
+
+
+class Difference(_Part):
+    """What tells two cells apart."""
+
+    first: str
+    second: str
+    tasks: tuple[TaskDifference, ...]
+    questions: tuple[Question, ...]  # those that the filters let through
+    filtered: int  # how many they let through, before the limit
+
+
+def find_record(folder: Path, name: str) -> Record:
+    """Return a finished cell by its record's id, or by trainer and seed: `start`, `sft/0`.
+
+    Args:
+        folder: A board's runs folder, or a folder of published records.
+        name: The cell; without a seed the lowest one is taken.
+
+    Raises:
+        UsageError: If there is no such cell, or it has no scores.
+    """
+    place = folder / "records" if (folder / "records").is_dir() else folder
+    if not place.is_dir():
+        raise UsageError(f"no records in {folder}: run harness bench first")
+    records = [record for record in read_records(place) if record.scores]
+    found = [record for record in records if record.id == name]
+    if not found:
+        trainer, _, seed = name.partition("/")
+        found = [
+            record
+            for record in records
+            if record.trainer == trainer and (not seed or str(record.seed) == seed)
+        ]
+    if not found:
+        known = [_label(record) for record in records]
+        raise UsageError(f"no finished cell {name!r} in {place}; {did_you_mean(name, known)}")
+    return min(found, key=lambda record: (record.seed or 0, record.created))
+
+
+def _label(record: Record) -> str:
+    return record.trainer if record.seed is None else f"{record.trainer}/{record.seed}"
+
+
+def _pairs(first: Record, second: Record) -> list[tuple[Score, Score]]:
+    others = {(score.task, score.protocol): score for score in second.scores}
+    pairs = [
+        (score, others[score.task, score.protocol])
+        for score in first.scores
+        if (score.task, score.protocol) in others
+    ]
+    if not pairs:
+        raise UsageError(f"{_label(first)} and {_label(second)} share no task and protocol")
+    for one, other in pairs:
+        if (one.task_digest, one.n, one.samples) != (other.task_digest, other.n, other.samples):
+            raise UsageError(
+                f"{_label(first)} and {_label(second)} were scored on different questions of"
+                f" {one.task!r}, or with another number of answers; they cannot be compared"
+            )
+    return pairs
+
+
+def _task(one: Score, other: Score) -> TaskDifference:
+    names = {letter: name for name, letter in LETTERS.items()}
+    counts = Counter(zip(_letters(one), _letters(other), strict=True))
+    kinds: dict[Kind, int] = dict.fromkeys(KINDS, 0)
+    verdicts: dict[str, dict[str, int]] = {}
+    for (a, b), number in sorted(counts.items()):
+        kinds[_kind(a == "C", b == "C")] += number
+        verdicts.setdefault(names[a], {})[names[b]] = number
+    found = _compare(one, other)
+    return TaskDifference(
+        task=one.task,
+        protocol=one.protocol,
+        n=one.n,
+        samples=one.samples,
+        kinds=kinds,
+        verdicts=verdicts,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        p=found.p,
+        test=found.test,
+    )
+
+
+def _compare(one: Score, other: Score) -> Comparison:
+    from harness.leaderboard.bootstrap import Questions, compare, compare_checkpoints, sample
+    from harness.leaderboard.cells import correct_answers
+
+    right = correct_answers(one), correct_answers(other)
+    if one.samples == 1 and not one.groups:
+        return compare_checkpoints(right[0][:, 0], right[1][:, 0])
+    questions = Questions.of(one.n, one.groups, key=f"{one.task_digest} {one.protocol}")
+    return compare(*(sample(each[None], questions) for each in right))
+
+
+def _letters(score: Score) -> str:
+    """Return one verdict for each question: of several answers, the most frequent answer's."""
+    if score.samples == 1 or score.majority:
+        return score.majority or score.verdicts
+    raise UsageError(f"the record has no majority for the {score.samples} answers of {score.task}")
+
+
+def _kind(first: bool, second: bool) -> Kind:
+    if first == second:
+        return "both_right" if first else "both_wrong"
+    return "fixed" if second else "broken"
+
+
+def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, Any]]:
+    """Return the judged answers of one score, question by question, checked against the record.
+
+    Raises:
+        UsageError: If they are not in the runs folder (published records come without answers).
+        TamperedError: If they are not those the record was made from.
+    """
+    path = folder / "answers" / record.id / f"{score_name(score.task, score.protocol)}.jsonl"
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise UsageError(f"no answers of {_label(record)}: {path} cannot be read") from None
+    if hashlib.sha256(content).hexdigest() != score.samples_sha256:
+        raise TamperedError(f"{path} is not what the record {record.id} was made from")
+    # Lines end with a newline alone: an answer may hold any other separator.
+    return [json.loads(line) for line in content.decode("utf-8").split("\n") if line]
+
+
+def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[str, Any]]:
+    """Return one answer to each question: the first with the verdict that stands for them."""
+    names = {letter: name for name, letter in LETTERS.items()}
+    k = score.samples
+    chosen = []
+    for place, letter in enumerate(_letters(score)):
+        answers = lines[k * place : k * place + k]
+        named = (line for line in answers if line["verdict"] == names[letter])
+        chosen.append(next(named, answers[0]))
+    return chosen
+
+
+def _answer(line: dict[str, Any]) -> Answer:
+    return Answer(**{name: line.get(name) for name in Answer.model_fields})
+
+
+def diff(
+    folder: Path,
+    first: str,
+    second: str,
+    *,
+    tasks: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    verdicts: Sequence[str] = (),
+    search: str = "",
+    limit: int | None = 20,
+) -> Difference:
+    """Compare two cells of a board's runs folder.
+
+    Args:
+        folder: The board's runs folder, with `records` and `answers`.
+        first: A cell, see `find_record`.
+        second: The other one.
+        tasks: Only questions of these tasks.
+        kinds: Only these kinds: fixed, broken, both_wrong, both_right.
+        verdicts: Only questions where either answer has one of these verdicts.
+        search: Only questions in whose problem or answers this text stands, in any case.
+        limit: At most so many questions; None for all.
+    """
+    for names, known, what in ((kinds, KINDS, "kind"), (verdicts, tuple(LETTERS), "verdict")):
+        for name in names:
+            if name not in known:
+                raise UsageError(f"no {what} {name!r}; {did_you_mean(name, known)}")
+    one, other = find_record(folder, first), find_record(folder, second)
+    pairs = _pairs(one, other)
+    present = [score.task for score, _ in pairs]
+    for task in tasks:
+        if task not in present:
+            raise UsageError(f"no task {task!r}; {did_you_mean(task, present)}")
+    chosen = [pair for pair in pairs if not tasks or pair[0].task in tasks]
+    found = [
+        question
+        for mine, theirs in chosen
+        for question in _questions(folder, (one, mine), (other, theirs))
+        if (not kinds or question.kind in kinds)
+        and (not verdicts or {question.first.verdict, question.second.verdict} & {*verdicts})
+        and _holds(question, search.casefold())
+    ]
+    return Difference(
+        first=_label(one),
+        second=_label(other),
+        tasks=tuple(_task(mine, theirs) for mine, theirs in chosen),
+        questions=tuple(found[:limit]),
+        filtered=len(found),
+    )
+
+
+def _holds(question: Question, search: str) -> bool:
+    texts = (question.problem, question.first.text, question.second.text)
+    return not search or any(search in text.casefold() for text in texts)
+
+
+def _questions(
+    folder: Path, one: tuple[Record, Score], other: tuple[Record, Score]
+) -> Iterator[Question]:
+    score = one[1]
+    mine, theirs = (representative(read_answers(folder, *each), each[1]) for each in (one, other))
+    for first, second in zip(mine, theirs, strict=True):
+        if first["id"] != second["id"]:
+            raise UsageError(f"the answers to {score.task!r} are in different orders")
+        yield Question(
+            task=score.task,
+            protocol=score.protocol,
+            id=str(first["id"]),
+            kind=_kind(first["verdict"] == "correct", second["verdict"] == "correct"),
+            problem=first["problem"],
+            gold=first["gold"],
+            first=_answer(first),
+            second=_answer(second),
+        )

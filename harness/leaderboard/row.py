@@ -1,0 +1,143 @@
+"""One row of a leaderboard, computed from the cells of its trainer and of the start model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.leaderboard.bootstrap import Comparison
+from harness.leaderboard.cells import BoardQuestions, Entry
+from harness.leaderboard.data import RecordRef, Row, Source, TaskResult
+from harness.leaderboard.results import accuracy_of, compare_entries, gain_between, task_result
+from harness.leaderboard.stats import holm
+from harness.leaderboard.warnings import describe_environment, row_warnings
+from harness.records import Cost, Record, total_cost
+
+SIGNIFICANCE = 0.05
+
+
+def _tally(tasks: Sequence[TaskResult]) -> tuple[int, int, int]:
+    """Return on how many tasks a row beats, ties with and loses to the start model."""
+    gains = [task.gain for task in tasks if task.gain is not None]
+    adjusted = holm([gain.p for gain in gains])
+    told = [gain.difference for gain, p in zip(gains, adjusted, strict=True) if p < SIGNIFICANCE]
+    wins = sum(difference > 0 for difference in told)
+    return wins, len(gains) - len(told), len(told) - wins
+
+
+def _mean_cost(cells: Sequence[Record]) -> Cost | None:
+    """Return the mean cost of a seed; the peak of memory is the highest."""
+    if not any(cell.stages for cell in cells):
+        return None
+    total = total_cost(cell.cost for cell in cells).model_dump()
+    for name, value in total.items():
+        if name != "peak_memory_bytes" and value is not None:
+            mean = value / len(cells)
+            total[name] = mean if isinstance(value, float) else round(mean)
+    return Cost(**total)
+
+
+def _sources(cells: Sequence[Record]) -> tuple[Source, ...]:
+    found = {
+        Source(
+            trainer=stage.trainer,
+            plugin=stage.plugin,
+            distribution=stage.distribution,
+            version=stage.version,
+            source_sha256=stage.source_sha256,
+        ): None
+        for cell in cells
+        for stage in cell.stages
+    }
+    return tuple(found)
+
+
+def record_ref(record: Record) -> RecordRef:
+    """Return the reference to a record that a leaderboard keeps."""
+    return RecordRef(id=record.id, digest=record.digest, seed=record.seed, status=record.status)
+
+
+def build_row(
+    entry: Entry,
+    start: Entry | None,
+    previous: Entry | None,
+    board: BoardQuestions,
+    *,
+    gain: Comparison | None,
+    p_adjusted: float | None,
+    rank: tuple[int, int] | None,
+    letters: str,
+) -> Row:
+    """Compute a row.
+
+    Args:
+        entry: The trainer's cells.
+        start: The start model's, if it was scored.
+        previous: Those of the chain without its last stage, if they are on the board.
+        board: The board's questions.
+        gain: The comparison with the start model by the ranking score.
+        p_adjusted: Its p-value after Holm's correction, for a ranked row.
+        rank: Best and worst place, for a ranked row.
+        letters: Its group letters.
+    """
+    conditions = board.conditions
+    results = [task_result(entry, one, board, start) for one in conditions.benchmarks]
+    tasks = tuple(result for result in results if result is not None)
+    wins, ties, losses = _tally(tasks)
+    ranking = board.ranking
+    stage_gain = None
+    if previous is not None and previous.total is not None and entry.total is not None:
+        comparison = compare_entries(previous, entry, ranking, board)
+        stage_gain = gain_between(previous, entry, ranking, comparison)
+    seeds = tuple(sorted(cell.seed for cell in entry.done if cell.seed is not None))
+    failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
+    missing = () if entry.start else tuple(sorted({*conditions.seeds} - {*seeds, *failed}))
+    return Row(
+        trainer=entry.trainer,
+        start=entry.start,
+        rank=rank,
+        letters=letters,
+        seeds=seeds,
+        failed_seeds=failed,
+        missing_seeds=missing,
+        accuracy=accuracy_of(entry, ranking, board) if entry.total is not None else None,
+        gain=gain_between(start, entry, ranking, gain, p_adjusted) if start and gain else None,
+        wins=wins,
+        ties=ties,
+        losses=losses,
+        tasks=tasks,
+        stage_gain=stage_gain,
+        cost=_mean_cost(entry.done),
+        parameters=next((c.checkpoint.parameters for c in entry.done if c.checkpoint), None),
+        sources=_sources(entry.cells),
+        environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
+        notes=_notes(entry.done),
+        warnings=tuple(row_warnings(entry, tasks, missing, conditions)),
+        records=tuple(record_ref(cell) for cell in entry.cells),
+        commands=_commands(entry.cells),
+    )
+
+
+def _commands(cells: Sequence[Record]) -> tuple[str, ...]:
+    """Return the commands that reproduce a row: one, where they differ in the seed alone."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for cell in cells:
+        before, option, rest = cell.command.partition(" --seeds ")
+        seed, space, after = rest.partition(" ")
+        found.setdefault((before + option, space + after), set()).add(seed)
+    return tuple(
+        before + ",".join(sorted(seeds, key=lambda seed: (len(seed), seed))) + after
+        for (before, after), seeds in sorted(found.items())
+    )
+
+
+def _notes(cells: Sequence[Record]) -> tuple[str, ...]:
+    """Return what trainers noted, one line a note; a note that differs by seed lists its values."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        for stage in cell.stages:
+            for name, value in sorted(stage.notes.items()):
+                values = found.setdefault((stage.trainer, name), [])
+                text = f"{value:.4g}" if isinstance(value, float) else str(value)
+                if text not in values:
+                    values.append(text)
+    return tuple(f"{trainer}: {name} {', '.join(v)}" for (trainer, name), v in found.items())

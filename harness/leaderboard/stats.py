@@ -1,0 +1,272 @@
+"""Statistics of right and wrong answers: intervals, tests, corrections, splits of a gain.
+
+Accuracies, differences and intervals are shares (0 to 1, or -1 to 1), never per cent. What has no
+defined result is refused in one line. `harness.resampling` holds the two-level bootstrap;
+`docs/statistics.md` says which claim rests on which function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.errors import UsageError
+from harness.leaderboard.distributions import normal_quantile, t_quantile
+
+
+class Interval(NamedTuple):
+    """An interval with its two ends."""
+
+    low: float
+    high: float
+
+
+def _counts(k: int, n: int) -> None:
+    if n < 1 or not 0 <= k <= n:
+        raise UsageError(f"{k} of {n} is not a share: 0 <= k <= n and n >= 1 is needed")
+
+
+def wilson(k: float, n: float, confidence: float = 0.95) -> Interval:
+    """Return Wilson's score interval of a share (Wilson 1927), for k of n independent answers.
+
+    Examples:
+        >>> low, high = wilson(0, 10)
+        >>> f"{low:.3f} {high:.3f}"
+        '0.000 0.278'
+    """
+    if not (n > 0 and 0 <= k <= n):
+        raise UsageError(f"{k:g} of {n:g} is not a share: 0 <= k <= n and n > 0 is needed")
+    z = normal_quantile(0.5 + confidence / 2)
+    p, z2 = k / n, z * z
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    low = 0.0 if k == 0 else max(0.0, centre - half)
+    return Interval(low, 1.0 if k == n else min(1.0, centre + half))
+
+
+def clustered_wilson(
+    values: np.ndarray, clusters: np.ndarray, confidence: float = 0.95
+) -> Interval:
+    """Return Wilson's interval for answers that come in groups.
+
+    The sample size is divided by the design effect of the groups (Korn and Graubard 1998 in the
+    form for Wilson's interval of Franco et al. 2019): the effective n is p(1-p) over the variance
+    of the mean that is robust to clustering, shrunk by Student's t for few groups. It is never
+    more than n, and never less than if each group were of one mind, which is also what it is
+    where every answer is alike.
+
+    Args:
+        values: 0 or 1 per answer, shape (n,).
+        clusters: The group of each answer, integers of shape (n,).
+        confidence: The nominal coverage.
+    """
+    values = np.asarray(values, dtype=float)
+    _, index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    n, groups, total = values.size, sizes.size, float(values.sum())
+    _counts(int(total), n)
+    if sizes.max() == 1:
+        return wilson(total, n, confidence)
+    if groups == 1:
+        raise UsageError("an interval over groups needs at least two groups")
+    p = total / n
+    variance = float(np.sum(np.bincount(index, weights=values - p) ** 2)) / n**2
+    z = normal_quantile(0.5 + confidence / 2)
+    shrunk = (z / t_quantile(0.5 + confidence / 2, groups - 1)) ** 2
+    alike = n**2 / float(np.sum(sizes**2))  # the effective n where each group is of one mind
+    effective = shrunk * p * (1 - p) / variance if 0 < p < 1 and variance > 0 else alike
+    effective = min(float(n), max(alike, effective))
+    return wilson(p * effective, effective, confidence)
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test (1947).
+
+    Args:
+        fixed: Questions that only the second checkpoint answers.
+        broken: Questions that only the first one answers.
+    """
+    if fixed < 0 or broken < 0:
+        raise UsageError("counts of questions are never negative")
+    n, term, tail = fixed + broken, 1, 1
+    for i in range(1, min(fixed, broken) + 1):
+        term = term * (n - i + 1) // i
+        tail += term
+    return min(1.0, 2 * tail / (1 << n))
+
+
+def paired_interval(fixed: int, broken: int, n: int, confidence: float = 0.95) -> Interval:
+    """Return the interval of a difference of two accuracies on the same n questions.
+
+    Wald's interval after one question more each way (Bonett and Price 2012), which keeps its
+    coverage for few questions and where nothing differs.
+    """
+    _counts(fixed + broken, n)
+    up, down = (fixed + 1) / (n + 2), (broken + 1) / (n + 2)
+    half = normal_quantile(0.5 + confidence / 2) * math.sqrt(
+        (up + down - (up - down) ** 2) / (n + 2)
+    )
+    return Interval(max(-1.0, up - down - half), min(1.0, up - down + half))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted for their number (Holm 1979), in the given order."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for place, i in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - place) * p_values[i]))
+        adjusted[i] = running
+    return adjusted
+
+
+class Split(NamedTuple):
+    """A gain and its two parts, exact: `gain == format + correctness`."""
+
+    gain: Fraction
+    format: Fraction
+    correctness: Fraction
+
+
+def split_gain(before: tuple[int, int, int], after: tuple[int, int, int]) -> Split:
+    """Split a gain in accuracy into a format part and a correctness part.
+
+    Accuracy is r q: the share r of answers that can be read at all (verdict correct or wrong)
+    times the share q of those that is right. The gain is the change of r at the mean q, and the
+    change of q at the mean r (Shapley's symmetric split, so no order of the two is preferred):
+
+        r1 q1 - r0 q0 = (r1 - r0) (q0 + q1) / 2  +  (q1 - q0) (r0 + r1) / 2
+
+    Where one side has no readable answer its q is unknown and taken to be the other's: the whole
+    gain is then format.
+
+    Args:
+        before: Right answers, readable answers and all answers of the start model.
+        after: The same of the trained checkpoint.
+    """
+    for right, readable, n in (before, after):
+        _counts(right, n)
+        _counts(readable, n)
+        if right > readable:
+            raise UsageError(f"{right} right answers of {readable} readable ones")
+    (c0, m0, n0), (c1, m1, n1) = before, after
+    r0, r1 = Fraction(m0, n0), Fraction(m1, n1)
+    q0 = Fraction(c0, m0) if m0 else None
+    q1 = Fraction(c1, m1) if m1 else None
+    q0, q1 = q0 if q0 is not None else q1, q1 if q1 is not None else q0
+    if q0 is None or q1 is None:
+        return Split(Fraction(0), Fraction(0), Fraction(0))
+    return Split(r1 * q1 - r0 * q0, (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2)
+
+
+def pass_at_k(n: int, correct: int, k: int) -> float:
+    """Return the unbiased pass@k of one question: 1 - C(n-c, k) / C(n, k) (arXiv 2107.03374)."""
+    _counts(correct, n)
+    if not 1 <= k <= n:
+        raise UsageError(f"pass@{k} needs 1 <= k <= n, and there are {n} samples")
+    return 1.0 - math.comb(n - correct, k) / math.comb(n, k)
+
+
+def avg_at_k(outcomes: np.ndarray, confidence: float = 0.95) -> tuple[float, Interval]:
+    """Return avg@k and its interval, clustered by question.
+
+    Args:
+        outcomes: 0 or 1, shape (questions, k).
+        confidence: The nominal coverage.
+    """
+    outcomes = np.asarray(outcomes)
+    if outcomes.ndim != 2 or outcomes.size == 0:
+        raise UsageError("avg@k needs outcomes of shape (questions, k)")
+    questions, k = outcomes.shape
+    clusters = np.repeat(np.arange(questions), k)
+    return float(outcomes.mean()), clustered_wilson(outcomes.ravel(), clusters, confidence)
+
+
+def maj_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> bool:
+    """Return whether the majority answer of one question's samples is right.
+
+    Ties go to the answer that was given first; a sample without an answer (None) does not vote,
+    and where no sample has one the question is wrong.
+
+    Args:
+        answers: What the verifier read, in the order of sampling; equal answers compare equal.
+        correct: The verdict on each.
+    """
+    if not answers or len(answers) != len(correct):
+        raise UsageError("maj@k needs one verdict for each of at least one answer")
+    votes: dict[Hashable, int] = {}
+    verdicts: dict[Hashable, bool] = {}
+    for answer, right in zip(answers, correct, strict=True):
+        if answer is not None:
+            votes[answer] = votes.get(answer, 0) + 1
+            verdicts.setdefault(answer, right)
+    return bool(votes) and verdicts[max(votes, key=lambda answer: votes[answer])]
+
+
+def standard_error(n: int, accuracy: float, correlation: float) -> float:
+    """Return the standard error of a paired difference of two accuracies on n questions."""
+    _counts(0, n)
+    return math.sqrt(2 * accuracy * (1 - accuracy) * (1 - correlation) / n)
+
+
+def minimum_detectable(
+    n: int,
+    accuracy: float = 0.5,
+    correlation: float = 0.5,
+    *,
+    seeds: int = 1,
+    seed_sd: float = 0.0,
+    power: float = 0.8,
+    significance: float = 0.05,
+) -> float:
+    """Return the smallest true difference that is found with the given power.
+
+    Args:
+        n: Questions.
+        accuracy: About where the two accuracies lie.
+        correlation: Between the answers of the two checkpoints, question by question.
+        seeds: Training seeds of each side.
+        seed_sd: Standard deviation of the accuracy between training seeds; 0 leaves it out.
+        power: Chance of finding it.
+        significance: Two-sided level, before any correction for many comparisons.
+    """
+    z = normal_quantile(1 - significance / 2) + normal_quantile(power)
+    questions = standard_error(n, accuracy, correlation)
+    return z * math.sqrt(questions**2 + 2 * seed_sd**2 / seeds)
+
+
+def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
+    """Return a compact letter display: two names share a letter unless they are different.
+
+    The insert-and-absorb algorithm of Piepho (2004).
+
+    Args:
+        order: All names, the best first.
+        different: Pairs that were told apart.
+    """
+    columns: list[set[str]] = [set(order)] if order else []
+    for pair in sorted(different, key=lambda pair: sorted(map(order.index, pair))):
+        first, second = sorted(pair, key=order.index)
+        split: list[set[str]] = []
+        for column in columns:
+            both = first in column and second in column
+            split += [column - {second}, column - {first}] if both else [column]
+        columns = []
+        for column in sorted(split, key=len, reverse=True):
+            if not any(column <= other for other in columns):
+                columns.append(column)
+    columns.sort(key=lambda column: sorted(map(order.index, column)))
+    names = [_letter(i) for i in range(len(columns))]
+    return {
+        name: "".join(
+            letter for letter, column in zip(names, columns, strict=True) if name in column
+        )
+        for name in order
+    }
+
+
+def _letter(index: int) -> str:
+    """Return a, b, ..., z, then a1, b1, ..."""
+    return chr(ord("a") + index % 26) + (str(index // 26) if index >= 26 else "")

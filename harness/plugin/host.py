@@ -1,0 +1,268 @@
+"""Loading plug-ins: only the named ones, each on its own, with one line when one is broken."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from harness.errors import PluginError, UsageError, did_you_mean
+from harness.plugin import hookspecs
+from harness.tasks.source import Place
+
+if TYPE_CHECKING:
+    from harness.plugin.trainer import Trainer
+    from harness.tasks.task import Task
+
+GROUP = "harness"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A loaded plug-in and where it came from."""
+
+    name: str  # entry-point name
+    module: Any
+    distribution: str
+    version: str
+
+    @cached_property
+    def source_sha256(self) -> str:
+        """Return a sha256 over the plug-in's source.
+
+        That is its module, or every module of its package, and the modules of other plug-ins that
+        it imports (as the hybrid trainers import the one of `rl`).
+        """
+        announced = {point.module for point in importlib.metadata.entry_points(group=GROUP)}
+        others = [
+            value
+            for value in vars(self.module).values()
+            if isinstance(value, ModuleType) and value.__name__ in announced
+        ]
+        sha = hashlib.sha256()
+        for module in [self.module, *sorted(others, key=lambda each: each.__name__)]:
+            path = Path(module.__file__ or "")
+            files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+            for file in files:
+                sha.update(file.name.encode() + b"\0" + file.read_bytes())
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A trainer together with the plug-in that offers it."""
+
+    trainer: Trainer
+    plugin: Plugin
+
+
+class Host:
+    """The pluggy host. Nothing is imported until it is named.
+
+    Args:
+        data_dir: A folder with the data of published benchmarks; None for none.
+        download: Whether published data that is not here may be downloaded from the Hub.
+    """
+
+    def __init__(self, *, data_dir: Path | None = None, download: bool = True) -> None:
+        self.place = Place(data_dir, download)
+        self._manager = pluggy.PluginManager("harness")
+        self._manager.add_hookspecs(hookspecs)
+        self._loaded: dict[str, Plugin] = {}
+        self.hook = self._manager.hook
+
+    @cached_property
+    def _entry_points(self) -> dict[str, list[importlib.metadata.EntryPoint]]:
+        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        for point in importlib.metadata.entry_points(group=GROUP):
+            # an editable install and its sources may announce the same distribution twice
+            known = found.setdefault(point.name, [])
+            if _distribution(point) not in [_distribution(other) for other in known]:
+                known.append(point)
+        return dict(sorted(found.items()))
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all installed plug-ins, loaded or not."""
+        return list(self._entry_points)
+
+    def load(self, name: str) -> Plugin:
+        """Import and register one plug-in.
+
+        Raises:
+            PluginError: If it is unknown, broken, misspells a hook, or is claimed by two
+                distributions.
+        """
+        if name in self._loaded:
+            return self._loaded[name]
+        points = self._entry_points.get(name)
+        if not points:
+            raise PluginError(f"no plug-in {name!r}; {did_you_mean(name, self.names)}")
+        if len(points) > 1:
+            claimants = " and ".join(sorted(_distribution(point) for point in points))
+            raise PluginError(f"plug-in {name!r} is claimed by {claimants}; uninstall one of them")
+        point = points[0]
+        distribution = _distribution(point)
+        try:
+            module = point.load()
+        except Exception as error:  # whatever a stranger's module raises at import
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise PluginError(
+                f"plug-in {name!r} of {distribution} cannot be imported: {reason}"
+            ) from error
+        try:
+            self._manager.register(module, name)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(name=name)
+            reason = " ".join(str(error).split())
+            raise PluginError(f"plug-in {name!r} of {distribution}: {reason}") from None
+        version = point.dist.version if point.dist else "unknown"
+        self._loaded[name] = Plugin(name, module, distribution, version)
+        return self._loaded[name]
+
+    def load_all(self) -> dict[str, PluginError]:
+        """Load every plug-in that loads; return the errors of the others by name."""
+        errors = {}
+        for name in self.names:
+            try:
+                self.load(name)
+            except PluginError as error:
+                errors[name] = error
+        return errors
+
+    def _results(self, hook: str) -> Iterator[tuple[Plugin, Any]]:
+        """Yield what each loaded plug-in returns for a collecting hook, in order of loading."""
+        for name, plugin in self._loaded.items():
+            for implementation in getattr(self.hook, hook).get_hookimpls():
+                if implementation.plugin_name != name:
+                    continue
+                try:
+                    values = list(implementation.function())
+                except Exception as error:
+                    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                    raise PluginError(
+                        f"plug-in {name!r} of {plugin.distribution}: {hook} failed: {reason}"
+                    ) from error
+                for value in values:
+                    yield plugin, value
+
+    def hooks(self, name: str) -> list[str]:
+        """Return the names of the hooks that a loaded plug-in implements."""
+        callers = self._manager.get_hookcallers(self._loaded[name].module) or []
+        return sorted(caller.name for caller in callers)
+
+    def observe(self, hook: str, **arguments: Any) -> list[str]:
+        """Call an observing hook; an exception in one comes back as a line and changes nothing."""
+        errors = []
+        for implementation in getattr(self.hook, hook).get_hookimpls():
+            given = {name: arguments[name] for name in implementation.argnames}
+            try:
+                implementation.function(**given)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                errors.append(f"plug-in {implementation.plugin_name!r}: {hook} failed: {reason}")
+        return errors
+
+    def trainers(self) -> dict[str, Offer]:
+        """Return the trainers of all loaded plug-ins by name."""
+        offers: dict[str, Offer] = {}
+        for plugin, trainer in self._results("harness_trainers"):
+            if trainer.name in offers:
+                raise PluginError(
+                    f"trainer {trainer.name!r} is offered by plug-ins"
+                    f" {offers[trainer.name].plugin.name!r} and {plugin.name!r}"
+                )
+            allowed = trainer.name.split("-")[0] == plugin.name.split("-")[0] or trainer.chain
+            if not allowed or (trainer.train is None) == (not trainer.chain):
+                raise PluginError(
+                    f"plug-in {plugin.name!r}: trainer {trainer.name!r} must be named"
+                    f" {plugin.name!r} or '{plugin.name}-<variant>' and have either train or chain"
+                )
+            offers[trainer.name] = Offer(trainer, plugin)
+        return offers
+
+    def tasks(self) -> dict[str, Task]:
+        """Return the tasks of all loaded plug-ins by name, bound to where their data lies."""
+        tasks: dict[str, Task] = {}
+        for plugin, task in self._results("harness_tasks"):
+            if task.name in tasks:
+                raise PluginError(f"task {task.name!r} of plug-in {plugin.name!r} exists already")
+            tasks[task.name] = task.at(self.place)
+        return tasks
+
+    def task(self, name: str) -> Task:
+        """Return one task, of whichever plug-in offers it.
+
+        Raises:
+            UsageError: If no plug-in that loads offers it.
+        """
+        self.load_all()
+        tasks = self.tasks()
+        if name not in tasks:
+            raise UsageError(f"no task {name!r}; {did_you_mean(name, tasks)}")
+        return tasks[name]
+
+    def boards(self) -> dict[str, Path]:
+        """Return the board files of all loaded plug-ins by their file names."""
+        return {
+            Path(path).stem: Path(path)
+            for _, paths in self._results("harness_boards")
+            for path in [paths]
+        }
+
+    def owner(self, name: str) -> str | None:
+        """Return the plug-in a trainer, task or board name belongs to, by its first words."""
+        owners = [
+            plugin
+            for plugin in self.names
+            if name == plugin or name.startswith((f"{plugin}-", f"{plugin}_"))
+        ]
+        return max(owners, key=len, default=None)
+
+    def offers(self, term: str) -> list[str]:
+        """Return the trainer or chain names that one term of `--plugins` stands for.
+
+        `kd-on-policy` and `sft+rl` stand for themselves, `hybrid` for every trainer of a plug-in
+        that has none of that name, `all` for every trainer of every plug-in that loads.
+        """
+        if term == "all":
+            self.load_all()
+            return list(self.trainers())
+        if "+" in term:
+            for part in term.split("+"):
+                self.trainer(part)
+            return [term]
+        owner = self.owner(term)
+        if owner is None:
+            raise PluginError(f"no plug-in {term!r}; {did_you_mean(term, self.names)}")
+        self.load(owner)
+        offers = self.trainers()
+        if term in offers:
+            return [term]
+        mine = [name for name, offer in offers.items() if offer.plugin.name == owner]
+        if term == owner and mine:
+            return mine
+        if not mine:
+            raise UsageError(f"plug-in {owner!r} offers no trainer")
+        raise PluginError(f"no trainer {term!r}; {did_you_mean(term, mine)}")
+
+    def trainer(self, name: str) -> Offer:
+        """Return one trainer that trains by itself (not a chain), loading its plug-in."""
+        for offered in self.offers(name):
+            offer = self.trainers().get(offered)
+            if offer and offered == name and not offer.trainer.chain:
+                return offer
+        raise UsageError(f"{name!r} is not a single trainer; known: {', '.join(self.offers(name))}")
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist else "an unnamed distribution"

@@ -1,0 +1,134 @@
+"""Publish a board: copy its records, and write the files that they give."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from harness.boards.conditions import Conditions, read_conditions
+from harness.errors import TamperedError, UsageError
+from harness.files import write_atomically
+from harness.leaderboard.build import build
+from harness.leaderboard.data import Leaderboard, json_schema
+from harness.records import CONDITIONS, read_records
+from harness.render import index, markdown, spreadsheet
+
+BOARD_FILE = "board.toml"
+SCHEMA_FILE = "leaderboard.schema.json"
+INDEX = "README.md"
+
+
+def render(board: Leaderboard) -> dict[str, str]:
+    """Return the text of each published file of a board, by its ending."""
+    return {
+        ".md": markdown.render(board),
+        ".json": board.to_json(),
+        ".csv": spreadsheet.render(board),
+    }
+
+
+def write(board: Leaderboard, folder: Path) -> list[Path]:
+    """Write a board's `.md`, `.json` and `.csv` into a folder, without its records."""
+    paths = []
+    for ending, text in render(board).items():
+        paths.append(folder / f"{board.conditions.board}{ending}")
+        write_atomically(paths[-1], text)
+    return paths
+
+
+def publish(
+    source: Path,
+    conditions: Conditions,
+    folder: Path,
+    board_file: Path | None = None,
+    *,
+    replace: bool = False,
+) -> list[Path]:
+    """Publish a board: copy its records and write what they give.
+
+    Records that are published already stay: those of several people are joined.
+
+    Args:
+        source: A folder of records, or one with a folder `records` in it.
+        conditions: The board's.
+        folder: Of published leaderboards.
+        board_file: The board's TOML file, to be published beside the records.
+        replace: Drop what is published under other conditions.
+
+    Returns:
+        The files written, records excepted.
+
+    Raises:
+        UsageError: If there is no record of this board, or other conditions are published.
+        TamperedError: If a record was changed, or one of the same id has other content.
+    """
+    records = folder / "records" / conditions.board
+    if (records / CONDITIONS).exists():
+        old = read_conditions(records / CONDITIONS)
+        if old.digest != conditions.digest and not replace:
+            raise UsageError(
+                f"{records} holds records made under other conditions (board digest"
+                f" {old.digest[:12]}, now {conditions.digest[:12]}); they are never mixed:"
+                " delete that folder, or give the board another name"
+            )
+        if old.digest != conditions.digest:
+            shutil.rmtree(records)
+    place = source / "records" if (source / "records").is_dir() else source
+    found = [
+        record
+        for record in read_records(place, superseded=True)
+        if record.board.digest == conditions.digest
+    ]
+    if not found:
+        raise UsageError(f"{place} has no record of board {conditions.board!r} as it is now")
+    text = None if board_file is None else board_file.read_text(encoding="utf-8")
+    if text is not None:
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        conditions = conditions.model_copy(update={"board_sha256": sha256})
+    # Everything is checked before anything is written, so a refusal leaves no half of a board.
+    present = {record.id: record for record in read_records(records, superseded=True)}
+    for record in found:
+        name = f"{record.id}.json"
+        if present.setdefault(record.id, record) != record:
+            raise TamperedError(f"{place / name} and {records / name} differ; records never change")
+    board = build(present.values(), conditions)
+    for record in found:
+        name = f"{record.id}.json"
+        write_atomically(records / name, (place / name).read_text(encoding="utf-8"))
+    write_atomically(records / CONDITIONS, conditions.to_json())
+    if text is not None:
+        write_atomically(records / BOARD_FILE, text)
+    written = write(board, folder)
+    write_atomically(folder / SCHEMA_FILE, json_schema())
+    others = [rebuild(path) for path in published_boards(folder) if path != records]
+    write_atomically(folder / INDEX, index.render([board, *others]))
+    return [*written, folder / SCHEMA_FILE, folder / INDEX]
+
+
+def published_boards(folder: Path) -> list[Path]:
+    """Return the folders of published records, one for each board."""
+    return sorted(path.parent for path in (folder / "records").glob(f"*/{CONDITIONS}"))
+
+
+def rebuild(records: Path) -> Leaderboard:
+    """Return the leaderboard of a folder of published records, checked."""
+    conditions = read_conditions(records / CONDITIONS)
+    if conditions.board != records.name:
+        raise TamperedError(
+            f"{records / CONDITIONS} is of the board {conditions.board!r}: the names must agree"
+        )
+    stray = [
+        path
+        for path in sorted(records.iterdir())
+        if path.suffix != ".json" and path.name != BOARD_FILE and not path.name.startswith(".")
+    ]
+    if stray:
+        raise TamperedError(f"{stray[0]} belongs to no record; delete it")
+    file = records / BOARD_FILE
+    if conditions.board_sha256 is not None:
+        if not file.is_file():
+            raise TamperedError(f"{file} is missing; harness publish writes it")
+        if hashlib.sha256(file.read_bytes()).hexdigest() != conditions.board_sha256:
+            raise TamperedError(f"{file} was changed after it was published")
+    return build(read_records(records, superseded=True), conditions)

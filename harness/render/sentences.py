@@ -1,0 +1,194 @@
+"""The sentences of a leaderboard: what it claims, and what each number means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from harness.leaderboard.bootstrap import REPLICATES
+from harness.leaderboard.warnings import label
+from harness.render import numbers
+
+if TYPE_CHECKING:
+    from harness.leaderboard.data import Leaderboard
+
+ANSWERS = (
+    "Trainer",
+    "Verified",
+    "Strict",
+    "Flexible",
+    "Wrong",
+    "No answer",
+    "Truncated",
+    "Ungradable",
+    "At the limit",
+    "Tokens",
+)
+COST = (
+    "Trainer",
+    "Time",
+    "Steps",
+    "Trained tokens",
+    "Generated",
+    "Teacher",
+    "FLOPs",
+    "Memory",
+    "Energy",
+)
+PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm", "sympy")
+FEWER = "fewer than three training seeds"
+
+
+_Found = dict[str, list[str]]  # benchmark -> the numbers of what is said of it
+LINES, SUBJECTS = 3, 4  # lines for one kind of warning, benchmarks named in a line
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")  # one within a name is part of it
+
+
+def warnings(board: Leaderboard) -> Iterator[tuple[str, str]]:
+    """Yield whom a warning is about (empty for the board) and what it says.
+
+    What is said of several rows and differs in its numbers alone is said once, with their ranges;
+    so is what is said of several benchmarks of a row. Where too many are concerned to be named,
+    their number is said; each stands in its row of the tables and of the CSV.
+    """
+    for line in board.warnings:
+        yield "", line
+    labels = _labels(board)
+    said: dict[tuple[str, ...], dict[str, _Found]] = {}
+    for row in board.rows:
+        for line in row.warnings:
+            label, colon, rest = line.partition(": ")
+            label, rest = (label, colon + rest) if label in labels else ("", line)
+            found = said.setdefault(tuple(_NUMBER.split(rest)), {})
+            found.setdefault(row.trainer, {})[label] = _NUMBER.findall(rest)
+    for words, rows in said.items():
+        alike: dict[tuple[str, ...], dict[str, _Found]] = {}
+        for trainer, found in rows.items():
+            alike.setdefault(tuple(found), {})[trainer] = found
+        if len(alike) <= LINES and all(len(subjects) <= SUBJECTS for subjects in alike):
+            for subjects, some in alike.items():
+                yield _who(board, some), ", ".join(subjects) + _filled(words, some)
+        else:
+            most, few = (pick(len(subjects) for subjects in alike) for pick in (max, min))
+            number = str(most) if most == few else f"{few} to {most}"
+            subject = f"{number} of {len(labels)} scores"
+            yield _who(board, rows), subject + _filled(words, rows)
+
+
+def _who(board: Leaderboard, rows: Collection[str]) -> str:
+    trained = {row.trainer for row in board.rows if not row.start}
+    if len(rows) > 2 and trained <= set(rows):
+        return "every row" if len(rows) == len(board.rows) else "every trained row"
+    return ", ".join(rows)
+
+
+def _filled(words: Sequence[str], rows: Mapping[str, _Found]) -> str:
+    """Return a sentence with the range of each of its numbers."""
+    numbers = [each for found in rows.values() for each in found.values()]
+    spans = [_span(column) for column in zip(*numbers, strict=True)]
+    return "".join(a + b for a, b in zip(words, [*spans, ""], strict=True))
+
+
+def _labels(board: Leaderboard) -> set[str]:
+    """Return how warnings name benchmarks."""
+    return {label(board.conditions, one) for one in board.conditions.benchmarks}
+
+
+def _span(values: tuple[str, ...]) -> str:
+    low, high = min(values, key=float), max(values, key=float)
+    return low if low == high else f"{low} to {high}"
+
+
+def claim(board: Leaderboard) -> str:
+    """Return the sentence that says what the board compares."""
+    if board.claim == "trainers":
+        return (
+            "**Trainers compared:** every interval of a gain covers the choice of questions and"
+            " the training seeds."
+        )
+    if board.claim == "checkpoints":
+        return (
+            f"**Checkpoints compared:** with {FEWER} this board says which checkpoint is better"
+            " on these questions, not which trainer is."
+        )
+    return (
+        f"**Trainers compared where there are three seeds or more.** A row with {FEWER} says"
+        " something of its checkpoints only and is marked."
+    )
+
+
+def explanations(board: Leaderboard) -> Iterator[str]:
+    """Return the paragraphs that say what each number means."""
+    yield (
+        "**Rank** is a range: a row stands behind another only if the two were told apart at 5 %"
+        " after Holm's correction"
+        + (f" over {_pairs(board.pair_family)}" if board.pair_family else "")
+        + ". Rows that share a group letter were not told apart, whatever their order. The start"
+        " model and rows with a failed seed are not ranked."
+    )
+    yield (
+        "**Accuracy** is the share of answers that the verifier found right, the mean over seeds,"
+        " with Wilson's 95 % interval over questions (a question answered under several seeds"
+        " counts as one group). It does not cover the training seeds; the spread over seeds, a"
+        " standard deviation in points, stands beside it."
+        + (
+            " Of several answers to a question it is the mean (avg@k), and they count as one group."
+            if any(one.samples > 1 for one in board.conditions.benchmarks)
+            else ""
+        )
+    )
+    yield (
+        "**Gain** is the difference to the untouched start model on the same questions, with a"
+        " 95 % interval: from three seeds on by a two-level bootstrap over questions and training"
+        f" seeds ({REPLICATES:,} resamples, Student's t), for single checkpoints the paired"
+        " interval of Bonett and Price with McNemar's exact test (over questions only by the"
+        " bootstrap, where questions come in groups or have several answers). Intervals are not"
+        " widened for the number of comparisons; **p** is, by Holm's method over"
+        f" {_comparisons(board.gain_family)} with the start model."
+    )
+    yield (
+        "**Format** is the part of a gain that comes from more answers that could be read,"
+        " **correctness** the part that comes from readable answers being right more often. With r"
+        " the readable share and q the share right among them, format is (r1 - r0)(q0 + q1)/2 and"
+        " correctness (q1 - q0)(r0 + r1)/2; they sum to the gain."
+    )
+    if board.detectable:
+        found = board.detectable
+        also = []
+        if found.gain is not None:
+            also.append(f"a gain over the start model of {_points(found.gain)}")
+        if found.pair is not None:
+            also.append(f"a difference between two rows of {_points(found.pair)}")
+        yield (
+            "**Smallest difference found** four times in five (80 % power, 5 % level, before"
+            f" Holm): {_points(found.checkpoints)} between two checkpoints by the number of"
+            " questions alone, at half the answers correlated"
+            + (f"; as measured here, {' and '.join(also)}." if also else ".")
+        )
+    if any(result.overlap_8 for row in board.rows for result in row.tasks):
+        yield (
+            "**Shared words:** a problem counts if 13 (or 8) of its words stand in a row in what"
+            " the row was trained on, its teacher's texts included; a shorter problem only if it"
+            " is a training problem as a whole. Many runs are phrases that problems share, so a"
+            " count is a reason to look, not a proof: `harness contamination` shows the texts."
+            " *Without them* is the accuracy on the problems that share no 13."
+        )
+    yield (
+        "**W/T/L** counts the benchmarks on which a row beats, ties with and loses to the"
+        " start model at 5 % after Holm's correction over the row's benchmarks. **Cost** is the"
+        " mean of a seed, teacher and sampling included; FLOPs are 6 N per trained token and 2 N"
+        " per token read or generated."
+    )
+
+
+def _points(share: float) -> str:
+    return f"{numbers.percent(share)} points"
+
+
+def _pairs(number: int) -> str:
+    return "the one pair" if number == 1 else f"all {number} pairs"
+
+
+def _comparisons(number: int) -> str:
+    return "the one comparison" if number == 1 else f"the {number} comparisons"

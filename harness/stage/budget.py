@@ -1,0 +1,179 @@
+"""Budget and cost: what a training stage may spend, and what it did spend, counted by the host.
+
+Counting happens below the trainer, in the forward and `generate` calls of transformers models and
+in the steps of torch optimisers, so a trainer neither has to report its cost nor can hide it.
+
+The FLOPs are the usual estimate of Kaplan et al. (2020, arXiv 2001.08361), with N the parameters
+of the model that did the work (a tied embedding counted once) and T non-padding tokens:
+`6 N T` where a gradient is taken (`4 N T` for frozen parameters, as under LoRA), `2 N T` for
+forward passes without one (generation including its prompt, reference policy, teacher). Of
+generation engines outside transformers only vLLM is seen, where it is the board's engine.
+"""
+
+from __future__ import annotations
+
+import time
+
+from harness.errors import BudgetExceeded
+from harness.records import Caps, Cost
+from harness.stage.processes import Group
+
+COUNTED = ("trained_tokens", "generated_tokens", "reference_tokens", "teacher_tokens", "flops")
+
+
+class Budget:
+    """The caps of one training stage and the running count of what it has spent.
+
+    A trainer asks `exhausted` before each step (or uses `Run.callback`, which does) and stops in
+    time. One that does not is stopped by the host with `BudgetExceeded`: the first optimiser step
+    that began although the budget was exhausted and passes a cap is refused, and so is the first
+    step of all where it alone costs more than the whole budget. Forward passes and generation
+    without steps are refused once a cap is passed by a tenth, or by its double within a step that
+    was begun in good faith.
+
+    Where a stage runs as several processes, each counts what it does and `sync`, after every
+    optimiser step, adds it up. `fraction` and `exhausted` look at the sum of the last `sync`, so
+    all processes come to the same decision.
+    """
+
+    def __init__(self, caps: Caps, teacher: str | None = None, group: Group | None = None) -> None:
+        self.caps = caps
+        self.cost = Cost()
+        self._teacher = teacher
+        self._group = group or Group()
+        self._agreed = Cost()  # as of the last `sync`
+        self._earlier_seconds = 0.0
+        self._started = time.monotonic()
+        self._last: dict[str, float] = dict.fromkeys(caps.set_caps(), 0.0)
+        self._largest: dict[str, float] = dict.fromkeys(self._last, 0.0)
+        self._steps_here = 0
+        self._ended = False
+
+    def _amounts(self) -> dict[str, float]:
+        cost = self._known()
+        return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
+
+    def _known(self) -> Cost:
+        """Return what all processes know to be spent."""
+        if self._group.size > 1:
+            return self._agreed
+        self.tick()
+        return self.cost
+
+    def resume(self, spent: Cost) -> None:
+        """Start from what an interrupted attempt had spent."""
+        self.cost = spent
+        self._earlier_seconds = spent.seconds
+        self._started = time.monotonic()
+        self._agreed = spent.model_copy()
+        self.begin_steps()
+
+    def begin_steps(self) -> None:
+        """Say that training steps start now: what was spent before is no part of the first one."""
+        self.sync()
+        self._last = self._amounts()
+
+    def sync(self) -> None:
+        """Add up what the stage's processes have counted. All of them must call it.
+
+        Tokens and FLOPs are sums, the seconds are those of the slowest; steps are taken together.
+        """
+        self.tick()
+        if self._group.size == 1:
+            return
+        new = [getattr(self.cost, name) - getattr(self._agreed, name) for name in COUNTED]
+        for name, amount in zip(COUNTED, self._group.total(new), strict=True):
+            whole = getattr(self._agreed, name) + amount
+            setattr(self.cost, name, whole if name == "flops" else round(whole))
+        self.cost.seconds = self._group.largest(self.cost.seconds)
+        self._agreed = self.cost.model_copy()
+
+    def tick(self) -> None:
+        """Bring the seconds up to date."""
+        self.cost.seconds = self._earlier_seconds + time.monotonic() - self._started
+
+    @property
+    def fraction(self) -> float:
+        """Return the share of the budget that is spent, by the cap that is nearest its end."""
+        amounts = self._amounts()
+        return max(amounts[name] / cap for name, cap in self.caps.set_caps().items())
+
+    def exhausted(self) -> bool:
+        """Return whether one more step, as costly as the costliest so far, would pass a cap."""
+        amounts = self._amounts()
+        return any(
+            amounts[name] + self._largest[name] > cap for name, cap in self.caps.set_caps().items()
+        )
+
+    def count_step(self) -> None:
+        """Count an optimiser step."""
+        self.cost.steps += 1
+        self._steps_here += 1
+        self.sync()
+        now = self._amounts()
+        for name, amount in now.items():
+            spent = amount - self._last[name]
+            # The first step may hold what came before training; the second one tells better.
+            first = self._steps_here <= 2
+            self._largest[name] = spent if first else max(self._largest[name], spent)
+        self._last = now
+        self._ended = self.exhausted()
+
+    def refuse_overrun(self, *, step: bool = True) -> None:
+        """Raise `BudgetExceeded` when a trainer goes on although the budget is spent.
+
+        Args:
+            step: Whether an optimiser step is about to be taken, or else a forward pass.
+        """
+        self.tick()
+        for name, cap in self.caps.set_caps().items():
+            spent = getattr(self.cost, name)
+            if step:
+                over = spent > cap or (name == "steps" and spent >= cap)
+                refused = over and (self._ended or self.cost.steps == 0)
+            else:
+                refused = spent > cap * (1.1 if self._ended else 2)
+            if refused and step and self.cost.steps == 0:
+                raise BudgetExceeded(
+                    f"the first step of this trainer costs {spent:g} {name}, more than the whole"
+                    f" budget of {cap:g}; raise the budget or make its batches smaller"
+                )
+            if refused:
+                raise BudgetExceeded(
+                    f"the trainer went on after its budget of {cap:g} {name} was spent;"
+                    " it must stop when run.budget.exhausted() is true (run.callback() does that)"
+                )
+
+    def count_forward(self, model: str, size: int, tokens: int, *, trained: int | None) -> None:
+        """Count a forward pass over `tokens` non-padding tokens.
+
+        With a gradient, parameters that are trained cost 6 FLOPs a token and frozen ones 4: a
+        gradient flows through them, but none is taken of them.
+
+        Args:
+            model: The folder that the model was loaded from.
+            size: Its parameters.
+            tokens: Read, padding left out.
+            trained: Parameters that a gradient is taken of; None for a pass without one.
+        """
+        if trained is not None:
+            self.cost.trained_tokens += tokens
+            self.cost.flops += (4 * size + 2 * trained) * tokens
+            return
+        if model and model == self._teacher:
+            self.cost.teacher_tokens += tokens
+        else:
+            self.cost.reference_tokens += tokens
+        self.cost.flops += 2 * size * tokens
+
+    def count_generation(self, model: str, size: int, prompt_tokens: int, new_tokens: int) -> None:
+        """Count a generation: the prompt is read once, the new tokens are read and written."""
+        if model == self._teacher:
+            self.cost.teacher_tokens += prompt_tokens + new_tokens
+        else:
+            self.cost.generated_tokens += new_tokens
+        self.cost.flops += 2 * size * (prompt_tokens + new_tokens)
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()

@@ -1,0 +1,191 @@
+"""Engines: what answers lm-eval's requests in place of its own `generate_until`.
+
+Each is mixed into the class of lm-eval that loads the model and its tokenizer and builds chat
+prompts (`evaluate` does it). Answers end one by one; the finish reason and the length of every one
+are kept, so that a truncated answer is told from a wrong one; a prompt is never cut; and a
+checkpoint's own generation defaults change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.stage.decoding import Decoder, Prompt
+from harness.stage.models import forget_defaults
+from harness.stage.stopping import cut, room
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was written after one prompt: its text, its tokens, and whether the limit ended it.
+
+    `tokens` counts the end-of-turn token or the tokens of the stop string with it.
+    """
+
+    text: str
+    tokens: int
+    finish: Literal["stop", "length"]
+
+
+class Engine:
+    """Answers requests and keeps every answer.
+
+    Attributes:
+        answers: (name of the score, place of the question) -> its samples, in order.
+        notes: What a reader must know of the generation.
+    """
+
+    tokenizer: Any
+    max_length: int
+    tok_encode: Any  # of lm-eval's class, as all three
+
+    def begin(self, model: Path, batch_size: int) -> None:
+        """Get ready, once the model is loaded."""
+        self.wanted_batch = batch_size
+        self.answers: dict[tuple[str, int], list[Answer]] = defaultdict(list)
+        self.notes: dict[str, Any] = {}
+
+    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Answer]:
+        """Answer prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
+        raise NotImplementedError
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        """Answer lm-eval's requests; those that are decoded alike are generated together."""
+        kinds: dict[str, list[int]] = defaultdict(list)
+        for place, request in enumerate(requests):
+            kinds[json.dumps(request.args[1], sort_keys=True)].append(place)
+        answers: dict[int, Answer] = {}
+        samples: dict[tuple[str, int], int] = defaultdict(int)
+        for decoding, places in kinds.items():
+            wanted = json.loads(decoding)
+            prompts = {}
+            for place in places:
+                request = requests[place]
+                question = (request.task_name, request.doc_id)
+                tokens = self.tok_encode(request.args[0])
+                left = room(tokens, self.max_length, wanted["max_gen_toks"])
+                if left:
+                    prompts[place] = Prompt(tokens, left, seed(*question, samples[question]))
+                else:
+                    answers[place] = Answer("", 0, "length")
+                    short = self.notes.setdefault("prompts_without_room", {})
+                    short[request.task_name] = short.get(request.task_name, 0) + 1
+                samples[question] += 1
+            found = self.decode(list(prompts.values()), wanted)
+            answers |= dict(zip(prompts, found, strict=True))
+        for place, request in enumerate(requests):
+            self.answers[request.task_name, request.doc_id].append(answers[place])
+        return [answers[place].text for place in range(len(requests))]
+
+
+class HfEngine(Engine):
+    """Generates with transformers (see `decoding`)."""
+
+    model: Any
+
+    def begin(self, model: Path, batch_size: int) -> None:
+        """Get ready, once the model is loaded."""
+        super().begin(model, batch_size)
+        forget_defaults(self.model)
+
+    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Answer]:
+        """Answer prompts batch by batch."""
+        from tqdm import tqdm
+
+        stop = [text for text in wanted["until"] if text]
+        decoder = Decoder(
+            model=self.model,
+            tokenizer=self.tokenizer,
+            batch_size=self.wanted_batch,
+            stop=stop,
+            temperature=wanted["temperature"] if wanted["do_sample"] else 0.0,
+            top_p=wanted["top_p"] if wanted["do_sample"] else 1.0,
+        )
+        found: dict[int, Answer] = {}
+        written = tqdm(decoder.generate(prompts), total=len(prompts), desc="answers")
+        for place, tokens, stopped in written:
+            text = cut(self.tokenizer.decode(tokens, skip_special_tokens=True), stop)
+            found[place] = Answer(text, len(tokens), "stop" if stopped else "length")
+        if decoder.smallest is not None:
+            before = self.notes.get("smallest_batch", decoder.smallest)
+            self.notes["smallest_batch"] = min(before, decoder.smallest)
+        return [found[place] for place in range(len(prompts))]
+
+
+class VllmEngine(Engine):
+    """Generates with vLLM: all prompts at once, on one GPU.
+
+    Written against vLLM's documented interface (0.18 and later) and lm-eval's class for it.
+    """
+
+    model: Any
+
+    def begin(self, model: Path, batch_size: int) -> None:
+        """Get ready, once the model is loaded."""
+        super().begin(model, batch_size)
+        self.ends = end_tokens(model)
+
+    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Answer]:
+        """Answer prompts in vLLM's own batches."""
+        from vllm import SamplingParams, TokensPrompt
+
+        outputs = self.model.generate(
+            [TokensPrompt(prompt_token_ids=prompt.tokens) for prompt in prompts],
+            sampling_params=[
+                SamplingParams(**vllm_sampling(prompt, wanted, self.tokenizer, self.ends))
+                for prompt in prompts
+            ],
+        )
+        return [vllm_answer(output, wanted["until"]) for output in outputs]
+
+
+def vllm_sampling(
+    prompt: Prompt, wanted: Mapping[str, Any], tokenizer: Any, ends: Sequence[int]
+) -> dict[str, Any]:
+    """Return the arguments of vLLM's `SamplingParams` for one answer.
+
+    A stop string that is a special token is given as a token: vLLM leaves special tokens out of
+    the text in which it looks for strings.
+    """
+    specials = zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True)
+    special = {text: token for text, token in specials if text in wanted["until"]}
+    sampled = wanted["do_sample"]
+    return {
+        "max_tokens": prompt.limit,
+        "temperature": wanted["temperature"] if sampled else 0.0,
+        "top_p": wanted["top_p"] if sampled else 1.0,
+        "seed": prompt.seed if sampled else None,
+        "stop": [text for text in wanted["until"] if text and text not in special],
+        "stop_token_ids": sorted({*ends, *special.values()}),
+    }
+
+
+def vllm_answer(output: Any, stop: Sequence[str]) -> Answer:
+    """Return the answer in one of vLLM's `RequestOutput`s, which holds one completion.
+
+    Raises:
+        ValueError: If it holds none or several.
+    """
+    (completion,) = output.outputs
+    finish: Literal["stop", "length"] = "stop" if completion.finish_reason == "stop" else "length"
+    return Answer(cut(completion.text, stop), len(completion.token_ids), finish)
+
+
+def end_tokens(model: Path) -> list[int]:
+    """Return the tokens that end a turn by a checkpoint's `generation_config.json`."""
+    path = model / "generation_config.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    ends = found.get("eos_token_id")
+    return list(ends) if isinstance(ends, list) else [] if ends is None else [ends]
+
+
+def seed(score: str, question: int, sample: int) -> int:
+    """Return the seed of one sample: the same for every checkpoint and every way of batching."""
+    digest = hashlib.sha256(f"{score} {question} {sample}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -1,0 +1,318 @@
+"""Answers of a model on a board's problems, generated through lm-eval. Grading happens elsewhere.
+
+This is the only module that imports lm_eval. lm-eval builds the prompts, asks for the answers and
+keeps its raw results and samples; under `lm_eval:<task>` it also applies its own filters and
+metrics, which are handed on as they are. What generates behind it is in `engines`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StageError, UsageError
+from harness.stage.engines import Answer, HfEngine, VllmEngine
+from harness.stage.models import attention
+from harness.tasks.lm_eval import definition
+from harness.tasks.protocols import LmEvalProtocol, protocol_of, score_name
+
+Score = Mapping[str, Any]
+
+
+@dataclass
+class Generated:
+    """What came of generating.
+
+    Attributes:
+        answers: Name of each score -> number of answers.
+        own: Name of each score under `lm_eval:<task>` -> lm-eval's own metrics, `metric,filter`.
+        notes: What a reader must know: `smallest_batch` where memory forced one,
+            `prompts_without_room`, score by score, where a prompt filled the context, and
+            `own_metric_errors` where lm-eval's own grader failed on an answer.
+    """
+
+    answers: dict[str, int] = field(default_factory=dict)
+    own: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def generate_answers(
+    model: Path,
+    scores: Sequence[Score],
+    batch_size: int,
+    device: str,
+    out: Path,
+    engine: str = "hf",
+) -> Generated:
+    """Generate answers and write them to `out/answers/<score>.jsonl`.
+
+    Args:
+        model: Folder of the checkpoint.
+        scores: For each score `task`, `protocol` (its id), `max_new_tokens` and `rows`; `samples`,
+            `temperature` and `top_p` where they are not 1, 0 and 1; and under `lm_eval:<task>`
+            `documents` (see `lm_eval_tasks`), of which the first so many as there are rows are
+            scored.
+        batch_size: Prompts generated together; changes float rounding, so it is recorded.
+        device: `cpu` or `cuda`.
+        out: The stage folder; lm-eval's own files are kept unchanged in `out/lm_eval`.
+        engine: `hf` or `vllm`.
+
+    Raises:
+        StageError: If lm-eval did not write every answer, or cannot put a task's questions.
+    """
+    import torch
+    from lm_eval.evaluator import simple_evaluate
+    from lm_eval.loggers import EvaluationTracker
+    from lm_eval.tasks import TaskManager
+
+    lm = load_engine(model, engine, batch_size, device)
+    done = Generated()
+    (out / "answers").mkdir(parents=True, exist_ok=True)
+    for kind, chosen in _kinds(scores).items():
+        raw = out / "lm_eval" / kind
+        tracker = EvaluationTracker(output_path=str(raw))
+        own = kind == "own"
+        tasks = _tasks(chosen)
+        with torch.inference_mode():
+            results = simple_evaluate(
+                model=lm,
+                model_args=f"pretrained={model.name}",
+                tasks=tasks,
+                task_manager=TaskManager(include_defaults=False),
+                num_fewshot=None if own else 0,
+                samples={_name(score): sorted(_places(score)) for score in chosen},
+                bootstrap_iters=1000 if own else 0,
+                log_samples=True,
+                predict_only=not own,
+                apply_chat_template=kind == "chat",
+                fewshot_as_multiturn=False,
+                use_cache=None,
+                cache_requests=False,
+                evaluation_tracker=tracker,
+            )
+        samples = results.pop("samples")
+        tracker.save_results_aggregated(results=results, samples=samples)
+        for name, rows in samples.items():
+            tracker.save_results_samples(task_name=name, samples=rows)
+        for score in chosen:
+            name = _name(score)
+            done.answers[name] = _write_answers(score, raw, lm.answers, out / "answers")
+            if own:
+                done.own[name] = _own_metrics(name, raw)
+        errors = {task.config.task: task.errors for task in tasks if task.errors}
+        if errors:
+            done.notes["own_metric_errors"] = errors
+    done.notes |= lm.notes
+    return done
+
+
+def _name(score: Score) -> str:
+    return score_name(score["task"], score["protocol"])
+
+
+def _places(score: Score) -> list[int]:
+    """Return where each row of a score stands among the documents that lm-eval is given."""
+    if not isinstance(protocol_of(score["protocol"]), LmEvalProtocol):
+        return list(range(len(score["rows"])))
+    at = {one["id"]: place for place, one in enumerate(score["documents"]) if one["id"]}
+    return [at[row["id"]] for row in score["rows"]]
+
+
+def _kinds(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Group scores by what lm-eval must be told for a whole run of it."""
+    kinds: dict[str, list[Score]] = defaultdict(list)
+    for score in scores:
+        protocol = protocol_of(score["protocol"])
+        kind = "chat" if protocol.chat else "plain"
+        kinds["own" if isinstance(protocol, LmEvalProtocol) else kind].append(score)
+    return kinds
+
+
+def _tasks(scores: Sequence[Score]) -> list[Any]:
+    """Return lm-eval's tasks, or say in one line why one cannot be made."""
+    from lm_eval.api.task import ConfigurableTask
+
+    class OneTask(ConfigurableTask):
+        """A task whose grader may fail on an answer without losing the others."""
+
+        errors = 0
+
+        def process_results(self, doc: Any, results: Any) -> Any:
+            try:
+                return super().process_results(doc, results)
+            except Exception:
+                logging.getLogger(__name__).exception("lm-eval's grader failed; counted as wrong")
+                self.errors += 1
+                return dict.fromkeys(self._metric_fn_list, 0)
+
+    tasks = []
+    for score in scores:
+        try:
+            tasks.append(OneTask(config=_config(score)))
+        except (Exception, AssertionError) as error:
+            if isinstance(error, StageError | UsageError):
+                raise
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise StageError(
+                f"{score['protocol']} cannot put the questions of {score['task']}:"
+                f" {type(error).__name__}: {lines[0]}"
+            ) from error
+    return tasks
+
+
+def _config(score: Score) -> dict[str, Any]:
+    """Return lm-eval's definition of one score, with explicit stops, limit and decoding."""
+    protocol = protocol_of(score["protocol"])
+    temperature = score.get("temperature", 0.0)
+    generation: dict[str, Any] = {
+        "max_gen_toks": score["max_new_tokens"],
+        "do_sample": temperature > 0,
+        "temperature": temperature,
+        "top_p": score.get("top_p", 1.0),
+    }
+    given = {"task": _name(score), "repeats": score.get("samples", 1)}
+    if isinstance(protocol, LmEvalProtocol):
+        from lm_eval.tasks._yaml_loader import load_yaml
+
+        config = load_yaml(definition(protocol.task).path, resolve_func=True)
+        for key in ("tag", "group", "task_list", "dataset_path", "dataset_name", "dataset_kwargs"):
+            config.pop(key, None)
+        until = (config.get("generation_kwargs") or {}).get("until", ["\n\n"])
+        generation["until"] = [until] if isinstance(until, str) else list(until)
+        loaded = _dataset((one["split"], one["doc"]) for one in score["documents"])
+        return {**config, **given, "custom_dataset": loaded, "generation_kwargs": generation}
+    generation["until"] = list(protocol.stop)
+    keys = ("id", "problem", "answer")
+    loaded = _dataset(("test", {key: row[key] for key in keys}) for row in score["rows"])
+    return {
+        **given,
+        "custom_dataset": loaded,
+        "test_split": "test",
+        "output_type": "generate_until",
+        "doc_to_text": lambda doc: protocol.prompt(doc["problem"]),
+        "doc_to_target": "{{answer}}",
+        "target_delimiter": "",
+        "num_fewshot": 0,
+        "generation_kwargs": generation,
+        "metadata": {"version": protocol.version},
+    }
+
+
+def _dataset(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[..., dict[str, Any]]:
+    """Return what lm-eval calls in place of a download."""
+    splits: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for split, doc in documents:
+        splits[split].append(doc)
+
+    def load(**_: Any) -> dict[str, Any]:
+        import datasets
+
+        return {name: datasets.Dataset.from_list(docs) for name, docs in splits.items()}
+
+    return load
+
+
+def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
+    """Return the model that answers lm-eval's requests."""
+    if engine == "vllm":
+        # in one process vLLM schedules in the same order each time, and dies with its stage
+        os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        from lm_eval.models.vllm_causallms import VLLM
+
+        class Vllm(VllmEngine, VLLM):
+            pass
+
+        lm: Any = Vllm(
+            pretrained=str(model),
+            dtype="bfloat16",
+            seed=0,
+            batch_size="auto",
+            trust_remote_code=False,
+            generation_config="vllm",  # not the checkpoint's own
+        )
+    else:
+        from lm_eval.models.huggingface import HFLM
+
+        class Hf(HfEngine, HFLM):
+            pass
+
+        lm = Hf(
+            pretrained=str(model),
+            device="cuda" if device == "cuda" else "cpu",
+            dtype="float32" if device == "cpu" else "bfloat16",
+            batch_size=batch_size,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation=attention(device),
+        )
+    lm.begin(model, batch_size)
+    return lm
+
+
+def _write_answers(
+    score: Score, raw: Path, answers: Mapping[tuple[str, int], Sequence[Answer]], out: Path
+) -> int:
+    """Turn lm-eval's samples file into answers in the task's order, checked against the rows.
+
+    lm-eval swallows errors while saving, so the file on disk is what is read back here.
+    """
+    name, rows = _name(score), score["rows"]
+    files = sorted(raw.rglob(f"samples_{name}_*.jsonl"))
+    if len(files) != 1:
+        raise StageError(f"lm-eval wrote {len(files)} samples files for {name}, not one")
+    samples: dict[int, Any] = {}
+    with files[0].open(encoding="utf-8") as lines:
+        for line in lines:
+            sample = json.loads(line)
+            samples[sample["doc_id"]] = sample
+    places = _places(score)
+    asked = {place: number for number, place in enumerate(sorted(places))}
+    if samples.keys() != asked.keys():
+        raise StageError(f"lm-eval wrote {len(samples)} of {len(rows)} answers for {name}")
+    written = 0
+    with (out / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+        for place, row in zip(places, rows, strict=True):
+            texts, found = samples[place]["resps"][0], answers[name, asked[place]]
+            if texts != [one.text for one in found] or len(texts) != score.get("samples", 1):
+                raise StageError(
+                    f"lm-eval's answers to question {row['id']} of {name} are not ours"
+                )
+            if not _asks(samples[place], row):
+                raise StageError(f"{name} does not put question {row['id']} in its place")
+            for number, one in enumerate(found):
+                answer = {
+                    "id": row["id"],
+                    "sample": number,
+                    "text": one.text,
+                    "tokens": one.tokens,
+                    "finish": one.finish,
+                }
+                file.write(json.dumps(answer) + "\n")
+                written += 1
+    return written
+
+
+def _asks(sample: Mapping[str, Any], row: Mapping[str, str]) -> bool:
+    """Return whether the prompt of a sample puts the problem of a row."""
+    prompt = sample["arguments"]["gen_args_0"]["arg_0"]
+    return " ".join(row["problem"].split()) in " ".join(prompt.split())
+
+
+def _own_metrics(name: str, raw: Path) -> dict[str, float]:
+    """Return what lm-eval itself computed for a score, from the results file that it wrote."""
+    for path in sorted(raw.rglob("results_*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))["results"].get(name, {})
+        own = {
+            key: float(value)
+            for key, value in found.items()
+            if "," in key and "_stderr" not in key and isinstance(value, int | float)
+        }
+        if own:
+            return own
+    raise StageError(f"lm-eval wrote no results for {name}")

@@ -1,0 +1,65 @@
+"""Memory: what a training stage does when its device has no more of it.
+
+The batch of an optimiser step is part of the recipe, the rows of one forward pass are not. So a
+stage that ran out of memory starts anew with half the rows in a forward pass and twice as many
+passes to a step, until it fits or one row does not. Each attempt is a process of its own, because
+an allocator that has failed once keeps what it has.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.files import write_atomically
+
+FILE = "memory.json"  # in the stage's folder; a stage that continues keeps what was learnt
+ADVICE = (
+    "out of memory with one row in a forward pass; set gradient_checkpointing = true in the"
+    " board's [compute], or a smaller max_length or completion length"
+)
+ALONE = "the trainer says nothing of its batch to run.arguments, so the host cannot divide it"
+
+
+class TryAgain(Exception):
+    """An attempt ran out of memory, and what to try next is written down."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that a GPU or the machine has no more memory."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "out of memory" in text
+        or "can't allocate memory" in text
+        or "CUBLAS_STATUS_ALLOC_FAILED" in text  # no memory for a workspace
+    )
+
+
+def failures(folder: Path) -> list[dict[str, Any]]:
+    """Return the attempts of a stage that ran out of memory.
+
+    Each has the `micro_batch_size` that was too large, the `step` it failed in, the `seconds` it
+    took, and `rows`, what one process has in an optimiser step.
+    """
+    try:
+        return json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+
+
+def add_failure(folder: Path, known: list[dict[str, Any]], failure: dict[str, Any]) -> None:
+    """Keep a failed attempt; all processes of a stage that fail at once write the same file."""
+    write_atomically(folder / FILE, json.dumps([*known, failure]))
+
+
+def next_size(failed: list[dict[str, Any]]) -> int | None:
+    """Return the rows of a forward pass to try next, or None before any attempt has failed."""
+    return half(failed[-1]["micro_batch_size"], failed[-1]["rows"]) if failed else None
+
+
+def half(micro: int, rows: int) -> int:
+    """Return the largest divisor of `rows` that is at most half of `micro`, and 1 at least."""
+    return next((size for size in range(micro // 2, 1, -1) if rows % size == 0), 1)

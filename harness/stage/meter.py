@@ -1,0 +1,166 @@
+"""The meter: counts what transformers models and torch optimisers do, below the trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.stage.budget import Budget
+
+
+@contextmanager
+def metered(budget: Budget, engine: str = "hf") -> Iterator[None]:
+    """Count every transformers model and torch optimiser that runs inside the block.
+
+    With the engine `vllm` what vLLM generates is counted, too.
+    """
+    with _vllm_metered(budget) if engine == "vllm" else nullcontext(), _torch_metered(budget):
+        yield
+
+
+@contextmanager
+def _vllm_metered(budget: Budget) -> Iterator[None]:
+    import vllm
+
+    from harness import checkpoints
+
+    plain = vllm.LLM.generate
+    sizes: dict[str, int] = {}
+
+    def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
+        budget.refuse_overrun(step=False)
+        outputs = plain(llm, *args, **kwargs)
+        name = str(llm.llm_engine.model_config.model)
+        if name not in sizes:
+            sizes[name] = checkpoints.parameter_count(Path(name))
+        for output in outputs:
+            read = len(output.prompt_token_ids) * len(output.outputs)
+            new = sum(len(completion.token_ids) for completion in output.outputs)
+            budget.count_generation(name, sizes[name], read, new)
+        return outputs
+
+    vllm.LLM.generate = generate
+    try:
+        yield
+    finally:
+        vllm.LLM.generate = plain
+
+
+@contextmanager
+def _torch_metered(budget: Budget) -> Iterator[None]:
+    import torch
+    from torch.optim.optimizer import (
+        register_optimizer_step_post_hook,
+        register_optimizer_step_pre_hook,
+    )
+    from transformers import GenerationMixin, PreTrainedModel
+
+    depth = 0  # calls inside a counted call are part of it
+    plain_call, plain_generate = PreTrainedModel.__call__, GenerationMixin.generate
+
+    def call(model: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal depth
+        tokens = None if depth else _tokens(args, kwargs)
+        if depth == 0 and tokens is None:
+            return plain_call(model, *args, **kwargs)  # no text: what it calls is counted
+        if tokens is not None:
+            budget.refuse_overrun(step=False)
+            # Whether a gradient is taken says the autograd engine, not train() or eval().
+            gradient = torch.is_grad_enabled() and any(
+                parameter.requires_grad for parameter in model.parameters()
+            )
+            size, trained = parameters(model)
+            name = getattr(model, "name_or_path", "")
+            budget.count_forward(name, size, tokens, trained=trained if gradient else None)
+        depth += 1
+        try:
+            return plain_call(model, *args, **kwargs)
+        finally:
+            depth -= 1
+
+    def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal depth
+        if depth:
+            return plain_generate(model, *args, **kwargs)
+        budget.refuse_overrun(step=False)
+        depth += 1
+        try:
+            output = plain_generate(model, *args, **kwargs)
+        finally:
+            depth -= 1
+        prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
+        embeds = kwargs.get("inputs_embeds")  # with these alone, only new tokens come back
+        given = embeds if prompt is None else prompt
+        if given is not None:
+            sequences = getattr(output, "sequences", output)
+            new = sequences if prompt is None else sequences[:, prompt.shape[1] :]
+            copies = max(1, sequences.shape[0] // given.shape[0])
+            read = (_tokens((given,), {**kwargs, "input_ids": given}) or 0) * copies
+            config = kwargs.get("generation_config") or model.generation_config
+            ends = kwargs.get("eos_token_id", config.eos_token_id)
+            name = getattr(model, "name_or_path", "")
+            budget.count_generation(name, parameters(model)[0], read, _written(new, ends))
+        return output
+
+    hooks = [
+        register_optimizer_step_pre_hook(lambda *_: budget.refuse_overrun()),
+        register_optimizer_step_post_hook(lambda *_: budget.count_step()),
+    ]
+    PreTrainedModel.__call__ = call
+    GenerationMixin.generate = generate
+    budget.start()
+    try:
+        yield
+    finally:
+        budget.tick()
+        PreTrainedModel.__call__ = plain_call
+        GenerationMixin.generate = plain_generate
+        for hook in hooks:
+            hook.remove()
+
+
+def parameters(model: Any) -> tuple[int, int]:
+    """Return the parameters of a model and how many of them are trained.
+
+    TRL calls the backbone of a model and multiplies with its output embedding by itself; where the
+    two embeddings are not tied, that matrix is added to the backbone's own.
+    """
+    size = trained = 0
+    for parameter in model.parameters():
+        count = getattr(parameter, "ds_numel", parameter.numel())  # whole, where ZeRO-3 shards it
+        size += count
+        trained += count * parameter.requires_grad
+    config = model.config
+    if model.base_model is model and not getattr(config, "tie_word_embeddings", True):
+        head = getattr(config, "vocab_size", 0) * getattr(config, "hidden_size", 0)
+        size += head
+        trained += head * (trained > 0)
+    return size, trained
+
+
+def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return the non-padding tokens of a forward call, or None where it is given no tokens."""
+    ids = kwargs.get("input_ids", args[0] if args else None)
+    if ids is None:
+        ids = kwargs.get("inputs_embeds")
+    if not hasattr(ids, "shape") or len(ids.shape) < 2:
+        return None
+    mask = kwargs.get("attention_mask")
+    if mask is not None and getattr(mask, "ndim", 0) == 2 and mask.shape[0] == ids.shape[0]:
+        return int(mask[:, -ids.shape[1] :].sum())
+    return ids.shape[0] * ids.shape[1]
+
+
+def _written(new: Any, ends: Any) -> int:
+    """Return the tokens that were written, each row up to and including its end of turn."""
+    import torch
+
+    if ends is None or new.numel() == 0:
+        return int(new.numel())
+    ends = torch.as_tensor(ends, device=new.device).reshape(-1)
+    ended = torch.isin(new, ends).int().cumsum(dim=1)
+    before = int((ended == 0).sum())
+    return before + int((ended[:, -1] > 0).sum())

@@ -1,0 +1,136 @@
+"""Processes: a training stage that runs as several, each on a GPU of its own, kept in step.
+
+`accelerate launch` starts them, so a file of its configuration (FSDP, DeepSpeed) is all that a
+stage needs beside their number. On a CPU the same code runs with gloo in place of NCCL.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+COUNT = "HARNESS_PROCESSES"  # set for each process of a stage that runs as several
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of one training stage; alone unless `join` says otherwise.
+
+    Every method but the attributes is a collective: all processes must call it, in one order.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        size: Number of processes.
+        device: `cpu` or `cuda`.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: str = "cpu"
+
+    def total(self, values: Sequence[float]) -> list[float]:
+        """Return the sums of numbers over the processes, the same everywhere."""
+        return self._reduce(values, "SUM")
+
+    def largest(self, value: float) -> float:
+        """Return the largest of a number over the processes, the same everywhere."""
+        return self._reduce([value], "MAX")[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return what each process has, in order of rank; anything that can be pickled."""
+        if self.size == 1:
+            return [value]
+        import torch.distributed
+
+        values: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def wait(self) -> None:
+        """Wait until every process is here."""
+        if self.size > 1:
+            import torch.distributed
+
+            torch.distributed.barrier()
+
+    def _reduce(self, values: Sequence[float], operation: str) -> list[float]:
+        if self.size == 1:
+            return list(values)
+        import torch
+
+        numbers = torch.tensor(values, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(numbers, op=getattr(torch.distributed.ReduceOp, operation))
+        return numbers.tolist()
+
+
+def rank() -> int:
+    """Return the rank of this process in its stage, before it has joined the others."""
+    return int(os.environ["RANK"]) if COUNT in os.environ else 0
+
+
+def join(device: str, seconds: float) -> Group:
+    """Join the other processes of this stage and return their group.
+
+    Args:
+        device: `cpu` or `cuda`.
+        seconds: How long a process waits for the others before it gives up.
+    """
+    size = int(os.environ.get(COUNT, "1"))
+    if size == 1:
+        return Group(device=device)
+    from accelerate import PartialState
+
+    # transformers makes its own state afterwards, on the process group that is started here
+    state = PartialState(cpu=device == "cpu", timeout=timedelta(seconds=seconds))
+    return Group(state.process_index, state.num_processes, device)
+
+
+def launch(folder: Path, count: int, device: str, config: str | None) -> int:
+    """Run a training stage as `count` processes and return the exit code.
+
+    They share this process's group and end with it.
+
+    Args:
+        folder: The stage's.
+        count: Processes.
+        device: `cpu` or `cuda`; the GPUs are those that CUDA_VISIBLE_DEVICES names.
+        config: A file for `accelerate launch --config_file`, or None for data parallelism.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    how = ["--config_file", config] if config else ["--multi_gpu", "--num_machines", "1"]
+    how += ["--mixed_precision", "no" if device == "cpu" else "bf16", "--dynamo_backend", "no"]
+    work = ["-m", "harness.stage.main", str(folder)]
+    how += ["--num_processes", str(count), "--main_process_port", str(port)]
+    return subprocess.run(
+        [sys.executable, "-m", "harness.stage.processes", str(os.getpid()), *how, *work],
+        env={**os.environ, COUNT: str(count)},
+        stdin=subprocess.DEVNULL,
+        check=False,
+    ).returncode
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when the process `parent`, which started it, ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the request took hold
+            os._exit(1)
+
+
+if __name__ == "__main__":
+    die_with_parent(int(sys.argv.pop(1)))
+    from accelerate.commands.launch import main
+
+    main()

@@ -1,0 +1,42 @@
+"""Where an answer ends: stop strings, the token limit, and the room that a prompt leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """Return a text up to its first stop string, as lm-eval cuts it."""
+    for string in stop:
+        text = text.split(string)[0] if string else text
+    return text
+
+
+def room(prompt: Sequence[int], context: int, limit: int) -> int:
+    """Return how many tokens may be written after a prompt; 0 if it does not fit at all.
+
+    A prompt is never cut: an answer that the context ends counts as one that the limit ended.
+    """
+    return max(0, min(limit, context - len(prompt)))
+
+
+def stop_at(model: Any, tokenizer: Any, stop: Sequence[str]) -> Any:
+    """Make what a model's `generate` writes end at a stop string too, and return the model.
+
+    The end-of-turn token is put behind the stop string, so that whoever counts the row or learns
+    from it sees one that has ended and not one that was cut. Rows end one by one.
+    """
+    if not stop:
+        return model
+
+    def generate(*args: Any, **kwargs: Any) -> Any:
+        ending = {
+            "stop_strings": list(stop),
+            "tokenizer": tokenizer,
+            "pad_token_id": tokenizer.eos_token_id,  # what a row that has ended is filled with
+        }
+        return type(model).generate(model, *args, **{**kwargs, **ending})
+
+    model.generate = generate
+    return model

@@ -1,0 +1,1 @@
+"""Tasks: benchmarks, where their rows come from, and how a problem becomes a prompt."""

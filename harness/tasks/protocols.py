@@ -1,0 +1,213 @@
+"""Protocols: how a problem becomes a prompt and how an answer ends. Named and versioned.
+
+The same protocol makes the prompts of training data and of every score, for the start model and
+for every trained checkpoint, so that no recipe can pick the prompt that suits it. A protocol
+`lm_eval:<task>` is a task of lm-eval as it is: it scores, so that a number can be laid beside a
+published one, and it trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from harness.errors import UsageError, did_you_mean
+from harness.tasks.lm_eval import definition, version
+
+LM_EVAL = "lm_eval:"
+
+CHAT_INSTRUCTION = "Think step by step and put the final answer in \\boxed{}."
+
+FEW_SHOTS = (
+    (
+        "A baker fills 3 trays with 12 rolls each and sells 9 rolls. How many rolls are left?",
+        "The baker makes 3 * 12 = 36 rolls. 36 - 9 = 27 rolls are left.",
+        "27",
+    ),
+    (
+        "What is \\frac{1}{2} + \\frac{1}{3}?",
+        "With the common denominator 6 this is \\frac{3}{6} + \\frac{2}{6} = \\frac{5}{6}.",
+        "\\frac{5}{6}",
+    ),
+    (
+        "Tom is 4 years older than Ann. Together they are 30 years old. How old is Ann?",
+        "If Ann is a years old, then a + a + 4 = 30, so 2a = 26 and a = 13.",
+        "13",
+    ),
+    (
+        "Expand (x + 2)(x - 5).",
+        "x * x - 5x + 2x - 10 = x^2 - 3x - 10.",
+        "x^2 - 3x - 10",
+    ),
+)
+"""Problem, solution and answer of the four shots of `base_fewshot`, written for this project."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a problem is put to a model and how its answer is read.
+
+    Attributes:
+        name: The name that boards and leaderboards use.
+        version: Raised whenever a prompt, a stop rule or the answer form changes.
+        chat: Whether the prompt goes through the tokenizer's chat template.
+        form: The form in which the final answer is asked for (see `harness.verify`).
+        stop: Strings that end an answer, besides the end-of-turn token.
+        summary: One line for `harness boards` and the leaderboard.
+    """
+
+    name: str
+    version: int
+    chat: bool
+    form: str
+    stop: tuple[str, ...]
+    summary: str
+
+    @property
+    def id(self) -> str:
+        """Return the name with its version, as written in records."""
+        return f"{self.name}.v{self.version}"
+
+    def prompt(self, problem: str) -> str:
+        """Return the text put to the model: the user's message, or the whole few-shot prompt."""
+        if self.chat:
+            return f"{problem}\n{CHAT_INSTRUCTION}"
+        shots = "".join(
+            f"Problem: {shot}\nSolution: {solution} The answer is \\boxed{{{answer}}}.\n\n"
+            for shot, solution, answer in FEW_SHOTS
+        )
+        return f"{shots}Problem: {problem}\nSolution:"
+
+    def completion(self, solution: str, answer: str) -> str:
+        """Return the completion that a training row teaches: the steps, then the boxed answer."""
+        solution = solution.strip()
+        if f"\\boxed{{{answer}}}" in solution:
+            return solution
+        return f"{solution} \\boxed{{{answer}}}".lstrip()
+
+    def training_row(self, row: Mapping[str, str]) -> dict[str, object]:
+        """Return `prompt` and `completion` of one problem in the form TRL trains on.
+
+        With a chat template both are lists of messages (TRL's conversational format); without
+        one both are strings.
+        """
+        completion = self.completion(row.get("solution") or "", row["answer"])
+        if self.chat:
+            return {
+                "prompt": [{"role": "user", "content": self.prompt(row["problem"])}],
+                "completion": [{"role": "assistant", "content": completion}],
+            }
+        return {"prompt": self.prompt(row["problem"]), "completion": f" {completion}\n\n"}
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            name="chat_zeroshot",
+            version=1,
+            chat=True,
+            form="boxed",
+            stop=(),
+            summary="chat template, no shots, step by step, answer in a box",
+        ),
+        Protocol(
+            name="base_fewshot",
+            version=1,
+            chat=False,
+            form="boxed",
+            stop=("\n\nProblem:", "Problem:"),
+            summary="four shots without a chat template, answer in a box",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class LmEvalProtocol:
+    """A task of lm-eval with its own prompt, shots, stop rule and filters.
+
+    Attributes:
+        task: The name of lm-eval's task.
+        version: The version of lm-eval.
+        form: The form in which the verifier looks for the final answer first.
+        summary: One line for `harness boards` and the leaderboard.
+    """
+
+    task: str
+    version: str
+    form: str
+    summary: str
+    chat = False
+
+    @property
+    def name(self) -> str:
+        """Return the name that boards use."""
+        return f"{LM_EVAL}{self.task}"
+
+    @property
+    def id(self) -> str:
+        """Return the name with the version of lm-eval, as written in records."""
+        return f"{self.name}@{self.version}"
+
+
+def get_protocol(name: str) -> Protocol | LmEvalProtocol:
+    """Return the protocol of that name.
+
+    Raises:
+        UsageError: If there is none, with the nearest name; or if it is a task of lm-eval that
+            cannot be scored here, with the reason.
+    """
+    if name.startswith(LM_EVAL):
+        return _of_lm_eval(name.removeprefix(LM_EVAL))
+    return training_protocol(name)
+
+
+def training_protocol(name: str) -> Protocol:
+    """Return the protocol of that name that can make training prompts.
+
+    Raises:
+        UsageError: If there is none, with the nearest name.
+    """
+    if name.startswith(LM_EVAL):
+        raise UsageError(
+            f"a board cannot rank by protocol {name!r}: training prompts come from the ranking"
+            f" score, and lm-eval's tasks make none; rank by {' or '.join(PROTOCOLS)}"
+        )
+    try:
+        return PROTOCOLS[name]
+    except KeyError:
+        raise UsageError(
+            f"no protocol {name!r}; {did_you_mean(name, PROTOCOLS)}, or {LM_EVAL}<task of lm-eval>"
+        ) from None
+
+
+def protocol_of(identity: str) -> Protocol | LmEvalProtocol:
+    """Return the protocol with that id.
+
+    Raises:
+        UsageError: If this harness has another version of it.
+    """
+    mark = "@" if identity.startswith(LM_EVAL) else ".v"
+    protocol = get_protocol(identity.rsplit(mark, 1)[0])
+    if protocol.id != identity:
+        raise UsageError(f"protocol {identity!r} is wanted; this harness has {protocol.id}")
+    return protocol
+
+
+def score_name(task: str, protocol: str) -> str:
+    """Return the name of a score's files: the task and the protocol's id, safe on any disk."""
+    return f"{task}__{protocol.replace(':', '-').replace('@', '-')}"
+
+
+@cache
+def _of_lm_eval(task: str) -> LmEvalProtocol:
+    found = definition(task)
+    shots = f"{found.shots} shots" if found.shots else "no shots"
+    return LmEvalProtocol(
+        task=task,
+        version=version(),
+        form=found.form,
+        summary=f"lm-eval's own task {task}: its prompt, {shots}, its stop rule and filters",
+    )

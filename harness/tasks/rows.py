@@ -1,0 +1,88 @@
+"""Rows of a data set's files in our own keys, from the Hub's columns or from those of local files.
+
+Every raw row has `_file` and `_line` besides its columns (see `harness.rawdata`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+from harness.tasks.canonical import Row, problem_digest
+from harness.tasks.gold import gold_answer
+
+if TYPE_CHECKING:
+    from harness.tasks.source import Source
+
+
+def hub_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
+    """Return one row of the Hub's files in our own keys."""
+    for column in (*source.problem, source.answer):
+        if column not in raw:
+            known = ", ".join(sorted(name for name in raw if not name.startswith("_")))
+            raise UsageError(
+                f"task {task!r}: {raw['_file']} of {source.hub} has no column {column!r},"
+                f" it has {known}"
+            )
+    row = {
+        "problem": " ".join(_text(raw[column]) for column in source.problem),
+        "answer": gold_answer(raw[source.answer], source.gold, source.tidy, required=True),
+    }
+    solution = source.solution or (source.answer if source.gold in ("hash", "boxed") else None)
+    if solution and raw.get(solution) is not None:
+        row["solution"] = _text(raw[solution])
+    if source.group:
+        row["group"] = _group(raw, source, task)
+    taken = {source.answer, solution} | ({*source.problem} if len(source.problem) == 1 else set())
+    return {**_others(raw, taken), **row, "source_id": _source_id(raw)}
+
+
+def local_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
+    """Return one row of a local file, whose keys are ours already."""
+    missing = [key for key in ("problem", "answer") if raw.get(key) is None]
+    if missing:
+        raise UsageError(
+            f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no {missing[0]!r};"
+            " a row needs problem and answer (docs/tasks.md)"
+        )
+    row = {key: _text(raw[key]) for key in ("problem", "solution") if raw.get(key) is not None}
+    row["answer"] = gold_answer(raw["answer"], "column", source.tidy)
+    if source.group:
+        row["group"] = _group(raw, source, task)
+    return {**_others(raw, {"id"}), **row, "source_id": _source_id(raw)}
+
+
+def _group(raw: Mapping[str, Any], source: Source, task: str) -> str:
+    """Return what a row shares with the others of its group; of a long text, its digest."""
+    for name in ("group", *source.group):
+        if raw.get(name) is not None:
+            text = _text(raw[name])
+            return text if len(text) <= 40 else problem_digest(text)[:12]
+    raise UsageError(
+        f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no 'group'"
+        " (which rows belong together); docs/tasks.md says what it is"
+    )
+
+
+def _others(raw: Mapping[str, Any], taken: set[str | None]) -> Row:
+    reserved = {"id", "task", "problem", "answer", "solution", "group"}
+    return {
+        name: _text(value)
+        for name, value in raw.items()
+        if value is not None and name not in reserved | taken and not name.startswith("_")
+    }
+
+
+def _source_id(raw: Mapping[str, Any]) -> str:
+    for name in ("id", "unique_id", "ID"):
+        if raw.get(name) is not None:
+            return str(raw[name])
+    return f"{raw['_file']}:{raw['_line']}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").strip()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
