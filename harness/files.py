@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from harness.errors import UsageError
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -44,6 +48,43 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower().replace("+", "--"))[:60].strip("-.") or "x"
 
 
-def jsonl(rows: Sequence[Mapping[str, Any]]) -> str:
+def jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as JSON lines, with sorted keys, so that equal rows are equal bytes."""
     return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
+
+
+def read_jsonl(
+    path: Path, *, numbers_as_text: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each row of a JSONL or JSONL.gz file with the number of its line, counted from 1.
+
+    A line ends at a newline alone, since a text may hold any other separator. Blank lines are
+    skipped.
+
+    Args:
+        path: Compressed where its name ends in `.gz`.
+        numbers_as_text: Whether numbers stay as they are written.
+
+    Raises:
+        UsageError: If the file cannot be read, is not UTF-8, or a line is not a JSON object; the
+            text names the file and the line.
+    """
+    as_text = {"parse_float": str, "parse_int": str} if numbers_as_text else {}
+    opened = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                row = json.loads(line, **as_text)
+                if not isinstance(row, dict):
+                    raise UsageError(f"line {number} of {path} is not a JSON object")
+                yield number, row
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8, near line {number + 1}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"line {number} of {path} is not JSON: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read {path}: {reason}") from None

@@ -17,7 +17,7 @@ os.environ |= {
 }
 
 ROOT = Path(__file__).parents[1]
-PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parent / "support" / "plugins"
 
 BOARD = """
 schema = 1

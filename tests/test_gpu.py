@@ -64,7 +64,7 @@ def test_memory_that_is_really_full_halves_the_forward_pass(harness, small_board
     """A process may take so little of the GPU that the whole batch cannot fit."""
     text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 900")
     small_board.write_text(text + "\n[options.greedy]\nbatch_size = 64\nshare = 0.004\n")
-    plugins = Path(__file__).parent / "plugins"
+    plugins = Path(__file__).parent / "support" / "plugins"
     paths = f"{plugins / 'unruly'}:{plugins / 'greedy'}"
     harness("bench", "--board", str(small_board), "--plugins", "greedy", "--seeds", "0",
             "--device", "cuda", check=None, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip

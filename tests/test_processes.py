@@ -104,7 +104,7 @@ def test_sharded_weights_are_saved_whole(small_models, tmp_path):
         port = str(free.getsockname()[1])
     address = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    command = [sys.executable, str(Path(__file__).with_name("shard.py"))]
+    command = [sys.executable, str(Path(__file__).parent / "support" / "shard.py")]
     processes = [
         subprocess.Popen(
             [*command, str(small_models / "start"), str(tmp_path)],

@@ -32,7 +32,7 @@ BUILT_IN = {
 def kit(tmp_path_factory):
     """A kit whose warm process serves every test of this module."""
     with pytest.MonkeyPatch.context() as patch:
-        place = str(Path(__file__).parent / "plugins" / "wayward")
+        place = str(Path(__file__).parent / "support" / "plugins" / "wayward")
         patch.syspath_prepend(place)
         patch.setenv("PYTHONPATH", place)
         notes = tmp_path_factory.mktemp("notes") / "notes.txt"

@@ -109,7 +109,12 @@ def fresh(student, teacher, tmp_path_factory):
     results = []
     for names in (list(CASES), list(reversed(CASES))):
         out = tmp_path_factory.mktemp("fresh")
-        command = [sys.executable, str(TESTS / "train_all.py"), str(student), str(teacher)]
+        command = [
+            sys.executable,
+            str(TESTS / "support" / "train_all.py"),
+            str(student),
+            str(teacher),
+        ]
         done = subprocess.run(
             [*command, str(out), "0", *names],
             capture_output=True,
@@ -213,7 +218,7 @@ def test_sft_goes_on_after_a_kill(student, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(folder), str(student)],
         capture_output=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS / "support"), *sys.path])},
     )
     assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
     resumed = train("sft", folder, student, None, options={"max_steps": 5}, save_every=2)

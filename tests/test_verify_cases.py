@@ -14,7 +14,9 @@ from harness.verify import VERIFIER_VERSION, Conventions, Judgement, explain, ve
 
 CASES = [
     json.loads(line)
-    for line in (Path(__file__).parent / "verify_cases.jsonl").read_text("utf-8").splitlines()
+    for line in (Path(__file__).parent / "support" / "verify_cases.jsonl")
+    .read_text("utf-8")
+    .splitlines()
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
