@@ -17,7 +17,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.verify import Conventions, Judgement, Verdict, VerifierPool, pool, verify
-from harness.verify.cache import VerdictCache
+from harness.verify.workers.cache import VerdictCache
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers need POSIX pipes")
 
@@ -138,11 +138,11 @@ class Stuck(VerifierPool):
     """A pool whose workers hang, die or eat memory on marked answers."""
 
     boot = pool._BOOT.replace(
-        "from harness.verify.worker import main;",
+        "from harness.verify.workers.worker import main;",
         "import harness.verify.judge as judge, os, time; original = judge.verify; "
         "judge.verify = lambda a, *r, **k: (time.sleep(60) if 'hang' in a else "
         "os._exit(9) if 'die' in a else bytearray(1 << 31) if 'eat' in a else 0) "
-        "and None or original(a, *r, **k); from harness.verify.worker import main;",
+        "and None or original(a, *r, **k); from harness.verify.workers.worker import main;",
     )
 
 
@@ -245,7 +245,7 @@ def test_workers_end_with_their_parent() -> None:
 
 CONFINED = """
 import os, socket, subprocess, sys
-from harness.verify.worker import confine
+from harness.verify.workers.worker import confine
 confine(os.getppid(), 512)
 def tried(f):
     try:

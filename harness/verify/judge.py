@@ -7,17 +7,17 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from harness.verify import extract as extraction
-from harness.verify.compare import Comparison
+from harness.verify.algebra.tree import Node
+from harness.verify.comparing.compare import Comparison
+from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.extract import Form
 from harness.verify.judgement import Judgement, Verdict
 from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
-from harness.verify.matching import flexible_match, strict_match
-from harness.verify.reading import choice, read, tidy
-from harness.verify.tokens import plain
-from harness.verify.tree import Node
-from harness.verify.words import normal_words
+from harness.verify.reading import extract as extraction
+from harness.verify.reading.answer import choice, read, tidy
+from harness.verify.reading.extract import Form
+from harness.verify.reading.tokens import plain
+from harness.verify.reading.words import normal_words
 
 _HOW = {
     "form": "in the protocol's own form",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+VERIFIER_VERSION = "2"  # changes whenever a verdict on the project's own cases changes
+
 
 class Verdict(enum.StrEnum):
     """The five outcomes of judging one answer."""

@@ -16,9 +16,8 @@ from __future__ import annotations
 from fractions import Fraction
 from math import gcd
 
-from harness.verify import tree
-from harness.verify.limits import Unreadable
-from harness.verify.numeric import (
+from harness.verify.algebra import tree
+from harness.verify.algebra.numeric import (
     DIGITS_BITS,
     FLOATS,
     REAL_FLOATS,
@@ -30,7 +29,8 @@ from harness.verify.numeric import (
     hashed_random,
     points,
 )
-from harness.verify.tree import Node
+from harness.verify.algebra.tree import Node
+from harness.verify.limits import Unreadable
 
 _TRIES = 40
 _WANTED = 10
@@ -52,7 +52,7 @@ def equal(a: Node, b: Node) -> tuple[bool, str]:
     result = _numeric(a, b)
     if result is not None:
         return result
-    from harness.verify.symbolic import zero
+    from harness.verify.algebra.symbolic import zero
 
     if not tree.symbols(a) and not tree.symbols(b):
         return False, "equality of two constants out of numeric range could not be shown"
@@ -161,7 +161,7 @@ def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
 
 
 def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
-    from harness.verify.separation import bound_bits
+    from harness.verify.algebra.separation import bound_bits
 
     needed = bound_bits(tree.sub(a, b))
     try:

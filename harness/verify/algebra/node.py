@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
-from harness.verify.limits import MAX_BITS, MAX_KEY, MAX_NODES, TooLarge
+from harness.verify.limits import MAX_BITS, MAX_KEY, MAX_NODES, TooLarge, Unreadable
 
 
 class Node:
-    """One node: its kind, its arguments (nodes, or a number or a name in a leaf) and its key.
+    """One node of a tree.
 
-    Kinds of expressions: num, sym, const, add, mul, pow, fn, deg, pct. Kinds that only stand at
-    the top of an answer: br (bracketed items), set, list, rel, union, matrix, text, base, ratio,
-    time, unit.
+    What the arguments are depends on the kind, so they have no common static type:
+
+        num                            (Fraction,)
+        sym, const, text               (str,)
+        add, mul, pow, deg, pct        (Node, ...)
+        fn                             (str, Node, ...); a name with `@` is that of no known function
+        set, list, union, ratio        (Node, ...)
+        br (a tuple or interval)       (str, str, (Node, ...)): the brackets and what they hold
+        rel (a chain of relations)     ((str, ...), (Node, ...)): the operators and the sides
+        matrix                         ((Node, ...), ...): the rows
+        unit                           (Node, str)
+        base (a base-n numeral)        (str, int, Fraction): the digits, n and the value
+        time                           (int, int, int, str): hour, minute, second, "a", "p" or ""
+
+    The kinds from `num` to `fn`, without `text`, are expressions; the other kinds only occur at the top of an answer.
+
+    Attributes:
+        kind: One of the above.
+        args: The arguments.
+        key: The canonical form in text; equal keys mean equal values.
+        size: The number of nodes.
     """
 
     __slots__ = ("args", "key", "kind", "size")
 
-    def __init__(self, kind: str, args: tuple, key: str, size: int) -> None:
+    def __init__(self, kind: str, args: tuple[Any, ...], key: str, size: int) -> None:
         self.kind = kind
         self.args = args
         self.key = key
@@ -36,7 +55,7 @@ class Node:
         return self.key
 
 
-def make(kind: str, args: tuple, key: str) -> Node:
+def make(kind: str, args: tuple[Any, ...], key: str) -> Node:
     """Return a node whose arguments are nodes (or leaves), with its size counted."""
     return Node(kind, args, key, 1 + sum(a.size for a in args if isinstance(a, Node)))
 
@@ -68,9 +87,9 @@ def sym(name: str) -> Node:
     return Node("sym", (name,), name, 1)
 
 
-def structure(kind: str, items: Iterable[Node], open_: str = "", close: str = "") -> Node:
-    """Return a list, set, union or bracketed tuple of items."""
-    items = tuple(items)
+def structure(kind: str, parts: Iterable[Node], open_: str = "", close: str = "") -> Node:
+    """Return a list, set, union, ratio or bracketed tuple of items."""
+    items = tuple(parts)
     inner = ", ".join(i.key for i in items)
     size = 1 + sum(i.size for i in items)
     if kind == "br":
@@ -79,11 +98,20 @@ def structure(kind: str, items: Iterable[Node], open_: str = "", close: str = ""
     return Node(kind, items, shown % inner, size)
 
 
-def relation(operators: Iterable[str], items: Iterable[Node]) -> Node:
-    """Return a chain of relations, such as ``0 < x <= 1``."""
-    operators, items = tuple(operators), tuple(items)
-    key = items[0].key + "".join(f" {o} {i.key}" for o, i in zip(operators, items[1:], strict=True))
-    return Node("rel", (operators, items), key, 1 + sum(i.size for i in items))
+def relation(operators: Iterable[str], sides: Iterable[Node]) -> Node:
+    """Return a chain of relations, such as `0 < x <= 1`."""
+    signs, items = tuple(operators), tuple(sides)
+    key = items[0].key + "".join(f" {o} {i.key}" for o, i in zip(signs, items[1:], strict=True))
+    return Node("rel", (signs, items), key, 1 + sum(i.size for i in items))
+
+
+def matrix(rows: Iterable[Iterable[Node]]) -> Node:
+    """Return a matrix; rows of unequal length are unreadable."""
+    cells = tuple(tuple(r) for r in rows)
+    if not cells or len({len(r) for r in cells}) != 1 or not cells[0]:
+        raise Unreadable("a matrix with rows of unequal length")
+    key = "[" + "; ".join(", ".join(c.key for c in r) for r in cells) + "]"
+    return Node("matrix", cells, key, 1 + sum(c.size for r in cells for c in r))
 
 
 def text(words: str) -> Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.verify.tree import Node
+from harness.verify.algebra.tree import Node
 
 _MAX_SIZE = 60
 

@@ -1,4 +1,4 @@
-"""What words in an answer mean: units, number words, connectives, qualifiers."""
+"""What words and commands in an answer mean: units, number words, connectives, functions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ LEADING = {
     "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
     "either", "is", "are", "the", "an", "all", "approx.", "just", "total", "of", "answer",
     "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
+}
+ORDINALS = {"th", "st", "nd", "rd"}
+ROMAN = {"II", "III", "IV", "VI", "VII", "VIII", "IX"}
+# short words of prose, which are not products of variables
+WORDS_OF_THREE = {
+    "the", "and", "are", "not", "yes", "odd", "one", "two", "six", "ten", "his", "her", "all",
+    "any", "for", "can", "day", "men", "way", "cat", "dog", "pen", "egg", "red", "may", "sun",
+    "mon", "tue", "wed", "thu", "fri", "sat", "who", "how", "why", "out", "box", "car", "map",
+    "pie", "cup", "bag", "toy", "hat", "bus", "pig", "cow", "hen", "kid", "boy", "age", "no",
+    "is", "to", "of", "in", "or", "it", "if", "so", "we", "he", "pm", "am", "none", "old", "new",
+    "nan", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km", "dne",
 }
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen " \
     "fifteen sixteen seventeen eighteen nineteen"
@@ -39,6 +50,28 @@ FUNCTIONS = {
 }
 INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh",
             "tanh": "atanh", "cot": "acot"}
+# LaTeX commands by what they begin
+GREEK_OR_SYMBOL = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
+    "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma",
+    "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega", "ell",
+    "hbar", "star", "ldots", "nabla", "partial", "square", "Box", "heartsuit", "spadesuit",
+    "clubsuit", "diamondsuit", "bullet", "diamond", "triangle", "Re", "Im", "aleph", "wp",
+}
+DECORATIONS = {
+    "overline", "vec", "hat", "bar", "tilde", "dot", "ddot", "widehat", "widetilde",
+    "overrightarrow", "overleftrightarrow", "overarc", "underline", "mathbb", "mathfrak",
+    "mathscr", "not", "overset", "stackrel", "angle", "measuredangle", "overbrace", "underbrace",
+    "wideparen", "check",
+}
+OPAQUE = {
+    "sum", "prod", "int", "iint", "oint", "lim", "bigcup", "bigcap", "limsup", "liminf", "sup",
+    "inf", "forall", "exists",
+}
+RELATIONS = {
+    "=", "<", ">", "le", "ge", "ne", "approx", "in", "notin", "equiv", "subset", "subseteq",
+    "perp", "parallel", "sim",
+}
 # fmt: on
 _F = Fraction
 # unit: (kind of quantity, size in a common unit); several spellings share a line
@@ -73,59 +106,11 @@ UNITS: dict[str, tuple[str, Fraction]] = {
 _NAMES_OF: dict[tuple[str, Fraction], str] = {
     (kind, size): line.split()[0] for line, kind, size in _UNIT_LINES
 }
-# words that make 2- and 3-letter runs behind a number a unit and not a product of variables
-SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {
-    "mph",
-    "kph",
-    "km/h",
-    "rpm",
-    "hz",
-    "pts",
-    "deg",
-    "sq",
-    "cu",
-    "pcs",
-    "kwh",
-    "lbs",
-    "kb",
-    "mb",
-    "gb",
-    "cc",
-    "pm",
-    "am",
-    "pct",
-    "rs",
-    "yrs",
-    "yr",
-    "amu",
-    "ev",
-    "kev",
-    "mev",
-    "pa",
-    "kpa",
-    "atm",
-    "mol",
-    "th",
-    "st",
-    "nd",
-    "rd",
-    "rad",
-    "rads",
-    "usd",
-    "units",
-    "unit",
-    "cups",
-    "gal",
-    "qt",
-    "pt",
-    "ways",
-    "erg",
-    "ergs",
-    "cal",
-    "kcal",
-    "kj",
-    "hp",
-}
+# runs of letters behind a number that are a unit and not a product of variables
+SHORT_UNITS = {w for w in UNITS if len(w) > 1} | set(
+    "mph kph km/h rpm hz pts deg sq cu pcs kwh lbs kb mb gb cc pm am pct rs yrs yr amu ev kev mev pa "
+    "kpa atm mol th st nd rd rad rads usd units unit cups gal qt pt ways erg ergs cal kcal kj hp".split()
+)
 # fmt: off
 PERCENT_WORDS = {"percent", "pct", "percents", "percentage", "prozent", "pourcent"}
 DEGREE_WORDS = {"degree", "degrees", "deg", "degs"}

@@ -7,8 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from math import isqrt
 
+from harness.verify.algebra.node import INFINITY, MINUS_ONE, ONE, ZERO, I, Node, make, matrix, num
 from harness.verify.limits import MAX_BITS, TooLarge, Unreadable
-from harness.verify.node import INFINITY, MINUS_ONE, ONE, ZERO, I, Node, make, num
 
 
 def _matrices(args: Iterable[Node]) -> bool:
@@ -20,9 +20,7 @@ def add(*terms: Node) -> Node:
     if len(terms) == 2 and terms[0].kind == terms[1].kind == "num":
         return num(terms[0].args[0] + terms[1].args[0])
     if _matrices(terms):
-        from harness.verify.matrices import matrix_sum
-
-        return matrix_sum(terms)
+        return _matrix_sum(terms)
     constant = Fraction(0)
     collected: dict[str, list] = {}
     for term in terms:
@@ -82,9 +80,7 @@ def mul(*factors: Node) -> Node:
     if len(factors) == 2 and factors[0].kind == factors[1].kind == "num":
         return num(factors[0].args[0] * factors[1].args[0])
     if _matrices(factors):
-        from harness.verify.matrices import matrix_product
-
-        return matrix_product(factors)
+        return _matrix_product(factors)
     constant = Fraction(1)
     collected: dict[str, list] = {}
     for factor in factors:
@@ -140,38 +136,17 @@ def div(top: Node, bottom: Node) -> Node:
     return mul(top, power(bottom, MINUS_ONE))
 
 
+# fmt: off
+_TRIED = (
+    2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
+    *range(101, 1000, 2),
+)
+# fmt: on
 @lru_cache(maxsize=4096)
 def _factor(n: int) -> tuple[tuple[int, int], ...]:
     """Return the prime factors of n > 1 by trial division; the last may be a large cofactor."""
     found = []
-    for p in (
-        2,
-        3,
-        5,
-        7,
-        11,
-        13,
-        17,
-        19,
-        23,
-        29,
-        31,
-        37,
-        41,
-        43,
-        47,
-        53,
-        59,
-        61,
-        67,
-        71,
-        73,
-        79,
-        83,
-        89,
-        97,
-        *range(101, 1000, 2),
-    ):
+    for p in _TRIED:
         if p * p > n:
             break
         count = 0
@@ -190,9 +165,7 @@ def power(base: Node, exponent: Node) -> Node:
     """Return the power, exact where both are numbers and the result is of bounded size."""
     base, exponent = value_of(base), value_of(exponent)
     if base.kind == "matrix":
-        from harness.verify.matrices import matrix_power
-
-        return matrix_power(base, exponent)
+        return _matrix_power(base, exponent)
     if exponent.kind == "num":
         e = exponent.args[0]
         if base.key == "oo":
@@ -223,7 +196,7 @@ def power(base: Node, exponent: Node) -> Node:
         raise Unreadable("zero to an unknown power")
     elif exponent.kind == "fn" and exponent.args[0] == "ln" and base.key == "e":
         return exponent.args[1]
-    if exponent.key == "oo" or "oo" in (base.key,):
+    if exponent.key == "oo" or base.key == "oo":
         raise Unreadable("infinity in a power")
     if (
         base.kind == "pow"
@@ -232,6 +205,10 @@ def power(base: Node, exponent: Node) -> Node:
         and (base.args[0].kind == "const" or base.args[0].args[0] > 0)
     ):
         return power(base.args[0], mul(base.args[1], exponent))  # (2^a)^b is 2^(ab) for 2 > 0
+    return _power(base, exponent)
+
+
+def _power(base: Node, exponent: Node) -> Node:
     return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
 
 
@@ -253,21 +230,21 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
             return ONE if n % 2 == 0 else MINUS_ONE
         if bits * abs(n) <= MAX_BITS:
             return num(b**n)
-        return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
+        return _power(base, exponent)
     if (
         e.denominator > 64
         or abs(e.numerator) > 10_000
         or b.numerator.bit_length() > 400
         or (b.denominator.bit_length() > 400)
     ):
-        return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
+        return _power(base, exponent)
     if b < 0:
         if e.denominator == 2:  # the square root of a negative number is imaginary
             return mul(power(I, num(e.numerator)), power(num(-b), exponent))
         if e.denominator % 2:  # the real odd root, which is what a textbook means
             sign = MINUS_ONE if e.numerator % 2 else ONE
             return mul(sign, power(num(-b), exponent))
-        return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
+        return _power(base, exponent)
     outside = Fraction(1)
     inside: list[tuple[int, Fraction]] = []
     for part, sign in ((b.numerator, 1), (b.denominator, -1)):
@@ -275,7 +252,7 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
             total = sign * count * e
             whole = total.numerator // total.denominator
             if p.bit_length() * abs(whole) > MAX_BITS:
-                return make("pow", (base, exponent), f"{_atom(base)}^{_atom(exponent)}")
+                return _power(base, exponent)
             outside *= Fraction(p) ** whole
             if total != whole:
                 inside.append((p, total - whole))
@@ -291,3 +268,67 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
 def root(value: Node, degree: Node) -> Node:
     """Return the principal root; the real one of a negative number when the degree is odd."""
     return power(value, power(degree, MINUS_ONE))
+
+
+# -- matrices ------------------------------------------------------------------------------------
+
+
+def _matrix_sum(terms: tuple[Node, ...]) -> Node:
+    """Return the sum of matrices of one shape."""
+    if not all(t.kind == "matrix" for t in terms):
+        raise Unreadable("a matrix plus a number")
+    shapes = {(len(t.args), len(t.args[0])) for t in terms}
+    if len(shapes) != 1:
+        raise Unreadable("a sum of matrices of different shape")
+    n, m = shapes.pop()
+    return matrix([[add(*(t.args[i][j] for t in terms)) for j in range(m)] for i in range(n)])
+
+
+def _matrix_product(factors: tuple[Node, ...]) -> Node:
+    """Return the product of matrices and scalars, in order."""
+    scalar, result = ONE, None
+    for f in factors:
+        if f.kind != "matrix":
+            scalar = mul(scalar, f)
+        elif result is None:
+            result = f
+        else:
+            a, b = result.args, f.args
+            if len(a[0]) != len(b) or len(a) * len(b) * len(b[0]) > 1000:
+                raise Unreadable("a product of matrices whose shapes do not fit")
+            result = matrix(
+                [
+                    [add(*(mul(a[i][k], b[k][j]) for k in range(len(b)))) for j in range(len(b[0]))]
+                    for i in range(len(a))
+                ]
+            )
+    assert result is not None
+    return (
+        result if scalar.key == "1" else matrix([[mul(scalar, c) for c in r] for r in result.args])
+    )
+
+
+def _matrix_power(base: Node, exponent: Node) -> Node:
+    """Return a small whole power of a matrix."""
+    if exponent.kind == "num" and exponent.args[0].denominator == 1 and 1 <= exponent.args[0] <= 6:
+        return _matrix_product((base,) * int(exponent.args[0])) if exponent.args[0] > 1 else base
+    raise Unreadable("a power of a matrix")
+
+
+def determinant(node: Node) -> Node:
+    """Return the determinant of a matrix of up to 4 rows."""
+    rows = node.args
+    if len(rows) != len(rows[0]) or len(rows) > 4:
+        raise Unreadable("a determinant of a large or oblong matrix")
+    if len(rows) == 1:
+        return rows[0][0]
+    return add(
+        *(
+            mul(
+                num((-1) ** j),
+                rows[0][j],
+                determinant(matrix([r[:j] + r[j + 1 :] for r in rows[1:]])),
+            )
+            for j in range(len(rows))
+        )
+    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from harness.verify import tree
-from harness.verify.equal import equal
-from harness.verify.numeric import Undecided, Undefined, magnitude
-from harness.verify.regions import is_order, region
-from harness.verify.tree import Node
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal
+from harness.verify.algebra.numeric import Undecided, Undefined, magnitude
+from harness.verify.algebra.tree import Node
+from harness.verify.comparing.regions import is_order, region
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
 Result = tuple[bool, str]

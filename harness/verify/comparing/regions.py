@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.verify import tree
-from harness.verify.equal import equal
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal
+from harness.verify.algebra.numeric import Undecided, Undefined, magnitude
+from harness.verify.algebra.tree import Node
 from harness.verify.limits import Unreadable
-from harness.verify.numeric import Undecided, Undefined, magnitude
-from harness.verify.tree import Node
 
 NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
 # (low, high, low belongs, high belongs)

@@ -1,16 +1,16 @@
-"""The text of an answer into its readings: trimmed, times and choices seen, then parsed."""
+"""The readings of an answer: trimmed, times and choices recognised, then parsed."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from harness.verify import tree
+from harness.verify.algebra import tree
+from harness.verify.algebra.tree import Node
 from harness.verify.limits import TooLarge, Unreadable
-from harness.verify.statements import Statements
-from harness.verify.tokens import plain, tokenise
-from harness.verify.tree import Node
-from harness.verify.words import normal_words
+from harness.verify.reading.parser import parse
+from harness.verify.reading.tokens import plain, tokenise
+from harness.verify.reading.words import normal_words
 
 _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
 _TIME = re.compile(
@@ -26,7 +26,7 @@ _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
 
 
 def tidy(text: str) -> str:
-    """Return an answer without the marks around it: math delimiters, trailing stops, emphasis."""
+    """Return an answer without the marks around it: math delimiters, full stops, emphasis."""
     text = plain(text).strip()
     if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
         text = _DOUBLED.sub(r"\\\1", text)
@@ -62,27 +62,10 @@ def _read(text: str) -> tuple[Node, ...]:
     text = tidy(text)
     if not text:
         return ()
-    time = _TIME.fullmatch(text) if len(text) < 30 else None
-    readings: list[Node] = []
-    if time is None and (
-        (":" in text and len(text) < 60)
-        or (len(text) < 40 and re.search(r"[ap]\.?m", text, re.I) is not None)
-    ):
-        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
-        time = _TIME.fullmatch(bare.strip())
-    if (
-        time is not None
-        and (time.group(2) or time.group(4))
-        and int(time.group(1)) < 25
-        and int(time.group(2) or 0) < 60
-    ):
-        hour, minute, second = (int(g or 0) for g in time.groups()[:3])
-        half = (time.group(4) or "").lower()
-        shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
-        readings.append(Node("time", (hour, minute, second, half), shown, 1))
-        if half or time.group(3) or (time.group(2) or "0")[0] == "0":
-            return tuple(readings)
-    if ".\\" in text or "\\overline" in text or "\\dot" in text or "\\bar" in text:
+    readings, certain = _time(text)
+    if certain:
+        return tuple(readings)
+    if any(mark in text for mark in (".\\", "\\overline", "\\dot", "\\bar")):
         text = _REPEATING.sub(_repeating, text)
     whole = _parse(text, True)
     if whole is not None:
@@ -95,6 +78,29 @@ def _read(text: str) -> tuple[Node, ...]:
                 readings.remove(whole)  # (100,200) is a pair; 100,200 may be a number
             readings.insert(0 if bracketed else len(readings), split)
     return tuple(readings)
+
+
+def _time(text: str) -> tuple[list[Node], bool]:
+    """Return the time of day that a text gives, if any, and whether it can be nothing else.
+
+    `4 pm`, `4:05` and `4:30:00` are times, `4:30` may also be a ratio.
+    """
+    match = _TIME.fullmatch(text) if len(text) < 30 else None
+    if match is None and (
+        (":" in text and len(text) < 60)
+        or (len(text) < 40 and re.search(r"[ap]\.?m", text, re.I) is not None)
+    ):
+        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
+        match = _TIME.fullmatch(bare.strip())
+    if match is None or not (match.group(2) or match.group(4)):
+        return [], False
+    hour, minute, second = (int(g or 0) for g in match.groups()[:3])
+    if hour > 24 or minute > 59:
+        return [], False
+    half = (match.group(4) or "").lower()
+    shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
+    certain = bool(half or match.group(3) or (match.group(2) or "0")[0] == "0")
+    return [Node("time", (hour, minute, second, half), shown, 1)], certain
 
 
 def _repeating(match: re.Match[str]) -> str:
@@ -124,8 +130,7 @@ def _parse(text: str, thousands: bool) -> Node | None:
             + ("]" if outward.group(3) == "]" else ")")
         )
     try:
-        node = Statements(tokenise(text, thousands=thousands)).answer()
-        return spread(node)
+        return spread(parse(tokenise(text, thousands=thousands)))
     except Unreadable:
         return None
     except RecursionError as error:

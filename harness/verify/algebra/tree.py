@@ -7,10 +7,19 @@ bounded: a power too large to compute stays a power.
 
 from __future__ import annotations
 
-from harness.verify.applications import fn
-from harness.verify.arithmetic import add, div, mul, neg, power, root, sub, value_of
-from harness.verify.matrices import determinant, matrix
-from harness.verify.node import (
+from harness.verify.algebra.applications import fn
+from harness.verify.algebra.arithmetic import (
+    add,
+    determinant,
+    div,
+    mul,
+    neg,
+    power,
+    root,
+    sub,
+    value_of,
+)
+from harness.verify.algebra.node import (
     HALF,
     INFINITY,
     MINUS_ONE,
@@ -21,6 +30,7 @@ from harness.verify.node import (
     I,
     Node,
     make,
+    matrix,
     num,
     relation,
     structure,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from harness.verify import tree
-from harness.verify.conventions import Conventions
-from harness.verify.equal import equal, tolerance_equal
-from harness.verify.parts import (
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal, tolerance_equal
+from harness.verify.algebra.tree import Node
+from harness.verify.comparing.parts import (
     EXPRESSIONS,
     NOTHING,
     Result,
@@ -28,10 +28,10 @@ from harness.verify.parts import (
     with_unit_symbol,
     without_unit,
 )
-from harness.verify.regions import same_region
-from harness.verify.relations import Relations
-from harness.verify.tree import Node
-from harness.verify.words import canonical_unit
+from harness.verify.comparing.regions import same_region
+from harness.verify.comparing.relations import Relations
+from harness.verify.conventions import Conventions
+from harness.verify.reading.words import canonical_unit
 
 
 class Comparison(Relations):

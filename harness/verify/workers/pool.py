@@ -22,18 +22,18 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.errors import HarnessError
-from harness.verify.cache import VerdictCache
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.extract import Form
 from harness.verify.judge import judge_plainly
 from harness.verify.judgement import Judgement, Verdict
-from harness.verify.wire import HEADER, judgement_from, pack
+from harness.verify.reading.extract import Form
+from harness.verify.workers.cache import VerdictCache
+from harness.verify.workers.wire import HEADER, judgement_from, pack
 
 _CHUNK = 64
 _START_SECONDS = 30.0
 _BOOT = (
     "import sys; sys.path.insert(0, {path!r}); "
-    "from harness.verify.worker import main; main({parent}, {seconds}, {memory})"
+    "from harness.verify.workers.worker import main; main({parent}, {seconds}, {memory})"
 )
 
 
@@ -66,7 +66,7 @@ class _Worker:
     """One worker process and its pipes."""
 
     def __init__(self, seconds: float, memory_mb: int, home: str) -> None:
-        path = str(Path(__file__).resolve().parents[2])
+        path = str(Path(__file__).resolve().parents[3])
         boot = _BOOT.format(path=path, parent=os.getpid(), seconds=seconds, memory=memory_mb)
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-X", "utf8", "-c", boot],

@@ -1,6 +1,6 @@
 """The process in which answers are judged: it gives up every right it does not need, then reads.
 
-Run only by :class:`harness.verify.pool.VerifierPool`. It ends when its input ends, when its
+Run only by :class:`harness.verify.workers.pool.VerifierPool`. It ends when its input ends, when its
 parent dies, and by the kernel when one answer takes too long.
 """
 
@@ -48,10 +48,10 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
     """Serve judgements on standard input and output until the input ends."""
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not reach the protocol
+    from harness.verify.algebra.numeric import digits
     from harness.verify.conventions import Conventions
     from harness.verify.judge import verify
-    from harness.verify.numeric import digits
-    from harness.verify.wire import judgement_fields, pack
+    from harness.verify.workers.wire import judgement_fields, pack
 
     digits()  # imports mpmath while files may still be opened freely
     confine(parent, memory_mb, _import_sympy)

@@ -119,7 +119,7 @@ def boxed(text: str) -> str | None:
     return parts[0] if len(parts) == 1 else ", ".join(parts)
 
 
-_HASH = re.compile(r"####[ \t]*([^\n]*)")
+HASH = re.compile(r"####[ \t]*([^\n]*)")
 _PHRASES = re.compile(
     r"(?:final\s+answer|\banswer|\b(?:correct|right)\s+(?:option|choice)|\bresult|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
     r"答え|回答|정답|الجواب)"
@@ -183,7 +183,7 @@ def _of_form(text: str, form: Form) -> str | None:
     if form == "boxed":
         return boxed(text)
     if form == "hash":
-        found = last_match(_HASH, text)
+        found = last_match(HASH, text)
         return _cut(found.group(1)) if found is not None else None
     return _by_phrase(text)
 

@@ -7,8 +7,7 @@ from collections import OrderedDict
 from hashlib import blake2b
 
 from harness.verify.conventions import Conventions
-from harness.verify.judgement import Judgement
-from harness.verify.version import VERIFIER_VERSION
+from harness.verify.judgement import VERIFIER_VERSION, Judgement
 
 
 class VerdictCache:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from harness.verify import tree
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import proportional
+from harness.verify.algebra.tree import Node
+from harness.verify.comparing.parts import (
+    EXPRESSIONS,
+    Result,
+    ascending,
+    declared,
+    is_function,
+    named,
+)
+from harness.verify.comparing.regions import is_order, region, same_region
 from harness.verify.conventions import Conventions
-from harness.verify.equal import proportional
-from harness.verify.parts import EXPRESSIONS, Result, ascending, declared, is_function, named
-from harness.verify.regions import is_order, region, same_region
-from harness.verify.tree import Node
 
 
 class Relations:

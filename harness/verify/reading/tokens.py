@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import NamedTuple
 
 from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge
@@ -128,12 +127,11 @@ _NUMBER = re.compile(
     re.X,
 )
 _LEX = re.compile(r"\s+|\\([a-zA-Z]+)\*?|\\(.)|([a-zA-Z]+)|(.)", re.S)
-_MONEY = "€£¥₹"
-
-
-@lru_cache(maxsize=1)
-def _greek_names() -> frozenset[str]:
-    return frozenset(n for n in _GREEK.split() if n != "_")
+# what a backslash before a character makes of it
+_SYMBOLS = {c: c for c in "|%&#_€£¥₹"} | {"{": "{set", "}": "}set", "\\": "\\\\", "$": "money"}
+_OPERATORS = {*"*/<>:|[]()'%€£", "{set", "}set"}
+_BLANK_CMDS = {"phantom", "hspace", "vspace", "vphantom"}
+_NOT_PROSE = {"boxed", "fbox", "underline", "boldsymbol", "bold", "mathcal"}
 
 
 def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
@@ -198,20 +196,9 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
                 i, space = _command(name, text, i, out, thousands, prose, space, level)
                 continue
             if symbol is not None:
-                if symbol in "{}":
-                    out.append(Token("op", symbol + "set", space, prose))
-                elif symbol == "|":
-                    out.append(Token("op", "|", space, prose))
-                elif symbol in "%&#" or symbol in _MONEY:
-                    out.append(Token("op", symbol, space, prose))
-                elif symbol == "\\":
-                    out.append(Token("op", "\\\\", space, prose))
-                elif symbol == "$":
-                    out.append(Token("op", "money", space, prose))
-                elif symbol == "_":
-                    out.append(Token("op", "_", space, prose))
-                elif symbol in "()[]":  # math delimiters that survived
-                    pass
+                value = _SYMBOLS.get(symbol)  # None for blanks and math delimiters
+                if value is not None:
+                    out.append(Token("op", value, space, prose))
                 space = symbol in ",;: !>~\n" or (symbol == "$" and space)
                 continue
             if letters is not None:
@@ -244,7 +231,7 @@ def _command(
     level: int,
 ) -> tuple[int, bool]:
     if name in _SKIP_CMDS:
-        if name in ("phantom", "hspace", "vspace", "vphantom") and text[i : i + 1] == "{":
+        if name in _BLANK_CMDS and text[i : i + 1] == "{":
             end = _group(text, i)
             i = end if end > 0 else i
         elif name in ("left", "right") and text[i : i + 1] == ".":
@@ -257,20 +244,10 @@ def _command(
             end = _group(text, i)
             if end > 0 and level < 8:
                 inner = text[i + 1 : end - 1]
-                if name in ("tag", "color"):
+                if name in ("tag", "color", "textcolor"):
                     return end, space
-                if name == "textcolor":
-                    return end, space
-                is_prose = prose or name not in (
-                    "boxed",
-                    "fbox",
-                    "underline",
-                    "boldsymbol",
-                    "bold",
-                    "mathcal",
-                )
                 before = len(out)
-                _lex(inner, out, thousands, is_prose, level + 1)
+                _lex(inner, out, thousands, prose or name not in _NOT_PROSE, level + 1)
                 if len(out) > before:
                     out[before] = out[before]._replace(
                         space=space or out[before].space or name in ("boxed", "text", "mbox")
@@ -281,26 +258,9 @@ def _command(
         _lex(name[4:], out, thousands, prose, level + 1)
         return i, False
     value = _SAME_CMDS.get(name, name)
-    if value in (
-        "*",
-        "/",
-        "<",
-        ">",
-        ":",
-        "|",
-        "[",
-        "]",
-        "(",
-        ")",
-        "{set",
-        "}set",
-        "'",
-        "%",
-        "€",
-        "£",
-    ):
+    if value in _OPERATORS:
         out.append(Token("op", value, space, prose))
-    elif value == "i" and name == "imath":
+    elif name == "imath":
         out.append(Token("let", "i", space, prose))
     else:
         out.append(Token("cmd", value, space, prose))

@@ -5,10 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 from math import comb, factorial, gcd, lcm
 
-from harness.verify.arithmetic import coefficient, div, mul, neg, power, value_of
+from harness.verify.algebra.arithmetic import (
+    coefficient,
+    determinant,
+    div,
+    mul,
+    neg,
+    power,
+    value_of,
+)
+from harness.verify.algebra.node import HALF, MINUS_ONE, ONE, PI, ZERO, E, Node, make, num
 from harness.verify.limits import MAX_FACTORIAL, Unreadable
-from harness.verify.matrices import determinant
-from harness.verify.node import HALF, MINUS_ONE, ONE, PI, ZERO, E, Node, make, num
 
 _EVEN = {"cos", "sec", "cosh", "abs"}
 _ODD = {"sin", "tan", "csc", "cot", "asin", "atan", "sinh", "tanh"}

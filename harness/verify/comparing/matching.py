@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from harness.verify.extract import _HASH, Form, boxed
+from harness.verify.reading.extract import HASH, Form, boxed
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
 _PLAIN = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)")
@@ -34,7 +34,7 @@ def strict_match(text: str, gold: str, form: Form) -> bool:
     if form == "boxed":
         inner = boxed(text)
     elif form == "hash":
-        match = _HASH.search(text)
+        match = HASH.search(text)
         inner = match.group(1) if match else None
     elif form == "answer_is":
         match = re.search(r"The answer is[: ]*([^\n]{1,300}?)(?:\.(?=\s|$)|\n|$)", text)

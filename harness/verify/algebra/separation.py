@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from harness.verify.tree import Node
+from harness.verify.algebra.tree import Node
 
 _MAX_DEGREE = 256
 

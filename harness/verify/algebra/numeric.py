@@ -15,7 +15,7 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Any
 
-from harness.verify.tree import Node
+from harness.verify.algebra.tree import Node
 
 
 class Undefined(Exception):
