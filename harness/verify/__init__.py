@@ -1,6 +1,6 @@
 """The verifier: one judgement for scores and rewards alike.
 
-``verify`` judges one answer in the calling process; :class:`VerifierPool` judges many in guarded
+`verify` judges one answer in the calling process; `VerifierPool` judges many in guarded
 worker processes. Importing this package loads neither sympy nor mpmath.
 """
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Conventions(BaseModel):
     """How one benchmark wants answers judged; the defaults suit GSM8K and MATH.
 
-    Every option exists because published graders differ on it; ``docs/verifier.md`` gives an
-    example of each. Two equal ``Conventions`` always give equal verdicts.
+    Every option exists because published graders differ on it; `docs/verifier.md` gives an
+    example of each. Two equal `Conventions` always give equal verdicts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -7,8 +7,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from harness.verify.algebra.tree import Node
-from harness.verify.comparing.compare import Comparison
+from harness.verify.algebra.node import Node
+from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Verdict
@@ -42,10 +42,10 @@ def verify(
     """Judge one answer in the calling process.
 
     Total and deterministic: it never raises, ends by the bounds of
-    :mod:`harness.verify.limits`, and keeps no state but caches.
+    `limits`, and keeps no state but caches.
 
     Args:
-        answer_text: the model's response, or with ``form="bare"`` the answer alone.
+        answer_text: the model's response, or with `form="bare"` the answer alone.
         gold: the gold answer; a solution with a box in it is reduced to its answer.
         conventions: the task's named options.
         form: the protocol's own answer form.
@@ -60,7 +60,7 @@ def judge_plainly(
     """Return the judgement where both sides are plain numbers or short equal texts, else None.
 
     Cheap by construction: linear in a text of bounded length, no reading, no arithmetic but one
-    comparison of two bounded fractions. It gives what :func:`verify` gives.
+    comparison of two bounded fractions. It gives what `verify` gives.
     """
     if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
         return None
@@ -193,12 +193,12 @@ class _Case:
         by_choice = self.choices(gold_text, answer_text)
         if by_choice is not None:
             return by_choice
-        comparison = Comparison(self.conventions, _gold_places(gold_text))
+        compare = comparison(self.conventions, _gold_places(gold_text))
         why = "the answer cannot be read as mathematics" if golds else "the texts differ"
         for g in golds:
             for a in answers:
                 try:
-                    right, why = comparison.same(g, a)
+                    right, why = compare.same(g, a)
                 except Unreadable as error:
                     right, why = False, f"no comparison: {error}"
                 if self.steps is not None:

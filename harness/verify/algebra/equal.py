@@ -15,21 +15,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import gcd
+from random import Random
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.numeric import (
-    DIGITS_BITS,
-    FLOATS,
-    REAL_FLOATS,
-    Reals,
-    Undecided,
-    Undefined,
-    digits,
-    evaluate,
-    hashed_random,
-    points,
-)
-from harness.verify.algebra.tree import Node
+from harness.verify.algebra.digits import DIGITS_BITS, REAL_FLOATS, Reals, Unguarded, digits
+from harness.verify.algebra.fields import FLOATS, Undecided, Undefined
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import evaluate, hashed_random, points
+from harness.verify.algebra.separation import bound_bits
+from harness.verify.algebra.symbolic import zero
 from harness.verify.limits import Unreadable
 
 _TRIES = 40
@@ -52,8 +46,6 @@ def equal(a: Node, b: Node) -> tuple[bool, str]:
     result = _numeric(a, b)
     if result is not None:
         return result
-    from harness.verify.algebra.symbolic import zero
-
     if not tree.symbols(a) and not tree.symbols(b):
         return False, "equality of two constants out of numeric range could not be shown"
     settled = zero(tree.sub(a, b))
@@ -66,11 +58,7 @@ def equal(a: Node, b: Node) -> tuple[bool, str]:
 
 
 class _Retry(Exception):
-    pass
-
-
-class _Opaque(Exception):
-    pass
+    """A denominator has no inverse modulo this number; another number is needed."""
 
 
 def _modular(a: Node, b: Node) -> bool | None:
@@ -94,7 +82,7 @@ def _modular(a: Node, b: Node) -> bool | None:
     return True
 
 
-def _mod(node: Node, m: int, values: dict[str, int], rng, opaque: set[str]) -> int:
+def _mod(node: Node, m: int, values: dict[str, int], rng: Random, opaque: set[str]) -> int:
     kind, args = node.kind, node.args
     if kind == "num":
         value = args[0]
@@ -161,14 +149,12 @@ def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
 
 
 def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
-    from harness.verify.algebra.separation import bound_bits
-
     needed = bound_bits(tree.sub(a, b))
     try:
         if needed is not None and needed <= 4_000:
             field = digits(-(-(needed + 80) // 256) * 256)
             try:
-                size = abs(evaluate(tree.sub(a, b), {}, _Unguarded.of(field)))
+                size = abs(evaluate(tree.sub(a, b), {}, Unguarded(field)))
             except Undefined:
                 return None
             same = not size or field.m.mag(size) < -needed
@@ -186,23 +172,6 @@ def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
     except Undefined:
         return None
     return None
-
-
-class _Unguarded:
-    """A many-digit field without the guard on small terms, for use under a proven bound."""
-
-    def __init__(self, field) -> None:
-        self._field = field
-        self.pi, self.e, self.i = field.pi, field.e, field.i
-        self.number, self.power, self.function = field.number, field.power, field.function
-        self.real, self.smooth = field.real, field.smooth
-
-    @classmethod
-    def of(cls, field) -> _Unguarded:
-        return cls(field)
-
-    def add(self, terms: list):
-        return self._field.m.fsum(terms)
 
 
 def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
@@ -234,7 +203,7 @@ def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
 
 
 def tolerance_equal(a: Node, b: Node, relative: float, absolute: float) -> bool:
-    """Whether a constant ``b`` lies within a declared tolerance of the gold ``a``."""
+    """Whether a constant `b` lies within a declared tolerance of the gold `a`."""
     try:
         x, y = complex(evaluate(a, {}, FLOATS)), complex(evaluate(b, {}, FLOATS))
     except (Undefined, Undecided, KeyError, OverflowError):

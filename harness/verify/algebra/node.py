@@ -14,19 +14,19 @@ class Node:
 
     What the arguments are depends on the kind, so they have no common static type:
 
-        num                            (Fraction,)
-        sym, const, text               (str,)
-        add, mul, pow, deg, pct        (Node, ...)
-        fn                             (str, Node, ...); a name with `@` is that of no known function
-        set, list, union, ratio        (Node, ...)
-        br (a tuple or interval)       (str, str, (Node, ...)): the brackets and what they hold
-        rel (a chain of relations)     ((str, ...), (Node, ...)): the operators and the sides
-        matrix                         ((Node, ...), ...): the rows
-        unit                           (Node, str)
-        base (a base-n numeral)        (str, int, Fraction): the digits, n and the value
-        time                           (int, int, int, str): hour, minute, second, "a", "p" or ""
+        num                       (Fraction,)
+        sym, const, text          (str,)
+        add, mul, pow, deg, pct   (Node, ...)
+        fn                        (str, Node, ...); `@` begins the name of an unknown function
+        set, list, union, ratio   (Node, ...)
+        br (tuple or interval)    (str, str, (Node, ...)): the brackets and what they hold
+        rel (chain of relations)  ((str, ...), (Node, ...)): the operators and the sides
+        matrix                    ((Node, ...), ...): the rows
+        unit                      (Node, str)
+        base (base-n numeral)     (str, int, Fraction): the digits, n and the value
+        time                      (int, int, int, str): hour, minute, second, "a", "p" or ""
 
-    The kinds from `num` to `fn`, without `text`, are expressions; the other kinds only occur at the top of an answer.
+    Kinds from `set` on, and `text`, occur only at the top of an answer.
 
     Attributes:
         kind: One of the above.
@@ -83,7 +83,7 @@ INFINITY = Node("const", ("oo",), "oo", 1)
 
 
 def sym(name: str) -> Node:
-    """Return the node of a variable; ``name`` carries subscripts and primes."""
+    """Return the node of a variable; `name` carries subscripts and primes."""
     return Node("sym", (name,), name, 1)
 
 

@@ -3,14 +3,14 @@
 The bound of Burnikel, Funke, Mehlhorn, Schirra and Schmitt ("A separation bound for real
 algebraic expressions", Algorithmica 55, 2009): for an expression E over integers with operations
 +, -, *, / and k-th roots, E is zero or |E| >= 1 / (u(E)^(D-1) * l(E)), where D is the product of
-the degrees of its roots, and u, l bound numerator and denominator. ``i`` counts as a square root.
+the degrees of its roots, and u, l bound numerator and denominator. `i` counts as a square root.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from harness.verify.algebra.tree import Node
+from harness.verify.algebra.node import Node
 
 _MAX_DEGREE = 256
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.verify.algebra.tree import Node
+from harness.verify.algebra.node import Node
 
 _MAX_SIZE = 60
+# fmt: off
+_SAME_NAME = {
+    "sin", "cos", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "re",
+    "im", "arg",
+}
+_NAMES = {n: n for n in _SAME_NAME} | {
+    "ln": "log", "log": "log", "abs": "Abs", "floor": "floor", "ceil": "ceiling", "max": "Max",
+    "min": "Min", "sgn": "sign", "acot": "acot",
+}
+# fmt: on
 
 
 def zero(node: Node) -> bool | None:
@@ -55,37 +65,12 @@ def build(node: Node) -> Any:
     if kind == "pct":
         return build(args[0]) / 100
     if kind == "fn":
-        known = {
-            "sin": s.sin,
-            "cos": s.cos,
-            "asin": s.asin,
-            "acos": s.acos,
-            "atan": s.atan,
-            "sinh": s.sinh,
-            "cosh": s.cosh,
-            "tanh": s.tanh,
-            "asinh": s.asinh,
-            "acosh": s.acosh,
-            "atanh": s.atanh,
-            "ln": s.log,
-            "log": s.log,
-            "abs": s.Abs,
-            "floor": s.floor,
-            "ceil": s.ceiling,
-            "max": s.Max,
-            "min": s.Min,
-            "sgn": s.sign,
-            "re": s.re,
-            "im": s.im,
-            "arg": s.arg,
-            "acot": s.acot,
-        }
         values = [build(a) for a in args[1:]]
         if args[0] in ("factorial", "binomial"):
             if any(v.is_number for v in values):
                 raise ValueError("a factorial of a number")
             return (s.factorial if args[0] == "factorial" else s.binomial)(*values)
-        if args[0] in known:
-            return known[args[0]](*values)
+        if args[0] in _NAMES:
+            return getattr(s, _NAMES[args[0]])(*values)
         return s.Function(args[0])(*values)
     raise ValueError(f"no expression: {kind}")

@@ -1,6 +1,6 @@
 """Expression trees in a canonical form: equal keys mean equal values.
 
-A :class:`Node` is built only by the constructors below, which fold exact numbers, collect equal
+A `Node` is built only by the constructors below, which fold exact numbers, collect equal
 terms and factors and sort what commutes, so that most equal answers get the same key. Folding is
 bounded: a power too large to compute stays a power.
 """
@@ -50,7 +50,7 @@ __all__ = [
 
 
 def substitute(node: Node, name: str, value: Node) -> Node:
-    """Return the node with a variable (or the constant ``name``) replaced."""
+    """Return the node with a variable (or the constant `name`) replaced."""
     if node.kind in ("sym", "const"):
         return value if node.args[0] == name else node
     if name not in node.key:
@@ -75,7 +75,7 @@ def substitute(node: Node, name: str, value: Node) -> Node:
 
 
 def rebuild(kind: str, args: list[Node]) -> Node:
-    """Return an expression node of ``kind`` built anew from its arguments."""
+    """Return an expression node of `kind` built anew from its arguments."""
     if kind == "add":
         return add(*args)
     if kind == "mul":

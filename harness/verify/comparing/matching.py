@@ -27,9 +27,9 @@ def normalised(text: str) -> str:
 def strict_match(text: str, gold: str, form: Form) -> bool:
     """Whether the protocol's own form is there and its content equals the gold as a string.
 
-    ``boxed``: the last box. ``hash``: the number behind the first ``####`` (as lm-eval's
-    strict-match filter of gsm8k). ``answer_is``: what follows the first "The answer is" up to
-    the end of its sentence (as gsm8k_cot). ``bare``: the whole text.
+    `boxed`: the last box. `hash`: the number behind the first `####` (as lm-eval's
+    strict-match filter of gsm8k). `answer_is`: what follows the first "The answer is" up to
+    the end of its sentence (as gsm8k_cot). `bare`: the whole text.
     """
     if form == "boxed":
         inner = boxed(text)

@@ -6,12 +6,13 @@ from fractions import Fraction
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
-from harness.verify.algebra.numeric import Undecided, Undefined, magnitude
-from harness.verify.algebra.tree import Node
+from harness.verify.algebra.fields import Undecided, Undefined
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
+from harness.verify.comparing.comparison import Result
 from harness.verify.comparing.regions import is_order, region
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
-Result = tuple[bool, str]
 
 
 def is_region_list(node: Node) -> bool:
@@ -26,7 +27,7 @@ _UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
 
 
 def without_unit(node: Node) -> Node:
-    """Return ``576*pi*m^2`` without its unit; only metre, second, hour, gram and litre."""
+    """Return `576*pi*m^2` without its unit; only metre, second, hour, gram and litre."""
     if node.kind != "mul":
         return node
     units = [f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS]
@@ -36,7 +37,7 @@ def without_unit(node: Node) -> Node:
 
 
 def with_unit_symbol(node: Node) -> Node:
-    """Return ``5*m`` as five metres, for comparison with an answer that has a unit."""
+    """Return `5*m` as five metres, for comparison with an answer that has a unit."""
     value = without_unit(node)
     if value is node or tree.symbols(value):
         return node
@@ -64,7 +65,7 @@ def single(node: Node) -> Node:
 
 
 def items_of(node: Node) -> list[Node]:
-    """Return the values of a list, a set or ``n = 1, 2, 3``; else the node alone."""
+    """Return the values of a list, a set or `n = 1, 2, 3`; else the node alone."""
     if node.kind in ("list", "set"):
         return list(node.args)
     if node.kind == "rel":
@@ -83,7 +84,7 @@ def values_of(items: list[Node]) -> list[Node]:
 
 
 def named(node: Node) -> tuple[str, Node] | None:
-    """Return (name, value) of an assignment such as ``x = 5`` or ``f(x) = 2x``, or None."""
+    """Return (name, value) of an assignment such as `x = 5` or `f(x) = 2x`, or None."""
     if node.kind != "rel":
         return None
     operators, items = node.args
@@ -176,7 +177,7 @@ def decimal_places(value: Fraction) -> int | None:
 
 
 def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
-    """Whether ``exact`` rounds to ``rounded`` at that many decimals, halves either way.
+    """Whether `exact` rounds to `rounded` at that many decimals, halves either way.
 
     A negative number of decimals counts places before the point.
     """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
-from harness.verify.algebra.numeric import Undecided, Undefined, magnitude
-from harness.verify.algebra.tree import Node
+from harness.verify.algebra.fields import Undecided, Undefined
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
 from harness.verify.limits import Unreadable
 
 NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
@@ -22,7 +23,7 @@ def is_order(node: Node) -> bool:
 def region(node: Node) -> tuple[str | None, list[Piece]] | None:
     """Return (variable, pieces) of a set of reals, or None where a node is no such set.
 
-    The variable is None for a set written without one, as ``(0, 1)``.
+    The variable is None for a set written without one, as `(0, 1)`.
     """
     try:
         return _region(node)
@@ -96,7 +97,7 @@ _FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
 
 
 def _linear(operator: str, difference: Node):
-    """Solve ``difference operator 0`` for its single variable if it is linear in it."""
+    """Solve `difference operator 0` for its single variable if it is linear in it."""
     names = tree.symbols(difference)
     if len(names) != 1:
         return None

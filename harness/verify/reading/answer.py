@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.tree import Node
+from harness.verify.algebra.node import Node
 from harness.verify.limits import TooLarge, Unreadable
 from harness.verify.reading.parser import parse
 from harness.verify.reading.tokens import plain, tokenise
@@ -152,7 +152,7 @@ def spread(node: Node) -> Node:
 
 
 def choice(text: str) -> tuple[str, str] | None:
-    """Return (letter, words) of a multiple-choice answer such as ``(D) Alina``, or None."""
+    """Return (letter, words) of a multiple-choice answer such as `(D) Alina`, or None."""
     bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{([^{}]*)\}|[${}]", r"\1", tidy(text))
     match = _CHOICE.fullmatch(bare.strip())
     if match is None:

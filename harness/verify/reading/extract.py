@@ -58,7 +58,7 @@ _BARE_BOX = re.compile(r"\\boxed ([^\s$\\{}.,]{1,40})")
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    r"""Return (start, end, content) of every closed ``\\boxed{...}``, outermost only.
+    r"""Return (start, end, content) of every closed `\\boxed{...}`, outermost only.
 
     One pass over the braces, however they are nested. A box left open at the end of its line
     counts where nothing follows it, since a model that forgets one brace has still answered.
@@ -151,7 +151,7 @@ def extract(text: str, form: Form = "boxed", fallback: str = "any") -> Found | N
     Args:
         text: the response.
         form: the protocol's own answer form.
-        fallback: as in :class:`~harness.verify.conventions.Conventions`.
+        fallback: as in `Conventions`.
     """
     if form == "bare":
         text = text.strip()
@@ -197,7 +197,7 @@ def _cut(text: str) -> str:
 
 
 def _by_phrase(text: str) -> str | None:
-    """Return what the last answer phrase, or a last line ``A: ...``, commits to."""
+    """Return what the last answer phrase, or a last line `A: ...`, commits to."""
     window = text[-_WINDOW:]
     found, line = last_match(_PHRASES, window), last_match(_LINE_A, window)
     if line is not None and (found is None or line.start() > found.start()):

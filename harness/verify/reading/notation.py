@@ -26,7 +26,9 @@ from harness.verify.reading.words import (
     OPAQUE,
 )
 
-_MATRICES = set("pmatrix bmatrix matrix Bmatrix smallmatrix array vmatrix Vmatrix".split())
+_MATRICES = {
+    "pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array", "vmatrix", "Vmatrix",
+}  # fmt: skip
 
 
 def command(c: Cursor, name: str) -> Node:

@@ -12,13 +12,10 @@ from harness.verify.reading.expressions import expression
 from harness.verify.reading.words import QUALIFIERS
 
 _CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
-_BASES = dict(
-    zip(
-        "two three four five six seven eight nine ten twelve sixteen".split(),
-        (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16),
-        strict=True,
-    )
-)
+_BASES = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "twelve": 12, "sixteen": 16,
+}  # fmt: skip
 
 
 def value(c: Cursor) -> Node:

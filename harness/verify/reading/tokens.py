@@ -46,8 +46,8 @@ _TRANSLATE = str.maketrans(_CHARS)
 def plain(text: str) -> str:
     r"""Return the text with typographic characters written as LaTeX or ASCII.
 
-    Superscripts become powers and vulgar fractions ``\\frac``, before compatibility
-    normalisation can turn ``4²`` into ``42`` or ``1½`` into ``11/2``.
+    Superscripts become powers and vulgar fractions `\\frac`, before compatibility
+    normalisation can turn `4²` into `42` or `1½` into `11/2`.
     """
     if text.isascii():
         return text
@@ -70,8 +70,8 @@ def _vulgar(match: re.Match[str]) -> str:
 class Token(NamedTuple):
     """One token.
 
-    ``kind`` is one of num, cmd (a LaTeX command), let (a single letter), word (a run of letters),
-    op (a single character); ``space`` says that blanks came before it, ``prose`` that it stood
+    `kind` is one of num, cmd (a LaTeX command), let (a single letter), word (a run of letters),
+    op (a single character); `space` says that blanks came before it, `prose` that it stood
     inside a text command.
     """
 
@@ -138,8 +138,8 @@ def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
     """Return the tokens of an answer.
 
     Args:
-        text: the answer, already passed through :func:`plain`.
-        thousands: whether ``1,234`` is one number.
+        text: the answer, already passed through `plain`.
+        thousands: whether `1,234` is one number.
 
     Raises:
         TooLarge: beyond a bound on characters, digits or tokens.
@@ -152,7 +152,7 @@ def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
 
 
 def _group(text: str, start: int) -> int:
-    """Return the index just behind the brace group that opens at ``start``, or -1."""
+    """Return the index just behind the brace group that opens at `start`, or -1."""
     depth = 0
     i = start
     while i < len(text):

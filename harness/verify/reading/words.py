@@ -106,12 +106,14 @@ UNITS: dict[str, tuple[str, Fraction]] = {
 _NAMES_OF: dict[tuple[str, Fraction], str] = {
     (kind, size): line.split()[0] for line, kind, size in _UNIT_LINES
 }
-# runs of letters behind a number that are a unit and not a product of variables
-SHORT_UNITS = {w for w in UNITS if len(w) > 1} | set(
-    "mph kph km/h rpm hz pts deg sq cu pcs kwh lbs kb mb gb cc pm am pct rs yrs yr amu ev kev mev pa "
-    "kpa atm mol th st nd rd rad rads usd units unit cups gal qt pt ways erg ergs cal kcal kj hp".split()
-)
 # fmt: off
+# runs of letters behind a number that are a unit and not a product of variables
+SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {
+    "mph", "kph", "km/h", "rpm", "hz", "pts", "deg", "sq", "cu", "pcs", "kwh", "lbs", "kb", "mb",
+    "gb", "cc", "pm", "am", "pct", "rs", "yrs", "yr", "amu", "ev", "kev", "mev", "pa", "kpa", "atm",
+    "mol", "th", "st", "nd", "rd", "rad", "rads", "usd", "units", "unit", "cups", "gal", "qt", "pt",
+    "ways", "erg", "ergs", "cal", "kcal", "kj", "hp",
+}
 PERCENT_WORDS = {"percent", "pct", "percents", "percentage", "prozent", "pourcent"}
 DEGREE_WORDS = {"degree", "degrees", "deg", "degs"}
 _DROP = {"square", "sq", "cubic", "cu", "per", "a", "the", "of", "each", "in", "total", "more"}
@@ -127,7 +129,7 @@ SAME_TEXT = {
 }
 # fmt: on
 def number_of(words: list[str]) -> int | None:
-    """Return the value of number words such as ``twenty one`` or ``three hundred``, or None."""
+    """Return the value of number words such as `twenty one` or `three hundred`, or None."""
     total, current, seen = 0, 0, False
     for word in (p for w in words for p in w.lower().split("-")):
         if word in NUMBER_WORDS:
@@ -145,9 +147,9 @@ def number_of(words: list[str]) -> int | None:
 
 
 def canonical_unit(text: str) -> tuple[str, Fraction, str]:
-    """Return (kind, size, name) of a unit phrase; an unknown unit has the kind ``""``.
+    """Return (kind, size, name) of a unit phrase; an unknown unit has the kind `""`.
 
-    ``square cm``, ``cm^2`` and ``cm squared`` agree. Sizes are relative within a kind.
+    `square cm`, `cm^2` and `cm squared` agree. Sizes are relative within a kind.
     """
     words = text.lower().replace(".", " ").replace("*", " ").split()
     exponent = 1

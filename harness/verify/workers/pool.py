@@ -1,24 +1,19 @@
 """Many judgements in guarded worker processes, in order, whatever the answers do.
 
-An answer on which a worker hangs, runs out of memory or crashes is ``ungradable``; the worker is
+An answer on which a worker hangs, runs out of memory or crashes is `ungradable`; the worker is
 replaced and the other answers are not touched. Plain numbers never reach a worker.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import queue
-import select
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 from harness.errors import HarnessError
@@ -27,24 +22,11 @@ from harness.verify.judge import judge_plainly
 from harness.verify.judgement import Judgement, Verdict
 from harness.verify.reading.extract import Form
 from harness.verify.workers.cache import VerdictCache
-from harness.verify.workers.wire import HEADER, judgement_from, pack
+from harness.verify.workers.process import Ended, Keeper, Lost, Worker
+from harness.verify.workers.wire import judgement_from, pack
 
 _CHUNK = 64
 _START_SECONDS = 30.0
-_BOOT = (
-    "import sys; sys.path.insert(0, {path!r}); "
-    "from harness.verify.workers.worker import main; main({parent}, {seconds}, {memory})"
-)
-
-
-class _Lost(Exception):
-    """The worker died or went silent."""
-
-
-class _Ended(_Lost):
-    """The worker ended by itself or was killed from outside."""
-
-
 _POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
 
 
@@ -60,111 +42,6 @@ if hasattr(os, "register_at_fork"):
 def _remove(home: str, pid: int) -> None:
     if os.getpid() == pid:
         shutil.rmtree(home, ignore_errors=True)
-
-
-class _Worker:
-    """One worker process and its pipes."""
-
-    def __init__(self, seconds: float, memory_mb: int, home: str) -> None:
-        path = str(Path(__file__).resolve().parents[3])
-        boot = _BOOT.format(path=path, parent=os.getpid(), seconds=seconds, memory=memory_mb)
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", "-c", boot],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=home,
-            env={},
-            bufsize=0,
-            close_fds=True,
-        )
-        self.served = 0
-        self.ready = False
-        self._buffer = bytearray()
-
-    def send(self, message: bytes, deadline: float) -> None:
-        """Write a message; a worker that does not read in time is lost."""
-        assert self.process.stdin is not None
-        fd = self.process.stdin.fileno()
-        os.set_blocking(fd, False)
-        view = memoryview(message)
-        while view:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([], [fd], [], left)[1]:
-                raise _Lost("it does not read")
-            try:
-                view = view[os.write(fd, view) :]
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise _Ended("it is gone") from error
-
-    def receive(self, seconds: float) -> dict:
-        """Return the next message, waiting at most this long."""
-        import json
-
-        assert self.process.stdout is not None
-        fd = self.process.stdout.fileno()
-        deadline = time.monotonic() + seconds
-        while True:
-            if len(self._buffer) >= HEADER:
-                length = int.from_bytes(self._buffer[:HEADER], "big")
-                if len(self._buffer) >= HEADER + length:
-                    body = bytes(self._buffer[HEADER : HEADER + length])
-                    del self._buffer[: HEADER + length]
-                    return json.loads(body)
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([fd], [], [], left)[0]:
-                raise _Lost(f"no verdict within {seconds:g} s")
-            data = os.read(fd, 1 << 16)
-            if not data:
-                raise _Ended("it ended")
-            self._buffer += data
-
-    def kill(self) -> None:
-        """End the process and close its pipes."""
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
-        self.process.kill()
-        self.process.wait()
-
-
-class _Keeper:
-    """Starts workers from one thread that lives as long as the pool.
-
-    Linux delivers the parent-death signal when the starting *thread* ends, so a worker started by
-    a short-lived thread would be killed with it.
-    """
-
-    def __init__(self) -> None:
-        self._asked: queue.SimpleQueue = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="verifier-keeper", daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            asked = self._asked.get()
-            if asked is None:
-                return
-            arguments, answer = asked
-            try:
-                answer.put(_Worker(*arguments))
-            except Exception as error:  # handed to the caller
-                answer.put(error)
-            del asked, arguments, answer
-
-    def start(self, *arguments) -> _Worker:
-        """Return a new worker."""
-        answer: queue.SimpleQueue = queue.SimpleQueue()
-        self._asked.put((arguments, answer))
-        worker = answer.get()
-        if isinstance(worker, BaseException):
-            raise HarnessError(f"no verifier worker could be started: {worker}") from worker
-        return worker
-
-    def stop(self) -> None:
-        """Let the thread end."""
-        self._asked.put(None)
 
 
 class VerifierPool:
@@ -207,8 +84,8 @@ class VerifierPool:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self.cache = VerdictCache(self.cache_size)
-        self._keeper: _Keeper | None = None
-        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        self._keeper: Keeper | None = None
+        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(self.workers):
             self._idle.put(None)  # started when first needed
         self._home: str | None = None
@@ -285,19 +162,6 @@ class VerifierPool:
                 judged[i] = result
         return judged  # type: ignore[return-value]
 
-    async def averify_many(
-        self,
-        answers: Sequence[str],
-        golds: Sequence[str],
-        conventions: Conventions = DEFAULT,
-        form: Form = "boxed",
-        truncated: Sequence[bool] | None = None,
-    ) -> list[Judgement]:
-        """Judge as :meth:`verify_many` without blocking the event loop."""
-        return await asyncio.to_thread(
-            self.verify_many, answers, golds, conventions, form, truncated
-        )
-
     def _check(self) -> None:
         if self._closed:
             raise HarnessError("this verifier pool is closed; open a new one")
@@ -358,11 +222,11 @@ class VerifierPool:
                     for _ in rest:
                         done.append(judgement_from(worker.receive(self.seconds)))
                         worker.served += 1
-                except (_Lost, ValueError, KeyError) as error:
+                except (Lost, ValueError, KeyError) as error:
                     worker.kill()
                     worker = None
                     self.killed += 1
-                    if isinstance(error, _Ended) and tried != len(done):
+                    if isinstance(error, Ended) and tried != len(done):
                         tried = len(done)  # perhaps not this answer's fault: once more, afresh
                         continue
                     done.append(
@@ -385,17 +249,17 @@ class VerifierPool:
             self._idle.put(worker)
         return done
 
-    def _start(self) -> _Worker:
+    def _start(self) -> Worker:
         with self._lock:
             if self._keeper is None:
-                self._keeper = _Keeper()
+                self._keeper = Keeper()
             if self._home is None:
                 self._home = tempfile.mkdtemp(prefix="harness-verify-")
                 self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
         worker = self._keeper.start(self.seconds, self.memory_mb, self._home)
         try:
             worker.receive(_START_SECONDS)
-        except _Lost as error:
+        except Lost as error:
             worker.kill()
             raise HarnessError(
                 f"a verifier worker did not start: {error}; run `harness doctor`"

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.verify.judgement import Judgement, Verdict
 
 HEADER = 4  # bytes of the length, big-endian
-MAX_MESSAGE = 256 * 1024 * 1024
 
 
 def pack(message: Any) -> bytes:
     """Return the bytes of one message."""
     body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode("ascii")
     return len(body).to_bytes(HEADER, "big") + body
+
+
+def unpack(stream: BinaryIO) -> Any:
+    """Return the next message of a stream; None at its end."""
+    header = stream.read(HEADER)
+    if len(header) < HEADER:
+        return None
+    return json.loads(stream.read(int.from_bytes(header, "big")))
 
 
 def judgement_fields(judgement: Judgement) -> dict[str, Any]:

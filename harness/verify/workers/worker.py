@@ -1,6 +1,6 @@
-"""The process in which answers are judged: it gives up every right it does not need, then reads.
+"""The process in which answers are judged: it drops every right it does not need, then reads.
 
-Run only by :class:`harness.verify.workers.pool.VerifierPool`. It ends when its input ends, when its
+Run only by `VerifierPool`. It ends when its input ends, when its
 parent dies, and by the kernel when one answer takes too long.
 """
 
@@ -13,52 +13,34 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
+
+from harness.verify.algebra.digits import digits
+from harness.verify.conventions import Conventions
+from harness.verify.judge import verify
+from harness.verify.workers.wire import judgement_fields, pack, unpack
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWNET, _CLONE_NEWUSER = 0x4000_0000, 0x1000_0000
+# audit events, by how their names begin
 _FORBIDDEN = (
-    "socket.",
-    "subprocess.",
-    "os.system",
-    "os.exec",
-    "os.fork",
-    "os.posix_spawn",
-    "os.spawn",
-    "pty.",
-    "ftplib.",
-    "smtplib.",
-    "urllib.",
-    "os.remove",
-    "os.rename",
-    "os.mkdir",
-    "os.rmdir",
-    "os.chmod",
-    "os.link",
-    "os.symlink",
-    "os.truncate",
-    "ctypes.",
-    "shutil.",
-    "os.putenv",
+    "socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn",
+    "pty.", "ftplib.", "smtplib.", "urllib.", "os.remove", "os.rename", "os.mkdir", "os.rmdir",
+    "os.chmod", "os.link", "os.symlink", "os.truncate", "ctypes.", "shutil.", "os.putenv",
     "webbrowser.",
-)
+)  # fmt: skip
 
 
 def main(parent: int, seconds: float, memory_mb: int) -> None:
     """Serve judgements on standard input and output until the input ends."""
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not reach the protocol
-    from harness.verify.algebra.numeric import digits
-    from harness.verify.conventions import Conventions
-    from harness.verify.judge import verify
-    from harness.verify.workers.wire import judgement_fields, pack
-
     digits()  # imports mpmath while files may still be opened freely
     confine(parent, memory_mb, _import_sympy)
     replies.write(pack({"ready": True}))
-    known: dict[str, Any] = {}
+    known: dict[str, Conventions] = {}
     while True:
-        message = _receive(requests)
+        message = unpack(requests)
         if message is None:
             return
         options = message["conventions"]
@@ -123,7 +105,7 @@ def _prctl(parent: int) -> None:
         os._exit(0)
 
 
-def _deny(event: str, args: tuple) -> None:
+def _deny(event: str, args: tuple[Any, ...]) -> None:
     if event == "open":
         mode, flags = args[1], args[2]
         writing = isinstance(mode, str) and any(c in mode for c in "wax+")
@@ -131,13 +113,3 @@ def _deny(event: str, args: tuple) -> None:
             raise PermissionError("a verifier worker writes no files")
     elif event.startswith(_FORBIDDEN):
         raise PermissionError(f"a verifier worker may not use {event}")
-
-
-def _receive(stream: BinaryIO) -> Any:
-    import json
-
-    header = stream.read(4)
-    if len(header) < 4:
-        return None
-    body = stream.read(int.from_bytes(header, "big"))
-    return json.loads(body)
