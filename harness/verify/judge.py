@@ -11,7 +11,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.judgement import Judgement, Verdict
+from harness.verify.judgement import Judgement, Verdict, ungradable
 from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
 from harness.verify.reading import extract as extraction
 from harness.verify.reading.answer import choice, read, tidy
@@ -41,15 +41,15 @@ def verify(
 ) -> Judgement:
     """Judge one answer in the calling process.
 
-    Total and deterministic: it never raises, ends by the bounds of
-    `limits`, and keeps no state but caches.
+    Total and deterministic: it never raises, ends by the bounds in `limits.py`, and keeps no state
+    but caches.
 
     Args:
-        answer_text: the model's response, or with `form="bare"` the answer alone.
-        gold: the gold answer; a solution with a box in it is reduced to its answer.
-        conventions: the task's named options.
-        form: the protocol's own answer form.
-        truncated: whether generation stopped at the token limit.
+        answer_text: The model's response, or with `form="bare"` the answer alone.
+        gold: The gold answer; a solution with a box in it is reduced to its answer.
+        conventions: The task's named options.
+        form: The protocol's own answer form.
+        truncated: Whether generation stopped at the token limit.
     """
     return _judge(answer_text, gold, conventions, form, truncated, None)
 
@@ -57,10 +57,10 @@ def verify(
 def judge_plainly(
     text: str, gold: str, conventions: Conventions, form: Form, truncated: bool
 ) -> Judgement | None:
-    """Return the judgement where both sides are plain numbers or short equal texts, else None.
+    """Return the judgement of `verify` where both sides are plain numbers, else None.
 
     Cheap by construction: linear in a text of bounded length, no reading, no arithmetic but one
-    comparison of two bounded fractions. It gives what `verify` gives.
+    comparison of two bounded fractions.
     """
     if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
         return None
@@ -98,18 +98,14 @@ def _judge(
         gold = gold if isinstance(gold, str) else str(gold)
         return _Case(answer_text, gold, conventions, form, truncated, steps).judge()
     except TooLarge as error:
-        return _outcome(Verdict.ungradable, f"beyond a bound: {error}")
+        return ungradable(f"beyond a bound: {error}")
     except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
-        return _outcome(Verdict.ungradable, f"the verifier failed: {type(error).__name__}")
-
-
-def _outcome(verdict: Verdict, why: str) -> Judgement:
-    return Judgement(verdict, None, None, None, why, False, False)
+        return ungradable(f"the verifier failed: {type(error).__name__}")
 
 
 class _Case:
-    """One answer against one gold."""
+    """One answer against one gold, with what has been found out about them so far."""
 
     def __init__(
         self,

@@ -49,7 +49,8 @@ def fn(name: str, *args: Node) -> Node:
         if name == "ln" and arg.key == "e":
             return ONE
         if name == "ln" and arg.kind == "pow" and arg.args[0].key == "e":
-            return arg.args[1]
+            exponent: Node = arg.args[1]
+            return exponent
         if number == 0:
             raise Unreadable("logarithm of zero")
     elif name == "logbase":

@@ -22,7 +22,7 @@ def add(*terms: Node) -> Node:
     if _matrices(terms):
         return _matrix_sum(terms)
     constant = Fraction(0)
-    collected: dict[str, list] = {}
+    collected: dict[str, tuple[Fraction, Node]] = {}
     for term in terms:
         for part in term.args if term.kind == "add" else (term,):
             part = value_of(part)
@@ -30,8 +30,10 @@ def add(*terms: Node) -> Node:
                 constant += part.args[0]
                 continue
             factor, rest = coefficient(part)
-            slot = collected.setdefault(rest.key, [Fraction(0), rest])
-            slot[0] += factor
+            before = collected.get(rest.key)
+            collected[rest.key] = (
+                (factor, rest) if before is None else (before[0] + factor, before[1])
+            )
     infinite = collected.get("oo")
     if infinite is not None and len(collected) == 1 and infinite[0]:
         return INFINITY if infinite[0] > 0 else mul(MINUS_ONE, INFINITY)
@@ -59,7 +61,8 @@ def coefficient(node: Node) -> tuple[Fraction, Node]:
 def value_of(node: Node) -> Node:
     """Return what a structural node is worth inside arithmetic."""
     if node.kind == "br" and len(node.args[2]) == 1:
-        return node.args[2][0]
+        only: Node = node.args[2][0]
+        return only
     if node.kind == "ratio" and len(node.args) == 2:
         return div(*node.args)
     if node.kind in _STRUCTURES:
@@ -82,7 +85,7 @@ def mul(*factors: Node) -> Node:
     if _matrices(factors):
         return _matrix_product(factors)
     constant = Fraction(1)
-    collected: dict[str, list] = {}
+    collected: dict[str, tuple[Node, list[Node]]] = {}
     for factor in factors:
         for part in factor.args if factor.kind == "mul" else (factor,):
             part = value_of(part)
@@ -90,15 +93,14 @@ def mul(*factors: Node) -> Node:
                 constant *= part.args[0]
                 continue
             base, exponent = part.args if part.kind == "pow" else (part, ONE)
-            slot = collected.setdefault(base.key, [base, []])
-            slot[1].append(exponent)
+            collected.setdefault(base.key, (base, []))[1].append(exponent)
     if constant.numerator.bit_length() > MAX_BITS or constant.denominator.bit_length() > MAX_BITS:
         raise TooLarge("a number is too large")
     if not constant:
         if "oo" in collected:
             raise Unreadable("zero times infinity")
         return ZERO
-    parts = []
+    parts: list[Node] = []
     for base, exponents in collected.values():
         part = base if exponents == [ONE] else power(base, add(*exponents))
         for piece in part.args if part.kind == "mul" else (part,):
@@ -195,7 +197,8 @@ def power(base: Node, exponent: Node) -> Node:
     elif base.key == "0":
         raise Unreadable("zero to an unknown power")
     elif exponent.kind == "fn" and exponent.args[0] == "ln" and base.key == "e":
-        return exponent.args[1]
+        logarithm: Node = exponent.args[1]
+        return logarithm
     if exponent.key == "oo" or base.key == "oo":
         raise Unreadable("infinity in a power")
     if (
@@ -247,9 +250,9 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
         return _power(base, exponent)
     outside = Fraction(1)
     inside: list[tuple[int, Fraction]] = []
-    for part, sign in ((b.numerator, 1), (b.denominator, -1)):
+    for part, side in ((b.numerator, 1), (b.denominator, -1)):
         for p, count in _factor(part) if part > 1 else ():
-            total = sign * count * e
+            total = side * count * e
             whole = total.numerator // total.denominator
             if p.bit_length() * abs(whole) > MAX_BITS:
                 return _power(base, exponent)
@@ -317,7 +320,7 @@ def _matrix_power(base: Node, exponent: Node) -> Node:
 
 def determinant(node: Node) -> Node:
     """Return the determinant of a matrix of up to 4 rows."""
-    rows = node.args
+    rows: tuple[tuple[Node, ...], ...] = node.args
     if len(rows) != len(rows[0]) or len(rows) > 4:
         raise Unreadable("a determinant of a large or oblong matrix")
     if len(rows) == 1:

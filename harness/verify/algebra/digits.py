@@ -114,7 +114,7 @@ class Digits:
         return self.check(self.m.factorial(value))
 
     def smooth(self, a: float, b: float, value: Any) -> Any:
-        """Return what an unknown function of that mark gives: some smooth function."""
+        """Return the value of some smooth function, the same for the same a and b."""
         if value and self.m.mag(value) > 64:
             raise Undecided
         return self.m.sin(value * (1 + a) + b) + value * b
@@ -124,11 +124,12 @@ class Digits:
         scale = max(abs(x), abs(y))
         if abs(x - y) <= self.tolerance * scale:
             return True
-        return scale < self.tolerance**2 and not (x and y) and abs(x - y) < self.tolerance**2
+        tiny = self.tolerance**2
+        return bool(scale < tiny and not (x and y) and abs(x - y) < tiny)
 
     def real(self, x: Any) -> bool:
         """Whether a value has no imaginary part."""
-        return abs(self.m.im(x)) <= self.tolerance * max(1, abs(x))
+        return bool(abs(self.m.im(x)) <= self.tolerance * max(1, abs(x)))
 
 
 class Unguarded:

@@ -85,7 +85,7 @@ def _modular(a: Node, b: Node) -> bool | None:
 def _mod(node: Node, m: int, values: dict[str, int], rng: Random, opaque: set[str]) -> int:
     kind, args = node.kind, node.args
     if kind == "num":
-        value = args[0]
+        value: Fraction = args[0]
         return value.numerator * _inverse(value.denominator, m) % m
     if kind == "add":
         return sum(_mod(x, m, values, rng, opaque) for x in args) % m

@@ -60,7 +60,7 @@ class Floats:
             raise Undefined from error
 
     def smooth(self, a: float, b: float, value: Any) -> Any:
-        """Return what an unknown function of that mark gives: some smooth function."""
+        """Return the value of some smooth function, the same for the same a and b."""
         if abs(value) > 1e6:
             raise Undecided
         return cmath.sin(value * (1 + a) + b) + value * b
@@ -68,19 +68,19 @@ class Floats:
     def close(self, x: Any, y: Any) -> bool:
         """Whether two values agree as far as this field can tell."""
         scale = max(abs(x), abs(y))
-        return abs(x - y) <= 1e-4 * scale or scale < 1e-9 or scale == math.inf
+        return bool(abs(x - y) <= 1e-4 * scale or scale < 1e-9 or scale == math.inf)
 
     def real(self, x: Any) -> bool:
         """Whether a value has no imaginary part."""
-        x = complex(x)
-        return abs(x.imag) <= 1e-9 * max(1.0, abs(x.real))
+        z = complex(x)
+        return abs(z.imag) <= 1e-9 * max(1.0, abs(z.real))
 
 
 def _real(x: Any) -> float:
-    x = complex(x)
-    if abs(x.imag) > 1e-9:
+    z = complex(x)
+    if abs(z.imag) > 1e-9:
         raise Undefined
-    return x.real
+    return z.real
 
 
 def _float_gamma(x: Any) -> float:

@@ -46,8 +46,8 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Field) -> Any:
     """Return the value of an expression at a point.
 
     Raises:
-        Undefined: it has none there.
-        Undecided: it is out of range, or a node has no numeric meaning.
+        Undefined: If it has none there.
+        Undecided: If it is out of range, or a node has no numeric meaning.
     """
     kind, args = node.kind, node.args
     if kind == "num":
@@ -86,7 +86,9 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Field) -> Any:
         if name.startswith("@") or name not in FLOAT_FUNCTIONS:
             rng = hashed_random(name)
             total = 0
-            for value in values:  # an unknown function stands for some smooth one
+            for (
+                value
+            ) in values:  # an unknown function is taken for some smooth one, fixed by its name
                 total = total + field.smooth(
                     rng.randint(1, 999) / 1024, rng.randint(1, 999) / 1024, value
                 )

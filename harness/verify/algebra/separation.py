@@ -41,34 +41,26 @@ def _bounds(node: Node, roots: dict[str, int]) -> tuple[float, float] | None:
             return None
         roots["i"] = 2
         return 0.0, 0.0
-    if kind == "add":
-        parts = [_bounds(a, roots) for a in args]
-        if any(p is None for p in parts):
-            return None
-        low = sum(p[1] for p in parts)  # type: ignore[index]
-        up = max(p[0] + low - p[1] for p in parts) + len(parts).bit_length()  # type: ignore[index]
-        return up, low
-    if kind == "mul":
-        up = low = 0.0
+    if kind in ("add", "mul"):
+        parts = []
         for a in args:
             part = _bounds(a, roots)
             if part is None:
                 return None
-            up, low = up + part[0], low + part[1]
-        return up, low
+            parts.append(part)
+        low = sum(p[1] for p in parts)
+        if kind == "mul":
+            return sum(p[0] for p in parts), low
+        return max(p[0] + low - p[1] for p in parts) + len(parts).bit_length(), low
     if kind == "pow" and args[1].kind == "num":
         exponent: Fraction = args[1].args[0]
-        part = _bounds(args[0], roots)
-        if part is None:
-            return None
-        up, low = part
+        base = _bounds(args[0], roots)
         power, k = abs(exponent.numerator), exponent.denominator
-        if power > 10_000 or k > 64:
+        if base is None or power > 10_000 or k > 64:
             return None
-        up, low = up * power, low * power
+        up, low = base[0] * power, base[1] * power
         if k > 1:
-            key = f"{args[0].key} root {k}"
-            roots[key] = k
+            roots[f"{args[0].key} root {k}"] = k
             if up >= low:
                 up = (up + (k - 1) * low) / k
             else:

@@ -41,7 +41,7 @@ def build(node: Node) -> Any:
     """Return the sympy object of an expression; never parses text.
 
     Raises:
-        ValueError: a node has no counterpart.
+        ValueError: If a node has no counterpart.
     """
     import sympy as s
 

@@ -10,7 +10,7 @@ from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Result
-from harness.verify.comparing.regions import is_order, region
+from harness.verify.comparing.regions import Piece, is_order, region
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
 
@@ -40,20 +40,20 @@ def with_unit_symbol(node: Node) -> Node:
     """Return `5*m` as five metres, for comparison with an answer that has a unit."""
     value = without_unit(node)
     if value is node or tree.symbols(value):
-        return node
+        return node  # with another variable in it, m is more likely one too
     unit = next(f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS)
     name = unit.key if unit.kind != "pow" else f"{unit.args[0].key} ^{unit.args[1].key}"
     return tree.make("unit", (value, name), f"{value.key} [{name}]")
 
 
-def pieces_of(node: Node):
+def pieces_of(node: Node) -> list[Piece] | None:
     """Return the pieces of a set of numbers, or None."""
     found = region(node)
     return found[1] if found is not None else None
 
 
 def declared(gold: Node, answer: Node) -> bool:
-    """Whether a side says "in", so that brackets there are an interval."""
+    """Whether a side is `x in (0, 1)`, so that its brackets are an interval."""
     return any(n.kind == "rel" and n.args[0] == ("in",) for n in (gold, answer))
 
 
@@ -79,7 +79,7 @@ def values_of(items: list[Node]) -> list[Node]:
     """Return items without the names of assignments."""
     pairs = [named(x) for x in items]
     if pairs[0] is None and any(pairs):
-        return items
+        return items  # in `x = 1, 2` the name is that of both, in `1, x = 2` it is not
     return [n[1] if n is not None else x for n, x in zip(pairs, items, strict=True)]
 
 
@@ -89,15 +89,16 @@ def named(node: Node) -> tuple[str, Node] | None:
         return None
     operators, items = node.args
     if operators[0] == "approx" and not is_name(items[0]):
-        return ("", items[0])
+        return ("", items[0])  # pi/4 ~ 0.785: the exact value is the answer
     if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
         return None
-    if "approx" in operators[1:]:
+    if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
         items = items[: operators.index("approx", 1) + 1]
     if is_name(items[0]):
         return items[0].key, items[-1]
     if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
         return items[1].key, items[0]
+    # 2 + 3 = 5 is the value 5, if it is true
     constants = all(not tree.symbols(x) and x.kind in EXPRESSIONS for x in items)
     if constants and all(equal(items[0], x)[0] for x in items[1:]):
         return "", items[-1]
@@ -111,7 +112,7 @@ def is_name(node: Node) -> bool:
         return True
     if kind == "unit":
         return is_name(node.args[0])
-    if is_function(node):
+    if is_function(node):  # f(x) is a name, a sum that was not computed is a value
         return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
     if kind == "br":
         return all(is_name(x) for x in node.args[2])
@@ -129,7 +130,7 @@ def is_function(node: Node) -> bool:
     return node.kind == "fn" and node.args[0].startswith("@")
 
 
-def ascending(node: Node):
+def ascending(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]] | None:
     """Return (operators, items) of a chain turned to < and <=, or None if it is mixed."""
     operators, items = node.args
     if all(o in (">", "ge") for o in operators):
@@ -164,16 +165,12 @@ def common_logs(node: Node) -> Node:
 
 def decimal_places(value: Fraction) -> int | None:
     """Return how many decimals a number has, or None if it never ends."""
-    places, bottom = 0, value.denominator
-    while bottom % 10 == 0:
-        bottom //= 10
-        places += 1
-    twos = fives = 0
+    bottom, twos, fives = value.denominator, 0, 0
     while bottom % 2 == 0:
         bottom, twos = bottom // 2, twos + 1
     while bottom % 5 == 0:
         bottom, fives = bottom // 5, fives + 1
-    return places + max(twos, fives) if bottom == 1 else None
+    return max(twos, fives) if bottom == 1 else None
 
 
 def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
@@ -183,7 +180,7 @@ def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
     """
     half = Fraction(1, 2) / Fraction(10) ** places
     if exact.kind == "num":
-        return abs(exact.args[0] - rounded) <= half
+        return bool(abs(exact.args[0] - rounded) <= half)
     try:
         return abs(magnitude(exact) - float(rounded)) <= float(half) * (1 + 1e-9)
     except (Undefined, Undecided, KeyError, OverflowError):

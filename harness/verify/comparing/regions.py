@@ -12,6 +12,7 @@ from harness.verify.limits import Unreadable
 NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
 # (low, high, low belongs, high belongs)
 Piece = tuple[Node, Node, bool, bool]
+Region = tuple[str | None, list[Piece]]  # the variable, if it has one, and the pieces
 _ORDER = {"<", ">", "le", "ge"}
 
 
@@ -20,7 +21,7 @@ def is_order(node: Node) -> bool:
     return node.kind == "rel" and all(o in _ORDER for o in node.args[0])
 
 
-def region(node: Node) -> tuple[str | None, list[Piece]] | None:
+def region(node: Node) -> Region | None:
     """Return (variable, pieces) of a set of reals, or None where a node is no such set.
 
     The variable is None for a set written without one, as `(0, 1)`.
@@ -31,9 +32,9 @@ def region(node: Node) -> tuple[str | None, list[Piece]] | None:
         return None
 
 
-def _region(node: Node) -> tuple[str | None, list[Piece]] | None:
+def _region(node: Node) -> Region | None:
     kind, args = node.kind, node.args
-    if kind == "br" and len(args[2]) == 2:
+    if kind == "br" and len(args[2]) == 2:  # a pair is read as an interval, which (1, 2) may be
         low, high = args[2]
         if low.kind in ("rel", "text") or high.kind in ("rel", "text"):
             return None
@@ -43,7 +44,7 @@ def _region(node: Node) -> tuple[str | None, list[Piece]] | None:
         for part in args:
             inner = _region(part)
             if inner is None or (name and inner[0] and inner[0] != name):
-                return None
+                return None  # x < 1 or y > 2 is a set in the plane
             name = name or inner[0]
             pieces.extend(inner[1])
         return name, pieces
@@ -57,6 +58,7 @@ def _region(node: Node) -> tuple[str | None, list[Piece]] | None:
     if operators == ("in",) and items[0].kind == "sym":
         inner = _region(items[1])
         return (items[0].key, inner[1]) if inner is not None else None
+    # x = 1 is a point and x != 1 all but a point, so that they can be parts of a union
     if operators in (("ne",), ("=",)) and items[0].kind == "sym":
         point = items[1]
         if operators == ("=",):
@@ -68,16 +70,16 @@ def _region(node: Node) -> tuple[str | None, list[Piece]] | None:
     return _inequality(operators, items) if is_order(node) else None
 
 
-def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]):
+def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]) -> Region | None:
     if len(operators) == 1:
         left, right = items
-        if "sym" not in (left.kind, right.kind):
+        if "sym" not in (left.kind, right.kind):  # 2x + 1 < 5
             return _linear(operators[0], tree.sub(left, right))
         if left.kind != "sym":
             left, right = right, left
             operators = (_FLIP[operators[0]],)
         if left.key in tree.symbols(right):
-            return None
+            return None  # x < 2x: not solved for x
         closed = operators[0] in ("le", "ge")
         if operators[0] in ("<", "le"):
             return left.key, [(NEGATIVE_INFINITY, right, False, closed)]
@@ -88,7 +90,7 @@ def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]):
         if first in (">", "ge") and second in (">", "ge"):
             low, high, first, second = high, low, second, first
         elif first in (">", "ge") or second in (">", "ge"):
-            return None
+            return None  # 0 < x > 1 is no interval with two ends
         return items[1].key, [(low, high, first in ("le", "ge"), second in ("le", "ge"))]
     return None
 
@@ -96,12 +98,13 @@ def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]):
 _FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
 
 
-def _linear(operator: str, difference: Node):
+def _linear(operator: str, difference: Node) -> Region | None:
     """Solve `difference operator 0` for its single variable if it is linear in it."""
     names = tree.symbols(difference)
     if len(names) != 1:
         return None
     name = next(iter(names))
+    # equal steps at three points suggest a line; the identity below proves it
     at = [tree.substitute(difference, name, tree.num(n)) for n in (0, 1, 2)]
     slope = tree.sub(at[1], at[0])
     if tree.sub(at[2], at[1]).key != slope.key or slope.key == "0":
@@ -109,7 +112,7 @@ def _linear(operator: str, difference: Node):
     if not equal(tree.add(at[0], tree.mul(slope, tree.sym(name))), difference)[0]:
         return None
     point = tree.neg(tree.div(at[0], slope))
-    if magnitude(slope) < 0:
+    if magnitude(slope) < 0:  # dividing by a negative number turns the sign
         operator = _FLIP[operator]
     return _inequality((operator,), (tree.sym(name), point))
 
@@ -135,26 +138,24 @@ def same_region(a: list[Piece], b: list[Piece]) -> bool:
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Return the pieces in order, without empty ones and with those that touch made one."""
     try:
-        ordered = sorted(pieces, key=lambda p: (magnitude(p[0]), not p[2]))
+        lows = sorted(((magnitude(p[0]), not p[2], p) for p in pieces), key=lambda x: x[:2])
+        ends = [(low, magnitude(p[1]), p) for low, _, p in lows]
     except (Undecided, Undefined, KeyError):
-        return pieces
-    joined: list[Piece] = []
-    for piece in ordered:
-        try:
-            magnitude(piece[1])
-        except (Undecided, Undefined, KeyError):
-            return pieces
-        if magnitude(piece[0]) > magnitude(piece[1]):
+        return pieces  # an end in another variable
+    joined: list[tuple[float, Piece]] = []  # with the size of the upper end
+    for low, high, piece in ends:
+        if low > high:
             continue
         if joined:
-            low, high, low_in, high_in = joined[-1]
-            touch = magnitude(high) - magnitude(piece[0])
-            if touch > 1e-12 or (abs(touch) <= 1e-12 and (high_in or piece[2])):
-                if magnitude(piece[1]) > magnitude(high):
-                    joined[-1] = (low, piece[1], low_in, piece[3])
-                elif magnitude(piece[1]) == magnitude(high):
-                    joined[-1] = (low, high, low_in, high_in or piece[3])
+            top, (first, last, first_in, last_in) = joined[-1]
+            touch = top - low
+            if touch > 1e-12 or (abs(touch) <= 1e-12 and (last_in or piece[2])):
+                if high > top:
+                    joined[-1] = high, (first, piece[1], first_in, piece[3])
+                elif high == top:
+                    joined[-1] = top, (first, last, first_in, last_in or piece[3])
                 continue
-        joined.append(piece)
-    return joined
+        joined.append((high, piece))
+    return [piece for _, piece in joined]

@@ -48,7 +48,7 @@ def read(text: str) -> tuple[Node, ...]:
     """Return the readings of an answer, the likeliest first; empty if it has none.
 
     Raises:
-        TooLarge: a bound was passed.
+        TooLarge: If a bound is passed.
     """
     return _read_short(text) if len(text) <= 200 else _read(text)
 

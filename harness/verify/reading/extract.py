@@ -17,19 +17,9 @@ _WINDOW = 6_000  # characters at the end of a response in which phrases are look
 _THINK_END = ("</think>", "</thinking>", "</thought>", "<|end_of_thought|>")
 _THINK_START = ("<think>", "<thinking>", "<thought>", "<|begin_of_thought|>")
 _STOPS = (
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|endoftext|>",
-    "<|eot_id|>",
-    "</s>",
-    "I hope it is correct",
-    "\n\nQuestion:",
-    "\n\nProblem:",
-    "\nQ:",
-    "[Note:",
-    "<|end_of_box|>",
-    "</answer>",
-)
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "I hope it is correct",
+    "\n\nQuestion:", "\n\nProblem:", "\nQ:", "[Note:", "<|end_of_box|>", "</answer>",
+)  # fmt: skip
 
 
 class Found(NamedTuple):
@@ -129,9 +119,6 @@ _PHRASES = re.compile(
     r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I,
 )
-_THUS = re.compile(
-    r"(?:\b(?:therefore|thus|hence|so|then|donc|por lo tanto|also)\b|因此|所以|故)[,，:]?", re.I
-)
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
 _MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
@@ -149,9 +136,9 @@ def extract(text: str, form: Form = "boxed", fallback: str = "any") -> Found | N
     """Return the final answer of a response, or None.
 
     Args:
-        text: the response.
-        form: the protocol's own answer form.
-        fallback: as in `Conventions`.
+        text: The response.
+        form: The protocol's own answer form.
+        fallback: As in `Conventions`.
     """
     if form == "bare":
         text = text.strip()
@@ -167,7 +154,7 @@ def extract(text: str, form: Form = "boxed", fallback: str = "any") -> Found | N
         return None
     for other in ("boxed", "hash"):
         if other != form:
-            inner = _of_form(text, other)  # type: ignore[arg-type]
+            inner = _of_form(text, other)
             if inner is not None and inner.strip():
                 return Found(inner, "phrase")
     phrase = _by_phrase(text)
@@ -210,19 +197,25 @@ def _by_phrase(text: str) -> str | None:
     return None
 
 
+def _content(formula: re.Match[str]) -> str:
+    """Return a formula without its delimiters."""
+    content: str = next(filter(None, formula.groups()))
+    return content
+
+
 def _statement(rest: str) -> str:
     """Return the value that a phrase commits to: its formula, or its first number or word."""
     rest = _cut(rest)
     lead = re.compile(r"[\s:*_>#-]{0,40}").match(rest)
     rest = rest[lead.end() :] if lead and "-" not in lead.group() else rest.lstrip(" :*_>#\n")
     if rest.startswith("\\boxed"):
-        inner = boxes(rest)
-        if inner and inner[0][0] == 0:
-            return inner[0][2]
+        boxed_here = boxes(rest)
+        if boxed_here and boxed_here[0][0] == 0:
+            return boxed_here[0][2]
     math = _MATH.match(rest)
     if math is not None:
         tail = rest[math.end() : math.end() + 30]
-        inner = next(g for g in math.groups() if g is not None)
+        inner = _content(math)
         if re.match(r"\s*(?:and|or|,)\s*\$", tail):
             end = _SENTENCE.search(rest)
             return rest[: end.start()] if end else rest
@@ -245,7 +238,7 @@ def _value_in(sentence: str) -> str:
     short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
         return sentence
-    formulas = [m for m in _MATH.finditer(sentence)]
+    formulas = list(_MATH.finditer(sentence))
     numbers = list(_NUMBERISH.finditer(sentence))
     priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
     if formulas:
@@ -263,16 +256,14 @@ def _value_in(sentence: str) -> str:
         return choice.group(1)
     if len(priced) == 1 and len(numbers) > 1:
         return priced[0].group().strip()
-    pieces = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
+    pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
     if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
         return next(p for p in reversed(pieces) if any(c.isdigit() for c in p))
     return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
 
 
-_TWO_WORDS, _WORD_FIRST = (
-    re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s"),
-    re.compile(r"[A-Za-z]{2,}\s"),
-)
+_TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
+_WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
 _CHOSEN = re.compile(
     r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
 )
@@ -293,7 +284,7 @@ def _last_formulas(found: list[re.Match[str]], text: str) -> str:
         if not _AND.fullmatch(text[before.end() : parts[0].start()]):
             break
         parts.insert(0, before)
-    return ", ".join(next(g for g in m.groups() if g is not None).strip() for m in parts)
+    return ", ".join(_content(m).strip() for m in parts)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -309,7 +300,7 @@ def only_formula(text: str) -> str | None:
     found = list(_MATH.finditer(text))
     if len(found) != 1:
         return None
-    return next(g for g in found[0].groups() if g is not None)
+    return _content(found[0])
 
 
 def _last(text: str) -> str | None:

@@ -20,8 +20,8 @@ def parse(tokens: list[Token]) -> Node:
     """Return the tree of a whole answer.
 
     Raises:
-        Unreadable: The tokens are not mathematics.
-        TooLarge: A bound was passed.
+        Unreadable: If the tokens are not mathematics.
+        TooLarge: If a bound is passed.
     """
     return statements.answer(Cursor(tokens, _atom))
 

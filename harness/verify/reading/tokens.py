@@ -68,11 +68,14 @@ def _vulgar(match: re.Match[str]) -> str:
 
 
 class Token(NamedTuple):
-    """One token.
+    r"""One token.
 
-    `kind` is one of num, cmd (a LaTeX command), let (a single letter), word (a run of letters),
-    op (a single character); `space` says that blanks came before it, `prose` that it stood
-    inside a text command.
+    Attributes:
+        kind: One of num, cmd (a LaTeX command), let (a single letter), word (a run of letters), op
+            (a character) and end.
+        value: The number's digits, the command's name, the letters or the character.
+        space: Whether blanks come before it.
+        prose: Whether it is inside a text command such as `\text`.
     """
 
     kind: str
@@ -99,14 +102,14 @@ _SAME_CMDS = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge",
     "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "dbinom": "binom", "tbinom": "binom",
     "lbrace": "{set", "rbrace": "}set", "lbrack": "[", "rbrack": "]", "lvert": "|", "rvert": "|",
-    "vert": "|", "mid": "mid", "times": "*", "cdot": "*", "ast": "*", "div": "/", "colon": ":",
+    "vert": "|", "times": "*", "cdot": "*", "ast": "*", "div": "/", "colon": ":",
     "dots": "ldots", "cdots": "ldots", "dotsc": "ldots", "dotsb": "ldots", "dotsm": "ldots",
     "varepsilon": "epsilon", "varphi": "phi", "vartheta": "theta", "varnothing": "emptyset",
     "lor": "or", "vee": "or", "land": "and", "wedge": "and", "thickapprox": "approx",
-    "simeq": "approx", "cong": "approx", "doteq": "approx", "to": "to", "rightarrow": "to",
-    "Rightarrow": "implies", "Longrightarrow": "implies", "implies": "implies", "iff": "implies",
-    "therefore": "implies", "degree": "circ", "lfloor": "lfloor", "cupdot": "cup",
-    "bigcup": "bigcup", "backslash": "setminus", "smallsetminus": "setminus", "prime": "'",
+    "simeq": "approx", "cong": "approx", "doteq": "approx", "rightarrow": "to",
+    "Rightarrow": "implies", "Longrightarrow": "implies", "iff": "implies",
+    "therefore": "implies", "degree": "circ", "cupdot": "cup",
+    "backslash": "setminus", "smallsetminus": "setminus", "prime": "'",
     "thinmuskip": " ", "lparen": "(", "rparen": ")", "slash": "/", "percent": "%", "arcsinh":
     "asinh", "arccosh": "acosh", "arctanh": "atanh", "tg": "tan", "ctg": "cot", "arctg": "arctan",
     "sh": "sinh", "ch": "cosh", "th": "tanh", "cosec": "csc", "euro": "€", "pounds": "£",
@@ -138,11 +141,11 @@ def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
     """Return the tokens of an answer.
 
     Args:
-        text: the answer, already passed through `plain`.
-        thousands: whether `1,234` is one number.
+        text: The answer, as `plain` returns it.
+        thousands: Whether `1,234` is one number.
 
     Raises:
-        TooLarge: beyond a bound on characters, digits or tokens.
+        TooLarge: If there are too many characters, digits or tokens.
     """
     if len(text) > MAX_ANSWER:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
@@ -196,9 +199,8 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
                 i, space = _command(name, text, i, out, thousands, prose, space, level)
                 continue
             if symbol is not None:
-                value = _SYMBOLS.get(symbol)  # None for blanks and math delimiters
-                if value is not None:
-                    out.append(Token("op", value, space, prose))
+                if symbol in _SYMBOLS:  # the rest are blanks and math delimiters
+                    out.append(Token("op", _SYMBOLS[symbol], space, prose))
                 space = symbol in ",;: !>~\n" or (symbol == "$" and space)
                 continue
             if letters is not None:

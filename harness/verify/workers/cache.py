@@ -14,7 +14,7 @@ class VerdictCache:
     """Judgements by everything that can change them; the least recently used is dropped.
 
     Args:
-        size: the number of judgements kept.
+        size: The number of judgements kept.
     """
 
     def __init__(self, size: int = 65_536) -> None:

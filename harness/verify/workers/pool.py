@@ -15,11 +15,12 @@ import time
 import weakref
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 from harness.errors import HarnessError
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judge import judge_plainly
-from harness.verify.judgement import Judgement, Verdict
+from harness.verify.judgement import Judgement, Verdict, ungradable
 from harness.verify.reading.extract import Form
 from harness.verify.workers.cache import VerdictCache
 from harness.verify.workers.process import Ended, Keeper, Lost, Worker
@@ -27,6 +28,7 @@ from harness.verify.workers.wire import judgement_from, pack
 
 _CHUNK = 64
 _START_SECONDS = 30.0
+_Item = tuple[str, str, bool]  # an answer, its gold and whether it was cut off
 _POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
 
 
@@ -48,11 +50,11 @@ class VerifierPool:
     """A pool of verifier workers, usable from any thread and in forked processes.
 
     Args:
-        workers: how many processes judge at once.
-        seconds: the time limit of one answer.
-        memory_mb: the address space of one worker in MiB.
-        recycle_after: a worker is replaced after this many answers.
-        cache_size: how many judgements are remembered; 0 remembers none.
+        workers: How many processes judge at once.
+        seconds: The time limit of one answer.
+        memory_mb: The address space of one worker in MiB.
+        recycle_after: A worker is replaced after this many answers.
+        cache_size: How many judgements are remembered; 0 remembers none.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class VerifierPool:
         self._begin()
         _POOLS.add(self)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the settings alone: another process gets workers of its own."""
         return (
             VerifierPool,
@@ -129,7 +131,7 @@ class VerifierPool:
         """Judge answers against their golds, in order; blocks until all are judged.
 
         Raises:
-            HarnessError: the pool is closed, lengths differ, or no worker can be started.
+            HarnessError: If the pool is closed, lengths differ, or no worker can be started.
         """
         cut = list(truncated) if truncated is not None else [False] * len(answers)
         if not len(answers) == len(golds) == len(cut):
@@ -138,7 +140,7 @@ class VerifierPool:
                 "cannot be paired"
             )
         self._check()
-        judged: list[Judgement | None] = [None] * len(answers)
+        judged: dict[int, Judgement] = {}
         keys: dict[bytes, list[int]] = {}
         for i, (answer, gold, short) in enumerate(zip(answers, golds, cut, strict=True)):
             plain = judge_plainly(answer, gold, conventions, form, short)
@@ -149,8 +151,10 @@ class VerifierPool:
             if key in keys:
                 keys[key].append(i)
                 continue
-            judged[i] = self.cache.get(key)
-            if judged[i] is None:
+            known = self.cache.get(key)
+            if known is not None:
+                judged[i] = known
+            else:
                 keys[key] = [i]
         todo = [(key, (answers[at[0]], golds[at[0]], cut[at[0]])) for key, at in keys.items()]
         for (key, _), result in zip(
@@ -160,20 +164,20 @@ class VerifierPool:
                 self.cache.put(key, result)
             for i in keys[key]:
                 judged[i] = result
-        return judged  # type: ignore[return-value]
+        return [judged[i] for i in range(len(answers))]
 
     def _check(self) -> None:
         if self._closed:
             raise HarnessError("this verifier pool is closed; open a new one")
 
-    def _spread(self, items: list[tuple], conventions: Conventions, form: str) -> list[Judgement]:
+    def _spread(self, items: list[_Item], conventions: Conventions, form: str) -> list[Judgement]:
         if not items:
             return []
         chunk = max(1, min(_CHUNK, -(-len(items) // self.workers)))
         chunks = [items[i : i + chunk] for i in range(0, len(items), chunk)]
         results: list[list[Judgement] | BaseException | None] = [None] * len(chunks)
         options = conventions.model_dump_json()
-        waiting: queue.SimpleQueue = queue.SimpleQueue()
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for i in range(len(chunks)):
             waiting.put(i)
 
@@ -204,7 +208,7 @@ class VerifierPool:
             done.extend(r or [])
         return done
 
-    def _chunk(self, items: list[tuple], options: str, form: str) -> list[Judgement]:
+    def _chunk(self, items: list[_Item], options: str, form: str) -> list[Judgement]:
         done: list[Judgement] = []
         tried = -1  # the answer on which a worker has already ended once
         worker = self._idle.get()
@@ -229,17 +233,7 @@ class VerifierPool:
                     if isinstance(error, Ended) and tried != len(done):
                         tried = len(done)  # perhaps not this answer's fault: once more, afresh
                         continue
-                    done.append(
-                        Judgement(
-                            Verdict.ungradable,
-                            None,
-                            None,
-                            None,
-                            f"the worker was killed: {error}",
-                            False,
-                            False,
-                        )
-                    )
+                    done.append(ungradable(f"the worker was killed: {error}"))
         except BaseException:
             if worker is not None:
                 worker.kill()

@@ -34,7 +34,7 @@ def judgement_from(fields: dict[str, Any]) -> Judgement:
     """Return the judgement of plain JSON values, with every type checked.
 
     Raises:
-        ValueError: the fields are not those of a judgement.
+        ValueError: If the fields are not those of a judgement.
     """
     texts = {k: fields.get(k) for k in ("extracted", "read", "gold_read")}
     if any(v is not None and not isinstance(v, str) for v in texts.values()):
