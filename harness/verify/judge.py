@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -96,7 +97,8 @@ def _judge(
     try:
         answer_text = answer_text if isinstance(answer_text, str) else str(answer_text)
         gold = gold if isinstance(gold, str) else str(gold)
-        return _Case(answer_text, gold, conventions, form, truncated, steps).judge()
+        text = answer_text[-MAX_TEXT:]
+        return _Case(text, gold, conventions, form, truncated, steps).judge()
     except TooLarge as error:
         return ungradable(f"beyond a bound: {error}")
     except Exception as error:
@@ -104,62 +106,46 @@ def _judge(
         return ungradable(f"the verifier failed: {type(error).__name__}")
 
 
+@dataclass
 class _Case:
     """One answer against one gold, with what has been found out about them so far."""
 
-    def __init__(
-        self,
-        text: str,
-        gold: str,
-        conventions: Conventions,
-        form: Form,
-        truncated: bool,
-        steps: list[str] | None,
-    ) -> None:
-        self.text = text[-MAX_TEXT:]
-        self.gold = gold
-        self.conventions = conventions
-        self.form = form
-        self.truncated = truncated
-        self.steps = steps
-        self.extracted: str | None = None
-        self.answer_key: str | None = None
-        self.gold_key: str | None = None
+    text: str
+    gold: str
+    conventions: Conventions
+    form: Form
+    truncated: bool
+    steps: list[str] | None
+    extracted: str | None = None
+    answer_key: str | None = None
+    gold_key: str | None = None
 
-    def say(self, step: str) -> None:
+    def note(self, step: str) -> None:
         if self.steps is not None:
             self.steps.append(step)
 
     def done(self, verdict: Verdict, why: str) -> Judgement:
-        if self.steps is not None:
-            self.say(f"verdict: {verdict} ({why})")
+        self.note(f"verdict: {verdict} ({why})")
         strict = strict_match(self.text, self.gold, self.form)
+        flexible = flexible_match(self.text, self.gold)
         return Judgement(
-            verdict,
-            self.extracted,
-            self.answer_key,
-            self.gold_key,
-            why,
-            strict,
-            flexible_match(self.text, self.gold),
+            verdict, self.extracted, self.answer_key, self.gold_key, why, strict, flexible
         )
 
     def judge(self) -> Judgement:
         gold = gold_answer(self.gold)
         if not gold:
             return self.done(Verdict.ungradable, "the gold answer is empty")
-        if self.steps is not None:
-            self.say(f"gold answer: {gold}")
+        self.note(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
         found = extraction.extract(self.text, self.form, fallback)
         if found is None or not found.text.strip():
-            self.say("no final answer found")
+            self.note("no final answer found")
             if self.truncated:
                 return self.done(Verdict.truncated, "cut off before a final answer")
             return self.done(Verdict.no_answer, "no final answer in the response")
         self.extracted = found.text
-        if self.steps is not None:
-            self.say(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
+        self.note(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
         right, why = self.compare(gold, found.text)
@@ -172,6 +158,7 @@ class _Case:
             if quick[0]:
                 return True, "equal numbers"
             c = self.conventions
+            # a comma may also separate two values or be a decimal mark: then both are read
             exact = not (c.relative or c.absolute or c.rounding != "exact")
             if exact and ("," not in answer or (c.locale != "comma" and "/" not in quick[1])):
                 return False, "different numbers"
@@ -184,8 +171,8 @@ class _Case:
         answers = self.readings(answer_text, golds)
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
-        self.say(f"gold read as: {self.gold_key}")
-        self.say(f"answer read as: {self.answer_key}")
+        self.note(f"gold read as: {self.gold_key}")
+        self.note(f"answer read as: {self.answer_key}")
         by_choice = self.choices(gold_text, answer_text)
         if by_choice is not None:
             return by_choice
@@ -198,7 +185,7 @@ class _Case:
                 except Unreadable as error:
                     right, why = False, f"no comparison: {error}"
                 if self.steps is not None:
-                    self.say(f"{g.key} against {a.key}: {why}")
+                    self.note(f"{g.key} against {a.key}: {why}")
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key
                     return True, why

@@ -22,7 +22,7 @@ _SAME_NAME = {
 
 
 class Digits:
-    """mpmath with a private context per thread; imported only when it is needed."""
+    """Complex numbers of many digits; mpmath is imported only when one is made."""
 
     def __init__(self, bits: int) -> None:
         import mpmath
@@ -49,7 +49,7 @@ class Digits:
         return value
 
     def add(self, terms: list[Any]) -> Any:
-        """Return a sum."""
+        """Return a sum; undecided where a term would vanish beside another."""
         sizes = [self.m.mag(t) for t in terms if t]
         if sizes and max(sizes) - min(sizes) > self.bits // 3:
             raise Undecided
@@ -142,7 +142,7 @@ class Unguarded:
         self.real, self.smooth = field.real, field.smooth
 
     def add(self, terms: list[Any]) -> Any:
-        """Return a sum."""
+        """Return a sum, however unlike its terms are."""
         return self._field.m.fsum(terms)
 
 
@@ -155,22 +155,17 @@ class Reals:
     def __init__(self, field: Floats | Digits) -> None:
         self.field = field
         self.pi, self.e, self.i = field.pi, field.e, field.i
-        self.number, self.add, self.close, self.real = (
-            field.number,
-            field.add,
-            field.close,
-            field.real,
-        )
-        self.smooth = field.smooth
+        self.number, self.add, self.smooth = field.number, field.add, field.smooth
+        self.close, self.real = field.close, field.real
 
     def power(self, base: Any, exponent: Any) -> Any:
-        """Return a power; zero to a power that is not positive is undefined."""
+        """Return a power; a root of a negative number is undefined."""
         if base.real < 0 and self.field.real(base) and exponent != int(exponent.real):
             raise Undefined
         return self.field.power(base, exponent)
 
     def function(self, name: str, args: list[Any]) -> Any:
-        """Return a known function of values."""
+        """Return a known function of values; undefined where it leaves the reals."""
         value = self.field.function(name, args)
         if not self.field.real(value) and all(self.field.real(a) for a in args):
             raise Undefined

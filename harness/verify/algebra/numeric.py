@@ -86,12 +86,9 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Field) -> Any:
         if name.startswith("@") or name not in FLOAT_FUNCTIONS:
             rng = hashed_random(name)
             total = 0
-            for (
-                value
-            ) in values:  # an unknown function is taken for some smooth one, fixed by its name
-                total = total + field.smooth(
-                    rng.randint(1, 999) / 1024, rng.randint(1, 999) / 1024, value
-                )
+            for value in values:  # an unknown function counts as a smooth one, fixed by its name
+                a, b = rng.randint(1, 999) / 1024, rng.randint(1, 999) / 1024
+                total = total + field.smooth(a, b, value)
             return total
         return field.function(name, values)
     raise Undecided

@@ -8,6 +8,7 @@ from fractions import Fraction
 from harness.verify.reading.extract import HASH, Form, boxed
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
+_DIGITS, _IN_NUMBER = frozenset("0123456789"), frozenset("0123456789.,$")
 _PLAIN = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
@@ -77,6 +78,3 @@ def last_number(text: str) -> str | None:
     if start and text[start - 1] == "-":
         start -= 1
     return text[start:end].replace("$", "").lstrip(",")
-
-
-_DIGITS, _IN_NUMBER = frozenset("0123456789"), frozenset("0123456789.,$")

@@ -13,6 +13,8 @@ from harness.verify.comparing.comparison import Result
 from harness.verify.comparing.regions import Piece, is_order, region
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
+NOTHING = {"no solution", "none", "empty set", "empty"}
+_UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
 
 
 def is_region_list(node: Node) -> bool:
@@ -20,10 +22,6 @@ def is_region_list(node: Node) -> bool:
     return node.kind in ("union", "rel") or (
         node.kind == "list" and any(is_order(x) for x in node.args)
     )
-
-
-NOTHING = {"no solution", "none", "empty set", "empty"}
-_UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
 
 
 def without_unit(node: Node) -> Node:

@@ -34,7 +34,7 @@ _POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
 
 def _after_fork() -> None:
     for pool in list(_POOLS):
-        pool._begin()  # a forked process must never talk to its parent's workers
+        pool._begin()  # a forked process must not share its parent's workers
 
 
 if hasattr(os, "register_at_fork"):

@@ -58,7 +58,7 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
 def confine(parent: int, memory_mb: int, warm: Callable[[], object] | None = None) -> None:
     """Give up memory, files, processes, network and privileges, as far as the kernel lets it."""
     _prctl(parent)
-    if warm is not None:  # behind unshare, which wants one thread; before NPROC, which allows none
+    if warm is not None:  # after unshare, which needs one thread; before NPROC, which allows none
         threading.Thread(target=warm, daemon=True).start()
     memory = memory_mb * 1024 * 1024
     limits = [
