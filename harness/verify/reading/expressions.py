@@ -129,7 +129,8 @@ def postfix(c: Cursor) -> Node:
                 value = tree.power(value, above)
         elif mark == "*" and c.peek(1).value == "*":
             c.at += 2
-            value = tree.power(value, exponent(c))  # type: ignore[arg-type]  # None: 2**th
+            # an ordinal mark has no value: 2**th fails here and is ungradable
+            value = tree.power(value, exponent(c))  # type: ignore[arg-type]  # None, as above
         elif mark == "!" and c.peek(1).value != "=":
             c.take()
             value = tree.fn("factorial", value)
