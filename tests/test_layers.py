@@ -108,8 +108,7 @@ def test_only_generate_imports_lm_eval():
 # callback.py subclasses a class of transformers; it is imported inside a stage only
 @pytest.mark.parametrize("path", [p for p in HOST if p.name != "callback.py"], ids=name_of)
 def test_the_host_imports_nothing_heavy_at_the_top(path):
-    heavy = HEAVY - {"sympy"} if "verify" in path.parts else HEAVY  # see test_cli
-    assert not roots(imports(path, top_level=True)) & heavy
+    assert not roots(imports(path, top_level=True)) & HEAVY
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda p: p.name)

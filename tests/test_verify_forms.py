@@ -17,7 +17,7 @@ from harness.verify import (
     selftest,
     verify,
 )
-from harness.verify.extract import boxed, boxes, extract
+from harness.verify.reading.extract import boxed, boxes, extract
 
 
 def test_importing_the_verifier_loads_nothing_heavy() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import pickle
@@ -16,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.verify import Conventions, Judgement, Verdict, VerifierPool, pool, verify
-from harness.verify.cache import VerdictCache
+from harness.verify import Conventions, Judgement, Verdict, VerifierPool, verify
+from harness.verify.workers import process
+from harness.verify.workers.cache import VerdictCache
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers need POSIX pipes")
 
@@ -88,13 +88,6 @@ def test_from_many_threads_at_once(shared: VerifierPool) -> None:
     assert results == {n: wanted(n) for n in (40, 41, 42, 43, 44)}
 
 
-def test_from_asyncio(shared: VerifierPool) -> None:
-    async def both() -> list[list[Judgement]]:
-        return await asyncio.gather(shared.averify_many(*sums(20)), shared.averify_many(*sums(30)))
-
-    assert [verdicts(j) for j in asyncio.run(both())] == [wanted(20), wanted(30)]
-
-
 def test_a_pool_made_by_a_thread_that_ended_still_works() -> None:
     made: list[VerifierPool] = []
 
@@ -137,12 +130,12 @@ def test_in_forked_and_spawned_processes(how: str) -> None:
 class Stuck(VerifierPool):
     """A pool whose workers hang, die or eat memory on marked answers."""
 
-    boot = pool._BOOT.replace(
-        "from harness.verify.worker import main;",
+    boot = process.BOOT.replace(
+        "from harness.verify.workers.worker import main;",
         "import harness.verify.judge as judge, os, time; original = judge.verify; "
         "judge.verify = lambda a, *r, **k: (time.sleep(60) if 'hang' in a else "
         "os._exit(9) if 'die' in a else bytearray(1 << 31) if 'eat' in a else 0) "
-        "and None or original(a, *r, **k); from harness.verify.worker import main;",
+        "and None or original(a, *r, **k); from harness.verify.workers.worker import main;",
     )
 
 
@@ -155,7 +148,7 @@ class Stuck(VerifierPool):
     ],
 )
 def test_a_bad_answer_is_ungradable_and_harms_no_other(monkeypatch, bad: str, why: str) -> None:
-    monkeypatch.setattr(pool, "_BOOT", Stuck.boot)
+    monkeypatch.setattr(process, "BOOT", Stuck.boot)
     answers, golds = sums(9)
     answers[4] = f"\\boxed{{{bad}+x}}"
     with VerifierPool(seconds=0.5, memory_mb=512) as p:
@@ -245,7 +238,7 @@ def test_workers_end_with_their_parent() -> None:
 
 CONFINED = """
 import os, socket, subprocess, sys
-from harness.verify.worker import confine
+from harness.verify.workers.worker import confine
 confine(os.getppid(), 512)
 def tried(f):
     try:
@@ -260,7 +253,7 @@ print(tried(lambda: open("written", "w")), tried(lambda: socket.socket()),
 
 
 def test_a_confined_worker_can_do_nothing_else(tmp_path) -> None:
-    root = os.path.dirname(os.path.dirname(pool.__file__.replace("/verify/pool.py", "")))
+    root = str(Path(process.__file__).parents[3])
     code = f"import sys; sys.path.insert(0, {root!r})\n" + CONFINED
     out = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path, env={}

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.verify import tree, verify
-from harness.verify.equal import equal, proportional
+from harness.verify import verify
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal, proportional
+from harness.verify.algebra.separation import bound_bits
+from harness.verify.algebra.symbolic import build, zero
+from harness.verify.comparing.regions import region, same_region
 from harness.verify.limits import TooLarge, Unreadable
-from harness.verify.reading import read
-from harness.verify.regions import region, same_region
-from harness.verify.separation import bound_bits
-from harness.verify.symbolic import build, zero
+from harness.verify.reading.answer import read
 
 
 def one(text: str) -> tree.Node:

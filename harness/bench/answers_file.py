@@ -14,11 +14,10 @@ from typing import IO, Any
 from harness.errors import UsageError
 from harness.tasks.canonical import problem_digest
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.extract import Form
-from harness.verify.judgement import Judgement, Verdict
-from harness.verify.pool import VerifierPool
-from harness.verify.version import VERIFIER_VERSION
-from harness.verify.wire import judgement_fields
+from harness.verify.judgement import VERIFIER_VERSION, Judgement, Verdict
+from harness.verify.reading.extract import Form
+from harness.verify.workers.pool import VerifierPool
+from harness.verify.workers.wire import judgement_fields
 
 RESPONSES = ("output", "response", "completion", "answer_text", "generation", "text", "prediction")
 GOLDS = ("gold", "gold_answer", "target", "reference", "ground_truth", "expected_answer")

@@ -17,8 +17,8 @@ import click
 from harness.cli.options import FORMS
 from harness.errors import UsageError
 from harness.verify.conventions import Conventions
-from harness.verify.extract import Form
-from harness.verify.version import VERIFIER_VERSION
+from harness.verify.judgement import VERIFIER_VERSION
+from harness.verify.reading.extract import Form
 
 if TYPE_CHECKING:
     from harness.bench.answers_file import Tally
@@ -79,7 +79,7 @@ def register(cli: click.Group) -> None:
         The exit status is 0 for a correct answer and 1 for any other verdict.
         """
         from harness.verify import explain, self_test
-        from harness.verify.wire import judgement_fields
+        from harness.verify.workers.wire import judgement_fields
 
         conventions = conventions_from(pairs)
         self_test()

@@ -54,7 +54,7 @@ def gold_answer(value: Any, how: str, tidy: str | None, *, required: bool = Fals
 
 
 def _last_box(text: str) -> str | None:
-    from harness.verify.extract import boxes
+    from harness.verify.reading.extract import boxes
 
     found = boxes(text)
     return found[-1][2].strip() if found else None

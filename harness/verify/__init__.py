@@ -1,6 +1,6 @@
 """The verifier: one judgement for scores and rewards alike.
 
-``verify`` judges one answer in the calling process; :class:`VerifierPool` judges many in guarded
+`verify` judges one answer in the calling process; `VerifierPool` judges many in guarded
 worker processes. Importing this package loads neither sympy nor mpmath.
 """
 
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from harness.verify.conventions import Conventions
 from harness.verify.judge import explain, verify
-from harness.verify.judgement import Judgement, Verdict
-from harness.verify.pool import VerifierPool
+from harness.verify.judgement import VERIFIER_VERSION, Judgement, Verdict
 from harness.verify.selftest import VerifierBroken, self_test
-from harness.verify.version import VERIFIER_VERSION
+from harness.verify.workers.pool import VerifierPool
 
 __all__ = [
     "VERIFIER_VERSION",

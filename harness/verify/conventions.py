@@ -10,61 +10,65 @@ from pydantic import BaseModel, ConfigDict, Field
 class Conventions(BaseModel):
     """How one benchmark wants answers judged; the defaults suit GSM8K and MATH.
 
-    Every option exists because published graders differ on it; ``docs/verifier.md`` gives an
-    example of each. Two equal ``Conventions`` always give equal verdicts.
+    Every option exists because published graders differ on it; `docs/verifier.md` gives an
+    example of each. Two equal `Conventions` always give equal verdicts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     percent: Literal["either", "value", "number"] = Field(
-        "either",
+        default="either",
         description="`p%` on one side only: `either` takes it as p/100 or as p, `value` as p/100 "
         "alone, `number` as p alone. `p%` on both sides always compares p with p.",
     )
     units: Literal["ignore", "match"] = Field(
-        "ignore",
+        default="ignore",
         description="A unit on one side only: `ignore` drops it, `match` makes the answer wrong. "
         "Two known units of one kind are converted under both.",
     )
     order: Literal["any", "given"] = Field(
-        "any", description="Whether a comma list of values may come in any order. Tuples never may."
+        default="any",
+        description="Whether a comma list of values may come in any order. Tuples never may.",
     )
     relative: float = Field(
-        0.0,
+        default=0.0,
         ge=0.0,
         lt=1.0,
         description="Relative tolerance on a number, measured on the gold. 0 is exact.",
     )
-    absolute: float = Field(0.0, ge=0.0, description="Absolute tolerance on a number. 0 is exact.")
+    absolute: float = Field(
+        default=0.0, ge=0.0, description="Absolute tolerance on a number. 0 is exact."
+    )
     rounding: Literal["exact", "gold", "either"] = Field(
-        "exact",
+        default="exact",
         description="`exact`: a decimal equals a value only exactly. `gold`: an answer is right if "
         "it rounds to a decimal gold at the gold's own places. `either`: as `gold`, or a decimal "
         "answer of at least three significant digits to which the gold rounds.",
     )
     locale: Literal["auto", "point", "comma"] = Field(
-        "auto",
+        default="auto",
         description="The decimal mark. `auto`: a point, and a comma where the gold is a decimal "
         "number and the answer cannot be one otherwise.",
     )
     names: Literal["free", "match"] = Field(
-        "free",
+        default="free",
         description="`f(x) = E` against `y = E`: `free` compares E, `match` wants the same name.",
     )
     intervals: Literal["sets", "strict"] = Field(
-        "sets",
+        default="sets",
         description="`0 < x < 1` against `(0, 1)`: `sets` takes them as equal, `strict` does not.",
     )
     shape: Literal["free", "strict"] = Field(
-        "free",
+        default="free",
         description="A column or row vector against a tuple of the same entries: `free` takes them "
         "as equal, `strict` does not.",
     )
     degrees: Literal["convert", "strict"] = Field(
-        "convert", description="`30^\\circ` against `\\pi/6`: `convert` takes them as equal."
+        default="convert",
+        description="`30^\\circ` against `\\pi/6`: `convert` takes them as equal.",
     )
     fallback: Literal["any", "committed", "form"] = Field(
-        "any",
+        default="any",
         description="Where an answer is looked for when the protocol's own form is missing: `any` "
         "ends at the last number or formula, `committed` at a phrase such as 'the answer is', "
         "`form` looks nowhere else.",

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from harness.verify import extract as extraction
-from harness.verify.compare import Comparison
+from harness.verify.algebra.node import Node
+from harness.verify.comparing.compare import comparison
+from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.extract import Form
-from harness.verify.judgement import Judgement, Verdict
+from harness.verify.judgement import Judgement, Verdict, ungradable
 from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
-from harness.verify.matching import flexible_match, strict_match
-from harness.verify.reading import choice, read, tidy
-from harness.verify.tokens import plain
-from harness.verify.tree import Node
-from harness.verify.words import normal_words
+from harness.verify.reading import extract as extraction
+from harness.verify.reading.answer import choice, read, tidy
+from harness.verify.reading.extract import Form
+from harness.verify.reading.tokens import plain
+from harness.verify.reading.words import normal_words
 
 _HOW = {
     "form": "in the protocol's own form",
@@ -41,15 +42,15 @@ def verify(
 ) -> Judgement:
     """Judge one answer in the calling process.
 
-    Total and deterministic: it never raises, ends by the bounds of
-    :mod:`harness.verify.limits`, and keeps no state but caches.
+    Total and deterministic: it never raises, ends by the bounds in `limits.py`, and keeps no state
+    but caches.
 
     Args:
-        answer_text: the model's response, or with ``form="bare"`` the answer alone.
-        gold: the gold answer; a solution with a box in it is reduced to its answer.
-        conventions: the task's named options.
-        form: the protocol's own answer form.
-        truncated: whether generation stopped at the token limit.
+        answer_text: The model's response, or with `form="bare"` the answer alone.
+        gold: The gold answer; a solution with a box in it is reduced to its answer.
+        conventions: The task's named options.
+        form: The protocol's own answer form.
+        truncated: Whether generation stopped at the token limit.
     """
     return _judge(answer_text, gold, conventions, form, truncated, None)
 
@@ -57,10 +58,10 @@ def verify(
 def judge_plainly(
     text: str, gold: str, conventions: Conventions, form: Form, truncated: bool
 ) -> Judgement | None:
-    """Return the judgement where both sides are plain numbers or short equal texts, else None.
+    """Return the judgement of `verify` where both sides are plain numbers, else None.
 
     Cheap by construction: linear in a text of bounded length, no reading, no arithmetic but one
-    comparison of two bounded fractions. It gives what :func:`verify` gives.
+    comparison of two bounded fractions.
     """
     if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
         return None
@@ -96,74 +97,55 @@ def _judge(
     try:
         answer_text = answer_text if isinstance(answer_text, str) else str(answer_text)
         gold = gold if isinstance(gold, str) else str(gold)
-        return _Case(answer_text, gold, conventions, form, truncated, steps).judge()
+        text = answer_text[-MAX_TEXT:]
+        return _Case(text, gold, conventions, form, truncated, steps).judge()
     except TooLarge as error:
-        return _outcome(Verdict.ungradable, f"beyond a bound: {error}")
+        return ungradable(f"beyond a bound: {error}")
     except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
-        return _outcome(Verdict.ungradable, f"the verifier failed: {type(error).__name__}")
+        return ungradable(f"the verifier failed: {type(error).__name__}")
 
 
-def _outcome(verdict: Verdict, why: str) -> Judgement:
-    return Judgement(verdict, None, None, None, why, False, False)
-
-
+@dataclass
 class _Case:
-    """One answer against one gold."""
+    """One answer against one gold, with what has been found out about them so far."""
 
-    def __init__(
-        self,
-        text: str,
-        gold: str,
-        conventions: Conventions,
-        form: Form,
-        truncated: bool,
-        steps: list[str] | None,
-    ) -> None:
-        self.text = text[-MAX_TEXT:]
-        self.gold = gold
-        self.conventions = conventions
-        self.form = form
-        self.truncated = truncated
-        self.steps = steps
-        self.extracted: str | None = None
-        self.answer_key: str | None = None
-        self.gold_key: str | None = None
+    text: str
+    gold: str
+    conventions: Conventions
+    form: Form
+    truncated: bool
+    steps: list[str] | None
+    extracted: str | None = None
+    answer_key: str | None = None
+    gold_key: str | None = None
 
-    def say(self, step: str) -> None:
+    def note(self, step: str) -> None:
         if self.steps is not None:
             self.steps.append(step)
 
     def done(self, verdict: Verdict, why: str) -> Judgement:
-        if self.steps is not None:
-            self.say(f"verdict: {verdict} ({why})")
+        self.note(f"verdict: {verdict} ({why})")
         strict = strict_match(self.text, self.gold, self.form)
+        flexible = flexible_match(self.text, self.gold)
         return Judgement(
-            verdict,
-            self.extracted,
-            self.answer_key,
-            self.gold_key,
-            why,
-            strict,
-            flexible_match(self.text, self.gold),
+            verdict, self.extracted, self.answer_key, self.gold_key, why, strict, flexible
         )
 
     def judge(self) -> Judgement:
         gold = gold_answer(self.gold)
         if not gold:
             return self.done(Verdict.ungradable, "the gold answer is empty")
-        if self.steps is not None:
-            self.say(f"gold answer: {gold}")
+        self.note(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
         found = extraction.extract(self.text, self.form, fallback)
         if found is None or not found.text.strip():
-            self.say("no final answer found")
+            self.note("no final answer found")
             if self.truncated:
                 return self.done(Verdict.truncated, "cut off before a final answer")
             return self.done(Verdict.no_answer, "no final answer in the response")
         self.extracted = found.text
-        if self.steps is not None:
-            self.say(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
+        self.note(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
         right, why = self.compare(gold, found.text)
@@ -176,6 +158,7 @@ class _Case:
             if quick[0]:
                 return True, "equal numbers"
             c = self.conventions
+            # a comma may also separate two values or be a decimal mark: then both are read
             exact = not (c.relative or c.absolute or c.rounding != "exact")
             if exact and ("," not in answer or (c.locale != "comma" and "/" not in quick[1])):
                 return False, "different numbers"
@@ -188,21 +171,21 @@ class _Case:
         answers = self.readings(answer_text, golds)
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
-        self.say(f"gold read as: {self.gold_key}")
-        self.say(f"answer read as: {self.answer_key}")
+        self.note(f"gold read as: {self.gold_key}")
+        self.note(f"answer read as: {self.answer_key}")
         by_choice = self.choices(gold_text, answer_text)
         if by_choice is not None:
             return by_choice
-        comparison = Comparison(self.conventions, _gold_places(gold_text))
+        compare = comparison(self.conventions, _gold_places(gold_text))
         why = "the answer cannot be read as mathematics" if golds else "the texts differ"
         for g in golds:
             for a in answers:
                 try:
-                    right, why = comparison.same(g, a)
+                    right, why = compare.same(g, a)
                 except Unreadable as error:
                     right, why = False, f"no comparison: {error}"
                 if self.steps is not None:
-                    self.say(f"{g.key} against {a.key}: {why}")
+                    self.note(f"{g.key} against {a.key}: {why}")
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key
                     return True, why

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+VERIFIER_VERSION = "2"  # changes whenever a verdict on the project's own cases changes
+
 
 class Verdict(enum.StrEnum):
     """The five outcomes of judging one answer."""
@@ -21,14 +23,14 @@ class Judgement:
     """One verdict with its grounds.
 
     Attributes:
-        verdict: the outcome.
-        extracted: the text that was read as the final answer, or None.
-        read: canonical form of what was read in it, or None.
-        gold_read: the same of the gold answer.
-        why: one short sentence.
-        strict: lm-eval-like strict match: the protocol's own form is there and its content
+        verdict: The outcome.
+        extracted: The text that was read as the final answer, or None.
+        read: Canonical form of what was read in it, or None.
+        gold_read: The same of the gold answer.
+        why: One short sentence.
+        strict: Lm-eval-like strict match: the protocol's own form is there and its content
             equals the gold as a normalised string or number.
-        flexible: lm-eval-like flexible match: the last number (or, for a gold that is no
+        flexible: Lm-eval-like flexible match: the last number (or, for a gold that is no
             number, the last answer-looking piece) equals the gold in the same sense.
     """
 
@@ -39,3 +41,8 @@ class Judgement:
     why: str
     strict: bool
     flexible: bool
+
+
+def ungradable(why: str) -> Judgement:
+    """Return the judgement of what could not be judged."""
+    return Judgement(Verdict.ungradable, None, None, None, why, False, False)

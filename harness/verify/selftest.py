@@ -26,10 +26,10 @@ _CASES = (
 
 
 def self_test() -> None:
-    """Raise if a dependency is missing or broken.
+    """Check that no dependency is missing or broken.
 
     Raises:
-        VerifierBroken: a known case got another verdict, or mpmath cannot be imported.
+        VerifierBroken: If a known case gets another verdict, or mpmath cannot be imported.
     """
     for gold, text, wanted in _CASES:
         found = verify(text, gold)

@@ -1,0 +1,1 @@
+"""Expressions in canonical form, and whether two of them are equal."""

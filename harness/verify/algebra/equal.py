@@ -1,0 +1,236 @@
+"""Whether two expressions are equal: cheapest sufficient test first.
+
+1. equal canonical keys;
+2. the difference is a rational function of its variables and of opaque parts: evaluated modulo
+   large random numbers drawn from a digest of both, which shows equality up to a negligible
+   chance (Schwartz, 1980, doi:10.1145/322217.322225), and settles it where no opaque part is left;
+3. complex floats at random points, as a filter that only ever rejects;
+4. for algebraic constants, enough digits to pass a root separation bound (Burnikel, Funke,
+   Mehlhorn, Schirra, Schmitt, 2009, doi:10.1007/s00453-007-9132-4): a proof;
+5. for the rest, many digits at many points, where terms too small to be seen are refused;
+6. sympy, for small expressions that numbers could not settle.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd
+from random import Random
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.digits import DIGITS_BITS, REAL_FLOATS, Reals, Unguarded, digits
+from harness.verify.algebra.fields import FLOATS, Undecided, Undefined
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import evaluate, hashed_random, points
+from harness.verify.algebra.separation import bound_bits
+from harness.verify.algebra.symbolic import zero
+from harness.verify.limits import Unreadable
+
+_TRIES = 40
+_WANTED = 10
+
+
+def equal(a: Node, b: Node) -> tuple[bool, str]:
+    """Return whether two expressions are equal, and how that was settled in a few words."""
+    if a.key == b.key:
+        return True, "the same expression"
+    if a.kind == "num" and b.kind == "num":
+        return False, "different exact numbers"
+    if "oo" in (a.key, b.key, a.key.removeprefix("-1*"), b.key.removeprefix("-1*")):
+        return False, "infinity on one side"
+    verdict = _modular(a, b)
+    if verdict is not None:
+        return verdict, (
+            "equal as rational functions" if verdict else "different as rational functions"
+        )
+    result = _numeric(a, b)
+    if result is not None:
+        return result
+    if not tree.symbols(a) and not tree.symbols(b):
+        return False, "equality of two constants out of numeric range could not be shown"
+    settled = zero(tree.sub(a, b))
+    if settled is not None:
+        return settled, "sympy simplified the difference to zero"
+    return False, "equality could not be shown"
+
+
+# -- rational functions -------------------------------------------------------------------------
+
+
+class _Retry(Exception):
+    """A denominator has no inverse modulo this number; another number is needed."""
+
+
+def _modular(a: Node, b: Node) -> bool | None:
+    """Return True if equal as rational functions of parts, False if surely not, or None."""
+    rng = hashed_random(a.key, b.key)
+    opaque: set[str] = set()
+    for _ in range(2):
+        for _ in range(4):
+            modulus = rng.getrandbits(127) | (1 << 127) | 1
+            values: dict[str, int] = {}
+            try:
+                x = _mod(a, modulus, values, rng, opaque)
+                y = _mod(b, modulus, values, rng, opaque)
+                break
+            except _Retry:
+                continue
+        else:
+            return None
+        if x != y:
+            return None if opaque else False
+    return True
+
+
+def _mod(node: Node, m: int, values: dict[str, int], rng: Random, opaque: set[str]) -> int:
+    kind, args = node.kind, node.args
+    if kind == "num":
+        value: Fraction = args[0]
+        return value.numerator * _inverse(value.denominator, m) % m
+    if kind == "add":
+        return sum(_mod(x, m, values, rng, opaque) for x in args) % m
+    if kind == "mul":
+        product = 1
+        for x in args:
+            product = product * _mod(x, m, values, rng, opaque) % m
+        return product
+    if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
+        base = _mod(args[0], m, values, rng, opaque)
+        e = int(args[1].args[0])
+        if e < 0:
+            base, e = _inverse(base, m), -e
+        return pow(base, e, m)
+    if node.key not in values:
+        values[node.key] = rng.getrandbits(127) % m
+    if kind != "sym" and node.key != "pi":
+        opaque.add(node.key)
+    return values[node.key]
+
+
+def _inverse(value: int, m: int) -> int:
+    if gcd(value, m) != 1:
+        raise _Retry
+    return pow(value, -1, m)
+
+
+# -- numbers ------------------------------------------------------------------------------------
+
+
+def _numeric(a: Node, b: Node) -> tuple[bool, str] | None:
+    names = sorted(tree.symbols(a) | tree.symbols(b))
+    outcome = _filter(a, b, names)
+    if outcome is False:
+        return False, "different values"
+    if not names:
+        return _constants(a, b)
+    return _sampled(a, b, names)
+
+
+def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
+    """Compare floats at a few points; False only if they clearly differ."""
+    rng = hashed_random("filter", a.key, b.key)
+    agreed = 0
+    for count, at in enumerate(points(names, rng)):
+        if count >= (12 if names else 1) or agreed >= 4:
+            break
+        try:
+            field = REAL_FLOATS if names else FLOATS
+            x, y = evaluate(a, at, field), evaluate(b, at, field)
+        except (Undefined, Undecided, OverflowError):
+            continue
+        if x != x or y != y:
+            continue
+        if names and not (FLOATS.real(x) and FLOATS.real(y)):
+            continue
+        if not FLOATS.close(x, y):
+            return False
+        agreed += 1
+    return None
+
+
+def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
+    needed = bound_bits(tree.sub(a, b))
+    try:
+        if needed is not None and needed <= 4_000:
+            field = digits(-(-(needed + 80) // 256) * 256)
+            try:
+                size = abs(evaluate(tree.sub(a, b), {}, Unguarded(field)))
+            except Undefined:
+                return None
+            same = not size or field.m.mag(size) < -needed
+            return same, ("proved by a root separation bound" if same else "different values")
+        for bits in (DIGITS_BITS, 4 * DIGITS_BITS):
+            field = digits(bits)
+            try:
+                x, y = evaluate(a, {}, field), evaluate(b, {}, field)
+            except Undecided:
+                continue
+            if not field.close(x, y):
+                return False, "different values"
+            if bits > DIGITS_BITS:
+                return True, "equal to 150 digits"
+    except Undefined:
+        return None
+    return None
+
+
+def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
+    """Compare many digits at many points: first where all is real, else in the complex plane."""
+    for field, all_real in ((Reals(digits()), True), (digits(), False)):
+        rng = hashed_random("digits", a.key, b.key)
+        agreed = elsewhere = differed = 0
+        for count, at in enumerate(points(names, rng)):
+            if count >= _TRIES or agreed >= _WANTED:
+                break
+            try:
+                x, y = evaluate(a, at, field), evaluate(b, at, field)
+            except (Undefined, Undecided, OverflowError):
+                continue
+            same = field.close(x, y)
+            if field.real(x) and field.real(y):
+                if not same:
+                    return False, "different values"
+                agreed += 1
+            elif same:
+                elsewhere += 1
+            else:
+                differed += 1
+        if agreed >= 5 or (not all_real and not differed and agreed + elsewhere >= 8):
+            return True, f"equal to 40 digits at {agreed + elsewhere} random points"
+        if differed:
+            return False, "different values"
+    return None
+
+
+def tolerance_equal(a: Node, b: Node, relative: float, absolute: float) -> bool:
+    """Whether a constant `b` lies within a declared tolerance of the gold `a`."""
+    try:
+        x, y = complex(evaluate(a, {}, FLOATS)), complex(evaluate(b, {}, FLOATS))
+    except (Undefined, Undecided, KeyError, OverflowError):
+        return False
+    return abs(x - y) <= max(relative * abs(x), absolute) * (1 + 1e-12)
+
+
+def proportional(a: Node, b: Node) -> int:
+    """Return the sign of c if a = c*b for a constant c, or 0 if there is none."""
+    names = sorted(tree.symbols(a) | tree.symbols(b))
+    rng = hashed_random("ratio", a.key, b.key)
+    for count, at in enumerate(points(names, rng)):
+        if count > 12:
+            return 0
+        left, right = a, b
+        try:
+            for name, value in at.items():
+                point = tree.num(Fraction(value).limit_denominator(97))
+                left = tree.substitute(left, name, point)
+                right = tree.substitute(right, name, point)
+            x = complex(evaluate(left, {}, FLOATS))
+            y = complex(evaluate(right, {}, FLOATS))
+        except (Undefined, Undecided, Unreadable, OverflowError):
+            continue
+        if not abs(x) > 1e-9 or not abs(y) > 1e-9 or abs(x.imag) + abs(y.imag) > 1e-9:
+            continue
+        if equal(tree.mul(right, a), tree.mul(left, b))[0]:
+            return 1 if x.real * y.real > 0 else -1
+        return 0
+    return 0

@@ -1,0 +1,122 @@
+"""Complex floats, in which expressions are evaluated as a filter, and what every field shares."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+
+class Undefined(Exception):
+    """The expression has no value at this point."""
+
+
+class Undecided(Exception):
+    """The value cannot be computed within the bounds."""
+
+
+class Floats:
+    """Complex double precision."""
+
+    pi: Any = math.pi
+    e: Any = math.e
+    i: Any = 1j
+
+    def number(self, value: Fraction) -> complex:
+        """Return an exact rational as a value of this field."""
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise Undecided from error
+
+    def add(self, terms: list[Any]) -> Any:
+        """Return a sum."""
+        return sum(terms)
+
+    def power(self, base: Any, exponent: Any) -> Any:
+        """Return a power; zero to a power that is not positive is undefined."""
+        try:
+            if base == 0:
+                if exponent == 0 or complex(exponent).real <= 0:
+                    raise Undefined
+                return 0.0
+            if isinstance(base, float) and base < 0 and exponent != int(exponent.real):
+                base = complex(base)
+            return base**exponent
+        except OverflowError as error:
+            raise Undecided from error
+        except (ZeroDivisionError, ValueError, TypeError) as error:
+            raise Undefined from error
+
+    def function(self, name: str, args: list[Any]) -> Any:
+        """Return a known function of values."""
+        try:
+            return FLOAT_FUNCTIONS[name](*args)
+        except (KeyError, OverflowError) as error:
+            raise Undecided from error
+        except (ZeroDivisionError, ValueError, TypeError) as error:
+            raise Undefined from error
+
+    def smooth(self, a: float, b: float, value: Any) -> Any:
+        """Return the value of some smooth function, the same for the same a and b."""
+        if abs(value) > 1e6:
+            raise Undecided
+        return cmath.sin(value * (1 + a) + b) + value * b
+
+    def close(self, x: Any, y: Any) -> bool:
+        """Whether two values agree as far as this field can tell."""
+        scale = max(abs(x), abs(y))
+        return bool(abs(x - y) <= 1e-4 * scale or scale < 1e-9 or scale == math.inf)
+
+    def real(self, x: Any) -> bool:
+        """Whether a value has no imaginary part."""
+        z = complex(x)
+        return abs(z.imag) <= 1e-9 * max(1.0, abs(z.real))
+
+
+def _real(x: Any) -> float:
+    z = complex(x)
+    if abs(z.imag) > 1e-9:
+        raise Undefined
+    return z.real
+
+
+def _float_gamma(x: Any) -> float:
+    value = _real(x)
+    if value < 0:
+        raise Undefined
+    return math.gamma(value + 1)
+
+
+def _float_log(x: Any) -> complex:
+    return math.log(x) if isinstance(x, float) and x > 0 else cmath.log(x)
+
+
+def _narrow(f: Callable[[Any], complex]) -> Callable[[Any], complex]:
+    """Return a hyperbolic function that refuses what would overflow."""
+
+    def inner(x: Any) -> complex:
+        if abs(x) > 500:
+            raise Undecided
+        return f(x)
+
+    return inner
+
+
+# fmt: off
+FLOAT_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sin": cmath.sin, "cos": cmath.cos, "asin": cmath.asin, "acos": cmath.acos,
+    "atan": cmath.atan, "sinh": _narrow(cmath.sinh), "cosh": _narrow(cmath.cosh),
+    "tanh": _narrow(cmath.tanh), "asinh": cmath.asinh, "acosh": cmath.acosh, "atanh": cmath.atanh,
+    "ln": _float_log, "log": _float_log, "abs": abs, "factorial": _float_gamma,
+    "floor": lambda x: float(math.floor(_real(x))), "ceil": lambda x: float(math.ceil(_real(x))),
+    "binomial": lambda n, k: _float_gamma(n) / _float_gamma(k) / _float_gamma(n - k),
+    "max": lambda *a: max(map(_real, a)), "min": lambda *a: min(map(_real, a)),
+    "re": lambda x: complex(x).real, "im": lambda x: complex(x).imag, "arg": cmath.phase,
+    "sgn": lambda x: float((_real(x) > 0) - (_real(x) < 0)), "acot": lambda x: cmath.atan(1 / x),
+}
+# fmt: on
+
+FLOATS = Floats()

@@ -1,0 +1,136 @@
+"""Nodes of expression trees, the leaves among them, and structures that need no arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from harness.verify.limits import MAX_BITS, MAX_KEY, MAX_NODES, TooLarge, Unreadable
+
+
+class Node:
+    """One node of a tree.
+
+    What the arguments are depends on the kind, so they have no common static type:
+
+        num                       (Fraction,)
+        sym, const, text          (str,)
+        add, mul, pow, deg, pct   (Node, ...)
+        fn                        (str, Node, ...); `@` begins the name of an unknown function
+        set, list, union, ratio   (Node, ...)
+        br (tuple or interval)    (str, str, (Node, ...)): the brackets and what they hold
+        rel (chain of relations)  ((str, ...), (Node, ...)): the operators and the sides
+        matrix                    ((Node, ...), ...): the rows
+        unit                      (Node, str)
+        base (base-n numeral)     (str, int, Fraction): the digits, n and the value
+        time                      (int, int, int, str): hour, minute, second, "a", "p" or ""
+
+    Kinds from `set` on, and `text`, occur only at the top of an answer.
+
+    Attributes:
+        kind: One of the above.
+        args: The arguments.
+        key: The canonical form in text; equal keys mean equal values.
+        size: The number of nodes.
+    """
+
+    __slots__ = ("args", "key", "kind", "size")
+
+    def __init__(self, kind: str, args: tuple[Any, ...], key: str, size: int) -> None:
+        self.kind = kind
+        self.args = args
+        self.key = key
+        self.size = size
+        if size > MAX_NODES or len(key) > MAX_KEY:
+            raise TooLarge("the expression is too large")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return self.key
+
+
+def make(kind: str, args: tuple[Any, ...], key: str) -> Node:
+    """Return a node whose arguments are nodes (or leaves), with its size counted."""
+    return Node(kind, args, key, 1 + sum(a.size for a in args if isinstance(a, Node)))
+
+
+def num(value: int | Fraction) -> Node:
+    """Return the node of an exact rational number."""
+    value = Fraction(value)
+    top, bottom = value.numerator, value.denominator
+    if top.bit_length() > MAX_BITS or bottom.bit_length() > MAX_BITS:
+        raise TooLarge("a number is too large")
+    key = _digits(top) if bottom == 1 else f"{_digits(top)}/{_digits(bottom)}"
+    return Node("num", (value,), key, 1)
+
+
+def _digits(n: int) -> str:
+    # hexadecimal beyond Python's own limit on decimal conversion, which is quadratic
+    return str(n) if n.bit_length() < 8_000 else hex(n)
+
+
+ZERO, ONE, MINUS_ONE, HALF = num(0), num(1), num(-1), num(Fraction(1, 2))
+PI = Node("const", ("pi",), "pi", 1)
+E = Node("const", ("e",), "e", 1)
+I = Node("const", ("i",), "i", 1)  # noqa: E741
+INFINITY = Node("const", ("oo",), "oo", 1)
+
+
+def sym(name: str) -> Node:
+    """Return the node of a variable; `name` carries subscripts and primes."""
+    return Node("sym", (name,), name, 1)
+
+
+def structure(kind: str, parts: Iterable[Node], open_: str = "", close: str = "") -> Node:
+    """Return a list, set, union, ratio or bracketed tuple of items."""
+    items = tuple(parts)
+    inner = ", ".join(i.key for i in items)
+    size = 1 + sum(i.size for i in items)
+    if kind == "br":
+        return Node("br", (open_, close, items), f"{open_}{inner}{close}", size)
+    shown = {"set": "{%s}", "list": "list[%s]", "union": "union[%s]", "ratio": "ratio[%s]"}[kind]
+    return Node(kind, items, shown % inner, size)
+
+
+def relation(operators: Iterable[str], sides: Iterable[Node]) -> Node:
+    """Return a chain of relations, such as `0 < x <= 1`."""
+    signs, items = tuple(operators), tuple(sides)
+    key = items[0].key + "".join(f" {o} {i.key}" for o, i in zip(signs, items[1:], strict=True))
+    return Node("rel", (signs, items), key, 1 + sum(i.size for i in items))
+
+
+def matrix(rows: Iterable[Iterable[Node]]) -> Node:
+    """Return a matrix; rows of unequal length are unreadable."""
+    cells = tuple(tuple(r) for r in rows)
+    if not cells or len({len(r) for r in cells}) != 1 or not cells[0]:
+        raise Unreadable("a matrix with rows of unequal length")
+    key = "[" + "; ".join(", ".join(c.key for c in r) for r in cells) + "]"
+    return Node("matrix", cells, key, 1 + sum(c.size for r in cells for c in r))
+
+
+def text(words: str) -> Node:
+    """Return plain words, already normalised."""
+    return Node("text", (words,), f'"{words}"', 1)
+
+
+def symbols(node: Node) -> set[str]:
+    """Return the names of the variables in a node."""
+    found: set[str] = set()
+    todo = [node]
+    while todo:
+        n = todo.pop()
+        if n.kind == "sym":
+            found.add(n.args[0])
+        else:
+            for a in n.args:
+                if isinstance(a, Node):
+                    todo.append(a)
+                elif isinstance(a, tuple):
+                    todo.extend(x for x in a if isinstance(x, Node))
+    return found

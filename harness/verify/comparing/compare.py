@@ -1,0 +1,58 @@
+"""Whether an answer that was read equals the gold answer, under a task's conventions.
+
+Symmetric but for what the gold fixes: its unit, its base, its number of decimals.
+"""
+
+from __future__ import annotations
+
+from harness.verify.algebra.node import Node
+from harness.verify.comparing.comparison import Comparison, Result
+from harness.verify.comparing.lists import lists, tuples
+from harness.verify.comparing.parts import EXPRESSIONS, NOTHING, same_time, single
+from harness.verify.comparing.relations import relations
+from harness.verify.comparing.values import angles, bases, percentages, ratios, units, values
+from harness.verify.conventions import Conventions
+
+
+def comparison(conventions: Conventions, gold_places: int | None = None) -> Comparison:
+    """Return the comparison under these conventions; its `same` takes trees of any kind."""
+    return Comparison(conventions, gold_places, _same)
+
+
+# what compares trees of which at least one is of that kind; the first that applies does
+_BY_KIND = (
+    (("list", "set"), lists),
+    (("br", "matrix"), tuples),
+    (("pct",), percentages),
+    (("deg",), angles),
+    (("ratio",), ratios),
+    (("base",), bases),
+)
+
+
+def _same(c: Comparison, gold: Node, answer: Node) -> Result:
+    if gold.key == answer.key:
+        return True, "the same value"
+    gold, answer = single(gold), single(answer)
+    if gold.key == answer.key:
+        return True, "the same value"
+    kinds = {gold.kind, answer.kind}
+    if kinds <= EXPRESSIONS:
+        return values(c, gold, answer)
+    if "unit" in kinds:
+        return units(c, gold, answer)
+    # the real line RR is an interval too, though it reads as a symbol
+    if "rel" in kinds or "union" in kinds or ("RR" in (gold.key, answer.key) and "br" in kinds):
+        return relations(c, gold, answer)
+    if (
+        kinds == {"text", "set"}
+        and any(n.kind == "set" and not n.args for n in (gold, answer))
+        and any(n.kind == "text" and n.args[0] in NOTHING for n in (gold, answer))
+    ):
+        return True, "the empty set in words"
+    for those, function in _BY_KIND:
+        if kinds & set(those):
+            return function(c, gold, answer)
+    if "time" in kinds:
+        return same_time(gold, answer)
+    return False, f"a {gold.kind} against a {answer.kind}"

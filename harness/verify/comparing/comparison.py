@@ -1,0 +1,34 @@
+"""One comparison: its conventions, and the way back from a part to the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.verify.algebra.node import Node
+from harness.verify.conventions import Conventions
+
+Result = tuple[bool, str]  # whether the two are equal, and why
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison under fixed conventions.
+
+    Parts of an answer are compared as answers are: an entry of a list may be a list. The modules
+    for lists, relations and values import no module above them; they reach the whole through
+    `same`, which `compare.comparison` passes in.
+
+    Attributes:
+        conventions: The task's options.
+        gold_places: The place of the gold's last decimal, or None.
+        compare: Compares two trees of any kind.
+    """
+
+    conventions: Conventions
+    gold_places: int | None
+    compare: Callable[[Comparison, Node, Node], Result]
+
+    def same(self, gold: Node, answer: Node) -> Result:
+        """Return whether two parts are equal, and why."""
+        return self.compare(self, gold, answer)

@@ -1,0 +1,126 @@
+"""Several values compared: lists, sets, tuples, intervals and matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.node import Node
+from harness.verify.comparing.comparison import Comparison, Result
+from harness.verify.comparing.parts import is_region_list, items_of, named, pieces_of, values_of
+from harness.verify.comparing.regions import same_region
+
+
+def lists(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare lists and sets in any order (by default), by name where both give names."""
+    left, right = items_of(gold), items_of(answer)
+    if "br" in (gold.kind, answer.kind):
+        return _list_and_tuple(c, gold, answer)
+    if gold.kind == "set" or answer.kind == "set":
+        left, right = _distinct(left), _distinct(right)
+    if len(left) != len(right) and len(_distinct(left)) == len(left):
+        right = _distinct(right)  # naming a solution twice adds none
+    if len(left) != len(right):
+        mine, other = pieces_of(gold), pieces_of(answer)
+        if mine and other and (is_region_list(gold) or is_region_list(answer)):
+            return same_region(mine, other), "sets of numbers"  # (0,2), (1,3) is (0,3)
+        return False, f"{len(left)} values against {len(right)}"
+    if len(left) == 1:
+        return c.same(left[0], right[0])
+    mine_named = [n for n in map(named, left) if n is not None]
+    other_named = [n for n in map(named, right) if n is not None]
+    if len(mine_named) == len(other_named) == len(left):
+        return _by_name(c, mine_named, other_named)
+    left, right = values_of(left), values_of(right)
+    if c.conventions.order == "given" and "set" not in (gold.kind, answer.kind):
+        same = all(c.same(x, y)[0] for x, y in zip(left, right, strict=True))
+        return same, "equal in order" if same else "different in the given order"
+    rest = list(right)
+    for x in left:
+        for y in rest:
+            if c.same(x, y)[0]:
+                rest.remove(y)
+                break
+        else:
+            return False, f"{x.key} has no counterpart"
+    return True, "the same values in some order"
+
+
+def _by_name(c: Comparison, left: list[tuple[str, Node]], right: list[tuple[str, Node]]) -> Result:
+    if sorted(n for n, _ in left) == sorted(n for n, _ in right):
+        rest = list(right)
+        for name, value in left:
+            for pair in rest:
+                if pair[0] == name and c.same(value, pair[1])[0]:
+                    rest.remove(pair)
+                    break
+            else:
+                return False, f"{name} differs"
+        return True, "equal name by name"
+    if {n for n, _ in left} & {n for n, _ in right}:
+        return False, "different names"
+    # no name in common, as in a = 1, b = 2 against x = 1, y = 2: the values alone count
+    return lists(
+        c,
+        tree.structure("list", [v for _, v in left]),
+        tree.structure("list", [v for _, v in right]),
+    )
+
+
+def _list_and_tuple(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare `(1, 2)` with `1, 2`, in order; an interval or a set is neither."""
+    bracketed, other = (gold, answer) if gold.kind == "br" else (answer, gold)
+    opening, close, inner = bracketed.args
+    if other.kind == "set" or opening != "(" or close != ")":
+        return False, "brackets of different kinds"
+    values = values_of(items_of(other))
+    if len(values) != len(inner) or any(v.kind == "br" for v in values):
+        return False, "a tuple against a list"
+    left, right = (inner, values) if bracketed is gold else (values, inner)
+    same = all(c.same(x, y)[0] for x, y in zip(left, right, strict=True))
+    return same, "a tuple against the same values in order" if same else "different entries"
+
+
+def _distinct(items: list[Node]) -> list[Node]:
+    return list(dict.fromkeys(items))
+
+
+def tuples(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare tuples, intervals and matrices entry by entry."""
+    if gold.kind == answer.kind == "br":
+        if gold.args[:2] != answer.args[:2]:
+            return False, "brackets of different kinds"
+        return entries(c, gold.args[2], answer.args[2])
+    if gold.kind == answer.kind == "matrix":
+        if (len(gold.args), len(gold.args[0])) != (len(answer.args), len(answer.args[0])):
+            return False, "matrices of different shape"
+        return entries(c, _cells(gold), _cells(answer))
+    if {gold.kind, answer.kind} == {"br", "matrix"} and c.conventions.shape == "free":
+        box, row = (gold, answer) if gold.kind == "matrix" else (answer, gold)
+        lines = row.args[2]
+        if (
+            all(x.kind == "br" and x.args[0] == "[" for x in lines)
+            and len({len(x.args[2]) for x in lines}) == 1
+        ):  # [[1, 0], [0, 1]]
+            square = tree.matrix([x.args[2] for x in lines])
+            return tuples(c, *((box, square) if box is gold else (square, box)))
+        if 1 in (len(box.args), len(box.args[0])) and row.args[0] != "[":
+            cells = _cells(box)
+            return entries(c, *((cells, lines) if box is gold else (lines, cells)))
+    if "pct" in (gold.kind, answer.kind):
+        return False, "a percentage against several values"
+    return False, f"a {gold.kind} against a {answer.kind}"
+
+
+def _cells(matrix: Node) -> list[Node]:
+    return [cell for row in matrix.args for cell in row]
+
+
+def entries(c: Comparison, left: Sequence[Node], right: Sequence[Node]) -> Result:
+    """Compare entries one by one, in order."""
+    if len(left) != len(right):
+        return False, f"{len(left)} entries against {len(right)}"
+    for x, y in zip(left, right, strict=True):
+        if not c.same(x, y)[0]:
+            return False, f"{x.key} against {y.key}"
+    return True, "equal entry by entry"

@@ -1,0 +1,185 @@
+"""The parts of an answer that comparison looks at: names, items, units, decimals."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal
+from harness.verify.algebra.fields import Undecided, Undefined
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
+from harness.verify.comparing.comparison import Result
+from harness.verify.comparing.regions import Piece, is_order, region
+
+EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
+NOTHING = {"no solution", "none", "empty set", "empty"}
+_UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
+
+
+def is_region_list(node: Node) -> bool:
+    """Whether a list is one of inequalities or intervals."""
+    return node.kind in ("union", "rel") or (
+        node.kind == "list" and any(is_order(x) for x in node.args)
+    )
+
+
+def without_unit(node: Node) -> Node:
+    """Return `576*pi*m^2` without its unit; only metre, second, hour, gram and litre."""
+    if node.kind != "mul":
+        return node
+    units = [f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS]
+    if len(units) != 1 or (units[0].kind == "pow" and units[0].args[1].key not in ("2", "3")):
+        return node
+    return tree.mul(*(f for f in node.args if f is not units[0]))
+
+
+def with_unit_symbol(node: Node) -> Node:
+    """Return `5*m` as five metres, for comparison with an answer that has a unit."""
+    value = without_unit(node)
+    if value is node or tree.symbols(value):
+        return node  # with another variable in it, m is more likely one too
+    unit = next(f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS)
+    name = unit.key if unit.kind != "pow" else f"{unit.args[0].key} ^{unit.args[1].key}"
+    return tree.make("unit", (value, name), f"{value.key} [{name}]")
+
+
+def pieces_of(node: Node) -> list[Piece] | None:
+    """Return the pieces of a set of numbers, or None."""
+    found = region(node)
+    return found[1] if found is not None else None
+
+
+def declared(gold: Node, answer: Node) -> bool:
+    """Whether a side is `x in (0, 1)`, so that its brackets are an interval."""
+    return any(n.kind == "rel" and n.args[0] == ("in",) for n in (gold, answer))
+
+
+def single(node: Node) -> Node:
+    """Return a single value out of a list, set or name of one."""
+    while node.kind in ("list", "set") and len(node.args) == 1:
+        node = node.args[0]
+    return node
+
+
+def items_of(node: Node) -> list[Node]:
+    """Return the values of a list, a set or `n = 1, 2, 3`; else the node alone."""
+    if node.kind in ("list", "set"):
+        return list(node.args)
+    if node.kind == "rel":
+        pair = named(node)
+        if pair is not None and pair[1].kind in ("list", "set"):
+            return list(pair[1].args)
+    return [node]
+
+
+def values_of(items: list[Node]) -> list[Node]:
+    """Return items without the names of assignments."""
+    pairs = [named(x) for x in items]
+    if pairs[0] is None and any(pairs):
+        return items  # in `x = 1, 2` the name is that of both, in `1, x = 2` it is not
+    return [n[1] if n is not None else x for n, x in zip(pairs, items, strict=True)]
+
+
+def named(node: Node) -> tuple[str, Node] | None:
+    """Return (name, value) of an assignment such as `x = 5` or `f(x) = 2x`, or None."""
+    if node.kind != "rel":
+        return None
+    operators, items = node.args
+    if operators[0] == "approx" and not is_name(items[0]):
+        return ("", items[0])  # pi/4 ~ 0.785: the exact value is the answer
+    if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
+        return None
+    if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
+        items = items[: operators.index("approx", 1) + 1]
+    if is_name(items[0]):
+        return items[0].key, items[-1]
+    if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
+        return items[1].key, items[0]
+    # 2 + 3 = 5 is the value 5, if it is true
+    constants = all(not tree.symbols(x) and x.kind in EXPRESSIONS for x in items)
+    if constants and all(equal(items[0], x)[0] for x in items[1:]):
+        return "", items[-1]
+    return None
+
+
+def is_name(node: Node) -> bool:
+    """Whether the left side of an equation only names a quantity."""
+    kind = node.kind
+    if kind in ("sym", "text"):
+        return True
+    if kind == "unit":
+        return is_name(node.args[0])
+    if is_function(node):  # f(x) is a name, a sum that was not computed is a value
+        return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
+    if kind == "br":
+        return all(is_name(x) for x in node.args[2])
+    if kind == "ratio":
+        return all(is_name(x) for x in node.args)
+    if kind == "fn" and node.args[0] == "abs":
+        return is_name(node.args[1])
+    if kind == "mul":  # AB, the name of a segment
+        return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
+    return False
+
+
+def is_function(node: Node) -> bool:
+    """Whether a node is a function that only has a name."""
+    return node.kind == "fn" and node.args[0].startswith("@")
+
+
+def ascending(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]] | None:
+    """Return (operators, items) of a chain turned to < and <=, or None if it is mixed."""
+    operators, items = node.args
+    if all(o in (">", "ge") for o in operators):
+        return tuple("<" if o == ">" else "le" for o in reversed(operators)), items[::-1]
+    return (operators, items) if all(o in ("<", "le") for o in operators) else None
+
+
+def quotient(node: Node) -> Node | None:
+    """Return what a ratio of two terms is worth, or None."""
+    if node.kind == "ratio":
+        return tree.div(*node.args) if len(node.args) == 2 and node.args[1].key != "0" else None
+    return node
+
+
+def same_time(gold: Node, answer: Node) -> Result:
+    """Compare times of day; a half of the day counts where both give it."""
+    if gold.kind != answer.kind:
+        return False, "a time against something else"
+    a, b = gold.args, answer.args
+    same = a[:3] == b[:3] and (not a[3] or not b[3] or a[3] == b[3])
+    return same, "the same time" if same else "different times"
+
+
+def common_logs(node: Node) -> Node:
+    """Return the node with log read to base ten."""
+    if node.kind == "fn" and node.args[0] == "log":
+        return tree.fn("logbase", tree.num(10), common_logs(node.args[1]))
+    if node.kind in ("add", "mul", "pow", "deg", "pct"):
+        return tree.rebuild(node.kind, [common_logs(a) for a in node.args])
+    return node
+
+
+def decimal_places(value: Fraction) -> int | None:
+    """Return how many decimals a number has, or None if it never ends."""
+    bottom, twos, fives = value.denominator, 0, 0
+    while bottom % 2 == 0:
+        bottom, twos = bottom // 2, twos + 1
+    while bottom % 5 == 0:
+        bottom, fives = bottom // 5, fives + 1
+    return max(twos, fives) if bottom == 1 else None
+
+
+def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
+    """Whether `exact` rounds to `rounded` at that many decimals, halves either way.
+
+    A negative number of decimals counts places before the point.
+    """
+    half = Fraction(1, 2) / Fraction(10) ** places
+    if exact.kind == "num":
+        return bool(abs(exact.args[0] - rounded) <= half)
+    try:
+        return abs(magnitude(exact) - float(rounded)) <= float(half) * (1 + 1e-9)
+    except (Undefined, Undecided, KeyError, OverflowError):
+        return False

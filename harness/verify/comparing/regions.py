@@ -1,0 +1,161 @@
+"""Sets of real numbers out of intervals, inequalities, unions and points."""
+
+from __future__ import annotations
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal
+from harness.verify.algebra.fields import Undecided, Undefined
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
+from harness.verify.limits import Unreadable
+
+NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
+# (low, high, low belongs, high belongs)
+Piece = tuple[Node, Node, bool, bool]
+Region = tuple[str | None, list[Piece]]  # the variable, if it has one, and the pieces
+_ORDER = {"<", ">", "le", "ge"}
+
+
+def is_order(node: Node) -> bool:
+    """Whether a node is a chain of <, >, <= and >= alone."""
+    return node.kind == "rel" and all(o in _ORDER for o in node.args[0])
+
+
+def region(node: Node) -> Region | None:
+    """Return (variable, pieces) of a set of reals, or None where a node is no such set.
+
+    The variable is None for a set written without one, as `(0, 1)`.
+    """
+    try:
+        return _region(node)
+    except (Unreadable, Undecided, Undefined, KeyError):
+        return None
+
+
+def _region(node: Node) -> Region | None:
+    kind, args = node.kind, node.args
+    if kind == "br" and len(args[2]) == 2:  # a pair is read as an interval, which (1, 2) may be
+        low, high = args[2]
+        if low.kind in ("rel", "text") or high.kind in ("rel", "text"):
+            return None
+        return None, [(low, high, args[0] == "[", args[1] == "]")]
+    if kind in ("union", "list") and args:
+        name, pieces = None, []
+        for part in args:
+            inner = _region(part)
+            if inner is None or (name and inner[0] and inner[0] != name):
+                return None  # x < 1 or y > 2 is a set in the plane
+            name = name or inner[0]
+            pieces.extend(inner[1])
+        return name, pieces
+    if kind == "set":
+        return None, [(x, x, True, True) for x in args]
+    if kind == "sym" and node.args[0] == "RR":
+        return None, [(NEGATIVE_INFINITY, tree.INFINITY, False, False)]
+    if kind != "rel":
+        return None
+    operators, items = args
+    if operators == ("in",) and items[0].kind == "sym":
+        inner = _region(items[1])
+        return (items[0].key, inner[1]) if inner is not None else None
+    # x = 1 is a point and x != 1 all but a point, so that they can be parts of a union
+    if operators in (("ne",), ("=",)) and items[0].kind == "sym":
+        point = items[1]
+        if operators == ("=",):
+            return items[0].key, [(point, point, True, True)]
+        return items[0].key, [
+            (NEGATIVE_INFINITY, point, False, False),
+            (point, tree.INFINITY, False, False),
+        ]
+    return _inequality(operators, items) if is_order(node) else None
+
+
+def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]) -> Region | None:
+    if len(operators) == 1:
+        left, right = items
+        if "sym" not in (left.kind, right.kind):  # 2x + 1 < 5
+            return _linear(operators[0], tree.sub(left, right))
+        if left.kind != "sym":
+            left, right = right, left
+            operators = (_FLIP[operators[0]],)
+        if left.key in tree.symbols(right):
+            return None  # x < 2x: not solved for x
+        closed = operators[0] in ("le", "ge")
+        if operators[0] in ("<", "le"):
+            return left.key, [(NEGATIVE_INFINITY, right, False, closed)]
+        return left.key, [(right, tree.INFINITY, closed, False)]
+    if len(operators) == 2 and items[1].kind == "sym":
+        first, second = operators
+        low, high = items[0], items[2]
+        if first in (">", "ge") and second in (">", "ge"):
+            low, high, first, second = high, low, second, first
+        elif first in (">", "ge") or second in (">", "ge"):
+            return None  # 0 < x > 1 is no interval with two ends
+        return items[1].key, [(low, high, first in ("le", "ge"), second in ("le", "ge"))]
+    return None
+
+
+_FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
+
+
+def _linear(operator: str, difference: Node) -> Region | None:
+    """Solve `difference operator 0` for its single variable if it is linear in it."""
+    names = tree.symbols(difference)
+    if len(names) != 1:
+        return None
+    name = next(iter(names))
+    # equal steps at three points suggest a line; the identity below proves it
+    at = [tree.substitute(difference, name, tree.num(n)) for n in (0, 1, 2)]
+    slope = tree.sub(at[1], at[0])
+    if tree.sub(at[2], at[1]).key != slope.key or slope.key == "0":
+        return None
+    if not equal(tree.add(at[0], tree.mul(slope, tree.sym(name))), difference)[0]:
+        return None
+    point = tree.neg(tree.div(at[0], slope))
+    if magnitude(slope) < 0:  # dividing by a negative number turns the sign
+        operator = _FLIP[operator]
+    return _inequality((operator,), (tree.sym(name), point))
+
+
+def same_region(a: list[Piece], b: list[Piece]) -> bool:
+    """Whether two lists of pieces are the same set, in any order, after joining what touches."""
+    a, b = _joined(a), _joined(b)
+    if len(a) != len(b):
+        return False
+    rest = list(b)
+    for piece in a:
+        for other in rest:
+            if (
+                piece[2:] == other[2:]
+                and equal(piece[0], other[0])[0]
+                and equal(piece[1], other[1])[0]
+            ):
+                rest.remove(other)
+                break
+        else:
+            return False
+    return True
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Return the pieces in order, without empty ones and with those that touch made one."""
+    try:
+        lows = sorted(((magnitude(p[0]), not p[2], p) for p in pieces), key=lambda x: x[:2])
+        ends = [(low, magnitude(p[1]), p) for low, _, p in lows]
+    except (Undecided, Undefined, KeyError):
+        return pieces  # an end in another variable
+    joined: list[tuple[float, Piece]] = []  # with the size of the upper end
+    for low, high, piece in ends:
+        if low > high:
+            continue
+        if joined:
+            top, (first, last, first_in, last_in) = joined[-1]
+            touch = top - low
+            if touch > 1e-12 or (abs(touch) <= 1e-12 and (last_in or piece[2])):
+                if high > top:
+                    joined[-1] = high, (first, piece[1], first_in, piece[3])
+                elif high == top:
+                    joined[-1] = top, (first, last, first_in, last_in or piece[3])
+                continue
+        joined.append((high, piece))
+    return [piece for _, piece in joined]

@@ -1,0 +1,126 @@
+"""Equations, assignments, inequalities and unions compared."""
+
+from __future__ import annotations
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import proportional
+from harness.verify.algebra.node import Node
+from harness.verify.comparing.comparison import Comparison, Result
+from harness.verify.comparing.lists import entries, lists
+from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared, is_function, named
+from harness.verify.comparing.regions import is_order, region, same_region
+
+_Name = tuple[str, Node]  # of an assignment, with its value
+
+
+def relations(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare equations, assignments, inequalities and unions."""
+    if gold.kind == answer.kind == "rel":
+        both = _two_relations(c, gold, answer)
+        if both is not None:
+            return both
+    mine, other = named(gold), named(answer)
+    if mine is not None and other is not None:
+        return _two_names(c, gold, answer, mine, other)
+    # `x = 5` answers `5` and the other way round; a union is a set, which has no name to drop
+    for name, bare in ((mine, answer), (other, gold)):
+        if name is not None and bare.kind not in ("rel", "union"):
+            if bare.kind == "list" and name[1].kind not in ("list", "br", "set"):
+                return False, "one value against several"
+            return c.same(name[1], bare) if bare is answer else c.same(bare, name[1])
+    left, right = region(gold), region(answer)
+    if left is not None and right is not None:
+        if left[0] and right[0] and left[0] != right[0]:
+            return False, "inequalities in different variables"
+        # `x in (0, 1)` names its variable and is an interval all the same
+        mixed = (left[0] is None) != (right[0] is None)
+        if mixed and c.conventions.intervals == "strict" and not declared(gold, answer):
+            return False, "an interval against an inequality"
+        same = same_region(left[1], right[1])
+        return same, "the same set of numbers" if same else "different sets of numbers"
+    if "union" in (gold.kind, answer.kind):
+        # a part is no set of real numbers, a tuple for instance: compare part by part
+        a, b = (n.args if n.kind == "union" else (n,) for n in (gold, answer))
+        if len(a) != len(b):
+            return False, "unions of different length"
+        if len(a) == 1:
+            return c.same(a[0], b[0])
+        return lists(c, tree.structure("list", a), tree.structure("list", b))
+    return False, f"a {gold.kind} against a {answer.kind}"
+
+
+def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
+    """Compare two relations as such; None where they are compared as sets or by their values."""
+    if is_order(gold) and is_order(answer):
+        if region(gold) is not None and region(answer) is not None:
+            return None  # intervals of one variable, whatever is written on which side
+        return _chains(c, gold, answer)
+    mine, other = gold.args[0], answer.args[0]
+    if mine == other == ("=",):
+        return _equations(gold, answer)
+    if mine == other == ("ne",):
+        left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
+        same = proportional(left, right) != 0
+        return same, "the same excluded values" if same else "different excluded values"
+    if (
+        mine == other
+        and len(mine) == 1
+        and mine[0] not in ("<", ">", "le", "ge", "=", "approx", "in")
+    ):  # parallel, perpendicular, congruent, subset: no algebra to do on these
+        return entries(c, gold.args[1], answer.args[1])
+    return None
+
+
+def _equations(gold: Node, answer: Node) -> Result | None:
+    """Compare two equations as curves: left minus right, up to a constant factor."""
+    mine, other = named(gold), named(answer)
+    if mine and other and mine[0] == other[0]:
+        return None  # y = 2x against y = x + x: the values tell
+    if any(s.kind not in EXPRESSIONS for s in (*gold.args[1], *answer.args[1])):
+        return None
+    left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
+    if not tree.symbols(left) or not tree.symbols(right):
+        return None  # 2 + 3 = 5 is a value with its derivation
+    if proportional(left, right):
+        return True, "the same equation up to a factor"
+    if mine and other:
+        return None  # y = 2x against f = 2x: perhaps one value under two names
+    return False, "different equations"
+
+
+def _chains(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare inequalities in several variables, all turned to < and <=."""
+    a, b = ascending(gold), ascending(answer)
+    if a is None or b is None or a[0] != b[0]:
+        return False, "inequalities of different shape"
+    if len(a[0]) == 1:
+        # a positive factor changes nothing, a negative one turns the sign
+        left, right = (tree.sub(x[1][1], x[1][0]) for x in (a, b))
+        same = proportional(left, right) > 0
+        return same, "the same inequality" if same else "different inequalities"
+    return entries(c, a[1], b[1])
+
+
+def _two_names(c: Comparison, gold: Node, answer: Node, left: _Name, right: _Name) -> Result:
+    """Compare two assignments by their values, if their names may differ."""
+    if left[0] == right[0]:
+        return c.same(left[1], right[1])
+    if c.conventions.names == "match":
+        return False, "different names"
+    a, b = gold.args[1][0], answer.args[1][0]
+    one, two = left[1], right[1]
+    if is_function(a) or is_function(b):
+        # f(x) = 2x against g(t) = 2t: the arguments are bound names
+        if is_function(a) and is_function(b) and len(a.args) == len(b.args):
+            for x, y in zip(a.args[1:], b.args[1:], strict=True):
+                if x.kind == y.kind == "sym":
+                    two = tree.substitute(two, y.args[0], x)
+        return c.same(one, two)
+    # `x = 5` and `y = 5` state different things; `y = 2x + 1` and `A = 2x + 1` may be one formula
+    if (
+        a.kind == b.kind == "sym"
+        and len(a.key) == len(b.key) == 1
+        and not (tree.symbols(one) and tree.symbols(two))
+    ):
+        return False, f"{a.key} against {b.key}"
+    return c.same(one, two)

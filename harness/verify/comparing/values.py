@@ -1,0 +1,171 @@
+"""Single values compared: expressions, units, percentages, angles, ratios, numerals."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal, tolerance_equal
+from harness.verify.algebra.node import Node
+from harness.verify.comparing.comparison import Comparison, Result
+from harness.verify.comparing.parts import (
+    EXPRESSIONS,
+    common_logs,
+    decimal_places,
+    quotient,
+    rounds_to,
+    with_unit_symbol,
+    without_unit,
+)
+from harness.verify.reading.words import canonical_unit
+
+
+def values(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare two expressions, then within the declared tolerance."""
+    result = equal(gold, answer)
+    if result[0]:
+        return result
+    names = tree.symbols(gold) | tree.symbols(answer)
+    if "I" in names and equal(*(tree.substitute(n, "I", tree.I) for n in (gold, answer)))[0]:
+        return True, "equal with I as the imaginary unit"
+    if ("log(" in gold.key or "log(" in answer.key) and equal(
+        common_logs(gold), common_logs(answer)
+    )[0]:
+        return True, "equal with log to base ten"
+    if names:
+        # 5*m may be five metres: a unit inside the expression on one side only is dropped
+        value, measured = without_unit(gold), without_unit(answer)
+        if (value is gold) != (measured is answer) and not (
+            tree.symbols(value) or tree.symbols(measured)
+        ):
+            return values(c, value, measured)
+        return _renamed(c, gold, answer) or result
+    rules = c.conventions
+    if (rules.relative or rules.absolute) and tolerance_equal(
+        gold, answer, rules.relative, rules.absolute
+    ):
+        return True, "within the declared tolerance"
+    if rules.rounding != "exact" and _rounds(c, gold, answer):
+        return True, "equal after the declared rounding"
+    return result
+
+
+def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
+    """Compare general solutions such as `k*pi` and `n*pi` up to the whole number's name."""
+    if c.conventions.names == "match":
+        return None
+    left, right = tree.symbols(gold), tree.symbols(answer)
+    mine, other = left - right, right - left
+    if (
+        len(mine) == len(other) == 1
+        and mine | other <= {"C", "c", "K", "C_1", "c_1"}
+        and equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
+    ):
+        return True, "equal up to the name of the constant"
+    if "pi" not in gold.key or "pi" not in answer.key:
+        return None  # only solutions of trigonometric equations count a period
+    if (
+        len(left) == len(right) == 1
+        and left | right <= {"k", "n", "m", "l"}
+        and equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]
+    ):
+        return True, "equal up to the name of the whole number"
+    return None
+
+
+def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
+    """Whether one side is the other rounded to its own decimals."""
+    if (
+        c.gold_places is not None
+        and gold.kind == "num"
+        and rounds_to(gold.args[0], answer, c.gold_places)
+    ):
+        return True
+    if c.conventions.rounding == "either" and answer.kind == "num":
+        places = decimal_places(answer.args[0])
+        # fewer than three significant digits would let a guess count
+        if places is not None and places and abs(answer.args[0]) * 10**places >= 100:
+            return rounds_to(answer.args[0], gold, places)
+    return False
+
+
+def units(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare values with a unit on one side or both."""
+    gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
+    value, other = (n.args[0] if n.kind == "unit" else n for n in (gold, answer))
+    none = ("", Fraction(1), "")
+    (kind, size, name), (other_kind, other_size, other_name) = (
+        canonical_unit(n.args[1]) if n.kind == "unit" else none for n in (gold, answer)
+    )
+    match = c.conventions.units == "match"
+    if name and other_name:
+        if kind and other_kind:
+            if kind != other_kind:
+                return False, f"the units {name} and {other_name} measure different things"
+            if size != other_size and other.kind in EXPRESSIONS:
+                return c.same(value, tree.mul(tree.num(other_size / size), other))
+        elif match and name != other_name:
+            return False, "the units differ"
+    elif match and name != other_name:
+        return False, "a unit on one side only"
+    return c.same(value, other)
+
+
+def percentages(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare a percentage with a percentage or a number."""
+    if gold.kind == answer.kind:
+        return c.same(gold.args[0], answer.args[0])
+    number = (gold if gold.kind == "pct" else answer).args[0]
+    for name, value in (("value", tree.div(number, tree.num(100))), ("number", number)):
+        if c.conventions.percent in ("either", name):
+            pair = (value, answer) if gold.kind == "pct" else (gold, value)
+            if c.same(*pair)[0]:
+                return True, f"a percentage taken as its {name}"
+    return False, "a percentage of another value"
+
+
+def angles(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare an angle in degrees with degrees, a number or radians."""
+    if gold.kind == answer.kind:
+        return c.same(gold.args[0], answer.args[0])
+    left, right = (n.args[0] if n.kind == "deg" else n for n in (gold, answer))
+    result = c.same(left, right)
+    if result[0] or c.conventions.degrees == "strict":
+        return result
+    if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS:
+        to_radians = tree.mul(tree.PI, tree.num(Fraction(1, 180)))
+        left = tree.mul(left, to_radians) if gold.kind == "deg" else left
+        right = tree.mul(right, to_radians) if answer.kind == "deg" else right
+        plain = (answer if gold.kind == "deg" else gold).key
+        # a bare number is an angle in radians only where it looks like one
+        turned = any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
+        if turned and equal(left, right)[0]:
+            return True, "degrees against radians"
+    return result
+
+
+def ratios(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare ratios: as a quotient for two terms, up to a factor for more."""
+    if gold.kind == answer.kind == "ratio":
+        a, b = gold.args, answer.args
+        if len(a) != len(b):
+            return False, "ratios of different length"
+        same = "0" not in [n.key for n in (*a, *b)] and all(
+            c.same(tree.mul(a[0], y), tree.mul(b[0], x))[0]
+            for x, y in zip(a[1:], b[1:], strict=True)
+        )
+        return same, "proportional terms" if same else "terms not in proportion"
+    left, right = quotient(gold), quotient(answer)
+    if left is None or right is None:
+        return False, f"a {gold.kind} against a {answer.kind}"
+    return c.same(left, right)
+
+
+def bases(c: Comparison, gold: Node, answer: Node) -> Result:
+    """Compare base-n numerals; the gold's base may be left out by the answer."""
+    if gold.kind == answer.kind:
+        return gold.args[:2] == answer.args[:2], "different numerals"
+    if gold.kind == "base":
+        same = answer.kind == "num" and str(answer.args[0]) == gold.args[0]
+        return same, "the same digits without the base" if same else "not the same numeral"
+    return c.same(gold, tree.num(answer.args[2]))

@@ -1,0 +1,162 @@
+"""The readings of an answer: trimmed, times and choices recognised, then parsed."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.node import Node
+from harness.verify.limits import TooLarge, Unreadable
+from harness.verify.reading.parser import parse
+from harness.verify.reading.tokens import plain, tokenise
+from harness.verify.reading.words import normal_words
+
+_REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
+_TIME = re.compile(
+    r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I
+)
+_CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
+_TRAIL = re.compile(r"(?:[\s.,;:*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
+_DOUBLED = re.compile(  # a backslash escaped once too often
+    r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
+    r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])"
+)
+_MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
+
+
+def tidy(text: str) -> str:
+    """Return an answer without the marks around it: math delimiters, full stops, emphasis."""
+    text = plain(text).strip()
+    if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
+        text = _DOUBLED.sub(r"\\\1", text)
+    while True:
+        before = text
+        text = _MATH_MARK.sub(lambda m: " ", text) if "\\" in text or "$$" in text else text
+        if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
+            text = text[1:-1]
+        text = text.strip()
+        end = _TRAIL.search(text)
+        if end:
+            text = text[: end.start()]
+        text = text.lstrip("*_:;,?` \t\n").rstrip("`")
+        if text == before:
+            return text
+
+
+def read(text: str) -> tuple[Node, ...]:
+    """Return the readings of an answer, the likeliest first; empty if it has none.
+
+    Raises:
+        TooLarge: If a bound is passed.
+    """
+    return _read_short(text) if len(text) <= 200 else _read(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_short(text: str) -> tuple[Node, ...]:
+    return _read(text)  # golds come back often; only short ones are kept
+
+
+def _read(text: str) -> tuple[Node, ...]:
+    text = tidy(text)
+    if not text:
+        return ()
+    readings, certain = _time(text)
+    if certain:
+        return tuple(readings)
+    if any(mark in text for mark in (".\\", "\\overline", "\\dot", "\\bar")):
+        text = _REPEATING.sub(_repeating, text)
+    whole = _parse(text, True)
+    if whole is not None:
+        readings.append(whole)
+    if re.search(r"\d,\d{3}(?!\d)", text):
+        split = _parse(text, False)
+        if split is not None and all(split.key != r.key for r in readings):
+            bracketed = text.startswith(("(", "[", "{", "\\{", "\\left", "\\langle", "\\lbrace"))
+            if bracketed and whole is not None and not re.search(r",\s", text):
+                readings.remove(whole)  # (100,200) is a pair; 100,200 may be a number
+            readings.insert(0 if bracketed else len(readings), split)
+    return tuple(readings)
+
+
+def _time(text: str) -> tuple[list[Node], bool]:
+    """Return the time of day that a text gives, if any, and whether it can be nothing else.
+
+    `4 pm`, `4:05` and `4:30:00` are times, `4:30` may also be a ratio.
+    """
+    match = _TIME.fullmatch(text) if len(text) < 30 else None
+    if match is None and (
+        (":" in text and len(text) < 60)
+        or (len(text) < 40 and re.search(r"[ap]\.?m", text, re.I) is not None)
+    ):
+        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
+        match = _TIME.fullmatch(bare.strip())
+    if match is None or not (match.group(2) or match.group(4)):
+        return [], False
+    hour, minute, second = (int(g or 0) for g in match.groups()[:3])
+    if hour > 24 or minute > 59:
+        return [], False
+    half = (match.group(4) or "").lower()
+    shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
+    certain = bool(half or match.group(3) or (match.group(2) or "0")[0] == "0")
+    return [Node("time", (hour, minute, second, half), shown, 1)], certain
+
+
+def _repeating(match: re.Match[str]) -> str:
+    whole, fixed, repeat = match.groups()
+    bottom = (10 ** len(repeat) - 1) * 10 ** len(fixed)
+    top = int((whole or "0") + fixed + repeat) - int((whole or "0") + fixed)
+    return f"\\frac{{{top}}}{{{bottom}}}" if not whole else f"(\\frac{{{top}}}{{{bottom}}})"
+
+
+_WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
+    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|\s)\s*\(?\s*[a-zA-Z](?:\s*,\s*[a-z])?\s*\\in\s*"
+    r"\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*\)?\s*$"
+)
+_OUTWARD = re.compile(r"([\[\]])([^\[\]()]*[,;][^\[\]()]*)([\[\]])")
+
+
+def _parse(text: str, thousands: bool) -> Node | None:
+    if "\\in" in text:
+        cut = _WHOLE_NUMBERS.search(text)
+        if cut is not None and cut.start() > 0:
+            text = text[: cut.start()].rstrip(" ,;(")
+    outward = _OUTWARD.fullmatch(text)
+    if outward is not None and outward.group(1) + outward.group(3) != "[]":
+        text = (
+            ("[" if outward.group(1) == "[" else "(")
+            + outward.group(2)
+            + ("]" if outward.group(3) == "]" else ")")
+        )
+    try:
+        return spread(parse(tokenise(text, thousands=thousands)))
+    except Unreadable:
+        return None
+    except RecursionError as error:
+        raise TooLarge("nested too deeply") from error
+
+
+def spread(node: Node) -> Node:
+    """Return the node with every ± written out as a list of both values."""
+    if "±" not in node.key:
+        return node
+    if node.kind in ("list", "set"):
+        items: list[Node] = []
+        for item in node.args:
+            wide = spread(item)
+            items.extend(wide.args if wide.kind == "list" else (wide,))
+        return tree.structure(node.kind, items)
+    both = [tree.substitute(node, "±", sign) for sign in (tree.ONE, tree.MINUS_ONE)]
+    return tree.structure("list", both) if both[0].key != both[1].key else both[0]
+
+
+def choice(text: str) -> tuple[str, str] | None:
+    """Return (letter, words) of a multiple-choice answer such as `(D) Alina`, or None."""
+    bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{([^{}]*)\}|[${}]", r"\1", tidy(text))
+    match = _CHOICE.fullmatch(bare.strip())
+    if match is None:
+        return None
+    return (
+        (match.group(1), normal_words(match.group(2))) if match.group(1) else (match.group(3), "")
+    )

@@ -1,0 +1,215 @@
+"""Expressions: sums, products, signs, powers and the marks behind a value.
+
+Nothing here evaluates text as code. The grammar is that of answers: LaTeX and plain notation
+mixed, with implicit multiplication.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.node import Node
+from harness.verify.limits import MAX_EXPONENT_10, TooLarge, Unreadable
+from harness.verify.reading.cursor import Cursor
+from harness.verify.reading.words import DEGREE_WORDS, ORDINALS, PERCENT_WORDS
+
+_MAX_OPERANDS = 2_000
+
+
+def expression(c: Cursor) -> Node:
+    """Read a sum."""
+    c.down()
+    terms: list[Node] = []
+    sign: Node | None = None
+    while True:
+        if c.accept("+"):
+            pass
+        elif c.accept("-"):
+            sign = tree.neg(sign) if sign else tree.MINUS_ONE
+            continue
+        elif c.op("pm", "mp"):
+            mark = tree.sym("±") if c.take().value == "pm" else tree.neg(tree.sym("±"))
+            sign = tree.mul(sign, mark) if sign else mark
+            continue
+        elif terms and not sign:
+            break
+        value = term(c)
+        terms.append(tree.mul(sign, value) if sign else value)
+        sign = None
+        if len(terms) > _MAX_OPERANDS:
+            raise TooLarge("a sum has too many terms")
+        if not c.op("+", "-", "pm", "mp"):
+            break
+    c.depth -= 1
+    return tree.add(*terms) if len(terms) > 1 else terms[0]
+
+
+def term(c: Cursor) -> Node:
+    """Read a product: explicit, implicit, and division from left to right."""
+    result = factor(c)
+    factors = [result]
+    while True:
+        token = c.peek()
+        if c.op("*"):
+            if c.peek(1).value == "*" and c.peek(1).kind == "op":
+                raise Unreadable("a power without a base")
+            c.take()
+            factors.append(factor(c))
+        elif c.op("/") and not c.unit_ahead(1):
+            c.take()
+            factors.append(tree.power(tree.value_of(factor(c)), tree.MINUS_ONE))
+        elif c.begins_factor(token):
+            if token.kind == "num" and _plain_number_before(c):
+                raise Unreadable("two numbers side by side")
+            factors.append(factor(c))
+        else:
+            break
+        if len(factors) > _MAX_OPERANDS:
+            raise TooLarge("a product has too many factors")
+    return tree.mul(*factors) if len(factors) > 1 else result
+
+
+def _plain_number_before(c: Cursor) -> bool:
+    """Whether a number was just read that is no exponent: `2 3` is no product, `x^2 3` is one."""
+    tokens, at = c.tokens, c.at
+    before = tokens[at - 1]
+    if before.kind == "num":
+        return not (at > 1 and tokens[at - 2].value == "^")
+    return (
+        before.value == "}"
+        and at >= 3
+        and tokens[at - 2].kind == "num"
+        and tokens[at - 3].value == "{"
+        and not (at >= 4 and tokens[at - 4].value in ("^", "}", "_", "frac"))
+    )
+
+
+def signs(c: Cursor) -> Node:
+    """Go past a run of signs and return their product."""
+    sign = tree.ONE
+    while c.op("-", "+"):
+        if c.take().value == "-":
+            sign = tree.neg(sign)
+    return sign
+
+
+def factor(c: Cursor) -> Node:
+    """Read a signed atom with its powers and postfix marks."""
+    sign = signs(c)
+    if c.accept("pm"):
+        sign = tree.mul(sign, tree.sym("±"))
+    value = postfix(c)
+    return value if sign is tree.ONE else tree.mul(sign, value)
+
+
+def postfix(c: Cursor) -> Node:
+    """Read an atom, then powers, factorials, percent and degree marks."""
+    value = c.atom(c)
+    while True:
+        token = c.peek()
+        kind, mark = token.kind, token.value
+        if kind == "word":
+            if mark.lower() in PERCENT_WORDS:
+                value = tree.percentage(value)
+            elif mark.lower() in DEGREE_WORDS:
+                value = tree.degrees(value)
+            elif not (mark in ORDINALS and value.kind == "num" and not token.space):
+                return value
+            c.take()
+        elif kind not in ("op", "cmd"):
+            return value
+        elif mark == "^":
+            c.take()
+            if _degree_mark(c):
+                value = _minutes(c, tree.degrees(value))
+                continue
+            above = exponent(c)
+            if above is not None:
+                value = tree.power(value, above)
+        elif mark == "*" and c.peek(1).value == "*":
+            c.at += 2
+            # an ordinal mark has no value: 2**th fails here and is ungradable
+            value = tree.power(value, exponent(c))  # type: ignore[arg-type]  # None, as above
+        elif mark == "!" and c.peek(1).value != "=":
+            c.take()
+            value = tree.fn("factorial", value)
+        elif mark == "%":
+            c.take()
+            value = tree.percentage(value)
+        elif mark == "circ":
+            c.take()
+            value = _minutes(c, tree.degrees(value))
+        else:
+            return value
+
+
+def _minutes(c: Cursor, value: Node) -> Node:
+    r"""Add the minutes of an angle such as `30^\circ 15'` to its degrees."""
+    if c.peek().kind == "num" and c.peek(1).value in ("'", "^"):
+        marks = [c.peek(i).value for i in (1, 2, 3)]
+        if marks[0] == "^" and marks[1] != "'" and marks[1:] != ["{", "'"]:
+            return value
+        minutes = literal(c.take().value)
+        while c.accept("^", "{", "'", "}"):
+            pass
+        return tree.degrees(tree.add(value.args[0], tree.div(minutes, tree.num(60))))
+    return value
+
+
+def _degree_mark(c: Cursor) -> bool:
+    r"""Go past `\circ` in an exponent, where `^` was just taken."""
+    if c.accept("circ"):
+        return True
+    if c.op("{") and c.peek(1).value in ("circ", "o") and c.peek(2).value == "}":
+        c.at += 3
+        return True
+    return False
+
+
+def exponent(c: Cursor) -> Node | None:
+    """Read what follows `^`; None for an ordinal mark, which has no value."""
+    if c.op("{") and c.peek(1).kind == "word" and c.peek(1).value in ORDINALS:
+        while not c.accept("}"):
+            if c.take().kind == "end":
+                raise Unreadable("an open brace")
+        return None
+    if c.peek().kind == "word" and c.peek().value in ORDINALS:
+        c.take()
+        return None
+    if c.op("{"):
+        return group(c)
+    if c.op("'"):
+        raise Unreadable("a prime")
+    sign = signs(c)
+    c.down()
+    value = c.atom(c)
+    if c.accept("^"):  # towers associate to the right
+        above = exponent(c)
+        if above is not None:
+            value = tree.power(value, above)
+    c.depth -= 1
+    return tree.mul(sign, value)
+
+
+def group(c: Cursor) -> Node:
+    """Read a brace group of one expression."""
+    c.expect("{")
+    c.down()
+    bars, c.bars = c.bars, 0
+    value = expression(c)
+    if c.accept("choose"):
+        value = tree.fn("binomial", value, expression(c))
+    c.bars = bars
+    c.depth -= 1
+    c.expect("}")
+    return value
+
+
+def literal(digits: str) -> Node:
+    """Return the value of a number literal."""
+    mantissa, mark, power = digits.replace("E", "e").partition("e")
+    if mark and abs(int(power)) > MAX_EXPONENT_10:
+        raise TooLarge("the exponent of a number is too large")
+    value = Fraction(mantissa if mantissa[0] != "." else "0" + mantissa)
+    return tree.num(value * Fraction(10) ** int(power) if mark else value)

@@ -1,0 +1,122 @@
+"""Values with what belongs to them: a currency, a base, a unit."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.node import Node
+from harness.verify.limits import Unreadable
+from harness.verify.reading.cursor import Cursor
+from harness.verify.reading.expressions import expression
+from harness.verify.reading.words import QUALIFIERS
+
+_CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
+_BASES = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "twelve": 12, "sixteen": 16,
+}  # fmt: skip
+
+
+def value(c: Cursor) -> Node:
+    """Read an amount of money, a numeral with its base, or an expression."""
+    if c.peek().kind == "op" and c.peek().value in _CURRENCIES:
+        name = _CURRENCIES[c.take().value]
+        amount = expression(c)
+        return tree.make("unit", (amount, name), f"{amount.key} [{name}]")
+    if c.op("-") and c.peek(1).value in ("money", "€", "£"):
+        c.take()
+        inner = value(c)
+        amount = tree.neg(inner.args[0])
+        return tree.make("unit", (amount, inner.args[1]), f"{amount.key} [{inner.args[1]}]")
+    return _based(c) or expression(c)
+
+
+def _based(c: Cursor) -> Node | None:
+    """Read a base-n numeral such as `1021_3` or `2A_{16}`."""
+    start = 1 if c.op("-") else 0
+    i, digits = start, ""
+    while c.peek(i).kind in ("num", "let", "word") and (i == start or not c.peek(i).space):
+        digits += c.peek(i).value
+        i += 1
+    if i == start or not (c.peek(i).kind == "op" and c.peek(i).value == "_"):
+        return None
+    # letters are digits only behind a figure, or where several are capitals: x_3 is a variable
+    if c.peek(start).kind != "num" and not (i > start + 1 and digits.isupper()):
+        return None
+    braced = c.peek(i + 1).value == "{"
+    base = c.peek(i + 1 + braced)
+    written = base.kind == "num" and base.value.isdigit() and len(base.value) < 3
+    n = int(base.value) if written else _BASES.get(base.value, 0)
+    if not 2 <= n <= 36:
+        return None
+    c.at += i + 2 + braced
+    if braced:
+        c.expect("}")
+    whole, _, part = digits.partition(".")
+    try:
+        number = Fraction(int(whole + part, n), n ** len(part))
+    except ValueError as error:
+        raise Unreadable("digits that the base does not have") from error
+    shown = (digits.upper().lstrip("0") or "0") if not part else digits.upper()
+    if start:
+        shown, number = "-" + shown, -number
+    return Node("base", (shown, n, number), f"{shown}_{n}", 1)
+
+
+def with_unit(c: Cursor, node: Node) -> Node:
+    """Attach the words behind a value as its unit."""
+    words: list[str] = []
+    while True:
+        t = c.peek()
+        if c.op("(") and _words_only(c):
+            c.take()
+            while not c.accept(")"):
+                words.append(c.take().value)
+            continue
+        if t.kind in ("word", "let") and not c.separator():
+            if not words:
+                qualifier = t.value.lower() in QUALIFIERS and t.value.lower() != "in"
+                if qualifier or not (t.kind == "word" or c.unit_ahead(0)):
+                    break
+            words.append(c.take().value)
+        elif words and t.kind == "op" and t.value == "^":
+            c.take()
+            words.append(f"^{c.raw_group()}")
+        elif words and t.kind == "op" and t.value in ("/", "-", ".", "*", "'"):
+            c.take()
+            if t.value == "/":
+                words.append("per")
+        elif t.kind == "op" and t.value == "/" and c.unit_ahead(1):
+            c.take()
+            words.append("per")
+        elif (  # cm2
+            words
+            and t.kind == "num"
+            and c.tokens[c.at - 1].kind in ("word", "let")
+            and (not t.space and t.value in ("2", "3"))
+        ):
+            words.append(f"^{c.take().value}")
+        elif words and t.kind == "cmd" and t.value == "frac":
+            raise Unreadable("a unit with a fraction")
+        else:
+            break
+    if not words or node.kind == "unit":
+        return node
+    unit = " ".join(words).lower()
+    return tree.make("unit", (node, unit), f"{node.key} [{unit}]")
+
+
+def _words_only(c: Cursor) -> bool:
+    """Whether the parentheses that open here hold words alone, such as `(in cm)`."""
+    i, seen = 1, False
+    while c.peek(i).kind != "end":
+        t = c.peek(i)
+        if t.value == ")" and t.kind == "op":
+            return seen
+        if t.kind == "word" and t.value not in ("sin", "cos", "tan", "pi", "sqrt", "ln", "log"):
+            seen = seen or len(t.value) > 2
+        elif t.kind not in ("word", "let") and t.value not in ("-", ".", "/", "'", ","):
+            return False
+        i += 1
+    return False

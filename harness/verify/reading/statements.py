@@ -1,0 +1,297 @@
+"""Whole answers: lists, relations, tuples, sets, intervals and words."""
+
+from __future__ import annotations
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.node import Node
+from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
+from harness.verify.reading.cursor import Cursor
+from harness.verify.reading.expressions import expression, group, postfix
+from harness.verify.reading.quantities import value, with_unit
+from harness.verify.reading.tokens import Token
+from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words, number_of
+
+_CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
+# relations of two characters; `= <` is a slip for `<=`
+_TWO_CHARACTERS = {
+    "<=": "le", ">=": "ge", "<>": "ne", "!=": "ne", "==": "=", "=<": "le", "=>": "ge", ":=": "=",
+}  # fmt: skip
+
+
+def answer(c: Cursor) -> Node:
+    """Read everything; the result is one value or a list."""
+    found, joined = items(c, ())
+    if c.at < len(c.tokens):
+        raise Unreadable(f"{c.peek().value!r} is left over")
+    if not found:
+        raise Unreadable("nothing to read")
+    if joined == {"or"}:
+        found = list(dict.fromkeys(found))  # one value in two notations
+    if len(found) == 1:
+        return found[0]
+    # "x < 1 or x > 3" is a set of numbers, "x = 1 or x = 3" two values
+    if (
+        "or" in joined
+        and all(i.kind in ("rel", "br", "union") for i in found)
+        and any(i.kind == "rel" and i.args[0][0] in ("<", ">", "le", "ge", "in") for i in found)
+    ):
+        return tree.structure("union", found)
+    return tree.structure("list", found)
+
+
+def items(c: Cursor, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
+    """Read the items of a list up to a closing mark; also return what separates them."""
+    found: list[Node] = []
+    joined: set[str] = set()
+    while True:
+        while c.separator():
+            joined.add(c.take().value)
+        if c.peek().kind == "end" or c.op(*closers):
+            return found, joined
+        found.append(_clause(c, closers))
+        if len(found) > MAX_ITEMS:
+            raise TooLarge("a list has too many items")
+        if c.peek().kind == "end" or c.op(*closers):
+            return found, joined
+        if c.accept("implies"):
+            found.pop()  # a step on the way to the answer
+        elif not c.separator():
+            raise Unreadable(f"{c.peek().value!r} is not expected here")
+
+
+# -- clauses ------------------------------------------------------------------------------------
+
+
+def _clause(c: Cursor, closers: tuple[str, ...]) -> Node:
+    """Read one item of a list: a relation, a set or a value with its unit, or words."""
+    start, depth, tokens = c.at, c.depth, list(c.tokens)
+    try:
+        node = _relation(c, closers)
+        if not (c.peek().kind == "end" or c.op(*closers, "implies") or c.separator()):
+            raise Unreadable(f"{c.peek().value!r} is left over")
+        return node
+    except Unreadable:
+        c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
+        return _words(c, closers)
+
+
+def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
+    """Read a clause as words; only where it has words."""
+    taken: list[Token] = []
+    depth = 0
+    while c.peek().kind != "end":
+        if not depth and (c.op(*closers) or c.separator()):
+            break
+        t = c.take()
+        depth += (t.value in _CLOSE) - (t.value in _CLOSE.values())
+        taken.append(t)
+    if not any(t.kind in ("word", "let") for t in taken):
+        raise Unreadable("neither mathematics nor words")
+    if all(t.kind == "word" or t.value == "-" for t in taken):
+        number = number_of([t.value for t in taken if t.value != "-"])
+        if number is not None:
+            return tree.num(number)
+    return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
+
+
+def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
+    while (
+        c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
+    ) or c.op("approx", "equiv", "="):
+        c.take()
+    _label(c)
+    sides = [_side(c)]
+    operators: list[str] = []
+    while (operator := _relation_operator(c)) is not None:
+        operators.append(operator)
+        sides.append(_side(c))
+        if len(sides) > 60:
+            raise TooLarge("a chain of relations is too long")
+    _qualifier(c, closers)
+    return tree.relation(operators, sides) if operators else sides[0]
+
+
+def _label(c: Cursor) -> None:
+    """Go past the name of a point or case: `P(1,2)`, `Minimum: 3`."""
+    t = c.peek()
+    # a capital before two coordinates; F, G and H are functions, and one coordinate a product
+    if t.kind == "let" and t.value.isupper() and c.peek(1).value == "(" and t.value not in "FGH":
+        depth, i, comma = 0, 1, False
+        while c.peek(i).kind != "end":
+            v = c.peek(i).value
+            depth += (v == "(") - (v == ")")
+            comma = comma or (v == "," and depth == 1)
+            if not depth:
+                break
+            i += 1
+        if comma and (c.peek(i + 1).kind == "end" or c.peek(i + 1).value in (",", ";")):
+            c.take()
+        return
+    i = 0
+    while c.peek(i).kind == "word" or (c.peek(i).kind == "let" and i):
+        i += 1
+    colon = c.peek(i)
+    # words before a colon; capitals before one are a ratio of segments, AB : CD
+    if (
+        i
+        and colon.kind == "op"
+        and colon.value == ":"
+        and c.peek(i + 1).kind != "end"
+        and (i > 1 or (len(t.value) > 1 and not t.value.isupper()))
+    ):
+        c.at += i + 1
+
+
+def _relation_operator(c: Cursor) -> str | None:
+    t = c.peek()
+    if t.kind == "op":
+        after = c.peek(1)
+        two = _TWO_CHARACTERS.get(t.value + after.value) if after.kind == "op" else None
+        if two is not None:
+            c.at += 2
+            return two
+        if t.value in "=<>":
+            c.take()
+            return t.value
+    elif t.kind == "cmd":
+        if t.value == "not":
+            c.take()
+            inner = _relation_operator(c)
+            return {"=": "ne", "in": "notin"}.get(inner or "", inner)
+        if t.value in RELATIONS:
+            c.take()
+            return t.value
+    elif t.kind == "word" and t.value == "in" and not t.prose:
+        c.take()
+        return "in"
+    return None
+
+
+def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
+    """Go past `for all x > 0` and the like, to the end of this bracket."""
+    t, inner = c.peek(), c.peek(1)
+    if (
+        (t.kind == "cmd" and t.value in ("forall", "exists"))
+        or (t.kind == "word" and t.value.lower() in QUALIFIERS)
+        or (
+            c.op("(")
+            and inner.kind == "word"
+            and (inner.value.lower() in QUALIFIERS or inner.value.lower() == "mod")
+        )
+    ):
+        while c.peek().kind != "end" and not c.op(*closers):
+            c.take()
+
+
+# -- the sides of a relation --------------------------------------------------------------------
+
+
+def _side(c: Cursor) -> Node:
+    """Read one side of a relation: sets joined by union, or a value, a ratio, a unit."""
+    node = _joinable(c)
+    parts = [node]
+    while c.op("cup", "bigcup") or _u_between_sets(c):
+        c.take()
+        parts.append(_joinable(c))
+    if len(parts) > 1:
+        node = tree.structure(
+            "union", [x for p in parts for x in (p.args if p.kind == "union" else (p,))]
+        )
+    for mark in ("cap", "setminus"):
+        if c.accept(mark):
+            right = _side(c)
+            return tree.make("fn", (f"@{mark}", node, right), f"{mark}({node.key}, {right.key})")
+    return node
+
+
+def _u_between_sets(c: Cursor) -> bool:
+    """Whether a letter U comes here that is typed for a union sign."""
+    t = c.peek()
+    return (
+        t.kind == "let"
+        and t.value == "U"
+        and c.at > 0
+        and c.tokens[c.at - 1].value in (")", "]", "}set")
+        and c.peek(1).value in ("(", "[", "{set")
+    )
+
+
+def _joinable(c: Cursor) -> Node:
+    if c.op("{"):  # a group, or a set whose braces lack their backslashes
+        saved = c.at, c.depth
+        try:
+            node = value(c)
+        except Unreadable:
+            c.at, c.depth = saved
+            c.take()
+            node = bracket(c, "{")
+    else:
+        node = value(c)
+    if c.op(":") and c.peek(1).value != "=":
+        parts = [node]
+        while c.accept(":"):
+            parts.append(value(c))
+        node = tree.structure("ratio", [tree.value_of(p) for p in parts])
+    elif c.peek().value == "to" and c.peek(1).kind == "num" and node.kind == "num":
+        c.take()
+        node = tree.structure("ratio", [node, value(c)])
+    if c.accept("pmod", "mod", "bmod"):
+        modulus = group(c) if c.op("{") else postfix(c)
+        node = tree.make("fn", ("@mod", node, modulus), f"{node.key} mod {modulus.key}")
+    return with_unit(c, node)
+
+
+# -- brackets -----------------------------------------------------------------------------------
+
+
+def bracket(c: Cursor, opening: str) -> Node:
+    """Read a bracketed value, a tuple, an interval or a set, whose opening was just taken."""
+    bars, c.bars = c.bars, 0
+    closers = (")", "]") if opening in ("(", "[") else (_CLOSE[opening],)  # (0, 1] is an interval
+    node = _builder(c) if opening == "{set" else None
+    if node is not None:
+        c.bars = bars
+        return node
+    found, joined = items(c, closers)
+    c.bars = bars
+    if not c.op(*closers):
+        raise Unreadable("an open bracket")
+    close = c.take().value
+    if opening in ("{set", "{"):
+        if opening == "{" and len(found) == 1:
+            return found[0]
+        return tree.structure("set", found)
+    if not found:
+        raise Unreadable("empty brackets")
+    grouping = (opening == "(" and close == ")") or found[0].kind == "matrix"
+    if len(found) == 1 and "," not in joined and grouping:
+        return found[0]
+    return tree.structure("br", found, opening, close)
+
+
+def _builder(c: Cursor) -> Node | None:
+    """Read `x | condition }` or `x : condition }`; None if it is a plain set."""
+    start, depth = c.at, c.depth
+    name = c.peek()
+    c.bars += 1  # so that the mark is not read as an absolute value
+    try:
+        element = expression(c)
+        if c.accept("in"):
+            expression(c)
+        marked = c.op("|", "mid", ":")
+    except Unreadable:
+        marked = False
+    finally:
+        c.bars -= 1
+    if not marked:
+        c.at, c.depth = start, depth
+        return None
+    c.take()
+    found, joined = items(c, ("}set",))
+    c.expect("}set")
+    if element.kind == "sym" and name.kind in ("let", "cmd"):
+        if len(found) == 1:
+            return found[0]  # {x | x > 1} is x > 1
+        return tree.structure("union" if "or" in joined else "list", found)
+    inner = tree.structure("list", found)
+    return tree.make("fn", ("@such that", element, inner), f"{{{element.key} | {inner.key}}}")

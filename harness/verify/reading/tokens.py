@@ -1,0 +1,280 @@
+"""Text of an answer, LaTeX or plain, into tokens."""
+
+# ruff: noqa: RUF001 -- these characters are the subject
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge
+
+_SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni")
+_SUPER_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
+_SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
+_SUB_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋]+")
+_VULGAR = re.compile("(\\d*)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
+
+# fmt: off
+_CHARS = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "×": r"\times ",
+    "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "∗": "*", "÷": r"\div ",
+    "∕": "/", "⁄": "/", "≤": r"\le ", "⩽": r"\le ", "≦": r"\le ", "≥": r"\ge ", "⩾": r"\ge ",
+    "≧": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≃": r"\approx ", "≅": r"\approx ",
+    "≡": r"\equiv ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∉": r"\notin ",
+    "∅": r"\emptyset ", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]", "±": r"\pm ",
+    "∓": r"\mp ", "°": r"^\circ ", "º": r"^\circ ", "∘": r"\circ ", "′": "'", "’": "'", "‘": "'",
+    "“": '"', "”": '"', "∠": r"\angle ", "△": r"\triangle ", "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "→": r"\to ",
+    "⇒": r"\implies ", "⟹": r"\implies ", "∨": r"\lor ", "∧": r"\land ", "⌊": r"\lfloor ",
+    "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∣": "|", "…": r"\ldots ",
+    "⋯": r"\ldots ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "π": r"\pi ", "ϕ": r"\phi ",
+    "ϵ": r"\epsilon ", "，": ",", "、": ",", "；": ";", "：": ":", "。": ".", "％": "%", "（": "(",
+    "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "〈": r"\langle ", "〉": r"\rangle ",
+    "⟨": r"\langle ", "⟩": r"\rangle ", "∥": r"\|", "⊥": r"\perp ", "∀": r"\forall ",
+    "€": r"\€", "£": r"\£", "¥": r"\¥", "￥": r"\¥", "₹": r"\₹", "$": "$",
+}
+_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi " \
+    "rho _ sigma tau upsilon phi chi psi omega"
+_CHARS.update({chr(0x3B1 + i): f"\\{n} " for i, n in enumerate(_GREEK.split()) if n != "_"})
+_CHARS.update({"Γ": r"\Gamma ", "Δ": r"\Delta ", "Θ": r"\Theta ", "Λ": r"\Lambda ", "Σ": r"\Sigma ",
+               "Φ": r"\Phi ", "Ψ": r"\Psi ", "Ω": r"\Omega ", "Π": r"\Pi ", "Ξ": r"\Xi "})
+# fmt: on
+_TRANSLATE = str.maketrans(_CHARS)
+
+
+def plain(text: str) -> str:
+    r"""Return the text with typographic characters written as LaTeX or ASCII.
+
+    Superscripts become powers and vulgar fractions `\\frac`, before compatibility
+    normalisation can turn `4²` into `42` or `1½` into `11/2`.
+    """
+    if text.isascii():
+        return text
+    text = _VULGAR.sub(_vulgar, text)
+    text = _SUPER_RUN.sub(lambda m: "^{" + m.group().translate(_SUPER) + "}", text)
+    text = _SUB_RUN.sub(lambda m: "_{" + m.group().translate(_SUB) + "}", text)
+    text = text.translate(_TRANSLATE)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_TRANSLATE)
+        text = re.sub("[\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f]", "", text)
+    return text
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    top, _, bottom = unicodedata.normalize("NFKC", match.group(2)).partition("\u2044")
+    whole = match.group(1)
+    return f"{whole}\\frac{{{top}}}{{{bottom}}}"
+
+
+class Token(NamedTuple):
+    r"""One token.
+
+    Attributes:
+        kind: One of num, cmd (a LaTeX command), let (a single letter), word (a run of letters), op
+            (a character) and end.
+        value: The number's digits, the command's name, the letters or the character.
+        space: Whether blanks come before it.
+        prose: Whether it is inside a text command such as `\text`.
+    """
+
+    kind: str
+    value: str
+    space: bool
+    prose: bool
+
+
+# fmt: off
+_SKIP_CMDS = {
+    "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl",
+    "biggr", "displaystyle", "textstyle", "scriptstyle", "limits", "nolimits", "hline", "quad",
+    "qquad", "thinspace", "hfill", "phantom", "hspace", "vspace", "noindent", "rm", "bf", "it",
+    "mathstrut", "strut", "nonumber", "notag", "enspace", "cr", "centering", "large", "Large",
+    "small", "tiny", "allowbreak", "bigm", "middle", "mathopen", "mathclose", "mathrel", "smash",
+    "vphantom", "negthinspace", "thickspace", "medspace", "dfracs", "boldmath", "bm",
+}
+_TEXT_CMDS = {
+    "text", "mbox", "textbf", "textit", "textrm", "mathrm", "mathbf", "textnormal", "mathit",
+    "textsf", "texttt", "mathsf", "mathtt", "operatorname", "hbox", "emph", "underline", "textsc",
+    "bold", "pmb", "boldsymbol", "mathcal", "mathbin", "mathord", "textup", "textsl",
+}
+_SAME_CMDS = {
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge",
+    "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "dbinom": "binom", "tbinom": "binom",
+    "lbrace": "{set", "rbrace": "}set", "lbrack": "[", "rbrack": "]", "lvert": "|", "rvert": "|",
+    "vert": "|", "times": "*", "cdot": "*", "ast": "*", "div": "/", "colon": ":",
+    "dots": "ldots", "cdots": "ldots", "dotsc": "ldots", "dotsb": "ldots", "dotsm": "ldots",
+    "varepsilon": "epsilon", "varphi": "phi", "vartheta": "theta", "varnothing": "emptyset",
+    "lor": "or", "vee": "or", "land": "and", "wedge": "and", "thickapprox": "approx",
+    "simeq": "approx", "cong": "approx", "doteq": "approx", "rightarrow": "to",
+    "Rightarrow": "implies", "Longrightarrow": "implies", "iff": "implies",
+    "therefore": "implies", "degree": "circ", "cupdot": "cup",
+    "backslash": "setminus", "smallsetminus": "setminus", "prime": "'",
+    "thinmuskip": " ", "lparen": "(", "rparen": ")", "slash": "/", "percent": "%", "arcsinh":
+    "asinh", "arccosh": "acosh", "arctanh": "atanh", "tg": "tan", "ctg": "cot", "arctg": "arctan",
+    "sh": "sinh", "ch": "cosh", "th": "tanh", "cosec": "csc", "euro": "€", "pounds": "£",
+    "nless": "ge", "ngtr": "le", "Vert": "|", "lVert": "|", "rVert": "|", "imath": "i",
+}
+# fmt: on
+_NUMBER = re.compile(
+    r"""
+      \d{1,3}(?:(?:,\\!\s*|\{\s*,\s*\}\s*|\\,\s*|,\\,|,\\;|\\!,|'|\{,\\!\})\s*\d{3})+(?!\d)(?:\.\d+)?
+    | \d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?
+    | \d{1,3}(?:\.\d{3}){2,}(?![\d.])
+    | \d{1,3}(?:[ ]\d{3})+(?![\d/]|\s*/)(?:\.\d+)?
+    | \d+(?:\.\d+)?(?:[eE][+-]?\d+(?![a-zA-Z\d]))
+    | \d+\.(?!\d)(?=\s*[\\$)\]},;]|\s*$)
+    | \d+(?:\.\d+)?
+    | \.\d+
+    """,
+    re.X,
+)
+_LEX = re.compile(r"\s+|\\([a-zA-Z]+)\*?|\\(.)|([a-zA-Z]+)|(.)", re.S)
+# what a backslash before a character makes of it
+_SYMBOLS = {c: c for c in "|%&#_€£¥₹"} | {"{": "{set", "}": "}set", "\\": "\\\\", "$": "money"}
+_OPERATORS = {*"*/<>:|[]()'%€£", "{set", "}set"}
+_BLANK_CMDS = {"phantom", "hspace", "vspace", "vphantom"}
+_NOT_PROSE = {"boxed", "fbox", "underline", "boldsymbol", "bold", "mathcal"}
+
+
+def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
+    """Return the tokens of an answer.
+
+    Args:
+        text: The answer, as `plain` returns it.
+        thousands: Whether `1,234` is one number.
+
+    Raises:
+        TooLarge: If there are too many characters, digits or tokens.
+    """
+    if len(text) > MAX_ANSWER:
+        raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
+    out: list[Token] = []
+    _lex(text, out, thousands, prose=False)
+    return out
+
+
+def _group(text: str, start: int) -> int:
+    """Return the index just behind the brace group that opens at `start`, or -1."""
+    depth = 0
+    i = start
+    while i < len(text):
+        c = text[i]
+        if c == "\\":
+            i += 1
+        elif c == "{":
+            depth += 1
+        elif c == "}":
+            depth -= 1
+            if not depth:
+                return i + 1
+        i += 1
+    return -1
+
+
+def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int = 0) -> None:
+    i, n, space = 0, len(text), False
+    while i < n:
+        c = text[i]
+        if (c.isdigit() and c.isascii()) or (
+            c == "." and i + 1 < n and text[i + 1] in "0123456789"
+        ):
+            m = _NUMBER.match(text, i)
+            assert m is not None
+            value = m.group()
+            if not thousands and "," in value and "\\" not in value and "{" not in value:
+                m = re.compile(r"\d+").match(text, i)
+                assert m is not None
+                value = m.group()
+            if len(value) > MAX_DIGITS:
+                raise TooLarge(f"a number has more than {MAX_DIGITS} digits")
+            out.append(Token("num", _bare_number(value), space, prose))
+            i, space = m.end(), False
+        else:
+            m = _LEX.match(text, i)
+            assert m is not None
+            name, symbol, letters, char = m.groups()
+            i = m.end()
+            if name is not None:
+                i, space = _command(name, text, i, out, thousands, prose, space, level)
+                continue
+            if symbol is not None:
+                if symbol in _SYMBOLS:  # the rest are blanks and math delimiters
+                    out.append(Token("op", _SYMBOLS[symbol], space, prose))
+                space = symbol in ",;: !>~\n" or (symbol == "$" and space)
+                continue
+            if letters is not None:
+                kind = "let" if len(letters) == 1 else "word"
+                out.append(Token(kind, letters, space, prose))
+            elif char is None or char == "~":
+                space = True
+                continue
+            elif char == "$":
+                nxt = text[i : i + 1]
+                if nxt.isdigit() or (nxt in ".-" and nxt):
+                    out.append(Token("op", "money", space, prose))
+                space = True
+                continue
+            else:
+                out.append(Token("op", char, space, prose))
+            space = False
+        if len(out) > MAX_TOKENS:
+            raise TooLarge(f"the answer has more than {MAX_TOKENS} tokens")
+
+
+def _command(
+    name: str,
+    text: str,
+    i: int,
+    out: list[Token],
+    thousands: bool,
+    prose: bool,
+    space: bool,
+    level: int,
+) -> tuple[int, bool]:
+    if name in _SKIP_CMDS:
+        if name in _BLANK_CMDS and text[i : i + 1] == "{":
+            end = _group(text, i)
+            i = end if end > 0 else i
+        elif name in ("left", "right") and text[i : i + 1] == ".":
+            i += 1
+        return i, space or name in ("quad", "qquad")
+    if name in _TEXT_CMDS or name in ("boxed", "fbox", "tag", "color", "textcolor"):
+        while text[i : i + 1] == " ":
+            i += 1
+        if text[i : i + 1] == "{":
+            end = _group(text, i)
+            if end > 0 and level < 8:
+                inner = text[i + 1 : end - 1]
+                if name in ("tag", "color", "textcolor"):
+                    return end, space
+                before = len(out)
+                _lex(inner, out, thousands, prose or name not in _NOT_PROSE, level + 1)
+                if len(out) > before:
+                    out[before] = out[before]._replace(
+                        space=space or out[before].space or name in ("boxed", "text", "mbox")
+                    )
+                return end, inner[-1:].isspace() or name in ("text", "mbox")
+        return i, True
+    if name.startswith("quad") and len(name) < 8:  # \\quadx, a blank that was forgotten
+        _lex(name[4:], out, thousands, prose, level + 1)
+        return i, False
+    value = _SAME_CMDS.get(name, name)
+    if value in _OPERATORS:
+        out.append(Token("op", value, space, prose))
+    elif name == "imath":
+        out.append(Token("let", "i", space, prose))
+    else:
+        out.append(Token("cmd", value, space, prose))
+    return i, False
+
+
+def _bare_number(value: str) -> str:
+    """Return the digits of a number literal without marks of thousands."""
+    if value.isdigit():
+        return value
+    if "\\" in value or "{" in value or "'" in value or " " in value or "," in value:
+        return re.sub(r"[^\d.]", "", value)
+    if value.count(".") > 1:
+        return value.replace(".", "")
+    return value.rstrip(".") if value.endswith(".") else value

@@ -1,0 +1,183 @@
+"""What words and commands in an answer mean: units, number words, connectives, functions."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+# fmt: off
+AND_OR = {"and", "or", "und", "oder", "et", "ou", "y", "o", "e", "和", "或", "与"}
+QUALIFIERS = {
+    "for", "where", "with", "such", "given", "provided", "because", "since", "so",
+    "as", "in", "assuming", "but", "which", "that", "is", "are", "on", "at", "to",
+}
+LEADING = {
+    "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
+    "either", "is", "are", "the", "an", "all", "approx.", "just", "total", "of", "answer",
+    "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
+}
+ORDINALS = {"th", "st", "nd", "rd"}
+ROMAN = {"II", "III", "IV", "VI", "VII", "VIII", "IX"}
+# short words of prose, which are not products of variables
+WORDS_OF_THREE = {
+    "the", "and", "are", "not", "yes", "odd", "one", "two", "six", "ten", "his", "her", "all",
+    "any", "for", "can", "day", "men", "way", "cat", "dog", "pen", "egg", "red", "may", "sun",
+    "mon", "tue", "wed", "thu", "fri", "sat", "who", "how", "why", "out", "box", "car", "map",
+    "pie", "cup", "bag", "toy", "hat", "bus", "pig", "cow", "hen", "kid", "boy", "age", "no",
+    "is", "to", "of", "in", "or", "it", "if", "so", "we", "he", "pm", "am", "none", "old", "new",
+    "nan", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km", "dne",
+}
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen " \
+    "fifteen sixteen seventeen eighteen nineteen"
+NUMBER_WORDS = {w: i for i, w in enumerate(_ONES.split())}
+NUMBER_WORDS.update({w: 10 * (i + 2) for i, w in enumerate(
+    ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])})
+SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
+          "trillion": 10**12, "dozen": 12}
+CONSTANT_WORDS = {"pi", "infinity", "inf", "oo", "infty", "Infinity", "undefined", "alpha", "beta",
+                  "gamma", "delta", "theta", "lambda", "mu", "sigma", "omega", "phi", "epsilon",
+                  "Pi", "PI", "rho", "tau", "psi"}
+FUNCTIONS = {
+    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "asin": "asin", "acos": "acos",
+    "atan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asinh": "asinh",
+    "acosh": "acosh", "atanh": "atanh", "ln": "ln", "log": "log", "lg": "lg", "exp": "exp",
+    "sqrt": "sqrt", "cbrt": "cbrt", "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm",
+    "abs": "abs", "Abs": "abs", "floor": "floor", "ceil": "ceil", "ceiling": "ceil",
+    "factorial": "factorial", "binomial": "binomial", "arccot": "acot", "acot": "acot",
+    "det": "det", "Re": "re", "Im": "im", "arg": "arg", "sgn": "sgn", "sign": "sgn", "arsinh":
+    "asinh", "root": "root", "log10": "log10", "log2": "log2", "Matrix": "Matrix",
+}
+INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh",
+            "tanh": "atanh", "cot": "acot"}
+# LaTeX commands by what they begin
+GREEK_OR_SYMBOL = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda",
+    "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma",
+    "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega", "ell",
+    "hbar", "star", "ldots", "nabla", "partial", "square", "Box", "heartsuit", "spadesuit",
+    "clubsuit", "diamondsuit", "bullet", "diamond", "triangle", "Re", "Im", "aleph", "wp",
+}
+DECORATIONS = {
+    "overline", "vec", "hat", "bar", "tilde", "dot", "ddot", "widehat", "widetilde",
+    "overrightarrow", "overleftrightarrow", "overarc", "underline", "mathbb", "mathfrak",
+    "mathscr", "not", "overset", "stackrel", "angle", "measuredangle", "overbrace", "underbrace",
+    "wideparen", "check",
+}
+OPAQUE = {
+    "sum", "prod", "int", "iint", "oint", "lim", "bigcup", "bigcap", "limsup", "liminf", "sup",
+    "inf", "forall", "exists",
+}
+RELATIONS = {
+    "=", "<", ">", "le", "ge", "ne", "approx", "in", "notin", "equiv", "subset", "subseteq",
+    "perp", "parallel", "sim",
+}
+# fmt: on
+_F = Fraction
+# unit: (kind of quantity, size in a common unit); several spellings share a line
+_UNIT_LINES: list[tuple[str, str, Fraction]] = [
+    ("m meter meters metre metres", "length", _F(1)),
+    ("km kilometer kilometers kilometre kilometres kms", "length", _F(1000)),
+    ("cm centimeter centimeters centimetre centimetres cms", "length", _F(1, 100)),
+    ("mm millimeter millimeters millimetre millimetres", "length", _F(1, 1000)),
+    ("in inch inches", "length", _F(254, 10000)),
+    ("ft foot feet", "length", _F(3048, 10000)),
+    ("yd yard yards", "length", _F(9144, 10000)),
+    ("mi mile miles", "length", _F(1609344, 1000)),
+    ("s sec secs second seconds", "time", _F(1)),
+    ("min mins minute minutes", "time", _F(60)),
+    ("h hr hrs hour hours", "time", _F(3600)),
+    ("day days", "time", _F(86400)),
+    ("week weeks", "time", _F(604800)),
+    ("g gram grams gm gms", "mass", _F(1)),
+    ("kg kilogram kilograms kgs", "mass", _F(1000)),
+    ("mg milligram milligrams", "mass", _F(1, 1000)),
+    ("lb lbs pound pounds", "pound", _F(16)),
+    ("oz ounce ounces", "pound", _F(1)),
+    ("l liter liters litre litres", "volume", _F(1)),
+    ("ml milliliter milliliters millilitre millilitres", "volume", _F(1, 1000)),
+    ("dollar dollars usd bucks", "dollar", _F(1)),
+    ("cent cents", "dollar", _F(1, 100)),
+    ("euro euros eur", "euro", _F(1)),
+]
+UNITS: dict[str, tuple[str, Fraction]] = {
+    word: (kind, size) for line, kind, size in _UNIT_LINES for word in line.split()
+}
+_NAMES_OF: dict[tuple[str, Fraction], str] = {
+    (kind, size): line.split()[0] for line, kind, size in _UNIT_LINES
+}
+# fmt: off
+# runs of letters behind a number that are a unit and not a product of variables
+SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {
+    "mph", "kph", "km/h", "rpm", "hz", "pts", "deg", "sq", "cu", "pcs", "kwh", "lbs", "kb", "mb",
+    "gb", "cc", "pm", "am", "pct", "rs", "yrs", "yr", "amu", "ev", "kev", "mev", "pa", "kpa", "atm",
+    "mol", "th", "st", "nd", "rd", "rad", "rads", "usd", "units", "unit", "cups", "gal", "qt", "pt",
+    "ways", "erg", "ergs", "cal", "kcal", "kj", "hp",
+}
+PERCENT_WORDS = {"percent", "pct", "percents", "percentage", "prozent", "pourcent"}
+DEGREE_WORDS = {"degree", "degrees", "deg", "degs"}
+_DROP = {"square", "sq", "cubic", "cu", "per", "a", "the", "of", "each", "in", "total", "more"}
+
+SAME_TEXT = {
+    "no solution": "no solution", "no solutions": "no solution", "none": "none",
+    "no real solution": "no solution", "no real solutions": "no solution",
+    "there is no solution": "no solution", "there are no solutions": "no solution",
+    "dne": "does not exist", "does not exist": "does not exist",
+    "infinitely many": "infinitely many", "infinitely many solutions": "infinitely many",
+    "infinite": "infinitely many", "infinite solutions": "infinitely many",
+    "true": "true", "false": "false", "yes": "yes", "no": "no",
+}
+# fmt: on
+def number_of(words: list[str]) -> int | None:
+    """Return the value of number words such as `twenty one` or `three hundred`, or None."""
+    total, current, seen = 0, 0, False
+    for word in (p for w in words for p in w.lower().split("-")):
+        if word in NUMBER_WORDS:
+            current += NUMBER_WORDS[word]
+        elif word in SCALES:
+            current = (current or 1) * SCALES[word]
+            if SCALES[word] >= 1000:
+                total, current = total + current, 0
+        elif word == "and" and seen:
+            continue
+        else:
+            return None
+        seen = True
+    return total + current if seen else None
+
+
+def canonical_unit(text: str) -> tuple[str, Fraction, str]:
+    """Return (kind, size, name) of a unit phrase; an unknown unit has the kind `""`.
+
+    `square cm`, `cm^2` and `cm squared` agree. Sizes are relative within a kind.
+    """
+    words = text.lower().replace(".", " ").replace("*", " ").split()
+    exponent = 1
+    kept: list[str] = []
+    for w in words:
+        if w in ("square", "sq", "squared", "^2", "2"):
+            exponent = 2
+        elif w in ("cubic", "cu", "cubed", "^3", "3"):
+            exponent = 3
+        elif w not in _DROP and w not in ("unit", "units"):
+            kept.append(w)
+    if not kept:
+        return "", Fraction(1), ""
+    known = UNITS.get(kept[0]) if len(kept) == 1 else None
+    if known is None:
+        return "", Fraction(1), " ".join(w.rstrip("s") for w in kept)
+    kind, size = known
+    return f"{kind}^{exponent}", size**exponent, f"{_NAMES_OF[known]}^{exponent}"
+
+
+def normal_words(text: str) -> str:
+    """Return words in lower case without marks; a single letter keeps its case."""
+    text = text.strip()
+    if len(text) == 1:
+        return text
+    text = re.sub(r"\\(?:text|mbox|textbf|mathrm|mathbf|textit|textrm)\s*", "", text)
+    text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
+    text = re.sub(r"\s+", " ", text)
+    lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
+    lowered = re.sub(r"^(?:the|a|an)\s+", "", lowered)
+    return SAME_TEXT.get(lowered, lowered)

@@ -1,0 +1,1 @@
+"""Judging in guarded processes."""

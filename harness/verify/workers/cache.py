@@ -1,0 +1,65 @@
+"""A bounded cache of verdicts: RL judges the same answer to the same question again and again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from hashlib import blake2b
+
+from harness.verify.conventions import Conventions
+from harness.verify.judgement import VERIFIER_VERSION, Judgement
+
+
+class VerdictCache:
+    """Judgements by everything that can change them; the least recently used is dropped.
+
+    Args:
+        size: The number of judgements kept.
+    """
+
+    def __init__(self, size: int = 65_536) -> None:
+        self.size = size
+        self.hits = 0
+        self.misses = 0
+        self._kept: OrderedDict[bytes, Judgement] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def key(answer: str, gold: str, conventions: Conventions, form: str, truncated: bool) -> bytes:
+        """Return a digest of version, options, gold and answer."""
+        parts = (
+            VERIFIER_VERSION,
+            conventions.model_dump_json(),
+            form,
+            str(truncated),
+            gold,
+            answer,
+        )
+        digest = blake2b(digest_size=20)
+        for part in parts:
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big"))
+            digest.update(data)
+        return digest.digest()
+
+    def get(self, key: bytes) -> Judgement | None:
+        """Return the judgement kept under a key, or None."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is None:
+                self.misses += 1
+            else:
+                self.hits += 1
+                self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: bytes, judgement: Judgement) -> None:
+        """Keep a judgement."""
+        with self._lock:
+            self._kept[key] = judgement
+            self._kept.move_to_end(key)
+            while len(self._kept) > self.size:
+                self._kept.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)

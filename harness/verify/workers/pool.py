@@ -1,0 +1,261 @@
+"""Many judgements in guarded worker processes, in order, whatever the answers do.
+
+An answer on which a worker hangs, runs out of memory or crashes is `ungradable`; the worker is
+replaced and the other answers are not touched. Plain numbers never reach a worker.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.verify.conventions import DEFAULT, Conventions
+from harness.verify.judge import judge_plainly
+from harness.verify.judgement import Judgement, Verdict, ungradable
+from harness.verify.reading.extract import Form
+from harness.verify.workers.cache import VerdictCache
+from harness.verify.workers.process import Ended, Keeper, Lost, Worker
+from harness.verify.workers.wire import judgement_from, pack
+
+_CHUNK = 64
+_START_SECONDS = 30.0
+_Item = tuple[str, str, bool]  # an answer, its gold and whether it was cut off
+_POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for pool in list(_POOLS):
+        pool._begin()  # a forked process must not share its parent's workers
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _remove(home: str, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class VerifierPool:
+    """A pool of verifier workers, usable from any thread and in forked processes.
+
+    Args:
+        workers: How many processes judge at once.
+        seconds: The time limit of one answer.
+        memory_mb: The address space of one worker in MiB.
+        recycle_after: A worker is replaced after this many answers.
+        cache_size: How many judgements are remembered; 0 remembers none.
+    """
+
+    def __init__(
+        self,
+        workers: int = 1,
+        seconds: float = 3.0,
+        memory_mb: int = 1024,
+        recycle_after: int = 5_000,
+        cache_size: int = 65_536,
+    ) -> None:
+        self.workers = max(1, workers)
+        self.seconds = seconds
+        self.memory_mb = memory_mb
+        self.recycle_after = recycle_after
+        self.cache_size = cache_size
+        self.killed = 0
+        self._closed = False
+        self._begin()
+        _POOLS.add(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings alone: another process gets workers of its own."""
+        return (
+            VerifierPool,
+            (self.workers, self.seconds, self.memory_mb, self.recycle_after, self.cache_size),
+        )
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self.cache = VerdictCache(self.cache_size)
+        self._keeper: Keeper | None = None
+        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        for _ in range(self.workers):
+            self._idle.put(None)  # started when first needed
+        self._home: str | None = None
+
+    def __enter__(self) -> VerifierPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers; the pool cannot be used again."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for _ in range(self.workers):
+            worker = self._idle.get()
+            if worker is not None:
+                worker.kill()
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._home is not None:
+            self._cleaner()
+
+    # -- judging --------------------------------------------------------------------------------
+
+    def verify_many(
+        self,
+        answers: Sequence[str],
+        golds: Sequence[str],
+        conventions: Conventions = DEFAULT,
+        form: Form = "boxed",
+        truncated: Sequence[bool] | None = None,
+    ) -> list[Judgement]:
+        """Judge answers against their golds, in order; blocks until all are judged.
+
+        Raises:
+            HarnessError: If the pool is closed, lengths differ, or no worker can be started.
+        """
+        cut = list(truncated) if truncated is not None else [False] * len(answers)
+        if not len(answers) == len(golds) == len(cut):
+            raise HarnessError(
+                f"{len(answers)} answers, {len(golds)} golds and {len(cut)} marks of truncation "
+                "cannot be paired"
+            )
+        self._check()
+        judged: dict[int, Judgement] = {}
+        keys: dict[bytes, list[int]] = {}
+        for i, (answer, gold, short) in enumerate(zip(answers, golds, cut, strict=True)):
+            plain = judge_plainly(answer, gold, conventions, form, short)
+            if plain is not None:
+                judged[i] = plain
+                continue
+            key = self.cache.key(answer, gold, conventions, form, short)
+            if key in keys:
+                keys[key].append(i)
+                continue
+            known = self.cache.get(key)
+            if known is not None:
+                judged[i] = known
+            else:
+                keys[key] = [i]
+        todo = [(key, (answers[at[0]], golds[at[0]], cut[at[0]])) for key, at in keys.items()]
+        for (key, _), result in zip(
+            todo, self._spread([item for _, item in todo], conventions, form), strict=True
+        ):
+            if result.verdict is not Verdict.ungradable:
+                self.cache.put(key, result)
+            for i in keys[key]:
+                judged[i] = result
+        return [judged[i] for i in range(len(answers))]
+
+    def _check(self) -> None:
+        if self._closed:
+            raise HarnessError("this verifier pool is closed; open a new one")
+
+    def _spread(self, items: list[_Item], conventions: Conventions, form: str) -> list[Judgement]:
+        if not items:
+            return []
+        chunk = max(1, min(_CHUNK, -(-len(items) // self.workers)))
+        chunks = [items[i : i + chunk] for i in range(0, len(items), chunk)]
+        results: list[list[Judgement] | BaseException | None] = [None] * len(chunks)
+        options = conventions.model_dump_json()
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for i in range(len(chunks)):
+            waiting.put(i)
+
+        def work() -> None:
+            while True:
+                try:
+                    i = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    results[i] = self._chunk(chunks[i], options, form)
+                except BaseException as error:  # raised again in the calling thread
+                    results[i] = error
+
+        helpers = [
+            threading.Thread(target=work, daemon=True)
+            for _ in range(min(self.workers, len(chunks)) - 1)
+        ]
+        for h in helpers:
+            h.start()
+        work()
+        for h in helpers:
+            h.join()
+        done: list[Judgement] = []
+        for r in results:
+            if isinstance(r, BaseException):
+                raise r
+            done.extend(r or [])
+        return done
+
+    def _chunk(self, items: list[_Item], options: str, form: str) -> list[Judgement]:
+        done: list[Judgement] = []
+        tried = -1  # the answer on which a worker has already ended once
+        worker = self._idle.get()
+        try:
+            while len(done) < len(items):
+                if worker is not None and worker.served >= self.recycle_after:
+                    worker.kill()
+                    worker = None
+                if worker is None:
+                    worker = self._start()
+                rest = items[len(done) :]
+                try:
+                    message = pack({"conventions": options, "form": form, "items": rest})
+                    worker.send(message, time.monotonic() + 30.0)
+                    for _ in rest:
+                        done.append(judgement_from(worker.receive(self.seconds)))
+                        worker.served += 1
+                except (Lost, ValueError, KeyError) as error:
+                    worker.kill()
+                    worker = None
+                    self.killed += 1
+                    if isinstance(error, Ended) and tried != len(done):
+                        tried = len(done)  # perhaps not this answer's fault: once more, afresh
+                        continue
+                    done.append(ungradable(f"the worker was killed: {error}"))
+        except BaseException:
+            if worker is not None:
+                worker.kill()
+                worker = None
+            raise
+        finally:
+            self._idle.put(worker)
+        return done
+
+    def _start(self) -> Worker:
+        with self._lock:
+            if self._keeper is None:
+                self._keeper = Keeper()
+            if self._home is None:
+                self._home = tempfile.mkdtemp(prefix="harness-verify-")
+                self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
+        worker = self._keeper.start(self.seconds, self.memory_mb, self._home)
+        try:
+            worker.receive(_START_SECONDS)
+        except Lost as error:
+            worker.kill()
+            raise HarnessError(
+                f"a verifier worker did not start: {error}; run `harness doctor`"
+            ) from error
+        return worker

@@ -1,0 +1,115 @@
+"""The process in which answers are judged: it drops every right it does not need, then reads.
+
+Run only by `VerifierPool`. It ends when its input ends, when its
+parent dies, and by the kernel when one answer takes too long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from harness.verify.algebra.digits import digits
+from harness.verify.conventions import Conventions
+from harness.verify.judge import verify
+from harness.verify.workers.wire import judgement_fields, pack, unpack
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_CLONE_NEWNET, _CLONE_NEWUSER = 0x4000_0000, 0x1000_0000
+# audit events, by how their names begin
+_FORBIDDEN = (
+    "socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn",
+    "pty.", "ftplib.", "smtplib.", "urllib.", "os.remove", "os.rename", "os.mkdir", "os.rmdir",
+    "os.chmod", "os.link", "os.symlink", "os.truncate", "ctypes.", "shutil.", "os.putenv",
+    "webbrowser.",
+)  # fmt: skip
+
+
+def main(parent: int, seconds: float, memory_mb: int) -> None:
+    """Serve judgements on standard input and output until the input ends."""
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever prints must not reach the protocol
+    digits()  # imports mpmath while files may still be opened freely
+    confine(parent, memory_mb, _import_sympy)
+    replies.write(pack({"ready": True}))
+    known: dict[str, Conventions] = {}
+    while True:
+        message = unpack(requests)
+        if message is None:
+            return
+        options = message["conventions"]
+        conventions = known.get(options)
+        if conventions is None:
+            conventions = known[options] = Conventions.model_validate_json(options)
+        for answer, gold, truncated in message["items"]:
+            # the default action of SIGALRM ends the process even inside C code
+            signal.setitimer(signal.ITIMER_REAL, seconds + 1.0)
+            judged = verify(answer, gold, conventions, form=message["form"], truncated=truncated)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            replies.write(pack(judgement_fields(judged)))
+
+
+def confine(parent: int, memory_mb: int, warm: Callable[[], object] | None = None) -> None:
+    """Give up memory, files, processes, network and privileges, as far as the kernel lets it."""
+    _prctl(parent)
+    if warm is not None:  # after unshare, which needs one thread; before NPROC, which allows none
+        threading.Thread(target=warm, daemon=True).start()
+    memory = memory_mb * 1024 * 1024
+    limits = [
+        ("RLIMIT_AS", memory),
+        ("RLIMIT_DATA", memory),
+        ("RLIMIT_FSIZE", 0),
+        ("RLIMIT_CORE", 0),
+        ("RLIMIT_NOFILE", 64),
+        ("RLIMIT_NPROC", 0),
+        ("RLIMIT_CPU", 24 * 3600),
+    ]
+    for name, value in limits:
+        kind = getattr(resource, name, None)
+        if kind is None:
+            continue
+        try:
+            _, hard = resource.getrlimit(kind)
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (value, value))
+        except (OSError, ValueError):
+            continue
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the controller decides when a bench stops
+    sys.addaudithook(_deny)
+
+
+def _import_sympy() -> None:
+    """Import sympy beside the first answers, so that no answer's time is spent on it."""
+    with contextlib.suppress(Exception):
+        import sympy  # noqa: F401
+
+
+def _prctl(parent: int) -> None:
+    import ctypes
+
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    except (OSError, AttributeError):
+        return  # not Linux: the audit hook and the end of the input remain
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _deny(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open":
+        mode, flags = args[1], args[2]
+        writing = isinstance(mode, str) and any(c in mode for c in "wax+")
+        if writing or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+            raise PermissionError("a verifier worker writes no files")
+    elif event.startswith(_FORBIDDEN):
+        raise PermissionError(f"a verifier worker may not use {event}")
