@@ -24,8 +24,8 @@ Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
+class Frozen(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Data that never changes, without fields that its class does not know."""
 
 
 class Caps(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -93,14 +93,14 @@ class Cost(pydantic.BaseModel, extra="forbid"):
         return Cost(**total)
 
 
-class BoardRef(_Part):
+class BoardRef(Frozen):
     """The board a record belongs to."""
 
     name: str
     digest: str  # sha256 over everything that can change a result
 
 
-class Environment(_Part):
+class Environment(Frozen):
     """Where a cell ran: enough to judge whether two rows may differ by it."""
 
     python: str
@@ -117,7 +117,7 @@ class Environment(_Part):
     commit: str | None = None  # of the harness, where it is a git checkout
 
 
-class StageRef(_Part):
+class StageRef(Frozen):
     """One training stage of a cell's chain."""
 
     trainer: str
@@ -134,7 +134,7 @@ class StageRef(_Part):
     environment: Environment | None = None  # where it was trained
 
 
-class Checkpoint(_Part):
+class Checkpoint(Frozen):
     """The model that was scored."""
 
     digest: str  # sha256 over configuration, weights and tokenizer
@@ -142,7 +142,7 @@ class Checkpoint(_Part):
     bytes: int
 
 
-class Score(_Part):
+class Score(Frozen):
     """One task under one protocol."""
 
     task: str
@@ -187,7 +187,17 @@ class Score(_Part):
         return self.verdicts.count("C") / len(self.verdicts) if self.n else float("nan")
 
 
-class Record(_Part):
+def cell_name(trainer: str, seed: int | None) -> str:
+    """Return a cell's name for people: `sft seed 0`."""
+    return trainer if seed is None else f"{trainer} seed {seed}"
+
+
+def cell_slug(trainer: str, seed: int | None) -> str:
+    """Return a cell's name as part of a file name: `sft-s0`."""
+    return slug(trainer) if seed is None else f"{slug(trainer)}-s{seed}"
+
+
+class Record(Frozen):
     """One cell: a trainer with a seed on a board, and what came of it."""
 
     schema_version: int = SCHEMA
@@ -209,6 +219,16 @@ class Record(_Part):
     environment: Environment
     supersedes: str | None = None
     digest: str = ""  # sha256 of the record without this field
+
+    @property
+    def name(self) -> str:
+        """Return the cell's name for people: `sft seed 0`."""
+        return cell_name(self.trainer, self.seed)
+
+    @property
+    def cell(self) -> str:
+        """Return the cell as commands take it: `sft/0`."""
+        return self.trainer if self.seed is None else f"{self.trainer}/{self.seed}"
 
     def sealed(self) -> Record:
         """Return this record with its digest filled in."""
@@ -311,7 +331,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Return the cell's name for people."""
-        return self.trainer if self.seed is None else f"{self.trainer} seed {self.seed}"
+        return cell_name(self.trainer, self.seed)
 
     @property
     def digest(self) -> str:
@@ -321,5 +341,4 @@ class Cell:
     @property
     def record_id(self) -> str:
         """Return the id of the cell's record: readable, unique, and safe as a file name."""
-        seed = "" if self.seed is None else f"-s{self.seed}"
-        return f"{slug(self.trainer)}{seed}-{self.digest[:12]}"
+        return f"{cell_slug(self.trainer, self.seed)}-{self.digest[:12]}"

@@ -10,7 +10,7 @@ from harness.render.escape import terminal, visible
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.leaderboard.diff import Answer, Difference, Question, TaskDifference
+    from harness.leaderboard.diff import Difference, JudgedAnswer, Question, TaskDifference
 
 WORDS = {
     "fixed": ("fixed", "green"),
@@ -105,7 +105,7 @@ def _question(question: Question, difference: Difference, characters: int) -> Re
     return Panel(body, title=title, title_align="left", border_style=style)
 
 
-def _heading(name: str, answer: Answer) -> RenderableType:
+def _heading(name: str, answer: JudgedAnswer) -> RenderableType:
     from rich.text import Text
 
     read = "nothing" if answer.read is None else terminal(answer.read, 200)
