@@ -21,13 +21,14 @@ from statistics import NormalDist
 import numpy as np
 
 from harness.leaderboard.bootstrap import (
-    Comparison,
+    PairedDifference,
     Questions,
     compare,
     compare_checkpoints,
     sample,
 )
-from harness.leaderboard.stats import clustered_wilson, holm, paired_interval, wilson
+from harness.leaderboard.multiple_testing import holm
+from harness.leaderboard.stats import clustered_wilson, paired_interval, wilson
 
 N = 1319
 ACCURACY = 0.4
@@ -55,7 +56,7 @@ def answers(
 
 def two_trainers(
     rng: np.random.Generator, seeds: int, sd: float, effect: float, *, start: bool = False
-) -> tuple[Comparison, np.ndarray, np.ndarray]:
+) -> tuple[PairedDifference, np.ndarray, np.ndarray]:
     """Compare two trainers, or a trainer with the start model, whose true difference is known."""
     difficulty = rng.normal(size=N)
     first = answers(rng, difficulty, 1 if start else seeds, ACCURACY, 0.0 if start else sd)

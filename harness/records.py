@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +26,10 @@ LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "un
 
 
 class Frozen(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Data that never changes, without fields that its class does not know."""
+    """The base of what is read from files: an unknown key is an error, and no value changes."""
 
 
-class Caps(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class Caps(Frozen, allow_inf_nan=False):
     """What one cell may spend on training; at least one cap is set, all that are set hold."""
 
     steps: int | None = pydantic.Field(default=None, gt=0)  # optimiser steps
@@ -130,7 +131,7 @@ class StageRef(Frozen):
     status: Status
     cost: Cost
     attempts: int = 1
-    notes: dict[str, Any] = {}  # what the trainer says a reader must know
+    notes: dict[str, Any] = {}  # what a reader must know, from the trainer
     environment: Environment | None = None  # where it was trained
 
 
@@ -178,23 +179,13 @@ class Score(Frozen):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return the number of answers for each verdict."""
+        """Return the number of answers for each verdict, by its name."""
         return {name: self.verdicts.count(letter) for name, letter in LETTERS.items()}
 
     @property
     def accuracy(self) -> float:
         """Return the share of verified answers, 0 to 1."""
         return self.verdicts.count("C") / len(self.verdicts) if self.n else float("nan")
-
-
-def cell_name(trainer: str, seed: int | None) -> str:
-    """Return a cell's name for people: `sft seed 0`."""
-    return trainer if seed is None else f"{trainer} seed {seed}"
-
-
-def cell_slug(trainer: str, seed: int | None) -> str:
-    """Return a cell's name as part of a file name: `sft-s0`."""
-    return slug(trainer) if seed is None else f"{slug(trainer)}-s{seed}"
 
 
 class Record(Frozen):
@@ -222,13 +213,13 @@ class Record(Frozen):
 
     @property
     def name(self) -> str:
-        """Return the cell's name for people: `sft seed 0`."""
+        """Return the name of the record's cell for people: `sft seed 0`."""
         return cell_name(self.trainer, self.seed)
 
     @property
     def cell(self) -> str:
-        """Return the cell as commands take it: `sft/0`."""
-        return self.trainer if self.seed is None else f"{self.trainer}/{self.seed}"
+        """Return the name of the record's cell as commands take it: `sft/0`."""
+        return cell_name(self.trainer, self.seed, "/")
 
     def sealed(self) -> Record:
         """Return this record with its digest filled in."""
@@ -294,7 +285,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
         superseded: Whether records that a later one replaces are returned too.
 
     Raises:
-        TamperedError: If one was changed after it was written, or bears another's name.
+        TamperedError: If one was changed after it was written, or is named as another record.
         UsageError: If a file is not a record.
     """
     records = []
@@ -311,10 +302,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
     """Return the cost of several stages done one after the other."""
-    total = Cost()
-    for cost in costs:
-        total = total.plus(cost)
-    return total
+    return reduce(Cost.plus, costs, Cost())
 
 
 @dataclass(frozen=True)
@@ -330,7 +318,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Return the cell's name for people."""
+        """Return the cell's name for people: `sft seed 0`."""
         return cell_name(self.trainer, self.seed)
 
     @property
@@ -341,4 +329,16 @@ class Cell:
     @property
     def record_id(self) -> str:
         """Return the id of the cell's record: readable, unique, and safe as a file name."""
-        return f"{cell_slug(self.trainer, self.seed)}-{self.digest[:12]}"
+        return f"{cell_name(slug(self.trainer), self.seed, '-s')}-{self.digest[:12]}"
+
+
+def cell_name(label: str, seed: int | None, mark: str = " seed ") -> str:
+    """Return the name of a cell or of one of its stages; what has no seed is named without one.
+
+    Args:
+        label: A trainer or a chain.
+        seed: Its training seed; None for the start model.
+        mark: What is written before the seed: ` seed ` for people, `/` in commands, `-s` in the
+            names of files.
+    """
+    return label if seed is None else f"{label}{mark}{seed}"
