@@ -1,4 +1,4 @@
-"""Leaderboards: rows computed from records. The one place where published numbers are computed."""
+"""A leaderboard from its records: the one place where published numbers come from."""
 
 from __future__ import annotations
 

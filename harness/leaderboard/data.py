@@ -1,4 +1,4 @@
-"""What a leaderboard says: plain data, computed once by `harness.leaderboard`, then rendered.
+"""What a leaderboard holds: plain data, computed once, then rendered.
 
 Accuracies, shares, gains and their intervals are shares of 1; intervals are nominally 95 %.
 """
@@ -132,7 +132,7 @@ class Row(Frozen):
 
     trainer: str
     start: bool  # the untouched start model: what every gain is measured from, never ranked
-    rank: tuple[int, int] | None  # best and worst place it cannot be told from
+    rank: tuple[int, int] | None  # its best and worst place, by the rows told apart from it
     letters: str  # rows that share a letter cannot be told apart
     seeds: tuple[int, ...]
     failed_seeds: tuple[int, ...]
@@ -148,7 +148,7 @@ class Row(Frozen):
     parameters: int | None
     sources: tuple[TrainedBy, ...]
     environment: str  # hardware, engine, dtype and batch size the scores were made on
-    notes: tuple[str, ...]  # what the trainers say a reader must know
+    notes: tuple[str, ...]  # what a reader must know, from the trainers
     warnings: tuple[LeaderboardWarning, ...]
     records: tuple[RecordRef, ...]
     commands: tuple[str, ...]
@@ -174,7 +174,7 @@ class Detectable(Frozen):
 
 
 class Leaderboard(Frozen):
-    """Everything that a published board says."""
+    """Everything that a published leaderboard holds."""
 
     schema_version: int = SCHEMA
     conditions: Conditions

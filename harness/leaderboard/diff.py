@@ -61,7 +61,7 @@ class TaskDifference(Frozen):
 
 
 class Difference(Frozen):
-    """What tells two cells apart."""
+    """Two cells compared: counts by task, and questions with both answers."""
 
     first: str
     second: str

@@ -13,9 +13,7 @@ from harness.render.sentences import label
 if TYPE_CHECKING:
     from harness.leaderboard.data import Leaderboard
 
-EDIT = (
-    "Do not edit: written by `harness publish` from the records; `harness publish --check` tells."
-)
+EDIT = "Do not edit: `harness publish` writes it from records, `harness publish --check` compares."
 
 FEW = 4
 """Scores that are listed among the conditions; more have a table of their own."""

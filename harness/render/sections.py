@@ -97,15 +97,15 @@ def benchmarks(leaderboard: Leaderboard) -> Iterator[str]:
         for row in leaderboard.rows:
             cells = [name(row), *(_cell(result_of(row, one)) for one in part)]
             if last:
-                told = f"{row.wins}/{row.ties}/{row.losses}"
-                cells.append(told if row.gain else numbers.NONE)
+                tally = f"{row.wins}/{row.ties}/{row.losses}"
+                cells.append(tally if row.gain else numbers.NONE)
             rows.append(cells)
-        tally = f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L"
-        yield table(["Trainer", *head, *([tally] if last else [])], rows)
+        of_all = f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L"
+        yield table(["Trainer", *head, *([of_all] if last else [])], rows)
 
 
 def side_by_side(leaderboard: Leaderboard) -> list[tuple[str, Sequence[Benchmark]]]:
-    """Return the benchmarks that stand beside each other in one table, with their protocol.
+    """Return the benchmarks that share a table, with their protocol.
 
     Few are in one table, whatever their protocols, and its name is then empty.
     """
@@ -225,7 +225,7 @@ def shared_words(leaderboard: Leaderboard) -> Iterator[str]:
     if found:
         yield "## Problems that share words with training data"
         yield (
-            "Number of problems of which 13 or 8 words in a row stand in what the row was trained"
+            "Number of problems of which 13 or 8 words in a row occur in what the row was trained"
             " on, and the accuracy and gain on the problems that share no 13."
         )
         yield from found

@@ -66,7 +66,7 @@ def claim(leaderboard: Leaderboard) -> str:
 def explanations(leaderboard: Leaderboard) -> Iterator[str]:
     """Return the paragraphs that say what each number means."""
     yield (
-        "**Rank** is a range: a row stands behind another only if the two were told apart at 5 %"
+        "**Rank** is a range: a row is behind another only if the two were told apart at 5 %"
         " after Holm's correction"
         + (f" over {_pairs(leaderboard.pair_family)}" if leaderboard.pair_family else "")
         + ". Rows that share a group letter were not told apart, whatever their order. The start"
@@ -76,7 +76,7 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
         "**Accuracy** is the share of answers that the verifier found right, the mean over seeds,"
         " with Wilson's 95 % interval over questions (a question answered under several seeds"
         " counts as one group). It does not cover the training seeds; the spread over seeds, a"
-        " standard deviation in points, stands beside it."
+        " standard deviation in points, is shown beside it."
         + (
             " Of several answers to a question it is the mean (avg@k), and they count as one group."
             if any(one.samples > 1 for one in leaderboard.conditions.benchmarks)
@@ -113,7 +113,7 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
         )
     if any(result.overlap_8 for row in leaderboard.rows for result in row.tasks):
         yield (
-            "**Shared words:** a problem counts if 13 (or 8) of its words stand in a row in what"
+            "**Shared words:** a problem counts if 13 (or 8) of its words in a row occur in what"
             " the row was trained on, its teacher's texts included; a shorter problem only if it"
             " is a training problem as a whole. Many runs are phrases that problems share, so a"
             " count is a reason to look, not a proof: `harness contamination` shows the texts."

@@ -67,8 +67,8 @@ def render(leaderboard: Leaderboard) -> RenderableType:
         )
     for one in conditions.quoted:
         about = "; ".join(terminal(text, 200) for text in (one.source, one.note) if text)
-        said = f"  {terminal(one.task, 40)} {numbers.percent(one.accuracy)} %"
-        lines.append(Text(f"{said}: {terminal(one.name, 80)} ({about})", style="dim"))
+        figure = f"  {terminal(one.task, 40)} {numbers.percent(one.accuracy)} %"
+        lines.append(Text(f"{figure}: {terminal(one.name, 80)} ({about})", style="dim"))
     return Group(table, *lines)
 
 

@@ -58,7 +58,7 @@ SENTENCES: dict[WarningKind, str] = {
     ),
     "seeds_trained_elsewhere": "its seeds were trained on different hardware",
 }
-"""What each kind says, with `str.format`; numbers are formatted as a `Span`."""
+"""The sentence of each kind, for `str.format`; every number is a `Span`."""
 
 
 class Span(NamedTuple):
@@ -84,16 +84,16 @@ _Found = dict[str, "LeaderboardWarning"]  # benchmark -> the warning about a row
 
 
 def sentence(conditions: Conditions, warning: LeaderboardWarning) -> str:
-    """Return what a single warning says, the benchmark that it is about included."""
+    """Return the sentence of a single warning, with the benchmark that it is about."""
     return _sentence(label(conditions, warning), [warning])
 
 
 def grouped(leaderboard: Leaderboard) -> Iterator[tuple[str, str]]:
-    """Yield whom a warning is about (empty for the board) and what it says.
+    """Yield the rows that a warning is about (empty for the board) and its sentence.
 
-    What is said of several rows and differs in its numbers alone is said once, with their ranges;
-    so is what is said of several benchmarks of a row. Where too many are concerned to be named,
-    their number is said; the CSV has the warnings of each row in full.
+    Warnings that differ in their numbers alone share a sentence with the ranges of these, over rows
+    and over the benchmarks of a row. Where benchmarks are too many to be named, their number is
+    given; the CSV has the warnings of each row in full.
     """
     conditions = leaderboard.conditions
     for one in leaderboard.warnings:
@@ -125,7 +125,7 @@ def _who(leaderboard: Leaderboard, rows: Collection[str]) -> str:
 
 
 def _sentence(subject: str, warnings: list[LeaderboardWarning]) -> str:
-    """Return what warnings of one kind say, with the range of each of their numbers."""
+    """Return the sentence of warnings of one kind, with the range of each of their numbers."""
     text = SENTENCES[warnings[0].kind]
     if subject and "{subject}" not in text:
         text = f"{{subject}}: {text}"

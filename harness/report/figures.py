@@ -50,7 +50,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def name_of(text: str) -> str:
-    """Return a name as it stands in a figure."""
+    """Return a name as a figure shows it: visible characters, cut to `NAME` of them."""
     shown = escape.visible(text, 2 * NAME)
     return shown if len(shown) <= NAME else f"{shown[: NAME - 1]}…"
 
