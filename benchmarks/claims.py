@@ -51,7 +51,10 @@ def answers(
     shifted = np.clip(accuracy + rng.normal(0, 1, seeds) * sd, 0.005, 0.995)
     threshold = np.array([NormalDist().inv_cdf(p) for p in shifted])
     noise = rng.normal(size=(seeds, difficulty.size))
-    return np.sqrt(SHARED) * difficulty + np.sqrt(1 - SHARED) * noise < threshold[:, None]
+    right: np.ndarray = (
+        np.sqrt(SHARED) * difficulty + np.sqrt(1 - SHARED) * noise < threshold[:, None]
+    )
+    return right
 
 
 def two_trainers(

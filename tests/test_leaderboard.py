@@ -146,8 +146,12 @@ def test_failed_cells_are_shown_and_never_ranked():
 
 
 def test_a_board_of_failures_alone_still_renders():
-    records = [generated.record("rl", 0, {}, status="failed", error="no such file")]
+    records = [
+        generated.record("rl", 0, {}, status="failed", error="no such file"),
+        generated.record("start", None, {}, status="oom", error="too large"),
+    ]
     board = build(records, generated.conditions())
+    assert warned(board, "start") == []  # the board's own warning says it
     assert "no such file" in markdown.render(board)
     assert "no such file" in shown(board)
     assert "rl" in spreadsheet.render(board)
@@ -250,7 +254,7 @@ def test_warnings():
     assert "different hardware or engines" in rows
     whole = " | ".join(warned(board))
     assert "3 test questions" in whole
-    assert "planned and not there: rl" in whole
+    assert "planned, without a record: rl" in whole
     assert "different engines: hf, vllm" in whole
     assert "the model's own paper gives 50.0%" in whole
 
@@ -428,7 +432,7 @@ def test_a_warning_that_differs_in_its_numbers_alone_is_said_once(board):
     changed = board.model_copy(update={"rows": tuple(rows), "warnings": (declared,)})
     low = 9.5 - (len(rows) - 1)
     names = [each.trainer for each in rows]
-    lost = "failed: not ranked, the seeds that survived are no fair sample"
+    lost = "failed: not ranked, because the other seeds are no fair sample"
     assert list(warnings.grouped(changed)) == [
         ("", "whole {share} \0 odd"),
         ("every row", f"words: strict and flexible matching differ by {low} to 9.5 points"),

@@ -27,13 +27,7 @@ def _mean_cost(cells: Sequence[Record]) -> Cost | None:
 
 def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
     found = {
-        TrainedBy(
-            trainer=stage.trainer,
-            plugin=stage.plugin,
-            distribution=stage.distribution,
-            version=stage.version,
-            source_sha256=stage.source_sha256,
-        ): None
+        TrainedBy(**{name: getattr(stage, name) for name in TrainedBy.model_fields}): None
         for cell in cells
         for stage in cell.stages
     }

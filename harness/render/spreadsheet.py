@@ -166,19 +166,13 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
             "clean_low": result.clean.low,
             "clean_high": result.clean.high,
         }
-    if result.clean_gain is not None:
-        values |= {
-            "clean_gain": result.clean_gain.difference,
-            "clean_gain_low": result.clean_gain.low,
-            "clean_gain_high": result.clean_gain.high,
-        }
-    if result.gain is not None:
-        gain = result.gain
+    for name, gain in (("gain", result.gain), ("clean_gain", result.clean_gain)):
+        if gain is not None:
+            ends = {f"{name}_low": gain.low, f"{name}_high": gain.high}
+            values |= {name: gain.difference, **ends}
+    if gain := result.gain:
         alone = result.ranking and sum(task.ranking for task in row.tasks) == 1
         values |= {
-            "gain": gain.difference,
-            "gain_low": gain.low,
-            "gain_high": gain.high,
             "p": gain.p,
             "p_holm": row.gain.p_adjusted if alone and row.gain else None,
             "test": gain.test,

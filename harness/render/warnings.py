@@ -22,7 +22,7 @@ LINES, SUBJECTS = 3, 4
 SENTENCES: dict[WarningKind, str] = {
     "declared": "{text}",
     "no_start_model": "the start model was not scored: no gain can be stated",
-    "no_record": "planned and not there: {trainers}",
+    "no_record": "planned, without a record: {trainers}",
     "measured_differently": "rows were measured with different {what}: {found}",
     "trained_elsewhere": "trained on different hardware: {hardware}",
     "few_questions": (
@@ -37,7 +37,7 @@ SENTENCES: dict[WarningKind, str] = {
     ),
     "duplicate": "{record} is a duplicate of {counted}; the earlier one counts",
     "conflict": "{record} is in conflict with {counted}; the earlier one counts",
-    "failed": "seed {seeds} failed: not ranked, the seeds that survived are no fair sample",
+    "failed": "seed {seeds} failed: not ranked, because the other seeds are no fair sample",
     "unscored": "not ranked: a score that the board ranks by is missing",
     "missing_seeds": "missing of the board's seeds: {seeds}",
     "few_seeds": (
