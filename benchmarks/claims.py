@@ -21,13 +21,14 @@ from statistics import NormalDist
 import numpy as np
 
 from harness.leaderboard.bootstrap import (
-    Comparison,
+    PairedDifference,
     Questions,
     compare,
     compare_checkpoints,
     sample,
 )
-from harness.leaderboard.stats import clustered_wilson, holm, paired_interval, wilson
+from harness.leaderboard.multiple_testing import holm
+from harness.leaderboard.stats import clustered_wilson, paired_interval, wilson
 
 N = 1319
 ACCURACY = 0.4
@@ -50,12 +51,15 @@ def answers(
     shifted = np.clip(accuracy + rng.normal(0, 1, seeds) * sd, 0.005, 0.995)
     threshold = np.array([NormalDist().inv_cdf(p) for p in shifted])
     noise = rng.normal(size=(seeds, difficulty.size))
-    return np.sqrt(SHARED) * difficulty + np.sqrt(1 - SHARED) * noise < threshold[:, None]
+    right: np.ndarray = (
+        np.sqrt(SHARED) * difficulty + np.sqrt(1 - SHARED) * noise < threshold[:, None]
+    )
+    return right
 
 
 def two_trainers(
     rng: np.random.Generator, seeds: int, sd: float, effect: float, *, start: bool = False
-) -> tuple[Comparison, np.ndarray, np.ndarray]:
+) -> tuple[PairedDifference, np.ndarray, np.ndarray]:
     """Compare two trainers, or a trainer with the start model, whose true difference is known."""
     difficulty = rng.normal(size=N)
     first = answers(rng, difficulty, 1 if start else seeds, ACCURACY, 0.0 if start else sd)

@@ -9,14 +9,26 @@ import pytest
 from harness.boards.conditions import Baseline, Benchmark, Conditions
 from harness.errors import UsageError
 from harness.leaderboard.build import build
-from harness.leaderboard.data import Leaderboard, Row, json_schema
-from harness.render import markdown, numbers, spreadsheet, terminal
+from harness.leaderboard.data import (
+    Leaderboard,
+    LeaderboardWarning,
+    Row,
+    WarningKind,
+    json_schema,
+)
+from harness.render import markdown, numbers, spreadsheet, terminal, warnings
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "rl": 0.72, "sft+rl": 0.8}
 
 
 def row(board: Leaderboard, trainer: str) -> Row:
     return next(row for row in board.rows if row.trainer == trainer)
+
+
+def warned(board: Leaderboard, trainer: str | None = None) -> list[str]:
+    """Return the sentences of the warnings about the board, or about one row."""
+    found = row(board, trainer).warnings if trainer else board.warnings
+    return [warnings.sentence(board.conditions, one) for one in found]
 
 
 def shown(board: Leaderboard, width: int = 80) -> str:
@@ -97,7 +109,7 @@ def test_one_seed_compares_checkpoints():
     assert gain.test == "exact McNemar"
     assert "Checkpoints compared" in markdown.render(board)
     assert "Checkpoints compared" in shown(board)
-    assert any("not of the trainer" in line for line in row(board, "sft").warnings)
+    assert any("not of the trainer" in line for line in warned(board, "sft"))
 
 
 def test_three_seeds_compare_trainers_and_a_mixture_is_called_one(board):
@@ -110,7 +122,7 @@ def test_three_seeds_compare_trainers_and_a_mixture_is_called_one(board):
     )
     assert mixed.claim == "mixed"
     assert row(mixed, "kd").missing_seeds == (1, 2)
-    assert any("missing" in line for line in row(mixed, "kd").warnings)
+    assert any("missing" in line for line in warned(mixed, "kd"))
 
 
 def test_failed_cells_are_shown_and_never_ranked():
@@ -134,12 +146,16 @@ def test_failed_cells_are_shown_and_never_ranked():
 
 
 def test_a_board_of_failures_alone_still_renders():
-    records = [generated.record("rl", 0, {}, status="failed", error="no such file")]
+    records = [
+        generated.record("rl", 0, {}, status="failed", error="no such file"),
+        generated.record("start", None, {}, status="oom", error="too large"),
+    ]
     board = build(records, generated.conditions())
+    assert warned(board, "start") == []  # the board's own warning says it
     assert "no such file" in markdown.render(board)
     assert "no such file" in shown(board)
     assert "rl" in spreadsheet.render(board)
-    assert any("start model was not scored" in line for line in board.warnings)
+    assert any("start model was not scored" in line for line in warned(board))
 
 
 def test_a_later_success_stands_for_a_failed_attempt():
@@ -176,7 +192,7 @@ def test_duplicates_and_conflicts_are_named(alike):
     ).sealed()
     board = build([*records, other], generated.conditions())
     expected = "elsewhere is a duplicate of" if alike else "elsewhere is in conflict with"
-    assert any(expected in line for line in board.warnings)
+    assert any(expected in line for line in warned(board))
     assert row(board, "sft").accuracy == row(build(records, generated.conditions()), "sft").accuracy
 
 
@@ -231,14 +247,14 @@ def test_warnings():
         ),
     )
     board = build(records, conditions)
-    rows = " | ".join(row(board, "sft").warnings)
+    rows = " | ".join(warned(board, "sft"))
     assert "10.0% of answers hit the token limit" in rows
     assert "strict and flexible matching differ by 4.5 points" in rows
     assert "could not be graded" in rows
     assert "different hardware or engines" in rows
-    whole = " | ".join(board.warnings)
+    whole = " | ".join(warned(board))
     assert "3 test questions" in whole
-    assert "planned and not there: rl" in whole
+    assert "planned, without a record: rl" in whole
     assert "different engines: hf, vllm" in whole
     assert "the model's own paper gives 50.0%" in whole
 
@@ -248,7 +264,7 @@ def test_seeds_trained_with_different_options_are_named():
     stage = records[1].stages[0].model_copy(update={"options": {"learning_rate": 1e-3}})
     records[1] = records[1].model_copy(update={"stages": (stage,)}).sealed()
     board = build(records, generated.conditions())
-    assert any("different options" in line for line in row(board, "sft").warnings)
+    assert any("different options" in line for line in warned(board, "sft"))
 
 
 def test_one_command_reproduces_a_row():
@@ -391,22 +407,75 @@ def test_a_large_board_stays_readable():
     assert row(board, "trainer-0").rank[1] == 30
 
 
-def test_a_warning_that_differs_in_its_numbers_alone_is_said_once(board):
-    from harness.render.sentences import warnings
+def about_words(kind: str, **values: object) -> LeaderboardWarning:
+    return LeaderboardWarning(
+        kind=kind, task="words", protocol="chat_zeroshot.v1", values=dict(values)
+    )
 
-    texts = [(f"words: {9 - place}.5 points apart", "7 \0 odd") for place in range(len(board.rows))]
-    texts[-1] = (texts[-1][0], "of its own")
+
+def test_a_warning_that_differs_in_its_numbers_alone_is_said_once(board):
+    declared = LeaderboardWarning(
+        kind="declared", task=None, protocol=None, values={"text": "whole {share} \0 odd"}
+    )
+    failed = [
+        LeaderboardWarning(kind="failed", task=None, protocol=None, values={"seeds": seeds})
+        for seeds in ((1,), (0, 2))
+    ]
     rows = [
-        each.model_copy(update={"warnings": w}) for each, w in zip(board.rows, texts, strict=True)
+        each.model_copy(
+            update={"warnings": (about_words("matching", difference=0.095 - place / 100),)}
+        )
+        for place, each in enumerate(board.rows)
     ]
-    said = list(warnings(board.model_copy(update={"rows": tuple(rows), "warnings": ("whole",)})))
+    for place, more in ((0, failed[0]), (1, failed[1]), (3, failed[1])):
+        rows[place] = rows[place].model_copy(update={"warnings": (*rows[place].warnings, more)})
+    changed = board.model_copy(update={"rows": tuple(rows), "warnings": (declared,)})
     low = 9.5 - (len(rows) - 1)
-    assert said == [
-        ("", "whole"),
-        ("every row", f"words: {low} to 9.5 points apart"),
-        ("every trained row", "7 \0 odd"),
-        (rows[-1].trainer, "of its own"),
+    names = [each.trainer for each in rows]
+    lost = "failed: not ranked, because the other seeds are no fair sample"
+    assert list(warnings.grouped(changed)) == [
+        ("", "whole {share} \0 odd"),
+        ("every row", f"words: strict and flexible matching differ by {low} to 9.5 points"),
+        (names[0], f"seed 1 {lost}"),
+        (f"{names[1]}, {names[3]}", f"seed 0, 2 {lost}"),
     ]
+    assert warned(changed, names[0])[0] == (
+        "words: strict and flexible matching differ by 9.5 points"
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([1], "words: 1 problem shares 13 words in a row"),
+        ([4, 4], "words: 4 problems share 13 words in a row"),
+        ([3, 1, 25], "words: 1 to 25 problems share 13 words in a row"),
+    ],
+)
+def test_a_range_of_numbers_agrees_with_its_noun(board, numbers, expected):
+    rows = [
+        each.model_copy(update={"warnings": (about_words("shared_words", problems=number),)})
+        for each, number in zip(board.rows, numbers, strict=False)
+    ]
+    ((_, said),) = warnings.grouped(board.model_copy(update={"rows": tuple(rows)}))
+    assert said.startswith(expected)
+
+
+def test_every_kind_of_warning_has_a_sentence_and_survives_its_file():
+    from typing import get_args
+
+    assert set(warnings.SENTENCES) == set(get_args(WarningKind))
+    records, conditions = generated.wide(seeds=[0])
+    sizes = ("8", "16")  # numbers that are names stay text
+    for place, size in enumerate(sizes):
+        where = records[place].environment.model_copy(update={"dtype": size})
+        records[place] = records[place].model_copy(update={"environment": where}).sealed()
+    board = build(records, conditions)
+    (mixed,) = (one for one in board.warnings if one.kind == "measured_differently")
+    assert mixed.values == {"what": "dtypes", "found": ("16", "8", "float32")}
+    (failed,) = (one for one in row(board, "kd").warnings if one.kind == "failed")
+    assert failed.values == {"seeds": (7,)}
+    assert Leaderboard.model_validate_json(board.to_json()) == board
 
 
 def sampled(rng, difficulty: np.ndarray, shift: float, k: int = 4) -> tuple[str, str]:
@@ -492,7 +561,7 @@ def test_accuracy_without_shared_problems_stands_beside_the_full_one(seeds):
     assert result.clean_gain.difference == pytest.approx(0, abs=1e-8)
     assert result.clean_gain.low < 0 < result.clean_gain.high
     warning = "words: 90 problems share 13 words in a row with training data"
-    assert f"{warning}; the accuracy without them is in the details" in row(board, "sft").warnings
+    assert f"{warning}; the accuracy without them is in the details" in warned(board, "sft")
     start = row(board, "start").tasks[0]
     assert (start.overlap_13, start.clean) == (0, None)
     text = markdown.render(board)
@@ -505,9 +574,11 @@ def test_accuracy_without_shared_problems_stands_beside_the_full_one(seeds):
 
 
 def test_a_test_set_that_is_shared_as_a_whole_has_no_other_accuracy():
-    result = row(shared_board(tuple(range(300))), "sft")
-    assert result.tasks[0].clean is None
-    assert any("300 problems share 13 words" in line for line in result.warnings)
+    board = shared_board(tuple(range(300)))
+    assert row(board, "sft").tasks[0].clean is None
+    assert warned(board, "sft") == [
+        "words: all 300 problems share 13 words in a row with training data"
+    ]
 
 
 def csv_lines(board: Leaderboard) -> list[dict[str, str]]:
@@ -569,7 +640,7 @@ def test_own_metrics_stand_beside_the_verified_accuracy():
     assert "| *start* | 50.0 | 0.5 | 0.25 |" in own
     line = next(line for line in csv_lines(board) if line["protocol"].startswith("lm_eval"))
     assert line["lm_eval"] == "exact_match,flexible-extract=0.5; exact_match,strict-match=0.5"
-    off = [line for line in board.warnings if "lm-eval's page" in line]
+    off = [line for line in warned(board) if "lm-eval's page" in line]
     assert off == [
         "words (lm_eval:words@1): the start model scores 25.0% by lm-eval's"
         " exact_match,strict-match, while lm-eval's page gives 40.0% ± 10.0 points (8 shots)"
@@ -585,7 +656,7 @@ def test_small_benchmarks_and_those_unfit_for_ranking_are_named():
         note="models of this size solve none",
     )
     conditions = generated.conditions(benchmarks=(benchmark,))
-    lines = build([generated.record("start", None, {"words": "CWW" * 10})], conditions).warnings
+    lines = warned(build([generated.record("start", None, {"words": "CWW" * 10})], conditions))
     assert any("30 questions: between two checkpoints a difference under 26" in s for s in lines)
     assert "words: no ranking should rest on it: models of this size solve none" in lines
 
@@ -604,16 +675,14 @@ def test_hardware_and_attention_that_differ_are_named():
             update["stages"] = (stage,)
         records[place] = made.model_copy(update=update).sealed()
     board = build(records, generated.conditions())
-    whole = " | ".join(board.warnings)
+    whole = " | ".join(warned(board))
     assert "different implementations of attention: flash_attention_2, sdpa" in whole
     assert "trained on different hardware: 2 x NVIDIA A100, 2 x NVIDIA H200" in whole
-    assert "its seeds were trained on different hardware" in row(board, "sft").warnings
-    assert "its seeds were trained on different hardware" not in row(board, "kd").warnings
+    assert "its seeds were trained on different hardware" in warned(board, "sft")
+    assert "its seeds were trained on different hardware" not in warned(board, "kd")
 
 
 def test_a_number_within_a_name_is_part_of_it():
-    from harness.render.sentences import warnings
-
     tasks = ["aime24", "aime25"]
     scores = [
         generated.score(task, "CW" * 100, limit_reached=20 + place)
@@ -622,7 +691,7 @@ def test_a_number_within_a_name_is_part_of_it():
     records = [generated.record("start", None, scores)]
     records += [generated.record("sft", seed, scores) for seed in range(3)]
     board = build(records, generated.conditions(tasks, ranking=tasks[:1]))
-    said = dict(warnings(board))
+    said = dict(warnings.grouped(board))
     assert said["sft, start"] == "aime24, aime25: 10.0 to 10.5% of answers hit the token limit"
 
 
@@ -637,8 +706,8 @@ def test_a_board_of_many_benchmarks_stays_readable(width):
     assert max(map(len, scores)) <= 140
     assert "**Benchmarks:** 16 scores" in head
     assert "amc23, aime24: 4 samples at temperature 0.6; all others: greedy" in head
-    warnings = head.split("> **Warnings**")[1].splitlines()
-    assert len([line for line in warnings if line.startswith("> -")]) <= 12
+    lines = head.split("> **Warnings**")[1].splitlines()
+    assert len([line for line in lines if line.startswith("> -")]) <= 12
     lines = shown(board, width).splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) < 70

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.leaderboard import distributions, stats
+from harness.leaderboard import ranking, stats
 from harness.leaderboard.bootstrap import (
     Questions,
     compare,
@@ -18,6 +18,7 @@ from harness.leaderboard.bootstrap import (
     mean_of_tasks,
     sample,
 )
+from harness.leaderboard.multiple_testing import holm
 
 RANDOM_TABLES = 1000
 
@@ -32,18 +33,27 @@ def tables(count: int = RANDOM_TABLES) -> list[tuple[int, int]]:
     return found
 
 
-def test_student_t_equals_scipy():
+@pytest.mark.parametrize("df", [1, 1.7, 2, 5, 30, 1e4, math.inf])
+def test_quantiles_of_student_t_are_those_of_its_distribution(df):
     from scipy import stats as scipy_stats
 
-    rng = np.random.default_rng(1)
-    for df, t in zip(
-        10 ** rng.uniform(0, 5, RANDOM_TABLES), rng.normal(0, 4, RANDOM_TABLES), strict=True
-    ):
-        expected = 2 * scipy_stats.t.sf(abs(t), df)
-        assert distributions.t_two_sided(t, df) == pytest.approx(expected, rel=1e-8, abs=1e-14)
-    for df, p in itertools.product((1, 1.7, 2, 5, 30, 1e4, math.inf), (0.001, 0.2, 0.5, 0.975)):
-        expected = scipy_stats.t.ppf(p, df) if df < math.inf else scipy_stats.norm.ppf(p)
-        assert distributions.t_quantile(p, df) == pytest.approx(expected, rel=1e-8, abs=1e-12)
+    distribution = scipy_stats.t(df) if df < math.inf else scipy_stats.norm()
+    for p in (0.001, 0.2, 0.5, 0.975):
+        expected = distribution.ppf(p)
+        assert stats.t_quantile(p, df) == pytest.approx(expected, rel=1e-8, abs=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [(3, 3), (8, 2), (20, 20)])
+def test_the_p_value_and_the_interval_of_a_comparison_agree(seeds):
+    rng = np.random.default_rng(14)
+    questions = Questions.of(300)
+    rows = [
+        sample(rng.random((size, 300)) < share, questions, key=str(share))
+        for size, share in zip(seeds, (0.45, 0.47), strict=True)
+    ]
+    found = compare(*rows)
+    just = compare(*rows, confidence=1 - found.p)
+    assert min(abs(just.low), abs(just.high)) == pytest.approx(0, abs=1e-9)
 
 
 def test_wilson_equals_statsmodels():
@@ -73,8 +83,8 @@ def test_holm_equals_statsmodels(monkeypatch):
     for _ in range(RANDOM_TABLES):
         p_values = rng.random(rng.integers(1, 12)) ** 3
         expected = multipletests(p_values, method="holm")[1]
-        assert stats.holm(list(p_values)) == pytest.approx(list(expected), abs=1e-12)
-    assert stats.holm([]) == []
+        assert holm(list(p_values)) == pytest.approx(list(expected), abs=1e-12)
+    assert holm([]) == []
 
 
 def test_paired_interval_is_the_normal_one_with_a_question_more_each_way():
@@ -129,6 +139,35 @@ def test_clustered_wilson_is_the_plain_one_without_groups():
     for k, n in tables(200):
         values = np.arange(n) < k
         assert stats.clustered_wilson(values, np.arange(n)) == stats.wilson(k, n)
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups", "method"),
+    [
+        ((60,), (), "wilson"),
+        ((1, 60, 1), (), "wilson"),
+        ((60, 4), (), "wilson, clustered by question"),
+        ((3, 60, 4), (), "wilson, clustered by question"),
+        ((60, 4), tuple(place // 6 for place in range(60)), "wilson, clustered by group"),
+        ((60,), tuple(place // 6 for place in range(60)), "wilson, clustered by group"),
+    ],
+)
+def test_the_interval_of_an_accuracy_is_clustered_where_answers_belong_together(
+    shape, groups, method
+):
+    correct = np.random.default_rng(15).random(shape) < 0.4
+    low, high, found = stats.accuracy_interval(correct, groups=groups)
+    assert found == method
+    answers = correct if correct.ndim > 1 else correct[:, None]
+    cluster = np.broadcast_to(np.asarray(groups or range(60))[:, None], answers.shape)
+    expected = stats.clustered_wilson(correct.ravel(), cluster.ravel())
+    assert (low, high) == pytest.approx(expected)
+
+
+def test_one_group_of_questions_bounds_nothing():
+    low, high, method = stats.accuracy_interval([1, 1, 0], groups=(5, 5, 5))
+    assert (low, high) == (0, 1)
+    assert "bounds nothing" in method
 
 
 def test_clustered_variance_equals_statsmodels():
@@ -217,7 +256,7 @@ def test_minimum_detectable_difference_as_published():
 )
 def test_group_letters(different, expected):
     pairs = {frozenset(pair) for pair in different}
-    assert stats.letters(["x", "y", "z"], pairs) == expected
+    assert ranking.letters(["x", "y", "z"], pairs) == expected
 
 
 def test_letters_are_shared_by_exactly_the_pairs_not_told_apart():
@@ -226,7 +265,7 @@ def test_letters_are_shared_by_exactly_the_pairs_not_told_apart():
     for _ in range(200):
         pairs = [frozenset(pair) for pair in itertools.combinations(names, 2)]
         different = {pair for pair in pairs if rng.random() < rng.choice([0.1, 0.5, 0.9])}
-        given_letters = stats.letters(names, different)
+        given_letters = ranking.letters(names, different)
         for pair in pairs:
             first, second = pair
             shared = set(given_letters[first]) & set(given_letters[second])
@@ -243,7 +282,7 @@ def test_letters_are_shared_by_exactly_the_pairs_not_told_apart():
         lambda: stats.pass_at_k(3, 1, 4),
         lambda: stats.pass_at_k(0, 0, 1),
         lambda: stats.maj_at_k([], []),
-        lambda: stats.avg_at_k(np.zeros((0, 3))),
+        lambda: stats.accuracy_interval([]),
         lambda: stats.clustered_wilson(np.ones(5), np.zeros(5, dtype=int)),
         lambda: stats.split_gain((5, 4, 10), (1, 1, 10)),
         lambda: Questions.of(0),

@@ -1,1 +1,1 @@
-"""Leaderboards: rows and statistics computed from records."""
+"""Leaderboards: rows, ranking and statistics, computed from records; no text for people."""

@@ -22,10 +22,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtr
 
 from harness.errors import UsageError
-from harness.leaderboard.distributions import t_quantile, t_two_sided
-from harness.leaderboard.stats import mcnemar, paired_interval
+from harness.leaderboard.stats import mcnemar, paired_interval, t_quantile
 
 REPLICATES = 4000
 BLOCK = 500
@@ -173,8 +173,8 @@ def mean_of_tasks(samples: Sequence[Sample]) -> Sample:
     )
 
 
-class Comparison(NamedTuple):
-    """A difference of two accuracies, and how sure it is."""
+class PairedDifference(NamedTuple):
+    """A difference of two accuracies on the same questions, and how certain it is."""
 
     difference: float
     low: float
@@ -193,7 +193,7 @@ def compare(
     first_trained: bool = True,
     second_trained: bool = True,
     confidence: float = 0.95,
-) -> Comparison:
+) -> PairedDifference:
     """Compare two rows on the same questions: second minus first.
 
     With three or more training seeds on each side (an untrained model has none to vary) the claim
@@ -211,7 +211,7 @@ def compare(
     trainers = all(side.seeds >= TRAINER_SEEDS for side, trained in sides if trained)
     difference = second.accuracy - first.accuracy
     draws = [side.both if trainers and trained else side.questions for side, trained in sides]
-    # Where no question tells the two apart, the error is that of one question gone each way.
+    # Where the two agree on every question, the error is that of one question fixed and one broken.
     variance = max(float(np.var(draws[1] - draws[0])), 2.0 / (first.n + 2) ** 2)
     parts = [
         (side.seed_variance, side.seeds - 1) for side, trained in sides if trained and trainers
@@ -221,11 +221,11 @@ def compare(
     df = min(max(df, 1.0), 1e6)
     error = math.sqrt(variance)
     half = t_quantile(0.5 + confidence / 2, df) * error
-    return Comparison(
+    return PairedDifference(
         difference,
         max(-1.0, difference - half),
         min(1.0, difference + half),
-        t_two_sided(difference / error, df),
+        2 * float(stdtr(df, -abs(difference) / error)),
         error,
         df,
         "two-level bootstrap" if trainers else "bootstrap over questions",
@@ -233,7 +233,7 @@ def compare(
     )
 
 
-def compare_checkpoints(first: np.ndarray, second: np.ndarray) -> Comparison:
+def compare_checkpoints(first: np.ndarray, second: np.ndarray) -> PairedDifference:
     """Compare two checkpoints on the same independent questions by McNemar's exact test.
 
     Args:
@@ -248,6 +248,6 @@ def compare_checkpoints(first: np.ndarray, second: np.ndarray) -> Comparison:
     low, high = paired_interval(fixed, broken, n)
     error = math.sqrt(max(fixed + broken - (fixed - broken) ** 2 / n, 2.0)) / n
     p = mcnemar(fixed, broken)
-    return Comparison(
+    return PairedDifference(
         (fixed - broken) / n, low, high, p, error, math.inf, "exact McNemar", "checkpoints"
     )

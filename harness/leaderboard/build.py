@@ -1,4 +1,4 @@
-"""Leaderboards: rows computed from records. The one place where published numbers are computed."""
+"""A leaderboard from its records: the one place where published numbers come from."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.leaderboard.cells import BoardQuestions, Entry, select_cells
+from harness.leaderboard.cells import (
+    BoardQuestions,
+    Entry,
+    describe_environment,
+    select_cells,
+)
 from harness.leaderboard.data import Detectable, Failure, Leaderboard, tidy
-from harness.leaderboard.distributions import t_quantile
-from harness.leaderboard.ranking import place_of, told_apart
+from harness.leaderboard.multiple_testing import holm
+from harness.leaderboard.ranking import rank
 from harness.leaderboard.results import compare_entries
 from harness.leaderboard.row import build_row, record_ref
-from harness.leaderboard.stats import holm, letters, minimum_detectable
-from harness.leaderboard.warnings import board_warnings, describe_environment
+from harness.leaderboard.stats import minimum_detectable, t_quantile
+from harness.leaderboard.warnings import board_warnings
 from harness.records import START
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
-    from harness.leaderboard.bootstrap import Comparison
+    from harness.leaderboard.bootstrap import PairedDifference
     from harness.records import Record
 
 
-def _detectable(comparisons: Iterable[Comparison]) -> float | None:
+def _detectable(comparisons: Iterable[PairedDifference]) -> float | None:
     found = [
         one.standard_error * (t_quantile(0.975, one.df) + t_quantile(0.8, one.df))
         for one in comparisons
@@ -51,45 +56,41 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
                 f"record {record.id} was made under other conditions (board digest"
                 f" {record.board.digest[:12]}, not {conditions.digest[:12]}); it cannot be joined"
             )
-    kept, dropped, conflicts = select_cells(records)
-    board = BoardQuestions(conditions, [cell for cells in kept.values() for cell in cells])
-    entries = {name: Entry(name, cells, board) for name, cells in kept.items()}
+    kept, dropped, doubled = select_cells(records)
+    questions = BoardQuestions(conditions, [cell for cells in kept.values() for cell in cells])
+    entries = {name: Entry(name, cells, questions) for name, cells in kept.items()}
     start = entries.get(START)
-    if start is not None and start.total is None:
-        start = None
-
-    ranked = sorted(
-        (entry for entry in entries.values() if entry.ranked),
-        key=lambda entry: (-_mean(entry), entry.trainer),
-    )
-    different, pairs = told_apart(ranked, board)
-    shared = letters([entry.trainer for entry in ranked], different)
-    gains: dict[str, Comparison] = {}
-    if start is not None:
-        for entry in entries.values():
-            if entry.total is not None and not entry.start:
-                gains[entry.trainer] = compare_entries(start, entry, board.ranking, board)
-    family = [entry.trainer for entry in ranked if entry.trainer in gains]
+    start = start if start and start.total else None
+    ranking = rank(entries.values(), questions)
+    gains = {
+        entry.trainer: compare_entries(start, entry, questions.ranking, questions)
+        for entry in entries.values()
+        if start and entry.total and not entry.start
+    }
+    family = [name for name in ranking.order if name in gains]
     adjusted = dict(zip(family, holm([gains[name].p for name in family]), strict=True))
 
-    place = {entry.trainer: place_of(entry.trainer, ranked, different) for entry in ranked}
     rows = [
         build_row(
             entry,
             start,
             entries.get(entry.trainer.rpartition("+")[0]),
-            board,
+            questions,
             gain=gains.get(entry.trainer),
             p_adjusted=adjusted.get(entry.trainer),
-            rank=place.get(entry.trainer),
-            letters=shared.get(entry.trainer, ""),
+            rank=ranking.places.get(entry.trainer),
+            letters=ranking.letters.get(entry.trainer, ""),
         )
         for entry in sorted(entries.values(), key=_order)
     ]
+    reference = start or (entries[ranking.order[0]] if ranking.order else None)
     failures = [_failure(cell) for entry in entries.values() for cell in entry.failed]
     done = [cell for entry in entries.values() for cell in entry.done]
-    n = min((board.of(key).group.size for key in board.ranking if key in board.first), default=0)
-    claims = {gains[name].claim for name in family} | {one.claim for one in pairs}
+    n = min(
+        (questions.of(key).group.size for key in questions.ranking if key in questions.first),
+        default=0,
+    )
+    claims = {gains[name].claim for name in family} | {one.claim for one in ranking.pairs}
     result = Leaderboard(
         conditions=conditions,
         claim="mixed" if len(claims) > 1 else next(iter(claims), "checkpoints"),
@@ -98,25 +99,20 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
         hardware=tuple(sorted({describe_environment(cell) for cell in done})),
         packages=_packages(done),
         gain_family=len(family),
-        pair_family=len(pairs),
+        pair_family=len(ranking.pairs),
         detectable=Detectable(
-            checkpoints=minimum_detectable(n, _mean(start or ranked[0])),
+            checkpoints=minimum_detectable(n, reference.total.accuracy),
             gain=_detectable(gains[name] for name in family),
-            pair=_detectable(pairs),
+            pair=_detectable(ranking.pairs),
         )
-        if n and (start or ranked)
+        if n and reference and reference.total
         else None,
         rows=tuple(rows),
         failures=tuple(failures),
         superseded=tuple(record_ref(record) for record in dropped),
-        warnings=tuple(board_warnings(conditions, entries, start) + conflicts),
+        warnings=tuple(board_warnings(conditions, entries, start, doubled)),
     )
     return Leaderboard.model_validate(tidy(result.model_dump()))
-
-
-def _mean(entry: Entry) -> float:
-    assert entry.total is not None
-    return entry.total.accuracy
 
 
 def _order(entry: Entry) -> tuple[bool, float, str]:

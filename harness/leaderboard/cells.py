@@ -10,19 +10,19 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.leaderboard.bootstrap import Questions, Sample, mean_of_tasks, sample
-from harness.records import LETTERS, Record, Score
+from harness.records import LETTERS, START, Record, Score
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
+    from harness.records import Environment
 
-START = "start"
 Key = tuple[str, str]  # task and protocol
 
 
 class Entry:
     """The cells of one trainer, with the resamples of their scores."""
 
-    def __init__(self, trainer: str, cells: Sequence[Record], board: BoardQuestions) -> None:
+    def __init__(self, trainer: str, cells: Sequence[Record], questions: BoardQuestions) -> None:
         self.trainer = trainer
         self.start = trainer == START
         self.done = [cell for cell in cells if cell.status == "ok" and cell.scores]
@@ -31,7 +31,7 @@ class Entry:
         self.scores: dict[Key, list[Score]] = {}
         self.samples: dict[Key, Sample] = {}
         self._drawn: dict[tuple[Key, tuple[int, ...]], Sample] = {}
-        for key in board.keys:
+        for key in questions.keys:
             found = [
                 score
                 for cell in self.done
@@ -40,10 +40,10 @@ class Entry:
             ]
             if found and len(found) == len(self.done):
                 self.scores[key] = found
-                self.samples[key] = self.sample(key, board)
-        complete = all(key in self.samples for key in board.ranking)
+                self.samples[key] = self.sample(key, questions)
+        complete = all(key in self.samples for key in questions.ranking)
         self.total = (
-            mean_of_tasks([self.samples[key] for key in board.ranking]) if complete else None
+            mean_of_tasks([self.samples[key] for key in questions.ranking]) if complete else None
         )
 
     def correct(self, key: Key, without: Sequence[int] = ()) -> np.ndarray:
@@ -51,11 +51,12 @@ class Entry:
         found = np.stack([correct_answers(score) for score in self.scores[key]])
         return np.delete(found, without, axis=1) if without else found
 
-    def sample(self, key: Key, board: BoardQuestions, without: tuple[int, ...] = ()) -> Sample:
+    def sample(self, key: Key, questions: BoardQuestions, without: tuple[int, ...] = ()) -> Sample:
         """Return the resamples on one task, without some of its questions."""
         if (key, without) not in self._drawn:
-            correct, questions = self.correct(key, without), board.of(key, without)
-            self._drawn[key, without] = sample(correct, questions, key=self.trainer)
+            self._drawn[key, without] = sample(
+                self.correct(key, without), questions.of(key, without), key=self.trainer
+            )
         return self._drawn[key, without]
 
     def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
@@ -133,13 +134,33 @@ class BoardQuestions:
 def correct_answers(score: Score) -> np.ndarray:
     """Return which answers are right, shape (n, answers to each question)."""
     letters = np.frombuffer(score.verdicts.encode(), dtype=np.uint8)
-    return (letters == ord(LETTERS["correct"])).reshape(score.n, score.samples)
+    right: np.ndarray = letters == ord(LETTERS["correct"])
+    return right.reshape(score.n, score.samples)
+
+
+def hardware(where: Environment) -> str:
+    """Return the GPU, or else the processor, or else the platform."""
+    return where.gpu or where.processor or where.platform
+
+
+def describe_environment(record: Record) -> str:
+    """Return the hardware, engine, dtype, batch and attention that the scores were made with."""
+    where = record.environment
+    return (
+        f"{hardware(where)}, {where.device}, {where.engine}, {where.dtype}, batch"
+        f" {where.batch_size}, {where.attention} attention"
+    )
 
 
 def select_cells(
     records: Sequence[Record],
-) -> tuple[dict[str, list[Record]], list[Record], list[str]]:
-    """Return one record a cell, by trainer; those replaced; and a line for each conflict."""
+) -> tuple[dict[str, list[Record]], list[Record], list[tuple[Record, Record]]]:
+    """Return the records that count: one a cell, by trainer.
+
+    Returns:
+        Those records; the ones that do not count; and of these the finished ones that no record
+        replaces, each with the record that counts for its cell.
+    """
     replaced = {record.supersedes for record in records}
     cells: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in records:
@@ -147,21 +168,12 @@ def select_cells(
             cells[record.trainer, -1 if record.seed is None else record.seed].append(record)
     kept: dict[str, list[Record]] = defaultdict(list)
     dropped = [record for record in records if record.id in replaced]
-    lines = []
+    doubled = []
     for (trainer, _), same in sorted(cells.items()):
-        # A finished cell stands for its failed attempts; of two finished ones the earlier counts.
+        # A finished record counts and not failed attempts; of two finished ones the earlier does.
         same.sort(key=lambda record: (record.status != "ok", record.created, record.id))
         first = same[0]
         kept[trainer].append(first)
         dropped += same[1:]
-        for other in same[1:]:
-            if other.status != "ok":
-                continue
-            alike = [score.verdicts for score in first.scores] == [
-                score.verdicts for score in other.scores
-            ]
-            lines.append(
-                f"{other.id} is {'a duplicate of' if alike else 'in conflict with'} {first.id};"
-                " the earlier one counts"
-            )
-    return kept, dropped, lines
+        doubled += [(other, first) for other in same[1:] if other.status == "ok"]
+    return kept, dropped, doubled

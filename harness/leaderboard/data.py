@@ -1,4 +1,4 @@
-"""What a leaderboard says: plain data, computed once by `harness.leaderboard`, then rendered.
+"""What a leaderboard holds: plain data, computed once, then rendered.
 
 Accuracies, shares, gains and their intervals are shares of 1; intervals are nominally 95 %.
 """
@@ -11,18 +11,14 @@ from typing import Any, Literal
 import pydantic
 
 from harness.boards.conditions import Conditions
-from harness.records import Cost
+from harness.records import Cost, Frozen
 
-SCHEMA = 1
+SCHEMA = 2
 MEASURED = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
 """Fields of a cost that differ between two runs of the same thing."""
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
-
-
-class Accuracy(_Part):
+class Accuracy(Frozen):
     """Mean over seeds, interval over questions (of these checkpoints), spread over seeds."""
 
     accuracy: float
@@ -33,7 +29,7 @@ class Accuracy(_Part):
     seeds: int
 
 
-class Gain(_Part):
+class Gain(Frozen):
     """A difference to another row on the same questions."""
 
     to: str  # the row it is measured from
@@ -48,7 +44,7 @@ class Gain(_Part):
     correctness: float  # part of the difference: readable answers are more often right
 
 
-class TaskResult(_Part):
+class TaskResult(Frozen):
     """One row on one task: means over seeds."""
 
     task: str
@@ -62,16 +58,57 @@ class TaskResult(_Part):
     limit_reached: float  # share of answers that ended at the token limit
     mean_tokens: float  # completion tokens an answer
     samples: int = 1  # answers to each question; the accuracy is their mean (avg@k)
-    pass_at: dict[int, float] = {}  # several answers: k -> share of questions with one right of k
+    # several answers: k -> share of questions with one right of k
+    pass_at: dict[int, float] = pydantic.Field(default={})
     majority: float | None = None  # several answers: share whose most frequent answer is right
-    own: dict[str, float] = {}  # lm-eval's own metrics, under protocols that are its own tasks
+    # lm-eval's own metrics, under protocols that are its own tasks
+    own: dict[str, float] = pydantic.Field(default={})
     overlap_13: int = 0  # questions that share 13 words in a row with what was trained on
     overlap_8: int = 0  # the same for 8 words
     clean: Accuracy | None = None  # without the questions of overlap_13, where there are any
     clean_gain: Gain | None = None  # over the start model on the same questions
 
 
-class Source(_Part):
+WarningKind = Literal[
+    # about the board
+    "declared",  # by the board itself
+    "no_start_model",
+    "no_record",
+    "measured_differently",
+    "trained_elsewhere",
+    "few_questions",
+    "unfit_to_rank",
+    "no_figure_to_compare",
+    "off_baseline",
+    "duplicate",
+    "conflict",
+    # about a row
+    "failed",
+    "unscored",
+    "missing_seeds",
+    "few_seeds",
+    "token_limit",
+    "matching",
+    "ungradable",
+    "shared_words",
+    "all_shared_words",
+    "seeds_scored_differently",
+    "seeds_trained_differently",
+    "seeds_trained_elsewhere",
+]
+WarningValue = int | float | str | tuple[str, ...] | tuple[int, ...]
+
+
+class LeaderboardWarning(Frozen):
+    """What a reader must know before believing a row or a board."""
+
+    kind: WarningKind
+    task: str | None  # None where it is about a row or the board as a whole
+    protocol: str | None  # None where it is about a task under any protocol
+    values: dict[str, WarningValue]  # by kind; shares of 1, counts, names, texts
+
+
+class TrainedBy(Frozen):
     """The code that trained one stage."""
 
     trainer: str
@@ -81,7 +118,7 @@ class Source(_Part):
     source_sha256: str
 
 
-class RecordRef(_Part):
+class RecordRef(Frozen):
     """A record behind a row."""
 
     id: str
@@ -90,12 +127,12 @@ class RecordRef(_Part):
     status: str
 
 
-class Row(_Part):
+class Row(Frozen):
     """One trainer, over its seeds."""
 
     trainer: str
     start: bool  # the untouched start model: what every gain is measured from, never ranked
-    rank: tuple[int, int] | None  # best and worst place it cannot be told from
+    rank: tuple[int, int] | None  # its best and worst place, by the rows told apart from it
     letters: str  # rows that share a letter cannot be told apart
     seeds: tuple[int, ...]
     failed_seeds: tuple[int, ...]
@@ -109,15 +146,15 @@ class Row(_Part):
     stage_gain: Gain | None  # what the last stage of a chain added to the chain before it
     cost: Cost | None  # mean over seeds; None where nothing was trained
     parameters: int | None
-    sources: tuple[Source, ...]
+    sources: tuple[TrainedBy, ...]
     environment: str  # hardware, engine, dtype and batch size the scores were made on
-    notes: tuple[str, ...]  # what the trainers say a reader must know
-    warnings: tuple[str, ...]
+    notes: tuple[str, ...]  # what a reader must know, from the trainers
+    warnings: tuple[LeaderboardWarning, ...]
     records: tuple[RecordRef, ...]
     commands: tuple[str, ...]
 
 
-class Failure(_Part):
+class Failure(Frozen):
     """A cell without scores."""
 
     trainer: str
@@ -128,7 +165,7 @@ class Failure(_Part):
     record: str
 
 
-class Detectable(_Part):
+class Detectable(Frozen):
     """The smallest differences that this board finds with 80 % power, before Holm."""
 
     checkpoints: float  # two checkpoints, over questions only
@@ -136,8 +173,8 @@ class Detectable(_Part):
     pair: float | None  # one trainer over another: median over pairs, as measured
 
 
-class Leaderboard(_Part):
-    """Everything that a published board says."""
+class Leaderboard(Frozen):
+    """Everything that a published leaderboard holds."""
 
     schema_version: int = SCHEMA
     conditions: Conditions
@@ -152,7 +189,7 @@ class Leaderboard(_Part):
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     superseded: tuple[RecordRef, ...]  # published, replaced by a later record
-    warnings: tuple[str, ...]
+    warnings: tuple[LeaderboardWarning, ...]
 
     def to_json(self) -> str:
         """Return the file's text: sorted keys, ASCII, a newline at the end."""

@@ -9,24 +9,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pydantic
-
 from harness.errors import TamperedError, UsageError, did_you_mean
-from harness.records import LETTERS, Record, Score, read_records
+from harness.records import LETTERS, Frozen, Record, Score, read_records
 from harness.tasks.protocols import score_name
 
 if TYPE_CHECKING:
-    from harness.leaderboard.bootstrap import Comparison
+    from harness.leaderboard.bootstrap import PairedDifference
 
 Kind = Literal["fixed", "broken", "both_right", "both_wrong"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "both_wrong", "both_right")
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
-
-
-class Answer(_Part):
+class JudgedAnswer(Frozen):
     """One answer with what the verifier made of it."""
 
     verdict: str
@@ -37,7 +31,7 @@ class Answer(_Part):
     tokens: int
 
 
-class Question(_Part):
+class Question(Frozen):
     """One question with both answers."""
 
     task: str
@@ -46,17 +40,17 @@ class Question(_Part):
     kind: Kind
     problem: str
     gold: str
-    first: Answer
-    second: Answer
+    first: JudgedAnswer
+    second: JudgedAnswer
 
 
-class TaskDifference(_Part):
+class TaskDifference(Frozen):
     """Two checkpoints on one task."""
 
     task: str
     protocol: str
     n: int
-    samples: int = 1  # answers to each question; the most frequent one then stands for all
+    samples: int = 1  # answers to each question, of which the most frequent one counts
     kinds: dict[Kind, int]
     verdicts: dict[str, dict[str, int]]  # verdict of the first -> of the second -> questions
     difference: float  # of the accuracies, second minus first
@@ -66,8 +60,8 @@ class TaskDifference(_Part):
     test: str  # exact McNemar, or a bootstrap where answers are not independent
 
 
-class Difference(_Part):
-    """What tells two cells apart."""
+class Difference(Frozen):
+    """Two cells compared: counts by task, and questions with both answers."""
 
     first: str
     second: str
@@ -92,20 +86,11 @@ def find_record(folder: Path, name: str) -> Record:
     records = [record for record in read_records(place) if record.scores]
     found = [record for record in records if record.id == name]
     if not found:
-        trainer, _, seed = name.partition("/")
-        found = [
-            record
-            for record in records
-            if record.trainer == trainer and (not seed or str(record.seed) == seed)
-        ]
+        found = [record for record in records if name in (record.cell, record.trainer)]
     if not found:
-        known = [_label(record) for record in records]
+        known = [record.cell for record in records]
         raise UsageError(f"no finished cell {name!r} in {place}; {did_you_mean(name, known)}")
     return min(found, key=lambda record: (record.seed or 0, record.created))
-
-
-def _label(record: Record) -> str:
-    return record.trainer if record.seed is None else f"{record.trainer}/{record.seed}"
 
 
 def _pairs(first: Record, second: Record) -> list[tuple[Score, Score]]:
@@ -116,11 +101,11 @@ def _pairs(first: Record, second: Record) -> list[tuple[Score, Score]]:
         if (score.task, score.protocol) in others
     ]
     if not pairs:
-        raise UsageError(f"{_label(first)} and {_label(second)} share no task and protocol")
+        raise UsageError(f"{first.cell} and {second.cell} share no task and protocol")
     for one, other in pairs:
         if (one.task_digest, one.n, one.samples) != (other.task_digest, other.n, other.samples):
             raise UsageError(
-                f"{_label(first)} and {_label(second)} were scored on different questions of"
+                f"{first.cell} and {second.cell} were scored on different questions of"
                 f" {one.task!r}, or with another number of answers; they cannot be compared"
             )
     return pairs
@@ -150,7 +135,7 @@ def _task(one: Score, other: Score) -> TaskDifference:
     )
 
 
-def _compare(one: Score, other: Score) -> Comparison:
+def _compare(one: Score, other: Score) -> PairedDifference:
     from harness.leaderboard.bootstrap import Questions, compare, compare_checkpoints, sample
     from harness.leaderboard.cells import correct_answers
 
@@ -185,7 +170,7 @@ def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, A
     try:
         content = path.read_bytes()
     except OSError:
-        raise UsageError(f"no answers of {_label(record)}: {path} cannot be read") from None
+        raise UsageError(f"no answers of {record.cell}: {path} cannot be read") from None
     if hashlib.sha256(content).hexdigest() != score.samples_sha256:
         raise TamperedError(f"{path} is not what the record {record.id} was made from")
     # Lines end with a newline alone: an answer may hold any other separator.
@@ -193,7 +178,7 @@ def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, A
 
 
 def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[str, Any]]:
-    """Return one answer to each question: the first with the verdict that stands for them."""
+    """Return one answer to each question: the first with the verdict that counts for it."""
     names = {letter: name for name, letter in LETTERS.items()}
     k = score.samples
     chosen = []
@@ -204,8 +189,8 @@ def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[s
     return chosen
 
 
-def _answer(line: dict[str, Any]) -> Answer:
-    return Answer(**{name: line.get(name) for name in Answer.model_fields})
+def _answer(line: dict[str, Any]) -> JudgedAnswer:
+    return JudgedAnswer(**{name: line.get(name) for name in JudgedAnswer.model_fields})
 
 
 def diff(
@@ -228,7 +213,7 @@ def diff(
         tasks: Only questions of these tasks.
         kinds: Only these kinds: fixed, broken, both_wrong, both_right.
         verdicts: Only questions where either answer has one of these verdicts.
-        search: Only questions in whose problem or answers this text stands, in any case.
+        search: Only questions whose problem or answers contain this text, in any case.
         limit: At most so many questions; None for all.
     """
     for names, known, what in ((kinds, KINDS, "kind"), (verdicts, tuple(LETTERS), "verdict")):
@@ -251,8 +236,8 @@ def diff(
         and _holds(question, search.casefold())
     ]
     return Difference(
-        first=_label(one),
-        second=_label(other),
+        first=one.cell,
+        second=other.cell,
         tasks=tuple(_task(mine, theirs) for mine, theirs in chosen),
         questions=tuple(found[:limit]),
         filtered=len(found),

@@ -1,26 +1,60 @@
-"""Ranking: which rows are told apart, and the range of places that follows for each."""
+"""Ranking: which rows are told apart, and the places, group letters and wins that follow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
 from harness.leaderboard.results import compare_entries
-from harness.leaderboard.row import SIGNIFICANCE
-from harness.leaderboard.stats import holm
 
 if TYPE_CHECKING:
-    from harness.leaderboard.bootstrap import Comparison
+    from harness.leaderboard.bootstrap import PairedDifference
     from harness.leaderboard.cells import BoardQuestions, Entry
+    from harness.leaderboard.data import TaskResult
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The ranked rows of a board.
+
+    Attributes:
+        order: Their names, by accuracy, the best first.
+        places: Best and worst place of each.
+        letters: The group letters of each.
+        pairs: The comparison of every two rows.
+    """
+
+    order: list[str]
+    places: dict[str, tuple[int, int]]
+    letters: dict[str, str]
+    pairs: list[PairedDifference]
+
+
+def rank(entries: Iterable[Entry], questions: BoardQuestions) -> Ranking:
+    """Rank the entries that have every ranking score and no failed seed."""
+    ranked = [
+        (-entry.total.accuracy, entry.trainer, entry)
+        for entry in entries
+        if entry.ranked and entry.total
+    ]
+    ordered = [entry for _, _, entry in sorted(ranked, key=lambda one: one[:2])]
+    different, pairs = told_apart(ordered, questions)
+    order = [entry.trainer for entry in ordered]
+    places = {name: place_of(name, order, different) for name in order}
+    return Ranking(order, places, letters(order, different), pairs)
 
 
 def told_apart(
-    entries: Sequence[Entry], board: BoardQuestions
-) -> tuple[set[frozenset[str]], list[Comparison]]:
+    entries: Sequence[Entry], questions: BoardQuestions
+) -> tuple[set[frozenset[str]], list[PairedDifference]]:
     """Return the pairs that Holm's correction over all pairs tells apart, and every comparison."""
     pairs = list(combinations(entries, 2))
-    comparisons = [compare_entries(first, second, board.ranking, board) for first, second in pairs]
+    comparisons = [
+        compare_entries(first, second, questions.ranking, questions) for first, second in pairs
+    ]
     adjusted = holm([one.p for one in comparisons])
     different = {
         frozenset((first.trainer, second.trainer))
@@ -30,12 +64,53 @@ def told_apart(
     return different, comparisons
 
 
-def place_of(
-    trainer: str, ranked: Sequence[Entry], different: set[frozenset[str]]
-) -> tuple[int, int]:
-    """Return the best and the worst place of a row: only rows told apart from it stand off it."""
-    order = [entry.trainer for entry in ranked]
-    own = order.index(trainer)
-    above = sum(frozenset((other, trainer)) in different for other in order[:own])
-    below = sum(frozenset((other, trainer)) in different for other in order[own + 1 :])
-    return 1 + above, len(order) - below
+def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) -> tuple[int, int]:
+    """Return the best and the worst place of a row, by the rows that are told apart from it."""
+    own = order.index(name)
+    better = sum(frozenset((other, name)) in different for other in order[:own])
+    worse = sum(frozenset((other, name)) in different for other in order[own + 1 :])
+    return 1 + better, len(order) - worse
+
+
+def tally(tasks: Sequence[TaskResult]) -> tuple[int, int, int]:
+    """Return on how many tasks a row beats, ties with and loses to the start model."""
+    gains = [task.gain for task in tasks if task.gain is not None]
+    adjusted = holm([gain.p for gain in gains])
+    apart = [gain.difference for gain, p in zip(gains, adjusted, strict=True) if p < SIGNIFICANCE]
+    wins = sum(difference > 0 for difference in apart)
+    return wins, len(gains) - len(apart), len(apart) - wins
+
+
+def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
+    """Return a compact letter display: two names share a letter unless they are different.
+
+    The insert-and-absorb algorithm of Piepho (2004).
+
+    Args:
+        order: All names, the best first.
+        different: Pairs that were told apart.
+    """
+    columns: list[set[str]] = [set(order)] if order else []
+    for pair in sorted(different, key=lambda pair: sorted(map(order.index, pair))):
+        first, second = sorted(pair, key=order.index)
+        split: list[set[str]] = []
+        for column in columns:
+            both = first in column and second in column
+            split += [column - {second}, column - {first}] if both else [column]
+        columns = []
+        for column in sorted(split, key=len, reverse=True):
+            if not any(column <= other for other in columns):
+                columns.append(column)
+    columns.sort(key=lambda column: sorted(map(order.index, column)))
+    names = [_letter(i) for i in range(len(columns))]
+    return {
+        name: "".join(
+            letter for letter, column in zip(names, columns, strict=True) if name in column
+        )
+        for name in order
+    }
+
+
+def _letter(index: int) -> str:
+    """Return a, b, ..., z, then a1, b1, ..."""
+    return chr(ord("a") + index % 26) + (str(index // 26) if index >= 26 else "")

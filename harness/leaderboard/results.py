@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.leaderboard.bootstrap import Comparison, compare, compare_checkpoints, mean_of_tasks
+from harness.leaderboard.bootstrap import (
+    PairedDifference,
+    compare,
+    compare_checkpoints,
+    mean_of_tasks,
+)
 from harness.leaderboard.cells import BoardQuestions, Entry, Key
 from harness.leaderboard.data import Accuracy, Gain, TaskResult
-from harness.leaderboard.distributions import t_quantile
-from harness.leaderboard.stats import Interval, clustered_wilson, pass_at_k, split_gain, wilson
+from harness.leaderboard.stats import accuracy_interval, pass_at_k, split_gain, t_quantile
 from harness.records import LETTERS, Score
 
 if TYPE_CHECKING:
@@ -23,24 +27,24 @@ def compare_entries(
     first: Entry,
     second: Entry,
     keys: Sequence[Key],
-    board: BoardQuestions,
+    questions: BoardQuestions,
     without: tuple[int, ...] = (),
-) -> Comparison:
+) -> PairedDifference:
     """Compare two entries on the mean of some tasks, by the test that their seeds allow.
 
     Args:
         first: The entry to compare with.
         second: The entry that is compared.
         keys: The tasks.
-        board: The board's questions.
+        questions: The board's questions.
         without: Places of questions that are left out; with a single task only.
     """
-    alone = len(keys) == 1 and board.single(keys[0])
+    alone = len(keys) == 1 and questions.single(keys[0])
     if alone and len(first.done) == len(second.done) == 1:
         mine, theirs = (entry.correct(keys[0], without)[0, :, 0] for entry in (first, second))
         return compare_checkpoints(mine, theirs)
     samples = [
-        entry.sample(keys[0], board, without)
+        entry.sample(keys[0], questions, without)
         if without
         else mean_of_tasks([entry.samples[key] for key in keys])
         for entry in (first, second)
@@ -81,7 +85,7 @@ def gain_between(
     first: Entry,
     second: Entry,
     keys: Sequence[Key],
-    comparison: Comparison,
+    comparison: PairedDifference,
     p_adjusted: float | None = None,
     without: tuple[int, ...] = (),
 ) -> Gain:
@@ -102,30 +106,23 @@ def gain_between(
 
 
 def accuracy_of(
-    entry: Entry, keys: Sequence[Key], board: BoardQuestions, without: tuple[int, ...] = ()
+    entry: Entry, keys: Sequence[Key], questions: BoardQuestions, without: tuple[int, ...] = ()
 ) -> Accuracy:
     """Return the accuracy with its interval over questions: Wilson, clustered by question.
 
     Args:
         entry: The cells.
         keys: The tasks, each of which weighs the same.
-        board: The board's questions.
+        questions: The board's questions.
         without: Places of questions that are left out; with a single task only.
     """
     if without:
-        total = entry.sample(keys[0], board, without)
+        total = entry.sample(keys[0], questions, without)
     else:
         total = mean_of_tasks([entry.samples[key] for key in keys])
     if len(keys) == 1:
-        correct = entry.correct(keys[0], without)
-        group = board.of(keys[0], without).group
-        if len(entry.done) == 1 and board.single(keys[0]):
-            low, high = wilson(int(correct.sum()), correct.size)
-        elif total.groups == 1:
-            low, high = Interval(0.0, 1.0)
-        else:
-            clusters = np.broadcast_to(group[None, :, None], correct.shape)
-            low, high = clustered_wilson(correct.ravel(), clusters.ravel())
+        group = questions.of(keys[0], without).group
+        low, high, _ = accuracy_interval(entry.correct(keys[0], without), groups=group)
     else:
         half = t_quantile(0.975, max(1, total.groups - 1)) * max(
             float(total.questions.std()), 1.0 / (total.n + 2)
@@ -142,7 +139,7 @@ def accuracy_of(
 
 
 def task_result(
-    entry: Entry, benchmark: Benchmark, board: BoardQuestions, start: Entry | None
+    entry: Entry, benchmark: Benchmark, questions: BoardQuestions, start: Entry | None
 ) -> TaskResult | None:
     """Return a row's result on one task, or None where a seed was not scored on it."""
     key = (benchmark.task, benchmark.protocol)
@@ -156,14 +153,14 @@ def task_result(
     def gain(left_out: tuple[int, ...]) -> Gain | None:
         if start is None or entry.start or key not in start.samples:
             return None
-        found = compare_entries(start, entry, [key], board, left_out)
+        found = compare_entries(start, entry, [key], questions, left_out)
         return gain_between(start, entry, [key], found, without=left_out)
 
     return TaskResult(
         task=benchmark.task,
         protocol=benchmark.protocol,
         ranking=benchmark.ranking,
-        accuracy=accuracy_of(entry, [key], board),
+        accuracy=accuracy_of(entry, [key], questions),
         gain=gain(()),
         strict=sum(score.strict for score in scores) / answers,
         flexible=sum(score.flexible for score in scores) / answers,
@@ -176,7 +173,7 @@ def task_result(
         own=_own(scores),
         overlap_13=len(hit),
         overlap_8=len(entry.overlaps(key, 8)),
-        clean=accuracy_of(entry, [key], board, without) if without else None,
+        clean=accuracy_of(entry, [key], questions, without) if without else None,
         clean_gain=gain(without) if without else None,
     )
 

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.leaderboard.bootstrap import Comparison
-from harness.leaderboard.cells import BoardQuestions, Entry
-from harness.leaderboard.data import RecordRef, Row, Source, TaskResult
+from harness.leaderboard.bootstrap import PairedDifference
+from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment
+from harness.leaderboard.data import RecordRef, Row, TrainedBy
+from harness.leaderboard.ranking import tally
 from harness.leaderboard.results import accuracy_of, compare_entries, gain_between, task_result
-from harness.leaderboard.stats import holm
-from harness.leaderboard.warnings import describe_environment, row_warnings
+from harness.leaderboard.warnings import row_warnings
 from harness.records import Cost, Record, total_cost
-
-SIGNIFICANCE = 0.05
-
-
-def _tally(tasks: Sequence[TaskResult]) -> tuple[int, int, int]:
-    """Return on how many tasks a row beats, ties with and loses to the start model."""
-    gains = [task.gain for task in tasks if task.gain is not None]
-    adjusted = holm([gain.p for gain in gains])
-    told = [gain.difference for gain, p in zip(gains, adjusted, strict=True) if p < SIGNIFICANCE]
-    wins = sum(difference > 0 for difference in told)
-    return wins, len(gains) - len(told), len(told) - wins
 
 
 def _mean_cost(cells: Sequence[Record]) -> Cost | None:
@@ -36,15 +25,9 @@ def _mean_cost(cells: Sequence[Record]) -> Cost | None:
     return Cost(**total)
 
 
-def _sources(cells: Sequence[Record]) -> tuple[Source, ...]:
+def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
     found = {
-        Source(
-            trainer=stage.trainer,
-            plugin=stage.plugin,
-            distribution=stage.distribution,
-            version=stage.version,
-            source_sha256=stage.source_sha256,
-        ): None
+        TrainedBy(**{name: getattr(stage, name) for name in TrainedBy.model_fields}): None
         for cell in cells
         for stage in cell.stages
     }
@@ -60,9 +43,9 @@ def build_row(
     entry: Entry,
     start: Entry | None,
     previous: Entry | None,
-    board: BoardQuestions,
+    questions: BoardQuestions,
     *,
-    gain: Comparison | None,
+    gain: PairedDifference | None,
     p_adjusted: float | None,
     rank: tuple[int, int] | None,
     letters: str,
@@ -73,20 +56,20 @@ def build_row(
         entry: The trainer's cells.
         start: The start model's, if it was scored.
         previous: Those of the chain without its last stage, if they are on the board.
-        board: The board's questions.
+        questions: The board's questions.
         gain: The comparison with the start model by the ranking score.
         p_adjusted: Its p-value after Holm's correction, for a ranked row.
         rank: Best and worst place, for a ranked row.
         letters: Its group letters.
     """
-    conditions = board.conditions
-    results = [task_result(entry, one, board, start) for one in conditions.benchmarks]
+    conditions = questions.conditions
+    results = [task_result(entry, one, questions, start) for one in conditions.benchmarks]
     tasks = tuple(result for result in results if result is not None)
-    wins, ties, losses = _tally(tasks)
-    ranking = board.ranking
+    wins, ties, losses = tally(tasks)
+    ranking = questions.ranking
     stage_gain = None
     if previous is not None and previous.total is not None and entry.total is not None:
-        comparison = compare_entries(previous, entry, ranking, board)
+        comparison = compare_entries(previous, entry, ranking, questions)
         stage_gain = gain_between(previous, entry, ranking, comparison)
     seeds = tuple(sorted(cell.seed for cell in entry.done if cell.seed is not None))
     failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
@@ -99,7 +82,7 @@ def build_row(
         seeds=seeds,
         failed_seeds=failed,
         missing_seeds=missing,
-        accuracy=accuracy_of(entry, ranking, board) if entry.total is not None else None,
+        accuracy=accuracy_of(entry, ranking, questions) if entry.total is not None else None,
         gain=gain_between(start, entry, ranking, gain, p_adjusted) if start and gain else None,
         wins=wins,
         ties=ties,
@@ -111,7 +94,7 @@ def build_row(
         sources=_sources(entry.cells),
         environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
         notes=_notes(entry.done),
-        warnings=tuple(row_warnings(entry, tasks, missing, conditions)),
+        warnings=tuple(row_warnings(entry, tasks, missing)),
         records=tuple(record_ref(cell) for cell in entry.cells),
         commands=_commands(entry.cells),
     )

@@ -1,8 +1,8 @@
-"""Statistics of right and wrong answers: intervals, tests, corrections, splits of a gain.
+"""Statistics of right and wrong answers: intervals, tests, pass@k, the two parts of a gain.
 
 Accuracies, differences and intervals are shares (0 to 1, or -1 to 1), never per cent. What has no
-defined result is refused in one line. `harness.resampling` holds the two-level bootstrap;
-`docs/statistics.md` says which claim rests on which function.
+defined result is refused in one line. The two-level bootstrap is in `bootstrap`, Holm's correction
+in `multiple_testing`; `docs/statistics.md` says which claim rests on which function.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from harness.errors import UsageError
-from harness.leaderboard.distributions import normal_quantile, t_quantile
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_normal_quantile = NormalDist().inv_cdf
 
 
 class Interval(NamedTuple):
@@ -30,6 +35,15 @@ def _counts(k: int, n: int) -> None:
         raise UsageError(f"{k} of {n} is not a share: 0 <= k <= n and n >= 1 is needed")
 
 
+def t_quantile(probability: float, df: float) -> float:
+    """Return the value below which Student's t falls with this probability; `df` may be inf."""
+    if math.isinf(df):
+        return _normal_quantile(probability)
+    from scipy.special import stdtrit  # here, because light commands import this module
+
+    return float(stdtrit(df, probability))
+
+
 def wilson(k: float, n: float, confidence: float = 0.95) -> Interval:
     """Return Wilson's score interval of a share (Wilson 1927), for k of n independent answers.
 
@@ -40,7 +54,7 @@ def wilson(k: float, n: float, confidence: float = 0.95) -> Interval:
     """
     if not (n > 0 and 0 <= k <= n):
         raise UsageError(f"{k:g} of {n:g} is not a share: 0 <= k <= n and n > 0 is needed")
-    z = normal_quantile(0.5 + confidence / 2)
+    z = _normal_quantile(0.5 + confidence / 2)
     p, z2 = k / n, z * z
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
@@ -56,8 +70,8 @@ def clustered_wilson(
     The sample size is divided by the design effect of the groups (Korn and Graubard 1998 in the
     form for Wilson's interval of Franco et al. 2019): the effective n is p(1-p) over the variance
     of the mean that is robust to clustering, shrunk by Student's t for few groups. It is never
-    more than n, and never less than if each group were of one mind, which is also what it is
-    where every answer is alike.
+    more than n, and never less than it would be if all answers of a group agreed, which is also
+    what it is where every answer is alike.
 
     Args:
         values: 0 or 1 per answer, shape (n,).
@@ -74,12 +88,38 @@ def clustered_wilson(
         raise UsageError("an interval over groups needs at least two groups")
     p = total / n
     variance = float(np.sum(np.bincount(index, weights=values - p) ** 2)) / n**2
-    z = normal_quantile(0.5 + confidence / 2)
+    z = _normal_quantile(0.5 + confidence / 2)
     shrunk = (z / t_quantile(0.5 + confidence / 2, groups - 1)) ** 2
-    alike = n**2 / float(np.sum(sizes**2))  # the effective n where each group is of one mind
+    alike = n**2 / float(np.sum(sizes**2))  # the effective n if each group agreed
     effective = shrunk * p * (1 - p) / variance if 0 < p < 1 and variance > 0 else alike
     effective = min(float(n), max(alike, effective))
     return wilson(p * effective, effective, confidence)
+
+
+def accuracy_interval(
+    correct: ArrayLike, groups: Sequence[int] | np.ndarray = ()
+) -> tuple[float, float, str]:
+    """Return the 95 % interval of an accuracy over questions, and the name of its method.
+
+    Wilson's, clustered where a question has several answers (or is answered under several seeds)
+    or several questions form a group.
+
+    Args:
+        correct: 0 or 1 per answer, shape (n,) for n questions, (n, k) with k answers to each, or
+            (seeds, n, k).
+        groups: The group of each question, length n; empty where each is a group of its own.
+    """
+    answers = np.asarray(correct)
+    answers = answers[:, None] if answers.ndim == 1 else answers
+    group = np.asarray(groups) if len(groups) else np.arange(answers.shape[-2])
+    clusters = np.broadcast_to(group[:, None], answers.shape).ravel()
+    distinct = np.unique(clusters).size
+    if distinct == clusters.size:
+        return *wilson(int(answers.sum()), answers.size), "wilson"
+    if distinct == 1:
+        return 0.0, 1.0, "one group of questions bounds nothing"
+    by = "group" if len(groups) else "question"
+    return *clustered_wilson(answers.ravel(), clusters), f"wilson, clustered by {by}"
 
 
 def mcnemar(fixed: int, broken: int) -> float:
@@ -106,23 +146,13 @@ def paired_interval(fixed: int, broken: int, n: int, confidence: float = 0.95) -
     """
     _counts(fixed + broken, n)
     up, down = (fixed + 1) / (n + 2), (broken + 1) / (n + 2)
-    half = normal_quantile(0.5 + confidence / 2) * math.sqrt(
+    half = _normal_quantile(0.5 + confidence / 2) * math.sqrt(
         (up + down - (up - down) ** 2) / (n + 2)
     )
     return Interval(max(-1.0, up - down - half), min(1.0, up - down + half))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for their number (Holm 1979), in the given order."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, running = [0.0] * len(p_values), 0.0
-    for place, i in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - place) * p_values[i]))
-        adjusted[i] = running
-    return adjusted
-
-
-class Split(NamedTuple):
+class GainParts(NamedTuple):
     """A gain and its two parts, exact: `gain == format + correctness`."""
 
     gain: Fraction
@@ -130,7 +160,7 @@ class Split(NamedTuple):
     correctness: Fraction
 
 
-def split_gain(before: tuple[int, int, int], after: tuple[int, int, int]) -> Split:
+def split_gain(before: tuple[int, int, int], after: tuple[int, int, int]) -> GainParts:
     """Split a gain in accuracy into a format part and a correctness part.
 
     Accuracy is r q: the share r of answers that can be read at all (verdict correct or wrong)
@@ -157,8 +187,8 @@ def split_gain(before: tuple[int, int, int], after: tuple[int, int, int]) -> Spl
     q1 = Fraction(c1, m1) if m1 else None
     q0, q1 = q0 if q0 is not None else q1, q1 if q1 is not None else q0
     if q0 is None or q1 is None:
-        return Split(Fraction(0), Fraction(0), Fraction(0))
-    return Split(r1 * q1 - r0 * q0, (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2)
+        return GainParts(Fraction(0), Fraction(0), Fraction(0))
+    return GainParts(r1 * q1 - r0 * q0, (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2)
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
@@ -167,21 +197,6 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
     if not 1 <= k <= n:
         raise UsageError(f"pass@{k} needs 1 <= k <= n, and there are {n} samples")
     return 1.0 - math.comb(n - correct, k) / math.comb(n, k)
-
-
-def avg_at_k(outcomes: np.ndarray, confidence: float = 0.95) -> tuple[float, Interval]:
-    """Return avg@k and its interval, clustered by question.
-
-    Args:
-        outcomes: 0 or 1, shape (questions, k).
-        confidence: The nominal coverage.
-    """
-    outcomes = np.asarray(outcomes)
-    if outcomes.ndim != 2 or outcomes.size == 0:
-        raise UsageError("avg@k needs outcomes of shape (questions, k)")
-    questions, k = outcomes.shape
-    clusters = np.repeat(np.arange(questions), k)
-    return float(outcomes.mean()), clustered_wilson(outcomes.ravel(), clusters, confidence)
 
 
 def maj_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> bool:
@@ -205,12 +220,6 @@ def maj_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> boo
     return bool(votes) and verdicts[max(votes, key=lambda answer: votes[answer])]
 
 
-def standard_error(n: int, accuracy: float, correlation: float) -> float:
-    """Return the standard error of a paired difference of two accuracies on n questions."""
-    _counts(0, n)
-    return math.sqrt(2 * accuracy * (1 - accuracy) * (1 - correlation) / n)
-
-
 def minimum_detectable(
     n: int,
     accuracy: float = 0.5,
@@ -232,41 +241,7 @@ def minimum_detectable(
         power: Chance of finding it.
         significance: Two-sided level, before any correction for many comparisons.
     """
-    z = normal_quantile(1 - significance / 2) + normal_quantile(power)
-    questions = standard_error(n, accuracy, correlation)
-    return z * math.sqrt(questions**2 + 2 * seed_sd**2 / seeds)
-
-
-def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
-    """Return a compact letter display: two names share a letter unless they are different.
-
-    The insert-and-absorb algorithm of Piepho (2004).
-
-    Args:
-        order: All names, the best first.
-        different: Pairs that were told apart.
-    """
-    columns: list[set[str]] = [set(order)] if order else []
-    for pair in sorted(different, key=lambda pair: sorted(map(order.index, pair))):
-        first, second = sorted(pair, key=order.index)
-        split: list[set[str]] = []
-        for column in columns:
-            both = first in column and second in column
-            split += [column - {second}, column - {first}] if both else [column]
-        columns = []
-        for column in sorted(split, key=len, reverse=True):
-            if not any(column <= other for other in columns):
-                columns.append(column)
-    columns.sort(key=lambda column: sorted(map(order.index, column)))
-    names = [_letter(i) for i in range(len(columns))]
-    return {
-        name: "".join(
-            letter for letter, column in zip(names, columns, strict=True) if name in column
-        )
-        for name in order
-    }
-
-
-def _letter(index: int) -> str:
-    """Return a, b, ..., z, then a1, b1, ..."""
-    return chr(ord("a") + index % 26) + (str(index // 26) if index >= 26 else "")
+    _counts(0, n)
+    z = _normal_quantile(1 - significance / 2) + _normal_quantile(power)
+    questions = 2 * accuracy * (1 - accuracy) * (1 - correlation) / n
+    return z * math.sqrt(questions + 2 * seed_sd**2 / seeds)

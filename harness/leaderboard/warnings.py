@@ -1,19 +1,24 @@
-"""Warnings: what a reader of a leaderboard must know before believing a row."""
+"""Warnings: what a reader of a leaderboard must know before believing a row, as data.
+
+`harness.render.warnings` words them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.bootstrap import TRAINER_SEEDS
+from harness.leaderboard.cells import describe_environment, hardware
+from harness.leaderboard.data import LeaderboardWarning, WarningKind, WarningValue
 from harness.leaderboard.stats import minimum_detectable
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Baseline, Benchmark, Conditions
     from harness.leaderboard.cells import Entry
     from harness.leaderboard.data import TaskResult
-    from harness.records import Environment, Record, Score
+    from harness.records import Record, Score
 
 LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
@@ -21,78 +26,56 @@ UNGRADABLE = 0.01
 FEW_QUESTIONS = 100
 
 
-def label(conditions: Conditions, one: Benchmark | TaskResult) -> str:
-    """Return a benchmark's name, with its protocol where the board scores the task twice."""
-    several = sum(other.task == one.task for other in conditions.benchmarks) > 1
-    return f"{one.task} ({one.protocol})" if several else one.task
-
-
-def describe_environment(record: Record) -> str:
-    """Return the hardware, engine, dtype, batch and attention that the scores were made with."""
-    where = record.environment
-    return (
-        f"{_hardware(where)}, {where.device}, {where.engine}, {where.dtype}, batch"
-        f" {where.batch_size}, {where.attention} attention"
-    )
-
-
-def _hardware(where: Environment) -> str:
-    return where.gpu or where.processor or where.platform
-
-
-def _trained_on(cell: Record) -> set[str]:
-    """Return the hardware that a cell's stages were trained on, as far as the record says."""
-    found = [stage.environment for stage in cell.stages if stage.environment is not None]
-    return {f"{where.gpus} x {_hardware(where)}" for where in found}
+def _warning(
+    kind: WarningKind,
+    score: Benchmark | TaskResult | None = None,
+    task: str | None = None,
+    **values: WarningValue,
+) -> LeaderboardWarning:
+    """Return a warning about one score, about a task under any protocol, or about neither."""
+    task, protocol = (score.task, score.protocol) if score else (task, None)
+    return LeaderboardWarning(kind=kind, task=task, protocol=protocol, values=values)
 
 
 def row_warnings(
-    entry: Entry, tasks: Sequence[TaskResult], missing: Sequence[int], conditions: Conditions
-) -> list[str]:
-    """Return what is to be said of one row."""
-    lines = []
-    if entry.failed:
-        seeds = ", ".join("-" if cell.seed is None else str(cell.seed) for cell in entry.failed)
-        lines.append(f"seed {seeds} failed: not ranked, the seeds that survived are no fair sample")
+    entry: Entry, tasks: Sequence[TaskResult], missing: tuple[int, ...]
+) -> Iterator[LeaderboardWarning]:
+    """Yield the warnings about one row.
+
+    Args:
+        entry: The row's cells.
+        tasks: Its results.
+        missing: The board's seeds that it has no cell of.
+    """
+    if entry.failed and not entry.start:
+        seeds = tuple(cell.seed for cell in entry.failed if cell.seed is not None)
+        yield _warning("failed", seeds=seeds)
     elif not entry.start and entry.total is None:
-        lines.append("not ranked: a score that the board ranks by is missing")
+        yield _warning("unscored")
     if missing:
-        lines.append(f"missing of the board's seeds: {', '.join(map(str, missing))}")
+        yield _warning("missing_seeds", seeds=missing)
     if not entry.start and 0 < len(entry.done) < TRAINER_SEEDS:
-        lines.append(
-            f"{len(entry.done)} seed{'s' * (len(entry.done) > 1)}: says something of"
-            f" {'these checkpoints' if len(entry.done) > 1 else 'this checkpoint'},"
-            " not of the trainer"
-        )
+        yield _warning("few_seeds", seeds=len(entry.done))
     for task in tasks:
-        name = label(conditions, task)
-        if task.limit_reached > LIMIT_REACHED:
-            lines.append(f"{name}: {task.limit_reached:.1%} of answers hit the token limit")
-        if abs(task.strict - task.flexible) > STRICT_FLEXIBLE:
-            lines.append(
-                f"{name}: strict and flexible matching differ by"
-                f" {100 * abs(task.strict - task.flexible):.1f} points"
-            )
-        if task.verdicts["ungradable"] > UNGRADABLE:
-            lines.append(f"{name}: {task.verdicts['ungradable']:.1%} could not be graded")
-        if task.overlap_13:
-            lines.append(_overlap(name, task))
+        yield from _task_warnings(task)
     if len({describe_environment(cell) for cell in entry.done}) > 1:
-        lines.append("its seeds were scored on different hardware or engines")
+        yield _warning("seeds_scored_differently")
     if len({_recipe(cell) for cell in entry.done}) > 1:
-        lines.append("its seeds were trained with different options or versions of a trainer")
-    trained = [_trained_on(cell) for cell in entry.done]
-    if any(places != trained[0] for places in trained):
-        lines.append("its seeds were trained on different hardware")
-    return lines
+        yield _warning("seeds_trained_differently")
+    if len({frozenset(_trained_on(cell)) for cell in entry.done}) > 1:
+        yield _warning("seeds_trained_elsewhere")
 
 
-def _overlap(name: str, task: TaskResult) -> str:
-    problems = "1 problem shares" if task.overlap_13 == 1 else f"{task.overlap_13} problems share"
-    said = f"{name}: {problems} 13 words in a row with training data"
-    if task.clean is None:
-        return f"{said}, and none does not"
-    return f"{said}; the accuracy without them is in the details"
+def _task_warnings(task: TaskResult) -> Iterator[LeaderboardWarning]:
+    if task.limit_reached > LIMIT_REACHED:
+        yield _warning("token_limit", task, share=task.limit_reached)
+    if abs(task.strict - task.flexible) > STRICT_FLEXIBLE:
+        yield _warning("matching", task, difference=abs(task.strict - task.flexible))
+    if task.verdicts["ungradable"] > UNGRADABLE:
+        yield _warning("ungradable", task, share=task.verdicts["ungradable"])
+    if task.overlap_13:
+        kind: WarningKind = "shared_words" if task.clean else "all_shared_words"
+        yield _warning(kind, task, problems=task.overlap_13)
 
 
 def _recipe(cell: Record) -> str:
@@ -102,83 +85,101 @@ def _recipe(cell: Record) -> str:
     )
 
 
-def _mixed(cells: Iterable[Record]) -> list[str]:
-    """Return a line for whatever should be the same in every cell and is not."""
-    cells = list(cells)
-    found: dict[str, set[str]] = {
-        "hardware": {_hardware(cell.environment) for cell in cells},
-        "devices": {cell.environment.device for cell in cells},
-        "engines": {cell.environment.engine for cell in cells},
-        "dtypes": {cell.environment.dtype for cell in cells},
-        "batch sizes": {str(cell.environment.batch_size) for cell in cells},
-        "implementations of attention": {cell.environment.attention for cell in cells},
-        "verifier versions": {cell.verifier_version for cell in cells},
-    }
-    for package in ("torch", "transformers", "lm_eval"):
-        found[f"versions of {package}"] = {
-            cell.environment.packages.get(package, "unknown") for cell in cells
-        }
-    lines = [
-        f"rows were measured with different {name}: {', '.join(sorted(values))}"
-        for name, values in found.items()
-        if len(values) > 1
-    ]
-    trained = {place for cell in cells for place in _trained_on(cell)}
-    if len(trained) > 1:
-        lines.append(f"trained on different hardware: {', '.join(sorted(trained))}")
-    return lines
+def _trained_on(cell: Record) -> set[str]:
+    """Return the hardware that a cell's stages were trained on, as far as the record says."""
+    found = [stage.environment for stage in cell.stages if stage.environment is not None]
+    return {f"{where.gpus} x {hardware(where)}" for where in found}
 
 
 def board_warnings(
-    conditions: Conditions, entries: Mapping[str, Entry], start: Entry | None
-) -> list[str]:
-    """Return what is to be said of a whole board."""
-    lines = list(conditions.warnings)
+    conditions: Conditions,
+    entries: Mapping[str, Entry],
+    start: Entry | None,
+    doubled: Sequence[tuple[Record, Record]],
+) -> Iterator[LeaderboardWarning]:
+    """Yield the warnings about a whole board.
+
+    Args:
+        conditions: The board's.
+        entries: Every row's cells, by trainer.
+        start: The start model's, if it has every ranking score.
+        doubled: Finished records of a cell that has one already, each with the one that counts.
+    """
+    for text in conditions.warnings:
+        yield _warning("declared", text=text)
     if start is None:
-        lines.append("the start model was not scored: no gain can be stated")
-    absent = sorted(set(conditions.trainers) - set(entries))
+        yield _warning("no_start_model")
+    absent = tuple(sorted(set(conditions.trainers) - set(entries)))
     if absent:
-        lines.append(f"planned and not there: {', '.join(absent)}")
-    lines += _mixed(cell for entry in entries.values() for cell in entry.done)
-    told = set()
+        yield _warning("no_record", trainers=absent)
+    yield from _mixed([cell for entry in entries.values() for cell in entry.done])
+    seen = set()
     for benchmark in conditions.benchmarks:
         key = (benchmark.task, benchmark.protocol)
         sample = next((e.samples[key] for e in entries.values() if key in e.samples), None)
-        if sample is not None and benchmark.task not in told:
-            told.add(benchmark.task)
-            lines += _weak(benchmark, sample.n)
+        if sample is not None and benchmark.task not in seen:
+            seen.add(benchmark.task)
+            yield from _weak(benchmark, sample.n)
         if benchmark.baseline is not None and start is not None and key in start.samples:
-            name = label(conditions, benchmark)
-            lines += _off_baseline(name, benchmark.baseline, start.scores[key])
-    return lines
+            yield from _off_baseline(benchmark, benchmark.baseline, start.scores[key])
+    for record, counted in doubled:
+        alike = [one.verdicts for one in record.scores] == [one.verdicts for one in counted.scores]
+        yield _warning("duplicate" if alike else "conflict", record=record.id, counted=counted.id)
 
 
-def _weak(benchmark: Benchmark, questions: int) -> list[str]:
-    """Return why a benchmark tells little, if it does."""
-    lines = []
+def _mixed(cells: Sequence[Record]) -> Iterator[LeaderboardWarning]:
+    """Yield a warning for whatever should be the same in every cell and is not."""
+    found: dict[str, Iterable[str]] = {
+        "hardware": (hardware(cell.environment) for cell in cells),
+        "devices": (cell.environment.device for cell in cells),
+        "engines": (cell.environment.engine for cell in cells),
+        "dtypes": (cell.environment.dtype for cell in cells),
+        "batch sizes": (str(cell.environment.batch_size) for cell in cells),
+        "implementations of attention": (cell.environment.attention for cell in cells),
+        "verifier versions": (cell.verifier_version for cell in cells),
+    }
+    packages = [cell.environment.packages for cell in cells]
+    for package in ("torch", "transformers", "lm_eval"):
+        found[f"versions of {package}"] = [each.get(package, "unknown") for each in packages]
+    for what, values in found.items():
+        distinct = tuple(sorted(set(values)))
+        if len(distinct) > 1:
+            yield _warning("measured_differently", what=what, found=distinct)
+    trained = tuple(sorted({place for cell in cells for place in _trained_on(cell)}))
+    if len(trained) > 1:
+        yield _warning("trained_elsewhere", hardware=trained)
+
+
+def _weak(benchmark: Benchmark, questions: int) -> Iterator[LeaderboardWarning]:
+    """Yield why a task shows little, under whatever protocol, if it does."""
     if questions <= FEW_QUESTIONS:
-        lines.append(
-            f"{benchmark.task} has only {questions} questions: between two checkpoints a difference"
-            f" under {100 * minimum_detectable(questions):.0f} points is seldom seen"
-        )
+        found = minimum_detectable(questions)
+        yield _warning("few_questions", task=benchmark.task, questions=questions, detectable=found)
     if benchmark.note:
-        lines.append(f"{benchmark.task}: no ranking should rest on it: {benchmark.note}")
-    return lines
+        yield _warning("unfit_to_rank", task=benchmark.task, reason=benchmark.note)
 
 
-def _off_baseline(name: str, expected: Baseline, scores: Sequence[Score]) -> list[str]:
-    """Return a line if the start model is further off a published figure than it allows."""
+def _off_baseline(
+    benchmark: Benchmark, expected: Baseline, scores: Sequence[Score]
+) -> Iterator[LeaderboardWarning]:
+    """Yield a warning if the start model is further off a published figure than it allows."""
     verified = expected.metric == "verified"
     measured = [score.accuracy if verified else score.own.get(expected.metric) for score in scores]
     found = [value for value in measured if value is not None]
-    what = "" if verified else f" by lm-eval's {expected.metric}"
     if not found:
-        return [f"{name}: no figure{what} to compare with {expected.source}"]
+        yield _warning(
+            "no_figure_to_compare", benchmark, metric=expected.metric, source=expected.source
+        )
+        return
     mean = sum(found) / len(found)
-    if abs(mean - expected.accuracy) <= expected.tolerance:
-        return []
-    line = (
-        f"{name}: the start model scores {mean:.1%}{what}, while {expected.source} gives"
-        f" {expected.accuracy:.1%} ± {100 * expected.tolerance:.1f} points"
-    )
-    return [f"{line} ({expected.note})" if expected.note else line]
+    if abs(mean - expected.accuracy) > expected.tolerance:
+        yield _warning(
+            "off_baseline",
+            benchmark,
+            accuracy=mean,
+            metric=expected.metric,
+            source=expected.source,
+            expected=expected.accuracy,
+            tolerance=expected.tolerance,
+            note=expected.note,
+        )

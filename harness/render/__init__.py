@@ -1,1 +1,1 @@
-"""Leaderboards as markdown, JSON, CSV and terminal tables. Numbers come from `standings` only."""
+"""Leaderboards, plans, progress and differences as text; no number is computed here."""

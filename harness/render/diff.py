@@ -10,7 +10,7 @@ from harness.render.escape import terminal, visible
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.leaderboard.diff import Answer, Difference, Question, TaskDifference
+    from harness.leaderboard.diff import Difference, JudgedAnswer, Question, TaskDifference
 
 WORDS = {
     "fixed": ("fixed", "green"),
@@ -32,10 +32,10 @@ def render(difference: Difference, *, characters: int = 1200) -> RenderableType:
     ]
     parts += [_question(one, difference, characters) for one in difference.questions]
     tests = sorted({task.test for task in difference.tasks})
-    said = f"p is by {' and '.join(tests)}, for each task alone."
+    how = f"p is by {' and '.join(tests)}, for each task alone."
     if any(task.samples > 1 for task in difference.tasks):
-        said += " Of several answers to a question the most frequent one is counted and shown."
-    parts.insert(2, Text(said, style="dim"))
+        how += " Of several answers to a question the most frequent one is counted and shown."
+    parts.insert(2, Text(how, style="dim"))
     shown = len(difference.questions)
     parts.append(Text(f"{shown} of {difference.filtered} questions shown."))
     return Group(*parts)
@@ -76,8 +76,8 @@ def _verdicts(difference: Difference) -> RenderableType:
                 if before != verdict:
                     moves[before, verdict] = moves.get((before, verdict), 0) + number
     ordered = sorted(moves.items(), key=lambda move: (-move[1], move[0]))
-    said = ", ".join(f"{before} → {after}: {number}" for (before, after), number in ordered)
-    return Text(f"Verdicts that moved: {said or 'none'}")
+    listed = ", ".join(f"{before} → {after}: {number}" for (before, after), number in ordered)
+    return Text(f"Verdicts that moved: {listed or 'none'}")
 
 
 def _question(question: Question, difference: Difference, characters: int) -> RenderableType:
@@ -105,7 +105,7 @@ def _question(question: Question, difference: Difference, characters: int) -> Re
     return Panel(body, title=title, title_align="left", border_style=style)
 
 
-def _heading(name: str, answer: Answer) -> RenderableType:
+def _heading(name: str, answer: JudgedAnswer) -> RenderableType:
     from rich.text import Text
 
     read = "nothing" if answer.read is None else terminal(answer.read, 200)

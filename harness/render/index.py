@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 HEAD = ("Board", "Start model", "Trainers", "First place", "Its accuracy %", "Latest record")
 
 
-def render(boards: Iterable[Leaderboard]) -> str:
+def render(leaderboards: Iterable[Leaderboard]) -> str:
     """Return the text of the index."""
     rows = []
-    for board in sorted(boards, key=lambda board: board.conditions.board):
-        name = board.conditions.board
-        first = [row for row in board.rows if row.rank and row.rank[0] == 1]
+    for leaderboard in sorted(leaderboards, key=lambda leaderboard: leaderboard.conditions.board):
+        name = leaderboard.conditions.board
+        first = [row for row in leaderboard.rows if row.rank and row.rank[0] == 1]
         rows.append(
             (
-                f"[{markdown(board.conditions.title)}]({name}.md)",
-                markdown(board.conditions.start_model),
-                str(sum(not row.start for row in board.rows)),
+                f"[{markdown(leaderboard.conditions.title)}]({name}.md)",
+                markdown(leaderboard.conditions.start_model),
+                str(sum(not row.start for row in leaderboard.rows)),
                 _names(first),
                 numbers.accuracy(first[0].accuracy) if first else numbers.NONE,
-                markdown(board.date),
+                markdown(leaderboard.date),
             )
         )
     return (

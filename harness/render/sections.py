@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.leaderboard.warnings import label
 from harness.render import numbers, sentences
 from harness.render.escape import markdown
+from harness.render.sentences import label
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Benchmark
@@ -44,15 +44,15 @@ def result_of(row: Row, benchmark: Benchmark) -> TaskResult | None:
     return next((one for one in row.tasks if (one.task, one.protocol) == wanted), None)
 
 
-def questions(board: Leaderboard, benchmark: Benchmark) -> int | None:
+def questions(leaderboard: Leaderboard, benchmark: Benchmark) -> int | None:
     """Return the number of a benchmark's questions, if any row was scored on it."""
-    found = (result_of(row, benchmark) for row in board.rows)
+    found = (result_of(row, benchmark) for row in leaderboard.rows)
     return next((result.accuracy.n for result in found if result), None)
 
 
-def scores(board: Leaderboard, few: int) -> Iterator[str]:
+def scores(leaderboard: Leaderboard, few: int) -> Iterator[str]:
     """Yield the table of benchmarks, if there are more than a few."""
-    benchmarks = board.conditions.benchmarks
+    benchmarks = leaderboard.conditions.benchmarks
     if len(benchmarks) <= few:
         return
     yield "## Benchmarks"
@@ -63,7 +63,7 @@ def scores(board: Leaderboard, few: int) -> Iterator[str]:
                 markdown(one.task),
                 markdown(one.protocol),
                 markdown(one.summary, 200),
-                f"{questions(board, one) or 0:,}",
+                f"{questions(leaderboard, one) or 0:,}",
                 str(one.samples),
                 str(one.max_new_tokens),
                 "yes" if one.ranking else "",
@@ -74,9 +74,9 @@ def scores(board: Leaderboard, few: int) -> Iterator[str]:
     )
 
 
-def benchmarks(board: Leaderboard) -> Iterator[str]:
+def benchmarks(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield the accuracy on every benchmark, some benchmarks beside each other in each table."""
-    found = board.conditions.benchmarks
+    found = leaderboard.conditions.benchmarks
     if len(found) < 2:
         return
     yield "## Every benchmark"
@@ -84,30 +84,32 @@ def benchmarks(board: Leaderboard) -> Iterator[str]:
         "Accuracy in per cent, in brackets the gain over the start model in points; the benchmark"
         " that ranks the board is in italics."
     )
-    parts = side_by_side(board)
+    parts = side_by_side(leaderboard)
     for place, (protocol, part) in enumerate(parts):
         last = place == len(parts) - 1
         if protocol:
             yield f"Under {markdown(protocol)}:"
-        names = [markdown(one.task if protocol else label(board.conditions, one)) for one in part]
+        names = [
+            markdown(one.task if protocol else label(leaderboard.conditions, one)) for one in part
+        ]
         head = [f"*{text}*" if one.ranking else text for text, one in zip(names, part, strict=True)]
         rows = []
-        for row in board.rows:
+        for row in leaderboard.rows:
             cells = [name(row), *(_cell(result_of(row, one)) for one in part)]
             if last:
-                told = f"{row.wins}/{row.ties}/{row.losses}"
-                cells.append(told if row.gain else numbers.NONE)
+                tally = f"{row.wins}/{row.ties}/{row.losses}"
+                cells.append(tally if row.gain else numbers.NONE)
             rows.append(cells)
-        tally = f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L"
-        yield table(["Trainer", *head, *([tally] if last else [])], rows)
+        of_all = f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L"
+        yield table(["Trainer", *head, *([of_all] if last else [])], rows)
 
 
-def side_by_side(board: Leaderboard) -> list[tuple[str, Sequence[Benchmark]]]:
-    """Return the benchmarks that stand beside each other in one table, with their protocol.
+def side_by_side(leaderboard: Leaderboard) -> list[tuple[str, Sequence[Benchmark]]]:
+    """Return the benchmarks that share a table, with their protocol.
 
     Few are in one table, whatever their protocols, and its name is then empty.
     """
-    found = board.conditions.benchmarks
+    found = leaderboard.conditions.benchmarks
     if len(found) <= COLUMNS:
         return [("", found)]
     by_protocol: dict[str, list[Benchmark]] = {}
@@ -128,20 +130,20 @@ def _cell(result: TaskResult | None) -> str:
 
 
 def _each(
-    board: Leaderboard,
+    leaderboard: Leaderboard,
     columns: Callable[[Sequence[TaskResult]], Columns],
     wanted: Callable[[TaskResult], object] = lambda result: True,
 ) -> Iterator[str]:
     """Yield a heading and a table for each benchmark on which a row has what is wanted."""
-    for one in board.conditions.benchmarks:
-        found = [(row, result) for row in board.rows if (result := result_of(row, one))]
+    for one in leaderboard.conditions.benchmarks:
+        found = [(row, result) for row in leaderboard.rows if (result := result_of(row, one))]
         if any(wanted(result) for _, result in found):
             head, cells = columns([result for _, result in found])
-            yield f"### {markdown(label(board.conditions, one), 200)}"
+            yield f"### {markdown(label(leaderboard.conditions, one), 200)}"
             yield table(head, [(name(row), *cells(row, result)) for row, result in found])
 
 
-def answers(board: Leaderboard) -> Iterator[str]:
+def answers(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield how answers ended."""
     yield "## How answers ended"
     yield (
@@ -151,15 +153,15 @@ def answers(board: Leaderboard) -> Iterator[str]:
 
     def cells(_: Row, result: TaskResult) -> tuple[str, ...]:
         verdicts = result.verdicts
-        shares = (verdicts["correct"], result.strict, result.flexible, verdicts["wrong"])
-        shares += (verdicts["no_answer"], verdicts["truncated"], verdicts["ungradable"])
+        shares = [verdicts["correct"], result.strict, result.flexible, verdicts["wrong"]]
+        shares += [verdicts["no_answer"], verdicts["truncated"], verdicts["ungradable"]]
         percent = map(numbers.percent, (*shares, result.limit_reached))
         return *percent, f"{result.mean_tokens:.0f}"
 
-    yield from _each(board, lambda _: (sentences.ANSWERS, cells))
+    yield from _each(leaderboard, lambda _: (sentences.ANSWERS, cells))
 
 
-def several_answers(board: Leaderboard) -> Iterator[str]:
+def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield pass@k and maj@k, where questions have several answers."""
 
     def columns(results: Sequence[TaskResult]) -> Columns:
@@ -172,7 +174,7 @@ def several_answers(board: Leaderboard) -> Iterator[str]:
             numbers.NONE if result.majority is None else numbers.percent(result.majority),
         )
 
-    found = list(_each(board, columns, lambda result: result.samples > 1))
+    found = list(_each(leaderboard, columns, lambda result: result.samples > 1))
     if found:
         yield "## Several answers to each question"
         yield (
@@ -183,7 +185,7 @@ def several_answers(board: Leaderboard) -> Iterator[str]:
         yield from found
 
 
-def own_metrics(board: Leaderboard) -> Iterator[str]:
+def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield lm-eval's own metrics beside the verified accuracy."""
 
     def columns(results: Sequence[TaskResult]) -> Columns:
@@ -193,7 +195,7 @@ def own_metrics(board: Leaderboard) -> Iterator[str]:
             *(f"{result.own[one]:.4g}" if one in result.own else numbers.NONE for one in names),
         )
 
-    found = list(_each(board, columns, lambda result: result.own))
+    found = list(_each(leaderboard, columns, lambda result: result.own))
     if found:
         yield "## lm-eval's own metrics"
         yield (
@@ -203,7 +205,7 @@ def own_metrics(board: Leaderboard) -> Iterator[str]:
         yield from found
 
 
-def shared_words(board: Leaderboard) -> Iterator[str]:
+def shared_words(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield which benchmarks share words with training data, and the accuracy without those."""
 
     def columns(results: Sequence[TaskResult]) -> Columns:
@@ -219,17 +221,17 @@ def shared_words(board: Leaderboard) -> Iterator[str]:
             numbers.gain(result.clean_gain),
         )
 
-    found = list(_each(board, columns, lambda result: result.overlap_8))
+    found = list(_each(leaderboard, columns, lambda result: result.overlap_8))
     if found:
         yield "## Problems that share words with training data"
         yield (
-            "Number of problems of which 13 or 8 words in a row stand in what the row was trained"
+            "Number of problems of which 13 or 8 words in a row occur in what the row was trained"
             " on, and the accuracy and gain on the problems that share no 13."
         )
         yield from found
 
 
-def cost(board: Leaderboard) -> Iterator[str]:
+def cost(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield what training a seed cost."""
     rows = [
         (
@@ -245,7 +247,7 @@ def cost(board: Leaderboard) -> Iterator[str]:
             if row.cost.energy_joules is None
             else f"{row.cost.energy_joules / 3.6e6:.3g} kWh",
         )
-        for row in board.rows
+        for row in leaderboard.rows
         if row.cost
     ]
     if rows:

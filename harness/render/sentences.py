@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.bootstrap import REPLICATES
-from harness.leaderboard.warnings import label
 from harness.render import numbers
 
 if TYPE_CHECKING:
-    from harness.leaderboard.data import Leaderboard
+    from harness.boards.conditions import Benchmark, Conditions
+    from harness.leaderboard.data import Leaderboard, LeaderboardWarning, TaskResult
 
 ANSWERS = (
     "Trainer",
@@ -40,74 +39,20 @@ PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm", "sympy")
 FEWER = "fewer than three training seeds"
 
 
-_Found = dict[str, list[str]]  # benchmark -> the numbers of what is said of it
-LINES, SUBJECTS = 3, 4  # lines for one kind of warning, benchmarks named in a line
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")  # one within a name is part of it
+def label(conditions: Conditions, one: Benchmark | TaskResult | LeaderboardWarning) -> str:
+    """Return a benchmark's name, with its protocol where the board scores the task twice."""
+    several = sum(other.task == one.task for other in conditions.benchmarks) > 1
+    return f"{one.task} ({one.protocol})" if several and one.protocol else one.task or ""
 
 
-def warnings(board: Leaderboard) -> Iterator[tuple[str, str]]:
-    """Yield whom a warning is about (empty for the board) and what it says.
-
-    What is said of several rows and differs in its numbers alone is said once, with their ranges;
-    so is what is said of several benchmarks of a row. Where too many are concerned to be named,
-    their number is said; each stands in its row of the tables and of the CSV.
-    """
-    for line in board.warnings:
-        yield "", line
-    labels = _labels(board)
-    said: dict[tuple[str, ...], dict[str, _Found]] = {}
-    for row in board.rows:
-        for line in row.warnings:
-            label, colon, rest = line.partition(": ")
-            label, rest = (label, colon + rest) if label in labels else ("", line)
-            found = said.setdefault(tuple(_NUMBER.split(rest)), {})
-            found.setdefault(row.trainer, {})[label] = _NUMBER.findall(rest)
-    for words, rows in said.items():
-        alike: dict[tuple[str, ...], dict[str, _Found]] = {}
-        for trainer, found in rows.items():
-            alike.setdefault(tuple(found), {})[trainer] = found
-        if len(alike) <= LINES and all(len(subjects) <= SUBJECTS for subjects in alike):
-            for subjects, some in alike.items():
-                yield _who(board, some), ", ".join(subjects) + _filled(words, some)
-        else:
-            most, few = (pick(len(subjects) for subjects in alike) for pick in (max, min))
-            number = str(most) if most == few else f"{few} to {most}"
-            subject = f"{number} of {len(labels)} scores"
-            yield _who(board, rows), subject + _filled(words, rows)
-
-
-def _who(board: Leaderboard, rows: Collection[str]) -> str:
-    trained = {row.trainer for row in board.rows if not row.start}
-    if len(rows) > 2 and trained <= set(rows):
-        return "every row" if len(rows) == len(board.rows) else "every trained row"
-    return ", ".join(rows)
-
-
-def _filled(words: Sequence[str], rows: Mapping[str, _Found]) -> str:
-    """Return a sentence with the range of each of its numbers."""
-    numbers = [each for found in rows.values() for each in found.values()]
-    spans = [_span(column) for column in zip(*numbers, strict=True)]
-    return "".join(a + b for a, b in zip(words, [*spans, ""], strict=True))
-
-
-def _labels(board: Leaderboard) -> set[str]:
-    """Return how warnings name benchmarks."""
-    return {label(board.conditions, one) for one in board.conditions.benchmarks}
-
-
-def _span(values: tuple[str, ...]) -> str:
-    low, high = min(values, key=float), max(values, key=float)
-    return low if low == high else f"{low} to {high}"
-
-
-def claim(board: Leaderboard) -> str:
+def claim(leaderboard: Leaderboard) -> str:
     """Return the sentence that says what the board compares."""
-    if board.claim == "trainers":
+    if leaderboard.claim == "trainers":
         return (
             "**Trainers compared:** every interval of a gain covers the choice of questions and"
             " the training seeds."
         )
-    if board.claim == "checkpoints":
+    if leaderboard.claim == "checkpoints":
         return (
             f"**Checkpoints compared:** with {FEWER} this board says which checkpoint is better"
             " on these questions, not which trainer is."
@@ -118,12 +63,12 @@ def claim(board: Leaderboard) -> str:
     )
 
 
-def explanations(board: Leaderboard) -> Iterator[str]:
+def explanations(leaderboard: Leaderboard) -> Iterator[str]:
     """Return the paragraphs that say what each number means."""
     yield (
-        "**Rank** is a range: a row stands behind another only if the two were told apart at 5 %"
+        "**Rank** is a range: a row is behind another only if the two were told apart at 5 %"
         " after Holm's correction"
-        + (f" over {_pairs(board.pair_family)}" if board.pair_family else "")
+        + (f" over {_pairs(leaderboard.pair_family)}" if leaderboard.pair_family else "")
         + ". Rows that share a group letter were not told apart, whatever their order. The start"
         " model and rows with a failed seed are not ranked."
     )
@@ -131,10 +76,10 @@ def explanations(board: Leaderboard) -> Iterator[str]:
         "**Accuracy** is the share of answers that the verifier found right, the mean over seeds,"
         " with Wilson's 95 % interval over questions (a question answered under several seeds"
         " counts as one group). It does not cover the training seeds; the spread over seeds, a"
-        " standard deviation in points, stands beside it."
+        " standard deviation in points, is shown beside it."
         + (
             " Of several answers to a question it is the mean (avg@k), and they count as one group."
-            if any(one.samples > 1 for one in board.conditions.benchmarks)
+            if any(one.samples > 1 for one in leaderboard.conditions.benchmarks)
             else ""
         )
     )
@@ -145,7 +90,7 @@ def explanations(board: Leaderboard) -> Iterator[str]:
         " interval of Bonett and Price with McNemar's exact test (over questions only by the"
         " bootstrap, where questions come in groups or have several answers). Intervals are not"
         " widened for the number of comparisons; **p** is, by Holm's method over"
-        f" {_comparisons(board.gain_family)} with the start model."
+        f" {_comparisons(leaderboard.gain_family)} with the start model."
     )
     yield (
         "**Format** is the part of a gain that comes from more answers that could be read,"
@@ -153,8 +98,8 @@ def explanations(board: Leaderboard) -> Iterator[str]:
         " the readable share and q the share right among them, format is (r1 - r0)(q0 + q1)/2 and"
         " correctness (q1 - q0)(r0 + r1)/2; they sum to the gain."
     )
-    if board.detectable:
-        found = board.detectable
+    if leaderboard.detectable:
+        found = leaderboard.detectable
         also = []
         if found.gain is not None:
             also.append(f"a gain over the start model of {_points(found.gain)}")
@@ -166,9 +111,9 @@ def explanations(board: Leaderboard) -> Iterator[str]:
             " questions alone, at half the answers correlated"
             + (f"; as measured here, {' and '.join(also)}." if also else ".")
         )
-    if any(result.overlap_8 for row in board.rows for result in row.tasks):
+    if any(result.overlap_8 for row in leaderboard.rows for result in row.tasks):
         yield (
-            "**Shared words:** a problem counts if 13 (or 8) of its words stand in a row in what"
+            "**Shared words:** a problem counts if 13 (or 8) of its words in a row occur in what"
             " the row was trained on, its teacher's texts included; a shorter problem only if it"
             " is a training problem as a whole. Many runs are phrases that problems share, so a"
             " count is a reason to look, not a proof: `harness contamination` shows the texts."

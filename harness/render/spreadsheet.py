@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.render.escape import cell
+from harness.render.warnings import sentence
 
 if TYPE_CHECKING:
     from harness.leaderboard.data import Leaderboard, Row, TaskResult
@@ -82,18 +83,18 @@ COLUMNS = (
 """
 
 
-def render(board: Leaderboard) -> str:
+def render(leaderboard: Leaderboard) -> str:
     """Return the text of `leaderboards/<board>.csv`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in board.rows:
+    for row in leaderboard.rows:
         for result in row.tasks or (None,):
-            values = _values(board, row, result)
+            values = _values(leaderboard, row, result)
             writer.writerow([_cell(values.get(column)) for column in COLUMNS])
-    for one in board.conditions.quoted:
+    for one in leaderboard.conditions.quoted:
         values = {
-            "board": board.conditions.board,
+            "board": leaderboard.conditions.board,
             "trainer": one.name,
             "kind": "quoted",
             "task": one.task,
@@ -113,9 +114,9 @@ def _cell(value: object) -> object:
     return "" if value is None else value
 
 
-def _values(board: Leaderboard, row: Row, result: TaskResult | None) -> dict[str, object]:
+def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> dict[str, object]:
     values: dict[str, object] = {
-        "board": board.conditions.board,
+        "board": leaderboard.conditions.board,
         "trainer": row.trainer,
         "kind": "start" if row.start else "trained",
         "rank_low": row.rank[0] if row.rank else None,
@@ -126,7 +127,7 @@ def _values(board: Leaderboard, row: Row, result: TaskResult | None) -> dict[str
         "seeds_missing": len(row.missing_seeds),
         "environment": row.environment,
         "notes": "; ".join(row.notes),
-        "warnings": "; ".join(row.warnings),
+        "warnings": "; ".join(sentence(leaderboard.conditions, one) for one in row.warnings),
         "sources": "; ".join(
             f"{s.trainer}: {s.distribution} {s.version} {s.source_sha256[:12]}" for s in row.sources
         ),
@@ -165,19 +166,13 @@ def _values(board: Leaderboard, row: Row, result: TaskResult | None) -> dict[str
             "clean_low": result.clean.low,
             "clean_high": result.clean.high,
         }
-    if result.clean_gain is not None:
-        values |= {
-            "clean_gain": result.clean_gain.difference,
-            "clean_gain_low": result.clean_gain.low,
-            "clean_gain_high": result.clean_gain.high,
-        }
-    if result.gain is not None:
-        gain = result.gain
+    for name, gain in (("gain", result.gain), ("clean_gain", result.clean_gain)):
+        if gain is not None:
+            ends = {f"{name}_low": gain.low, f"{name}_high": gain.high}
+            values |= {name: gain.difference, **ends}
+    if gain := result.gain:
         alone = result.ranking and sum(task.ranking for task in row.tasks) == 1
         values |= {
-            "gain": gain.difference,
-            "gain_low": gain.low,
-            "gain_high": gain.high,
             "p": gain.p,
             "p_holm": row.gain.p_adjusted if alone and row.gain else None,
             "test": gain.test,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.render import numbers, sentences
+from harness.render import numbers, sentences, warnings
 from harness.render.escape import terminal
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 NAME_LIMIT = 24
 
 
-def render(board: Leaderboard) -> RenderableType:
+def render(leaderboard: Leaderboard) -> RenderableType:
     """Return what `rich.console.Console.print` shows."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    conditions = board.conditions
+    conditions = leaderboard.conditions
     ranking = ", ".join(one.task for one in conditions.benchmarks if one.ranking)
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -38,7 +38,7 @@ def render(board: Leaderboard) -> RenderableType:
     table.add_column("Gain, points", justify="right", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)
     table.add_column("Time", justify="right", no_wrap=True)
-    for row in board.rows:
+    for row in leaderboard.rows:
         table.add_row(
             Text(numbers.rank(row)),
             _name(row),
@@ -51,12 +51,12 @@ def render(board: Leaderboard) -> RenderableType:
         )
     lines = [
         Text(terminal(f"Accuracy on {ranking}; [ ] are 95 % intervals; a rank is a range.", 300)),
-        Text(sentences.claim(board).replace("**", "")),
+        Text(sentences.claim(leaderboard).replace("**", "")),
     ]
-    for who, line in sentences.warnings(board):
+    for who, line in warnings.grouped(leaderboard):
         name = f"{terminal(who, 200)}: " if who else ""
         lines.append(Text(f"! {name}{terminal(line, 300)}", style="yellow"))
-    for cell in board.failures:
+    for cell in leaderboard.failures:
         name = terminal(cell.trainer, NAME_LIMIT) + ("" if cell.seed is None else f" {cell.seed}")
         lines.append(
             Text(f"x {name}: {terminal(cell.status)}: {terminal(cell.error, 300)}", style="red")
@@ -67,8 +67,8 @@ def render(board: Leaderboard) -> RenderableType:
         )
     for one in conditions.quoted:
         about = "; ".join(terminal(text, 200) for text in (one.source, one.note) if text)
-        said = f"  {terminal(one.task, 40)} {numbers.percent(one.accuracy)} %"
-        lines.append(Text(f"{said}: {terminal(one.name, 80)} ({about})", style="dim"))
+        figure = f"  {terminal(one.task, 40)} {numbers.percent(one.accuracy)} %"
+        lines.append(Text(f"{figure}: {terminal(one.name, 80)} ({about})", style="dim"))
     return Group(table, *lines)
 
 

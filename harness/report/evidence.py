@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
+from harness.files import read_jsonl
 from harness.leaderboard.cells import Key, correct_answers
 from harness.leaderboard.diff import read_answers, representative
 from harness.records import START, Record, Score
@@ -63,17 +64,10 @@ def _cell_curves(record: Record, folder: Path) -> dict[str, Curve]:
 
 
 def _events(path: Path) -> list[dict[str, Any]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError:
-        return []
     events = []
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # the last line of a stage that was killed may be cut
-        if isinstance(event, dict):
+    # There may be no file, and the last line of a stage that was killed may be cut.
+    with suppress(UsageError):
+        for _, event in read_jsonl(path):
             events.append(event)
     return events
 

@@ -27,7 +27,7 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c
 """Colours that people with any colour vision tell apart (Okabe and Ito)."""
 NAME = 28
 """Characters of a name in a figure."""
-_STYLE: dict[str, Any] = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -50,7 +50,7 @@ _STYLE: dict[str, Any] = {
 
 
 def name_of(text: str) -> str:
-    """Return a name as it stands in a figure."""
+    """Return a name as a figure shows it: visible characters, cut to `NAME` of them."""
     shown = escape.visible(text, 2 * NAME)
     return shown if len(shown) <= NAME else f"{shown[: NAME - 1]}…"
 

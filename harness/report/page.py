@@ -17,9 +17,8 @@ from harness.files import write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.cells import select_cells
 from harness.leaderboard.data import Leaderboard, Row
-from harness.leaderboard.warnings import label
 from harness.records import LETTERS, Record
-from harness.render import numbers, sections, sentences
+from harness.render import numbers, sections, sentences, warnings
 from harness.render.escape import visible
 
 COSTS = {
@@ -57,11 +56,12 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
     try:
         import jinja2
         import matplotlib  # noqa: F401 - only to refuse in one line
+        from markupsafe import Markup  # comes with jinja2
     except ImportError as error:
         raise UsageError(
             f"a report needs {error.name}: pip install 'srlm-harness[report]'"
         ) from None
-    board = build(records, conditions)
+    leaderboard = build(records, conditions)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {
         "visible": visible,
@@ -73,33 +73,34 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
         files("harness.report").joinpath("page.html").read_text(encoding="utf-8")
     )
     return template.render(
-        board=board,
-        warnings=list(sentences.warnings(board)),
+        leaderboard=leaderboard,
+        warnings=list(warnings.grouped(leaderboard)),
         numbers=numbers,
         sentences=sentences,
         verdicts=tuple(LETTERS),
-        svg=jinja2.utils.markupsafe.Markup,
-        label=label,
+        svg=Markup,
+        label=sentences.label,
         result_of=sections.result_of,
         questions=sections.questions,
-        side_by_side=sections.side_by_side(board),
-        own_metrics=_own_metrics(board),
+        side_by_side=sections.side_by_side(leaderboard),
+        own_metrics=_own_metrics(leaderboard),
         shared=[
             one
             for one in conditions.benchmarks
             if any(
-                (found := sections.result_of(row, one)) and found.overlap_8 for row in board.rows
+                (found := sections.result_of(row, one)) and found.overlap_8
+                for row in leaderboard.rows
             )
         ],
-        **_figures(board, records, folder),
+        **_figures(leaderboard, records, folder),
     )
 
 
-def _own_metrics(board: Leaderboard) -> list[tuple[Benchmark, list[str]]]:
+def _own_metrics(leaderboard: Leaderboard) -> list[tuple[Benchmark, list[str]]]:
     """Return the benchmarks that have lm-eval's own metrics, with the names of these."""
     found = []
-    for one in board.conditions.benchmarks:
-        results = [result for row in board.rows if (result := sections.result_of(row, one))]
+    for one in leaderboard.conditions.benchmarks:
+        results = [result for row in leaderboard.rows if (result := sections.result_of(row, one))]
         names = list(dict.fromkeys(name for result in results for name in result.own))
         found += [(one, names)] if names else []
     return found
@@ -112,13 +113,15 @@ def _strong(text: str) -> Any:
     return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(text))))
 
 
-def _figures(board: Leaderboard, records: Sequence[Record], folder: Path | None) -> dict[str, Any]:
+def _figures(
+    leaderboard: Leaderboard, records: Sequence[Record], folder: Path | None
+) -> dict[str, Any]:
     from harness.report import evidence, figures
 
-    title = board.conditions.title
-    gains = [(row.trainer, row.gain) for row in board.rows if row.gain]
+    title = leaderboard.conditions.title
+    gains = [(row.trainer, row.gain) for row in leaderboard.rows if row.gain]
     kept = select_cells(records)[0]
-    cells = [cell for row in board.rows for cell in kept[row.trainer] if cell.scores]
+    cells = [cell for row in leaderboard.rows for cell in kept[row.trainer] if cell.scores]
     forest = figures.forest(
         [(name, gain.difference, gain.low, gain.high) for name, gain in gains],
         f"Gains over the start model on {title}, with 95 % intervals",
@@ -126,7 +129,7 @@ def _figures(board: Leaderboard, records: Sequence[Record], folder: Path | None)
     pareto = [
         figures.pareto(points, text, f"Accuracy against {text}", f"cost-{name}")
         for name, text in COSTS.items()
-        if (points := _points(board.rows, name))
+        if (points := _points(leaderboard.rows, name))
     ]
     curves = []
     found = evidence.learning_curves(cells, folder) if folder else {}
@@ -134,8 +137,8 @@ def _figures(board: Leaderboard, records: Sequence[Record], folder: Path | None)
         text = evidence.METRICS[metric]
         curves.append(figures.curves(series, text, f"{text} over training", f"curve-{metric}"))
     maps, exhibits = [], []
-    each = 5 if len(board.conditions.benchmarks) <= sections.COLUMNS else 2
-    for place, benchmark in enumerate(board.conditions.benchmarks):
+    each = 5 if len(leaderboard.conditions.benchmarks) <= sections.COLUMNS else 2
+    for place, benchmark in enumerate(leaderboard.conditions.benchmarks):
         key = (benchmark.task, benchmark.protocol)
         names, _, change = evidence.changes(cells, key)
         if names:

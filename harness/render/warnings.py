@@ -1,0 +1,147 @@
+"""The sentences of a leaderboard's warnings, and which rows and benchmarks share one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.render.sentences import label
+
+if TYPE_CHECKING:
+    from harness.boards.conditions import Conditions
+    from harness.leaderboard.data import (
+        Leaderboard,
+        LeaderboardWarning,
+        WarningKind,
+        WarningValue,
+    )
+
+LINES, SUBJECTS = 3, 4
+"""Lines for one kind of warning, and benchmarks named in a line."""
+
+SENTENCES: dict[WarningKind, str] = {
+    "declared": "{text}",
+    "no_start_model": "the start model was not scored: no gain can be stated",
+    "no_record": "planned, without a record: {trainers}",
+    "measured_differently": "rows were measured with different {what}: {found}",
+    "trained_elsewhere": "trained on different hardware: {hardware}",
+    "few_questions": (
+        "{subject} has only {questions} questions: between two checkpoints a difference under"
+        " {detectable:.0p} points is seldom seen"
+    ),
+    "unfit_to_rank": "no ranking should rest on it: {reason}",
+    "no_figure_to_compare": "no figure{metric} to compare with {source}",
+    "off_baseline": (
+        "the start model scores {accuracy:.1%}{metric}, while {source} gives {expected:.1%} ±"
+        " {tolerance:.1p} points{note}"
+    ),
+    "duplicate": "{record} is a duplicate of {counted}; the earlier one counts",
+    "conflict": "{record} is in conflict with {counted}; the earlier one counts",
+    "failed": "seed {seeds} failed: not ranked, because the other seeds are no fair sample",
+    "unscored": "not ranked: a score that the board ranks by is missing",
+    "missing_seeds": "missing of the board's seeds: {seeds}",
+    "few_seeds": (
+        "{seeds} {seeds:seed|seeds}: says something of {seeds:this checkpoint|these checkpoints},"
+        " not of the trainer"
+    ),
+    "token_limit": "{share:.1%} of answers hit the token limit",
+    "matching": "strict and flexible matching differ by {difference:.1p} points",
+    "ungradable": "{share:.1%} could not be graded",
+    "shared_words": (
+        "{problems} {problems:problem shares|problems share} 13 words in a row with training data;"
+        " the accuracy without them is in the details"
+    ),
+    "all_shared_words": "all {problems} problems share 13 words in a row with training data",
+    "seeds_scored_differently": "its seeds were scored on different hardware or engines",
+    "seeds_trained_differently": (
+        "its seeds were trained with different options or versions of a trainer"
+    ),
+    "seeds_trained_elsewhere": "its seeds were trained on different hardware",
+}
+"""The sentence of each kind, for `str.format`; every number is a `Span`."""
+
+
+class Span(NamedTuple):
+    """A number, or the lowest and the highest of several.
+
+    Formats as its ends do, once where they look alike. Besides Python's formats it knows `p`,
+    points (per cent without the sign), and `one|many`, the words that suit the number.
+    """
+
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        if "|" in spec:
+            one, many = spec.split("|")
+            return one if self.low == self.high == 1 else many
+        scale, spec = (100, f"{spec[:-1]}f") if spec.endswith("p") else (1, spec)
+        low, high = (format(scale * end, spec) for end in self)
+        return low if low == high else f"{low.removesuffix('%')} to {high}"
+
+
+_Found = dict[str, "LeaderboardWarning"]  # benchmark -> the warning about a row on it
+
+
+def sentence(conditions: Conditions, warning: LeaderboardWarning) -> str:
+    """Return the sentence of a single warning, with the benchmark that it is about."""
+    return _sentence(label(conditions, warning), [warning])
+
+
+def grouped(leaderboard: Leaderboard) -> Iterator[tuple[str, str]]:
+    """Yield the rows that a warning is about (empty for the board) and its sentence.
+
+    Warnings that differ in their numbers alone share a sentence with the ranges of these, over rows
+    and over the benchmarks of a row. Where benchmarks are too many to be named, their number is
+    given; the CSV has the warnings of each row in full.
+    """
+    conditions = leaderboard.conditions
+    for one in leaderboard.warnings:
+        yield "", sentence(conditions, one)
+    kinds: dict[tuple[object, ...], dict[str, _Found]] = {}
+    for row in leaderboard.rows:
+        for one in row.warnings:
+            same = (value for value in one.values.values() if not isinstance(value, int | float))
+            found = kinds.setdefault((one.kind, *same), {}).setdefault(row.trainer, {})
+            found[label(conditions, one)] = one
+    for rows in kinds.values():
+        alike: dict[tuple[str, ...], dict[str, _Found]] = {}
+        for trainer, found in rows.items():
+            alike.setdefault(tuple(found), {})[trainer] = found
+        sizes = sorted({len(benchmarks) for benchmarks in alike})
+        if len(alike) > LINES or sizes[-1] > SUBJECTS:
+            subject = f"{Span(sizes[0], sizes[-1])} of {len(conditions.benchmarks)} scores"
+            alike = {(subject,): rows}
+        for subjects, some in alike.items():
+            merged = [one for found in some.values() for one in found.values()]
+            yield _who(leaderboard, some), _sentence(", ".join(subjects), merged)
+
+
+def _who(leaderboard: Leaderboard, rows: Collection[str]) -> str:
+    trained = {row.trainer for row in leaderboard.rows if not row.start}
+    if len(rows) > 2 and trained <= set(rows):
+        return "every row" if len(rows) == len(leaderboard.rows) else "every trained row"
+    return ", ".join(rows)
+
+
+def _sentence(subject: str, warnings: list[LeaderboardWarning]) -> str:
+    """Return the sentence of warnings of one kind, with the range of each of their numbers."""
+    text = SENTENCES[warnings[0].kind]
+    if subject and "{subject}" not in text:
+        text = f"{{subject}}: {text}"
+    shown = {
+        name: _shown(name, [one.values[name] for one in warnings]) for name in warnings[0].values
+    }
+    return text.format(subject=subject, **shown)
+
+
+def _shown(name: str, values: list[WarningValue]) -> str | Span:
+    value = values[0]
+    if isinstance(value, int | float):
+        numbers = [one for one in values if isinstance(one, int | float)]
+        return Span(min(numbers), max(numbers))
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if name == "metric":
+        return "" if value == "verified" else f" by lm-eval's {value}"
+    return f" ({value})" if name == "note" and value else value
