@@ -40,8 +40,8 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("bench", "--board", "tinny"), "no board 'tinny'; did you mean 'tiny'?"),
-        (("bench", "--board", "gone.toml"), "no board file gone.toml"),
+        (("bench", "tinny"), "no board 'tinny'; did you mean 'tiny'?"),
+        (("bench", "gone.toml"), "no board file gone.toml"),
         (("bench", "--plugins", "kdd"), "no plug-in 'kdd'; did you mean 'kd'?"),
         (("bench", "--plugins", "sft+rll"), "no plug-in 'rll'; did you mean 'rl'?"),
         (("bench", "--set", "kd.temprature=2"), "unknown key 'temprature'; did you mean 'temper"),

@@ -168,7 +168,7 @@ def quoted(tmp_path, small_models, with_plugins):
 
 def test_a_bench_counts_what_its_rows_trained_on(quoted, harness):
     harness(
-        "bench", "--board", "quoted.toml", "--plugins", "quoting,quoting-not,quoting+quoting-not"
+        "bench", "quoted.toml", "--plugins", "quoting,quoting-not,quoting+quoting-not"
     )
     found = {record.trainer: record for record in read_records(quoted / "runs/quoted/records")}
     whole = {trainer: record.scores[0].overlap_13 for trainer, record in found.items()}

@@ -311,7 +311,7 @@ def test_the_commands_on_a_folder_of_published_records(published, tmp_path):
 
 def test_the_diff_command(runs, tmp_path):
     runs.rename(tmp_path / "made-up")
-    arguments = ["start", "sft/1", "--board", "made-up", "--runs", str(tmp_path)]
+    arguments = ["start", "sft/1", "made-up", "--runs", str(tmp_path)]
     done = CliRunner().invoke(diff, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     assert "fixed" in done.output

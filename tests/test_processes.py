@@ -43,7 +43,7 @@ def two(small_board: Path, harness):
         path = small_board.parent / f"{name}.toml"
         path.write_text(changed + OPTIONS)
         done = harness(
-            "bench", "--board", str(path), "--seeds", "0", "--jobs", "1", *arguments, **options
+            "bench", str(path), "--seeds", "0", "--jobs", "1", *arguments, **options
         )
         folder = small_board.parent / "runs" / name
         records = {record.trainer: record for record in read_records(folder / "records")}

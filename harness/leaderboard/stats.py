@@ -82,6 +82,26 @@ def clustered_wilson(
     return wilson(p * effective, effective, confidence)
 
 
+def accuracy_interval(correct: np.ndarray, groups: Sequence[int] = ()) -> tuple[float, float, str]:
+    """Return the 95 % interval of an accuracy over questions, and the name of its method.
+
+    Wilson's for independent answers, clustered if several answers belong to one question or
+    several questions to one group; 0 to 1 for a single group.
+
+    Args:
+        correct: 0 or 1 per answer, shape (questions, answers to each).
+        groups: The group of each question; empty if every question is alone.
+    """
+    questions, answers = correct.shape
+    if answers == 1 and not groups:
+        return *wilson(int(correct.sum()), questions), "wilson"
+    clusters = np.array(groups or range(questions))
+    if len(set(clusters.tolist())) == 1:
+        return 0.0, 1.0, "one group of questions bounds nothing"
+    low, high = clustered_wilson(correct.ravel(), np.repeat(clusters, answers))
+    return low, high, f"wilson, clustered by {'group' if groups else 'question'}"
+
+
 def mcnemar(fixed: int, broken: int) -> float:
     """Return the exact two-sided p-value of McNemar's test (1947).
 
