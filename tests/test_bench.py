@@ -253,9 +253,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_board, harness, tmp_pat
         subprocess.run(["cp", "-r", str(tmp_path / "runs" / "small"), str(disk)], check=True)
         room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
         (disk / "ballast").write_bytes(b"x" * (room - 40_000))  # less than a checkpoint needs
-        done = harness(
-            "bench", "small.toml", "--seeds", "0,1", "--runs", str(disk), check=1
-        )
+        done = harness("bench", "small.toml", "--seeds", "0,1", "--runs", str(disk), check=1)
         assert "No space left" in done.stderr or "disk is full" in done.stderr
     finally:
         subprocess.run(["umount", str(disk)], check=True)

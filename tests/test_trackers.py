@@ -7,7 +7,7 @@ import importlib.util
 import models
 import pytest
 
-from harness.cli.trackers import TRACKERS, check_trackers
+from harness.cli.bench import TRACKERS, check_trackers
 from harness.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def test_a_tracker_that_is_not_installed_is_named():
     if not missing:
         pytest.skip("every tracker is installed here")
     with pytest.raises(UsageError, match=f"install the package '{TRACKERS[missing[0]][0]}'"):
-        check_trackers([missing[0]])
+        check_trackers(None, None, (missing[0],))
 
 
 def test_every_tracker_is_one_that_transformers_knows():

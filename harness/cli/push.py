@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 @click.argument("cell")
 @click.argument("repository", metavar="ORG/NAME")
 @board_argument
-@click.option("--send", is_flag=True, help="Send as a pull request.  [default: only show]")
-@click.option("--direct", is_flag=True, help="With --send: commit, and open no pull request.")
+@click.option("--send", is_flag=True, help="Send it, as a pull request.  [default: only show it]")
+@click.option("--direct", is_flag=True, help="As a commit, without a pull request.")
 @hub_option
 @data_option
 @runs_option

@@ -217,11 +217,11 @@ def prepare(request: Request, record: Record, repository: str) -> Commit:
     from huggingface_hub.errors import HFValidationError
 
     if "/" not in repository:
-        raise UsageError(f"{repository}: write ORG/NAME, as in me/{repository}")
+        raise UsageError(f"repository {repository}: write ORG/NAME, as in me/{repository}")
     try:
         _check_repository_id(repository)
     except HFValidationError as error:
-        raise UsageError(f"{repository}: {_line(error)}") from None
+        raise UsageError(f"repository {repository}: {_line(error)}") from None
     check_benchmarks(request)
     made = files(request, record)
     _check_card(made[CARD], record)
