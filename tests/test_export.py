@@ -171,6 +171,13 @@ def test_several_answers_to_a_question_keep_together(tmp_path):
     assert "clustered by question" in entry["notes"]
 
 
+def test_a_single_group_of_questions_bounds_nothing():
+    one = generated.score("words", "CCW", n=3)
+    assert interval(one)[2] == "wilson"
+    assert interval(one.model_copy(update={"groups": (0, 0, 1)}))[2] == "wilson, clustered by group"
+    assert interval(one.model_copy(update={"groups": (4, 4, 4)}))[:2] == (0.0, 1.0)
+
+
 def test_parquet_has_every_answer(runs):
     parquet = pytest.importorskip("pyarrow.parquet")
     (path,) = write("parquet", request_for(runs))

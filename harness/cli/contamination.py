@@ -20,20 +20,12 @@ file_type = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.command("contamination")
 @click.argument("board", required=False)
-@click.option(
-    "--train",
-    type=file_type,
-    metavar="FILE",
-    help="Instead of BOARD: a JSONL file of training rows.",
-)
-@click.option(
-    "--test", type=file_type, metavar="FILE", help="With --train: a JSONL file of test problems."
-)
+@click.option("--train", type=file_type, help="Instead of BOARD: a JSONL file of training rows.")
+@click.option("--test", type=file_type, help="With --train: a JSONL file of test problems.")
 @click.option(
     "--examples",
     type=click.IntRange(0, 50),
     default=3,
-    show_default=True,
     metavar="N",
     help="Pairs of texts shown for each test set, the strictest first.",
 )

@@ -31,16 +31,9 @@ from harness.cli.options import board_argument, json_option, print_json, print_r
     metavar="VERDICT",
     help="Only where an answer has this verdict; may be repeated.",
 )
+@click.option("--grep", "search", metavar="TEXT", help="Only where a text contains this.")
 @click.option(
-    "--grep", "search", default="", metavar="TEXT", help="Only where a text contains this."
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(0),
-    default=10,
-    show_default=True,
-    metavar="N",
-    help="Questions shown at most.",
+    "--limit", type=click.IntRange(0), default=10, metavar="N", help="Questions shown at most."
 )
 @runs_option
 @json_option
@@ -51,7 +44,7 @@ def command(
     tasks: tuple[str, ...],
     kinds: tuple[str, ...],
     verdicts: tuple[str, ...],
-    search: str,
+    search: str | None,
     limit: int,
     runs: Path,
     as_json: bool,
@@ -72,7 +65,7 @@ def command(
         tasks=tasks,
         kinds=kinds,
         verdicts=verdicts,
-        search=search,
+        search=search or "",
         limit=limit,
     )
     if as_json:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default="export",
-    show_default=True,
-    metavar="FOLDER",
     help="Folder to write.",
 )
 @click.option(
@@ -37,24 +35,11 @@ if TYPE_CHECKING:
     metavar="CELL",
     help="Only this cell, such as sft/0; may be repeated.  [default: all]",
 )
-@click.option(
-    "--developer",
-    default="unknown",
-    show_default=True,
-    metavar="NAME",
-    help="Who trained the models.",
-)
-@click.option(
-    "--organization",
-    default="unknown",
-    show_default=True,
-    metavar="NAME",
-    help="Who evaluated them.",
-)
+@click.option("--developer", default="unknown", metavar="NAME", help="Who trained the models.")
+@click.option("--organization", default="unknown", metavar="NAME", help="Who evaluated them.")
 @click.option(
     "--relationship",
     default="other",
-    show_default=True,
     metavar="WORD",
     help="Of the two: first_party, third_party, collaborative or other.",
 )

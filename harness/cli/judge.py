@@ -30,17 +30,12 @@ if TYPE_CHECKING:
     "--gold", metavar="COLUMN", help="Column of the gold answers.  [default: a usual name]"
 )
 @click.option(
-    "--form",
-    type=forms,
-    default="boxed",
-    show_default=True,
-    help="Form in which the answers were asked for.",
+    "--form", type=forms, default="boxed", help="Form in which the answers were asked for."
 )
 @convention_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
     help="File to write: the rows with their judgements.",
 )
 @click.option(
@@ -55,7 +50,6 @@ if TYPE_CHECKING:
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     default=3.0,
-    show_default=True,
     metavar="S",
     help="Time limit of one answer.",
 )

@@ -73,22 +73,18 @@ runs_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default="runs",
     envvar="HARNESS_RUNS",
-    show_default=True,
-    metavar="FOLDER",
     help="Folder for everything a bench leaves.",
 )
 data_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     envvar="HARNESS_DATA_DIR",
-    metavar="FOLDER",
     help="Folder of published benchmarks (docs/tasks.md).",
 )
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    show_default=True,
     help="Where stages run; auto takes a GPU if there is one.",
 )
 convention_option = click.option(

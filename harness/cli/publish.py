@@ -17,8 +17,6 @@ from harness.cli.options import data_option, runs_option
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default="leaderboards",
-    show_default=True,
-    metavar="FOLDER",
     help="Folder of published leaderboards.",
 )
 @data_option

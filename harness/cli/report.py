@@ -14,7 +14,6 @@ from harness.cli.options import board_argument, data_option, open_records, runs_
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
     help="File to write.  [default: RUNS/BOARD/report.html]",
 )
 @data_option

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     "--form",
     type=forms,
     default="bare",
-    show_default=True,
     help="Form in which ANSWER gives its answer; bare takes all of it.",
 )
 @convention_option
