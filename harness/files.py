@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,10 @@ def jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_jsonl(
-    path: Path, *, numbers_as_text: bool = False
+    path: Path,
+    *,
+    numbers_as_text: bool = False,
+    torn: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row of a JSONL or JSONL.gz file with the number of its line, counted from 1.
 
@@ -64,25 +67,33 @@ def read_jsonl(
     Args:
         path: Compressed where its name ends in `.gz`.
         numbers_as_text: Whether numbers stay as they are written.
+        torn: Called with the number of a last line that was not written to its end; such a line
+            is an error if nothing is given.
 
     Raises:
         UsageError: If the file cannot be read, is not UTF-8, or a line is not a JSON object; the
             text names the file and the line.
     """
-    as_text = {"parse_float": str, "parse_int": str} if numbers_as_text else {}
+    number_type = str if numbers_as_text else None
     opened = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
+        with opened(path, "rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
-                row = json.loads(line, **as_text)
+                try:
+                    row = json.loads(line.decode(), parse_float=number_type, parse_int=number_type)
+                except (ValueError, RecursionError):
+                    if torn is None or line.endswith(b"\n"):
+                        raise
+                    torn(number)
+                    return
                 if not isinstance(row, dict):
                     raise UsageError(f"line {number} of {path} is not a JSON object")
                 yield number, row
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8, near line {number + 1}") from None
+        raise UsageError(f"line {number} of {path} is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"line {number} of {path} is not JSON: {error}") from None
     except (OSError, EOFError, zlib.error) as error:

@@ -45,7 +45,7 @@ def leaderboard(folder: Path) -> Leaderboard:
 
 
 def start_bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "harness", "bench", "--board", "small.toml", *arguments]
+    command = [sys.executable, "-m", "harness", "bench", "small.toml", *arguments]
     return subprocess.Popen(
         command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
@@ -75,7 +75,7 @@ def test_failing_cells_fail_alone_and_say_why(small_board, harness, tmp_path):
     text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 20")
     small_board.write_text(text)
     trainers = ",".join(["unruly", *EXPECTED, "unruly+unruly-fail"])
-    arguments = ("bench", "--board", "small.toml", "--plugins", trainers, "--seeds", "0")
+    arguments = ("bench", "small.toml", "--plugins", trainers, "--seeds", "0")
     done = harness(*arguments, "--jobs", "3", check=1)
     found = records(tmp_path)
     assert found["start", None].status == "ok"
@@ -95,7 +95,7 @@ def test_failing_cells_fail_alone_and_say_why(small_board, harness, tmp_path):
 
     # what failed is tried again and keeps its failed record; what is done is not done again
     before = found["unruly", 0]
-    again = harness("bench", "--board", "small.toml", "--plugins", "unruly,unruly-fail",
+    again = harness("bench", "small.toml", "--plugins", "unruly,unruly-fail",
                     "--seeds", "0", check=1)  # fmt: skip
     after = records(tmp_path)
     assert after["unruly", 0] == before
@@ -105,7 +105,7 @@ def test_failing_cells_fail_alone_and_say_why(small_board, harness, tmp_path):
 
 
 def test_the_same_command_again_does_nothing(small_board, harness, tmp_path):
-    arguments = ("bench", "--board", "small.toml", "--seeds", "0")
+    arguments = ("bench", "small.toml", "--seeds", "0")
     first = harness(*arguments)
     files = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()}
     stages = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")}
@@ -138,10 +138,10 @@ def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(
             deadline -= 1
             subprocess.run(["sleep", "0.1"], check=True)
         assert stage_processes(tmp_path) == []  # nothing outlives the bench
-    harness("bench", "--board", "small.toml", *plugins)
+    harness("bench", "small.toml", *plugins)
     killed = leaderboard(tmp_path)
     (tmp_path / "runs").rename(tmp_path / "killed")
-    harness("bench", "--board", "small.toml", *plugins)
+    harness("bench", "small.toml", *plugins)
     assert killed.comparable() == leaderboard(tmp_path).comparable()
 
 
@@ -161,7 +161,7 @@ def test_two_benches_do_not_share_a_folder(small_board, harness, tmp_path):
     process = start_bench(tmp_path, "--plugins", "unruly-hang", "--seeds", "0")
     try:
         assert read_until(process, "started")
-        second = harness("bench", "--board", "small.toml", check=2)
+        second = harness("bench", "small.toml", check=2)
         assert "is in use by another bench (process" in second.stderr
     finally:
         process.send_signal(signal.SIGINT)
@@ -169,7 +169,7 @@ def test_two_benches_do_not_share_a_folder(small_board, harness, tmp_path):
 
 
 def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_path):
-    arguments = ("bench", "--board", "small.toml", "--seeds", "0")
+    arguments = ("bench", "small.toml", "--seeds", "0")
     harness(*arguments)
     board = leaderboard(tmp_path)
     (weights,) = tmp_path.glob("runs/small/stages/train-*/checkpoint/model.safetensors")
@@ -186,7 +186,7 @@ def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_pa
 
 def test_other_conditions_share_a_folder(small_board, harness, tmp_path):
     """A board whose budget was changed judges the start model anew and trains the others."""
-    arguments = ("bench", "--board", "small.toml", "--seeds", "0")
+    arguments = ("bench", "small.toml", "--seeds", "0")
     harness(*arguments)
     text = small_board.read_text()
     assert "steps = 3" in text
@@ -199,7 +199,7 @@ def test_other_conditions_share_a_folder(small_board, harness, tmp_path):
 
 
 def test_answers_are_kept_with_their_judgement(small_board, harness, tmp_path):
-    harness("bench", "--board", "small.toml", "--seeds", "0")
+    harness("bench", "small.toml", "--seeds", "0")
     record = records(tmp_path)["unruly", 0]
     path = tmp_path / "runs/small/answers" / record.id / "unruly_sums__chat_zeroshot.v1.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -221,7 +221,7 @@ def test_observers_are_told_and_cannot_change_a_record(small_board, harness, tmp
         '["unruly"]\ntrainers', '["unruly", "observer"]\ntrainers'
     )
     small_board.write_text(text)
-    done = harness("bench", "--board", "small.toml", "--seeds", "0")
+    done = harness("bench", "small.toml", "--seeds", "0")
     notes = (tmp_path / "notes").read_text().splitlines()
     assert sorted(notes) == sorted(
         ["started start", "started unruly seed 0", "finished start ok", "finished unruly ok"]
@@ -231,18 +231,18 @@ def test_observers_are_told_and_cannot_change_a_record(small_board, harness, tmp
 
 
 def test_a_model_folder_is_scored_without_training(small_board, harness, tmp_path):
-    first = harness("score", "teacher", "--board", "small.toml", "--json")
+    first = harness("score", "teacher", "small.toml", "--json")
     board = Leaderboard.model_validate_json(first.stdout)
     assert {row.trainer for row in board.rows} == {"start", "teacher"}
     assert not list(tmp_path.glob("runs/small/stages/train-*"))
-    second = harness("score", "teacher", "--board", "small.toml", "--json")
+    second = harness("score", "teacher", "small.toml", "--json")
     assert second.stdout == first.stdout
-    harness("score", "gone", "--board", "small.toml", check=2)
+    harness("score", "gone", "small.toml", check=2)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_one_line_and_loses_nothing(small_board, harness, tmp_path):
-    harness("bench", "--board", "small.toml", "--seeds", "0")
+    harness("bench", "small.toml", "--seeds", "0")
     before = records(tmp_path)
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -253,9 +253,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_board, harness, tmp_pat
         subprocess.run(["cp", "-r", str(tmp_path / "runs" / "small"), str(disk)], check=True)
         room = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
         (disk / "ballast").write_bytes(b"x" * (room - 40_000))  # less than a checkpoint needs
-        done = harness(
-            "bench", "--board", "small.toml", "--seeds", "0,1", "--runs", str(disk), check=1
-        )
+        done = harness("bench", "small.toml", "--seeds", "0,1", "--runs", str(disk), check=1)
         assert "No space left" in done.stderr or "disk is full" in done.stderr
     finally:
         subprocess.run(["umount", str(disk)], check=True)

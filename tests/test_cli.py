@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
+
+import harness.cli
+from harness.cli.main import COMMANDS, cli
+from harness.errors import UsageError
 
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic"}
 
@@ -29,6 +38,70 @@ def test_help_imports_nothing_but_click():
     modules = imported_by("--help")
     assert "click" in modules
     assert not modules & HEAVY
+    assert {name for name in modules if name.startswith("harness")} == {
+        "harness", "harness.cli", "harness.cli.main",
+    }  # fmt: skip
+
+
+def test_the_table_of_commands_is_the_modules_and_their_own_help():
+    folder = Path(harness.cli.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")}
+    assert set(COMMANDS) == modules - {"__init__", "main", "options", "spellings"}
+    for name, line in COMMANDS.items():
+        command = importlib.import_module(f"harness.cli.{name}").command
+        assert isinstance(command, click.Command)
+        assert command.name == name
+        assert command.get_short_help_str(limit=200) == line
+    shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output.splitlines()
+    for name, line in COMMANDS.items():
+        assert f"  {name:<13}  {line}" in shown  # in one line each
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_and_argument_of_a_command_is_explained(name):
+    command = importlib.import_module(f"harness.cli.{name}").command
+    for one in command.params:
+        if isinstance(one, click.Option):
+            assert one.help, one.name
+        else:
+            assert one.make_metavar(click.Context(command)).strip("[].") in command.help, one.name
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("bench --board tiny --plugins sft --seeds 0", "bench tiny --plugins sft --seeds 0"),
+        ("bench --plugins sft --board=a.toml", "bench a.toml --plugins sft"),
+        ("bench --board b --set 'kd.data=\"a b\"'", "bench b --set 'kd.data=\"a b\"'"),
+        ("score models/mine --board tiny --json", "score models/mine tiny --json"),
+        ("score --board tiny --device cpu models/mine", "score --device cpu models/mine tiny"),
+        ("score --answers a.jsonl --task x --out b", "judge a.jsonl --task x --out b"),
+        ("diff start sft/0 --board tiny", "diff start sft/0 tiny"),
+        ("diff --board tiny start sft/0", "diff start sft/0 tiny"),
+        ("report tiny --to page.html", "report tiny --out page.html"),
+        ("export eee tiny --to=x", "export eee tiny --out x"),
+        ("publish tiny --to pages", "publish tiny --out pages"),
+        ("publish tiny --repo a/b --cell sft/0 --push", "push sft/0 a/b tiny --send"),
+        ("publish --cell sft/0 --hub t=d:i:share --repo a/b tiny --direct",
+         "push sft/0 a/b --hub t=d:i:share tiny --direct"),
+        ("publish tiny --push", "push CELL ORG/NAME tiny --send"),
+        ("small --to here", "small --out here"),
+    ],
+)  # fmt: skip
+def test_an_old_spelling_is_answered_by_the_new_one(old, new):
+    done = CliRunner().invoke(cli, shlex.split(old))
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == f"this is written differently now: harness {new}"
+    context = click.Context(cli)
+    name, *arguments = shlex.split(new)
+    command = cli.get_command(context, name)
+    command.make_parser(click.Context(command)).parse_args(arguments)  # has all of these options
+
+
+def test_an_old_spelling_is_one_line_and_exit_2(harness):
+    done = harness("bench", "--board", "tiny", "--dry-run", check=2)
+    assert done.stderr == "harness: this is written differently now: harness bench tiny --dry-run\n"
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [("bench", "--dry-run"), ("plugins",), ("tasks",)])
@@ -40,8 +113,8 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("bench", "--board", "tinny"), "no board 'tinny'; did you mean 'tiny'?"),
-        (("bench", "--board", "gone.toml"), "no board file gone.toml"),
+        (("bench", "tinny"), "no board 'tinny'; did you mean 'tiny'?"),
+        (("bench", "gone.toml"), "no board file gone.toml"),
         (("bench", "--plugins", "kdd"), "no plug-in 'kdd'; did you mean 'kd'?"),
         (("bench", "--plugins", "sft+rll"), "no plug-in 'rll'; did you mean 'rl'?"),
         (("bench", "--set", "kd.temprature=2"), "unknown key 'temprature'; did you mean 'temper"),
@@ -51,7 +124,7 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("bench", "--dry-run", "--set", "sft.epochs=inf"), "epochs: Input should be a finite"),
         (("bench", "--jobs", "0"), "0 is not in the range"),
         (("bench", "--boards", "tiny"), "No such option '--boards'"),
-        (("bensh",), "No such command 'bensh'"),
+        (("bensh",), "No such command 'bensh'; did you mean 'bench'?"),
         (("publish",), "name a board to publish"),
         (("publish", "tiny"), "has no record"),
         (("score", "nowhere"), "no model folder nowhere"),

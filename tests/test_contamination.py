@@ -167,9 +167,7 @@ def quoted(tmp_path, small_models, with_plugins):
 
 
 def test_a_bench_counts_what_its_rows_trained_on(quoted, harness):
-    harness(
-        "bench", "--board", "quoted.toml", "--plugins", "quoting,quoting-not,quoting+quoting-not"
-    )
+    harness("bench", "quoted.toml", "--plugins", "quoting,quoting-not,quoting+quoting-not")
     found = {record.trainer: record for record in read_records(quoted / "runs/quoted/records")}
     whole = {trainer: record.scores[0].overlap_13 for trainer, record in found.items()}
     assert whole == {
@@ -208,10 +206,10 @@ def test_two_files_are_compared(tmp_path, harness):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "is not JSONL"),
+        ("{", "line 1 of rows.jsonl is not JSON"),
         ("", "rows.jsonl holds no row"),
-        ("[" * 100_000, "is not JSONL"),
-        ("[1]", "line 1 is not a JSON object"),
+        ("[" * 100_000, "line 1 of rows.jsonl is not JSON"),
+        ("[1]", "line 1 of rows.jsonl is not a JSON object"),
         ('{"text": 3}', "line 1 has no text under problem or question"),
     ],
 )
@@ -223,5 +221,5 @@ def test_files_that_hold_no_problems_are_refused_in_one_line(tmp_path, harness, 
 
 
 def test_a_board_or_two_files_must_be_named(harness):
-    assert "name a board" in harness("contamination", check=2).stderr
+    assert "name a board" in harness("contamination", "--train", __file__, check=2).stderr
     assert "name a board" in harness("contamination", "tiny", "--train", __file__, check=2).stderr

@@ -200,8 +200,8 @@ def test_the_command_takes_a_board_file_too(runs, tmp_path, harness):
     (tmp_path / "runs" / "mine").symlink_to(runs, target_is_directory=True)
     text = (Path(__file__).parent / "conftest.py").read_text().split('BOARD = """')[1]
     (tmp_path / "board.toml").write_text(text.split('"""')[0].replace('"small"', '"mine"'))
-    by_file = harness("diff", "start", "sft/0", "--board", "board.toml", "--json").stdout
-    assert by_file == harness("diff", "start", "sft/0", "--board", "mine", "--json").stdout
+    by_file = harness("diff", "start", "sft/0", "board.toml", "--json").stdout
+    assert by_file == harness("diff", "start", "sft/0", "mine", "--json").stdout
     assert json.loads(by_file)["filtered"] == 5
-    missing = harness("diff", "start", "sft/0", "--board", "none.toml", check=2)
+    missing = harness("diff", "start", "sft/0", "none.toml", check=2)
     assert "none.toml" in missing.stderr

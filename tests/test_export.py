@@ -9,17 +9,16 @@ from pathlib import Path
 import generated
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from test_escape import HOSTILE
 
-from harness.boards.conditions import Benchmark as ConditionsBenchmark
-from harness.cli.commands import diff, export, report
+from harness.boards.conditions import Benchmark
+from harness.cli.main import cli
 from harness.errors import UsageError
-from harness.export.benchmarks import Benchmark
 from harness.export.formats import export as write
 from harness.export.formats import exporters
 from harness.export.hub import files, left_out
-from harness.export.request import Request, interval
+from harness.export.request import HubBenchmark, Request, interval
 from harness.leaderboard.stats import clustered_wilson
 from harness.publish.write import publish
 from harness.records import Record
@@ -110,7 +109,7 @@ def test_every_eval_ever_follows_its_schema(tmp_path):
     )
     made.append(sampled(trainer="rl"))
     generated.leave(tmp_path / "runs", made, text=" ".join(texts))
-    known = {"words": Benchmark("me/words", "words", "share")}
+    known = {"words": HubBenchmark("me/words", "words", "share")}
     request = request_for(tmp_path / "runs", relationship="first_party", benchmarks=known)
     for path in write("eee", request):
         if path.suffix == ".json":
@@ -133,7 +132,7 @@ def test_several_answers_to_a_question_keep_together(tmp_path):
         tmp_path / "runs",
         conditions=generated.conditions(
             benchmarks=(
-                ConditionsBenchmark(
+                Benchmark(
                     task="words",
                     protocol="chat_zeroshot.v1",
                     max_new_tokens=128,
@@ -144,7 +143,7 @@ def test_several_answers_to_a_question_keep_together(tmp_path):
                 ),
             )
         ),
-        benchmarks={"words": Benchmark("me/words", "words", "percent", 3)},
+        benchmarks={"words": HubBenchmark("me/words", "words", "percent", 3)},
     )
     low, high, method = interval(request.records[0].scores[0])
     assert method == "wilson, clustered by question"
@@ -170,6 +169,13 @@ def test_several_answers_to_a_question_keep_together(tmp_path):
     entry = yaml.safe_load(written["words__chat_zeroshot.v1.yaml"])[0]
     assert entry["value"] == 50.0
     assert "clustered by question" in entry["notes"]
+
+
+def test_a_single_group_of_questions_bounds_nothing():
+    one = generated.score("words", "CCW", n=3)
+    assert interval(one)[2] == "wilson"
+    assert interval(one.model_copy(update={"groups": (0, 0, 1)}))[2] == "wilson, clustered by group"
+    assert interval(one.model_copy(update={"groups": (4, 4, 4)}))[:2] == (0.0, 1.0)
 
 
 def test_parquet_has_every_answer(runs):
@@ -243,8 +249,8 @@ def test_a_model_card_reads_as_yaml_and_as_a_page(runs):
 
 def test_eval_results_need_a_known_scale(runs):
     known = {
-        "words": Benchmark("me/words", "words", "percent"),
-        "longer": Benchmark("me/longer", "x", "share"),
+        "words": HubBenchmark("me/words", "words", "percent"),
+        "longer": HubBenchmark("me/longer", "x", "share"),
     }
     written = write("hub", request_for(runs, benchmarks=known))
     found = [path for path in written if path.suffix == ".yaml"]
@@ -254,9 +260,9 @@ def test_eval_results_need_a_known_scale(runs):
     assert by_task["words"]["dataset"] == {"id": "me/words", "task_id": "words"}
     assert "wilson" in by_task["words"]["notes"]
     with pytest.raises(UsageError, match="share or percent"):
-        write("hub", request_for(runs, benchmarks={"words": Benchmark("a", "b", "points")}))
+        write("hub", request_for(runs, benchmarks={"words": HubBenchmark("a", "b", "points")}))
     with pytest.raises(UsageError, match="no task 'wrds'; did you mean 'words'"):
-        write("hub", request_for(runs, benchmarks={"wrds": Benchmark("a", "b", "share")}))
+        write("hub", request_for(runs, benchmarks={"wrds": HubBenchmark("a", "b", "share")}))
 
 
 @pytest.mark.parametrize(("n", "written"), [(1319, True), (200, False)])
@@ -295,28 +301,30 @@ def published(runs: Path, tmp_path: Path) -> str:
     return str(tmp_path / "leaderboards" / "records" / "made-up")
 
 
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
 def test_the_commands_on_a_folder_of_published_records(published, tmp_path):
-    run = CliRunner().invoke
     target = tmp_path / "page.html"
     pytest.importorskip("matplotlib")
-    done = run(report, [published, "--to", str(target)], catch_exceptions=False)
+    done = run("report", published, "--out", str(target))
     assert done.exit_code == 0
     assert "<h1>A made-up board</h1>" in target.read_text()
-    arguments = ["evalstats", published, "--to", str(tmp_path / "csv"), "--cell", "sft/1"]
-    done = run(export, arguments, catch_exceptions=False)
+    done = run("export", "evalstats", published, "--out", str(tmp_path / "csv"), "--cell", "sft/1")
     assert done.output.strip() == str(tmp_path / "csv" / "evalstats.csv")
     assert len((tmp_path / "csv" / "evalstats.csv").read_text().splitlines()) == 1 + 90
-    assert run(export, ["hub", published, "--hub", "words"]).exit_code == 2
+    assert run("export", "hub", published, "--hub", "words").exit_code == 2
 
 
 def test_the_diff_command(runs, tmp_path):
     runs.rename(tmp_path / "made-up")
-    arguments = ["start", "sft/1", "--board", "made-up", "--runs", str(tmp_path)]
-    done = CliRunner().invoke(diff, arguments, catch_exceptions=False)
+    arguments = ("diff", "start", "sft/1", "made-up", "--runs", str(tmp_path))
+    done = run(*arguments)
     assert done.exit_code == 0
     assert "fixed" in done.output
     assert "both wrong" not in done.output.split("questions shown")[0].replace("Both wrong", "")
-    done = CliRunner().invoke(diff, [*arguments, "--json", "--limit", "3"], catch_exceptions=False)
+    done = run(*arguments, "--json", "--limit", "3")
     content = json.loads(done.output)
     assert len(content["questions"]) == 3
     assert {one["kind"] for one in content["questions"]} <= {"fixed", "broken"}

@@ -55,7 +55,7 @@ def test_traces_are_learnt_on_a_gpu(harness, small_board):
             'train = ["unruly_sums"]', 'train = ["unruly_sums"]\ntraces = ["unruly_traces"]'
         )
     )
-    harness("bench", "--board", str(small_board), "--plugins", "kd-traces", "--seeds", "0",
+    harness("bench", str(small_board), "--plugins", "kd-traces", "--seeds", "0",
             "--device", "cuda")  # fmt: skip
     assert by_trainer(small_board.parent / "runs" / "small")["kd-traces"].status == "ok"
 
@@ -66,7 +66,7 @@ def test_memory_that_is_really_full_halves_the_forward_pass(harness, small_board
     small_board.write_text(text + "\n[options.greedy]\nbatch_size = 64\nshare = 0.004\n")
     plugins = Path(__file__).parent / "support" / "plugins"
     paths = f"{plugins / 'unruly'}:{plugins / 'greedy'}"
-    harness("bench", "--board", str(small_board), "--plugins", "greedy", "--seeds", "0",
+    harness("bench", str(small_board), "--plugins", "greedy", "--seeds", "0",
             "--device", "cuda", check=None, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
     record = by_trainer(small_board.parent / "runs" / "small")["greedy"]
     if record.status == "ok":
@@ -100,7 +100,7 @@ def test_one_stage_on_two_gpus(harness, small_board):
     text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 900")
     small_board.write_text(text.replace("[compute]", "[compute]\ngpus = 2"))
     names = "sft,kd,kd-on-policy,rl,hybrid-joint"
-    harness("bench", "--board", str(small_board), "--plugins", names, "--seeds", "0",
+    harness("bench", str(small_board), "--plugins", names, "--seeds", "0",
             "--device", "cuda", timeout=3000)  # fmt: skip
     records = by_trainer(small_board.parent / "runs" / "small")
     assert {record.status for record in records.values()} == {"ok"}

@@ -1,4 +1,4 @@
-"""Publishing on the Hub: shown first, validated, sent as one commit, and never a token in sight."""
+"""Scores for the Hub: shown first, validated, sent as one commit, and never a token in sight."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ import pytest
 from click.testing import CliRunner
 from test_escape import HOSTILE
 
-from harness.cli.commands import publish as publish_command
+from harness.cli.main import cli
 from harness.errors import UsageError
-from harness.export import push
-from harness.export.benchmarks import KNOWN, SCALES, Benchmark
-from harness.export.request import Request
+from harness.export import hub
+from harness.export.request import KNOWN, SCALES, HubBenchmark, Request
 from harness.publish.write import publish
 
 TOKEN = "hf_thisTokenMustNeverBeSeen"
@@ -96,8 +95,8 @@ def commit(server) -> tuple[str, dict[str, str], dict[str, str]]:
     return path, header, files
 
 
-def test_without_push_everything_is_shown_and_nothing_is_sent(harness, published, server):
-    done = harness("publish", published, "--repo", "me/model", "--cell", "sft/0", *SCALE)
+def test_without_send_everything_is_shown_and_nothing_is_sent(harness, published, server):
+    done = harness("push", "sft/0", "me/model", published, *SCALE)
     assert not server.requests
     assert "pull request on the model repository me/model" in done.stdout
     assert "README.md (" in done.stdout
@@ -111,10 +110,10 @@ def test_without_push_everything_is_shown_and_nothing_is_sent(harness, published
     assert TOKEN not in done.stdout + done.stderr
 
 
-def test_push_sends_what_was_shown_as_a_pull_request(harness, published, server):
-    arguments = ("publish", published, "--repo", "me/model", "--cell", "sft/0", *SCALE)
+def test_send_sends_what_was_shown_as_a_pull_request(harness, published, server):
+    arguments = ("push", "sft/0", "me/model", published, *SCALE)
     shown = harness(*arguments).stdout
-    done = harness(*arguments, "--push")
+    done = harness(*arguments, "--send")
     assert done.stdout.startswith(shown)
     assert done.stdout.rstrip().endswith("https://huggingface.co/me/model/discussions/1")
     path, header, files = commit(server)
@@ -131,8 +130,7 @@ def test_push_sends_what_was_shown_as_a_pull_request(harness, published, server)
 
 
 def test_a_commit_without_a_pull_request_has_to_be_asked_for(harness, published, server):
-    arguments = ("publish", published, "--repo", "me/model", "--cell", "start")
-    done = harness(*arguments, "--push", "--direct")
+    done = harness("push", "start", "me/model", published, "--send", "--direct")
     assert "create_pr=1" not in commit(server)[0]
     assert "commit to the model repository me/model" in done.stdout
     assert done.stdout.rstrip().endswith("/commit/" + "c" * 40)
@@ -140,8 +138,7 @@ def test_a_commit_without_a_pull_request_has_to_be_asked_for(harness, published,
 
 def test_a_refusal_of_the_hub_is_one_line_without_the_token(harness, published, server):
     server.refuses = True
-    arguments = ("publish", published, "--repo", "me/model", "--cell", "sft/0", "--push")
-    done = harness(*arguments, check=1)
+    done = harness("push", "sft/0", "me/model", published, "--send", check=1)
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("harness: ")]
     assert "confirmed no commit to me/model" in line
     assert "nothing here has changed" in line
@@ -149,7 +146,7 @@ def test_a_refusal_of_the_hub_is_one_line_without_the_token(harness, published, 
 
 
 def test_without_a_network_or_a_token_nothing_is_lost(harness, published, monkeypatch, tmp_path):
-    arguments = ("publish", published, "--repo", "me/model", "--cell", "sft/0", "--push")
+    arguments = ("push", "sft/0", "me/model", published, "--send")
     before = {path: path.read_bytes() for path in Path(published).iterdir()}
     monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
@@ -165,20 +162,17 @@ def test_without_a_network_or_a_token_nothing_is_lost(harness, published, monkey
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--repo", "me/my..model", "--cell", "sft/0"), "--repo me/my..model"),
-        (("--repo", "model", "--cell", "sft/0"), "write ORG/NAME, as in me/model"),
-        (("--repo", "me/model"), "--repo needs one board and --cell"),
-        (("--repo", "me/model", "--cell", "sft/00"), "did you mean 'sft/0'"),
-        (("--repo", "me/model", "--cell", "sft", "--hub", "words=a:b"), "TASK=DATASET:TASK_ID"),
-        (("--repo", "me/model", "--cell", "sft", "--hub", "words=a:b:points"), "share or percent"),
-        (("--repo", "me/model", "--cell", "sft", "--hub", "wrds=a:b:share"), "did you mean"),
-        (("--repo", "me/model", "--cell", "sft", "--hub", "words=a..b:b:share"), "not valid"),
-        (("--push",), "go with --repo"),
-        (("--cell", "sft/0"), "go with --repo"),
+        (("sft/0", "me/my..model"), "repository me/my..model"),
+        (("sft/0", "model"), "write ORG/NAME, as in me/model"),
+        (("sft/00", "me/model"), "did you mean 'sft/0'"),
+        (("sft", "me/model", "--hub", "words=a:b"), "TASK=DATASET:TASK_ID"),
+        (("sft", "me/model", "--hub", "words=a:b:points"), "share or percent"),
+        (("sft", "me/model", "--hub", "wrds=a:b:share"), "did you mean"),
+        (("sft", "me/model", "--hub", "words=a..b:b:share"), "not valid"),
     ],
 )
 def test_a_mistake_is_refused_in_words(published, arguments, says):
-    done = CliRunner().invoke(publish_command, [published, *arguments])
+    done = CliRunner().invoke(cli, ["push", *arguments[:2], published, *arguments[2:]])
     known = isinstance(done.exception, UsageError)
     assert known or done.exit_code == 2
     assert says in (str(done.exception) if known else done.output)
@@ -191,7 +185,7 @@ def test_hostile_names_stay_inside_the_card(name, tmp_path):
     conditions = generated.conditions(title=text, data=text, start_model=text, seeds=[0])
     record = made[0].model_copy(update={"command": text, "trainer": text or "x"})
     request = Request([record], conditions, tmp_path, tmp_path)
-    (card,) = push.prepare(request, record, "me/model").files.values()
+    (card,) = hub.prepare(request, record, "me/model").files.values()
     assert card.startswith("---\nlibrary_name: transformers\n")
     assert "<script" not in re.sub("`[^`\n]*`", "", card)
     assert "\x1b" not in card
@@ -204,7 +198,7 @@ def test_the_table_of_benchmarks_is_whole():
         validate_repo_id(benchmark.dataset)
         assert benchmark.scale in SCALES
         assert benchmark.holds(benchmark.value(1.0))
-    percent = Benchmark("a/b", "c", "percent")
+    percent = HubBenchmark("a/b", "c", "percent")
     assert percent.value(0.5) == 50.0
     assert not any(percent.holds(bad) for bad in (101, -1, float("nan"), "50", None, True))
 
@@ -212,5 +206,5 @@ def test_the_table_of_benchmarks_is_whole():
 def test_a_repository_is_not_named_by_a_board_that_has_no_such_cell(tmp_path):
     record = generated.record("sft", 0, {"words": "C"})
     request = Request([record], generated.conditions(), tmp_path, tmp_path)
-    with pytest.raises(UsageError, match="--repo a/b/c"):
-        push.prepare(request, record, "a/b/c")
+    with pytest.raises(UsageError, match="repository a/b/c"):
+        hub.prepare(request, record, "a/b/c")

@@ -35,7 +35,7 @@ def pretend_older(small_board, folder) -> str:
 
 
 def test_regrade_supersedes_what_an_older_verifier_judged(small_board, harness, tmp_path):
-    harness("bench", "--board", "small.toml", "--seeds", "0")
+    harness("bench", "small.toml", "--seeds", "0")
     folder = tmp_path / "runs" / "small" / "records"
     before = {r.trainer: r for r in read_records(folder)}
     old = pretend_older(small_board, folder)
@@ -51,7 +51,7 @@ def test_regrade_supersedes_what_an_older_verifier_judged(small_board, harness, 
 
 
 def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path):
-    harness("bench", "--board", "small.toml", "--seeds", "0")
+    harness("bench", "small.toml", "--seeds", "0")
     folder = tmp_path / "runs" / "small"
     old = pretend_older(small_board, folder / "records")
     path = folder / "answers" / old / "unruly_sums__chat_zeroshot.v1.jsonl"
@@ -83,7 +83,7 @@ def test_several_samples_are_judged_one_by_one_and_vote(small_board, harness, tm
     small_board.write_text(
         small_board.read_text().replace("max_new_tokens = 4\n", f"max_new_tokens = 4\n{SAMPLED}")
     )
-    harness("bench", "--board", "small.toml", "--seeds", "0")
+    harness("bench", "small.toml", "--seeds", "0")
     folder = tmp_path / "runs" / "small"
     for record in read_records(folder / "records"):
         greedy, sampled = record.scores

@@ -28,7 +28,7 @@ def bench(small_board, harness, with_plugins, room, *, check=0):
     with_plugins("unruly", "greedy")
     text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 400")
     small_board.write_text(text + OPTIONS.format(room=room))
-    harness("bench", "--board", str(small_board), "--plugins", "sft,greedy", "--seeds", "0",
+    harness("bench", str(small_board), "--plugins", "sft,greedy", "--seeds", "0",
             "--jobs", "2", check=check)  # fmt: skip
     folder = small_board.parent / "runs" / "small"
     return {record.trainer: record for record in read_records(folder / "records")}, folder

@@ -324,10 +324,10 @@ def test_a_model_in_the_hubs_cache_is_found_without_asking_the_hub(
 
 
 def test_the_command_prints_the_plan_and_its_json(harness):
-    text = harness("bench", "--board", "math-0.5b", "--dry-run", "--gpu", "a100-80").stdout
+    text = harness("bench", "math-0.5b", "--dry-run", "--gpu", "a100-80").stdout
     assert "planned for one A100-80" in text
     assert "not fit for ranking" in text
-    board = ("--board", "srlm-0.5b-base", "--plugins", "rl")
+    board = ("srlm-0.5b-base", "--plugins", "rl")
     given = harness("bench", *board, "--dry-run", "--gpu", "h100", "--json").stdout
     found = json.loads(given)
     assert found["machine"] == "H100"
@@ -336,7 +336,7 @@ def test_the_command_prints_the_plan_and_its_json(harness):
     )
     done = harness("bench", "--gpu", "H100", check=2)
     assert "use it with --dry-run" in done.stderr
-    done = harness("bench", "--board", "tiny", "--dry-run", "--gpu", "H2000", check=2)
+    done = harness("bench", "tiny", "--dry-run", "--gpu", "H2000", check=2)
     assert "did you mean 'H200'" in done.stderr
 
 

@@ -42,9 +42,7 @@ def two(small_board: Path, harness):
         changed = changed.replace("[compute]", f"[compute]\ngpus = {processes}")
         path = small_board.parent / f"{name}.toml"
         path.write_text(changed + OPTIONS)
-        done = harness(
-            "bench", "--board", str(path), "--seeds", "0", "--jobs", "1", *arguments, **options
-        )
+        done = harness("bench", str(path), "--seeds", "0", "--jobs", "1", *arguments, **options)
         folder = small_board.parent / "runs" / name
         records = {record.trainer: record for record in read_records(folder / "records")}
         return records, folder, done

@@ -69,7 +69,7 @@ def test_everything_is_on_the_page(report):
         "fixed by most trainers",
         "The answer of sft+rl is",
         "CUDA out of memory",
-        "harness bench --board made-up --plugins sft+rl",
+        "harness bench made-up --plugins sft+rl",
         "Smallest difference found",
     ):
         assert said in page.text, said

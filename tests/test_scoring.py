@@ -60,7 +60,7 @@ max_new_tokens = 24
 def test_the_first_problems_of_published_sets_are_scored(harness, tmp_path):
     text = BOARD.replace("max_new_tokens = 24", "max_new_tokens = 24\nlimit = 20")
     (tmp_path / "published.toml").write_text(text)
-    harness("score", str(START), "--board", "published.toml", "--data-dir", str(DATA))
+    harness("score", str(START), "published.toml", "--data-dir", str(DATA))
     records = read_records(tmp_path / "runs" / "published" / "records")
     assert records
     for record in records:

@@ -99,8 +99,8 @@ def test_the_full_board_has_38_million_parameters():
 
 
 def test_a_cut_down_board_is_made_loads_and_is_planned(harness, tmp_path):
-    done = harness("small", "--to", "here", "--scale", "0.001", "--device", "cpu")
-    assert done.stdout == "harness bench --board here/small.toml\n"
+    done = harness("small", "--out", "here", "--scale", "0.001", "--device", "cpu")
+    assert done.stdout == "harness bench here/small.toml\n"
     models = tmp_path / "here" / "models"
     assert digest(models / "start") != digest(models / "teacher")
     assert parameter_count(models / "start") == parameter_count(models / "teacher")
@@ -118,15 +118,15 @@ def test_a_cut_down_board_is_made_loads_and_is_planned(harness, tmp_path):
     assert len(made.cells) == 1 + 3 * len(board.file.trainers)
     assert board.file.scores[0].limit
 
-    again = harness("small", "--to", "here", check=2)
+    again = harness("small", "--out", "here", check=2)
     assert "holds a small board already" in again.stderr
 
 
 @pytest.mark.slow
 def test_a_cut_down_board_is_benched(harness):
-    arguments = ("--to", "here", "--scale", "0.002", "--device", "cpu")
+    arguments = ("--out", "here", "--scale", "0.002", "--device", "cpu")
     harness("small", *arguments)
-    bench = ("bench", "--board", "here/small.toml", "--plugins", "sft", "--seeds", "0")
+    bench = ("bench", "here/small.toml", "--plugins", "sft", "--seeds", "0")
     assert "sft" in harness(*bench).stdout
 
 

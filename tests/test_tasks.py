@@ -436,7 +436,7 @@ def test_a_board_carries_the_warnings_of_its_data(tmp_path, small_board):
     (number, revision) = board.conditions().warnings
     assert "checked by their number alone" in number
     assert "madrylab/gsm8k-platinum@" in revision
-    command = ["bench", "--board", str(small_board), "--data-dir", str(tmp_path / "data")]
+    command = ["bench", str(small_board), "--data-dir", str(tmp_path / "data")]
     shown = CliRunner().invoke(cli, [*command, "--dry-run", "--plugins", "unruly"])
     assert shown.exit_code == 0, shown.output
     assert number in shown.stderr

@@ -7,12 +7,12 @@ import importlib.util
 import models
 import pytest
 
-from harness.cli.trackers import TRACKERS, check_trackers
+from harness.cli.bench import TRACKERS, check_trackers
 from harness.errors import UsageError
 
 
 def test_an_unknown_tracker_is_one_line_before_anything_runs(harness, small_board):
-    done = harness("bench", "--board", str(small_board), "--report-to", "tensorbord", check=2)
+    done = harness("bench", str(small_board), "--report-to", "tensorbord", check=2)
     assert "no such tracker; did you mean 'tensorboard'?" in done.stderr
     assert not (small_board.parent / "runs").exists()
 
@@ -26,7 +26,7 @@ def test_a_tracker_that_is_not_installed_is_named():
     if not missing:
         pytest.skip("every tracker is installed here")
     with pytest.raises(UsageError, match=f"install the package '{TRACKERS[missing[0]][0]}'"):
-        check_trackers([missing[0]])
+        check_trackers(None, None, (missing[0],))
 
 
 def test_every_tracker_is_one_that_transformers_knows():
@@ -49,7 +49,7 @@ def test_trackers_and_the_cells_name_reach_transformers(tmp_path):
     reason="tensorboard is not installed",
 )
 def test_a_stage_keeps_what_it_reported_to_tensorboard(harness, small_board):
-    harness("bench", "--board", str(small_board), "--plugins", "sft", "--seeds", "0",
+    harness("bench", str(small_board), "--plugins", "sft", "--seeds", "0",
             "--report-to", "tensorboard")  # fmt: skip
     stages = small_board.parent / "runs" / "small" / "stages"
     assert list(stages.glob("train-sft-*/tracking/events.out.tfevents.*"))

@@ -7,27 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 from harness_tiny import rows as problems
 from verify_shared import SHARED
 
-from harness.bench.answers_file import Columns, Tally, find_columns, judge_rows, rows_of
-from harness.cli.judging import printable, register
-from harness.cli.main import cli as whole_cli
+from harness.bench.answers_file import Columns, Tally, find_columns, judge_rows
+from harness.cli.main import cli
 from harness.errors import UsageError
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 
-@pytest.fixture
-def cli() -> click.Group:
-    group = click.Group("harness")
-    register(group)
-    return group
-
-
-def test_verify_explains_and_sets_the_exit_status(cli: click.Group) -> None:
+def test_verify_explains_and_sets_the_exit_status() -> None:
     right = CliRunner().invoke(cli, ["verify", r"\frac{1}{2}", "0.5"])
     assert right.exit_code == 0
     assert "gold read as: 1/2" in right.output
@@ -39,7 +30,7 @@ def test_verify_explains_and_sets_the_exit_status(cli: click.Group) -> None:
     assert json.loads(rounded.output)["verdict"] == "correct"
 
 
-def test_verify_names_an_unknown_convention(cli: click.Group) -> None:
+def test_verify_names_an_unknown_convention() -> None:
     for pair, text in (
         ("colour=red", "colour"),
         ("percent", "not of the form"),
@@ -55,11 +46,11 @@ def write_rows(path: Path, rows: list[dict[str, Any]], end: str = "") -> Path:
     return path
 
 
-def score(*arguments: object) -> Result:
-    return CliRunner().invoke(whole_cli, ["score", *map(str, arguments), "--workers", "1"])
+def judge(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["judge", *map(str, arguments), "--workers", "1"])
 
 
-def test_score_answers_writes_rows_and_counts(tmp_path: Path) -> None:
+def test_judge_writes_rows_and_counts(tmp_path: Path) -> None:
     rows = [
         {"answer_text": "\\boxed{1+x}", "gold": "x+1", "id": 7},
         {"answer_text": "\\boxed{2}", "gold": "3"},
@@ -67,7 +58,7 @@ def test_score_answers_writes_rows_and_counts(tmp_path: Path) -> None:
         {"answer_text": "well", "gold": "2", "truncated": True},
     ]
     source, out = write_rows(tmp_path / "in.jsonl", rows, '{"answer_te'), tmp_path / "out.jsonl"
-    result = score("--answers", source, "--out", out)
+    result = judge(source, "--out", out)
     assert result.exit_code == 0, result.output
     assert "4 answers in 'answer_text', gold answers in 'gold'" in result.stdout
     assert "2 correct, 1 truncated, 1 wrong" in result.stdout
@@ -90,7 +81,7 @@ def test_labels_are_compared_with_verdicts_for_each_model(tmp_path: Path) -> Non
     path = tmp_path / "in.jsonl.gz"
     with gzip.open(path, "wt") as sink:
         sink.writelines(json.dumps(row) + "\n" for row in rows)
-    found = json.loads(score("--answers", path, "--json", "--disagreements").stdout)
+    found = json.loads(judge(path, "--json", "--disagreements").stdout)
     assert found["agreement"] == {
         "labelled": 4,
         "agree": 2,
@@ -101,7 +92,7 @@ def test_labels_are_compared_with_verdicts_for_each_model(tmp_path: Path) -> Non
     assert found["models"] == {"a": {"correct": 1, "wrong": 1}, "b": {"correct": 1, "wrong": 1}}
     assert [one["row"] for one in found["disagreements"]] == [3, 4]
     assert found["disagreements"][1]["extracted"] == "6"
-    text = score("--answers", path, "--disagreements").stdout
+    text = judge(path, "--disagreements").stdout
     assert "agrees with 'correct': 2 of 4 labels" in text
     assert "label wrong, verdict correct: the same value" in text
     assert "gold '\\\\frac12', extracted '0.5'" in text
@@ -124,30 +115,31 @@ def test_columns_are_found(row: dict[str, Any], answer: str, gold: str) -> None:
 
 def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
     for row, says in (
-        ({}, "which column is the response among"),
-        ({"answer": ""}, "which column is the response among answer; give --answer"),
-        ({"output": "", "level": ""}, "which column is the gold answer among level, output"),
+        ({}, "cannot find the column of the responses among"),
+        ({"answer": ""}, "the column of the responses among answer; give --answer"),
+        ({"output": "", "level": ""}, "the column of the gold answers among level, output"),
     ):
-        result = score("--answers", write_rows(tmp_path / "in.jsonl", [row]))
+        result = judge(write_rows(tmp_path / "in.jsonl", [row]))
         assert isinstance(result.exception, UsageError)
         assert says in str(result.exception)
     path = write_rows(tmp_path / "in.jsonl", [{"output": "1", "gold": "1"}, {"output": "1"}])
-    assert "row 2 has no 'gold'; it has output" in str(score("--answers", path).exception)
-    absent = score("--answers", path, "--gold", "truth").exception
+    assert "row 2 has no 'gold'; it has output" in str(judge(path).exception)
+    absent = judge(path, "--gold", "truth").exception
     assert "no column 'truth'; they have gold, output" in str(absent)
     path.write_text("")
-    assert "holds no answer" in str(score("--answers", path).exception)
-    with pytest.raises(UsageError, match="line 1 of"):
-        list(rows_of(["[1]\n", "{}\n"], Tally()))
+    assert "holds no answer" in str(judge(path).exception)
     path = write_rows(tmp_path / "in.jsonl", [{"output": "1", "gold": "1", "correct": 2}])
-    assert "'correct' is 2, not true or false" in str(score("--answers", path).exception)
+    assert "'correct' is 2, not true or false" in str(judge(path).exception)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("in.jsonl", b"[1]", "line 1 of in.jsonl is no JSON object"),
-        ("in.jsonl", b"[" * 100_000 + b"\n", "line 1 of in.jsonl is no JSON object"),
+        ("in.jsonl", b"[1]", "in.jsonl is not a JSON object"),
+        ("in.jsonl", b"[" * 100_000 + b"\n", "in.jsonl is not JSON"),
+        ("in.jsonl", b'{"output": "1", "gold": "1"}\n{"out\n{}', "in.jsonl is not JSON"),
+        ("in.jsonl", b'{"output": "\xff", "gold": "1"}\n', "in.jsonl is not UTF-8"),
+        ("in.jsonl", b'{"output": "1", "go', "in.jsonl holds no answer"),
         ("in.jsonl", b'{"output": ["1"], "gold": "1"}\n', "row 1: 'output' is a list"),
         ("in.jsonl", b'{"output": "1", "gold": {"a": 1}}\n', "row 1: 'gold' is an object"),
         ("in.jsonl.gz", b'{"output": "1", "gold": "1"}\n', "Not a gzipped file"),
@@ -162,7 +154,7 @@ def test_a_broken_file_of_answers_is_one_line(
     tmp_path: Path, name: str, content: bytes, says: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    error = score("--answers", tmp_path / name).exception
+    error = judge(tmp_path / name).exception
     assert isinstance(error, UsageError)
     assert says in str(error)
     assert "\n" not in str(error)
@@ -171,12 +163,12 @@ def test_a_broken_file_of_answers_is_one_line(
 def test_judged_rows_go_to_a_new_folder_and_never_over_the_answers(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "in.jsonl", [{"output": "\\boxed{1}", "gold": "1"}])
     before = path.read_bytes()
-    error = score("--answers", path, "--out", path).exception
+    error = judge(path, "--out", path).exception
     assert isinstance(error, UsageError)
     assert "name another" in str(error)
     assert path.read_bytes() == before
     out = tmp_path / "new" / "out.jsonl"
-    assert score("--answers", path, "--out", out).exit_code == 0
+    assert judge(path, "--out", out).exit_code == 0
     assert json.loads(out.read_text())["judgement"]["verdict"] == "correct"
 
 
@@ -188,26 +180,24 @@ def test_gold_answers_and_conventions_come_from_a_task(tmp_path: Path) -> None:
         {"id": rows[2]["id"], "response": "at last 7 and 8"},  # commits to nothing
     ]
     path = write_rows(tmp_path / "in.jsonl", answers)
-    found = json.loads(score("--answers", path, "--task", "tiny_word", "--json").stdout)
+    found = json.loads(judge(path, "--task", "tiny_word", "--json").stdout)
     assert found["verdicts"] == {"correct": 2, "no_answer": 1}
     assert found["gold"] == "task tiny_word"
     assert found["conventions"] == {"fallback": "committed"}
-    other = score("--answers", path, "--task", "tiny_word", "-c", "fallback=any", "--json")
+    other = judge(path, "--task", "tiny_word", "-c", "fallback=any", "--json")
     assert json.loads(other.stdout)["verdicts"] == {"correct": 2, "wrong": 1}
     path = write_rows(tmp_path / "in.jsonl", [{"id": "elsewhere", "response": "1"}])
-    unknown = score("--answers", path, "--task", "tiny_word").exception
+    unknown = judge(path, "--task", "tiny_word").exception
     assert "row 1 names no problem of the task" in str(unknown)
-    misspelt = score("--answers", path, "--task", "tiny_wrd").exception
+    misspelt = judge(path, "--task", "tiny_wrd").exception
     assert "did you mean 'tiny_word'?" in str(misspelt)
 
 
-def test_score_takes_a_model_or_answers(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "in.jsonl", [{"output": "1", "gold": "1"}])
-    for arguments in ((), ("model", "--answers", path)):
-        result = score(*arguments)
-        assert result.exit_code == 2
-        assert "give either MODEL or --answers FILE" in result.output
-    assert "with --answers" in score("model", "--disagreements").output
+def test_a_line_that_was_torn_within_a_character_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes('{"output": "1", "gold": "1"}\n{"output": "é'.encode()[:-1])
+    found = json.loads(judge(path, "--form", "bare", "--json").stdout)
+    assert (found["answers"], found["torn_last_line"]) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +208,7 @@ def test_published_labels(name: str, agree: int, of: int) -> None:
     path = SHARED / "data" / f"{name}.jsonl.gz"
     if not path.exists():
         pytest.skip(f"no shared data: {name} is not beside the repository (set HARNESS_SHARED)")
-    found = json.loads(score("--answers", path, "--json", "--disagreements").stdout)
+    found = json.loads(judge(path, "--json", "--disagreements").stdout)
     assert (found["agreement"]["agree"], found["agreement"]["labelled"]) == (agree, of)
     assert len(found["disagreements"]) == of - agree
 
@@ -241,5 +231,16 @@ def test_judging_streams() -> None:
     assert tally.correct == tally.rows == 3_000
 
 
-def test_terminal_text_is_made_harmless() -> None:
-    assert printable("a\x1b[31mb\u202ec") == "a [31mb c"
+def test_terminal_text_is_made_harmless(tmp_path: Path) -> None:
+    row = {
+        "output": "\\boxed{a\x1b[31mb\u202ec}",
+        "gold": "1",
+        "model": "m\x1b[2J",
+        "correct": True,
+    }
+    shown = judge(write_rows(tmp_path / "in.jsonl", [row]), "--disagreements").stdout
+    assert "m\\x1b[2J" in shown
+    assert "\x1b" not in shown
+    steps = CliRunner().invoke(cli, ["verify", "1", "a\x1b[31mb\u202ec"]).stdout
+    assert "\x1b" not in steps
+    assert "\u202e" not in steps

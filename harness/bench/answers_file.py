@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from harness.errors import UsageError
+from harness.files import read_jsonl
 from harness.tasks.canonical import problem_digest
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import VERIFIER_VERSION, Judgement, Verdict
@@ -38,7 +37,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """An answer whose label says something else than its verdict."""
+    """An answer whose label and verdict differ."""
 
     row: int  # counted from 1
     id: str
@@ -129,12 +128,12 @@ def find_columns(
 
     Args:
         row: The first row of a file.
-        answer: The column of the response, if it is told.
-        gold: The column of the gold answer, if it is told.
+        answer: The column of the response; None to find it by its name.
+        gold: The column of the gold answer; None to find it by its name.
         golds_elsewhere: Whether gold answers may come from a task instead.
 
     Raises:
-        UsageError: If they cannot be told; the text says which columns there are.
+        UsageError: If they cannot be found; the text lists the columns.
     """
     there = ", ".join(sorted(row))
     for option, name in (("--answer", answer), ("--gold", gold)):
@@ -148,10 +147,10 @@ def find_columns(
     if gold is None and "answer" in row and answer != "answer":
         gold = "answer"
     if answer is None:
-        raise UsageError(f"cannot tell which column is the response among {there}; give --answer")
+        raise UsageError(f"cannot find the column of the responses among {there}; give --answer")
     if gold is None and not golds_elsewhere:
         raise UsageError(
-            f"cannot tell which column is the gold answer among {there};"
+            f"cannot find the column of the gold answers among {there};"
             " give --gold, or --task to take gold answers from a task"
         )
     label = next((name for name in LABELS if isinstance(row.get(name), bool | int)), None)
@@ -189,38 +188,44 @@ def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> 
     )
 
 
-def open_lines(path: Path) -> IO[str]:
-    """Open a JSONL or JSONL.gz file."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
-
-
-def rows_of(lines: Iterable[str], tally: Tally, name: str = "the file") -> Iterator[dict[str, Any]]:
-    """Yield the objects of JSONL; a torn last line is told to the tally.
+def rows_of(path: Path, tally: Tally) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a JSONL or JSONL.gz file; a torn last line is left out and noted.
 
     Raises:
-        UsageError: If any other line is no JSON object, with its number.
+        UsageError: If the file cannot be read, or any other line is not a JSON object.
     """
-    number, bad = 0, 0
-    for number, line in enumerate(lines, 1):
-        if bad:
-            raise UsageError(f"line {bad} of {name} is no JSON object; remove or mend it")
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict):
-            bad = number
-            if line.endswith("\n"):
-                raise UsageError(f"line {bad} of {name} is no JSON object; remove or mend it")
-            continue
+
+    def note_torn(number: int) -> None:
+        tally.torn = True
+
+    for _, row in read_jsonl(path, torn=note_torn):
         yield row
-    if bad == 1:
-        raise UsageError(f"line 1 of {name} is no JSON object; remove or mend it")
-    tally.torn = bool(bad)
+
+
+def survey(
+    path: Path,
+    *,
+    answer: str | None = None,
+    gold: str | None = None,
+    golds_elsewhere: bool = False,
+) -> tuple[int, Columns]:
+    """Return the number of answers in a file and their columns, after reading all of it.
+
+    Args:
+        path: A JSONL or JSONL.gz file.
+        answer: See `find_columns`.
+        gold: See `find_columns`.
+        golds_elsewhere: See `find_columns`.
+
+    Raises:
+        UsageError: If a line or a column is not as it should be, or there is no answer.
+    """
+    rows = rows_of(path, Tally())
+    first = next(rows, None)
+    if first is None:
+        raise UsageError(f"{path} holds no answer")
+    columns = find_columns(first, answer=answer, gold=gold, golds_elsewhere=golds_elsewhere)
+    return 1 + sum(1 for _ in rows), columns
 
 
 def judge_rows(

@@ -134,7 +134,7 @@ def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
     checkpoints.check_model_folder(model)
     result = Plan(board, device)
     name = slug(model.resolve().name)
-    command = f"harness score {model} --board {board.reference}"
+    command = f"harness score {model} {board.reference}"
     base = {"model": checkpoints.digest(model)}
     _add_untrained(result, name if name != START else "model", base, model.resolve(), command)
     return result
@@ -273,7 +273,7 @@ def _stage(
 
 
 def _command(board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]) -> str:
-    parts = ["harness bench", f"--board {board.reference}", f"--plugins {name}"]
+    parts = [f"harness bench {board.reference}", f"--plugins {name}"]
     if seeds:
         parts.append(f"--seeds {','.join(map(str, seeds))}")
     parts += [f"--set '{setting}'" for setting in settings]

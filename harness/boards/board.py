@@ -36,7 +36,7 @@ class Board:
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
         protocol: The protocol that it ranks by; it makes the training prompts.
-        reference: What `--board` takes: its name, or its file where no name leads to that.
+        reference: What a command takes as BOARD: its name, or its file if it has no known name.
     """
 
     def __init__(self, file: BoardFile, path: Path, host: Host) -> None:

@@ -1,38 +1,37 @@
-"""The command `harness doctor`."""
+"""`harness doctor`: check this machine for what usually breaks."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import json_option, runs_option
+from harness.cli.options import json_option, print_json, runs_option
 
 if TYPE_CHECKING:
     from harness.doctor.finding import Finding
 
 
-@click.command()
+@click.command("doctor")
 @runs_option
 @json_option
-def doctor(runs: Path, as_json: bool) -> None:
-    """Check this machine for what usually breaks; exit code 1 where a bench would fail."""
+def command(runs: Path, as_json: bool) -> None:
+    """Check this machine for what usually breaks.
+
+    The exit code is 1 if a bench would fail.
+    """
     from harness.doctor.examine import examine
 
     findings = examine(runs)
-    listed: list[dict[str, Any]] = [asdict(finding) for finding in findings]
-    click.echo(json.dumps(listed, indent=2) if as_json else render(findings))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        click.echo(render(findings))
     if any(finding.level == "problem" for finding in findings):
         sys.exit(1)
-
-
-def register(cli: click.Group) -> None:
-    """Add the command to the command line."""
-    cli.add_command(doctor)
 
 
 def render(findings: list[Finding]) -> str:

@@ -35,7 +35,7 @@ def gpus() -> list[str]:
 
 
 def drivers(gpus: list[str]) -> Iterator[Finding]:
-    """Say which GPUs there are, and whether NVML tells their energy."""
+    """List the GPUs, and whether NVML reports their energy."""
     if not gpus:
         where = "nvidia-smi lists none" if shutil.which("nvidia-smi") else "no nvidia-smi"
         yield Finding("gpu", "ok", f"none ({where}): stages run on the CPU")
@@ -93,7 +93,7 @@ def memory() -> Iterator[Finding]:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         available = int(next(x for x in lines if x.startswith("MemAvailable")).split()[1]) * 1024
     except (OSError, StopIteration, ValueError):
-        yield Finding("memory", "warning", "cannot be told on this system", "watch it yourself")
+        yield Finding("memory", "warning", "cannot be read on this system", "watch it yourself")
         return
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         text = Path(path).read_text(encoding="ascii").strip() if Path(path).is_file() else ""

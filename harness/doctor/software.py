@@ -92,7 +92,7 @@ def torch(child: subprocess.Popen[str], gpus: list[str]) -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """Say which optional packages are there; none is needed."""
+    """List the optional packages that are installed; none is needed."""
     there = []
     for module, distribution in (
         ("vllm", "vllm"),

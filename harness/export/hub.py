@@ -1,25 +1,26 @@
 """Files for a model's repository on the Hugging Face Hub: a model card and `.eval_results`.
 
-See https://huggingface.co/docs/hub/eval-results and the `model-index` of model cards. Nothing is
-sent here; `harness.hub` does that. `.eval_results` has no field for uncertainty or settings, so
-they stand in its notes. A task is written there only where its benchmark and the scale of its
-values are known (`harness.export.benchmarks`) or were given.
+See https://huggingface.co/docs/hub/eval-results and the `model-index` of model cards.
+`.eval_results` has no field for uncertainty or settings, so its notes give them. A task is written
+there only if its benchmark and the scale of its values are known or were given. `export` writes
+the files, `prepare` makes and validates them without the network, and `send` is the only function
+that sends anything. The token is read by `huggingface_hub` alone (HF_TOKEN, or `hf auth login`).
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError, did_you_mean
-from harness.export.benchmarks import SCALES, Benchmark
-from harness.export.request import Request, interval, model_name
+from harness.errors import HarnessError, UsageError, did_you_mean
+from harness.export.request import SCALES, HubBenchmark, Request, interval, model_name
 from harness.files import write_atomically
 from harness.records import Record, Score
 from harness.render import numbers
 from harness.render.escape import code, markdown
-from harness.render.markdown import table
+from harness.render.sections import table
 
 CARD = "README.md"
 
@@ -64,7 +65,7 @@ def files(request: Request, record: Record) -> dict[str, str]:
 
 
 def left_out(request: Request, record: Record) -> list[str]:
-    """Return a line for each score that stands in the card and not in `.eval_results`."""
+    """Return a line for each score that is in the card and not in `.eval_results`."""
     lines = []
     for score in record.scores:
         benchmark = request.benchmark(score.task)
@@ -81,7 +82,7 @@ def left_out(request: Request, record: Record) -> list[str]:
 def _yaml(value: Any) -> str:
     import yaml
 
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=10_000)
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=10_000))
 
 
 def _setting(request: Request, score: Score) -> str:
@@ -93,7 +94,7 @@ def _setting(request: Request, score: Score) -> str:
     return f"protocol {score.protocol}, {way}, at most {score.max_new_tokens} new tokens"
 
 
-def _eval_result(request: Request, record: Record, score: Score, benchmark: Benchmark) -> str:
+def _eval_result(request: Request, record: Record, score: Score, benchmark: HubBenchmark) -> str:
     low, high, method = interval(score)
     notes = (
         f"{score.counts['correct']} of {len(score.verdicts)} answers verified; 95 % interval"
@@ -183,3 +184,132 @@ def model_card(request: Request, record: Record) -> str:
         parts.append(f"- Checkpoint sha256: {code(record.checkpoint.digest)}")
     head, listed = parts[:5], parts[5:]
     return "\n\n".join([*head, "\n".join(listed)]) + "\n"
+
+
+class HubError(HarnessError):
+    """The Hub could not be reached or refused what was sent; nothing local has changed."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What would be written to a repository.
+
+    Attributes:
+        repository: Id of the model repository, `name` or `organisation/name`.
+        files: Path in the repository -> text.
+        left_out: A line for each score that is not in `.eval_results`, with the reason.
+        title: Of the commit or the pull request.
+    """
+
+    repository: str
+    files: dict[str, str]
+    left_out: tuple[str, ...]
+    title: str
+
+
+def prepare(request: Request, record: Record, repository: str) -> Commit:
+    """Return the files of one cell, read back by `huggingface_hub` as the Hub would.
+
+    Raises:
+        UsageError: If the repository's name is not valid, a benchmark is refused, or the Hub's
+            client does not read what was written.
+    """
+    from huggingface_hub.errors import HFValidationError
+
+    if "/" not in repository:
+        raise UsageError(f"repository {repository}: write ORG/NAME, as in me/{repository}")
+    try:
+        _check_repository_id(repository)
+    except HFValidationError as error:
+        raise UsageError(f"repository {repository}: {_line(error)}") from None
+    check_benchmarks(request)
+    made = files(request, record)
+    _check_card(made[CARD], record)
+    for name, text in made.items():
+        if name != CARD:
+            _check_eval_result(name, text, request)
+    title = f"Add srlm-harness scores of {record.trainer} on board {record.board.name}"
+    return Commit(repository, made, tuple(left_out(request, record)), title)
+
+
+def _check_repository_id(text: str) -> None:
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not in __all__
+
+    validate_repo_id(text)
+
+
+def _check_card(text: str, record: Record) -> None:
+    """Refuse a card whose `model-index` the Hub's client does not read as it was meant."""
+    from huggingface_hub import ModelCard
+
+    try:
+        data = ModelCard(text, ignore_metadata_errors=False).data
+        found = getattr(data, "eval_results", None) or []
+    except Exception as error:  # yaml and the card class have errors of their own
+        raise UsageError(f"the model card of {record.id} is not valid: {_line(error)}") from None
+    read = [(one.dataset_name, one.metric_value) for one in found]
+    meant = [(score.task, round(score.accuracy, 6)) for score in record.scores]
+    if sorted(read) != sorted(meant):
+        raise UsageError(f"the model card of {record.id} reads as {read}, not as {meant}")
+
+
+def _check_eval_result(name: str, text: str, request: Request) -> None:
+    """Refuse an `.eval_results` file that the Hub's client does not read, or a value off scale."""
+    import yaml
+    from huggingface_hub import parse_eval_result_entries
+
+    try:
+        (entry,) = parse_eval_result_entries(yaml.safe_load(text))
+        _check_repository_id(entry.dataset_id)
+    except Exception as error:
+        raise UsageError(f"{name} is not valid: {_line(error)}") from None
+    task = name.split("/")[-1].split("__")[0]
+    known = {slug.lower(): slug for slug in (b.task for b in request.conditions.benchmarks)}
+    benchmark = request.benchmark(known.get(task, task))
+    if benchmark is not None and not benchmark.holds(entry.value):
+        raise UsageError(f"{name}: {entry.value!r} is not a value in {benchmark.scale}")
+    if not entry.task_id.strip():
+        raise UsageError(f"{name} names no task of {entry.dataset_id}")
+
+
+def send(commit: Commit, *, pull_request: bool = True) -> str:
+    """Send a commit and return its address, that of the pull request by default.
+
+    Args:
+        commit: What `prepare` returned.
+        pull_request: Open a pull request; otherwise commit to the main branch.
+
+    Raises:
+        UsageError: If there is no token.
+        HubError: If the Hub cannot be reached or refuses; the text never holds the token.
+    """
+    import huggingface_hub
+
+    token = huggingface_hub.get_token()
+    if not token:
+        raise UsageError("no Hub token: set HF_TOKEN, or log in with 'hf auth login'")
+    operations = [
+        huggingface_hub.CommitOperationAdd(path_in_repo=name, path_or_fileobj=text.encode())
+        for name, text in commit.files.items()
+    ]
+    try:
+        sent = huggingface_hub.HfApi().create_commit(
+            repo_id=commit.repository,
+            operations=operations,
+            commit_message=commit.title,
+            commit_description="Written by `harness push`.",
+            create_pr=pull_request,
+        )
+    except Exception as error:  # the client has many kinds of error; all mean the same here
+        reason = _line(error).replace(token, "<token>")
+        raise HubError(
+            f"the Hub confirmed no commit to {commit.repository}: {reason};"
+            " nothing here has changed"
+        ) from None
+    return str(sent.pr_url or sent.commit_url)
+
+
+def _line(error: Exception) -> str:
+    """Return an error in one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:300] + "…"

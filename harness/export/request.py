@@ -1,18 +1,67 @@
-"""Formats that others read: each exporter takes finished cells and writes files into a folder.
-
-`eee` Every Eval Ever 0.3.0; `lm-eval` lm-eval's own files, unchanged; `parquet` all answers;
-`evalstats` a long CSV of right and wrong; `hub` a model card and `.eval_results` for the Hub.
-"""
+"""What an exporter is given: finished cells, and what their records do not know."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.boards.conditions import Conditions
-from harness.export.benchmarks import KNOWN, Benchmark
+from harness.files import slug
 from harness.records import Record, Score
+
+SCALES: dict[str, int] = {"share": 1, "percent": 100}
+
+
+@dataclass(frozen=True)
+class HubBenchmark:
+    """Where a task's score belongs on the Hugging Face Hub.
+
+    Attributes:
+        dataset: Id of the benchmark's dataset.
+        task_id: The task within that dataset, as its `eval.yaml` names it.
+        scale: Whether values are shares of 1 or per cent.
+        questions: Test questions of the whole benchmark, where they are known; a score over fewer
+            is not the benchmark's.
+    """
+
+    dataset: str
+    task_id: str
+    scale: str
+    questions: int | None = None
+
+    def value(self, accuracy: float) -> float:
+        """Return an accuracy, a share of 1, in the benchmark's scale."""
+        return round(SCALES[self.scale] * accuracy, 6)
+
+    def problem(self, questions: int) -> str | None:
+        """Return why a score over so many questions cannot be reported, or None."""
+        if self.questions is not None and questions != self.questions:
+            return f"{questions:,} questions are not the {self.questions:,} of {self.dataset}"
+        return None
+
+    def holds(self, value: object) -> bool:
+        """Return whether something is a number that this scale can have."""
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return False
+        return math.isfinite(value) and 0 <= value <= SCALES[self.scale]
+
+
+# `.eval_results` names a dataset and one of its tasks, and does not say whether a value is a share
+# or per cent. That differs by benchmark, so a task is in this table only if both are established.
+# The Hub decides which datasets are benchmarks; that list could not be read.
+# openai/gsm8k: the table and the examples of the Community Evals converter in
+#   github.com/evaleval/every_eval_ever (`tools/hf_community_evals.py`, 0.3.0), and the examples of
+#   `huggingface_hub`.
+# MathArena/aime_2026: the `eval.yaml` in the Hub's own documentation of benchmark datasets, and
+#   values read back from its interface (94.7).
+_AIME_2026 = HubBenchmark("MathArena/aime_2026", "MathArena/aime_2026", "percent", 30)
+KNOWN: dict[str, HubBenchmark] = {
+    "gsm8k": HubBenchmark("openai/gsm8k", "gsm8k", "percent", 1319),
+    "aime26": _AIME_2026,
+    "aime_2026": _AIME_2026,
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +76,7 @@ class Request:
         developer: Who trained the checkpoints, as a folder name and in model ids.
         organization: Who evaluated them.
         relationship: Of the evaluator to the developer, in the words of Every Eval Ever.
-        benchmarks: For the Hub: task -> benchmark, on top of `harness.export.benchmarks.KNOWN`.
+        benchmarks: For the Hub: task -> benchmark, on top of `KNOWN`.
     """
 
     records: Sequence[Record]
@@ -37,36 +86,24 @@ class Request:
     developer: str = "unknown"
     organization: str = "unknown"
     relationship: str = "other"
-    benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
+    benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)
 
-    def benchmark(self, task: str) -> Benchmark | None:
+    def benchmark(self, task: str) -> HubBenchmark | None:
         """Return the Hub's benchmark for a task: the one that was given, else the known one."""
         return self.benchmarks.get(task) or KNOWN.get(task)
 
 
 def model_name(record: Record) -> str:
     """Return a cell's model name: the board, the trainer and the seed, safe in paths and ids."""
-    from harness.files import slug
-
     seed = "" if record.seed is None else f"-s{record.seed}"
     return f"{slug(record.board.name)}-{slug(record.trainer)}{seed}"
 
 
 def interval(score: Score) -> tuple[float, float, str]:
-    """Return the 95 % interval of an accuracy over questions, and the name of its method.
-
-    Wilson's, clustered where several answers belong to one question or several questions to one
-    group.
-    """
-    from harness.leaderboard.stats import clustered_wilson, wilson
-
-    if score.samples == 1 and not score.groups:
-        return *wilson(score.counts["correct"], score.n), "wilson"
+    """Return the 95 % interval of an accuracy over questions, and the name of its method."""
     import numpy as np
 
-    groups = np.array(score.groups or range(score.n))
-    if len(set(groups.tolist())) == 1:
-        return 0.0, 1.0, "one group of questions bounds nothing"
-    right = np.array([letter == "C" for letter in score.verdicts])
-    low, high = clustered_wilson(right, np.repeat(groups, score.samples))
-    return low, high, f"wilson, clustered by {'group' if score.groups else 'question'}"
+    from harness.leaderboard.stats import accuracy_interval
+
+    correct = np.array([letter == "C" for letter in score.verdicts])
+    return accuracy_interval(correct.reshape(score.n, score.samples), score.groups)

@@ -46,7 +46,7 @@ def harness_tasks() -> list[Task]:
 
 @click.command()
 @click.option(
-    "--to",
+    "--out",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     default="small",
@@ -67,9 +67,9 @@ def small(folder: Path, scale: float, device: str, bench: bool) -> None:
     from harness_small.make import make
 
     if (folder / "small.toml").exists():
-        raise UsageError(f"{folder} holds a small board already; name another folder with --to")
+        raise UsageError(f"{folder} holds a small board already; name another folder with --out")
     board = make(folder, scale, device, lambda line: click.echo(line, err=True))
-    command = ["bench", "--board", str(board)]
+    command = ["bench", str(board)]
     if bench:
         sys.exit(subprocess.run([sys.executable, "-m", "harness", *command]).returncode)
     click.echo(f"harness {' '.join(command)}")

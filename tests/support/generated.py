@@ -120,7 +120,7 @@ def record(
             "seed": seed,
             "status": "ok",
             "created": f"2026-01-02T03:04:{number:02d}Z",
-            "command": f"harness bench --board made-up --plugins {trainer}",
+            "command": f"harness bench made-up --plugins {trainer}",
             "stages": stages,
             "cost": cost if stages else Cost(),
             "scoring_seconds": 4.5,

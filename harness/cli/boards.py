@@ -1,19 +1,83 @@
-"""One board in full, as `harness boards NAME` shows it."""
+"""`harness boards`: the list of boards, or one board in full."""
 
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
-from harness.boards.board import Board
-from harness.boards.file import ScoreTable
+import click
+
+from harness.boards.board import Board, known_boards
+from harness.boards.file import ScoreTable, read_board_file
+from harness.cli.options import data_option, json_option, open_board, print_found, print_json
+from harness.errors import HarnessError
+from harness.plugin.host import Host
 from harness.render.escape import terminal
 
 WIDTH = 100
 
 
-def board(loaded: Board) -> dict[str, Any]:
-    """Return what a board fixes, with its options; nothing is downloaded."""
+@click.command("boards")
+@click.argument("board", required=False)
+@data_option
+@json_option
+def command(board: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """List the boards, or show one in full.
+
+    BOARD is a board's name or TOML file. Nothing is downloaded.
+    """
+    if board is None:
+        print_found(_rows(), as_json, _rows_text)
+    else:
+        _, loaded = open_board(board, data_dir, download=False)
+        if as_json:
+            print_json(_board(loaded))
+        else:
+            click.echo(_board_text(loaded), nl=False)
+
+
+def _rows() -> list[dict[str, Any]]:
+    """Return every board with its conditions in short, or the reason why it cannot be used."""
+    rows: list[dict[str, Any]] = []
+    for name, path in sorted(known_boards(Host()).items()):
+        try:
+            file = read_board_file(path)
+        except HarnessError as error:
+            rows.append({"name": name, "error": str(error)})
+            continue
+        rows.append(
+            {
+                "name": name,
+                "title": file.title,
+                "start_model": file.start_model,
+                "teacher": file.teacher,
+                "trainers": list(file.trainers),
+                "seeds": list(file.seeds),
+                "budget": file.budget.set_caps(),
+                "scores": [f"{s.task} ({s.protocol})" for s in file.scores],
+            }
+        )
+    return rows
+
+
+def _rows_text(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        if "error" in row:
+            lines.append(f"{row['name']}: {row['error']}")
+            continue
+        lines += [
+            f"{row['name']}: {row['title']}",
+            f"  trainers {', '.join(row['trainers'])}; seeds {', '.join(map(str, row['seeds']))}",
+            f"  scores {', '.join(row['scores'])}",
+        ]
+    lines.append("harness boards BOARD shows one in full")
+    return "".join(f"{terminal(line)}\n" for line in lines)
+
+
+def _board(loaded: Board) -> dict[str, Any]:
+    """Return what a board fixes, with its options."""
     return {
         **loaded.conditions().model_dump(mode="json"),
         "file": str(loaded.path),
@@ -22,8 +86,7 @@ def board(loaded: Board) -> dict[str, Any]:
     }
 
 
-def board_text(loaded: Board) -> str:
-    """Return one board for people."""
+def _board_text(loaded: Board) -> str:
     file, conditions = loaded.file, loaded.conditions()
     lines = [f"{loaded.name}: {file.title}", f"  {loaded.path}", f"  digest {loaded.digest}", ""]
     traces = f"; traces {', '.join(file.data.traces)}" if file.data.traces else ""

@@ -1,11 +1,15 @@
-"""Which tasks there are, and what is known of each."""
+"""`harness tasks`: the list of tasks, or one task in full."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+import click
+
+from harness.cli.options import data_option, json_option, print_found
 from harness.leaderboard.stats import minimum_detectable
 from harness.plugin.host import Host
 from harness.render.escape import terminal
@@ -15,17 +19,26 @@ from harness.tasks.task import SPLITS, Task
 WIDTH = 100
 
 
-def tasks(host: Host) -> list[dict[str, Any]]:
-    """Return every task of every plug-in that loads; published data is not read."""
-    host.load_all()
-    return [_row(each) for each in host.tasks().values()]
+@click.command("tasks")
+@click.argument("name", required=False)
+@data_option
+@json_option
+def command(name: str | None, data_dir: Path | None, as_json: bool) -> None:
+    """List the tasks, or show one in full.
+
+    NAME is a task's name. Nothing is downloaded.
+    """
+    host = Host(data_dir=data_dir, download=False)
+    if name is None:
+        host.load_all()
+        print_found([_row(each) for each in host.tasks().values()], as_json, _tasks_text)
+    else:
+        print_found(_task(host.task(name)), as_json, _task_text)
 
 
-def tasks_text(host: Host) -> str:
-    """Return the tasks for people."""
+def _tasks_text(rows: list[dict[str, Any]]) -> str:
     head = f"{'task':<16} {'train':>6} {'test':>6}  {'here':<4} {'±':>5}   {'licence':<17} summary"
     lines = [head]
-    rows = tasks(host)
     for row in rows:
         sizes = " ".join(f"{_count(row['splits'].get(split)):>6}" for split in ("train", "test"))
         here = "yes" if all(each["here"] for each in row["splits"].values()) else "no"
@@ -45,13 +58,8 @@ def tasks_text(host: Host) -> str:
     return "".join(f"{terminal(line)}\n" for line in lines)
 
 
-def task(host: Host, name: str) -> dict[str, Any]:
-    """Return all that is known of one task.
-
-    Raises:
-        UsageError: If there is no such task.
-    """
-    found = host.task(name)
+def _task(found: Task) -> dict[str, Any]:
+    """Return all that is known of one task."""
     full = _row(found) | {
         "version": found.version,
         "defects": list(found.defects),
@@ -75,16 +83,14 @@ def task(host: Host, name: str) -> dict[str, Any]:
         for split, each in source.splits.items():
             full["splits"][split] |= {
                 "hub_files": list(each.hub),
-                "local_files": [list(names) for names in local_names(name, source, split)],
+                "local_files": [list(names) for names in local_names(found.name, source, split)],
                 "content": each.content,
                 "content_here": found.content(split) if found.here(split) else None,
             }
     return full
 
 
-def task_text(host: Host, name: str) -> str:
-    """Return one task for people."""
-    found = task(host, name)
+def _task_text(found: dict[str, Any]) -> str:
     lines = [f"{found['name']} (version {found['version']}): {found['summary']}"]
     lines += _field("licence", found["licence"] or "not stated")
     for split, each in found["splits"].items():
@@ -124,7 +130,7 @@ def _source_lines(source: dict[str, Any]) -> list[str]:
         if source["config"]:
             lines += _field("configuration", source["config"])
         read = {
-            "column": "as it stands",
+            "column": "unchanged",
             "hash": "the text after the last ####",
             "boxed": "the content of the last box",
             "final": "the content of the last box, or the text after the last ####",
@@ -137,8 +143,8 @@ def _source_lines(source: dict[str, Any]) -> list[str]:
             lines += _field("solution", f"column {source['solution']}")
     if source["group"]:
         place = {"_line": "line of its file", "_file": "file"}
-        told = " or ".join(place.get(name, f"column {name}") for name in source["group"])
-        lines += _field("group", f"{told}; {source['groups'] or 'an unknown number of'} groups")
+        where = " or ".join(place.get(name, f"column {name}") for name in source["group"])
+        lines += _field("group", f"{where}; {source['groups'] or 'an unknown number of'} groups")
     return lines
 
 
@@ -148,7 +154,7 @@ def _row(found: Task) -> dict[str, Any]:
         for split in SPLITS
         if found.has(split)
     }
-    questions = splits["test"]["rows"] if "test" in splits else 0
+    questions = found.size("test") if "test" in splits else 0
     return {
         "name": found.name,
         "summary": found.summary,

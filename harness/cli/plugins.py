@@ -1,17 +1,24 @@
-"""What there is: plug-ins and their trainers, and boards."""
+"""`harness plugins`: the installed plug-ins and their trainers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from harness.boards.board import known_boards
-from harness.boards.file import read_board_file
-from harness.errors import HarnessError
+import click
+
+from harness.cli.options import json_option, print_found
 from harness.plugin.host import Host
 from harness.render.escape import terminal
 
 
-def plugins() -> list[dict[str, Any]]:
+@click.command("plugins")
+@json_option
+def command(as_json: bool) -> None:
+    """List the plug-ins and the trainers they offer."""
+    print_found(_rows(), as_json, _text)
+
+
+def _rows() -> list[dict[str, Any]]:
     """Return every installed plug-in with its trainers, or the reason why it cannot be used."""
     host = Host()
     errors = host.load_all()
@@ -50,10 +57,9 @@ def _options(model: Any) -> dict[str, Any]:
     }
 
 
-def plugins_text() -> str:
-    """Return the plug-ins for people."""
+def _text(rows: list[dict[str, Any]]) -> str:
     lines = []
-    for row in plugins():
+    for row in rows:
         if "error" in row:
             lines.append(f"{row['name']}: {row['error']}")
             continue
@@ -61,44 +67,4 @@ def plugins_text() -> str:
         lines += [f"  {each['name']:<16} {each['summary']}" for each in row["trainers"]]
         if not row["trainers"]:
             lines.append(f"  hooks: {', '.join(row['hooks'])}")
-    return "".join(f"{terminal(line)}\n" for line in lines)
-
-
-def boards() -> list[dict[str, Any]]:
-    """Return every board with its conditions in short, or the reason why it cannot be used."""
-    rows: list[dict[str, Any]] = []
-    for name, path in sorted(known_boards(Host()).items()):
-        try:
-            file = read_board_file(path)
-        except HarnessError as error:
-            rows.append({"name": name, "error": str(error)})
-            continue
-        rows.append(
-            {
-                "name": name,
-                "title": file.title,
-                "start_model": file.start_model,
-                "teacher": file.teacher,
-                "trainers": list(file.trainers),
-                "seeds": list(file.seeds),
-                "budget": file.budget.set_caps(),
-                "scores": [f"{s.task} ({s.protocol})" for s in file.scores],
-            }
-        )
-    return rows
-
-
-def boards_text() -> str:
-    """Return the boards for people."""
-    lines = []
-    for row in boards():
-        if "error" in row:
-            lines.append(f"{row['name']}: {row['error']}")
-            continue
-        lines += [
-            f"{row['name']}: {row['title']}",
-            f"  trainers {', '.join(row['trainers'])}; seeds {', '.join(map(str, row['seeds']))}",
-            f"  scores {', '.join(row['scores'])}",
-        ]
-    lines.append("harness boards NAME shows one in full")
     return "".join(f"{terminal(line)}\n" for line in lines)

@@ -1,0 +1,210 @@
+"""`harness bench`: train and score a board's trainers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import (
+    board_argument,
+    data_option,
+    device_option,
+    json_option,
+    open_board,
+    print_json,
+    print_rich,
+    runs_option,
+)
+
+if TYPE_CHECKING:
+    from harness.bench.folder import Folder
+    from harness.bench.plan import Plan
+    from harness.bench.scheduler import Outcome
+    from harness.leaderboard.data import Leaderboard
+    from harness.plugin.host import Host
+
+# name in transformers' `report_to` -> packages, one of which it needs
+TRACKERS = {
+    "clearml": ("clearml",),
+    "codecarbon": ("codecarbon",),
+    "comet_ml": ("comet_ml",),
+    "dvclive": ("dvclive",),
+    "mlflow": ("mlflow",),
+    "neptune": ("neptune",),
+    "swanlab": ("swanlab",),
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
+}
+
+
+def check_trackers(
+    context: click.Context | None, option: click.Parameter | None, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the experiment trackers named, each once.
+
+    Raises:
+        UsageError: If one is unknown or its package is not installed.
+    """
+    from harness.errors import UsageError, did_you_mean
+
+    for name in names:
+        if name not in TRACKERS:
+            raise UsageError(f"--report-to {name}: no such tracker; {did_you_mean(name, TRACKERS)}")
+        if not any(importlib.util.find_spec(package) for package in TRACKERS[name]):
+            raise UsageError(f"--report-to {name}: install the package {TRACKERS[name][0]!r} first")
+    return tuple(dict.fromkeys(names))
+
+
+def _split(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _seeds(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
+    from harness.boards.file import LARGEST_SEED
+
+    try:
+        numbers = tuple(int(part) for part in _split(context, option, text))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
+    for number in numbers:
+        if not 0 <= number <= LARGEST_SEED:
+            raise click.BadParameter(f"{number} is not between 0 and {LARGEST_SEED}")
+    return numbers
+
+
+@click.command("bench")
+@board_argument
+@click.option(
+    "--plugins",
+    callback=_split,
+    metavar="LIST",
+    help="Trainers or chains, such as kd,rl,sft+rl, or 'all' that the board has the teacher and"
+    " the traces for.  [default: the board's]",
+)
+@click.option(
+    "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="TRAINER.OPTION=VALUE",
+    help="Such as kd.temperature=2; may be repeated.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Stages at once.  [default: by cores or GPUs]",
+)
+@device_option
+@click.option(
+    "--report-to",
+    multiple=True,
+    callback=check_trackers,
+    metavar="TRACKER",
+    help="Experiment tracker that transformers knows, such as tensorboard; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the plan with its cost and do nothing.")
+@click.option("--gpu", metavar="NAME", help="With --dry-run: plan for this GPU, such as A100-80.")
+@data_option
+@runs_option
+@json_option
+def command(
+    board: str,
+    plugins: tuple[str, ...],
+    seeds: tuple[int, ...],
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    device: str,
+    report_to: tuple[str, ...],
+    dry_run: bool,
+    gpu: str | None,
+    data_dir: Path | None,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Train and score a board's trainers.
+
+    The leaderboard is printed. The same command again continues what was interrupted, and does
+    nothing when all is done. BOARD is a board's name or TOML file; tiny if none is given.
+    """
+    from harness.bench.executor import choose_device, default_jobs
+    from harness.bench.folder import Folder
+    from harness.bench.plan import plan as make_plan
+    from harness.forecast import preview
+    from harness.leaderboard.build import build
+    from harness.publish.write import write
+
+    if gpu and not dry_run:
+        raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
+    host, loaded = open_board(board, data_dir, download=not dry_run)
+    device = choose_device(device)
+    planned, note = None, ""
+    if dry_run:
+        planned, note = preview.choose_gpu(gpu, loaded, device)
+        device = "cuda" if planned else "cpu"
+    plan = make_plan(loaded, host, plugins, seeds, overrides, device)
+    plan.report_to = report_to
+    folder = Folder(runs.resolve() / loaded.name)
+    if dry_run:
+        shown = preview.preview(plan, folder, planned, note)
+        if as_json:
+            print_json(shown.model_dump(mode="json"))
+        else:
+            from harness.render.plan import render
+
+            print_rich(render(shown))
+        return
+    compute = loaded.file.compute
+    outcome = run(plan, host, folder, jobs or default_jobs(device, compute.threads, compute.gpus))
+    if outcome.records:
+        leaderboard = build(outcome.records, loaded.conditions())
+        written = write(leaderboard, folder.path)
+        show(leaderboard, as_json)
+        click.echo(f"Written to {written[0]}", err=True)
+    if not outcome.computed and not outcome.interrupted:
+        click.echo("Nothing to do: every cell of this bench was done before.", err=True)
+    stop_if_unfinished(outcome, folder)
+
+
+def run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:
+    """Run a plan with a progress display, so many stages at once."""
+    from harness.bench.executor import LocalExecutor
+    from harness.bench.scheduler import run as run_plan
+    from harness.render.progress import progress
+
+    compute = plan.board.file.compute
+    executor = LocalExecutor(
+        jobs, plan.device, compute.threads, folder.path / "warm.log", compute.gpus
+    )
+    with progress(plan, folder.path / "stages") as watch:
+        return run_plan(plan, host, folder, executor, watch)
+
+
+def show(leaderboard: Leaderboard, as_json: bool) -> None:
+    """Print a leaderboard, for people or for programs."""
+    if as_json:
+        click.echo(leaderboard.to_json(), nl=False)
+        return
+    from harness.render.terminal import render
+
+    print_rich(render(leaderboard))
+
+
+def stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
+    """Name what was not finished, and end with its exit code: 130 interrupted, 1 failed."""
+    if outcome.interrupted:
+        click.echo("Interrupted; the same command continues.", err=True)
+        sys.exit(130)
+    for record in outcome.failed:
+        log = os.path.relpath(folder.path / (record.log or ""))
+        click.echo(f"{record.name}: {record.status}: {record.error} (log: {log})", err=True)
+    if outcome.failed:
+        sys.exit(1)

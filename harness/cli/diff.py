@@ -1,0 +1,85 @@
+"""`harness diff`: compare two cells question by question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import board_argument, json_option, print_json, print_rich, runs_option
+
+
+@click.command("diff")
+@click.argument("first")
+@click.argument("second")
+@board_argument
+@click.option(
+    "--task", "tasks", multiple=True, metavar="NAME", help="Only this task; may be repeated."
+)
+@click.option(
+    "--only",
+    "kinds",
+    multiple=True,
+    metavar="KIND",
+    help="Only fixed, broken, both_wrong or both_right; may be repeated."
+    "  [default: fixed and broken]",
+)
+@click.option(
+    "--verdict",
+    "verdicts",
+    multiple=True,
+    metavar="VERDICT",
+    help="Only where an answer has this verdict; may be repeated.",
+)
+@click.option("--grep", "search", metavar="TEXT", help="Only where a text contains this.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=10, metavar="N", help="Questions shown at most."
+)
+@runs_option
+@json_option
+def command(
+    first: str,
+    second: str,
+    board: str,
+    tasks: tuple[str, ...],
+    kinds: tuple[str, ...],
+    verdicts: tuple[str, ...],
+    search: str | None,
+    limit: int,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Compare two cells question by question.
+
+    FIRST and SECOND are cells: a trainer (start), a trainer and a seed (sft/0), or the id of a
+    record. BOARD is a board's name or TOML file; tiny if none is given.
+    """
+    from harness.leaderboard.diff import diff
+
+    if not kinds and not verdicts and not search:
+        kinds = ("fixed", "broken")
+    found = diff(
+        _folder(board, runs),
+        first,
+        second,
+        tasks=tasks,
+        kinds=kinds,
+        verdicts=verdicts,
+        search=search or "",
+        limit=limit,
+    )
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    from harness.render.diff import render
+
+    print_rich(render(found))
+
+
+def _folder(board: str, runs: Path) -> Path:
+    """Return a board's runs folder, by its name or TOML file; its tasks need not be at hand."""
+    if not board.endswith(".toml"):
+        return runs / board
+    from harness.boards.file import read_board_file
+
+    return runs / read_board_file(Path(board)).name

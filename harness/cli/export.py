@@ -1,0 +1,86 @@
+"""`harness export`: a board's results in a format that others read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import (
+    board_argument,
+    data_option,
+    hub_option,
+    open_records,
+    runs_option,
+)
+
+if TYPE_CHECKING:
+    from harness.export.request import HubBenchmark
+
+
+@click.command("export")
+@click.argument("format_name", metavar="FORMAT")
+@board_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="export",
+    help="Folder to write.",
+)
+@click.option(
+    "--cell",
+    "cells",
+    multiple=True,
+    metavar="CELL",
+    help="Only this cell, such as sft/0; may be repeated.  [default: all]",
+)
+@click.option("--developer", default="unknown", metavar="NAME", help="Who trained the models.")
+@click.option("--organization", default="unknown", metavar="NAME", help="Who evaluated them.")
+@click.option(
+    "--relationship",
+    default="other",
+    metavar="WORD",
+    help="Of the two: first_party, third_party, collaborative or other.",
+)
+@hub_option
+@data_option
+@runs_option
+def command(
+    format_name: str,
+    board: str,
+    out: Path,
+    cells: tuple[str, ...],
+    developer: str,
+    organization: str,
+    relationship: str,
+    benchmarks: dict[str, HubBenchmark],
+    data_dir: Path | None,
+    runs: Path,
+) -> None:
+    """Write a board's results in a format that others read.
+
+    FORMAT is eee, lm-eval, parquet, evalstats or hub. BOARD is a board's name or TOML file, or a
+    folder of published records; tiny if none is given.
+    """
+    from harness.export.formats import export
+    from harness.export.request import Request
+    from harness.leaderboard.diff import find_record
+
+    records, conditions, folder = open_records(board, runs, data_dir)
+    replaced = {record.supersedes for record in records}
+    finished = [record for record in records if record.scores and record.id not in replaced]
+    if cells:
+        finished = [find_record(folder, name) for name in cells]
+    request = Request(
+        records=finished,
+        conditions=conditions,
+        folder=folder,
+        out=out,
+        developer=developer,
+        organization=organization,
+        relationship=relationship,
+        benchmarks=benchmarks,
+    )
+    for path in export(format_name, request):
+        click.echo(str(path))

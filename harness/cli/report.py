@@ -1,0 +1,33 @@
+"""`harness report`: a board's report as one HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import board_argument, data_option, open_records, runs_option
+
+
+@click.command("report")
+@board_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.  [default: RUNS/BOARD/report.html]",
+)
+@data_option
+@runs_option
+def command(board: str, out: Path | None, data_dir: Path | None, runs: Path) -> None:
+    """Write a board's report: one HTML file.
+
+    It shows figures, curves and answers, and needs no script and no network. BOARD is a board's
+    name or TOML file, or a folder of published records; tiny if none is given.
+    """
+    from harness.report.page import write_report
+
+    records, conditions, folder = open_records(board, runs, data_dir)
+    target = out or folder / "report.html"
+    if out is None and not (folder / "records").is_dir():
+        target = Path(f"{conditions.board}.html")  # published records stay as they are
+    click.echo(str(write_report(records, conditions, target, folder)))
