@@ -53,38 +53,51 @@ def jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
 
 
-def read_jsonl(
-    path: Path, *, numbers_as_text: bool = False
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each row of a JSONL or JSONL.gz file with the number of its line, counted from 1.
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield each line of a text file with its number, counted from 1.
 
-    A line ends at a newline alone, since a text may hold any other separator. Blank lines are
-    skipped.
+    A line ends at a newline alone, since a text may hold any other separator.
 
     Args:
         path: Compressed where its name ends in `.gz`.
-        numbers_as_text: Whether numbers stay as they are written.
 
     Raises:
-        UsageError: If the file cannot be read, is not UTF-8, or a line is not a JSON object; the
-            text names the file and the line.
+        UsageError: If the file cannot be read or is not UTF-8; the text names it.
     """
-    as_text = {"parse_float": str, "parse_int": str} if numbers_as_text else {}
     opened = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
         with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
             for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                row = json.loads(line, **as_text)
-                if not isinstance(row, dict):
-                    raise UsageError(f"line {number} of {path} is not a JSON object")
-                yield number, row
+                yield number, line
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8, near line {number + 1}") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"line {number} of {path} is not JSON: {error}") from None
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {path}: {reason}") from None
+
+
+def read_jsonl(
+    path: Path, *, numbers_as_text: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each row of a JSONL file with the number of its line; blank lines are skipped.
+
+    Args:
+        path: Read by `read_lines`.
+        numbers_as_text: Whether numbers stay as they are written.
+
+    Raises:
+        UsageError: If the file cannot be read, or a line is not a JSON object; the text names the
+            file and the line.
+    """
+    number_type = str if numbers_as_text else None
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, parse_float=number_type, parse_int=number_type)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"line {number} of {path} is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise UsageError(f"line {number} of {path} is not a JSON object")
+        yield number, row

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,11 +25,11 @@ Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
+class Frozen(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """The base of what is read from files: an unknown key is an error, and no value changes."""
 
 
-class Caps(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+class Caps(Frozen, allow_inf_nan=False):
     """What one cell may spend on training; at least one cap is set, all that are set hold."""
 
     steps: int | None = pydantic.Field(default=None, gt=0)  # optimiser steps
@@ -93,14 +94,14 @@ class Cost(pydantic.BaseModel, extra="forbid"):
         return Cost(**total)
 
 
-class BoardRef(_Part):
+class BoardRef(Frozen):
     """The board a record belongs to."""
 
     name: str
     digest: str  # sha256 over everything that can change a result
 
 
-class Environment(_Part):
+class Environment(Frozen):
     """Where a cell ran: enough to judge whether two rows may differ by it."""
 
     python: str
@@ -117,7 +118,7 @@ class Environment(_Part):
     commit: str | None = None  # of the harness, where it is a git checkout
 
 
-class StageRef(_Part):
+class StageRef(Frozen):
     """One training stage of a cell's chain."""
 
     trainer: str
@@ -130,11 +131,11 @@ class StageRef(_Part):
     status: Status
     cost: Cost
     attempts: int = 1
-    notes: dict[str, Any] = {}  # what the trainer says a reader must know
+    notes: dict[str, Any] = {}  # what a reader must know, from the trainer
     environment: Environment | None = None  # where it was trained
 
 
-class Checkpoint(_Part):
+class Checkpoint(Frozen):
     """The model that was scored."""
 
     digest: str  # sha256 over configuration, weights and tokenizer
@@ -142,7 +143,7 @@ class Checkpoint(_Part):
     bytes: int
 
 
-class Score(_Part):
+class Score(Frozen):
     """One task under one protocol."""
 
     task: str
@@ -178,7 +179,7 @@ class Score(_Part):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return the number of answers for each verdict."""
+        """Return the number of answers for each verdict, by its name."""
         return {name: self.verdicts.count(letter) for name, letter in LETTERS.items()}
 
     @property
@@ -187,7 +188,7 @@ class Score(_Part):
         return self.verdicts.count("C") / len(self.verdicts) if self.n else float("nan")
 
 
-class Record(_Part):
+class Record(Frozen):
     """One cell: a trainer with a seed on a board, and what came of it."""
 
     schema_version: int = SCHEMA
@@ -209,6 +210,16 @@ class Record(_Part):
     environment: Environment
     supersedes: str | None = None
     digest: str = ""  # sha256 of the record without this field
+
+    @property
+    def name(self) -> str:
+        """Return the name of the record's cell for people: `sft seed 0`."""
+        return cell_name(self.trainer, self.seed)
+
+    @property
+    def cell(self) -> str:
+        """Return the name of the record's cell as commands take it: `sft/0`."""
+        return cell_name(self.trainer, self.seed, "/")
 
     def sealed(self) -> Record:
         """Return this record with its digest filled in."""
@@ -274,7 +285,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
         superseded: Whether records that a later one replaces are returned too.
 
     Raises:
-        TamperedError: If one was changed after it was written, or bears another's name.
+        TamperedError: If one was changed after it was written, or is named as another record.
         UsageError: If a file is not a record.
     """
     records = []
@@ -291,10 +302,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
     """Return the cost of several stages done one after the other."""
-    total = Cost()
-    for cost in costs:
-        total = total.plus(cost)
-    return total
+    return reduce(Cost.plus, costs, Cost())
 
 
 @dataclass(frozen=True)
@@ -310,8 +318,8 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Return the cell's name for people."""
-        return self.trainer if self.seed is None else f"{self.trainer} seed {self.seed}"
+        """Return the cell's name for people: `sft seed 0`."""
+        return cell_name(self.trainer, self.seed)
 
     @property
     def digest(self) -> str:
@@ -321,5 +329,16 @@ class Cell:
     @property
     def record_id(self) -> str:
         """Return the id of the cell's record: readable, unique, and safe as a file name."""
-        seed = "" if self.seed is None else f"-s{self.seed}"
-        return f"{slug(self.trainer)}{seed}-{self.digest[:12]}"
+        return f"{cell_name(slug(self.trainer), self.seed, '-s')}-{self.digest[:12]}"
+
+
+def cell_name(label: str, seed: int | None, mark: str = " seed ") -> str:
+    """Return the name of a cell or of one of its stages; what has no seed is named without one.
+
+    Args:
+        label: A trainer or a chain.
+        seed: Its training seed; None for the start model.
+        mark: What is written before the seed: ` seed ` for people, `/` in commands, `-s` in the
+            names of files.
+    """
+    return label if seed is None else f"{label}{mark}{seed}"

@@ -8,13 +8,10 @@ from pathlib import Path
 import pydantic
 
 from harness.errors import UsageError
+from harness.records import Frozen
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
-
-
-class Baseline(_Part):
+class Baseline(Frozen):
     """What others measured for the start model: one that is far off it has a broken set-up."""
 
     accuracy: float = pydantic.Field(ge=0, le=1)
@@ -26,7 +23,7 @@ class Baseline(_Part):
     note: str = ""  # how the source's protocol differs from this one
 
 
-class Benchmark(_Part):
+class Benchmark(Frozen):
     """One task under one protocol, as the board scores it."""
 
     task: str
@@ -41,7 +38,7 @@ class Benchmark(_Part):
     baseline: Baseline | None = None
 
 
-class Quoted(_Part):
+class Quoted(Frozen):
     """A result quoted from a publication: shown, marked, never ranked."""
 
     name: str
@@ -51,7 +48,7 @@ class Quoted(_Part):
     note: str = ""
 
 
-class Conditions(_Part):
+class Conditions(Frozen):
     """What a board fixes before anyone trains, in the words its leaderboard prints."""
 
     board: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")

@@ -11,7 +11,7 @@ import pydantic
 
 from harness.boards.conditions import Baseline, Quoted
 from harness.errors import UsageError, did_you_mean
-from harness.records import Caps
+from harness.records import Caps, Frozen
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 Name = Annotated[str, pydantic.StringConstraints(pattern=NAME.pattern)]
@@ -19,11 +19,7 @@ LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 
 
-class _Table(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    pass
-
-
-class Data(_Table):
+class Data(Frozen):
     """What is trained on: the training splits of these tasks, and nothing else."""
 
     train: tuple[str, ...] = pydantic.Field(min_length=1)
@@ -45,7 +41,7 @@ class BudgetTable(Caps):
         return {name: value for name, value in super().set_caps().items() if name != "chain"}
 
 
-class ScoreTable(_Table):
+class ScoreTable(Frozen, allow_inf_nan=False):
     """One task under one protocol."""
 
     task: str
@@ -67,7 +63,7 @@ class ScoreTable(_Table):
         return self
 
 
-class Compute(_Table):
+class Compute(Frozen, allow_inf_nan=False):
     """How a stage runs. `threads` changes results on a CPU, so it is a condition."""
 
     threads: int = pydantic.Field(default=1, gt=0)
@@ -81,7 +77,7 @@ class Compute(_Table):
     stage_seconds: float = pydantic.Field(default=86_400, gt=0)  # time limit of one stage
 
 
-class BoardFile(_Table):
+class BoardFile(Frozen):
     """The TOML file, as written."""
 
     schema_version: Literal[1] = pydantic.Field(alias="schema")

@@ -13,9 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-import pydantic
-
 from harness.contamination.words import verbatim, whole, words
+from harness.records import Frozen
 
 VERSION = 1
 """Of the normalisation and the rules; raised whenever either changes."""
@@ -34,11 +33,7 @@ class Passage(NamedTuple):
     problem: bool = False  # a whole problem, which may be the same as a test problem
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
-
-
-class Shared(_Part):
+class Shared(Frozen):
     """A test problem and the training text it shares something with."""
 
     kind: Kind  # the strictest that holds
@@ -50,7 +45,7 @@ class Shared(_Part):
     words: str  # that both have in a row, normalised; of a whole problem all of them
 
 
-class Overlap(_Part):
+class Overlap(Frozen):
     """What one test set shares with training text: places of problems, ascending."""
 
     task: str
