@@ -61,7 +61,7 @@ class Conditions(Frozen):
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)
     trainers: tuple[str, ...] = ()  # those the board plans; others may join
-    protocols: dict[str, str] = {}  # what each protocol is, in one line
+    protocols: dict[str, str] = pydantic.Field(default={})  # what each protocol is, in one line
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # contamination and the like
     quoted: tuple[Quoted, ...] = ()
@@ -71,7 +71,7 @@ class Conditions(Frozen):
     def _one_to_rank_by(self) -> Conditions:
         keys = [(benchmark.task, benchmark.protocol) for benchmark in self.benchmarks]
         if len(set(keys)) != len(keys):
-            raise ValueError("a task stands twice under the same protocol")
+            raise ValueError("two benchmarks have the same task and protocol")
         if not any(benchmark.ranking for benchmark in self.benchmarks):
             raise ValueError("no benchmark to rank by: set ranking on at least one")
         return self
@@ -89,9 +89,8 @@ class Conditions(Frozen):
         if len(ways) == 1:
             return next(iter(ways))
         *few, most = sorted(ways, key=lambda way: len(ways[way]))
-        said = [f"{', '.join(ways[way])}: {way}" for way in few]
-        many = len(ways[most]) > 3
-        return "; ".join([*said, f"{'all others' if many else ', '.join(ways[most])}: {most}"])
+        others = "all others" if len(ways[most]) > 3 else ", ".join(ways[most])
+        return "; ".join([*(f"{', '.join(ways[way])}: {way}" for way in few), f"{others}: {most}"])
 
     def to_json(self) -> str:
         """Return the file's text."""
@@ -99,7 +98,7 @@ class Conditions(Frozen):
 
 
 def read_conditions(path: Path) -> Conditions:
-    """Read the conditions that stand beside a board's records.
+    """Read the conditions that are published beside a board's records.
 
     Raises:
         UsageError: If the file is missing or does not hold conditions.

@@ -1,10 +1,10 @@
-"""Which test problems stand in training text: shared runs of words, and whole problems.
+"""Which test problems are part of training text: shared runs of words, and whole problems.
 
-A test problem is *hit at n* if n of its words in a row stand in a row in a training text. One that
+A test problem is *hit at n* if n of its words in a row occur in a row in a training text. One that
 is shorter than n words is hit only if it is, as a whole, a training problem. *Same* are problems
 that are training problems but for layout, *verbatim* those that are so to the character, white
-space aside. Each of the four is said for itself, because they answer different questions: a shared
-run may be a phrase that many problems share, and a same problem may be shorter than any run.
+space aside. Each of the four is counted for itself, because they answer different questions: a
+shared run may be a phrase that many problems share, and a same problem may be shorter than any run.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Overlap(Frozen):
     examples: tuple[Shared, ...] = ()
 
     def joined(self, other: Overlap) -> Overlap:
-        """Return what is shared with either of two bodies of training text."""
+        """Return what is shared with either of two sets of training texts."""
         together = sorted((*self.examples, *other.examples), key=_strictness)
         fields = {
             name: tuple(sorted({*getattr(self, name), *getattr(other, name)}))
@@ -71,7 +71,7 @@ def _strictness(shared: Shared) -> tuple[int, int]:
 
 
 def passages(rows: Iterable[Mapping[str, str]]) -> Iterator[Passage]:
-    """Yield what stands in training rows: each problem, and its solution where there is one."""
+    """Yield the texts of training rows: each problem, and its solution where there is one."""
     for row in rows:
         yield Passage(row["id"], row["problem"], problem=True)
         if row.get("solution"):

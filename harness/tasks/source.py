@@ -49,7 +49,7 @@ class Source:
         hub: The id of its repository on the Hub, or None where it has none that holds these rows.
         revision: The 40-digit commit that is downloaded. None: not known here, so the newest is
             taken and a warning names its commit.
-        config: The name of the configuration, for people; which files are read follows from `Split.hub`.
+        config: The name of the configuration, for people; `Split.hub` names the files.
         problem: The column of the problem, or several whose texts are joined by a space.
         answer: The column that the gold answer is read from.
         gold: How it is read: `column` the whole text, `hash` after the last `####`, `boxed` from
