@@ -212,11 +212,11 @@ def test_two_files_are_compared(tmp_path, harness):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "is not JSONL"),
+        ("{", "is not JSON"),
         ("", "rows.jsonl holds no row"),
-        ("[" * 100_000, "is not JSONL"),
-        ("[1]", "line 1 is not a JSON object"),
-        ('{"text": 3}', "line 1 has no text under problem or question"),
+        ("[" * 100_000, "is not JSON"),
+        ("[1]", "is not a JSON object"),
+        ('{"text": 3}', "has no text under problem or question"),
     ],
 )
 def test_files_that_hold_no_problems_are_refused_in_one_line(tmp_path, harness, line, message):

@@ -212,7 +212,7 @@ class Board:
         return checkpoints.digest(self.model(which)) if reference else None
 
     def _on_hub(self, reference: str | None) -> TypeGuard[str]:
-        """Return whether a model is one of the Hub's, and no folder beside the board's file."""
+        """Return whether a model is one of the Hub's and no folder of this machine."""
         return "@" in (reference or "") and not (self.folder / str(reference)).exists()
 
     def conditions(self) -> Conditions:

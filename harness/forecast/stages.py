@@ -11,6 +11,7 @@ from harness.forecast import formulas
 from harness.forecast.formulas import Estimate, Setting
 from harness.forecast.gpus import TRAINING_SHARE, Gpu, find_gpu
 from harness.forecast.model_sizes import model_shape
+from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
 from harness.records import Record
 from harness.tasks.protocols import LmEvalProtocol, Protocol
@@ -23,6 +24,7 @@ TEMPLATE = 25
 # the means of GSM8K and MATH
 PROBLEM, SOLUTION, SHOTS = 240, 400, 2800
 TRACE = 3850  # characters: others measured a median of 918 tokens and a ninth decile of 1,888
+SCORING = ""  # what generating answers is called among the trainers
 
 
 class Forecast:
@@ -36,7 +38,12 @@ class Forecast:
         if student:
             work, compute = workload(board), board.file.compute
             self.setting = Setting(student, self.teacher, work, compute, gpu)
-        self.finished = [one for one in earlier if one.status == "ok" and self._like(one)]
+        self.seen: dict[str, list[float]] = {}  # seconds in records: of each trainer, of SCORING
+        for record in earlier:
+            if record.status == "ok" and self._like(record):
+                self.seen.setdefault(SCORING, []).append(record.scoring_seconds)
+                for part in record.stages:
+                    self.seen.setdefault(part.trainer, []).append(part.cost.seconds)
         self.made: dict[str, Estimate] = {}
 
     def _like(self, record: Record) -> bool:
@@ -63,22 +70,18 @@ class Forecast:
 
     def of(self, stage: Stage) -> Estimate:
         """Return the estimate of one stage; its parents' must have been asked for before."""
-        training = stage.kind == "train"
-        found = self._training(stage) if training else self._scoring()
-        if training:
-            trainer = stage.identity["trainer"]
-            parts = [part for record in self.finished for part in record.stages]
-            seen = [part.cost.seconds for part in parts if part.trainer == trainer]
-        else:
-            seen = [record.scoring_seconds for record in self.finished]
-        if seen:
-            found = found.model_copy(update={"seconds": median(seen), "source": "earlier records"})
+        trainer = stage.offer.trainer if stage.offer else None  # training stages have one
+        found = self._training(stage, trainer) if trainer else self._scoring()
+        work = trainer.name if trainer else SCORING
+        if work in self.seen:
+            seconds = median(self.seen[work])
+            found = found.model_copy(update={"seconds": seconds, "source": "earlier records"})
         self.made[stage.id] = found
         return found
 
-    def _training(self, stage: Stage) -> Estimate:
-        caps, trainer = self._caps(stage), stage.offer.trainer if stage.offer else None
-        if self.setting and trainer and trainer.expects:
+    def _training(self, stage: Stage, trainer: Trainer) -> Estimate:
+        caps = self._caps(stage)
+        if self.setting and trainer.expects:
             options = trainer.options.model_validate(stage.identity["options"])
             expected = trainer.expects(options, self.setting.work)
             if self.teacher or not (expected.taught or expected.written):
