@@ -75,11 +75,11 @@ def find_gpu(name: str) -> Gpu:
         >>> find_gpu("NVIDIA A100-SXM4-80GB").name
         'A100-80'
     """
-    plain = re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    parts = re.findall(r"[a-z0-9]+", name.lower())
     for gpu in GPUS.values():
-        if plain in (gpu.name.lower().replace("-", " "), gpu.name.lower().replace("-", "")):
+        if "".join(parts) == gpu.name.lower().replace("-", ""):
             return gpu
-    words = {word.removesuffix("gb") for word in plain.split()}
+    words = {part.removesuffix("gb") for part in parts}
     fitting = [gpu for gpu in GPUS.values() if words.issuperset(gpu.words.split())]
     if fitting:
         return max(fitting, key=lambda gpu: len(gpu.words.split()))
