@@ -6,70 +6,55 @@ Names are looked up when they are first used, so that the command line starts at
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
+# The names are listed twice: for type checkers and editors, to whom `X as X` says that X is
+# exported, and for the interpreter, which imports a module when one of its names is used.
 if TYPE_CHECKING:
-    from harness.errors import HarnessError, StageError, UsageError
-    from harness.plugin.hookspecs import hookimpl
-    from harness.plugin.options import OptimiserOptions, Options
-    from harness.plugin.trainer import Trainer
-    from harness.plugin.workload import Expected, Workload
-    from harness.records import Caps, Cost, Record
-    from harness.stage.budget import Budget
-    from harness.stage.run import Run
-    from harness.tasks.source import Source, Split
-    from harness.tasks.task import Task, local_rows
-    from harness.verify import Conventions
+    from harness.errors import HarnessError as HarnessError
+    from harness.errors import StageError as StageError
+    from harness.errors import UsageError as UsageError
+    from harness.plugin.hookspecs import hookimpl as hookimpl
+    from harness.plugin.options import OptimiserOptions as OptimiserOptions
+    from harness.plugin.options import Options as Options
+    from harness.plugin.trainer import Trainer as Trainer
+    from harness.plugin.workload import Expected as Expected
+    from harness.plugin.workload import Workload as Workload
+    from harness.records import Caps as Caps
+    from harness.records import Cost as Cost
+    from harness.records import Record as Record
+    from harness.stage.budget import Budget as Budget
+    from harness.stage.run import Run as Run
+    from harness.tasks.source import Source as Source
+    from harness.tasks.source import Split as Split
+    from harness.tasks.task import Task as Task
+    from harness.tasks.task import local_rows as local_rows
+    from harness.verify import Conventions as Conventions
+else:
+    import importlib
 
-_HOMES = {
-    "Budget": "harness.stage.budget",
-    "Caps": "harness.records",
-    "Conventions": "harness.verify",
-    "Cost": "harness.records",
-    "Expected": "harness.plugin.workload",
-    "HarnessError": "harness.errors",
-    "OptimiserOptions": "harness.plugin.options",
-    "Options": "harness.plugin.options",
-    "Record": "harness.records",
-    "Run": "harness.stage.run",
-    "Source": "harness.tasks.source",
-    "Split": "harness.tasks.source",
-    "StageError": "harness.errors",
-    "Task": "harness.tasks.task",
-    "Trainer": "harness.plugin.trainer",
-    "UsageError": "harness.errors",
-    "Workload": "harness.plugin.workload",
-    "hookimpl": "harness.plugin.hookspecs",
-    "local_rows": "harness.tasks.task",
-}
+    _HOMES = {
+        name: f"harness.{module}"
+        for module, names in {
+            "errors": ("HarnessError", "StageError", "UsageError"),
+            "plugin.hookspecs": ("hookimpl",),
+            "plugin.options": ("OptimiserOptions", "Options"),
+            "plugin.trainer": ("Trainer",),
+            "plugin.workload": ("Expected", "Workload"),
+            "records": ("Caps", "Cost", "Record"),
+            "stage.budget": ("Budget",),
+            "stage.run": ("Run",),
+            "tasks.source": ("Source", "Split"),
+            "tasks.task": ("Task", "local_rows"),
+            "verify": ("Conventions",),
+        }.items()
+        for name in names
+    }
+    __all__ = sorted(_HOMES)
 
-__all__ = [
-    "Budget",
-    "Caps",
-    "Conventions",
-    "Cost",
-    "Expected",
-    "HarnessError",
-    "OptimiserOptions",
-    "Options",
-    "Record",
-    "Run",
-    "Source",
-    "Split",
-    "StageError",
-    "Task",
-    "Trainer",
-    "UsageError",
-    "Workload",
-    "hookimpl",
-    "local_rows",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'harness' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'harness' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value

@@ -15,6 +15,16 @@ from harness.errors import UsageError
 from harness.files import file_sha256
 
 VOLATILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+)
 
 
 def check_model_folder(path: Path, what: str = "model") -> None:
@@ -26,7 +36,7 @@ def check_model_folder(path: Path, what: str = "model") -> None:
     """
     if not path.is_dir():
         raise UsageError(f"no {what} folder {path}")
-    config = _json(path / "config.json", what)
+    config = configuration(path, what)
     if config.get("auto_map"):
         raise UsageError(f"the {what} in {path} wants to run its own code (auto_map); refused")
     if not weight_files(path):
@@ -41,6 +51,15 @@ def check_model_folder(path: Path, what: str = "model") -> None:
         raise UsageError(f"the {what} in {path} has no tokenizer (tokenizer.json)")
     for file in weight_files(path):
         safetensors_header(file)
+
+
+def configuration(path: Path, what: str = "model") -> dict[str, Any]:
+    """Return the configuration of a model folder.
+
+    Raises:
+        UsageError: If it is missing or not a JSON object.
+    """
+    return _json(path / "config.json", what)
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -59,7 +78,7 @@ def safetensors_header(path: Path) -> dict[str, Any]:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > 100_000_000:
                 raise ValueError
-            header = json.loads(file.read(length))
+            header: dict[str, Any] = json.loads(file.read(length))
         header.pop("__metadata__", None)
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
         if path.stat().st_size < 8 + length + end:
@@ -95,7 +114,7 @@ def digest(path: Path) -> str:
     sha = hashlib.sha256()
     for file in weight_files(path):
         sha.update(f"{file.name} {file_sha256(file)}\n".encode())
-    config = {k: v for k, v in _json(path / "config.json").items() if k not in VOLATILE}
+    config = {k: v for k, v in configuration(path).items() if k not in VOLATILE}
     sha.update(json.dumps(config, sort_keys=True).encode())
     for name in TOKENIZER_FILES:
         if (path / name).exists():
@@ -180,15 +199,3 @@ def _json(path: Path, what: str = "model") -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a JSON object")
     return content
-
-
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-    "chat_template.jinja",
-)

@@ -1,4 +1,4 @@
-"""The errors a person may see: one line that says what, which and what to do."""
+"""The errors a person may see: one line with what is wrong, which one, and what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UsageError(HarnessError):
 
 
 class DataMissing(UsageError):
-    """Published data that is neither here nor to be had; the text says where it was looked for."""
+    """Published data that was found nowhere; the text names the places and what to do."""
 
 
 class PluginError(HarnessError):
@@ -29,7 +29,7 @@ class PluginError(HarnessError):
 
 
 class TamperedError(HarnessError):
-    """A file that does not say what its digest or its records say."""
+    """A file whose content does not match its digest or its records."""
 
     exit_code = 3
 

@@ -53,49 +53,61 @@ def jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
 
 
-def read_jsonl(
-    path: Path,
-    *,
-    numbers_as_text: bool = False,
-    torn: Callable[[int], None] | None = None,
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each row of a JSONL or JSONL.gz file with the number of its line, counted from 1.
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield each line of a text file with its number, counted from 1.
 
-    A line ends at a newline alone, since a text may hold any other separator. Blank lines are
-    skipped.
+    A line ends at a newline alone, since a text may hold any other separator.
 
     Args:
         path: Compressed where its name ends in `.gz`.
+
+    Raises:
+        UsageError: If the file cannot be read or is not UTF-8; the text names it and the line.
+    """
+    for number, line in _raw_lines(path):
+        try:
+            yield number, line.decode()
+        except UnicodeDecodeError:
+            raise UsageError(f"line {number} of {path} is not UTF-8") from None
+
+
+def read_jsonl(
+    path: Path, *, numbers_as_text: bool = False, torn: Callable[[int], None] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield each row of a JSONL file with the number of its line; blank lines are skipped.
+
+    Args:
+        path: Read as `read_lines` reads it.
         numbers_as_text: Whether numbers stay as they are written.
         torn: Called with the number of a last line that was not written to its end; such a line
             is an error if nothing is given.
 
     Raises:
-        UsageError: If the file cannot be read, is not UTF-8, or a line is not a JSON object; the
-            text names the file and the line.
+        UsageError: If the file cannot be read, or a line is not a JSON object; the text names the
+            file and the line.
     """
     number_type = str if numbers_as_text else None
+    for number, line in _raw_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode(), parse_float=number_type, parse_int=number_type)
+        except (ValueError, RecursionError) as error:
+            if torn is not None and not line.endswith(b"\n"):
+                torn(number)
+                return
+            wrong = "UTF-8" if isinstance(error, UnicodeDecodeError) else f"JSON: {error}"
+            raise UsageError(f"line {number} of {path} is not {wrong}") from None
+        if not isinstance(row, dict):
+            raise UsageError(f"line {number} of {path} is not a JSON object")
+        yield number, row
+
+
+def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     opened = gzip.open if path.suffix == ".gz" else open
-    number = 0
     try:
         with opened(path, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line.decode(), parse_float=number_type, parse_int=number_type)
-                except (ValueError, RecursionError):
-                    if torn is None or line.endswith(b"\n"):
-                        raise
-                    torn(number)
-                    return
-                if not isinstance(row, dict):
-                    raise UsageError(f"line {number} of {path} is not a JSON object")
-                yield number, row
-    except UnicodeDecodeError:
-        raise UsageError(f"line {number} of {path} is not UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"line {number} of {path} is not JSON: {error}") from None
+            yield from enumerate(lines, start=1)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read {path}: {reason}") from None

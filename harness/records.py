@@ -20,6 +20,7 @@ START = "start"
 """The name of the row of the untouched start model."""
 CONDITIONS = "conditions.json"
 """The file beside published records that says what their board fixes."""
+_WHOLE = ("steps", "trained_tokens")  # caps that are whole numbers
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
@@ -49,18 +50,16 @@ class Caps(Frozen, allow_inf_nan=False):
 
     def minus(self, spent: Cost) -> Caps:
         """Return what is left after `spent`; a cap that is used up leaves the smallest amount."""
-        left = {}
-        for name, value in self.set_caps().items():
-            rest = value - getattr(spent, name)
-            left[name] = max(rest, 1 if name in ("steps", "trained_tokens") else 1e-9)
-        return Caps(**left)
+        left = {name: value - getattr(spent, name) for name, value in self.set_caps().items()}
+        return Caps(
+            **{name: max(rest, 1 if name in _WHOLE else 1e-9) for name, rest in left.items()}
+        )
 
     def share(self, parts: int) -> Caps:
         """Return an equal share of every cap for one of `parts` stages."""
-        whole = ("steps", "trained_tokens")
         return Caps(
             **{
-                name: max(1, int(value // parts)) if name in whole else value / parts
+                name: max(1, int(value // parts)) if name in _WHOLE else value / parts
                 for name, value in self.set_caps().items()
             }
         )

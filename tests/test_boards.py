@@ -37,7 +37,7 @@ def test_the_embedded_board_loads():
 
 def test_a_task_whose_plugin_is_not_named_is_one_line(small_board):
     small_board.write_text(small_board.read_text().replace('plugins = ["unruly"]', "plugins = []"))
-    with pytest.raises(UsageError, match=r"no task 'unruly_sums'; its plug-in must stand in plug"):
+    with pytest.raises(UsageError, match=r"no task 'unruly_sums'; add its plug-in to plugins"):
         load(small_board)
 
 
@@ -119,13 +119,17 @@ def test_a_built_in_board_has_the_same_digest_with_its_data(name, tmp_path, monk
         ("max_new_tokens = 6", "", "scores.0.max_new_tokens: Field required"),
         ("[budget]\nsteps = 3", "[budget]", "set at least one of steps"),
         ("steps = 3", "steps = 0", "budget.steps: Input should be greater than 0"),
-        ("ranking = true", "ranking = false", "exactly one of the scores must say ranking"),
-        ("seeds = [0, 1]", "seeds = [0, 0]", "a seed stands twice"),
+        ("ranking = true", "ranking = false", "exactly one of the scores must have ranking = true"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "seeds: the same seed is given twice"),
         ("schema = 1", "schema = 2", "schema: Input should be 1"),
         ('name = "small"', 'name = "../small"', "name: String should match pattern"),
         ("title =", "title", "is not TOML"),
         ('task = "unruly_other"', 'task = "unruly_othr"', "did you mean 'unruly_other'?"),
-        ('task = "unruly_other"', 'task = "unruly_sums"', "stands twice under the same protocol"),
+        (
+            'task = "unruly_other"',
+            'task = "unruly_sums"',
+            "two scores have the same task and protocol",
+        ),
         ('["unruly_sums"]', '["unruly_other"]', "'unruly_other' has no training rows"),
         ('plugins = ["unruly"]', 'plugins = ["unruli"]', "did you mean 'unruly'?"),
         ("steps = 3", "flops = inf", "budget.flops: Input should be a finite number"),

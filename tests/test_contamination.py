@@ -7,8 +7,12 @@ import json
 import pytest
 from verify_shared import rows as shared_rows
 
+from harness.boards.board import load_board
+from harness.contamination.board import BoardOverlaps
 from harness.contamination.overlap import Passage, TestSets, passages
 from harness.contamination.words import whole, words
+from harness.errors import UsageError
+from harness.plugin.host import Host
 from harness.records import read_records
 
 TALE = (
@@ -223,3 +227,16 @@ def test_files_that_hold_no_problems_are_refused_in_one_line(tmp_path, harness, 
 def test_a_board_or_two_files_must_be_named(harness):
     assert "name a board" in harness("contamination", "--train", __file__, check=2).stderr
     assert "name a board" in harness("contamination", "tiny", "--train", __file__, check=2).stderr
+
+
+def test_a_row_of_a_stage_without_a_text_is_compared_as_a_whole(tmp_path):
+    board = load_board("tiny", Host())
+    longest = max(board.test_rows(board.ranking), key=lambda row: len(words(row["problem"])))
+    rows = [{"text": "nothing"}, {"answer": longest["problem"]}]
+    (tmp_path / "synthetic.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = BoardOverlaps(board, None).of_stage(tmp_path)[board.ranking.task]
+    (shared,) = [one for one in found.examples if one.id == longest["id"]]
+    assert shared.source.endswith("/synthetic.jsonl:2")
+    (tmp_path / "synthetic.jsonl").write_text("{}\nno JSON\n")
+    with pytest.raises(UsageError, match=r"line 2 of .*synthetic\.jsonl is not JSON"):
+        BoardOverlaps(board, None).of_stage(tmp_path)

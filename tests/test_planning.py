@@ -13,7 +13,7 @@ from harness.boards.board import load_board
 from harness.boards.file import Compute, ScoreTable
 from harness.errors import UsageError
 from harness.forecast import formulas, model_sizes
-from harness.forecast.formulas import Machine
+from harness.forecast.formulas import Setting
 from harness.forecast.gpus import GPUS, find_gpu
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
@@ -22,7 +22,6 @@ from harness.plugin.workload import Expected, Workload
 from harness.render.plan import render
 
 QWEN = model_sizes.QWEN["0.5B"]
-H200 = Machine(find_gpu("H200"))
 WORK = Workload(rows=7473, prompt=100, solution=100, answer=280, limit=512)
 SFT = Expected(steps=935, sequences=32, length=200, micro_batch=32)
 RL = Expected(
@@ -30,8 +29,9 @@ RL = Expected(
 )
 
 
-def train(expected, caps=None, teacher=None, machine=H200, **compute):
-    return formulas.training(expected, WORK, caps or {}, QWEN, teacher, machine, Compute(**compute))
+def train(expected, caps=None, teacher=None, gpu="H200", **compute):
+    at = Setting(QWEN, teacher, WORK, Compute(**compute), find_gpu(gpu))
+    return formulas.training(expected, caps or {}, at)
 
 
 def dry_run(name, folder, gpu=None, **arguments):
@@ -151,13 +151,13 @@ def test_a_teacher_is_paid_for_in_flops_and_memory():
 
 
 def test_the_forward_pass_is_halved_until_it_fits():
-    large = train(RL, machine=H200)
-    little = train(RL, machine=Machine(find_gpu("RTX-3090")))
+    large = train(RL)
+    little = train(RL, gpu="RTX-3090")
     assert little.micro_batch < large.micro_batch <= 256
     assert little.fits
     assert little.memory_bytes <= 0.9 * 24e9
     assert math.log2(256 / little.micro_batch).is_integer()
-    checkpointed = train(RL, machine=Machine(find_gpu("RTX-3090")), gradient_checkpointing=True)
+    checkpointed = train(RL, gpu="RTX-3090", gradient_checkpointing=True)
     assert checkpointed.micro_batch > little.micro_batch
 
 
@@ -174,7 +174,7 @@ def test_several_gpus_share_a_batch_and_its_rollouts():
 def test_what_cannot_fit_says_so():
     teacher = model_sizes.QWEN["7B"]
     taught = Expected(**{**vars(SFT), "taught": 32})
-    found = train(taught, teacher=teacher, machine=Machine(find_gpu("T4")))
+    found = train(taught, teacher=teacher, gpu="T4")
     assert not found.fits
     assert found.micro_batch == 1
 
@@ -189,8 +189,9 @@ def test_two_gpus_halve_the_hours_and_not_the_gpu_hours():
 def test_scoring_counts_every_sample():
     once = ScoreTable(task="t", max_new_tokens=100)
     many = ScoreTable(task="t", max_new_tokens=100, samples=4, temperature=0.7)
-    one = formulas.scoring([(once, 64, 50.0)], QWEN, H200, Compute())
-    four = formulas.scoring([(many, 64, 50.0)], QWEN, H200, Compute())
+    at = Setting(QWEN, None, WORK, Compute(), find_gpu("H200"))
+    one = formulas.scoring([(once, 64, 50.0)], at)
+    four = formulas.scoring([(many, 64, 50.0)], at)
     assert four.generated_tokens == 4 * one.generated_tokens
     start = formulas.START_SECONDS["cuda"]
     assert four.seconds - start == pytest.approx(4 * (one.seconds - start))
@@ -326,7 +327,7 @@ def test_a_model_in_the_hubs_cache_is_found_without_asking_the_hub(
 def test_the_command_prints_the_plan_and_its_json(harness):
     text = harness("bench", "math-0.5b", "--dry-run", "--gpu", "a100-80").stdout
     assert "planned for one A100-80" in text
-    assert "not fit for ranking" in text
+    assert "Not fit for ranking: amc23, aime24." in " ".join(text.split())
     board = ("srlm-0.5b-base", "--plugins", "rl")
     given = harness("bench", *board, "--dry-run", "--gpu", "h100", "--json").stdout
     found = json.loads(given)
@@ -334,6 +335,9 @@ def test_the_command_prints_the_plan_and_its_json(harness):
     assert {"steps", "trained_tokens", "generated_tokens", "flops", "seconds"} <= set(
         found["stages"][-1]["estimate"]
     )
+    assert [(one["state"], len(one["stages"])) for one in found["cells"]] == [
+        ("to do", 1), ("to do", 2), ("to do", 2), ("to do", 2),
+    ]  # fmt: skip
     done = harness("bench", "--gpu", "H100", check=2)
     assert "use it with --dry-run" in done.stderr
     done = harness("bench", "tiny", "--dry-run", "--gpu", "H2000", check=2)
@@ -347,3 +351,5 @@ def test_a_plan_fits_a_narrow_terminal_and_cuts_no_name_off(tmp_path):
     assert "…" not in head
     assert all(name in head for name in ("chat_zeroshot", "base_fewshot", "kd-on-policy", "Memory"))
     assert "!: more than this GPU has" in head
+    assert "22.1 points" in head
+    assert "Ranks by math500 (chat_zeroshot)." in head

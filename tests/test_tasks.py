@@ -76,9 +76,11 @@ def write_hub(folder: Path) -> None:
 def test_a_generated_task_needs_whole_rows_with_ids_of_their_own():
     row = {"id": "1", "problem": "?", "answer": "1"}
     assert Task("t", lambda split: [row]).split("test") == [row]
-    with pytest.raises(UsageError, match="row 0 of test has no 'answer'"):
+    with pytest.raises(UsageError, match="row 1 of test has no 'answer'"):
         Task("t", lambda split: [{"id": "1", "problem": "?"}]).split("test")
-    with pytest.raises(UsageError, match="id '1' stands twice in train"):
+    with pytest.raises(
+        UsageError, match="two rows of train have the id '1'; every row needs its own"
+    ):
         Task("t", lambda split: [row, row]).split("train")
     with pytest.raises(ValueError, match="either rows or a source"):
         Task("t")
@@ -90,8 +92,11 @@ def test_local_rows_says_what_it_cannot_read(tmp_path):
     assert local_rows(test=path)("train") == []
     with pytest.raises(UsageError, match=r"cannot read .*gone\.jsonl: No such file"):
         local_rows(test=tmp_path / "gone.jsonl")("test")
-    path.write_text("{")
-    with pytest.raises(UsageError, match="is not JSONL"):
+    path.write_text('{"id": "1"}\n\n{')
+    with pytest.raises(UsageError, match=r"line 3 of .*rows\.jsonl is not JSON"):
+        local_rows(test=path)("test")
+    path.write_text("[1]")
+    with pytest.raises(UsageError, match=r"line 1 of .*rows\.jsonl is not a JSON object"):
         local_rows(test=path)("test")
 
 
@@ -232,12 +237,13 @@ def test_undeclared_content_is_told_and_counts(tmp_path):
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"problem": "?"}, "line 4 of sums has no 'answer'"),
-        ({"answer": "1"}, "line 4 of sums has no 'problem'"),
+        ({"problem": "?"}, r"line 5 of .*sums\.jsonl has no 'answer'"),
+        ({"answer": "1"}, r"line 5 of .*sums\.jsonl has no 'problem'"),
     ],
 )
 def test_a_row_that_is_not_whole_is_named(tmp_path, row, says):
-    write(tmp_path / "sums.jsonl", [*PROBLEMS, row])
+    path = write(tmp_path / "sums.jsonl", [*PROBLEMS, row])
+    path.write_text("\n" + path.read_text())  # a blank line counts as a line, and not as a row
     with pytest.raises(UsageError, match=says):
         task(folder=tmp_path).split("test")
 
@@ -248,9 +254,10 @@ def test_a_row_that_is_not_whole_is_named(tmp_path, row, says):
         ("main/test-1.parquet", b"PAR1 no", "cannot read .*test-1.parquet"),
         ("main/test-1.jsonl", b"{", "line 1 of .*test-1.jsonl is not JSON"),
         ("main/test-1.jsonl", b"[1]", "line 1 of .*test-1.jsonl is not a JSON object"),
-        ("main/test-1.json", b"[1]", "is not a list of JSON objects"),
+        ("main/test-1.json", b"[1]", "row 1 of .*test-1.json is not a JSON object"),
         ("main/test-1.jsonl.gz", b"plain", "cannot read .*test-1.jsonl.gz"),
-        ("main/test-1.jsonl", b"\xff", "cannot read .*test-1.jsonl"),
+        ("main/test-1.json", b"[1", "test-1.json is not JSON"),
+        ("main/test-1.jsonl", b"\xff", "test-1.jsonl is not UTF-8, near line 1"),
         ("main/test-1.tsv", b"a\tb\tc\n", "line 1 of .*test-1.tsv has 3 columns"),
         ("main/test-1.arrow", b"", "only parquet, jsonl, json and tsv are known"),
         ("main/test-1.jsonl", b'{"q": 1}', "test-1 of our-school/sums has no column 'question'"),
@@ -272,7 +279,7 @@ def test_files_of_the_hub_are_read_in_every_form(tmp_path):
     folder = snapshot(tmp_path)
     write(folder / "a.jsonl", [{"question": "one", "answer": 1.50}])
     (folder / "b.json").write_text('[{"question": "two", "answer": 2}]')
-    (folder / "c.tsv").write_text("three\t3\n")
+    (folder / "c.tsv").write_bytes(b"three\t3\r\n")
     parquet.write_table(
         pyarrow.Table.from_pylist([{"question": "four", "answer": 4.0}]), folder / "d.parquet"
     )
@@ -340,7 +347,7 @@ def test_a_subset_parts_of_a_problem_and_groups(tmp_path):
 def test_a_task_with_groups_wants_them_in_local_files_too(tmp_path):
     source = replace(SUMS, group=("template",))
     write(tmp_path / "sums.jsonl", PROBLEMS)
-    with pytest.raises(UsageError, match="line 1 of sums has no 'group'"):
+    with pytest.raises(UsageError, match=r"line 1 of .*sums\.jsonl has no 'group'"):
         task(source, tmp_path).split("test")
     write(tmp_path / "sums.jsonl", [{**row, "group": "g"} for row in PROBLEMS])
     with_groups = task(source, tmp_path)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TypeGuard
 
 from harness import checkpoints
-from harness.boards.conditions import Benchmark, Conditions
-from harness.boards.file import BoardFile, ScoreTable, read_board_file
+from harness.boards.conditions import Conditions
+from harness.boards.file import BoardFile, ScoreTable, Which, read_board_file
 from harness.boards.score import BoardScore
 from harness.errors import UsageError, did_you_mean
 from harness.files import file_sha256, json_sha256
 from harness.plugin.host import Host
+from harness.records import START
 from harness.tasks.protocols import get_protocol, training_protocol
 from harness.tasks.task import Task
 from harness.verify import VERIFIER_VERSION
 
 BUILT_IN = Path(__file__).parent / "known"
-# keys that say how to run or show a board and cannot change a result
+# keys for how to run or show a board: they cannot change a result
 NOT_CONDITIONS = {
     "": {"title", "trainers", "notes", "quoted"},
     "compute": {"save_every", "stage_seconds", "micro_batch_size"},
@@ -49,7 +50,7 @@ class Board:
         self.tasks: dict[str, Task] = {}
         for name in (*file.data.train, *file.data.traces, *(score.task for score in file.scores)):
             if name not in known:
-                hint = did_you_mean(name, known) if known else "its plug-in must stand in plugins"
+                hint = did_you_mean(name, known) if known else "add its plug-in to plugins"
                 raise UsageError(f"board {file.name!r}: no task {name!r}; {hint}")
             self.tasks[name] = known[name]
         self._check_splits()
@@ -60,10 +61,10 @@ class Board:
         self.protocol = training_protocol(self.ranking.protocol)
 
     def _check_splits(self) -> None:
-        """Refuse published data that has not the split it is wanted for; nothing is read."""
-        data, scores = self.file.data, self.file.scores
+        """Refuse published data without the split that is wanted of it; nothing is read."""
+        data = self.file.data
         wanted = [(name, "train", "training") for name in (*data.train, *data.traces)]
-        wanted += [(score.task, "test", "test") for score in scores]
+        wanted += [(score.task, "test", "test") for score in self.file.scores]
         for name, split, word in wanted:
             task = self.tasks[name]
             if task.source is not None and not task.has(split):
@@ -156,7 +157,7 @@ class Board:
         return tuple(found)
 
     def _splits(self) -> list[tuple[str, str]]:
-        """Return the tasks and splits the board uses whose rows are here or may be downloaded."""
+        """Return the tasks and splits of the board whose rows are here or may be downloaded."""
         used = [(task, "train") for task in (*self.file.data.train, *self.file.data.traces)]
         used += [(score.task, "test") for score in self.file.scores]
         return [
@@ -184,39 +185,38 @@ class Board:
             raise UsageError(f"board {self.name!r}: task {score.task!r} has no test rows")
         return rows
 
-    def model(self, which: Literal["start", "teacher"]) -> Path:
+    def model(self, which: Which) -> Path:
         """Return the folder of the start model or the teacher, checked, downloaded if need be."""
-        reference = self.file.start_model if which == "start" else self.file.teacher
-        what = "start model" if which == "start" else "teacher"
+        reference = self.file.model(which)
         if reference is None:
             raise UsageError(f"board {self.name!r} names no teacher")
         try:
             path = checkpoints.resolve_model(reference, self.folder)
-            checkpoints.check_model_folder(path, what)
+            checkpoints.check_model_folder(path, "start model" if which == "start" else which)
         except UsageError as error:
             raise UsageError(f"board {self.name!r}: {error}") from None
         return path
 
-    def at_hand(self, which: Literal["start", "teacher"]) -> Path | None:
+    def at_hand(self, which: Which) -> Path | None:
         """Return a model's folder if nothing has to be downloaded for it, or None."""
-        reference = self.file.start_model if which == "start" else self.file.teacher
-        if reference is None:
-            return None
-        if "@" in reference and not (self.folder / reference).exists():
+        reference = self.file.model(which)
+        if self._on_hub(reference):
             return checkpoints.find_model(reference, self.folder)
-        return self.model(which)
+        return self.model(which) if reference else None
 
-    def identity(self, which: Literal["start", "teacher"]) -> str | None:
-        """Return what tells a model from another: the digest of a folder, or Hub id and commit."""
-        reference = self.file.start_model if which == "start" else self.file.teacher
-        if reference is None:
-            return None
-        if "@" in reference and not (self.folder / reference).exists():
+    def identity(self, which: Which) -> str | None:
+        """Return what identifies a model: the digest of a folder, or Hub id and commit."""
+        reference = self.file.model(which)
+        if self._on_hub(reference):
             return reference
-        return checkpoints.digest(self.model(which))
+        return checkpoints.digest(self.model(which)) if reference else None
+
+    def _on_hub(self, reference: str | None) -> TypeGuard[str]:
+        """Return whether a model is one of the Hub's and no folder of this machine."""
+        return "@" in (reference or "") and not (self.folder / str(reference)).exists()
 
     def conditions(self) -> Conditions:
-        """Return what this board fixes in the words that its leaderboard prints."""
+        """Return what this board fixes, in the words that its leaderboard prints."""
         file = self.file
         data = ", ".join(f"{name} ({self.count(name, 'train')} rows)" for name in file.data.train)
         caps = " and ".join(f"{value:,g} {name}" for name, value in file.budget.set_caps().items())
@@ -230,31 +230,17 @@ class Board:
             data=data,
             budget=f"at most {caps}; each stage of a chain gets {split}",
             seeds=file.seeds,
-            benchmarks=tuple(
-                Benchmark(
-                    task=one.task.name,
-                    protocol=one.protocol.id,
-                    max_new_tokens=one.table.max_new_tokens,
-                    samples=one.table.samples,
-                    temperature=one.table.temperature,
-                    top_p=one.table.top_p,
-                    ranking=one.table.ranking,
-                    summary=one.task.summary,
-                    note=one.task.unfit,
-                    baseline=one.table.baseline,
-                )
-                for one in self.scores
-            ),
-            trainers=("start", *file.trainers),
+            benchmarks=tuple(one.benchmark() for one in self.scores),
+            trainers=(START, *file.trainers),
             notes=(*file.notes, *self.left_out()),
             warnings=self.warnings(),
             quoted=file.quoted,
             protocols={one.protocol.id: one.protocol.summary for one in self.scores},
         )
 
-    def _described(self, which: Literal["start", "teacher"]) -> str | None:
+    def _described(self, which: Which) -> str | None:
         """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
-        reference = self.file.start_model if which == "start" else self.file.teacher
+        reference = self.file.model(which)
         identity = self.identity(which)
         if reference is None or identity is None or identity == reference:
             return reference
@@ -264,8 +250,8 @@ class Board:
     def digest(self) -> str:
         """Return the sha256 over everything that can change a result.
 
-        That is the file but for what only says how to run or show it (title, list of trainers,
-        notes, time limits), the start model and teacher, every row of every task, the protocols
+        That is the file but for `NOT_CONDITIONS` (title, list of trainers, notes, time limits), the
+        start model and teacher, every row of every task, the protocols
         and the verifier. A key at its default counts as one that is not there, so a key that a
         later version adds changes no digest.
         """

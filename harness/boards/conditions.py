@@ -8,13 +8,10 @@ from pathlib import Path
 import pydantic
 
 from harness.errors import UsageError
+from harness.records import Frozen
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
-
-
-class Baseline(_Part):
+class Baseline(Frozen):
     """What others measured for the start model: one that is far off it has a broken set-up."""
 
     accuracy: float = pydantic.Field(ge=0, le=1)
@@ -26,7 +23,7 @@ class Baseline(_Part):
     note: str = ""  # how the source's protocol differs from this one
 
 
-class Benchmark(_Part):
+class Benchmark(Frozen):
     """One task under one protocol, as the board scores it."""
 
     task: str
@@ -41,7 +38,7 @@ class Benchmark(_Part):
     baseline: Baseline | None = None
 
 
-class Quoted(_Part):
+class Quoted(Frozen):
     """A result quoted from a publication: shown, marked, never ranked."""
 
     name: str
@@ -51,7 +48,7 @@ class Quoted(_Part):
     note: str = ""
 
 
-class Conditions(_Part):
+class Conditions(Frozen):
     """What a board fixes before anyone trains, in the words its leaderboard prints."""
 
     board: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
@@ -64,7 +61,7 @@ class Conditions(_Part):
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)
     trainers: tuple[str, ...] = ()  # those the board plans; others may join
-    protocols: dict[str, str] = {}  # what each protocol is, in one line
+    protocols: dict[str, str] = pydantic.Field(default={})  # what each protocol is, in one line
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # contamination and the like
     quoted: tuple[Quoted, ...] = ()
@@ -74,7 +71,7 @@ class Conditions(_Part):
     def _one_to_rank_by(self) -> Conditions:
         keys = [(benchmark.task, benchmark.protocol) for benchmark in self.benchmarks]
         if len(set(keys)) != len(keys):
-            raise ValueError("a task stands twice under the same protocol")
+            raise ValueError("two benchmarks have the same task and protocol")
         if not any(benchmark.ranking for benchmark in self.benchmarks):
             raise ValueError("no benchmark to rank by: set ranking on at least one")
         return self
@@ -92,9 +89,8 @@ class Conditions(_Part):
         if len(ways) == 1:
             return next(iter(ways))
         *few, most = sorted(ways, key=lambda way: len(ways[way]))
-        said = [f"{', '.join(ways[way])}: {way}" for way in few]
-        many = len(ways[most]) > 3
-        return "; ".join([*said, f"{'all others' if many else ', '.join(ways[most])}: {most}"])
+        others = "all others" if len(ways[most]) > 3 else ", ".join(ways[most])
+        return "; ".join([*(f"{', '.join(ways[way])}: {way}" for way in few), f"{others}: {most}"])
 
     def to_json(self) -> str:
         """Return the file's text."""
@@ -102,7 +98,7 @@ class Conditions(_Part):
 
 
 def read_conditions(path: Path) -> Conditions:
-    """Read the conditions that stand beside a board's records.
+    """Read the conditions that are published beside a board's records.
 
     Raises:
         UsageError: If the file is missing or does not hold conditions.

@@ -1,4 +1,4 @@
-"""Board files: the keys a board may have, and what is said of one that is wrong."""
+"""Board files: the keys a board may have, and the one line about a file that is wrong."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ import pydantic
 
 from harness.boards.conditions import Baseline, Quoted
 from harness.errors import UsageError, did_you_mean
-from harness.records import Caps
+from harness.records import Caps, Frozen
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 Name = Annotated[str, pydantic.StringConstraints(pattern=NAME.pattern)]
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
+Which = Literal["start", "teacher"]
+"""A board's models."""
 
 
-class _Table(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    pass
-
-
-class Data(_Table):
+class Data(Frozen):
     """What is trained on: the training splits of these tasks, and nothing else."""
 
     train: tuple[str, ...] = pydantic.Field(min_length=1)
@@ -45,7 +43,7 @@ class BudgetTable(Caps):
         return {name: value for name, value in super().set_caps().items() if name != "chain"}
 
 
-class ScoreTable(_Table):
+class ScoreTable(Frozen, allow_inf_nan=False):
     """One task under one protocol."""
 
     task: str
@@ -67,7 +65,7 @@ class ScoreTable(_Table):
         return self
 
 
-class Compute(_Table):
+class Compute(Frozen, allow_inf_nan=False):
     """How a stage runs. `threads` changes results on a CPU, so it is a condition."""
 
     threads: int = pydantic.Field(default=1, gt=0)
@@ -81,7 +79,7 @@ class Compute(_Table):
     stage_seconds: float = pydantic.Field(default=86_400, gt=0)  # time limit of one stage
 
 
-class BoardFile(_Table):
+class BoardFile(Frozen):
     """The TOML file, as written."""
 
     schema_version: Literal[1] = pydantic.Field(alias="schema")
@@ -96,20 +94,24 @@ class BoardFile(_Table):
     budget: BudgetTable
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
-    options: dict[str, dict[str, Any]] = {}  # trainer -> option -> value
+    options: dict[str, dict[str, Any]] = pydantic.Field(default={})  # trainer -> option -> value
     notes: tuple[str, ...] = ()  # what a reader of the leaderboard must know
     quoted: tuple[Quoted, ...] = ()  # results of others: shown, marked, never ranked
 
     @pydantic.model_validator(mode="after")
     def _checked(self) -> BoardFile:
         if sum(score.ranking for score in self.scores) != 1:
-            raise ValueError("exactly one of the scores must say ranking = true")
+            raise ValueError("exactly one of the scores must have ranking = true")
         pairs = [(score.task, score.protocol) for score in self.scores]
         if len(set(pairs)) < len(pairs):
-            raise ValueError("a task stands twice under the same protocol")
+            raise ValueError("two scores have the same task and protocol")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("a seed stands twice")
+            raise ValueError("seeds: the same seed is given twice")
         return self
+
+    def model(self, which: Which) -> str | None:
+        """Return the start model or the teacher as it is written in the file."""
+        return self.start_model if which == "start" else self.teacher
 
 
 def read_board_file(path: Path) -> BoardFile:
@@ -128,9 +130,8 @@ def read_board_file(path: Path) -> BoardFile:
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
     """Return the first problem of a validation in one line, with the nearest valid key."""
-    # an unknown key explains a missing one, so it is told first
-    problems = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    problem = problems[0]
+    # an unknown key explains a missing one, so it comes first
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         *parents, key = problem["loc"]

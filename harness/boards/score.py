@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.boards.conditions import Benchmark
 from harness.errors import DataMissing
 from harness.tasks.lm_eval import definition, documents
 from harness.tasks.protocols import LmEvalProtocol, Protocol, score_name
@@ -19,7 +20,7 @@ class BoardScore:
     """A task under a protocol, as a board scores it.
 
     Attributes:
-        table: What the board's file says: limits, samples, decoding.
+        table: Its table in the board's file: limits, samples, decoding.
         task: The benchmark.
         protocol: How its problems become prompts.
     """
@@ -32,6 +33,21 @@ class BoardScore:
     def name(self) -> str:
         """Return the name of the score's files, safe on any disk."""
         return score_name(self.task.name, self.protocol.id)
+
+    def benchmark(self) -> Benchmark:
+        """Return the score as the board's conditions state it."""
+        return Benchmark(
+            task=self.task.name,
+            protocol=self.protocol.id,
+            max_new_tokens=self.table.max_new_tokens,
+            samples=self.table.samples,
+            temperature=self.table.temperature,
+            top_p=self.table.top_p,
+            ranking=self.table.ranking,
+            summary=self.task.summary,
+            note=self.task.unfit,
+            baseline=self.table.baseline,
+        )
 
     def documents(self) -> list[dict[str, Any]]:
         """Return lm-eval's documents under `lm_eval:<task>`; none under our own protocols."""
@@ -46,7 +62,7 @@ class BoardScore:
         when the bench starts.
 
         Raises:
-            UsageError: If it cannot; the text says what is missing.
+            UsageError: If it cannot; the text names what is missing.
         """
         if isinstance(self.protocol, LmEvalProtocol):
             found = definition(self.protocol.task)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import pydantic
 
 from harness.contamination.overlap import VERSION, Overlap, Passage, TestSets, passages
-from harness.files import json_sha256, write_atomically
+from harness.files import json_sha256, read_jsonl, write_atomically
 from harness.records import Score
 
 if TYPE_CHECKING:
@@ -121,14 +120,6 @@ class BoardOverlaps:
 
 
 def _synthetic(path: Path) -> Iterator[Passage]:
-    """Yield a stage's texts; a line of another make is taken as it stands, so nothing is missed."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            text: object = line
-            try:
-                value = json.loads(line)
-            except ValueError:
-                value = None
-            if isinstance(value, Mapping) and isinstance(value.get("text"), str):
-                text = value["text"]
-            yield Passage(f"{path.parent.name}/{path.name}:{number}", str(text))
+    """Yield a stage's texts; of a row without `text` all of it, so that nothing is missed."""
+    for number, row in read_jsonl(path):
+        yield Passage(f"{path.parent.name}/{path.name}:{number}", str(row.get("text", row)))

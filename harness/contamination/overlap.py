@@ -1,10 +1,10 @@
-"""Which test problems stand in training text: shared runs of words, and whole problems.
+"""Which test problems are part of training text: shared runs of words, and whole problems.
 
-A test problem is *hit at n* if n of its words in a row stand in a row in a training text. One that
+A test problem is *hit at n* if n of its words in a row occur in a row in a training text. One that
 is shorter than n words is hit only if it is, as a whole, a training problem. *Same* are problems
 that are training problems but for layout, *verbatim* those that are so to the character, white
-space aside. Each of the four is said for itself, because they answer different questions: a shared
-run may be a phrase that many problems share, and a same problem may be shorter than any run.
+space aside. Each of the four is counted for itself, because they answer different questions: a
+shared run may be a phrase that many problems share, and a same problem may be shorter than any run.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-import pydantic
-
 from harness.contamination.words import verbatim, whole, words
+from harness.records import Frozen
 
 VERSION = 1
 """Of the normalisation and the rules; raised whenever either changes."""
@@ -34,11 +33,7 @@ class Passage(NamedTuple):
     problem: bool = False  # a whole problem, which may be the same as a test problem
 
 
-class _Part(pydantic.BaseModel, frozen=True, extra="forbid"):
-    pass
-
-
-class Shared(_Part):
+class Shared(Frozen):
     """A test problem and the training text it shares something with."""
 
     kind: Kind  # the strictest that holds
@@ -50,7 +45,7 @@ class Shared(_Part):
     words: str  # that both have in a row, normalised; of a whole problem all of them
 
 
-class Overlap(_Part):
+class Overlap(Frozen):
     """What one test set shares with training text: places of problems, ascending."""
 
     task: str
@@ -62,7 +57,7 @@ class Overlap(_Part):
     examples: tuple[Shared, ...] = ()
 
     def joined(self, other: Overlap) -> Overlap:
-        """Return what is shared with either of two bodies of training text."""
+        """Return what is shared with either of two sets of training texts."""
         together = sorted((*self.examples, *other.examples), key=_strictness)
         fields = {
             name: tuple(sorted({*getattr(self, name), *getattr(other, name)}))
@@ -76,7 +71,7 @@ def _strictness(shared: Shared) -> tuple[int, int]:
 
 
 def passages(rows: Iterable[Mapping[str, str]]) -> Iterator[Passage]:
-    """Yield what stands in training rows: each problem, and its solution where there is one."""
+    """Yield the texts of training rows: each problem, and its solution where there is one."""
     for row in rows:
         yield Passage(row["id"], row["problem"], problem=True)
         if row.get("solution"):

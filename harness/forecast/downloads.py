@@ -8,9 +8,12 @@ import pydantic
 
 from harness import checkpoints
 from harness.boards.board import Board
-from harness.forecast import model_sizes
+from harness.boards.file import Which
+from harness.forecast.model_sizes import known_shape
+from harness.tasks.task import Task
 
 ROW_BYTES = 500  # of a problem with its solution in a Parquet file, roughly
+State = Literal["here", "to download", "missing"]
 
 
 class Download(pydantic.BaseModel, frozen=True):
@@ -21,8 +24,8 @@ class Download(pydantic.BaseModel, frozen=True):
     revision: str | None = None  # the commit that is pinned
     tasks: tuple[str, ...] = ()  # that read the data
     bytes: int | None = None  # about
-    state: Literal["here", "to download", "missing"]
-    where: str = ""  # where it lies, or what to do
+    state: State
+    where: str = ""  # the folder, or what to do
 
 
 def downloads(board: Board, *, teacher: bool, traces: bool) -> tuple[Download, ...]:
@@ -33,24 +36,22 @@ def downloads(board: Board, *, teacher: bool, traces: bool) -> tuple[Download, .
         teacher: Whether anything of the plan needs the teacher.
         traces: Whether anything of it needs the traces.
     """
-    found = [_model(board, "start")]
-    if teacher and board.file.teacher is not None:
-        found.append(_model(board, "teacher"))
-    return (*found, *_data(board, traces))
+    needs_teacher = teacher and board.file.teacher is not None
+    models: tuple[Which, ...] = ("start", "teacher") if needs_teacher else ("start",)
+    return (*(_model(board, which) for which in models), *_data(board, traces))
 
 
-def _model(board: Board, which: Literal["start", "teacher"]) -> Download:
-    reference = (board.file.start_model if which == "start" else board.file.teacher) or ""
-    what: Literal["start model", "teacher"] = "start model" if which == "start" else "teacher"
+def _model(board: Board, which: Which) -> Download:
+    reference, folder = board.file.model(which) or "", board.at_hand(which)
     name, _, revision = reference.partition("@")
-    folder = board.at_hand(which)
-    shape = model_sizes.known_shape(reference)
-    size = checkpoints.size_bytes(folder) if folder else 2 * shape.parameters if shape else None
+    shape = known_shape(reference)
     return Download(
-        what=what,
+        what="start model" if which == "start" else which,
         name=name,
         revision=revision or None,
-        bytes=size,
+        bytes=checkpoints.size_bytes(folder)
+        if folder
+        else (2 * shape.parameters if shape else None),
         state="here" if folder else "to download",
         where=str(folder or ""),
     )
@@ -58,30 +59,27 @@ def _model(board: Board, which: Literal["start", "teacher"]) -> Download:
 
 def _data(board: Board, traces: bool) -> list[Download]:
     """Return the published data sets of a board, each repository once."""
-    needed: dict[str, set[str]] = {}
-    for name in (*board.file.data.train, *(board.file.data.traces if traces else ())):
-        needed.setdefault(name, set()).update({"train", "holdout"})
-    for score in board.file.scores:
-        needed.setdefault(score.task, set()).add("test")
-    found: dict[tuple[str, str], Download] = {}
-    for name, splits in needed.items():
+    trained = (*board.file.data.train, *(board.file.data.traces if traces else ()))
+    used = [(name, split) for name in trained for split in ("holdout", "train")]
+    used += [(score.task.name, "test") for score in board.scores]
+    found: dict[tuple[str, State], list[tuple[Task, str]]] = {}
+    for name, split in dict.fromkeys(used):
         task = board.tasks[name]
-        if task.source is None:
-            continue
-        for split in sorted(split for split in splits if task.has(split)):
-            here = task.here(split)
-            state = "here" if here else "to download" if task.source.hub else "missing"
-            key = (task.source.hub or name, state)
-            earlier = found.get(key)
-            size = ROW_BYTES * task.size(split) + ((earlier.bytes or 0) if earlier else 0) or None
-            tasks = (*earlier.tasks, name) if earlier else (name,)
-            found[key] = Download(
-                what="data",
-                name=task.source.hub or name,
-                revision=task.source.revision,
-                tasks=tuple(dict.fromkeys(tasks)),
-                bytes=size,
-                state=state,
-                where=here or ("" if task.source.hub else "not on the Hub: give --data-dir"),
-            )
-    return list(found.values())
+        if task.source and task.has(split):
+            hub = task.source.hub
+            state: State = "here" if task.here(split) else "to download" if hub else "missing"
+            found.setdefault((hub or name, state), []).append((task, split))
+    return [
+        Download(
+            what="data",
+            name=name,
+            revision=parts[0][0].source.revision if parts[0][0].source else None,
+            tasks=tuple(dict.fromkeys(task.name for task, _ in parts)),
+            bytes=sum(ROW_BYTES * task.size(split) for task, split in parts) or None,
+            state=state,
+            where="not on the Hub: give --data-dir"
+            if state == "missing"
+            else parts[0][0].here(parts[0][1]) or "",
+        )
+        for (name, state), parts in found.items()
+    ]

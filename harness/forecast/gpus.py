@@ -1,4 +1,4 @@
-"""GPUs by name, for estimates: what their makers' data sheets say, and what of it we assume.
+"""GPUs by name, for estimates: their makers' figures, and the shares of them that we assume.
 
 Nothing here was measured by this project. The speeds are those of NVIDIA's data sheets for dense
 bfloat16 matrix products (half of the figure "with sparsity") with float32 accumulation; the memory
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.errors import UsageError, did_you_mean
 
@@ -30,53 +30,37 @@ CPU_FLOPS = 1e10
 """Assumed speed of one CPU thread on a small model, in FLOP/s."""
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """One model of GPU.
+class Gpu(NamedTuple):
+    """One model of GPU."""
 
-    Attributes:
-        name: As `--gpu` takes it.
-        words: Parts of the name that nvidia-smi gives; all must be in it.
-        flops: Peak of dense bfloat16 matrix products, FLOP/s.
-        memory: Bytes.
-        bandwidth: Bytes a second.
-        bf16: Whether it computes in bfloat16 at all; where not, `flops` is that of float16.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    flops: float
-    memory: float
-    bandwidth: float
-    bf16: bool = True
-
-
-def _gpu(
-    name: str, words: str, tflops: float, gigabytes: float, terabytes: float, bf16: bool = True
-) -> Gpu:
-    return Gpu(name, tuple(words.split()), tflops * 1e12, gigabytes * 1e9, terabytes * 1e12, bf16)
+    name: str  # as `--gpu` takes it
+    words: str  # of the name that nvidia-smi gives; all must be in it
+    tflops: float  # peak of dense bfloat16 matrix products, 1e12 FLOP/s
+    gigabytes: float  # of memory
+    terabytes: float  # of memory read in a second
+    bf16: bool = True  # whether it computes in bfloat16; if not, `tflops` is that of float16
 
 
 GPUS = {
     gpu.name: gpu
     for gpu in (
-        _gpu("B200", "b200", 2250, 180, 8.0),
-        _gpu("H200", "h200", 989, 141, 4.8),
-        _gpu("H100", "h100", 989, 80, 3.35),
-        _gpu("H100-NVL", "h100 nvl", 835, 94, 3.9),
-        _gpu("H100-PCIe", "h100 pcie", 756, 80, 2.0),
-        _gpu("A100-80", "a100 80", 312, 80, 2.0),
-        _gpu("A100-40", "a100", 312, 40, 1.55),
-        _gpu("L40S", "l40s", 362, 48, 0.864),
-        _gpu("L4", "l4", 121, 24, 0.3),
-        _gpu("A40", "a40", 149.7, 48, 0.696),
-        _gpu("A10", "a10", 125, 24, 0.6),
-        _gpu("RTX-A6000", "a6000", 154.8, 48, 0.768),
-        _gpu("RTX-5090", "5090", 209.5, 32, 1.79),
-        _gpu("RTX-4090", "4090", 165.2, 24, 1.008),
-        _gpu("RTX-3090", "3090", 71, 24, 0.936),
-        _gpu("V100", "v100", 125, 32, 0.9, bf16=False),
-        _gpu("T4", "t4", 65, 16, 0.32, bf16=False),
+        Gpu("B200", "b200", 2250, 180, 8.0),
+        Gpu("H200", "h200", 989, 141, 4.8),
+        Gpu("H100", "h100", 989, 80, 3.35),
+        Gpu("H100-NVL", "h100 nvl", 835, 94, 3.9),
+        Gpu("H100-PCIe", "h100 pcie", 756, 80, 2.0),
+        Gpu("A100-80", "a100 80", 312, 80, 2.0),
+        Gpu("A100-40", "a100", 312, 40, 1.55),
+        Gpu("L40S", "l40s", 362, 48, 0.864),
+        Gpu("L4", "l4", 121, 24, 0.3),
+        Gpu("A40", "a40", 149.7, 48, 0.696),
+        Gpu("A10", "a10", 125, 24, 0.6),
+        Gpu("RTX-A6000", "a6000", 154.8, 48, 0.768),
+        Gpu("RTX-5090", "5090", 209.5, 32, 1.79),
+        Gpu("RTX-4090", "4090", 165.2, 24, 1.008),
+        Gpu("RTX-3090", "3090", 71, 24, 0.936),
+        Gpu("V100", "v100", 125, 32, 0.9, bf16=False),
+        Gpu("T4", "t4", 65, 16, 0.32, bf16=False),
     )
 }
 
@@ -85,24 +69,20 @@ def find_gpu(name: str) -> Gpu:
     """Return the GPU of a name as people write it or as nvidia-smi prints it.
 
     Raises:
-        UsageError: If it is in no line of the table; the text names the nearest one.
+        UsageError: If the table has no such GPU; the text names the nearest one.
 
     Examples:
         >>> find_gpu("NVIDIA A100-SXM4-80GB").name
         'A100-80'
     """
-    plain = re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    parts = re.findall(r"[a-z0-9]+", name.lower())
     for gpu in GPUS.values():
-        if plain in (gpu.name.lower().replace("-", " "), gpu.name.lower().replace("-", "")):
+        if "".join(parts) == gpu.name.lower().replace("-", ""):
             return gpu
-    words = plain.split()
-    fitting = [
-        gpu
-        for gpu in GPUS.values()
-        if all(any(word in (part, f"{part}gb") for word in words) for part in gpu.words)
-    ]
+    words = {part.removesuffix("gb") for part in parts}
+    fitting = [gpu for gpu in GPUS.values() if words.issuperset(gpu.words.split())]
     if fitting:
-        return max(fitting, key=lambda gpu: len(gpu.words))
+        return max(fitting, key=lambda gpu: len(gpu.words.split()))
     shortened = re.sub(r"(?i)^nvidia ", "", name)
     raise UsageError(f"no figures for a GPU {name!r}; {did_you_mean(shortened, GPUS)}")
 

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pydantic
 
 from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan
 from harness.boards.board import Board
-from harness.boards.file import ScoreTable
+from harness.boards.score import BoardScore
 from harness.errors import UsageError
 from harness.forecast.downloads import Download, downloads
-from harness.forecast.formulas import Estimate, Machine
+from harness.forecast.formulas import Estimate
 from harness.forecast.gpus import Gpu, find_gpu, visible_gpu
-from harness.forecast.stages import Forecast, model_shape
+from harness.forecast.model_sizes import model_shape
+from harness.forecast.stages import Forecast
 from harness.records import read_records
 from harness.stage import manifest
 
 ASSUMED_GPU = "H200"  # where no GPU is visible and the start model is too big for a CPU
 CPU_PARAMETERS = 100_000_000  # a start model larger than this is not trained on a CPU
+State = Literal["done", "to do"]
+
+
+class CellPreview(pydantic.BaseModel, frozen=True):
+    """One row of the leaderboard and a seed, with the stages that it needs."""
+
+    trainer: str
+    seed: int | None
+    stages: tuple[str, ...]
+    state: State
 
 
 class StagePreview(pydantic.BaseModel, frozen=True):
@@ -27,8 +40,7 @@ class StagePreview(pydantic.BaseModel, frozen=True):
     kind: str
     label: str
     seed: int | None
-    cells: int  # how many cells need it
-    state: str  # "done" or "to do"
+    state: State
     estimate: Estimate
 
 
@@ -42,7 +54,7 @@ class ScorePreview(pydantic.BaseModel, frozen=True):
     max_new_tokens: int
     ranking: bool
     unfit: str  # why no ranking should rest on it
-    detectable: float  # smallest difference seen with 80 % power, a share of 1
+    detectable: float  # smallest difference found with 80 % power at a level of 5 %, a share of 1
 
 
 class Preview(pydantic.BaseModel, frozen=True):
@@ -53,20 +65,17 @@ class Preview(pydantic.BaseModel, frozen=True):
     device: str
     machine: str  # the GPU planned for, or the CPU
     notes: tuple[str, ...]  # what to know of the estimates
-    cells: tuple[dict[str, object], ...]
+    cells: tuple[CellPreview, ...]
     stages: tuple[StagePreview, ...]
     scores: tuple[ScorePreview, ...]
     downloads: tuple[Download, ...]
     caps: dict[str, float]  # of one cell
-    seeds: int
-    questions: int  # of one checkpoint
     seconds: float | None  # of all stages to do, one after another
     gpu_hours: float | None  # of all stages to do
-    detectable: float  # on the ranking benchmark
 
 
 def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None, str]:
-    """Return the GPU to plan for, or None for the CPU, and a line that says why this one.
+    """Return the GPU to plan for, or None for the CPU, and the reason where one was assumed.
 
     Args:
         name: As given to `--gpu`, or None.
@@ -74,22 +83,23 @@ def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None,
         device: Where stages of this machine would run.
 
     Raises:
-        UsageError: If `name` is in no line of the table.
+        UsageError: If there are no figures for a GPU of that name.
     """
     if name:
         return find_gpu(name), ""
     if device == "cuda":
-        visible = visible_gpu()
+        visible = visible_gpu() or "GPU"
         try:
-            return find_gpu(visible or "unnamed"), ""
+            return find_gpu(visible), ""
         except UsageError:
-            line = f"no figures for this machine's {visible or 'GPU'}: planned as {ASSUMED_GPU}"
-            return find_gpu(ASSUMED_GPU), f"{line}; --gpu names another"
-    shape = model_shape(board, "start")
-    if shape is not None and shape.parameters <= CPU_PARAMETERS:
-        return None, ""
-    line = f"no GPU is visible here: planned for one {ASSUMED_GPU}; --gpu names another"
-    return find_gpu(ASSUMED_GPU), line
+            reason = f"no figures for this machine's {visible}"
+    else:
+        shape = model_shape(board, "start")
+        if shape and shape.parameters <= CPU_PARAMETERS:
+            return None, ""
+        reason = "no GPU is visible here"
+    gpu = find_gpu(ASSUMED_GPU)
+    return gpu, f"{reason}: planned for one {gpu.name}; --gpu names another"
 
 
 def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") -> Preview:
@@ -101,80 +111,65 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         gpu: What to estimate for; None is the CPU.
         note: A line on the choice of the GPU.
     """
-    needed: dict[str, int] = {}
-    for cell in plan.cells:
-        for name in (*cell.train, cell.generate):
-            needed[name] = needed.get(name, 0) + 1
-    earlier = read_records(folder.records) if folder.records.is_dir() else []
-    guess = Forecast(plan, Machine(gpu, plan.board.file.compute.threads), earlier)
+    board, threads = plan.board, plan.board.file.compute.threads
+    guess = Forecast(plan, gpu, read_records(folder.records))
     stages = tuple(
         StagePreview(
             id=each.id,
             kind=each.kind,
             label=each.label,
             seed=each.seed,
-            cells=needed[each.id],
             state="done" if manifest.is_done(folder.stage(each.id)) else "to do",
             estimate=guess.of(each),
         )
         for each in plan.stages.values()
+        if each.kind != "judge"  # it takes no GPU and runs beside the others
     )
-    cells: list[dict[str, object]] = []
-    for cell in plan.cells:
-        done = finished_record(cell, plan.board, folder) is not None
-        cells.append(
-            {
-                "trainer": cell.trainer,
-                "seed": cell.seed,
-                "stages": [*cell.train, cell.generate],
-                "state": "done" if done else "to do",
-            }
+    cells = tuple(
+        CellPreview(
+            trainer=cell.trainer,
+            seed=cell.seed,
+            stages=(*cell.train, cell.generate),
+            state="done" if finished_record(cell, board, folder) else "to do",
         )
-    left = [each.estimate for each in stages if each.state != "done"]
-    seconds = [each.seconds for each in left]
-    known = [each for each in seconds if each is not None]
-    scores = tuple(_score(plan.board, one) for one in plan.board.file.scores)
+        for cell in plan.cells
+    )
+    left = [each.estimate for each in stages if each.state == "to do"]
+    known = all(each.seconds is not None for each in left)
     trainers = [each.offer.trainer for each in plan.stages.values() if each.offer]
     return Preview(
-        board=plan.board.name,
-        digest=plan.board.digest,
+        board=board.name,
+        digest=board.digest,
         device=plan.device,
-        machine=gpu.name if gpu else _threads(plan.board.file.compute.threads),
+        machine=gpu.name if gpu else f"{threads} CPU thread{'s' if threads > 1 else ''}",
         notes=tuple(line for line in (note, *guess.notes()) if line),
-        cells=tuple(cells),
+        cells=cells,
         stages=stages,
-        scores=scores,
+        scores=tuple(_score(board, one) for one in board.scores),
         downloads=downloads(
-            plan.board,
+            board,
             teacher=any(trainer.needs_teacher for trainer in trainers),
             traces=any(trainer.needs_traces for trainer in trainers),
         ),
-        caps=plan.board.file.budget.set_caps(),
-        seeds=len({each.seed for each in plan.cells if each.seed is not None}),
-        questions=sum(one.problems for one in scores),
-        seconds=sum(known) if len(known) == len(seconds) else None,
+        caps=board.file.budget.set_caps(),
+        seconds=sum(each.seconds or 0 for each in left) if known else None,
         gpu_hours=sum((each.seconds or 0) * each.gpus for each in left) / 3600
-        if gpu and len(known) == len(seconds)
+        if gpu and known
         else None,
-        detectable=next(one.detectable for one in scores if one.ranking),
     )
 
 
-def _threads(number: int) -> str:
-    return f"{number} CPU thread{'s' if number > 1 else ''}"
-
-
-def _score(board: Board, table: ScoreTable) -> ScorePreview:
+def _score(board: Board, score: BoardScore) -> ScorePreview:
     from harness.leaderboard.stats import minimum_detectable
 
-    problems = board.problems(table)
+    problems = board.problems(score.table)
     return ScorePreview(
-        task=table.task,
-        protocol=table.protocol,
+        task=score.task.name,
+        protocol=score.protocol.name,
         problems=problems,
-        samples=table.samples,
-        max_new_tokens=table.max_new_tokens,
-        ranking=table.ranking,
-        unfit=board.tasks[table.task].unfit,
+        samples=score.table.samples,
+        max_new_tokens=score.table.max_new_tokens,
+        ranking=score.table.ranking,
+        unfit=score.task.unfit,
         detectable=minimum_detectable(problems),
     )

@@ -3,186 +3,161 @@
 from __future__ import annotations
 
 from statistics import fmean, median
-from typing import Any
 
 from harness.bench.plan import Plan, Stage
 from harness.boards.board import Board
 from harness.errors import UsageError
-from harness.forecast import formulas, model_sizes
-from harness.forecast.formulas import CHARACTERS, TEMPLATE, Estimate, Machine
-from harness.forecast.gpus import TRAINING_SHARE, find_gpu
-from harness.forecast.model_sizes import Shape
+from harness.forecast import formulas
+from harness.forecast.formulas import Estimate, Setting
+from harness.forecast.gpus import TRAINING_SHARE, Gpu, find_gpu
+from harness.forecast.model_sizes import model_shape
+from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
 from harness.records import Record
-from harness.tasks.protocols import LM_EVAL, training_protocol
+from harness.tasks.protocols import LmEvalProtocol, Protocol
 
+CHARACTERS = 3.5
+"""Assumed characters of mathematical English to a token."""
+TEMPLATE = 25
+"""Assumed tokens of a chat template around a message; Qwen's has a system prompt."""
 # characters of a problem, of a solution and of a five-shot prompt where no row is at hand: about
 # the means of GSM8K and MATH
 PROBLEM, SOLUTION, SHOTS = 240, 400, 2800
 TRACE = 3850  # characters: others measured a median of 918 tokens and a ninth decile of 1,888
+SCORING = ""  # what generating answers is called among the trainers
 
 
 class Forecast:
     """The estimates of a plan's stages; a later stage of a chain gets what earlier ones left."""
 
-    def __init__(self, plan: Plan, machine: Machine, earlier: list[Record]) -> None:
-        self.plan, self.machine = plan, machine
-        self.compute = plan.board.file.compute
-        self.student = model_shape(plan.board, "start")
-        self.teacher = model_shape(plan.board, "teacher")
-        self.work = workload(plan.board)
-        self.finished = [one for one in earlier if one.status == "ok" and self._like(one)]
+    def __init__(self, plan: Plan, gpu: Gpu | None, earlier: list[Record]) -> None:
+        board = plan.board
+        self.plan, self.gpu = plan, gpu
+        student, self.teacher = model_shape(board, "start"), model_shape(board, "teacher")
+        self.setting: Setting | None = None
+        if student:
+            work, compute = workload(board), board.file.compute
+            self.setting = Setting(student, self.teacher, work, compute, gpu)
+        self.seen: dict[str, list[float]] = {}  # seconds in records: of each trainer, of SCORING
+        for record in earlier:
+            if record.status == "ok" and self._like(record):
+                self.seen.setdefault(SCORING, []).append(record.scoring_seconds)
+                for part in record.stages:
+                    self.seen.setdefault(part.trainer, []).append(part.cost.seconds)
         self.made: dict[str, Estimate] = {}
 
     def _like(self, record: Record) -> bool:
         """Return whether a record was made on a machine like the one that is planned for."""
-        if self.machine.gpu is None or record.environment.gpu is None:
-            return record.environment.device == self.machine.device == "cpu"
+        environment = record.environment
+        if self.gpu is None or environment.gpu is None:
+            return self.gpu is None and environment.device == "cpu"
         try:
-            return find_gpu(record.environment.gpu) == self.machine.gpu
+            return find_gpu(environment.gpu) == self.gpu
         except UsageError:
             return False
 
     def notes(self) -> list[str]:
         """Return what a reader of the figures must know."""
         lines = []
-        gpu = self.machine.gpu
-        if gpu and not gpu.bf16:
-            lines.append(f"a {gpu.name} has no bfloat16, in which this harness trains on a GPU")
-        for which, shape in (("start model", self.student), ("teacher", self.teacher)):
-            if shape is None and (which == "start model" or self.plan.board.file.teacher):
-                lines.append(f"the size of the {which} is not known until it is downloaded")
+        if self.gpu and not self.gpu.bf16:
+            lines.append(f"{self.gpu.name} has no bfloat16, in which stages train on a GPU")
+        unknown = "the size of the {} is not known until it is downloaded"
+        if self.setting is None:
+            lines.append(unknown.format("start model"))
+        if self.teacher is None and self.plan.board.file.teacher:
+            lines.append(unknown.format("teacher"))
         return lines
 
-    def of(self, each: Stage) -> Estimate:
+    def of(self, stage: Stage) -> Estimate:
         """Return the estimate of one stage; its parents' must have been asked for before."""
-        found = self._scoring() if each.kind == "generate" else self._training(each)
-        seen = self._seen(each)
-        if seen is not None:
-            found = found.model_copy(update={"seconds": seen, "source": "earlier records"})
-        self.made[each.id] = found
+        trainer = stage.offer.trainer if stage.offer else None  # training stages have one
+        found = self._training(stage, trainer) if trainer else self._scoring()
+        work = trainer.name if trainer else SCORING
+        if work in self.seen:
+            seconds = median(self.seen[work])
+            found = found.model_copy(update={"seconds": seconds, "source": "earlier records"})
+        self.made[stage.id] = found
         return found
 
-    def _seen(self, each: Stage) -> float | None:
-        """Return the median seconds of the same kind of stage in earlier records."""
-        if each.kind == "generate":
-            seen = [record.scoring_seconds for record in self.finished]
-        else:
-            trainer = each.identity["trainer"]
-            parts = [ref for record in self.finished for ref in record.stages]
-            seen = [ref.cost.seconds for ref in parts if ref.trainer == trainer]
-        return median(seen) if seen else None
+    def _training(self, stage: Stage, trainer: Trainer) -> Estimate:
+        caps = self._caps(stage)
+        if self.setting and trainer.expects:
+            options = trainer.options.model_validate(stage.identity["options"])
+            expected = trainer.expects(options, self.setting.work)
+            if self.teacher or not (expected.taught or expected.written):
+                return formulas.training(expected, caps, self.setting)
+        # the caps are all that is known
+        flops, seconds = caps.get("flops"), caps.get("seconds")
+        if self.setting and flops is None and "trained_tokens" in caps:
+            flops = 6 * self.setting.student.parameters * caps["trained_tokens"]
+        if self.setting and seconds is None and flops is not None:
+            seconds = self.setting.multiply(flops, TRAINING_SHARE)
+        trained = caps.get("trained_tokens", 0)
+        return Estimate(trained_tokens=trained, flops=flops, seconds=seconds, source="caps")
 
-    def _training(self, each: Stage) -> Estimate:
-        caps = self._caps(each)
-        expects = each.offer.trainer.expects if each.offer else None
-        if self.student is None or each.offer is None:
-            return Estimate(seconds=caps.get("seconds"), flops=caps.get("flops"), source="caps")
-        if expects is None:
-            return self._capped(caps)
-        options = each.offer.trainer.options.model_validate(each.identity["options"])
-        expected = expects(options, self.work)
-        asks_teacher = bool(expected.taught or expected.written)
-        if asks_teacher and self.teacher is None:
-            return self._capped(caps)
-        return formulas.training(
-            expected, self.work, caps, self.student, self.teacher, self.machine, self.compute
-        )
-
-    def _capped(self, caps: dict[str, float]) -> Estimate:
-        """Return what the caps alone say, of a trainer that says nothing of itself."""
-        flops = caps.get("flops")
-        if flops is None and "trained_tokens" in caps and self.student:
-            flops = 6 * self.student.parameters * caps["trained_tokens"]
-        seconds = caps.get("seconds")
-        if seconds is None and flops is not None:
-            seconds = self.machine.compute(flops, TRAINING_SHARE)
-        return Estimate(
-            trained_tokens=caps.get("trained_tokens", 0),
-            flops=flops,
-            seconds=seconds,
-            source="caps",
-        )
-
-    def _caps(self, each: Stage) -> dict[str, float]:
-        budget = each.identity["budget"]
-        caps = dict(budget["caps"])
-        spent = self._before(each) if budget["rest"] else []
-        for one in spent:
-            for name, value in (
-                ("flops", one.flops or 0),
-                ("seconds", one.seconds or 0),
-                ("steps", one.steps),
-                ("trained_tokens", one.trained_tokens),
-            ):
-                if name in caps:
-                    caps[name] = max(caps[name] - value, 0)
+    def _caps(self, stage: Stage) -> dict[str, float]:
+        """Return a stage's caps, less what earlier stages of its chain are estimated to use."""
+        budget = stage.identity["budget"]
+        caps: dict[str, float] = dict(budget["caps"])
+        while budget["rest"] and stage.parent:
+            used = self.made[stage.parent]
+            caps = {name: max(cap - (getattr(used, name) or 0), 0) for name, cap in caps.items()}
+            stage = self.plan.stages[stage.parent]
         return caps
 
-    def _before(self, each: Stage) -> list[Estimate]:
-        found = []
-        while each.parent:
-            found.append(self.made[each.parent])
-            each = self.plan.stages[each.parent]
-        return found
-
     def _scoring(self) -> Estimate:
-        board = self.plan.board
-        if self.student is None:
+        if self.setting is None:
             return Estimate(source="not known yet")
-        tables = []
-        for table in board.file.scores:
-            prompt = _prompt(board, table.task, "test", table.protocol)
-            tables.append((table, board.problems(table), prompt))
-        return formulas.scoring(tables, self.student, self.machine, self.compute)
-
-
-def model_shape(board: Board, which: Any) -> Shape | None:
-    """Return the size of the start model or the teacher, or None while it is not known."""
-    folder = board.at_hand(which)
-    if folder is not None:
-        return model_sizes.folder_shape(folder)
-    reference = board.file.start_model if which == "start" else board.file.teacher
-    return model_sizes.known_shape(reference or "")
+        board = self.plan.board
+        scores = [
+            (
+                one.table,
+                board.problems(one.table),
+                _prompt(board, one.task.name, "test", one.protocol),
+            )
+            for one in board.scores
+        ]
+        return formulas.scoring(scores, self.setting)
 
 
 def workload(board: Board) -> Workload:
     """Return a board's training data in figures; lengths are assumed where no row is at hand."""
-    protocol, limit = board.ranking.protocol, board.ranking.max_new_tokens
-    names = board.file.data.train
-    counts = [board.count(name, "train") for name in names]
-    traces = board.file.data.traces
+    data, limit = board.file.data, board.ranking.max_new_tokens
+    counts = {name: board.count(name, "train") for name in (*data.train, *data.traces)}
+    rows = sum(counts[name] for name in data.train)
+    traces = sum(counts[name] for name in data.traces)
 
-    def mean(of: Any, among: tuple[str, ...]) -> float:
-        weights = [max(1, board.count(name, "train")) for name in among]
-        values = [of(name) * weight for name, weight in zip(among, weights, strict=True)]
-        return sum(values) / sum(weights)
+    def mean(lengths: dict[str, float]) -> float:
+        return fmean(lengths.values(), [max(1, counts[name]) for name in lengths])
 
     return Workload(
-        rows=sum(counts),
-        prompt=mean(lambda name: _prompt(board, name, "train", protocol), names),
-        solution=mean(lambda name: _solution(board, name), names),
+        rows=rows,
+        prompt=mean({name: _prompt(board, name, "train", board.protocol) for name in data.train}),
+        solution=mean({name: _solution(board, name, SOLUTION) for name in data.train}),
         answer=formulas.ANSWER_SHARE * limit,
         limit=limit,
-        # a data set whose size nobody declares is taken to have a trace for each problem
-        traces=sum(board.count(name, "train") for name in traces) or (sum(counts) if traces else 0),
-        trace=mean(lambda name: _solution(board, name, TRACE), traces) if traces else 0.0,
+        # a data set of unknown size is taken to have a trace for each problem
+        traces=traces or (rows if data.traces else 0),
+        trace=mean({name: _solution(board, name, TRACE) for name in data.traces})
+        if data.traces
+        else 0.0,
     )
 
 
-def _prompt(board: Board, task: str, split: str, protocol: str) -> float:
+def _prompt(board: Board, task: str, split: str, protocol: Protocol | LmEvalProtocol) -> float:
     """Return the mean tokens of a prompt."""
-    rows = board.rows_at_hand(task, split)
-    problem = fmean(len(row["problem"]) for row in rows) if rows else PROBLEM
-    if protocol.startswith(LM_EVAL):
+    problem = _characters(board, task, split, "problem", PROBLEM)
+    if isinstance(protocol, LmEvalProtocol):
         return (problem + SHOTS) / CHARACTERS
-    known = training_protocol(protocol)
-    around = len(known.prompt(""))
-    return (problem + around) / CHARACTERS + (TEMPLATE if known.chat else 0)
+    return (problem + len(protocol.prompt(""))) / CHARACTERS + TEMPLATE * protocol.chat
 
 
-def _solution(board: Board, task: str, assumed: int = SOLUTION) -> float:
+def _solution(board: Board, task: str, assumed: int) -> float:
     """Return the mean tokens of a training solution with its boxed answer."""
-    rows = [row for row in board.rows_at_hand(task, "train") or () if row.get("solution")]
-    length = fmean(len(row["solution"]) for row in rows) if rows else assumed
-    return length / CHARACTERS + 8
+    return _characters(board, task, "train", "solution", assumed) / CHARACTERS + 8
+
+
+def _characters(board: Board, task: str, split: str, column: str, assumed: int) -> float:
+    """Return the mean length of a column's texts where rows are at hand, else what is assumed."""
+    rows = board.rows_at_hand(task, split) or ()
+    return fmean([len(row[column]) for row in rows if row.get(column)] or [assumed])

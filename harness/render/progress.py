@@ -10,28 +10,39 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from harness.bench.plan import Plan
+from harness.records import Record, cell_name
 from harness.render.escape import terminal
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Facts = Mapping[str, Any]
 KEYS = ("reward", "loss", "holdout_loss")
+# what is printed of a stage's event, after its kind and cell: `train sft seed 0: started`
+ENDS = {"started": "started", "reused": "done before", "interrupted": "interrupted"}
+QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line follows at once
 
 
-class Progress(Protocol):
-    """Shows the events of a bench; a context manager."""
+@contextmanager
+def progress(plan: Plan, stages: Path) -> Iterator[Callable[[str, Facts], None]]:
+    """Give the function that shows an event: in a live table, or as lines without a terminal.
 
-    def __enter__(self) -> Progress: ...
-    def __exit__(self, *error: object) -> None: ...
-    def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Show one event."""
-
-
-def progress(plan: Plan, stages: Path) -> Progress:
-    """Return a live table when standard error is a terminal, plain lines otherwise."""
-    return Live(plan, stages) if sys.stderr.isatty() else Plain(plan, stages)
+    Args:
+        plan: Of the bench.
+        stages: The folder of its stages' folders.
+    """
+    if not sys.stderr.isatty():
+        yield Lines(plan, stages)
+        return
+    live = Live(plan, stages)
+    with live.screen:
+        yield live
 
 
 def last_event(folder: Path) -> dict[str, Any]:
@@ -41,35 +52,26 @@ def last_event(folder: Path) -> dict[str, Any]:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - 4096))
             lines = file.read().split(b"\n")[:-1]  # a torn last line is not one
-        return json.loads(lines[-1]) if lines else {}
+        event: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     except (OSError, ValueError):
         return {}
+    return event
 
 
-def numbers(event: Mapping[str, Any]) -> str:
-    """Return step and loss or reward of an event for people."""
-    parts = [f"step {event['step']}"] if "step" in event else []
-    parts += [f"{key} {event[key]:.3g}" for key in KEYS if key in event]
-    return ", ".join(parts)
+def values(event: Facts) -> list[str]:
+    """Return loss and reward of an event for people."""
+    return [f"{key} {event[key]:.3g}" for key in KEYS if key in event]
 
 
-class Plain:
+class Lines:
     """One line for each event that matters, with the seconds since the start."""
 
     def __init__(self, plan: Plan, stages: Path) -> None:
         self.plan, self.stages = plan, stages
         self.started = time.monotonic()
-        self.ended = 0
-        self.reused = 0
+        self.finished = 0  # stages, those of earlier benches included
 
-    def __enter__(self) -> Plain:
-        """Return this."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Do nothing: every line is out."""
-
-    def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
+    def __call__(self, event: str, facts: Facts) -> None:
         """Write the line of an event, if it has one."""
         text = self.line(event, facts)
         if text:
@@ -77,36 +79,36 @@ class Plain:
             sys.stderr.write(f"[{seconds:6.1f}s] {terminal(text)}\n")
             sys.stderr.flush()
 
-    def line(self, event: str, facts: Mapping[str, Any]) -> str | None:
-        """Return what an event says, or None."""
-        if event == "record":
-            return self._record_line(facts)
+    def line(self, event: str, facts: Facts) -> str:
+        """Return the text of an event; empty for one that is not shown."""
         if event == "warning":
             return f"warning: {facts['text']}"
-        if event not in ("started", "ended", "reused", "interrupted"):
-            return None
+        if event == "record":
+            return f"{facts['cell']}: {_result(facts['record'])}"
+        if event != "ended" and event not in ENDS:
+            return ""
         stage = self.plan.stages[facts["stage"]]
-        name = f"{stage.kind} {stage.label}" + ("" if stage.seed is None else f" seed {stage.seed}")
-        if event == "reused":
-            self.reused += 1
-            return f"{name}: done before"
-        if event == "started":
-            return f"{name}: started"
-        if event == "interrupted":
-            return f"{name}: interrupted"
-        self.ended += 1
-        if facts["status"] != "ok":
-            log = os.path.relpath(self.stages / stage.id / "log.txt")
-            return f"{name}: {facts['status']}: {facts['error']} (log: {log})"
-        shown = numbers(last_event(self.stages / stage.id))
-        return f"{name}: done" + (f" ({shown})" if shown else "")
+        self.finished += event in ("ended", "reused")
+        failed = facts.get("status", "ok") != "ok" or event == "interrupted"
+        if stage.kind in QUIET and not failed:
+            return ""
+        end = ENDS[event] if event in ENDS else self._end(stage.id, facts)
+        return f"{stage.kind} {cell_name(stage.label, stage.seed)}: {end}"
 
-    def _record_line(self, facts: Mapping[str, Any]) -> str:
-        record = facts["record"]
-        if record.status != "ok":
-            return f"{facts['cell']}: no score ({record.status})"
-        shown = ", ".join(f"{s.task} {100 * s.accuracy:.1f} %" for s in record.scores)
-        return f"{facts['cell']}: {shown}"
+    def _end(self, stage: str, facts: Facts) -> str:
+        if facts["status"] != "ok":
+            log = os.path.relpath(self.stages / stage / "log.txt")
+            return f"{facts['status']}: {facts['error']} (log: {log})"
+        event = last_event(self.stages / stage)
+        step = [f"step {event['step']}"] if "step" in event else []
+        shown = ", ".join(step + values(event))
+        return f"done ({shown})" if shown else "done"
+
+
+def _result(record: Record) -> str:
+    if record.status != "ok":
+        return f"no score ({record.status})"
+    return ", ".join(f"{score.task} {100 * score.accuracy:.1f} %" for score in record.scores)
 
 
 class Live:
@@ -114,44 +116,33 @@ class Live:
 
     def __init__(self, plan: Plan, stages: Path) -> None:
         from rich.console import Console
-        from rich.live import Live as RichLive
+        from rich.live import Live as Screen
 
         self.plan, self.stages = plan, stages
+        self.lines = Lines(plan, stages)
+        self.running: dict[str, float] = {}  # stages, and when they were started
         self.console = Console(stderr=True, markup=False, highlight=False)
-        self.plain = Plain(plan, stages)
-        self.running: dict[str, float] = {}
-        self.live = RichLive(console=self.console, refresh_per_second=4, transient=True)
+        self.screen = Screen(console=self.console, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> Live:
-        """Start drawing."""
-        self.live.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Stop drawing."""
-        self.live.__exit__(None, None, None)
-
-    def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
+    def __call__(self, event: str, facts: Facts) -> None:
         """Print what is final above the table, and draw the table anew."""
         if event == "started":
             self.running[facts["stage"]] = time.monotonic()
         elif event in ("ended", "interrupted"):
             self.running.pop(facts["stage"], None)
-        text = self.plain.line(event, facts)
-        if (text and event in ("record", "warning", "interrupted")) or (
-            event == "ended" and facts["status"] != "ok"
-        ):
+        text = self.lines.line(event, facts)
+        failed = event == "ended" and facts["status"] != "ok"
+        if failed or event in ("record", "warning", "interrupted"):
             self.console.print(terminal(text))
-        self.live.update(self.table())
+        self.screen.update(self.table())
 
-    def table(self) -> Any:
+    def table(self) -> Table:
         """Return the table of running stages."""
         from rich.table import Table
 
-        done = self.plain.ended + self.plain.reused
-        elapsed = time.monotonic() - self.plain.started
+        elapsed = time.monotonic() - self.lines.started
         table = Table(
-            title=f"{done} of {len(self.plan.stages)} stages done, {elapsed:.0f} s",
+            title=f"{self.lines.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s",
             title_justify="left",
             box=None,
             padding=(0, 2, 0, 0),
@@ -160,12 +151,13 @@ class Live:
             table.add_column(heading, no_wrap=True)
         for name, since in self.running.items():
             stage, event = self.plan.stages[name], last_event(self.stages / name)
-            seed = "" if stage.seed is None else f" seed {stage.seed}"
             share = max(event.get("progress", 0.0), event.get("spent", 0.0))
             seconds = time.monotonic() - since
-            left = f"{seconds / share - seconds:.0f} s" if share > 0.02 else ""
-            value = ", ".join(f"{key} {event[key]:.3g}" for key in KEYS if key in event)
             table.add_row(
-                terminal(stage.label) + seed, stage.kind, str(event.get("step", "")), value, left
+                terminal(cell_name(stage.label, stage.seed)),
+                stage.kind,
+                str(event.get("step", "")),
+                ", ".join(values(event)),
+                f"{seconds / share - seconds:.0f} s" if share > 0.02 else "",
             )
         return table

@@ -12,7 +12,7 @@ Row = dict[str, str]
 
 
 def normalised(problem: str) -> str:
-    """Return a problem without what does not make it another one: case, spacing, width."""
+    """Return a problem in one spelling: case, spacing and width make no other problem."""
     return " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
 
 
@@ -26,7 +26,7 @@ def canonical(rows: Iterable[Row]) -> list[Row]:
 
     The order is that of the digest of the normalised problem, so the first so many rows are a
     fixed mixed sample whatever the file was sorted by. The id is the start of that digest, with
-    `-2`, `-3` for a problem that stands there again.
+    `-2`, `-3` for a problem that occurs again.
     """
     keyed = [(problem_digest(row["problem"]), row) for row in rows]
     keyed.sort(

@@ -1,94 +1,78 @@
-"""Reading the files that data sets are published in, row by row, as they stand."""
+"""Reading the files that data sets are published in, row by row, with their own columns."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.files import read_jsonl, read_lines
+
+_Rows = Iterator[tuple[str, dict[str, Any]]]  # where a row is, for messages, and the row
 
 
 def raw_rows(files: Sequence[Path], columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """Yield the rows of parquet, JSONL, JSON and TSV files.
 
     Numbers in JSON stay as they are written. Each row gets `_file` (the file's name without
-    endings) and `_line` (counted from 0).
+    endings), `_line` (its place among the file's rows, counted from 0, which ids are made of) and
+    `_at` (where it is, for messages: `line 3 of <path>`).
 
     Args:
         files: Read in this order.
         columns: Names of the columns of TSV files, which have no header.
 
     Raises:
-        UsageError: If a file cannot be read or is not what its ending says.
+        UsageError: If a file cannot be read, or its content is not what its ending promises.
     """
     for path in files:
         kind = path.name.removesuffix(".gz").rpartition(".")[2]
         reader = {"parquet": _parquet, "jsonl": _jsonl, "json": _json, "tsv": _tsv}.get(kind)
         if reader is None:
             raise UsageError(f"cannot read {path}: only parquet, jsonl, json and tsv are known")
-        for number, row in enumerate(reader(path, columns)):
-            yield {**row, "_file": path.name.partition(".")[0], "_line": str(number)}
+        for place, (at, row) in enumerate(reader(path, columns)):
+            yield {**row, "_file": path.name.partition(".")[0], "_line": str(place), "_at": at}
 
 
-def _lines(path: Path) -> Iterator[str]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8") as lines:
-            yield from lines
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"cannot read {path}: {reason}") from None
+def _jsonl(path: Path, columns: Sequence[str]) -> _Rows:
+    for number, row in read_jsonl(path, numbers_as_text=True):
+        yield f"line {number} of {path}", row
 
 
-def _parsed(text: str, path: Path, number: int = 1) -> Any:
-    try:
-        return json.loads(text, parse_float=str, parse_int=str)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise UsageError(f"line {number} of {path} is not JSON: {error}") from None
-
-
-def _jsonl(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        row = _parsed(line, path, number)
-        if not isinstance(row, dict):
-            raise UsageError(f"line {number} of {path} is not a JSON object")
-        yield row
-
-
-def _json(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    text = "".join(_lines(path))
+def _json(path: Path, columns: Sequence[str]) -> _Rows:
+    text = "".join(line for _, line in read_lines(path))
     if not text.lstrip().startswith("["):
         yield from _jsonl(path, columns)
         return
-    for row in _parsed(text, path):
+    try:
+        rows = json.loads(text, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON: {error}") from None
+    for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
-            raise UsageError(f"{path} is not a list of JSON objects")
-        yield row
+            raise UsageError(f"row {number} of {path} is not a JSON object")
+        yield f"row {number} of {path}", row
 
 
-def _tsv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_lines(path), 1):
-        values = line.rstrip("\n").split("\t")
+def _tsv(path: Path, columns: Sequence[str]) -> _Rows:
+    for number, line in read_lines(path):
+        at = f"line {number} of {path}"
+        values = line.rstrip("\r\n").split("\t")
         if len(values) != len(columns):
-            raise UsageError(
-                f"line {number} of {path} has {len(values)} columns, not the known"
-                f" {', '.join(columns)}"
-            )
-        yield dict(zip(columns, values, strict=True))
+            known = ", ".join(columns)
+            raise UsageError(f"{at} has {len(values)} columns, not the known {known}")
+        yield at, dict(zip(columns, values, strict=True))
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _parquet(path: Path, columns: Sequence[str]) -> _Rows:
     import pyarrow
     from pyarrow import parquet
 
     try:
-        yield from parquet.read_table(path).to_pylist()
+        for number, row in enumerate(parquet.read_table(path).to_pylist(), start=1):
+            yield f"row {number} of {path}", row
     except (OSError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"cannot read {path}: {reason}") from None

@@ -15,8 +15,8 @@ def gold_answer(value: Any, how: str, tidy: str | None, *, required: bool = Fals
     r"""Return the gold answer in a value of a data set.
 
     Args:
-        value: What stands in the column.
-        how: `column`, `hash`, `boxed`, `final` or `list` (see `harness.sources.Source`).
+        value: The column's value.
+        how: `column`, `hash`, `boxed`, `final` or `list` (see `harness.Source`).
         tidy: `number`, `unit` or None.
         required: Whether a missing marker is an error; otherwise the whole text is the answer.
 
@@ -61,7 +61,7 @@ def _last_box(text: str) -> str | None:
 
 
 def _number(text: str) -> str:
-    """Return a decimal literal without a fraction of zero; any other text as it stands."""
+    """Return a decimal literal without a fraction of zero; any other text unchanged."""
     try:
         value = Decimal(text)
     except InvalidOperation:

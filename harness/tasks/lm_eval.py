@@ -27,7 +27,7 @@ _GROUP = re.compile(rb"^group:[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*(?:#.*)?\r?$", r
 
 @dataclass(frozen=True)
 class Definition:
-    """One task of lm-eval, as its YAML file states it.
+    """One task of lm-eval, from its YAML file.
 
     Attributes:
         name: The task.
@@ -51,7 +51,7 @@ class Definition:
         It is read off the task's first filter: `hash` where that looks for `####`, `answer_is`
         where it looks for "answer is", and `boxed` for every other task.
         """
-        first = next(iter(self.content.get("filter_list") or ()), {})
+        first: Mapping[str, Any] = next(iter(self.content.get("filter_list") or ()), {})
         patterns = " ".join(str(step.get("regex_pattern", "")) for step in first.get("filter", ()))
         if "####" in patterns:
             return "hash"
@@ -63,7 +63,7 @@ class Definition:
         named = [self.content.get(f"{kind}_split") for kind in ("test", "validation", "training")]
         shots = self.content.get("fewshot_split")
         shots = shots or (self.content.get("fewshot_config") or {}).get("split")
-        scored = named[0] or named[1] or named[2]
+        scored = next((name for name in named if name), "")
         others = dict.fromkeys(name for name in (*named, shots) if name and name != scored)
         return scored, tuple(others)
 
@@ -78,7 +78,7 @@ class Definition:
             wanted = (self.content.get("generation_kwargs") or {}).get("temperature", 0)
             raise UsageError(
                 f"lm-eval's task {self.name!r} votes over {repeats} samples: set samples ="
-                f" {repeats} and temperature = {wanted} (the board says {samples} and"
+                f" {repeats} and temperature = {wanted} (the board has {samples} and"
                 f" {temperature:g})"
             )
 
@@ -124,7 +124,7 @@ def documents(found: Definition, task: Task) -> list[dict[str, Any]]:
 
     Returns:
         `split` (lm-eval's name), `doc` and `id` of each document: those that are scored, and then
-        those that examples are drawn from. Both stand in the order of their source and not in
+        those that examples are drawn from. Both are in the order of their source and not in
         ours, because lm-eval draws examples by place: the same ones as where it reads the source.
 
     Raises:
@@ -143,7 +143,7 @@ def documents(found: Definition, task: Task) -> list[dict[str, Any]]:
     if "process_docs" not in found.content:  # else the columns are made where its stage starts
         for doc in (*tested[:1], *(train[:1] if found.shots and drawn and others else ())):
             _check_columns(found, task.name, doc)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"split": scored, "doc": doc, "id": row["id"]}
         for doc, row in zip(tested, tested_rows, strict=True)
     ]
@@ -251,13 +251,13 @@ def _read(path: Path) -> dict[str, Any]:
     """Return a YAML file over those that it includes; `!function` becomes text."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no types
         pass
 
     Loader.add_constructor(
         "!function", lambda loader, node: f"!function {loader.construct_scalar(node)}"
     )
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
     included = content.pop("include", None) or ()
     merged: dict[str, Any] = {}
     for name in [included] if isinstance(included, str) else included:

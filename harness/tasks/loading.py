@@ -1,4 +1,4 @@
-"""Sources: where a published data set lies, which of its columns are what, and how it is read.
+"""Loading: the rows of a published data set, found, downloaded and checked.
 
 Rows come from local JSONL files, from a folder laid out as the Hub's own cache, or from the Hub at
 a pinned revision. Whatever they come from, they are put in one canonical order and get ids made of
@@ -81,8 +81,8 @@ def load(task: str, source: Source, split: str, place: Place) -> Loaded:
             f"{what} in {origin} are {len(rows):,}, not {declared.rows:,};"
             " replace the data by the published set (docs/tasks.md)"
         )
-    # a warning stands on leaderboards, so it names no folder of this machine
-    told = f"{what} from {origin if from_hub else 'local files'}"
+    # a warning is printed on leaderboards, so it names no folder of this machine
+    named = f"{what} from {origin if from_hub else 'local files'}"
     warnings = []
     if declared.content and content != declared.content:
         differ = f"differ from the published set in a problem or an answer (content {content[:12]})"
@@ -91,14 +91,14 @@ def load(task: str, source: Source, split: str, place: Place) -> Loaded:
                 f"{what} in {origin} {differ};"
                 " replace the data by the published set (docs/tasks.md)"
             )
-        warnings.append(f"{told} {differ}")
+        warnings.append(f"{named} {differ}")
     if not declared.content:
         warnings.append(
-            f"{told} (content {content[:12]}) are checked by their number alone:"
+            f"{named} (content {content[:12]}) are checked by their number alone:"
             " this project has not read the published set"
         )
     if from_hub and source.revision is None:
-        warnings.append(f"{told}: the revision is the newest one when it was downloaded")
+        warnings.append(f"{named}: the revision is the newest one when it was downloaded")
     return Loaded(tuple(rows), content, origin, tuple(warnings))
 
 
@@ -177,6 +177,7 @@ def _download(task: str, source: Source, split: str, place: Place) -> list[Path]
     """Download the files of a split into the Hub's cache and return them."""
     from huggingface_hub import snapshot_download
 
+    assert source.hub is not None
     patterns = source.splits[split].hub
     try:
         folder = snapshot_download(
@@ -185,7 +186,7 @@ def _download(task: str, source: Source, split: str, place: Place) -> list[Path]
             revision=source.revision,
             allow_patterns=list(patterns),
         )
-    except Exception as error:  # a client of the network raises whatever the network does to it
+    except Exception as error:  # the Hub's client has many kinds of error, all mean the same here
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         missing = missing_text(task, source, split, place)
         raise DataMissing(f"{missing} (the Hub could not be asked: {reason})") from None

@@ -2,7 +2,7 @@
 
 The same protocol makes the prompts of training data and of every score, for the start model and
 for every trained checkpoint, so that no recipe can pick the prompt that suits it. A protocol
-`lm_eval:<task>` is a task of lm-eval as it is: it scores, so that a number can be laid beside a
+`lm_eval:<task>` is a task of lm-eval as it is: it scores, so that a number can be compared with a
 published one, and it trains nothing.
 """
 

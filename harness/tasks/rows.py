@@ -1,6 +1,6 @@
 """Rows of a data set's files in our own keys, from the Hub's columns or from those of local files.
 
-Every raw row has `_file` and `_line` besides its columns (see `harness.rawdata`).
+Every raw row has `_file`, `_line` and `_at` besides its columns (see `harness.tasks.files`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def local_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
     missing = [key for key in ("problem", "answer") if raw.get(key) is None]
     if missing:
         raise UsageError(
-            f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no {missing[0]!r};"
+            f"task {task!r}: {raw['_at']} has no {missing[0]!r};"
             " a row needs problem and answer (docs/tasks.md)"
         )
     row = {key: _text(raw[key]) for key in ("problem", "solution") if raw.get(key) is not None}
@@ -61,7 +61,7 @@ def _group(raw: Mapping[str, Any], source: Source, task: str) -> str:
             text = _text(raw[name])
             return text if len(text) <= 40 else problem_digest(text)[:12]
     raise UsageError(
-        f"task {task!r}: line {int(raw['_line']) + 1} of {raw['_file']} has no 'group'"
+        f"task {task!r}: {raw['_at']} has no 'group'"
         " (which rows belong together); docs/tasks.md says what it is"
     )
 

@@ -30,8 +30,8 @@ class Split:
         hub: Patterns of the files in the Hub repository that hold it, such as `main/test-*`.
         local: Names without ending of the JSONL files that together hold it, looked for after
             `<task>_<split>` and, in a task with one split, `<task>`.
-        content: sha256 over the problems and gold answers (see `harness.canon`), or None where
-            nobody of this project has read them.
+        content: sha256 over the problems and gold answers (see `harness.tasks.canonical`), or None
+            where nobody of this project has read them.
     """
 
     rows: int | None
@@ -48,18 +48,18 @@ class Source:
         splits: Its splits; the keys are among `train`, `holdout` and `test`.
         hub: The id of its repository on the Hub, or None where it has none that holds these rows.
         revision: The 40-digit commit that is downloaded. None: not known here, so the newest is
-            taken and its commit is told in a warning.
-        config: The name of the configuration, for people; `Split.hub` says which files are read.
+            taken and a warning names its commit.
+        config: The name of the configuration, for people; `Split.hub` names the files.
         problem: The column of the problem, or several whose texts are joined by a space.
         answer: The column that the gold answer is read from.
-        gold: How it is read: `column` as it stands, `hash` after the last `####`, `boxed` from
+        gold: How it is read: `column` the whole text, `hash` after the last `####`, `boxed` from
             the last box, `final` from either, `list` a list of values joined by commas.
         tidy: What is done to it then, in local files too: `number` writes 51.0 as 51, `unit`
             drops a unit in parentheses, as in `9 (apples)`.
         solution: The column of the worked solution, if there is one.
         group: The column that tells which rows belong together (variants of one question), for
-            intervals that respect it; of several, the one that a row has. `_file` and `_line`
-            stand for a row's place in its file.
+            intervals that respect it; of several, the one that a row has. `_file` is
+            the row's file, `_line` its place in it.
         groups: How many groups there are.
         columns: Names of the columns of files that have no header.
         keep: Called with each raw row; rows for which it is false are not part of the task.

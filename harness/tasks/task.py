@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import DataMissing, UsageError
+from harness.files import read_jsonl
 from harness.tasks import loading
 from harness.tasks.canonical import Row
 from harness.tasks.loading import Loaded
@@ -90,19 +90,22 @@ class Task:
             return [dict(row) for row in self._load(name).rows] if self.has(name) else []
         rows = self.rows(name)
         seen: set[str] = set()
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows, start=1):
             missing = {"id", "problem", "answer"} - row.keys()
             if missing:
                 raise UsageError(
                     f"task {self.name!r}: row {number} of {name} has no {sorted(missing)[0]!r}"
                 )
             if row["id"] in seen:
-                raise UsageError(f"task {self.name!r}: id {row['id']!r} stands twice in {name}")
+                raise UsageError(
+                    f"task {self.name!r}: two rows of {name} have the id {row['id']!r};"
+                    " every row needs its own"
+                )
             seen.add(row["id"])
         return rows
 
     def has(self, split: str) -> bool:
-        """Tell whether the task has a split, without reading published data."""
+        """Return whether the task has a split, without reading published data."""
         return split in self.source.splits if self.source else bool(self.split(split))
 
     def size(self, split: str) -> int:
@@ -128,7 +131,7 @@ class Task:
         return self._load(split).warnings
 
     def content(self, split: str) -> str:
-        """Return what tells the content of a published split from any other.
+        """Return what identifies the content of a published split.
 
         It is the digest of its rows or, while they are not here, what is declared of them.
         """
@@ -186,14 +189,6 @@ def local_rows(**files: str | Path) -> Callable[[str], list[Row]]:
     def rows(split: str) -> list[Row]:
         if split not in files:
             return []
-        path = Path(files[split])
-        opened = gzip.open if path.suffix == ".gz" else open
-        try:
-            with opened(path, "rt", encoding="utf-8") as lines:
-                return [json.loads(line) for line in lines if line.strip()]
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{path} is not JSONL: {error}") from None
+        return [row for _, row in read_jsonl(Path(files[split]))]
 
     return rows
