@@ -257,7 +257,7 @@ def test_a_row_that_is_not_whole_is_named(tmp_path, row, says):
         ("main/test-1.json", b"[1]", "row 1 of .*test-1.json is not a JSON object"),
         ("main/test-1.jsonl.gz", b"plain", "cannot read .*test-1.jsonl.gz"),
         ("main/test-1.json", b"[1", "test-1.json is not JSON"),
-        ("main/test-1.jsonl", b"\xff", "test-1.jsonl is not UTF-8, near line 1"),
+        ("main/test-1.jsonl", b"\xff", "line 1 of .*test-1.jsonl is not UTF-8"),
         ("main/test-1.tsv", b"a\tb\tc\n", "line 1 of .*test-1.tsv has 3 columns"),
         ("main/test-1.arrow", b"", "only parquet, jsonl, json and tsv are known"),
         ("main/test-1.jsonl", b'{"q": 1}', "test-1 of our-school/sums has no column 'question'"),
