@@ -10,8 +10,8 @@ from harness.errors import StageError
 def whole_weights(model: Any) -> dict[str, Any] | None:
     """Return a sharded model's whole weights by name, on the CPU, or None if it is not sharded.
 
-    Known are FSDP of version 2 and ZeRO of stage 3. It is a collective: every process of the
-    stage calls it, and only the first one's result is whole.
+    FSDP of version 2 and ZeRO of stage 3 are supported. Every process of the stage must call this,
+    and only the first one's result is whole.
 
     Raises:
         StageError: If the weights cannot be gathered: FSDP of version 1, or a sharded adapter.
@@ -37,8 +37,8 @@ def whole_weights(model: Any) -> dict[str, Any] | None:
 
 
 def _state(model: Any) -> list[tuple[str, Any]]:
-    """Return parameters and buffers by name; what two names share, as a tied head does, once."""
-    found = {}
+    """Return parameters and buffers with their names; one with two names, as a tied head, once."""
+    found: dict[int, tuple[str, Any]] = {}
     for name, value in model.state_dict(keep_vars=True).items():
         found.setdefault(id(value), (name, value))
     return list(found.values())

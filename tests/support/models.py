@@ -158,42 +158,45 @@ def make_run(
     options: Any,
     *,
     teacher: Path | None = None,
-    seed: int = 0,
     rows: list[dict[str, str]] | None = None,
     protocol: str = "chat_zeroshot",
-    save_every: int = 0,
-    max_new_tokens: int = 20,
-    traces: list[dict[str, str]] | None = None,
-    gradient_checkpointing: bool = False,
-    **caps: float,
+    **more: Any,
 ) -> Any:
-    """Return a `Run` in `folder`; `caps` are the budget's, 1000 steps by default."""
+    """Return a `Run` in `folder`, with what its stage keeps to itself where tests can read it.
+
+    `more` are caps of the budget (1000 steps by default) and fields of `Settings`.
+    """
     from harness.records import Caps
     from harness.stage.budget import Budget
     from harness.stage.run import Run
+    from harness.stage.settings import Outcome, Settings
     from harness.tasks.protocols import get_protocol
-    from harness.verify import Conventions
+    from harness.verify import Conventions, VerifierPool
 
     for name in ("checkpoint", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    return Run(
-        base_model=base,
-        teacher=teacher,
-        options=options,
-        rows=sums(24) if rows is None else rows,
-        holdout=sums(8, seed=1),
-        conventions={"sums": Conventions()},
-        protocol=get_protocol(protocol),
-        budget=Budget(Caps(**(caps or {"steps": 1000})), teacher=str(teacher) if teacher else None),
-        seed_base=seed,
-        out=folder / "checkpoint",
-        scratch=folder / "scratch",
-        events=folder / "events.jsonl",
-        max_new_tokens=max_new_tokens,
-        save_every=save_every,
-        traces=traces or (),
-        gradient_checkpointing=gradient_checkpointing,
-    )
+    caps = {name: more.pop(name) for name in Caps.model_fields if name in more}
+    given = {
+        "base_model": base,
+        "teacher": teacher,
+        "options": options,
+        "rows": sums(24) if rows is None else rows,
+        "holdout": sums(8, seed=1),
+        "conventions": {"sums": Conventions()},
+        "protocol": get_protocol(protocol),
+        "verifier": VerifierPool(workers=1),
+        "budget": Budget(Caps(**(caps or {"steps": 1000})), str(teacher) if teacher else None),
+        "seed": 0,
+        "out": folder / "checkpoint",
+        "scratch": folder / "scratch",
+        "events": folder / "events.jsonl",
+        "max_new_tokens": 20,
+    }
+    settings, outcome = Settings(**given | more), Outcome()
+    run: Any = Run(settings, outcome)
+    run.out, run.events, run.notes = settings.out, settings.events, outcome.notes
+    run.close = settings.verifier.close
+    return run
 
 
 def events(run: Any) -> list[dict[str, Any]]:
