@@ -1,4 +1,4 @@
-"""Models: how a stage loads them, and how it writes a checkpoint."""
+"""Models: how a stage loads them, gathers sharded weights, and writes a checkpoint."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ def forget_defaults(model: Any) -> None:
     `max_length` that is given). Scores and rollouts would then be decoded otherwise than the board
     states.
     """
-    from transformers import GenerationConfig
+    import transformers
 
+    make: Any = transformers.GenerationConfig  # without annotations
     known = model.generation_config
-    model.generation_config = GenerationConfig(
+    model.generation_config = make(
         bos_token_id=known.bos_token_id,
         eos_token_id=known.eos_token_id,
         pad_token_id=known.pad_token_id,
@@ -62,7 +63,8 @@ def load_model(folder: Path, dtype: str, device: str) -> transformers.PreTrained
 
     # Under deterministic algorithms torch fills every new tensor, and TRL's loss asks for one
     # of half a gigabyte in each step, of which it reads only what it wrote.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic: Any = torch.utils.deterministic  # which declares no attributes
+    deterministic.fill_uninitialized_memory = False
     model: transformers.PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=getattr(torch, dtype),
@@ -107,3 +109,40 @@ def save_model(model: Any, weights: dict[str, Any] | None, base: Path, out: Path
         files.append(decoding)
     for file in files:
         shutil.copyfile(file, out / file.name)
+
+
+def whole_weights(model: Any) -> dict[str, Any] | None:
+    """Return a sharded model's whole weights by name, on the CPU, or None if it is not sharded.
+
+    FSDP of version 2 and ZeRO of stage 3 are supported. Every process of the stage must call this,
+    and only the first one's result is whole.
+
+    Raises:
+        StageError: If the weights cannot be gathered: FSDP of version 1, or a sharded adapter.
+    """
+    parameters = dict(model.named_parameters())
+    if any("_flat_param" in name for name in parameters):
+        raise StageError("FSDP of version 1 cannot be saved; write fsdp_version: 2 in the file")
+    fsdp = any(hasattr(parameter, "full_tensor") for parameter in parameters.values())
+    zero = any(hasattr(parameter, "ds_id") for parameter in parameters.values())
+    if not fsdp and not zero:
+        return None
+    if hasattr(model, "merge_and_unload"):
+        raise StageError("a sharded adapter cannot be merged; train it without FSDP or ZeRO-3")
+    if zero:
+        import deepspeed
+
+        with deepspeed.zero.GatheredParameters(list(parameters.values()), modifier_rank=None):
+            return {name: value.detach().cpu().clone() for name, value in _state(model)}
+    return {
+        name: (value.full_tensor() if hasattr(value, "full_tensor") else value).detach().cpu()
+        for name, value in _state(model)
+    }
+
+
+def _state(model: Any) -> list[tuple[str, Any]]:
+    """Return parameters and buffers with their names; one with two names, as a tied head, once."""
+    found: dict[int, tuple[str, Any]] = {}
+    for name, value in model.state_dict(keep_vars=True).items():
+        found.setdefault(id(value), (name, value))
+    return list(found.values())

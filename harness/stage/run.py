@@ -18,13 +18,11 @@ from harness.stage import models, stopping, tokens
 from harness.stage.budget import Budget
 from harness.stage.processes import Group
 from harness.stage.settings import Outcome, Settings
-from harness.stage.sharding import whole_weights
 from harness.tasks.protocols import Protocol
 from harness.verify import VERIFIER_VERSION, Conventions, Verdict
 
 if TYPE_CHECKING:
     import datasets
-    import torch
     import transformers
 
 Messages = Sequence[Mapping[str, str]]
@@ -179,8 +177,9 @@ class Run:
         if self.teacher is None:
             raise StageError("this trainer needs a teacher and the board names none")
         dtype = "float32" if self.device == "cpu" else "bfloat16"
-        model = models.load_model(self.teacher, dtype, self.device)
-        return model.train(False).requires_grad_(False).to(self.device)
+        model: Any = models.load_model(self.teacher, dtype, self.device)
+        teacher: transformers.PreTrainedModel = model.eval().requires_grad_(False).to(self.device)
+        return teacher
 
     # -- the verifier ---------------------------------------------------------------------------
 
@@ -332,13 +331,16 @@ class Run:
         json.dumps(facts)  # a fact that is not JSON fails here, where its author sees it
         self._outcome.notes.update(facts)
 
-    def save(self, model: torch.nn.Module) -> None:
+    def save(self, model: Any) -> None:
         """Write the checkpoint: safetensors, configuration, and the start model's own tokenizer.
 
-        A PEFT adapter is merged first, so that a checkpoint is always a whole model. Weights that
-        are sharded over processes are gathered; all processes must call this, one writes.
+        Weights that are sharded over processes are gathered; every process must call this.
+
+        Args:
+            model: A model of transformers; a PEFT adapter is merged, so that a checkpoint is always
+                a whole model.
         """
-        weights = whole_weights(model)
+        weights = models.whole_weights(model)
         if self.group.rank == 0:
             models.save_model(model, weights, self.base_model, self._settings.out)
         self.group.wait()

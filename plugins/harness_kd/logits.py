@@ -42,12 +42,12 @@ def train(run: Run) -> None:
             model: Any,
             inputs: dict[str, torch.Tensor],
             return_outputs: bool = False,
-            num_items_in_batch: torch.Tensor | None = None,
+            num_items_in_batch: torch.Tensor | int | None = None,
         ) -> torch.Tensor:
             student = self.accelerator.unwrap_model(model)
             work = losses.distillation_loss
             with self.accelerator.autocast():
-                total = losses.through_wrapper(
+                total: torch.Tensor = losses.through_wrapper(
                     model, student, work, student, teacher, inputs, options
                 )
             if num_items_in_batch is None:

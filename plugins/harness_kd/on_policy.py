@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload
@@ -38,7 +40,8 @@ def train(run: Run) -> None:
     tokenizer = run.tokenizer()
     data = run.train_data().select_columns(["prompt"])
     steps = run.steps(len(data), options.batch_size, options.epochs, options.max_steps)
-    student, teacher = run.student(tokenizer), run.teacher_model()
+    student: Any = run.student(tokenizer)
+    teacher: Any = run.teacher_model()
     common, size = common_vocabulary(student, teacher), student.config.vocab_size
     if max(tokenizer.get_vocab().values()) >= common:
         raise StageError(f"the tokenizer has ids beyond the {common} that both models have")
