@@ -173,7 +173,7 @@ class Budget:
         self.cost.flops += 2 * size * tokens
 
     def count_generation(self, model: str, size: int, prompt_tokens: int, new_tokens: int) -> None:
-        """Count a generation, with 2 FLOPs a parameter for each token of the prompts and new one."""
+        """Count a generation: 2 FLOPs a parameter for each token of a prompt, and each new one."""
         if model == self._teacher:
             self.cost.teacher_tokens += prompt_tokens + new_tokens
         else:
