@@ -64,7 +64,7 @@ def test_the_documentation_has_its_parameters_and_type(name):
 @pytest.mark.parametrize("name", [name for name in documented() if "." not in name])
 def test_an_editor_shows_what_each_name_is(name):
     if documented()[name][0] is None and name != "resume":
-        assert re.search(rf"^    {name}: \w", inspect.getdoc(Run) or "", re.MULTILINE)
+        assert re.search(rf"^    {name}: \S", inspect.getdoc(Run) or "", re.MULTILINE)
     else:
         assert inspect.getdoc(inspect.getattr_static(Run, name))
 

@@ -19,15 +19,15 @@ CHAT_TEMPLATE = (
 )
 
 
-def byte_tokenizer() -> Any:
-    """Return a tokenizer of 256 bytes and three special tokens, with a ChatML template."""
+def chat_tokenizer(words: list[str], merges: list[tuple[str, str]], *, split: bool) -> Any:
+    """Return a byte-level BPE tokenizer with a ChatML template; `split` cuts texts into words."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    symbols = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(symbols)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split)
     tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(SPECIAL))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -37,16 +37,34 @@ def byte_tokenizer() -> Any:
     )
 
 
-def save_model(
-    folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = True, positions: int = 512
-) -> Path:
-    """Write a random two-layer Qwen2 model whose embedding has `vocabulary` rows."""
+def byte_tokenizer() -> Any:
+    """Return a tokenizer of 256 bytes and three special tokens, which come first."""
+    from tokenizers import pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    return chat_tokenizer([*SPECIAL, *letters], [], split=False)
+
+
+def random_model(tokenizer: Any, seed: int, **shape: Any) -> Any:
+    """Return a Qwen2 model of a shape, its weights random."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(seed)
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    model = Qwen2ForCausalLM(Qwen2Config(bos_token_id=None, **ends, **shape))
+    model.generation_config.update(**ends)
+    return model
+
+
+def save_model(
+    folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = True, positions: int = 512
+) -> Path:
+    """Write a random two-layer Qwen2 model whose embedding has `vocabulary` rows."""
     tokenizer = byte_tokenizer()
-    config = Qwen2Config(
+    model = random_model(
+        tokenizer,
+        seed,
         vocab_size=vocabulary,
         hidden_size=32,
         intermediate_size=64,
@@ -56,13 +74,7 @@ def save_model(
         max_position_embeddings=positions,
         tie_word_embeddings=tied,
         initializer_range=0.2,
-        bos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
     )
-    model = Qwen2ForCausalLM(config)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
