@@ -1,8 +1,8 @@
 """The warm process of the conformance kit: stages run as in a bench, and are watched.
 
-Run as `python -m harness.testing.watched <pid>`. Python raises audit events (PEP 578) where a file is
-written or a connection is made; a library that writes from compiled code raises none. Offences are
-appended to `offences.txt` in the stage's folder, one a line.
+Run as `python -m harness.testing.watched <pid>`. Python raises audit events (PEP 578) where a file
+is written or a connection is made; a library that writes from compiled code raises none. Offences
+are appended to `offences.txt` in the stage's folder, one a line.
 """
 
 from __future__ import annotations
