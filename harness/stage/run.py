@@ -61,16 +61,8 @@ class Run:
     scratch: Path
 
     def __init__(self, settings: Settings, outcome: Outcome) -> None:
-        self.base_model = settings.base_model
-        self.teacher = settings.teacher
-        self.options = settings.options
-        self.budget = settings.budget
-        self.protocol = settings.protocol
-        self.engine = settings.engine
-        self.group = settings.group
-        self.device = settings.device
-        self.max_new_tokens = settings.max_new_tokens
-        self.scratch = settings.scratch
+        for name in Run.__annotations__:
+            setattr(self, name, getattr(settings, name))
         self._settings = settings
         self._outcome = outcome
 

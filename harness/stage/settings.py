@@ -18,27 +18,17 @@ Rows = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a stage makes a run of; a trainer sees of it what `Run` shows.
+    """What a stage makes a run of: the attributes of `Run`, and what a trainer does not see.
 
     Attributes:
-        base_model: Folder of the checkpoint to start from.
-        teacher: Folder of the board's teacher, or None.
-        options: The trainer's options, validated.
-        budget: Counts what is spent.
-        protocol: The board's ranking protocol, which makes the prompts.
         conventions: Task name to how that task reads answers.
         verifier: Judges completions; whoever made it closes it.
         seed: The cell's seed.
         rows: Training rows with `id`, `task`, `problem`, `solution` and `answer`.
         holdout: Rows of the same kind that are held out of training.
-        out: Folder of the checkpoint.
-        scratch: Folder for everything else; it survives an interruption.
-        events: JSONL file of the learning curves.
         traces: Rows whose `solution` a stronger model wrote.
-        device: `cpu` or `cuda`.
-        engine: What generates: `hf` or `vllm`.
-        group: The processes that this stage runs as.
-        max_new_tokens: Most tokens of an answer that is scored.
+        out: Folder of the checkpoint.
+        events: JSONL file of the learning curves.
         save_every: Optimiser steps between training checkpoints; 0 for none.
         micro_batch_size: Rows of a forward pass, where the board or a lack of memory fixes them.
         gradient_checkpointing: Whether activations are made again in the backward pass.
