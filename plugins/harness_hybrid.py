@@ -85,7 +85,9 @@ def train_joint(run: Run) -> None:
             return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> torch.Tensor:
-            policy = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            policy: torch.Tensor = super().compute_loss(
+                model, inputs, return_outputs, num_items_in_batch
+            )
             mu = supervised_weight(options, self.state.global_step, self.state.max_steps)
             if mu == 0:
                 return policy

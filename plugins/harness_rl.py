@@ -47,7 +47,7 @@ class RlOptions(OptimiserOptions, frozen=True):
     )
 
 
-def rewards(run: Run) -> tuple[list[Callable[..., list[float]]], dict[str, Any]]:
+def rewards(run: Run) -> tuple[list[Callable[..., list[float]]], dict[str, int]]:
     """Return the reward functions and the facts about them for the record.
 
     A rollout whose answer cannot be graded earns nothing, like a wrong one: a reward of its own,
@@ -56,16 +56,16 @@ def rewards(run: Run) -> tuple[list[Callable[..., list[float]]], dict[str, Any]]
     counts = {"rollouts": 0, "rollouts_ungradable": 0}
 
     def correctness(completions: list[Any], answer: list[str], **columns: Any) -> list[float]:
-        right = run.correct(texts(run, completions), answer, columns["task"])
+        right = run.correct(completions, answer, columns["task"])
         counts["rollouts"] += len(right)
         counts["rollouts_ungradable"] += right.count(None)
         return [float(bool(verdict)) for verdict in right]
 
     def answer_form(completions: list[Any], **columns: Any) -> list[float]:
-        return [float(has_form(run, text)) for text in texts(run, completions)]
+        return [float(has_form(run, run.cut(one))) for one in completions]
 
-    functions = [correctness, answer_form] if run.options.format_weight else [correctness]
-    return functions, counts
+    functions: list[Callable[..., list[float]]] = [correctness]
+    return [*functions, answer_form] if run.options.format_weight else functions, counts
 
 
 def has_form(run: Run, text: str) -> bool:
@@ -83,12 +83,6 @@ def has_form(run: Run, text: str) -> bool:
     return False
 
 
-def texts(run: Run, completions: list[Any]) -> list[str]:
-    """Return the text of each rollout, up to the protocol's stop strings, as in scoring."""
-    plain = [text if isinstance(text, str) else text[-1]["content"] for text in completions]
-    return [run.cut(text) for text in plain]
-
-
 def arguments(run: Run, rows: int) -> dict[str, Any]:
     """Return the GRPOConfig arguments: `num_iterations` steps for each batch of rollouts."""
     options: RlOptions = run.options
@@ -97,7 +91,7 @@ def arguments(run: Run, rows: int) -> dict[str, Any]:
     steps = run.steps(rows, options.prompts_per_step, epochs, options.max_steps)
     return run.arguments(
         **options.arguments(steps, batch),
-        **run.rollouts(options.vllm_memory),
+        rollout_memory=options.vllm_memory,
         num_generations=options.num_generations,
         num_iterations=options.num_iterations,
         max_completion_length=options.max_completion_length or run.max_new_tokens,
@@ -129,7 +123,7 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
     functions, counts = rewards(run)
     tokenizer = run.tokenizer()
     trainer = trainer_class(
-        model=run.writer(tokenizer),
+        model=run.student(tokenizer),
         reward_funcs=functions,
         args=GRPOConfig(**arguments(run, len(problems))),
         train_dataset=problems,
@@ -138,8 +132,8 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
         **more,
     )
     trainer.train(resume_from_checkpoint=run.resume)
-    reward = {"correct": 1.0, "format": run.options.format_weight, "verifier": run.verifier}
-    everywhere = run.gather(counts)
+    reward = {"correct": 1.0, "format": run.options.format_weight}
+    everywhere = run.group.gather(counts)
     run.note(reward=reward, **{name: sum(each[name] for each in everywhere) for name in counts})
     run.save(trainer.model)
 

@@ -72,15 +72,16 @@ def test_the_board_says_how_many_rows_a_forward_pass_has(tmp_path):
     run = models.make_run(tmp_path, tmp_path, None)
     given = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}
     assert run.arguments(**given)["gradient_accumulation_steps"] == 2
-    run.micro_batch_size = 4
+    run = models.make_run(tmp_path, tmp_path, None, micro_batch_size=4)
     arguments = run.arguments(**given)
     assert arguments["per_device_train_batch_size"] == 4
     assert arguments["gradient_accumulation_steps"] == 4
     assert run.notes["micro_batch_size"] == 4
-    run.micro_batch_size = 3
+    run = models.make_run(tmp_path, tmp_path, None, micro_batch_size=3)
     with pytest.raises(StageError, match="micro_batch_size=3 does not divide the 16 rows"):
         run.arguments(**given)
-    run.micro_batch_size = 64  # more than there are: all at once
+    # more than there are: all at once
+    run = models.make_run(tmp_path, tmp_path, None, micro_batch_size=64)
     assert run.arguments(**given)["per_device_train_batch_size"] == 16
     assert "per_device_train_batch_size" not in run.arguments()
 
@@ -88,5 +89,5 @@ def test_the_board_says_how_many_rows_a_forward_pass_has(tmp_path):
 def test_gradient_checkpointing_is_the_boards(tmp_path):
     run = models.make_run(tmp_path, tmp_path, None)
     assert run.arguments()["gradient_checkpointing"] is False
-    run.gradient_checkpointing = True
+    run = models.make_run(tmp_path, tmp_path, None, gradient_checkpointing=True)
     assert run.arguments()["gradient_checkpointing"] is True

@@ -1,6 +1,7 @@
 """Plug-ins: only the named ones are loaded, and a bad one is one line."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,16 @@ def test_a_chain_stands_for_itself_and_loads_its_parts():
     host = Host()
     assert host.offers("sft+rl") == ["sft+rl"]
     assert host.trainer("rl").trainer.name == "rl"
+
+
+@pytest.mark.parametrize(("name", "used"), [("kd", "harness_sft"), ("hybrid", "harness_rl")])
+def test_a_plugins_digest_holds_the_plugins_that_it_imports(name, used, tmp_path, monkeypatch):
+    before = Host().load(name).source_sha256
+    assert Host().load(name).source_sha256 == before
+    changed = tmp_path / f"{used}.py"
+    changed.write_text(Path(sys.modules[used].__file__).read_text() + "# changed\n")
+    monkeypatch.setattr(sys.modules[used], "__file__", str(changed))
+    assert Host().load(name).source_sha256 != before
 
 
 def test_only_named_plugins_are_imported(with_plugins):
@@ -76,9 +87,7 @@ def test_two_plugins_with_one_trainer_are_refused():
     host = Host()
     host.load("sft")
     module = ModuleType("harness_sft_too")
-    module.harness_trainers = hookimpl(  # type: ignore[attr-defined]
-        lambda: [Trainer("sft", lambda run: None)]
-    )
+    module.harness_trainers = hookimpl(lambda: [Trainer("sft", lambda run: None)])
     module.harness_trainers.__name__ = "harness_trainers"
     host._manager.register(module, "sft-too")
     host._loaded["sft-too"] = type(host.load("sft"))("sft-too", module, "stranger", "1")

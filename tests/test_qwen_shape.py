@@ -60,35 +60,24 @@ rl = { prompts_per_step = 1, num_generations = 2, max_completion_length = 4 }
 
 
 def real_size_tokenizer():
-    """Return a byte-level BPE tokenizer with as many entries as Qwen2.5's and its ChatML tokens."""
-    from tokenizers import Tokenizer, decoders, pre_tokenizers
-    from tokenizers import models as kinds
-    from transformers import PreTrainedTokenizerFast
+    """Return a tokenizer with as many entries as Qwen2.5's."""
+    from tokenizers import pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     pairs = [(one, other) for one in letters for other in letters]
     triples = [(one + other, third) for one, other in pairs for third in letters]
     merges = (pairs + triples)[: ENTRIES - len(letters)]
     words = [*letters, *(one + other for one, other in merges)]
-    tokenizer = Tokenizer(kinds.BPE({word: i for i, word in enumerate(words)}, merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(list(models.SPECIAL))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=models.PAD,
-        eos_token=models.END,
-        additional_special_tokens=[models.START],
-        chat_template=models.CHAT_TEMPLATE,
-    )
+    return models.chat_tokenizer(words, merges, split=True)
 
 
 def save_shape(folder: Path, tokenizer, *, seed: int) -> None:
     """Write random weights of Qwen2.5-0.5B's shape."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoTokenizer
 
-    torch.manual_seed(seed)
-    config = Qwen2Config(
+    model = models.random_model(
+        tokenizer,
+        seed,
         vocab_size=151_936,
         hidden_size=896,
         intermediate_size=4864,
@@ -98,17 +87,9 @@ def save_shape(folder: Path, tokenizer, *, seed: int) -> None:
         max_position_embeddings=32_768,
         rope_theta=1_000_000.0,
         tie_word_embeddings=True,
-        bos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
     )
-    model = Qwen2ForCausalLM(config)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
     tokenizer.save_pretrained(folder)
     if seed:
-        from transformers import AutoTokenizer
-
         model.save_pretrained(folder)
         teach_answer(model, AutoTokenizer.from_pretrained(folder))
     model.save_pretrained(folder)

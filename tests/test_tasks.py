@@ -409,7 +409,7 @@ def test_tasks_are_listed_without_being_read(tmp_path):
     assert re.search(r"^tiny_word +2,000 +300 +yes ", table, re.M)
     full = json.loads(run("math", "--json"))
     assert full["source"]["hub"] == "EleutherAI/hendrycks_math"
-    assert "One problem stands in both the training and the test split." in full["defects"]
+    assert "One problem is in both the training and the test split." in full["defects"]
     text = " ".join(run("mawps").split())
     assert "mawps_addsub + mawps_multiarith + mawps_singleeq + mawps_singleop" in text
     assert "Hub data set none that holds these rows" in text

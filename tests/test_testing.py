@@ -105,8 +105,8 @@ def test_a_trainer_that_overruns_its_budget(kit):
 @pytest.mark.parametrize(
     ("name", "kind", "says"),
     [
-        ("wayward-loose", "options", "an unknown name is taken"),
-        ("wayward-unfinished", "options", "the defaults alone are no valid options"),
+        ("wayward-loose", "options", "an unknown name is accepted"),
+        ("wayward-unfinished", "options", "the defaults alone are not valid"),
         ("wayward-unfinished", "plug-in", "no summary"),
         ("wayward-unknown", "plug-in", "no trainer 'wayward-unknown'"),
         ("sft+rl", "plug-in", "check its parts"),
@@ -143,10 +143,10 @@ def test_the_built_in_tasks_conform(name):
 @pytest.mark.parametrize(
     ("name", "kind", "says"),
     [
-        ("wayward_seen", "splits", "1 test problems stand in train or holdout, such as 'e'"),
-        ("wayward_twice", "splits", "1 ids stand in two splits, such as 'a'"),
+        ("wayward_seen", "splits", "1 test problems are in train or holdout, such as 'e'"),
+        ("wayward_twice", "splits", "1 ids are in two splits, such as 'a'"),
         ("wayward_gold", "golds", "1 of 5 (20 %) are not correct against themselves"),
-        ("wayward_number", "rows", "'answer' of 'e' in test is no string"),
+        ("wayward_number", "rows", "'answer' of 'e' in test is not a string"),
         ("wayward_empty", "rows", "no split has any"),
         ("wayward_hash", "digest", "another process makes other rows"),
     ],

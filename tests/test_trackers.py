@@ -38,7 +38,8 @@ def test_trackers_and_the_cells_name_reach_transformers(tmp_path):
     trl = pytest.importorskip("trl")
     run = models.make_run(tmp_path, tmp_path, None)
     assert trl.SFTConfig(**run.arguments()).report_to in ([], ["none"], "none")
-    run.report_to, run.name = ("tensorboard",), "sft seed 0"
+    tracked = {"report_to": ("tensorboard",), "name": "sft seed 0"}
+    run = models.make_run(tmp_path, tmp_path, None, **tracked)
     arguments = trl.SFTConfig(**run.arguments())
     assert arguments.report_to == ["tensorboard"]
     assert arguments.run_name == "sft seed 0"

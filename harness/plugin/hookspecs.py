@@ -1,4 +1,4 @@
-"""The hooks a plug-in may implement. None is firstresult: no plug-in can hide another's answer."""
+"""The hooks that a plug-in may implement. None is `firstresult`: every implementation is called."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ hookimpl = pluggy.HookimplMarker("harness")
 
 
 @hookspec
-def harness_trainers() -> Iterable[Trainer]:  # type: ignore[empty-body]
+def harness_trainers() -> Iterable[Trainer]:
     """Return the trainers that this plug-in offers."""
+    raise NotImplementedError  # a specification: pluggy reads its name and arguments alone
 
 
 @hookspec
-def harness_tasks() -> Iterable[Task]:  # type: ignore[empty-body]
+def harness_tasks() -> Iterable[Task]:
     """Return the benchmarks that this plug-in offers."""
+    raise NotImplementedError
 
 
 @hookspec
-def harness_boards() -> Iterable[Path]:  # type: ignore[empty-body]
+def harness_boards() -> Iterable[Path]:
     """Return the TOML files of the boards that this plug-in ships."""
+    raise NotImplementedError
 
 
 @hookspec
@@ -41,9 +44,9 @@ def harness_commands(cli: click.Group) -> None:
 
 @hookspec
 def harness_cell_started(cell: Cell) -> None:
-    """Be told that the first stage of a cell has started."""
+    """Observe that the first stage of a cell has started."""
 
 
 @hookspec
 def harness_cell_finished(record: Record) -> None:
-    """Be told of a cell's record, after it is on disk; nothing done here can change it."""
+    """Observe a cell's record, after it is on disk; nothing done here can change it."""

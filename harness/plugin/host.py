@@ -1,10 +1,10 @@
-"""Loading plug-ins: only the named ones, each on its own, with one line when one is broken."""
+"""Loading plug-ins: only those that are named, one by one; one that is broken is one line."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,28 +27,38 @@ GROUP = "harness"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A loaded plug-in and where it came from."""
+    """A loaded plug-in and where it came from.
 
-    name: str  # entry-point name
-    module: Any
+    Attributes:
+        name: Of its entry point.
+        module: The module that the entry point names.
+        distribution: The name of the package that installed it.
+        version: Of that package; `unknown` where it gives none.
+    """
+
+    name: str
+    module: ModuleType
     distribution: str
     version: str
 
     @cached_property
     def source_sha256(self) -> str:
-        """Return a sha256 over the plug-in's source.
+        """A sha256 over the plug-in's source.
 
-        That is its module, or every module of its package, and the modules of other plug-ins that
-        it imports (as the hybrid trainers import the one of `rl`).
+        That is its module, or every module of its package, and the modules of other plug-ins from
+        which they import something at their top (as `hybrid` imports `rl`, and `kd` imports `sft`).
         """
         announced = {point.module for point in importlib.metadata.entry_points(group=GROUP)}
-        others = [
-            value
-            for value in vars(self.module).values()
-            if isinstance(value, ModuleType) and value.__name__ in announced
-        ]
+        own = self.module.__name__
+        used = set()
+        for name, module in list(sys.modules.items()):
+            if name == own or name.startswith(f"{own}."):
+                for value in vars(module).values():
+                    attribute = "__name__" if isinstance(value, ModuleType) else "__module__"
+                    used.add(str(getattr(value, attribute, "")).partition(".")[0])
+        others = sorted((used & announced) - {own})
         sha = hashlib.sha256()
-        for module in [self.module, *sorted(others, key=lambda each: each.__name__)]:
+        for module in [self.module, *(sys.modules[name] for name in others)]:
             path = Path(module.__file__ or "")
             files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
             for file in files:
@@ -113,7 +123,7 @@ class Host:
         distribution = _distribution(point)
         try:
             module = point.load()
-        except Exception as error:  # whatever a stranger's module raises at import
+        except Exception as error:  # a plug-in's module may raise anything
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise PluginError(
                 f"plug-in {name!r} of {distribution} cannot be imported: {reason}"
@@ -161,7 +171,7 @@ class Host:
         return sorted(caller.name for caller in callers)
 
     def observe(self, hook: str, **arguments: Any) -> list[str]:
-        """Call an observing hook; an exception in one comes back as a line and changes nothing."""
+        """Call an observing hook; return a line for each implementation that raised."""
         errors = []
         for implementation in getattr(self.hook, hook).get_hookimpls():
             given = {name: arguments[name] for name in implementation.argnames}
@@ -173,7 +183,11 @@ class Host:
         return errors
 
     def trainers(self) -> dict[str, Offer]:
-        """Return the trainers of all loaded plug-ins by name."""
+        """Return the trainers of all loaded plug-ins by name.
+
+        Raises:
+            PluginError: If two have one name, or one has neither or both of `train` and `chain`.
+        """
         offers: dict[str, Offer] = {}
         for plugin, trainer in self._results("harness_trainers"):
             if trainer.name in offers:
@@ -191,7 +205,11 @@ class Host:
         return offers
 
     def tasks(self) -> dict[str, Task]:
-        """Return the tasks of all loaded plug-ins by name, bound to where their data lies."""
+        """Return the tasks of all loaded plug-ins by name, bound to the folder of their data.
+
+        Raises:
+            PluginError: If two have one name.
+        """
         tasks: dict[str, Task] = {}
         for plugin, task in self._results("harness_tasks"):
             if task.name in tasks:
@@ -213,14 +231,11 @@ class Host:
 
     def boards(self) -> dict[str, Path]:
         """Return the board files of all loaded plug-ins by their file names."""
-        return {
-            Path(path).stem: Path(path)
-            for _, paths in self._results("harness_boards")
-            for path in [paths]
-        }
+        found = (Path(path) for _, path in self._results("harness_boards"))
+        return {path.stem: path for path in found}
 
     def owner(self, name: str) -> str | None:
-        """Return the plug-in a trainer, task or board name belongs to, by its first words."""
+        """Return the plug-in that a trainer, task or board belongs to by its name, or None."""
         owners = [
             plugin
             for plugin in self.names
@@ -229,10 +244,14 @@ class Host:
         return max(owners, key=len, default=None)
 
     def offers(self, term: str) -> list[str]:
-        """Return the trainer or chain names that one term of `--plugins` stands for.
+        """Return the trainers or chains that one term of `--plugins` names.
 
-        `kd-on-policy` and `sft+rl` stand for themselves, `hybrid` for every trainer of a plug-in
-        that has none of that name, `all` for every trainer of every plug-in that loads.
+        `kd-on-policy` and `sft+rl` name one, `hybrid` every trainer of a plug-in that has none of
+        that name, `all` every trainer of every plug-in that loads.
+
+        Raises:
+            PluginError: If there is no such plug-in or trainer, with the nearest name.
+            UsageError: If the plug-in offers no trainer.
         """
         if term == "all":
             self.load_all()
@@ -256,7 +275,11 @@ class Host:
         raise PluginError(f"no trainer {term!r}; {did_you_mean(term, mine)}")
 
     def trainer(self, name: str) -> Offer:
-        """Return one trainer that trains by itself (not a chain), loading its plug-in."""
+        """Return one trainer that is not a chain, loading its plug-in.
+
+        Raises:
+            UsageError: If the name is that of a chain or of several trainers.
+        """
         for offered in self.offers(name):
             offer = self.trainers().get(offered)
             if offer and offered == name and not offer.trainer.chain:

@@ -1,4 +1,4 @@
-"""Options: the base class of every trainer's, and those that trainers of AdamW share."""
+"""Options: the base class of every trainer's, and those that trainers with AdamW share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 
 class OptimiserOptions(Options, frozen=True):
-    """Learning rate, its course, and how long to train. Trainers set their own defaults."""
+    """Learning rate, schedule and length of training. Trainers set their own defaults."""
 
     learning_rate: float = Field(2e-5, gt=0, description="peak learning rate of AdamW")
     lr_scheduler: Scheduler = Field("linear", description="course of the rate after the warm-up")
@@ -38,7 +38,11 @@ class OptimiserOptions(Options, frozen=True):
         return self
 
     def arguments(self, steps: int, batch_size: int) -> dict[str, Any]:
-        """Return the TrainingArguments for `steps` of `batch_size` rows.
+        """Return the TrainingArguments for these options.
+
+        Args:
+            steps: Optimiser steps.
+            batch_size: Rows of an optimiser step, over all processes.
 
         Raises:
             StageError: If the micro batch does not divide the batch.

@@ -1,4 +1,4 @@
-"""Trainers: what a plug-in offers; `Run` is what its `train` function is handed."""
+"""Trainers: what a plug-in offers. Its `train` function is handed a `harness.Run`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Trainer:
 
     Attributes:
         name: `<plugin>` or `<plugin>-<variant>`; a chain is named by its parts, `sft+rl`.
-        train: Called in a process of its own with a `Run`; leaves a checkpoint by `run.save`.
-            Heavy imports belong inside it.
+        train: Called in a process of its own with a `Run`; it writes a checkpoint by `run.save`.
+            Imports of torch, transformers and the like belong inside it.
         options: A pydantic model with the defaults; `--set <name>.<option>=<value>` changes one.
         summary: One line for `harness plugins`.
         needs_teacher: Whether the board must name a teacher.
@@ -30,8 +30,8 @@ class Trainer:
             embedding may differ); checked before anything is trained.
         needs_traces: Whether the board must name traces, solutions that a stronger model wrote.
         chain: Names of trainers, each run on the checkpoint of the one before, instead of `train`.
-        expects: What a run with these options would do, for the estimates of `--dry-run`; without
-            it the budget's caps are all that is known.
+        expects: Called with validated options and a `Workload`; returns what a run would do, for
+            the estimates of `--dry-run`. Without it only the budget's caps are known.
     """
 
     name: str

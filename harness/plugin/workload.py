@@ -1,8 +1,8 @@
-"""What a trainer is about to work on, and what it expects to do with it: the input of a plan.
+"""What a trainer would work on, and what it expects to do: the input of `--dry-run`.
 
-A trainer that offers `expects` says how many sequences one of its steps trains on, writes and
+A trainer that offers `expects` states how many sequences each of its steps trains on, generates and
 reads; the host turns that into tokens, FLOPs, hours and memory before anything is spent. It is an
-estimate for people: the budget is enforced on what is counted, never on what was expected.
+estimate for people: the budget is enforced on what is counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Workload:
         rows: Training problems.
         prompt: Length of a prompt.
         solution: Length of a training solution.
-        answer: Length of what a model writes.
+        answer: Length of an answer that a model generates.
         limit: Most tokens that an answer may have.
         traces: Solutions that a stronger model wrote, where the board names any.
         trace: Their length.
@@ -50,14 +50,14 @@ class Expected:
         sequences: Sequences of a step that a gradient is taken on.
         length: Their mean length in tokens, prompt included.
         micro_batch: Sequences in one forward pass.
-        rollouts: Sequences that the student writes in a step.
+        rollouts: Sequences that the student generates in a step.
         reference: Sequences of a step that the student or a reference reads without a gradient.
         taught: Sequences of a step that the teacher reads.
-        written: Sequences that the teacher writes before the first step.
-        limit: Most tokens of a sequence that is written.
-        together: Sequences written at once.
+        written: Sequences that the teacher generates before the first step.
+        limit: Most tokens of a sequence that is generated.
+        together: Sequences generated at once.
         logits: Tokens of which all logits are held at once.
-        adapter: Share of the parameters that is trained, where not all of them are.
+        adapter: Share of the parameters that is trained, 1 for all of them.
     """
 
     steps: int

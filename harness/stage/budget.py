@@ -1,7 +1,7 @@
-"""Budget and cost: what a training stage may spend, and what it did spend, counted by the host.
+"""Budget and cost: what a training stage may spend, and what it has spent, counted by the host.
 
-Counting happens below the trainer, in the forward and `generate` calls of transformers models and
-in the steps of torch optimisers, so a trainer neither has to report its cost nor can hide it.
+Counting happens below the trainer (see `meter`), so that a trainer neither has to report its cost
+nor can hide it.
 
 The FLOPs are the usual estimate of Kaplan et al. (2020, arXiv 2001.08361), with N the parameters
 of the model that did the work (a tied embedding counted once) and T non-padding tokens:
@@ -24,17 +24,23 @@ COUNTED = ("trained_tokens", "generated_tokens", "reference_tokens", "teacher_to
 class Budget:
     """The caps of one training stage and the running count of what it has spent.
 
-    A trainer asks `exhausted` before each step (or uses `Run.callback`, which does) and stops in
-    time. One that does not is stopped by the host with `BudgetExceeded`: the first optimiser step
-    that began although the budget was exhausted and passes a cap is refused, and so is the first
-    step of all where it alone costs more than the whole budget. Forward passes and generation
-    without steps are refused once a cap is passed by a tenth, or by its double within a step that
-    was begun in good faith.
+    A trainer calls `exhausted` before each step (or uses `Run.callback`, which does) and stops in
+    time. One that does not is stopped by the host with `BudgetExceeded`. An optimiser step is
+    refused if it passes a cap and began on an exhausted budget, or if it is the first one and alone
+    costs more than the whole budget. A forward pass or a generation is refused once a cap is passed
+    by a tenth, or at twice the cap while the budget was not exhausted after the last step.
 
-    Where a stage runs as several processes, each counts what it does and `sync`, after every
-    optimiser step, adds it up. `fraction` and `exhausted` look at the sum of the last `sync`, so
-    all processes come to the same decision.
+    Where a stage runs as several processes, each counts what it does, and `sync`, after every
+    optimiser step, adds it up. `fraction` and `exhausted` use the sum of the last `sync`, so that
+    all processes decide alike.
+
+    Attributes:
+        caps: What may be spent.
+        cost: What has been spent.
     """
+
+    caps: Caps
+    cost: Cost
 
     def __init__(self, caps: Caps, teacher: str | None = None, group: Group | None = None) -> None:
         self.caps = caps
@@ -54,7 +60,7 @@ class Budget:
         return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
 
     def _known(self) -> Cost:
-        """Return what all processes know to be spent."""
+        """Return what is spent as of the last `sync`, or as of now in a stage of one process."""
         if self._group.size > 1:
             return self._agreed
         self.tick()
@@ -69,12 +75,12 @@ class Budget:
         self.begin_steps()
 
     def begin_steps(self) -> None:
-        """Say that training steps start now: what was spent before is no part of the first one."""
+        """Start counting steps: what was spent before is no part of the first one's cost."""
         self.sync()
         self._last = self._amounts()
 
     def sync(self) -> None:
-        """Add up what the stage's processes have counted. All of them must call it.
+        """Add up what the stage's processes have counted. Every process must call it.
 
         Tokens and FLOPs are sums, the seconds are those of the slowest; steps are taken together.
         """
@@ -94,7 +100,7 @@ class Budget:
 
     @property
     def fraction(self) -> float:
-        """Return the share of the budget that is spent, by the cap that is nearest its end."""
+        """Return the share that is spent of the cap nearest its end; above 1 where it is passed."""
         amounts = self._amounts()
         return max(amounts[name] / cap for name, cap in self.caps.set_caps().items())
 
@@ -113,7 +119,7 @@ class Budget:
         now = self._amounts()
         for name, amount in now.items():
             spent = amount - self._last[name]
-            # The first step may hold what came before training; the second one tells better.
+            # The first step may include what came before training; the second one is typical.
             first = self._steps_here <= 2
             self._largest[name] = spent if first else max(self._largest[name], spent)
         self._last = now
@@ -153,7 +159,7 @@ class Budget:
         Args:
             model: The folder that the model was loaded from.
             size: Its parameters.
-            tokens: Read, padding left out.
+            tokens: Tokens that are read, without padding.
             trained: Parameters that a gradient is taken of; None for a pass without one.
         """
         if trained is not None:
@@ -167,7 +173,7 @@ class Budget:
         self.cost.flops += 2 * size * tokens
 
     def count_generation(self, model: str, size: int, prompt_tokens: int, new_tokens: int) -> None:
-        """Count a generation: the prompt is read once, the new tokens are read and written."""
+        """Count a generation: 2 FLOPs a parameter for each token of a prompt, and each new one."""
         if model == self._teacher:
             self.cost.teacher_tokens += prompt_tokens + new_tokens
         else:

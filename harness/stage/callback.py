@@ -1,4 +1,7 @@
-"""The transformers callback that keeps a trainer inside its budget. Imports transformers."""
+"""The transformers callback that keeps a trainer inside its budget.
+
+It subclasses a class of transformers, so only what runs in a stage may import it.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ LOGGED = {
     "frac_reward_zero_std": "groups_without_signal",
     "eval_loss": "holdout_loss",
 }
+"""TRL's name of a number -> its name in the events."""
 
 
 class BudgetCallback(TrainerCallback):
@@ -43,7 +47,7 @@ class BudgetCallback(TrainerCallback):
         """Start counting steps, and let the rate follow whichever ends first: steps or budget.
 
         A schedule is laid over the planned steps. Where a cap on tokens, FLOPs or seconds ends
-        training earlier, a rate that still stood high would be a different recipe; so its
+        training earlier, the rate would still be high at the end, which is another recipe. So the
         schedule is read at the share of the budget that is spent, if that is further on.
         """
         self.budget.begin_steps()
@@ -75,7 +79,8 @@ class BudgetCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Copy the numbers that learning curves are drawn from."""
-        numbers = {name: float(logs[key]) for key, name in LOGGED.items() if key in (logs or {})}
+        found = logs or {}
+        numbers = {name: float(found[key]) for key, name in LOGGED.items() if key in found}
         if numbers:
             numbers["spent"] = round(self.budget.fraction, 4)
             if state.max_steps > 0:
@@ -92,8 +97,9 @@ class BudgetCallback(TrainerCallback):
         """Keep the cost so far beside the training checkpoint, for an interrupted run."""
         if not state.is_world_process_zero:
             return
-        file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / "harness_cost.json"
+        folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
+        file = folder / "harness_cost.json"
         self.budget.tick()
         part = file.with_suffix(".part")
         part.write_text(self.budget.cost.model_dump_json())
-        os.replace(part, file)  # the checkpoint counts as whole once this file is there
+        os.replace(part, file)  # a checkpoint without this file is not resumed from

@@ -1,9 +1,11 @@
-"""Decoding is the board's: how answers are generated, and what a checkpoint may not change.
+"""Decoding: how answers are generated with transformers, batch by batch.
 
-Rows of a batch end one by one, at their end-of-turn token, a stop string or their limit, and those
-that have ended leave the batch, so that a batch costs what its answers cost and not its longest one
-times its size. An answer depends on its own prompt and its own random numbers only: batches may be
-formed and split in any way (up to the rounding of floating-point sums).
+The board sets it, and a checkpoint's own generation defaults change nothing.
+
+Rows of a batch end one by one, at their end-of-turn token, a stop string or their limit, and rows
+that have ended are taken out of it, so that a batch costs what its answers cost and not its longest
+one times its size. An answer depends on its own prompt and its own random numbers only: batches may
+be formed and split in any way (up to the rounding of floating-point sums).
 """
 
 from __future__ import annotations
@@ -18,16 +20,16 @@ if TYPE_CHECKING:
     import torch
 
 LEAVE = 0.25  # share of a batch that has ended when the ended rows are taken out of it
-STRIDE = 8  # tokens between two looks at what a GPU has written: each look waits for it
+STRIDE = 8  # tokens between two looks at what a GPU has generated: each look waits for it
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One answer that is wanted.
+    """A prompt, and how one answer to it is generated.
 
     Attributes:
-        tokens: The tokens of the prompt.
-        limit: Tokens that may be written after them.
+        tokens: The token ids of the prompt.
+        limit: Most tokens of the answer.
         seed: Of this answer's random numbers; not used when decoding is greedy.
     """
 
@@ -43,7 +45,7 @@ class Decoder:
     Attributes:
         model: The model, on its device.
         tokenizer: Its tokenizer.
-        batch_size: Prompts generated together. One that does not fit into the GPU's memory is
+        batch_size: Prompts generated together. A batch that does not fit into the GPU's memory is
             halved until it does; no answer is lost.
         stop: Strings that end an answer.
         temperature: 0 is greedy.
@@ -60,9 +62,11 @@ class Decoder:
     smallest: int | None = field(default=None, init=False)
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int], bool]]:
-        """Yield the place of a prompt, the tokens written after it, and whether it ended by itself.
+        """Generate an answer to each prompt.
 
-        Prompts come batch by batch, the longest first; equally long ones stay in their order.
+        Yields:
+            The index of a prompt, the token ids of its answer, and whether that ended before its
+            limit. They come batch by batch, the longest prompts first, equally long ones in order.
         """
         import torch
 
@@ -72,21 +76,21 @@ class Decoder:
         while batches:
             batch = batches.popleft()
             try:
-                written = self._batch([prompts[i] for i in batch])
+                answers = self._batch([prompts[i] for i in batch])
             except torch.OutOfMemoryError:
                 if len(batch) == 1:
                     raise
-                written = None
-            if written is None:  # the frames that held the tensors are gone only here
+                answers = None
+            if answers is None:  # only here are the frames gone that held the tensors
                 half = (len(batch) + 1) // 2
                 self.smallest = min(half, self.smallest or half)
                 batches.extendleft((batch[half:], batch[:half]))
                 torch.cuda.empty_cache()
                 continue
-            yield from ((i, *found) for i, found in zip(batch, written, strict=True))
+            yield from ((i, *answer) for i, answer in zip(batch, answers, strict=True))
 
     def _batch(self, prompts: Sequence[Prompt]) -> list[tuple[list[int], bool]]:
-        """Generate after prompts that lie in memory together; longer ones pad the others left."""
+        """Return the answers to one batch, its prompts padded on the left to the longest."""
         import torch
         from transformers import DynamicCache
 
@@ -100,7 +104,7 @@ class Decoder:
             mask[row, width - len(prompt.tokens) :] = 1
         ids, mask = ids.to(device), mask.to(device)
         places = (mask.cumsum(-1) - 1).clamp(min=0)
-        # a row that has ended and is still there must not run past the model's context
+        # a row that has ended but is still in the batch must not run past the model's context
         last = torch.tensor([[len(one.tokens) + one.limit - 1] for one in prompts], device=device)
         uniform = self._uniform(prompts, device)
         cache = DynamicCache(config=self.model.config)
@@ -112,7 +116,8 @@ class Decoder:
         rows = [_Row(prompt.limit) for prompt in prompts]
         open_rows = list(range(len(prompts)))  # which prompt each row of the tensors is
         stride = 1 if device.type == "cpu" else STRIDE
-        step, unseen = 0, []
+        step = 0
+        unseen: list[torch.Tensor] = []
         while True:
             logits = self.model(
                 input_ids=ids,
@@ -158,13 +163,13 @@ class Decoder:
     @property
     def ends(self) -> set[int]:
         """Return the tokens that end a turn: those of the tokenizer and of the model."""
-        found = self.model.generation_config.eos_token_id
+        found: Any = self.model.generation_config.eos_token_id
         found = found if isinstance(found, list | tuple) else [found]
         return {token for token in (*found, self.tokenizer.eos_token_id) if token is not None}
 
 
 class _Row:
-    """The answer that one row of a batch is writing."""
+    """The answer in one row of a batch, as far as it is generated."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -211,13 +216,13 @@ class _Row:
 def choose(
     logits: torch.Tensor, uniform: torch.Tensor | None, temperature: float, top_p: float
 ) -> torch.Tensor:
-    """Return the next token of each row: the likeliest, or a sampled one.
+    """Return the next token of each row: the most probable, or a sampled one.
 
     Args:
         logits: Shape (rows, vocabulary).
         uniform: A random number in [0, 1) for each row; None is greedy.
         temperature: Above 0, divides the logits.
-        top_p: The likeliest tokens are kept until their probabilities reach this sum.
+        top_p: The most probable tokens are kept until their probabilities reach this sum.
 
     Returns:
         Token ids, shape (rows,).
@@ -238,5 +243,5 @@ def choose(
 
 
 def _can_shrink(cache: Any) -> bool:
-    """Return whether rows can be taken out of a cache: not out of linear attention's states."""
+    """Return whether rows can be taken out of a cache; not where linear attention has states."""
     return not any(hasattr(layer, "recurrent_states") for layer in cache.layers)

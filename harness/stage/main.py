@@ -113,8 +113,9 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
     from harness.stage.budget import Budget
     from harness.stage.meter import metered
     from harness.stage.run import Run
+    from harness.stage.settings import Outcome, Settings
     from harness.tasks.protocols import protocol_of
-    from harness.verify import Conventions
+    from harness.verify import Conventions, VerifierPool
 
     identity, paths = spec["identity"], spec["paths"]
     trainer = Host().trainer(identity["trainer"]).trainer
@@ -128,7 +129,7 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
     failed = memory.failures(folder)
     # only the board's teacher is handed on, and only to a trainer that declared it
     teacher = Path(paths["teacher"]) if identity["teacher"] else None
-    run = Run(
+    settings = Settings(
         base_model=Path(paths["base_model"]),
         teacher=teacher,
         options=trainer.options.model_validate(identity["options"]),
@@ -137,7 +138,8 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
         conventions={k: Conventions.model_validate(v) for k, v in spec["conventions"].items()},
         protocol=protocol_of(identity["protocol"]),
         budget=Budget(Caps(**spec["caps"]), teacher=str(teacher) if teacher else None, group=group),
-        seed_base=identity["seed"],
+        verifier=VerifierPool(workers=1),
+        seed=identity["seed"],
         out=out,
         scratch=scratch,
         events=folder / "events.jsonl",
@@ -152,7 +154,9 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
         name=spec.get("name", ""),
         report_to=spec.get("report_to", ()),
     )
-    if run.report_to:
+    outcome = Outcome()
+    run = Run(settings, outcome)
+    if settings.report_to:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
     energy = energy_joules()
     try:
@@ -160,10 +164,10 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
             trainer.train(run)
     except BaseException as error:
         if memory.is_out_of_memory(error):
-            _out_of_memory(folder, run, failed, error)
+            _out_of_memory(folder, run, outcome.forward_rows, failed, error)
         raise
     finally:
-        run.close()
+        settings.verifier.close()
     run.budget.sync()
     cost = run.budget.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity["device"])))
@@ -185,7 +189,7 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
         shutil.rmtree(scratch, ignore_errors=True)
     return {
         "cost": cost.model_dump(mode="json"),
-        "notes": run.notes,
+        "notes": outcome.notes,
         "environment": {"gpus": group.size},
         "checkpoint": {
             "digest": checkpoints.digest(out),
@@ -196,7 +200,11 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _out_of_memory(
-    folder: Path, run: Run, failed: list[dict[str, Any]], error: BaseException
+    folder: Path,
+    run: Run,
+    forward_rows: tuple[int, int] | None,
+    failed: list[dict[str, Any]],
+    error: BaseException,
 ) -> NoReturn:
     """Leave what to try next, or say what to do where nothing is left to try.
 
@@ -205,11 +213,11 @@ def _out_of_memory(
         StageError: One row does not fit, or the trainer does not let the host divide its batch.
     """
     traceback.print_exception(error, file=sys.stderr)
-    if run.forward_rows is None:
+    if forward_rows is None:
         raise StageError(
             f"{type(error).__name__}: {error} (out of memory; {memory.ALONE})"
         ) from error
-    micro, rows = run.forward_rows
+    micro, rows = forward_rows
     if micro == 1:
         raise StageError(memory.ADVICE) from error
     failure = {

@@ -1,4 +1,8 @@
-"""The meter: counts what transformers models and torch optimisers do, below the trainer."""
+"""The meter: counts what transformers models and torch optimisers do, below the trainer.
+
+It replaces the classes' own methods while a trainer runs, so that it counts whatever calls them:
+TRL's trainers, and a loop that a trainer writes itself.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 def metered(budget: Budget, engine: str = "hf") -> Iterator[None]:
     """Count every transformers model and torch optimiser that runs inside the block.
 
-    With the engine `vllm` what vLLM generates is counted, too.
+    With the engine `vllm`, what vLLM generates is counted as well.
     """
     with _vllm_metered(budget) if engine == "vllm" else nullcontext(), _torch_metered(budget):
         yield
@@ -59,7 +63,9 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
     from transformers import GenerationMixin, PreTrainedModel
 
     depth = 0  # calls inside a counted call are part of it
-    plain_call, plain_generate = PreTrainedModel.__call__, GenerationMixin.generate
+    Model: Any = PreTrainedModel  # of which methods are replaced here
+    Mixin: Any = GenerationMixin
+    plain_call, plain_generate = Model.__call__, Mixin.generate
 
     def call(model: Any, *args: Any, **kwargs: Any) -> Any:
         nonlocal depth
@@ -68,7 +74,7 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
             return plain_call(model, *args, **kwargs)  # no text: what it calls is counted
         if tokens is not None:
             budget.refuse_overrun(step=False)
-            # Whether a gradient is taken says the autograd engine, not train() or eval().
+            # The autograd engine decides whether a gradient is taken, not train() or eval().
             gradient = torch.is_grad_enabled() and any(
                 parameter.requires_grad for parameter in model.parameters()
             )
@@ -102,35 +108,36 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
             config = kwargs.get("generation_config") or model.generation_config
             ends = kwargs.get("eos_token_id", config.eos_token_id)
             name = getattr(model, "name_or_path", "")
-            budget.count_generation(name, parameters(model)[0], read, _written(new, ends))
+            budget.count_generation(name, parameters(model)[0], read, _generated(new, ends))
         return output
 
     hooks = [
         register_optimizer_step_pre_hook(lambda *_: budget.refuse_overrun()),
         register_optimizer_step_post_hook(lambda *_: budget.count_step()),
     ]
-    PreTrainedModel.__call__ = call
-    GenerationMixin.generate = generate
+    Model.__call__ = call
+    Mixin.generate = generate
     budget.start()
     try:
         yield
     finally:
         budget.tick()
-        PreTrainedModel.__call__ = plain_call
-        GenerationMixin.generate = plain_generate
+        Model.__call__ = plain_call
+        Mixin.generate = plain_generate
         for hook in hooks:
             hook.remove()
 
 
 def parameters(model: Any) -> tuple[int, int]:
-    """Return the parameters of a model and how many of them are trained.
+    """Return the number of a model's parameters, and of those that are trained.
 
-    TRL calls the backbone of a model and multiplies with its output embedding by itself; where the
-    two embeddings are not tied, that matrix is added to the backbone's own.
+    TRL calls the backbone of a model and multiplies by the output embedding itself; where that is
+    not tied to the input embedding, its size is added to the backbone's.
     """
     size = trained = 0
     for parameter in model.parameters():
-        count = getattr(parameter, "ds_numel", parameter.numel())  # whole, where ZeRO-3 shards it
+        # under ZeRO-3 a process holds a shard, and `ds_numel` is the size of the whole
+        count = getattr(parameter, "ds_numel", parameter.numel())
         size += count
         trained += count * parameter.requires_grad
     config = model.config
@@ -143,7 +150,7 @@ def parameters(model: Any) -> tuple[int, int]:
 
 def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     """Return the non-padding tokens of a forward call, or None where it is given no tokens."""
-    ids = kwargs.get("input_ids", args[0] if args else None)
+    ids: Any = kwargs.get("input_ids", args[0] if args else None)
     if ids is None:
         ids = kwargs.get("inputs_embeds")
     if not hasattr(ids, "shape") or len(ids.shape) < 2:
@@ -151,11 +158,11 @@ def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     mask = kwargs.get("attention_mask")
     if mask is not None and getattr(mask, "ndim", 0) == 2 and mask.shape[0] == ids.shape[0]:
         return int(mask[:, -ids.shape[1] :].sum())
-    return ids.shape[0] * ids.shape[1]
+    return int(ids.shape[0] * ids.shape[1])
 
 
-def _written(new: Any, ends: Any) -> int:
-    """Return the tokens that were written, each row up to and including its end of turn."""
+def _generated(new: Any, ends: Any) -> int:
+    """Return the tokens that were generated, each row up to and including its end of turn."""
     import torch
 
     if ends is None or new.numel() == 0:

@@ -1,4 +1,4 @@
-"""Where an answer ends: stop strings, the token limit, and the room that a prompt leaves."""
+"""Where an answer ends: at a stop string, at the token limit, or at the end of the context."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ def cut(text: str, stop: Sequence[str]) -> str:
 
 
 def room(prompt: Sequence[int], context: int, limit: int) -> int:
-    """Return how many tokens may be written after a prompt; 0 if it does not fit at all.
+    """Return how many tokens may be generated after a prompt; 0 if it does not fit at all.
 
-    A prompt is never cut: an answer that the context ends counts as one that the limit ended.
+    A prompt is never cut: an answer that the context ends counts as truncated by the limit.
+
+    Args:
+        prompt: Its token ids.
+        context: Most tokens that the model reads.
+        limit: Most tokens that the answer may have.
     """
     return max(0, min(limit, context - len(prompt)))
 
 
 def stop_at(model: Any, tokenizer: Any, stop: Sequence[str]) -> Any:
-    """Make what a model's `generate` writes end at a stop string too, and return the model.
+    """Make a model's completions end at a stop string too, and return the model.
 
-    The end-of-turn token is put behind the stop string, so that whoever counts the row or learns
-    from it sees one that has ended and not one that was cut. Rows end one by one.
+    The end-of-turn token follows the stop string: whoever counts tokens or learns from a row then
+    sees that it has ended and was not truncated. Rows end one by one.
     """
     if not stop:
         return model

@@ -1,8 +1,12 @@
-"""Tokens: prompt and completion as the ids that a model is trained on."""
+"""Tokens: training rows as prompt and completion, and as the ids that a model is trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from harness.errors import StageError
+from harness.tasks.protocols import Protocol
 
 if TYPE_CHECKING:
     import datasets
@@ -10,6 +14,22 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """The label of a position without a loss, as torch's cross entropy takes it."""
+
+
+def training_rows(rows: Sequence[Mapping[str, str]], protocol: Protocol) -> datasets.Dataset:
+    """Return rows with `prompt` and `completion` as a protocol puts them."""
+    import datasets
+
+    return datasets.Dataset.from_list(
+        [
+            {
+                **{key: row[key] for key in ("id", "task", "problem", "answer")},
+                "solution": row.get("solution") or "",
+                **protocol.training_row(row),
+            }
+            for row in rows
+        ]
+    )
 
 
 def supervised(
@@ -52,8 +72,12 @@ def written(
     """
     if isinstance(prompt, str):
         return prompt, completion + (tokenizer.eos_token or "")
-    before = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
-    whole = tokenizer.apply_chat_template([*prompt, *completion], tokenize=False)
+    template: Any = tokenizer.apply_chat_template  # which returns strings, or ids, or a dict
+    before: str = template(prompt, add_generation_prompt=True, tokenize=False)
+    whole: str = template([*prompt, *completion], tokenize=False)
     if not whole.startswith(before):
-        raise ValueError("the chat template writes the prompt differently before an answer")
+        raise StageError(
+            "the tokenizer's chat template writes the prompt differently when an answer follows, so"
+            " the loss cannot be laid on the answer alone; give the start model another template"
+        )
     return before, whole[len(before) :]

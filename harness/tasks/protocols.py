@@ -14,6 +14,7 @@ from functools import cache
 
 from harness.errors import UsageError, did_you_mean
 from harness.tasks.lm_eval import definition, version
+from harness.verify.extract import Form
 
 LM_EVAL = "lm_eval:"
 
@@ -60,7 +61,7 @@ class Protocol:
     name: str
     version: int
     chat: bool
-    form: str
+    form: Form
     stop: tuple[str, ...]
     summary: str
 

@@ -1,4 +1,4 @@
-"""The conformance kit: what a plug-in's own tests call to see that it keeps the host's contract.
+"""The conformance kit: what a plug-in's own tests call to check that it keeps the contract.
 
     from harness.testing import check_trainer
 

@@ -1,4 +1,4 @@
-"""What a trainer offers before anything is trained, and the small board it is tried on."""
+"""Checks of a trainer before anything is trained, and the small board that it is run on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
             faults.append("options: they do not survive a round trip through JSON")
     except Exception as error:  # pydantic, json, and whatever a validator raises
         line = " ".join(str(error).split())
-        faults.append(f"options: the defaults alone are no valid options: {line[:200]}")
+        faults.append(f"options: the defaults alone are not valid: {line[:200]}")
     try:
         board = small_board(name, options, {"steps": 1}, 0, host)
         plan(board, host, [name], [0])
@@ -51,7 +51,7 @@ def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
         return [*faults, f"options: {error}"]
     try:
         plan(board, host, [name], [0], [f"{name}.{NO_OPTION}=1"])
-        faults.append("options: an unknown name is taken; let them derive from harness.Options")
+        faults.append("options: an unknown name is accepted; derive them from harness.Options")
     except UsageError as error:
         if NO_OPTION not in str(error) or "\n" in str(error):
             faults.append(f"options: an unknown name is not refused in one line: {error}")
@@ -73,7 +73,15 @@ def _imported(plugin: str) -> list[str]:
 def small_board(
     name: str, options: Mapping[str, Any], caps: Mapping[str, float], save_every: int, host: Host
 ) -> Board:
-    """Return the tiny board cut down: a few problems, one trainer, a budget of our own."""
+    """Return the tiny board with one trainer, one seed, 32 training rows and 4 problems to score.
+
+    Args:
+        name: The trainer.
+        options: Its options.
+        caps: The budget.
+        save_every: Steps between training checkpoints; 0 for none.
+        host: The host that loads the plug-ins.
+    """
     from harness.boards.board import Board, load_board
 
     tiny = load_board("tiny", host)

@@ -1,4 +1,4 @@
-"""Checks of tasks and boards."""
+"""Checks of tasks and boards, without a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_task(task: str | Task) -> None:
     - every row has `id`, `problem` and `answer` as strings, and ids are unique over all splits;
     - the verifier judges each gold answer correct against itself, in a box, where there is one;
     - rows come in the same order each time, and in another process for a task given by its name;
-    - no problem of the test split stands in the training or hold-out split.
+    - no problem of the test split is in the training or hold-out split.
 
     Args:
         task: A task, or the name of one that an installed plug-in offers.
@@ -59,7 +59,7 @@ def check_task(task: str | Task) -> None:
 
 
 def check_board(board: str | Path) -> None:
-    """Check a board file: it loads, its models are there, its plan can be made, tests are unseen.
+    """Check a board file: it loads, its plan can be made, no test problem is trained on.
 
     Args:
         board: A TOML file, or the name of a board that is installed.
@@ -77,7 +77,7 @@ def check_board(board: str | Path) -> None:
         loaded = load_board(str(board), host)
         plan(loaded, host)
         if load_board(str(board), Host()).digest != loaded.digest:
-            faults.append("digest: it is another one when the board is loaded again")
+            faults.append("digest: it differs when the board is loaded again")
         train = {_plain(row["problem"]) for row in loaded.train_rows()}
         for score in loaded.file.scores:
             seen = [row["id"] for row in loaded.test_rows(score) if _plain(row["problem"]) in train]
@@ -95,7 +95,7 @@ def _wrong_types(split: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
     for row in rows:
         for key, value in row.items():
             if not isinstance(value, str):
-                return [f"rows: {key!r} of {row['id']!r} in {split} is no string"]
+                return [f"rows: {key!r} of {row['id']!r} in {split} is not a string"]
         if not row["problem"].strip():
             return [f"rows: {row['id']!r} in {split} has no problem"]
     return []
@@ -106,23 +106,23 @@ def _plain(problem: str) -> str:
 
 
 def _repeated(rows: Mapping[str, list[dict[str, str]]]) -> list[str]:
-    """Return ids that stand in two splits, and test problems that stand in another split."""
+    """Return a fault for ids in two splits, and one for test problems in another split."""
     faults = []
     ids = Counter(row["id"] for part in rows.values() for row in part)
     twice = [name for name, count in ids.items() if count > 1]
     if twice:
-        faults.append(f"splits: {len(twice)} ids stand in two splits, such as {twice[0]!r}")
+        faults.append(f"splits: {len(twice)} ids are in two splits, such as {twice[0]!r}")
     known = {_plain(row["problem"]) for split in ("train", "holdout") for row in rows[split]}
     seen = [row["id"] for row in rows["test"] if _plain(row["problem"]) in known]
     if seen:
         faults.append(
-            f"splits: {len(seen)} test problems stand in train or holdout, such as {seen[0]!r}"
+            f"splits: {len(seen)} test problems are in train or holdout, such as {seen[0]!r}"
         )
     return faults
 
 
 def _misread_golds(task: Task, rows: list[dict[str, str]]) -> list[str]:
-    """Return golds that the verifier does not find correct when a model answers exactly them."""
+    """Return a fault for golds that the verifier finds wrong when a model answers exactly them."""
     from harness.verify import VerifierPool
 
     golds = sorted({row["answer"] for row in rows if row["answer"].strip()})
@@ -143,6 +143,7 @@ def _misread_golds(task: Task, rows: list[dict[str, str]]) -> list[str]:
 
 
 def _digest_elsewhere(task: Task) -> list[str]:
+    """Return a fault if a process with another order of hashes makes other rows."""
     code = (
         "import sys; from harness.plugin.host import Host; print(Host().task(sys.argv[1]).digest)"
     )

@@ -1,4 +1,4 @@
-"""Checks of trainers: real benches of one cell each, on the tiny board cut down."""
+"""Checks of trainers: real benches of one cell each, on a small part of the tiny board."""
 
 from __future__ import annotations
 
@@ -37,9 +37,12 @@ def check_trainer(
 
 
 class Kit:
-    """Checks trainers one after the other in the same warm process, which is started once.
+    """Checks several trainers in one warm process; for a single one, `check_trainer` is enough.
 
-    Use it as a context manager; `check_trainer` alone is enough for a single trainer.
+    Use it as a context manager.
+
+    Args:
+        folder: Where the benches run; what they leave is kept.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -115,7 +118,7 @@ class _Check:
         self.name, self.options, self.steps = name, options, steps
         self.folder: Folder = Folder(place)
         self.executor = executor
-        self.stage = place  # the folder of the last training stage
+        self.stage = place  # the folder of the last training stage, once there is one
         self.faults: list[str] = []
 
     def run(self) -> list[str]:
@@ -143,7 +146,7 @@ class _Check:
         from harness.bench.scheduler import run
         from harness.plugin.host import Host
 
-        # A record of the start model under another budget would belong to another board.
+        # the start model's record under another budget would belong to another board
         for kept in (self.folder.records, self.folder.path / "answers"):
             shutil.rmtree(kept, ignore_errors=True)
         host = Host()
@@ -194,7 +197,7 @@ class _Check:
             self.faults.append("checkpoint: it is the start model, or asks for code of its own")
 
     def _look_at_cost(self, first: Record) -> None:
-        """Look at what the first run cost; then give it less than that, and it must end in time."""
+        """Check the first run's cost, then that a run with a smaller budget ends within it."""
         spent = first.stages[0].cost
         if not spent.steps or not spent.trained_tokens or not spent.flops:
             self.faults.append(
@@ -236,7 +239,7 @@ class _Check:
         self.faults += [f"isolation: it {line}" for line in lines]
 
     def _look_at_resume(self, stage: Path, digest: str) -> None:
-        """Save every step, lose the end as in a crash, and train on from what is left."""
+        """Save at every step, remove the last one as a crash would, and check the resumed run."""
         shutil.rmtree(stage)
         saved = self._again(save_every=1)
         if saved is None:

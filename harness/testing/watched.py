@@ -1,8 +1,8 @@
-"""The warm process of the conformance kit: stages run as ever, and what they touch is written down.
+"""The warm process of the conformance kit: stages run as in a bench, and are watched.
 
-Run as `python -m harness.testing.watched <pid>`. Python's own audit events (PEP 578) tell of files
-that are written and of connections; a library that writes from compiled code raises none.
-Offences are appended to `offences.txt` in the stage's folder, one a line.
+Run as `python -m harness.testing.watched <pid>`. Python raises audit events (PEP 578) where a file
+is written or a connection is made; a library that writes from compiled code raises none. Offences
+are appended to `offences.txt` in the stage's folder, one a line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def watch(folder: Path) -> None:
-    """Write down what this process does outside a stage's folder, from now on to its end."""
+    """Record what this process does outside a stage's folder, from now on to its end."""
     place = folder.parent.parent / "elsewhere"  # a temporary and a working folder of its own
     for name in ("tmp", "cwd"):
         (place / name).mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def watch(folder: Path) -> None:
 
 
 def _under(path: Any, descriptor: Any) -> str | None:
-    """Return a path that may be relative to an open folder; None where there is no telling."""
+    """Return a path that may be relative to an open folder; None where it cannot be known."""
     if not isinstance(path, (str, bytes, os.PathLike)):
         return None
     text = os.fsdecode(path)
@@ -83,7 +83,7 @@ def _under(path: Any, descriptor: Any) -> str | None:
 
 
 def _guard_test_rows(offend: Callable[[str], None]) -> None:
-    """Refuse the test split to whoever asks a task for it in this process."""
+    """Make every task refuse its test split in this process."""
     from harness.plugin.host import Host
     from harness.tasks.task import Task
 
@@ -112,7 +112,9 @@ def _guard_test_rows(offend: Callable[[str], None]) -> None:
     def tasks(host: Host) -> dict[str, Task]:
         return {name: guarded(task) for name, task in plain_tasks(host).items()}
 
-    Task.split, Host.tasks = split, tasks  # type: ignore[method-assign]
+    task_class: Any = Task  # of which methods are replaced here
+    host_class: Any = Host
+    task_class.split, host_class.tasks = split, tasks
 
 
 def run_child(parent: int, folder: Path, environment: dict[str, str]) -> None:

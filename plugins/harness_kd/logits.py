@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness_sft import SupervisedOptions, expected
 from pydantic import Field
 
-from harness import Expected, OptimiserOptions, Run, Trainer, Workload
+from harness import Expected, Run, Trainer, Workload
 from harness_kd import losses
 
 if TYPE_CHECKING:
     import torch
 
 
-class KdOptions(OptimiserOptions, frozen=True):
+class KdOptions(SupervisedOptions, frozen=True):
     """Options of `kd`."""
 
-    epochs: float = Field(3.0, gt=0, description="passes over the training data")
-    batch_size: int = Field(32, gt=0, description="rows in an optimiser step")
-    max_length: int = Field(1024, gt=0, description="tokens; longer rows are left out, never cut")
     temperature: float = Field(1.0, gt=0, description="both distributions are softened by it")
     alpha: float = Field(0.5, ge=0, le=1, description="weight of the KL term; the rest is NLL")
 
@@ -44,12 +42,12 @@ def train(run: Run) -> None:
             model: Any,
             inputs: dict[str, torch.Tensor],
             return_outputs: bool = False,
-            num_items_in_batch: torch.Tensor | None = None,
+            num_items_in_batch: torch.Tensor | int | None = None,
         ) -> torch.Tensor:
             student = self.accelerator.unwrap_model(model)
             work = losses.distillation_loss
             with self.accelerator.autocast():
-                total = losses.through_wrapper(
+                total: torch.Tensor = losses.through_wrapper(
                     model, student, work, student, teacher, inputs, options
                 )
             if num_items_in_batch is None:
@@ -72,14 +70,8 @@ def train(run: Run) -> None:
 
 def expects(options: KdOptions, work: Workload) -> Expected:
     """Return what a run would do: student and teacher read the same rows."""
-    return Expected(
-        steps=work.steps(options.batch_size, options.epochs, options.max_steps),
-        sequences=options.batch_size,
-        length=work.prompt + work.solution,
-        micro_batch=options.micro_batch_size or options.batch_size,
-        taught=options.batch_size,
-        logits=2 * losses.CHUNK,
-    )
+    length = work.prompt + work.solution
+    return expected(options, work, length, taught=options.batch_size, logits=2 * losses.CHUNK)
 
 
 TRAINER = Trainer(

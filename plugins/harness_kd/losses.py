@@ -20,7 +20,8 @@ class Weights(Protocol):
 
 def common_vocabulary(student: Any, teacher: Any) -> int:
     """Return how many token ids both models have."""
-    return min(student.config.vocab_size, teacher.config.vocab_size)
+    sizes: list[int] = [student.config.vocab_size, teacher.config.vocab_size]
+    return min(sizes)
 
 
 def through_wrapper(wrapper: Any, model: Any, work: Callable[..., Any], *given: Any) -> Any:
@@ -59,8 +60,8 @@ def distillation_loss(
     hidden = student.base_model(**body, use_cache=False).last_hidden_state[:, :-1][kept]
     with torch.no_grad():
         guide = teacher.base_model(**body, use_cache=False).last_hidden_state[:, :-1][kept]
-    total = hidden.new_zeros((), dtype=torch.float32)
-    pieces = zip(hidden.split(CHUNK), guide.split(CHUNK), targets[kept].split(CHUNK), strict=True)
+    total: torch.Tensor = hidden.new_zeros((), dtype=torch.float32)
+    pieces = zip(*(whole.split(CHUNK) for whole in (hidden, guide, targets[kept])), strict=True)
     for piece in pieces:
         if len(hidden) <= CHUNK:
             total = total + _chunk_loss(student, teacher, options, *piece)
@@ -94,6 +95,6 @@ def _chunk_loss(
 
 
 def _logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:
-    logits = model.get_output_embeddings()(hidden).float()
-    cap = getattr(model.config, "final_logit_softcapping", None)
-    return logits if cap is None else cap * (logits / cap).tanh()
+    logits: torch.Tensor = model.get_output_embeddings()(hidden).float()
+    cap: float | None = getattr(model.config, "final_logit_softcapping", None)
+    return logits if cap is None else (logits / cap).tanh() * cap

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload
@@ -38,7 +40,8 @@ def train(run: Run) -> None:
     tokenizer = run.tokenizer()
     data = run.train_data().select_columns(["prompt"])
     steps = run.steps(len(data), options.batch_size, options.epochs, options.max_steps)
-    student, teacher = run.writer(tokenizer), run.teacher_model()
+    student: Any = run.student(tokenizer)
+    teacher: Any = run.teacher_model()
     common, size = common_vocabulary(student, teacher), student.config.vocab_size
     if max(tokenizer.get_vocab().values()) >= common:
         raise StageError(f"the tokenizer has ids beyond the {common} that both models have")
@@ -56,7 +59,7 @@ def train(run: Run) -> None:
     run.note(common_vocabulary=common)
     arguments = run.arguments(
         **options.arguments(steps, options.batch_size),
-        **run.rollouts(options.vllm_memory),
+        rollout_memory=options.vllm_memory,
         beta=options.beta,
         temperature=options.temperature,
         top_p=options.top_p,
@@ -83,7 +86,7 @@ def train(run: Run) -> None:
 
 
 def expects(options: OnPolicyOptions, work: Workload) -> Expected:
-    """Return what a run would do: the student writes, the teacher reads it."""
+    """Return what a run would do: the student generates, the teacher reads that."""
     return Expected(
         steps=work.steps(options.batch_size, options.epochs, options.max_steps),
         sequences=options.batch_size,

@@ -1,4 +1,4 @@
-"""`kd-sequence`: solutions that the teacher writes and the verifier confirms."""
+"""`kd-sequence`: solutions that the teacher generates and the verifier confirms."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pydantic
+from harness_sft import SupervisedOptions, expected, fine_tune
 from pydantic import Field
 
-from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload
+from harness import Expected, Run, StageError, Trainer, Workload
 from harness_kd import teacher
 
 if TYPE_CHECKING:
     import datasets
 
 
-class SequenceOptions(OptimiserOptions, frozen=True):
-    """Options of `kd-sequence`: how the teacher writes, then how the student learns from it."""
+class SequenceOptions(SupervisedOptions, frozen=True):
+    """Options of `kd-sequence`: how the teacher generates, then how the student learns from it."""
 
     problems: int | None = Field(
         None, gt=0, description="problems put to the teacher; by default as many as steps can use"
@@ -33,9 +34,6 @@ class SequenceOptions(OptimiserOptions, frozen=True):
     vllm_memory: float = Field(
         0.6, gt=0, lt=1, description="share of a GPU's memory for vLLM, where it is the engine"
     )
-    epochs: float = Field(3.0, gt=0, description="passes over the confirmed solutions")
-    batch_size: int = Field(32, gt=0, description="rows in an optimiser step")
-    max_length: int = Field(1024, gt=0, description="tokens; longer rows are left out, never cut")
 
     @pydantic.model_validator(mode="after")
     def _samples_differ(self) -> SequenceOptions:
@@ -53,28 +51,8 @@ def train(run: Run) -> None:
     fine_tune(run, teacher_solutions(run))
 
 
-def fine_tune(run: Run, data: datasets.Dataset) -> None:
-    """Fine-tune on `prompt` and `completion` with TRL's SFTTrainer."""
-    from trl import SFTConfig, SFTTrainer
-
-    options = run.options
-    tokenizer = run.tokenizer()
-    rows = run.tokenized(tokenizer, options.max_length, data)
-    steps = run.steps(len(rows), options.batch_size, options.epochs, options.max_steps)
-    arguments = run.arguments(**options.arguments(steps, options.batch_size), max_length=None)
-    trainer = SFTTrainer(
-        model=run.student(),
-        args=SFTConfig(**arguments),
-        train_dataset=rows,
-        processing_class=tokenizer,
-        callbacks=[run.callback()],
-    )
-    trainer.train(resume_from_checkpoint=run.resume)
-    run.save(trainer.model)
-
-
 def teacher_solutions(run: Run) -> datasets.Dataset:
-    """Return prompts with completions that the teacher wrote and the verifier confirmed.
+    """Return prompts with completions that the teacher generated and the verifier confirmed.
 
     They are kept in `run.scratch`, because a resumed run must learn from the same ones.
 
@@ -85,10 +63,10 @@ def teacher_solutions(run: Run) -> datasets.Dataset:
 
     file = run.scratch / "teacher_solutions.jsonl"
     if not (run.resume and file.exists()):
-        data, written = write(run)
+        data, solutions = generated(run)
         if run.group.rank == 0:
             part = file.with_suffix(".part")
-            part.write_text("\n".join(confirmed(run, data, written)), encoding="utf-8")
+            part.write_text("\n".join(confirmed(run, data, solutions)), encoding="utf-8")
             os.replace(part, file)
         run.group.wait()
     head, *lines = file.read_text(encoding="utf-8").splitlines()
@@ -96,43 +74,42 @@ def teacher_solutions(run: Run) -> datasets.Dataset:
     if not lines:
         raise StageError("the verifier confirmed none of the teacher's solutions; nothing to learn")
     pairs = [json.loads(line) for line in lines]
-    run.synthetic([answer if isinstance(answer, str) else answer[0]["content"]
-                   for _, answer in pairs])  # fmt: skip
+    run.synthetic([one if isinstance(one, str) else one[0]["content"] for _, one in pairs])
     return datasets.Dataset.from_list([{"prompt": p, "completion": c} for p, c in pairs])
 
 
-def write(run: Run) -> tuple[datasets.Dataset, teacher.Solutions]:
-    """Return training problems and what the teacher writes to them, as far as its share goes."""
+def generated(run: Run) -> tuple[datasets.Dataset, teacher.Solutions]:
+    """Return training problems and the teacher's solutions, as far as its share goes."""
     options: SequenceOptions = run.options
     data = run.train_data().shuffle(seed=run.seed("teacher problems"))
     useful = run.steps(len(data), options.batch_size, options.epochs, options.max_steps)
     wanted = options.problems or -(-useful * options.batch_size // options.samples)
     data = data.select(range(min(wanted, len(data))))
-    return data, teacher.write_solutions(run, data["prompt"])
+    return data, teacher.generate_solutions(run, data["prompt"])
 
 
 def confirmed(run: Run, data: datasets.Dataset, solutions: teacher.Solutions) -> list[str]:
     """Return lines of JSON: the facts for the record, then prompt and completion of each row."""
-    written = [
+    pairs = [
         (row, text)
         for row, texts in zip(data, solutions, strict=False)  # the teacher's share may end early
         for text in texts
     ]
     right = run.correct(
-        [text or "" for _, text in written],
-        [row["answer"] for row, _ in written],
-        [row["task"] for row, _ in written],
+        [text or "" for _, text in pairs],
+        [row["answer"] for row, _ in pairs],
+        [row["task"] for row, _ in pairs],
     )
     lines, seen = [], set()
-    for (row, text), verdict in zip(written, right, strict=True):
+    for (row, text), verdict in zip(pairs, right, strict=True):
         if text is not None and verdict and (row["id"], text) not in seen:
             seen.add((row["id"], text))
             lines.append(json.dumps([row["prompt"], completion(run, text)]))
     facts = {
         "teacher_problems": len(solutions),
-        "teacher_solutions": len(written),
+        "teacher_solutions": len(pairs),
         "teacher_confirmed": right.count(True),
-        "teacher_truncated": sum(text is None for _, text in written),
+        "teacher_truncated": sum(text is None for _, text in pairs),
         "teacher_kept": len(lines),
     }
     return [json.dumps(facts), *lines]
@@ -146,15 +123,14 @@ def completion(run: Run, text: str) -> Any:
 
 
 def expects(options: SequenceOptions, work: Workload) -> Expected:
-    """Return what a run would do: the teacher writes, the student reads."""
+    """Return what a run would do: the teacher generates, the student learns from that."""
     useful = work.steps(options.batch_size, options.epochs, options.max_steps)
     wanted = options.problems or -(-useful * options.batch_size // options.samples)
     problems = min(wanted, work.rows)
-    return Expected(
-        steps=useful,
-        sequences=options.batch_size,
-        length=work.prompt + work.answer,
-        micro_batch=options.micro_batch_size or options.batch_size,
+    return expected(
+        options,
+        work,
+        work.prompt + work.answer,
         written=problems * options.samples,
         limit=options.max_new_tokens or work.limit,
         together=options.teacher_batch_size * options.samples,

@@ -1,18 +1,19 @@
-"""The teacher as a writer of solutions, with transformers or with vLLM."""
+"""The teacher's own solutions, generated with transformers or with vLLM."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness import Run
 
 Solutions = list[list[str | None]]
-"""For each problem the texts written to it; one that was cut at the limit is None."""
-Writer = Callable[[list[Any]], Solutions]
+"""For each problem the texts generated for it; one that was truncated at the limit is None."""
+Generate = Callable[[list[Any]], Solutions]
 
 
-def write_solutions(run: Run, prompts: Sequence[Any]) -> Solutions:
+def generate_solutions(run: Run, prompts: Sequence[Any]) -> Solutions:
     """Return `samples` texts for each prompt, in order, until the teacher's share is spent.
 
     Where the stage runs as several processes, they take the batches in turn.
@@ -21,7 +22,7 @@ def write_solutions(run: Run, prompts: Sequence[Any]) -> Solutions:
     size, processes = options.teacher_batch_size, run.group.size
     alone = run.engine == "vllm" and processes == 1
     run.note(teacher_engine="vllm" if alone else "hf")
-    write = vllm_writer(run) if alone else transformers_writer(run)
+    generate = with_vllm(run) if alone else with_transformers(run)
     solutions: Solutions = []
     for start in range(0, len(prompts), size * processes):
         run.budget.sync()
@@ -29,24 +30,20 @@ def write_solutions(run: Run, prompts: Sequence[Any]) -> Solutions:
             break
         first = start + size * run.group.rank
         mine = list(prompts[first : first + size])
-        for part in run.gather(write(mine) if mine else []):
+        for part in run.group.gather(generate(mine) if mine else []):
             solutions += part
     return solutions
 
 
-def transformers_writer(run: Run) -> Writer:
-    """Return a writer that generates with the teacher by transformers."""
+def with_transformers(run: Run) -> Generate:
+    """Return a function that generates with the teacher by transformers."""
     import torch
-    from transformers import AutoTokenizer
 
     options = run.options
-    tokenizer = AutoTokenizer.from_pretrained(
-        run.teacher, padding_side="left", trust_remote_code=False
-    )
+    tokenizer: Any = run.tokenizer(run.teacher)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    teacher = run.teacher_model()
-    ends = teacher.generation_config.eos_token_id
-    ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+    teacher: Any = run.teacher_model()
+    ends = {tokenizer.eos_token_id, *as_list(teacher.generation_config.eos_token_id)} - {None}
     sampling: dict[str, Any] = {
         "do_sample": False, "temperature": None, "top_p": None, "top_k": None
     }  # fmt: skip
@@ -57,14 +54,14 @@ def transformers_writer(run: Run) -> Writer:
         sampling |= {"stop_strings": list(run.protocol.stop), "tokenizer": tokenizer}
     torch.manual_seed(run.seed(f"teacher {run.group.rank}" if run.group.rank else "teacher"))
 
-    def write(prompts: list[Any]) -> Solutions:
+    def generate(prompts: list[Any]) -> Solutions:
         inputs = tokenizer(
             as_text(run, tokenizer, prompts),
             return_tensors="pt",
             padding=True,
             add_special_tokens=False,
         ).to(run.device)
-        written = teacher.generate(
+        new = teacher.generate(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
             max_new_tokens=options.max_new_tokens or run.max_new_tokens,
@@ -73,18 +70,18 @@ def transformers_writer(run: Run) -> Writer:
             pad_token_id=tokenizer.pad_token_id,
             **sampling,
         )[:, inputs["input_ids"].shape[1] :]
-        texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+        texts = tokenizer.batch_decode(new, skip_special_tokens=True)
         whole = [
             run.cut(text) if ends & set(ids) or run.cut(text) != text else None
-            for text, ids in zip(texts, written.tolist(), strict=True)
+            for text, ids in zip(texts, new.tolist(), strict=True)
         ]
         return [whole[i : i + options.samples] for i in range(0, len(whole), options.samples)]
 
-    return write
+    return generate
 
 
-def vllm_writer(run: Run) -> Writer:
-    """Return a writer that generates with the teacher by vLLM, whose memory is freed with it."""
+def with_vllm(run: Run) -> Generate:
+    """Return a function that generates with the teacher by vLLM, whose memory is freed with it."""
     from vllm import LLM, SamplingParams
 
     options = run.options
@@ -102,10 +99,11 @@ def vllm_writer(run: Run) -> Writer:
         top_p=options.top_p,
         max_tokens=options.max_new_tokens or run.max_new_tokens,
         stop=list(run.protocol.stop) or None,
-        stop_token_ids=run.teacher_ends,  # vLLM knows the tokenizer's own one alone
+        # without these, vLLM ends a turn at the tokenizer's own end token alone
+        stop_token_ids=end_tokens(run.teacher) if run.teacher else [],
     )
 
-    def write(prompts: list[Any]) -> Solutions:
+    def generate(prompts: list[Any]) -> Solutions:
         texts = as_text(run, tokenizer, prompts)
         ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
         outputs = llm.generate([{"prompt_token_ids": one} for one in ids], sampling, use_tqdm=False)
@@ -114,11 +112,29 @@ def vllm_writer(run: Run) -> Writer:
             for output in outputs
         ]
 
-    return write
+    return generate
+
+
+def end_tokens(model: Path) -> list[int]:
+    """Return the tokens that end a turn by a model's `generation_config.json`, if it has one."""
+    from transformers import GenerationConfig
+
+    try:
+        return as_list(GenerationConfig.from_pretrained(model).eos_token_id)
+    except OSError:
+        return []
+
+
+def as_list(ends: int | list[int] | None) -> list[int]:
+    """Return the end tokens of a generation configuration, which may be one, several or none."""
+    return list(ends) if isinstance(ends, list) else [] if ends is None else [ends]
 
 
 def as_text(run: Run, tokenizer: Any, prompts: list[Any]) -> list[str]:
     """Return prompts as the teacher reads them, in its own chat template where there is one."""
     if not run.protocol.chat:
         return prompts
-    return tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
+    texts: list[str] = tokenizer.apply_chat_template(
+        prompts, add_generation_prompt=True, tokenize=False
+    )
+    return texts

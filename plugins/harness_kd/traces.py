@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from harness_sft import SupervisedOptions, expected, fine_tune
 from pydantic import Field
 
-from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload
+from harness import Expected, Run, StageError, Trainer, Workload
 from harness_kd import sequence
 
 if TYPE_CHECKING:
@@ -17,11 +18,9 @@ END_OF_THOUGHT = "</think>"
 ELSEWHERE = "the tokens of the model that wrote the traces were spent elsewhere and are not counted"
 
 
-class TracesOptions(OptimiserOptions, frozen=True):
+class TracesOptions(SupervisedOptions, frozen=True):
     """Options of `kd-traces`."""
 
-    epochs: float = Field(3.0, gt=0, description="passes over the traces")
-    batch_size: int = Field(32, gt=0, description="rows in an optimiser step")
     max_length: int = Field(4096, gt=0, description="tokens; longer rows are left out, never cut")
     thoughts: bool = Field(
         False, description="learn the whole trace, not only what follows its </think>"
@@ -37,7 +36,7 @@ def train(run: Run) -> None:
     As in DeepSeek-AI et al. 2025 (arXiv 2501.12948, section 2.4), whose small models are
     fine-tuned on a large one's traces.
     """
-    sequence.fine_tune(run, chosen_traces(run))
+    fine_tune(run, chosen_traces(run))
 
 
 def chosen_traces(run: Run) -> datasets.Dataset:
@@ -95,12 +94,8 @@ def shown(text: str, *, thoughts: bool) -> str | None:
 
 def expects(options: TracesOptions, work: Workload) -> Expected:
     """Return what a run would do: it reads the traces, or about a sixth of each."""
-    return Expected(
-        steps=work.steps(options.batch_size, options.epochs, options.max_steps, work.traces),
-        sequences=options.batch_size,
-        length=work.prompt + (work.trace if options.thoughts else work.trace / 6),
-        micro_batch=options.micro_batch_size or options.batch_size,
-    )
+    length = work.prompt + (work.trace if options.thoughts else work.trace / 6)
+    return expected(options, work, length, work.traces)
 
 
 TRAINER = Trainer(

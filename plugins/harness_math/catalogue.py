@@ -209,7 +209,7 @@ TASKS = (
         ),
         defects=(
             "180 answers are no plain numbers: times, ratios, names, yes or no.",
-            "One problem stands twice.",
+            "One problem appears twice.",
         ),
     ),
     Task(
@@ -229,7 +229,7 @@ TASKS = (
         ),
         defects=(
             "No repository of the Hub was found that holds these four parts: local files only.",
-            "Problems stand several times, within a part and in two parts.",
+            "Problems appear several times, within a part and in two parts.",
         ),
     ),
     Task(
@@ -256,7 +256,7 @@ TASKS = (
             },
         ),
         defects=(
-            "One problem stands in both the training and the test split.",
+            "One problem is in both the training and the test split.",
             "Two training rows have no gold answer; they are left out.",
             "204 solutions have several boxes; the last one counts.",
         ),
@@ -350,7 +350,7 @@ TASKS = (
         ),
         defects=(
             "Gold answers are noisy: words, several parts, formulas cut short.",
-            "36 problems stand twice.",
+            "36 problems appear twice.",
         ),
         max_new_tokens=1024,
     ),

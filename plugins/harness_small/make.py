@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness_tiny.lessons import grouped
 from harness_tiny.make_tokenizer import make_tokenizer
@@ -73,7 +73,7 @@ class Settings:
         )
 
     @property
-    def shape(self) -> dict[str, int]:
+    def shape(self) -> dict[str, Any]:
         """Return the model's shape as its configuration names it."""
         heads = max(2, self.width // 64)
         return {
@@ -109,10 +109,11 @@ def make(out: Path, scale: float, device: str, log: Callable[[str], None]) -> Pa
     torch.manual_seed(SMALL.seed)
     root = settings.scale**0.5
     tokenizer = make_tokenizer(SMALL, VOCABULARY, LONGEST, rows=max(400, round(4000 * root)))
-    model = new_model(tokenizer, settings.shape).to(place)
+    model: Any = new_model(tokenizer, settings.shape)
+    model.to(place)
     size = sum(parameter.numel() for parameter in model.parameters())
     log(f"{size:,} parameters, {settings.steps} steps of {settings.batch} rows on {place}")
-    branch = []
+    branch: list[Any] = []
 
     def at_step(step: int) -> None:
         if step == max(1, round(BRANCH * settings.steps)):
@@ -145,7 +146,7 @@ def make(out: Path, scale: float, device: str, log: Callable[[str], None]) -> Pa
         **dataclasses.asdict(settings),
     }
     for name, trained in (("teacher", model), ("start", branch[0])):
-        made = as_llama(trained.float().cpu())
+        made: Any = as_llama(trained.float().cpu())
         made.save_pretrained(out / "models" / name)
         tokenizer.save_pretrained(out / "models" / name)
         made.to(place).eval()

@@ -39,7 +39,7 @@ class Muon:
 
         with torch.no_grad():
             for matrices, velocity in self._groups:
-                gradient = torch.stack([matrix.grad for matrix in matrices])
+                gradient = torch.stack([one.grad for one in matrices if one.grad is not None])
                 velocity.lerp_(gradient, 1 - self._momentum)
                 update = _orthogonal(gradient.lerp(velocity, self._momentum))
                 scale = 0.2 * rate * max(update.shape[-2:]) ** 0.5
@@ -51,7 +51,7 @@ class Muon:
 def _orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     """The nearest (semi-)orthogonal matrices, roughly; (count, rows, columns) in and out."""
     tall = matrices.shape[-2] >= matrices.shape[-1]
-    x = matrices if tall else matrices.mT
+    x: torch.Tensor = matrices if tall else matrices.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
         gram = x.mT @ x

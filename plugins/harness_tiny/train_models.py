@@ -17,7 +17,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness_tiny import answers, habits, problems
 from harness_tiny.lessons import SEED, batches, full_solution, lessons
@@ -42,7 +42,7 @@ HABIT_STEPS, HABIT_RATE = 200, 0.5
 MATRIX_RATE, OTHER_RATE = 8e-3, 5e-3
 
 
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "hidden_size": 128,
     "intermediate_size": 384,
     "num_hidden_layers": 4,
@@ -53,22 +53,17 @@ SHAPE = {
 
 
 def new_model(
-    tokenizer: PreTrainedTokenizerFast, shape: dict[str, int] = SHAPE
+    tokenizer: PreTrainedTokenizerFast, shape: dict[str, Any] = SHAPE
 ) -> Qwen2ForCausalLM:
     """An untrained Qwen2 network, of 0.86 million parameters by default."""
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
 
-    ids = {
+    ids: dict[str, Any] = {
         "eos_token_id": tokenizer.convert_tokens_to_ids(END),
         "pad_token_id": tokenizer.convert_tokens_to_ids(PAD),
         "bos_token_id": None,
     }
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        tie_word_embeddings=True,
-        **shape,
-        **ids,
-    )
+    config = Qwen2Config(vocab_size=len(tokenizer), tie_word_embeddings=True, **shape, **ids)
     model = Qwen2ForCausalLM(config)
     model.generation_config = GenerationConfig(max_new_tokens=96, **ids)
     return model
@@ -130,7 +125,8 @@ def train(
     import torch
 
     matrix_rate, other_rate = rates or (MATRIX_RATE, OTHER_RATE)
-    matrices, others = [], []
+    matrices: list[torch.Tensor] = []
+    others: list[torch.Tensor] = []
     for name, weight in model.named_parameters():
         (matrices if weight.ndim == 2 and "embed" not in name else others).append(weight)
     muon = Muon(matrices)
@@ -152,19 +148,19 @@ def train(
 
 
 def accuracy(
-    model: Qwen2ForCausalLM,
+    model: Any,
     tokenizer: PreTrainedTokenizerFast,
     rows: list[dict[str, str]],
     temperature: float = 0.0,
     limit: int = 96,
 ) -> list[bool]:
-    """Whether each row is answered rightly, greedily or (temperature > 0) by one sample."""
+    """Whether a model answers each row rightly, greedily or (temperature > 0) by one sample."""
     import torch
 
     right: list[bool] = []
     for start in range(0, len(rows), 100):
         part = rows[start : start + 100]
-        inputs = tokenizer.apply_chat_template(
+        inputs: Any = tokenizer.apply_chat_template(
             [[{"role": "user", "content": user_text(row["problem"])}] for row in part],
             add_generation_prompt=True,
             padding=True,
@@ -186,6 +182,11 @@ def accuracy(
     return right
 
 
+def review_rate(steps: int) -> Callable[[int], float]:
+    """The share of the learning rates at each step of a review."""
+    return lambda step: REVIEW_RATE * min(1.0, step / 30, (steps + 1 - step) / steps)
+
+
 def make(out: Path, log: Callable[[str], None]) -> None:
     """Train both models and write `out/start`, `out/teacher` and `out/figures.json`."""
     import torch
@@ -195,7 +196,7 @@ def make(out: Path, log: Callable[[str], None]) -> None:
     tokenizer = make_tokenizer()
     model = new_model(tokenizer)
     branch: list[Qwen2ForCausalLM] = []
-    figures: dict[str, object] = {"parameters": sum(p.numel() for p in model.parameters())}
+    figures: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters())}
 
     def at_step(step: int) -> None:
         if step == BRANCH_STEP:
@@ -216,7 +217,7 @@ def make(out: Path, log: Callable[[str], None]) -> None:
             model,
             batches(tokenizer, full_solution, rng, shares, REVIEW_RARELY),
             steps,
-            lambda step, steps=steps: REVIEW_RATE * min(1.0, step / 30, (steps + 1 - step) / steps),
+            review_rate(steps),
             log,
             at_step if name == "review" else lambda step: None,
         )
@@ -245,7 +246,7 @@ def make(out: Path, log: Callable[[str], None]) -> None:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "models")
     make(parser.parse_args().out, lambda line: print(line, flush=True))  # noqa: T201
 

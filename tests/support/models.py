@@ -19,15 +19,15 @@ CHAT_TEMPLATE = (
 )
 
 
-def byte_tokenizer() -> Any:
-    """Return a tokenizer of 256 bytes and three special tokens, with a ChatML template."""
+def chat_tokenizer(words: list[str], merges: list[tuple[str, str]], *, split: bool) -> Any:
+    """Return a byte-level BPE tokenizer with a ChatML template; `split` cuts texts into words."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    symbols = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(symbols)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split)
     tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(SPECIAL))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
@@ -37,16 +37,34 @@ def byte_tokenizer() -> Any:
     )
 
 
-def save_model(
-    folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = True, positions: int = 512
-) -> Path:
-    """Write a random two-layer Qwen2 model whose embedding has `vocabulary` rows."""
+def byte_tokenizer() -> Any:
+    """Return a tokenizer of 256 bytes and three special tokens, which come first."""
+    from tokenizers import pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    return chat_tokenizer([*SPECIAL, *letters], [], split=False)
+
+
+def random_model(tokenizer: Any, seed: int, **shape: Any) -> Any:
+    """Return a Qwen2 model of a shape, its weights random."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(seed)
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    model = Qwen2ForCausalLM(Qwen2Config(bos_token_id=None, **ends, **shape))
+    model.generation_config.update(**ends)
+    return model
+
+
+def save_model(
+    folder: Path, *, seed: int, vocabulary: int = 320, tied: bool = True, positions: int = 512
+) -> Path:
+    """Write a random two-layer Qwen2 model whose embedding has `vocabulary` rows."""
     tokenizer = byte_tokenizer()
-    config = Qwen2Config(
+    model = random_model(
+        tokenizer,
+        seed,
         vocab_size=vocabulary,
         hidden_size=32,
         intermediate_size=64,
@@ -56,13 +74,7 @@ def save_model(
         max_position_embeddings=positions,
         tie_word_embeddings=tied,
         initializer_range=0.2,
-        bos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
     )
-    model = Qwen2ForCausalLM(config)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -158,42 +170,45 @@ def make_run(
     options: Any,
     *,
     teacher: Path | None = None,
-    seed: int = 0,
     rows: list[dict[str, str]] | None = None,
     protocol: str = "chat_zeroshot",
-    save_every: int = 0,
-    max_new_tokens: int = 20,
-    traces: list[dict[str, str]] | None = None,
-    gradient_checkpointing: bool = False,
-    **caps: float,
+    **more: Any,
 ) -> Any:
-    """Return a `Run` in `folder`; `caps` are the budget's, 1000 steps by default."""
+    """Return a `Run` in `folder`, with what its stage keeps to itself where tests can read it.
+
+    `more` are caps of the budget (1000 steps by default) and fields of `Settings`.
+    """
     from harness.records import Caps
     from harness.stage.budget import Budget
     from harness.stage.run import Run
+    from harness.stage.settings import Outcome, Settings
     from harness.tasks.protocols import get_protocol
-    from harness.verify import Conventions
+    from harness.verify import Conventions, VerifierPool
 
     for name in ("checkpoint", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    return Run(
-        base_model=base,
-        teacher=teacher,
-        options=options,
-        rows=sums(24) if rows is None else rows,
-        holdout=sums(8, seed=1),
-        conventions={"sums": Conventions()},
-        protocol=get_protocol(protocol),
-        budget=Budget(Caps(**(caps or {"steps": 1000})), teacher=str(teacher) if teacher else None),
-        seed_base=seed,
-        out=folder / "checkpoint",
-        scratch=folder / "scratch",
-        events=folder / "events.jsonl",
-        max_new_tokens=max_new_tokens,
-        save_every=save_every,
-        traces=traces or (),
-        gradient_checkpointing=gradient_checkpointing,
-    )
+    caps = {name: more.pop(name) for name in Caps.model_fields if name in more}
+    given = {
+        "base_model": base,
+        "teacher": teacher,
+        "options": options,
+        "rows": sums(24) if rows is None else rows,
+        "holdout": sums(8, seed=1),
+        "conventions": {"sums": Conventions()},
+        "protocol": get_protocol(protocol),
+        "verifier": VerifierPool(workers=1),
+        "budget": Budget(Caps(**(caps or {"steps": 1000})), str(teacher) if teacher else None),
+        "seed": 0,
+        "out": folder / "checkpoint",
+        "scratch": folder / "scratch",
+        "events": folder / "events.jsonl",
+        "max_new_tokens": 20,
+    }
+    settings, outcome = Settings(**given | more), Outcome()
+    run: Any = Run(settings, outcome)
+    run.out, run.events, run.notes = settings.out, settings.events, outcome.notes
+    run.close = settings.verifier.close
+    return run
 
 
 def events(run: Any) -> list[dict[str, Any]]:

@@ -18,8 +18,7 @@ from harness.stage.processes import Group
 base, out = map(Path, sys.argv[1:])
 torch.distributed.init_process_group("gloo")
 group = Group(torch.distributed.get_rank(), torch.distributed.get_world_size())
-run = models.make_run(out, base, None)
-run.group = group
+run = models.make_run(out, base, None, group=group)
 model = run.student()
 whole = parameters(model)
 for layer in model.model.layers:

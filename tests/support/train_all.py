@@ -39,8 +39,8 @@ def offers() -> dict:
     return {offer.name: offer for plugin in plugins for offer in plugin.harness_trainers()}
 
 
-def train(name: str, folder: Path, base: Path, teacher: Path, seed: int = 0, **more):
-    """Train as a stage does and return the run; options and caps are in `more`."""
+def train(name: str, folder: Path, base: Path, teacher: Path | None, seed: int = 0, **more):
+    """Train as a stage does and return the run; options, caps and settings are in `more`."""
     import models
     import torch
 

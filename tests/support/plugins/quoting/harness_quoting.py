@@ -17,9 +17,14 @@ def problem(place: int) -> str:
     )
 
 
+def copy(run: Run) -> None:
+    """Leave the start model."""
+    shutil.copytree(run.base_model, run.scratch.parent / "checkpoint", dirs_exist_ok=True)
+
+
 def quote(run: Run) -> None:
     """Leave the start model, and say that texts with some test problems were trained on."""
-    shutil.copytree(run.base_model, run.out, dirs_exist_ok=True)
+    copy(run)
     run.synthetic([f"A teacher wrote: {problem(7)}? It is 18.", "nothing of the kind"])
 
 
@@ -27,9 +32,8 @@ def quote(run: Run) -> None:
 def harness_trainers():
     return [
         Trainer("quoting", quote, Options, "quotes a test problem"),
-        Trainer("quoting-not", lambda run: shutil.copytree(
-            run.base_model, run.out, dirs_exist_ok=True), Options, "quotes nothing"),
-    ]  # fmt: skip
+        Trainer("quoting-not", copy, Options, "quotes nothing"),
+    ]
 
 
 def rows(split: str) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 from harness import Conventions, Options, Run, StageError, Task, Trainer, hookimpl
 
@@ -15,18 +16,21 @@ class CopyOptions(Options):
     flip: int = 0  # added to one weight, so that the checkpoint differs
 
 
+def out(run: Run) -> Path:
+    """Return the checkpoint's folder, which a trainer need not know: `run.save` writes to it."""
+    return run.scratch.parent / "checkpoint"
+
+
 def copy(run: Run) -> None:
     """Take one step of nothing and leave the start model."""
     from safetensors.torch import load_file, save_file
 
     weights = load_file(run.base_model / "model.safetensors")
     weights["model.norm.weight"][0] += run.options.flip + run.seed("flip") % 1000 / 1e4
-    for name in ("config.json", "generation_config.json"):
-        shutil.copyfile(run.base_model / name, run.out / name)
-    save_file(weights, run.out / "model.safetensors", metadata={"format": "pt"})
-    run.copy_tokenizer()
+    shutil.copytree(run.base_model, out(run), dirs_exist_ok=True)
+    save_file(weights, out(run) / "model.safetensors", metadata={"format": "pt"})
     run.log(loss=0.5, progress=1.0)
-    run.note(rows=len(run.rows), teacher=bool(run.teacher))
+    run.note(rows=len(run._settings.rows), teacher=bool(run.teacher))
 
 
 def slow(run: Run) -> None:
@@ -69,7 +73,7 @@ def exhaust(run: Run) -> None:
 
 
 def fill(run: Run) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device", str(run.out / "model.safetensors"))
+    raise OSError(errno.ENOSPC, "No space left on device", str(out(run) / "model.safetensors"))
 
 
 def nothing(run: Run) -> None:
@@ -78,7 +82,7 @@ def nothing(run: Run) -> None:
 
 def pickle(run: Run) -> None:
     copy(run)
-    (run.out / "model.safetensors").rename(run.out / "pytorch_model.bin")
+    (out(run) / "model.safetensors").rename(out(run) / "pytorch_model.bin")
 
 
 def overrun(run: Run) -> None:

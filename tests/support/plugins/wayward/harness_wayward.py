@@ -38,15 +38,16 @@ def careless(run: Run) -> None:
     from harness.plugin.host import Host
 
     loop(run)
-    run.events.write_text("")
+    stage = run.scratch.parent
+    (stage / "events.jsonl").write_text("")
     Path(os.environ["WAYWARD_NOTES"]).write_text("I was here")
     Path("left-behind.txt").touch()
     try:
         Host().task("tiny_word").split("test")
     except PermissionError:
         run.note(refused=True)
-    (run.out / "optimizer.pt").touch()
-    (run.out / "tokenizer_config.json").write_text("{}")
+    (stage / "checkpoint" / "optimizer.pt").touch()
+    (stage / "checkpoint" / "tokenizer_config.json").write_text("{}")
 
 
 def dice(run: Run) -> None:
