@@ -233,7 +233,7 @@ def prepare(request: Request, record: Record, repository: str) -> Commit:
 
 
 def _check_repository_id(text: str) -> None:
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not in __all__
+    from huggingface_hub.utils import validate_repo_id
 
     validate_repo_id(text)
 

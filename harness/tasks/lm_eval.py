@@ -251,7 +251,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Return a YAML file over those that it includes; `!function` becomes text."""
     import yaml
 
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no types
+    class Loader(yaml.SafeLoader):
         pass
 
     Loader.add_constructor(

@@ -14,7 +14,7 @@ from functools import cache
 
 from harness.errors import UsageError, did_you_mean
 from harness.tasks.lm_eval import definition, version
-from harness.verify.extract import Form
+from harness.verify.reading.extract import Form
 
 LM_EVAL = "lm_eval:"
 
