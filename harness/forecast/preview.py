@@ -118,6 +118,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
             estimate=guess.of(each),
         )
         for each in plan.stages.values()
+        if not each.light  # judging takes no GPU and goes on beside the others
     )
     cells: list[dict[str, object]] = []
     for cell in plan.cells:

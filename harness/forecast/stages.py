@@ -14,6 +14,7 @@ from harness.forecast.gpus import TRAINING_SHARE, find_gpu
 from harness.forecast.model_sizes import Shape
 from harness.plugin.workload import Workload
 from harness.records import Record
+from harness.stage.spec import Share, TrainIdentity
 from harness.tasks.protocols import LM_EVAL, training_protocol
 
 # characters of a problem, of a solution and of a five-shot prompt where no row is at hand: about
@@ -56,7 +57,10 @@ class Forecast:
 
     def of(self, each: Stage) -> Estimate:
         """Return the estimate of one stage; its parents' must have been asked for before."""
-        found = self._scoring() if each.kind == "generate" else self._training(each)
+        if isinstance(each.identity, TrainIdentity):
+            found = self._training(each, each.identity)
+        else:
+            found = self._scoring()
         seen = self._seen(each)
         if seen is not None:
             found = found.model_copy(update={"seconds": seen, "source": "earlier records"})
@@ -65,22 +69,22 @@ class Forecast:
 
     def _seen(self, each: Stage) -> float | None:
         """Return the median seconds of the same kind of stage in earlier records."""
-        if each.kind == "generate":
+        if not isinstance(each.identity, TrainIdentity):
             seen = [record.scoring_seconds for record in self.finished]
         else:
-            trainer = each.identity["trainer"]
+            trainer = each.identity.trainer
             parts = [ref for record in self.finished for ref in record.stages]
             seen = [ref.cost.seconds for ref in parts if ref.trainer == trainer]
         return median(seen) if seen else None
 
-    def _training(self, each: Stage) -> Estimate:
-        caps = self._caps(each)
+    def _training(self, each: Stage, identity: TrainIdentity) -> Estimate:
+        caps = self._caps(each, identity.budget)
         expects = each.offer.trainer.expects if each.offer else None
         if self.student is None or each.offer is None:
             return Estimate(seconds=caps.get("seconds"), flops=caps.get("flops"), source="caps")
         if expects is None:
             return self._capped(caps)
-        options = each.offer.trainer.options.model_validate(each.identity["options"])
+        options = each.offer.trainer.options.model_validate(identity.options)
         expected = expects(options, self.work)
         asks_teacher = bool(expected.taught or expected.written)
         if asks_teacher and self.teacher is None:
@@ -104,10 +108,9 @@ class Forecast:
             source="caps",
         )
 
-    def _caps(self, each: Stage) -> dict[str, float]:
-        budget = each.identity["budget"]
-        caps = dict(budget["caps"])
-        spent = self._before(each) if budget["rest"] else []
+    def _caps(self, each: Stage, budget: Share) -> dict[str, float]:
+        caps = budget.caps.set_caps()
+        spent = self._before(each) if budget.rest else []
         for one in spent:
             for name, value in (
                 ("flops", one.flops or 0),

@@ -87,17 +87,20 @@ class Plain:
             return None
         stage = self.plan.stages[facts["stage"]]
         name = f"{stage.kind} {stage.label}" + ("" if stage.seed is None else f" seed {stage.seed}")
+        quiet = stage.kind == "judge"  # the line of its cell's record follows
         if event == "reused":
             self.reused += 1
-            return f"{name}: done before"
+            return None if quiet else f"{name}: done before"
         if event == "started":
-            return f"{name}: started"
+            return None if quiet else f"{name}: started"
         if event == "interrupted":
             return f"{name}: interrupted"
         self.ended += 1
         if facts["status"] != "ok":
             log = os.path.relpath(self.stages / stage.id / "log.txt")
             return f"{name}: {facts['status']}: {facts['error']} (log: {log})"
+        if quiet:
+            return None
         shown = numbers(last_event(self.stages / stage.id))
         return f"{name}: done" + (f" ({shown})" if shown else "")
 
