@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from harness.bench.judge import judge, majority
+from harness.bench.stage_identity import judged_score
 from harness.boards.board import load_board
 from harness.errors import TamperedError
 from harness.plugin.host import Host
 from harness.records import LETTERS, read_records, write_record
-from harness.tasks.protocols import get_protocol, score_name
+from harness.stage.judge import judge, majority
 from harness.verify import Conventions, VerifierPool
 
 
@@ -64,14 +64,13 @@ def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path
 
 def test_answers_in_another_order_than_the_questions_are_not_judged(small_board, tmp_path):
     board = load_board(str(small_board), Host())
-    for table in board.file.scores:
-        name = score_name(table.task, get_protocol(table.protocol).id)
-        rows = [row for row in board.test_rows(table) for _ in range(table.samples)]
-        told = {"text": "", "tokens": 0, "finish": "stop"}
-        lines = [json.dumps({"id": row["id"], **told}) + "\n" for row in reversed(rows)]
-        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    score = board.scores[0]
+    rows = board.test_rows(score.table)
+    answer = {"text": "", "tokens": 0, "finish": "stop"}
+    lines = [json.dumps({"id": row["id"], **answer}) + "\n" for row in reversed(rows)]
+    (tmp_path / f"{score.name}.jsonl").write_text("".join(lines))
     with VerifierPool(workers=1) as pool, pytest.raises(TamperedError, match="in order"):
-        judge(board, tmp_path, tmp_path / "out", pool)
+        judge(judged_score(score), rows, tmp_path, tmp_path / "out", pool)
 
 
 SAMPLED = """temperature = 1.2
