@@ -138,10 +138,13 @@ def test_while_a_cell_is_judged_other_stages_start(small_board, tmp_path):
     made = plan(load_board(str(small_board), host), host)
     held = Held(1, "cpu", 1, tmp_path / "log")
     outcome = run(made, host, Folder(tmp_path / "runs"), held, lambda event, facts: None)
-    judged = next(i for i, step in enumerate(held.order) if step.startswith("end judge-"))
-    generated = [i for i, step in enumerate(held.order) if step.startswith("start generate-")]
-    assert len(generated) == len(made.cells) == 3
-    assert max(generated) < judged
+
+    def places(words: str) -> list[int]:
+        return [place for place, step in enumerate(held.order) if step.startswith(words)]
+
+    assert len(places("start generate-")) == len(made.cells) == 3
+    last = max(places("start generate-"))
+    assert min(places("start judge-")) < last < min(places("end judge-"))
     # judging that fails is a row with its reason
     assert [record.status for record in outcome.records] == ["failed"] * 3
     assert {record.error for record in outcome.records} == {"no verdict"}
