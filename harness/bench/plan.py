@@ -197,7 +197,7 @@ def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _parts(name: str, host: Host) -> tuple[str, ...]:
-    """Return the single trainers a name stands for, in order."""
+    """Return the single trainers of a name, in order."""
     if "+" in name:
         return tuple(name.split("+"))
     trainer = host.trainers()[name].trainer

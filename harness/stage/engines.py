@@ -1,8 +1,8 @@
 """Engines: what answers lm-eval's requests in place of its own `generate_until`.
 
 Each is mixed into the class of lm-eval that loads the model and its tokenizer and builds chat
-prompts (`evaluate` does it). Answers end one by one; the finish reason and the length of every one
-are kept, so that a truncated answer is told from a wrong one; a prompt is never cut; and a
+prompts (`generate` does it). Completions end one by one; the finish reason and the length of every
+one are kept, so that a truncated answer is not taken for a wrong one; a prompt is never cut; and a
 checkpoint's own generation defaults change nothing.
 """
 
