@@ -313,12 +313,18 @@ class Cell:
     seed: int | None
     train: tuple[str, ...]  # stage ids, in order
     generate: str  # stage id
+    judge: str  # stage id
     command: str  # reproduces the row
 
     @property
     def name(self) -> str:
         """Return the cell's name for people: `sft seed 0`."""
         return cell_name(self.trainer, self.seed)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Return the ids of the cell's stages, in order."""
+        return (*self.train, self.generate, self.judge)
 
     @property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.files import file_sha256
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
 from harness.records import read_records
@@ -47,7 +49,13 @@ def leaderboard(folder: Path) -> Leaderboard:
 def start_bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "harness", "bench", "small.toml", *arguments]
     return subprocess.Popen(
-        command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        command,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # a shell lets what it starts in the background ignore Ctrl-C, and that is inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -114,6 +122,20 @@ def test_the_same_command_again_does_nothing(small_board, harness, tmp_path):
     assert "Nothing to do: every cell of this bench was done before." in second.stderr
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()} == files
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")} == stages
+
+    # a bench that was killed between judging and its record does not judge again
+    before = records(tmp_path)
+    shutil.rmtree(tmp_path / "runs/small/records")
+    shutil.rmtree(tmp_path / "runs/small/answers")
+    third = harness(*arguments)
+    assert third.stdout == first.stdout
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")} == stages
+    for key, record in records(tmp_path).items():
+        assert record.scores == before[key].scores
+        for score in record.scores:
+            name = f"{score.task}__{score.protocol}.jsonl"
+            path = tmp_path / "runs/small/answers" / record.id / name
+            assert file_sha256(path) == score.samples_sha256
 
 
 def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(

@@ -64,7 +64,7 @@ def test_a_built_in_board_is_whole_without_its_data(name, tmp_path, monkeypatch)
     made = plan(board, host)
     assert {cell.trainer for cell in made.cells} == {"start", *board.file.trainers}
     assert set(board.file.options) <= {
-        stage.identity["trainer"] for stage in made.stages.values() if stage.kind == "train"
+        stage.identity.trainer for stage in made.stages.values() if stage.kind == "train"
     }
     for reference in (board.file.start_model, board.file.teacher):
         assert re.fullmatch(r"Qwen/Qwen2\.5-[\w.-]+@[0-9a-f]{40}", reference)

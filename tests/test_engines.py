@@ -14,13 +14,13 @@ from harness.boards.board import load_board
 from harness.errors import UsageError
 from harness.plugin.host import Host
 from harness.stage.decoding import Prompt
-from harness.stage.engines import Answer, end_tokens, seed, vllm_answer, vllm_sampling
+from harness.stage.engines import Completion, end_tokens, seed, vllm_completion, vllm_sampling
 
 WITH_VLLM = importlib.util.find_spec("vllm") is not None
 
 
 @dataclass
-class Completion:
+class VllmCompletion:
     """The fields of vLLM's `CompletionOutput` that are read."""
 
     text: str
@@ -32,20 +32,20 @@ class Completion:
 class Output:
     """The field of vLLM's `RequestOutput` that is read."""
 
-    outputs: list[Completion] = field(default_factory=list)
+    outputs: list[VllmCompletion] = field(default_factory=list)
 
 
 @pytest.mark.parametrize(
     ("reason", "finish"), [("stop", "stop"), ("length", "length"), ("abort", "length")]
 )
 def test_an_answer_of_vllm_keeps_its_length_and_why_it_ended(reason, finish):
-    output = Output([Completion("It is 4.\n\nProblem: next", (1, 2, 3), reason)])
-    assert vllm_answer(output, ["Problem:"]) == Answer("It is 4.\n\n", 3, finish)
+    output = Output([VllmCompletion("It is 4.\n\nProblem: next", (1, 2, 3), reason)])
+    assert vllm_completion(output, ["Problem:"]) == Completion("It is 4.\n\n", 3, finish)
 
 
 def test_an_output_that_is_not_one_completion_is_an_error():
     with pytest.raises(ValueError, match="unpack"):
-        vllm_answer(Output(), [])
+        vllm_completion(Output(), [])
 
 
 def test_vllm_is_asked_for_the_boards_decoding():
@@ -101,7 +101,8 @@ def test_another_version_of_flash_attention_is_another_stage_on_a_gpu_alone(tmp_
     (tmp_path / "flash_attn-2.8.3.dist-info" / "METADATA").write_text(about)
     monkeypatch.syspath_prepend(tmp_path)
     assert common(board, "cpu") == without[0]
-    assert common(board, "cuda")["packages"] == {**without[1]["packages"], "flash_attn": "2.8.3"}
+    packages = {**without[1].packages, "flash_attn": "2.8.3"}
+    assert common(board, "cuda").packages == packages
 
 
 @pytest.mark.skipif(WITH_VLLM, reason="vLLM is installed")

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from models import save_model
 
 from harness.errors import StageError, UsageError
-from harness.stage.generate import generate_answers
+from harness.stage.generate import Questions, generate_answers
+from harness.stage.spec import GeneratedScore
 from harness.tasks.lm_eval import definition, version
-from harness.tasks.protocols import get_protocol, score_name
+from harness.tasks.protocols import get_protocol
 
 START = Path(__file__).parents[1] / "plugins" / "harness_tiny" / "models" / "start"
 
 
-def score(rows, protocol: str = "chat_zeroshot", limit: int = 96) -> dict:
-    return {
-        "task": "tiny_word",
-        "protocol": get_protocol(protocol).id,
-        "max_new_tokens": limit,
-        "rows": rows,
-    }
+def questions(rows, task: str, protocol: str, limit: int, documents=(), **decoding) -> Questions:
+    known = {"samples": 1, "temperature": 0.0, "top_p": 1.0, **decoding}
+    one = GeneratedScore(
+        task=task,
+        digest="",
+        protocol=protocol,
+        max_new_tokens=limit,
+        limit=None,
+        columns=None,
+        **known,
+    )
+    return Questions(one, rows, documents)
+
+
+def score(rows, protocol: str = "chat_zeroshot", limit: int = 96, **decoding) -> Questions:
+    return questions(rows, "tiny_word", get_protocol(protocol).id, limit, **decoding)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +102,8 @@ def test_a_prompt_in_scoring_is_the_prompt_in_training(rows, model, tmp_path):
     for line in samples.read_text().splitlines():
         sample = json.loads(line)
         prompt = sample["arguments"]["gen_args_0"]["arg_0"]
-        assert prompt == chat_prompt(model, sample["doc"])
+        assert prompt == chat_prompt(model, sample["doc"] | {"answer": ""})
+        assert "answer" not in sample["doc"]  # a process that generates has no use for golds
 
 
 def test_rows_end_at_a_stop_string_without_waiting_for_their_batch(rows, tmp_path):
@@ -122,7 +134,7 @@ def test_answers_that_lm_eval_did_not_write_are_an_error_and_not_zero(rows, tmp_
 
 
 def test_a_protocol_of_another_version_is_refused(rows, tmp_path):
-    old = {**score(rows), "protocol": "chat_zeroshot.v0"}
+    old = questions(rows, "tiny_word", "chat_zeroshot.v0", 96)
     with pytest.raises(UsageError, match=r"'chat_zeroshot\.v0' is wanted"):
         generate_answers(START, [old], 12, "cpu", tmp_path)
 
@@ -163,7 +175,7 @@ def test_a_prompt_without_room_is_counted_and_never_cut(rows, model, tmp_path):
 
 
 def test_samples_stand_together_and_are_the_same_again(rows, tmp_path):
-    sampled = {**score(rows[:5], limit=40), "samples": 4, "temperature": 1.0, "top_p": 0.9}
+    sampled = score(rows[:5], limit=40, samples=4, temperature=1.0, top_p=0.9)
     first = generate_answers(START, [sampled], 20, "cpu", tmp_path / "first")
     assert first.answers == {"tiny_word__chat_zeroshot.v1": 20}
     found = answers(tmp_path / "first")
@@ -185,7 +197,9 @@ SHOTS = [
 ]
 
 
-def own_score(name: str, tested: list[dict], limit: int = 24, count: int | None = None) -> dict:
+def own_score(
+    name: str, tested: list[dict], limit: int = 24, count: int | None = None, **decoding
+) -> Questions:
     """Return a score under one of lm-eval's tasks, with documents made here."""
     documents = [{"split": "test", "doc": doc, "id": f"q{n}"} for n, doc in enumerate(tested)]
     documents += [{"split": "train", "doc": doc, "id": None} for doc in SHOTS]
@@ -193,13 +207,8 @@ def own_score(name: str, tested: list[dict], limit: int = 24, count: int | None 
         {"id": f"q{n}", "problem": doc["question"], "answer": doc["answer"].split("#### ")[-1]}
         for n, doc in enumerate(tested)
     ]
-    return {
-        "task": "sums",
-        "protocol": get_protocol(f"lm_eval:{name}").id,
-        "max_new_tokens": limit,
-        "rows": rows[:count],
-        "documents": documents,
-    }
+    protocol = get_protocol(f"lm_eval:{name}").id
+    return questions(rows[:count], "sums", protocol, limit, documents, **decoding)
 
 
 def lm_evals_task(name: str, tested: list[dict]):
@@ -245,14 +254,14 @@ def test_lm_evals_own_metrics_are_those_of_its_filters_on_the_same_texts(tmp_pat
     """The golds of every other question are what the model is seen to answer."""
     tested = [{"question": f"{n}{n} take {n}?", "answer": "#### -1"} for n in range(1, 9)]
     hot = {"temperature": 2.0}  # greedy answers of this model to such prompts hold no number
-    first = {**own_score("gsm8k", tested, 40), **hot}
+    first = own_score("gsm8k", tested, 40, **hot)
     generate_answers(START, [first], 8, "cpu", tmp_path / "first")
     name = f"sums__lm_eval-gsm8k-{version()}"
     numbers = [re.findall(r"-?[0-9]+", one["text"]) for one in answers(tmp_path / "first", name)]
     for doc, seen in list(zip(tested, numbers, strict=True))[::2]:
         doc["answer"] = f"#### {(seen or ['-1'])[-1]}"
     out = tmp_path / "second"
-    second = {**own_score("gsm8k", tested, 40), **hot}
+    second = own_score("gsm8k", tested, 40, **hot)
     found = generate_answers(START, [second], 8, "cpu", out)
     theirs = lm_evals_task("gsm8k", tested)
     for instance, answer in zip(theirs.instances, answers(out, name), strict=True):
@@ -295,7 +304,7 @@ def test_filters_see_what_lm_evals_own_would_see():
 
 def test_lm_evals_metrics_are_of_the_first_sample_and_every_sample_is_kept(tmp_path):
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(3)]
-    sampled = {**own_score("gsm8k_cot_zeroshot", tested), "samples": 5, "temperature": 1.0}
+    sampled = own_score("gsm8k_cot_zeroshot", tested, samples=5, temperature=1.0)
     found = generate_answers(START, [sampled], 8, "cpu", tmp_path)
     ((name, count),) = found.answers.items()
     assert count == 15
@@ -306,8 +315,8 @@ def test_lm_evals_metrics_are_of_the_first_sample_and_every_sample_is_kept(tmp_p
 def test_an_answer_cut_by_the_limit_is_told_under_every_protocol(protocol, model, tmp_path):
     """The finish reason is that of plain generation with the protocol's own stop strings."""
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(6)]
-    given = own_score("gsm8k_cot_zeroshot", tested, 20)
-    given["protocol"] = get_protocol(protocol).id
+    own = own_score("gsm8k_cot_zeroshot", tested, 20)
+    given = questions(own.rows, "sums", get_protocol(protocol).id, 20, own.documents)
     generate_answers(START, [given], 4, "cpu", tmp_path)
     ((path),) = (tmp_path / "answers").glob("*.jsonl")
     found = answers(tmp_path, path.stem)
@@ -341,9 +350,9 @@ def test_a_grader_of_lm_eval_that_fails_on_an_answer_loses_no_other(tmp_path):
 
 def test_documents_that_lm_evals_task_cannot_use_are_one_line(tmp_path):
     wrong = own_score("gsm8k", [{"question": "1?", "answer": "#### 1"}])
-    for one in wrong["documents"]:
+    for one in wrong.documents:
         one["doc"] = {"problem": "1?"}
-    with pytest.raises(StageError, match=r"cannot put the questions of sums: .*question"):
+    with pytest.raises(StageError, match=r"cannot make prompts of task 'sums': .*question"):
         generate_answers(START, [wrong], 4, "cpu", tmp_path)
 
 
@@ -351,18 +360,18 @@ def test_answers_are_never_given_to_another_question(tmp_path):
     """Documents that carry the ids of other rows."""
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(3)]
     crossed = own_score("gsm8k_cot_zeroshot", tested, 2)
-    crossed["documents"][0]["id"], crossed["documents"][2]["id"] = "q2", "q0"
-    with pytest.raises(StageError, match="does not put question q0 in its place"):
+    crossed.documents[0]["id"], crossed.documents[2]["id"] = "q2", "q0"
+    with pytest.raises(StageError, match="asks another question in the place of q0"):
         generate_answers(START, [crossed], 4, "cpu", tmp_path)
 
 
 def test_documents_in_another_order_answer_their_own_rows(tmp_path):
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(4)]
     straight = own_score("gsm8k_cot_zeroshot", tested, 8)
-    shuffled = {**straight, "rows": [straight["rows"][n] for n in (2, 0, 3)]}
+    shuffled = replace(straight, rows=[straight.rows[n] for n in (2, 0, 3)])
     found = {}
     for name, one in (("straight", straight), ("shuffled", shuffled)):
         generate_answers(START, [one], 4, "cpu", tmp_path / name)
-        found[name] = answers(tmp_path / name, score_name("sums", one["protocol"]))
+        found[name] = answers(tmp_path / name, one.name)
     assert [answer["id"] for answer in found["shuffled"]] == ["q2", "q0", "q3"]
     assert found["shuffled"] == [found["straight"][n] for n in (2, 0, 3)]

@@ -1,4 +1,4 @@
-"""Which GPUs a stage sees, on machines of any number of GPUs (a stand-in for nvidia-smi)."""
+"""Executors: which GPUs a stage sees (a stand-in for nvidia-smi), and what runs beside what."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from harness.bench import executor
-from harness.bench.executor import LocalExecutor
+from harness.bench.executor import Ended, LocalExecutor
+from harness.bench.folder import Folder
+from harness.bench.plan import plan
+from harness.bench.scheduler import run
+from harness.boards.board import load_board
 from harness.errors import UsageError
+from harness.plugin.host import Host
+from harness.records import Cost, Environment
+from harness.stage.spec import TrainResult
 
 
 @pytest.fixture
@@ -76,6 +83,15 @@ def test_a_warm_process_that_died_is_replaced_and_its_stage_told(tmp_path):
     assert executor.stop() == []
 
 
+def test_a_light_stage_takes_no_gpu_and_no_slot_from_the_others(machine, tmp_path):
+    machine(1)
+    executor = LocalExecutor(1, "cuda", 1, tmp_path / "log")
+    (light,) = executor.free(light=True)
+    assert light not in executor.free()
+    assert executor.environment(light)["CUDA_VISIBLE_DEVICES"] == ""
+    assert not executor.shared
+
+
 def test_as_many_stages_as_the_gpus_hold(machine):
     machine(4)
     assert executor.default_jobs("cuda", 1) == 4
@@ -90,3 +106,46 @@ def test_no_gpu_is_said(machine):
     assert executor.choose_device("auto") == "cpu"
     with pytest.raises(UsageError, match="no GPU is visible"):
         executor.choose_device("cuda")
+
+
+class Held(LocalExecutor):
+    """Ends what runs at once, but no judging while anything else runs."""
+
+    def start(self, folder, seconds, *, light=False):
+        slot = self.free(light=light)[0]
+        self._running[str(folder)] = executor._Running(folder, slot, seconds)
+        self.order.append(f"start {folder.name}")
+        if folder.name.startswith("train-"):
+            ran = Environment(python="", platform="", processor="")
+            TrainResult(cost=Cost(), notes={}, environment=ran).write(folder / "result.json")
+
+    def warm_up(self):
+        self.order = []
+
+    def wait(self, seconds):
+        names = [name for name in self._running if "/judge-" not in name] or list(self._running)
+        ended = []
+        for name in names:
+            folder = self._running.pop(name).folder
+            self.order.append(f"end {folder.name}")
+            judged = folder.name.startswith("judge-")
+            ended.append(Ended(folder, "failed" if judged else "ok", "no verdict" * judged or None))
+        return ended
+
+
+def test_while_a_cell_is_judged_other_stages_start(small_board, tmp_path):
+    host = Host()
+    made = plan(load_board(str(small_board), host), host)
+    held = Held(1, "cpu", 1, tmp_path / "log")
+    outcome = run(made, host, Folder(tmp_path / "runs"), held, lambda event, facts: None)
+
+    def places(words: str) -> list[int]:
+        return [place for place, step in enumerate(held.order) if step.startswith(words)]
+
+    assert len(places("start generate-")) == len(made.cells) == 3
+    last = max(places("start generate-"))
+    assert min(places("start judge-")) < last < min(places("end judge-"))
+    # judging that fails is a row with its reason
+    assert [record.status for record in outcome.records] == ["failed"] * 3
+    assert {record.error for record in outcome.records} == {"no verdict"}
+    assert all("stages/judge-" in record.log for record in outcome.records)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from harness.bench.judge import judge, majority
+from harness.bench.executor import LocalExecutor
+from harness.bench.folder import Folder
+from harness.bench.plan import plan_start
+from harness.bench.stage_identity import judged_score
+from harness.bench.stage_inputs import StageInputs
 from harness.boards.board import load_board
 from harness.errors import TamperedError
+from harness.files import jsonl, write_atomically
 from harness.plugin.host import Host
 from harness.records import LETTERS, read_records, write_record
-from harness.tasks.protocols import get_protocol, score_name
+from harness.stage.judge import judge, majority
+from harness.stage.manifest import is_done
+from harness.stage.spec import JudgeResult, read
 from harness.verify import Conventions, VerifierPool
 
 
@@ -64,14 +73,44 @@ def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path
 
 def test_answers_in_another_order_than_the_questions_are_not_judged(small_board, tmp_path):
     board = load_board(str(small_board), Host())
-    for table in board.file.scores:
-        name = score_name(table.task, get_protocol(table.protocol).id)
-        rows = [row for row in board.test_rows(table) for _ in range(table.samples)]
-        told = {"text": "", "tokens": 0, "finish": "stop"}
-        lines = [json.dumps({"id": row["id"], **told}) + "\n" for row in reversed(rows)]
-        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    score = board.scores[0]
+    rows = board.test_rows(score.table)
+    answer = {"text": "", "tokens": 0, "finish": "stop"}
+    lines = [json.dumps({"id": row["id"], **answer}) + "\n" for row in reversed(rows)]
+    (tmp_path / f"{score.name}.jsonl").write_text("".join(lines))
     with VerifierPool(workers=1) as pool, pytest.raises(TamperedError, match="in order"):
-        judge(board, tmp_path, tmp_path / "out", pool)
+        judge(judged_score(score), rows, tmp_path, tmp_path / "out", pool)
+
+
+def test_a_judging_process_needs_neither_torch_nor_the_bench(small_board, tmp_path):
+    """On a GPU it is a fresh interpreter, whose start would otherwise take longer than judging."""
+    board, folder = load_board(str(small_board), Host()), Folder(tmp_path / "runs")
+    made = plan_start(board)
+    (cell,) = made.cells
+    for score in board.scores:
+        rows = board.test_rows(score.table)
+        lines = [
+            {"id": row["id"], "sample": 0, "text": f"\\boxed{{{row['answer']}}}", "tokens": 5,
+             "finish": "stop"}
+            for row in rows
+        ]  # fmt: skip
+        path = folder.stage(cell.generate) / "answers" / f"{score.name}.jsonl"
+        write_atomically(path, jsonl(lines))
+    stage = folder.stage(cell.judge)
+    inputs = StageInputs(made, folder, LocalExecutor(1, "cpu", 1, tmp_path / "log"))
+    inputs.spec(made.stages[cell.judge], attempts=1).write(stage / "stage.json")
+    code = (
+        "import sys; from pathlib import Path; from harness.stage.main import main;"
+        " code = main(Path(sys.argv[1])); heavy = ('torch', 'transformers', 'lm_eval', 'sympy',"
+        " 'harness.bench', 'harness.boards'); print(code, [n for n in heavy if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(stage)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split(None, 1) == ["0", "[]\n"], done.stderr
+    assert is_done(stage)
+    scores = read(stage / "result.json", JudgeResult).scores
+    assert [set(score.verdicts) for score in scores] == [{"C"}] * len(board.scores)
 
 
 SAMPLED = """temperature = 1.2

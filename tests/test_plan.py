@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.plan import plan, plan_score
+from harness.bench.plan import plan, plan_score, plan_start
 from harness.boards.board import load_board
 from harness.errors import HarnessError
 from harness.plugin.host import Host
@@ -28,7 +28,7 @@ def test_equal_stages_are_planned_once(small_board):
     result = make(small_board, "unruly", "unruly+unruly-slow", seeds=[0])
     alone, chain = result.cells[1:]
     assert alone.train[0] == chain.train[0]
-    assert len(result.stages) == 5  # three checkpoints are scored, two stages train
+    assert len(result.stages) == 8  # two stages train, three checkpoints are scored by two each
 
 
 def test_an_even_split_of_the_budget_shares_nothing_with_the_whole(small_board):
@@ -37,7 +37,7 @@ def test_an_even_split_of_the_budget_shares_nothing_with_the_whole(small_board):
     result = make(small_board, "unruly", "unruly+unruly-slow", seeds=[0])
     alone, chain = result.cells[1:]
     assert alone.train[0] != chain.train[0]
-    assert result.stages[chain.train[0]].identity["budget"]["caps"] == {"steps": 2}
+    assert result.stages[chain.train[0]].identity.budget.caps.set_caps() == {"steps": 2}
 
 
 def test_an_override_names_the_row_and_the_command(small_board):
@@ -45,7 +45,7 @@ def test_an_override_names_the_row_and_the_command(small_board):
     cell = result.cells[1]
     assert cell.trainer == "unruly(unruly.flip=3)"
     assert "--set 'unruly.flip=3'" in cell.command
-    assert result.stages[cell.train[0]].identity["options"]["flip"] == 3
+    assert result.stages[cell.train[0]].identity.options["flip"] == 3
     assert cell.train != make(small_board, "unruly", seeds=[0]).cells[1].train
 
 
@@ -114,4 +114,14 @@ def test_a_model_folder_is_planned_as_one_cell(small_board, small_models):
     board = load_board(str(small_board), Host())
     result = plan_score(board, small_models / "teacher")
     assert [cell.trainer for cell in result.cells] == ["teacher"]
-    assert len(result.stages) == 1
+    assert [stage.kind for stage in result.stages.values()] == ["generate", "judge"]
+
+
+def test_another_verifier_judges_answers_anew(small_board, monkeypatch):
+    from harness.bench import stage_identity
+
+    (before,) = plan_start(load_board(str(small_board), Host())).cells
+    monkeypatch.setattr(stage_identity, "VERIFIER_VERSION", "0")
+    (after,) = plan_start(load_board(str(small_board), Host())).cells
+    assert after.generate == before.generate
+    assert after.judge != before.judge

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from verify_shared import SHARED
 
-from harness.bench.judge import judge
+from harness.bench.stage_identity import common, generation, judged_score
 from harness.boards.board import load_board
 from harness.plugin.host import Host
 from harness.records import read_records
-from harness.stage.generate import generate_answers
+from harness.stage.generate import Questions, generate_answers
+from harness.stage.judge import judge
+from harness.stage.spec import Base
 from harness.tasks.lm_eval import version
 from harness.verify import VerifierPool
 
@@ -83,21 +85,18 @@ def test_the_first_problems_of_published_sets_are_scored(harness, tmp_path):
 def test_whole_published_sets_are_scored_and_no_answer_is_lost(tmp_path):
     (tmp_path / "published.toml").write_text(BOARD)
     board = load_board(str(tmp_path / "published.toml"), Host(data_dir=DATA))
-    scores = [
-        {
-            "task": score.task.name,
-            "protocol": score.protocol.id,
-            "max_new_tokens": score.table.max_new_tokens,
-            "rows": board.test_rows(score.table),
-            "documents": score.documents(),
-        }
-        for score in board.scores
-    ]
-    found = generate_answers(START, scores, 128, "cpu", tmp_path)
+    identity = generation(board, common(board, "cpu"), Base())
+    rows = [board.test_rows(score.table) for score in board.scores]
+    documents = [score.documents() for score in board.scores]
+    asked = list(map(Questions, identity.scores, rows, documents))
+    found = generate_answers(START, asked, 128, "cpu", tmp_path)
     assert list(found.answers.values()) == [
         500 if "math500" in name else 1319 for name in found.answers
     ]
     with VerifierPool() as pool:
-        judged = judge(board, tmp_path / "answers", tmp_path / "judged", pool, found.own)
+        judged = [
+            judge(judged_score(score), given, tmp_path / "answers", tmp_path / "judged", pool)
+            for score, given in zip(board.scores, rows, strict=True)
+        ]
     assert [len(score.verdicts) for score in judged] == [1319, 500, 1319]
     assert all(score.accuracy < 0.2 for score in judged)  # it was taught other problems

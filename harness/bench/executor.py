@@ -20,8 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import StageError, UsageError
 from harness.records import Status
+from harness.stage import spec
+from harness.stage.manifest import is_done
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ class _Running:
 
 @dataclass
 class LocalExecutor:
-    """Runs up to `jobs` stages at once.
+    """Runs up to `jobs` stages at once, and beside them one light stage, which needs no GPU.
 
     Attributes:
-        jobs: Stages at once.
+        jobs: Stages at once that are not light.
         device: On `cpu` stages are forked from a warm process; on `cuda` each is a fresh
             interpreter that sees the GPUs of its slot. With more slots than GPUs hold, stages
             share them in turn.
@@ -69,10 +71,17 @@ class LocalExecutor:
     _warm: subprocess.Popen[bytes] | None = None
     _buffer: bytes = b""
 
+    def free(self, *, light: bool = False) -> list[int]:
+        """Return the slots in which a stage can start now; the slot past all others is light."""
+        slots = [self.jobs] if light else range(self.jobs)
+        used = {running.slot for running in self._running.values()}
+        return [slot for slot in slots if slot not in used]
+
     @property
-    def free(self) -> int:
-        """Return how many more stages can start now."""
-        return self.jobs - len(self._running)
+    def spare_cores(self) -> int:
+        """Return how many cores are left to a light stage when all others run; at least one."""
+        used = self.jobs * self.gpus * self.threads
+        return max(1, len(os.sched_getaffinity(0)) - used)
 
     @property
     def shared(self) -> bool:
@@ -92,7 +101,7 @@ class LocalExecutor:
             "DO_NOT_TRACK": "1",
             "TRL_EXPERIMENTAL_SILENCE": "1",
         }
-        if self.device == "cuda":
+        if self.device == "cuda" and slot < self.jobs:
             names = gpu_names()
             mine = [names[(slot * self.gpus + i) % len(names)] for i in range(self.gpus)]
             variables["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
@@ -103,10 +112,15 @@ class LocalExecutor:
             variables["CUDA_VISIBLE_DEVICES"] = ""
         return variables
 
-    def start(self, folder: Path, seconds: float) -> None:
-        """Start the stage in a folder that holds its `stage.json`."""
-        used = {running.slot for running in self._running.values()}
-        slot = next(i for i in range(self.jobs) if i not in used)
+    def start(self, folder: Path, seconds: float, *, light: bool = False) -> None:
+        """Start the stage in a folder that holds its `stage.json`.
+
+        Args:
+            folder: The stage's.
+            seconds: Its time limit.
+            light: Whether it needs no GPU and hardly a core.
+        """
+        slot = self.free(light=light)[0]
         running = _Running(folder, slot, seconds)
         environment = self.environment(slot)
         if self.device == "cpu":
@@ -114,7 +128,9 @@ class LocalExecutor:
             if not self._running and self._warm is not None and self._warm.poll() is not None:
                 self._forget_warm()  # it died while it had nothing to do
             with contextlib.suppress(BrokenPipeError):  # it dies just now: `wait` will say so
-                self._warm_process().stdin.write(json.dumps(request).encode() + b"\n")  # type: ignore[union-attr]
+                requests = self._warm_process().stdin
+                assert requests is not None
+                requests.write(json.dumps(request).encode() + b"\n")
         else:
             with (folder / "log.txt").open("ab") as log:
                 running.process = subprocess.Popen(
@@ -198,8 +214,6 @@ class LocalExecutor:
             time.sleep(0.05)
 
     def _ended(self, name: str, code: int, why: str | None = None) -> Ended:
-        from harness.stage.manifest import is_done
-
         running = self._running.pop(name)
         folder = running.folder
         if running.pid:
@@ -208,15 +222,13 @@ class LocalExecutor:
             return Ended(folder, "timeout", "the stage passed its time limit and was stopped")
         if code == 0 and is_done(folder):
             return Ended(folder, "ok", None)
-        try:
-            report = json.loads((folder / "error.json").read_text(encoding="utf-8"))
-            return Ended(folder, report["status"], report["error"])
-        except (OSError, ValueError, KeyError):
-            pass
+        with contextlib.suppress(StageError):
+            failure = spec.read(folder / "error.json", spec.Failure)
+            return Ended(folder, failure.status, failure.error)
         if code < 0:
-            name = signal.Signals(-code).name
-            hint = " (often the system's out-of-memory killer)" if name == "SIGKILL" else ""
-            return Ended(folder, "killed", why or f"the process was ended by {name}{hint}")
+            sent = signal.Signals(-code).name
+            hint = " (often the system's out-of-memory killer)" if sent == "SIGKILL" else ""
+            return Ended(folder, "killed", why or f"the process was ended by {sent}{hint}")
         return Ended(folder, "failed", f"the process ended with exit code {code} and no result")
 
     def stop(self) -> list[Path]:

@@ -20,25 +20,29 @@ from harness.bench import stage_identity
 from harness.boards.board import Board
 from harness.boards.file import explain
 from harness.errors import UsageError, did_you_mean
-from harness.files import json_sha256, slug
+from harness.files import slug
 from harness.plugin.host import Host, Offer
-from harness.records import Cell
-
-START = "start"
+from harness.records import START, Cell
+from harness.stage.spec import Base, Common, Identity, Kind, digest
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One process doing one thing: train, or generate answers."""
+    """One process doing one thing: train, generate answers, or judge them."""
 
     id: str  # also the name of its folder
-    kind: str  # "train" or "generate"
+    kind: Kind
     label: str  # for people: the chain up to here
     seed: int | None
-    identity: Mapping[str, Any]  # everything that can change its result
-    parent: str | None = None  # the train stage whose checkpoint it starts from
+    identity: Identity  # everything that can change its result
+    parent: str | None = None  # the stage whose checkpoint it starts from, or whose answers
     model: Path | None = None  # the folder it starts from, where that is not the start model
     offer: Offer | None = None
+
+    @property
+    def light(self) -> bool:
+        """Return whether it runs no model."""
+        return self.kind == "judge"
 
 
 @dataclass
@@ -72,7 +76,7 @@ def plan(
 
     Raises:
         UsageError, PluginError: If a name, an option or a value is not valid, or a trainer's
-            teacher is missing or speaks another tokenizer. Nothing has been loaded or trained then.
+            teacher is missing or has another tokenizer. Nothing has been loaded or trained then.
     """
     names: list[str] = []
     for term in terms or board.file.trainers:
@@ -96,32 +100,29 @@ def plan(
 
     result = Plan(board, device)
     common = stage_identity.common(board, device)
-    start = {"model": board.identity("start")}
-    _add_untrained(result, START, start, None, _command(board, names[0], (), ()))
+    start = Base(model=board.identity("start"))
+    _add_cell(result, START, None, (), start, common, _command(board, names[0], (), ()))
     for name in names:
+        mine = {part: changed[part] for part in parts[name] if part in changed}
+        settings = _settings(mine)
+        shown = name + (f"({', '.join(settings)})" if settings else "")
         for seed in seeds or board.file.seeds:
-            cell_stages: list[Stage] = []
+            chain: list[Stage] = []
             for position, part in enumerate(parts[name]):
-                parent = cell_stages[-1] if cell_stages else None
-                identity = {
-                    **stage_identity.training(board, offers[part], options[part], seed, common),
-                    "base": {"stage": parent.id} if parent else start,
-                    "budget": stage_identity.budget(board, position, len(parts[name])),
-                }
+                identity = stage_identity.training(
+                    board,
+                    offers[part],
+                    options[part],
+                    seed,
+                    common,
+                    Base(stage=chain[-1].id) if chain else start,
+                    stage_identity.share(board, position, len(parts[name])),
+                )
                 label = "+".join(parts[name][: position + 1])
-                offer = offers[part]
-                cell_stages.append(_stage("train", label, seed, identity, parent, offer))
-            last = cell_stages[-1]
-            identity = stage_identity.generation(board, common, {"stage": last.id})
-            generate = _stage("generate", last.label, seed, identity, parent=last)
-            for stage in (*cell_stages, generate):
-                result.stages.setdefault(stage.id, stage)
-            mine = {part: changed[part] for part in parts[name] if part in changed}
-            settings = _settings(mine)
-            shown = name + (f"({', '.join(settings)})" if settings else "")
-            command = _command(board, name, settings, (seed,))
-            ids = tuple(stage.id for stage in cell_stages)
-            result.cells.append(Cell(board.digest, shown, seed, ids, generate.id, command))
+                parent = chain[-1] if chain else None
+                chain.append(_stage("train", label, seed, identity, parent, offers[part]))
+            last, command = Base(stage=chain[-1].id), _command(board, name, settings, (seed,))
+            _add_cell(result, shown, seed, chain, last, common, command)
     return result
 
 
@@ -135,32 +136,55 @@ def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
     result = Plan(board, device)
     name = slug(model.resolve().name)
     command = f"harness score {model} {board.reference}"
-    base = {"model": checkpoints.digest(model)}
-    _add_untrained(result, name if name != START else "model", base, model.resolve(), command)
+    base, common = Base(model=checkpoints.digest(model)), stage_identity.common(board, device)
+    shown = name if name != START else "model"
+    _add_cell(result, shown, None, (), base, common, command, model.resolve())
     return result
 
 
 def plan_start(board: Board, device: str = "cpu") -> Plan:
     """Return the plan that scores the board's start model and nothing else."""
     result = Plan(board, device)
-    base = {"model": board.identity("start")}
+    base, common = Base(model=board.identity("start")), stage_identity.common(board, device)
     command = _command(board, board.file.trainers[0], (), ())
-    _add_untrained(result, START, base, None, command)
+    _add_cell(result, START, None, (), base, common, command)
     return result
 
 
-def _add_untrained(
-    result: Plan, name: str, base: Mapping[str, Any], model: Path | None, command: str
+def _add_cell(
+    result: Plan,
+    name: str,
+    seed: int | None,
+    chain: Sequence[Stage],
+    base: Base,
+    common: Common,
+    command: str,
+    model: Path | None = None,
 ) -> None:
-    """Add the cell of a model that is scored as it is; every plan has one."""
-    for score in result.board.scores:
-        score.check()
-    identity = stage_identity.generation(
-        result.board, stage_identity.common(result.board, result.device), base
-    )
-    generate = _stage("generate", name, None, identity, model=model)
-    result.stages[generate.id] = generate
-    result.cells.append(Cell(result.board.digest, name, None, (), generate.id, command))
+    """Add a cell: the stages that train it, one that generates answers, and one that judges them.
+
+    Args:
+        result: The plan.
+        name: Of the cell's row.
+        seed: None for a model that is scored as it is; every plan has one.
+        chain: The stages that train it, if any.
+        base: The model that is scored.
+        common: What every stage depends on.
+        command: Reproduces the row.
+        model: The folder of a model that is scored as it is and is not the start model.
+    """
+    board, parent = result.board, chain[-1] if chain else None
+    if parent is None:
+        for score in board.scores:
+            score.check()
+    label = parent.label if parent else name
+    identity = stage_identity.generation(board, common, base)
+    generate = _stage("generate", label, seed, identity, parent, model=model)
+    judge = _stage("judge", label, seed, stage_identity.judging(board, generate.id), generate)
+    for stage in (*chain, generate, judge):
+        result.stages.setdefault(stage.id, stage)
+    train = tuple(stage.id for stage in chain)
+    result.cells.append(Cell(board.digest, name, seed, train, generate.id, judge.id, command))
 
 
 def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
@@ -173,7 +197,7 @@ def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _parts(name: str, host: Host) -> tuple[str, ...]:
-    """Return the single trainers a name stands for, in order."""
+    """Return the single trainers of a name, in order."""
     if "+" in name:
         return tuple(name.split("+"))
     trainer = host.trainers()[name].trainer
@@ -221,7 +245,7 @@ def _has_needs(name: str, host: Host, board: Board) -> bool:
 
 
 def _check_teacher(offer: Offer, board: Board) -> None:
-    """Refuse a missing teacher, or one that is at hand and speaks another tokenizer."""
+    """Refuse a missing teacher, or one that is at hand and has another tokenizer."""
     trainer = offer.trainer
     if not trainer.needs_teacher:
         return
@@ -246,7 +270,7 @@ def get_models(plan: Plan) -> None:
     """Download what a plan needs and is not at hand, and check what could not be checked before.
 
     Raises:
-        UsageError: If a model cannot be had, or a teacher speaks another tokenizer.
+        UsageError: If a model cannot be had, or a teacher has another tokenizer.
     """
     if any(each.model is None for each in plan.stages.values()):
         plan.board.model("start")
@@ -259,16 +283,16 @@ def get_models(plan: Plan) -> None:
 
 
 def _stage(
-    kind: str,
+    kind: Kind,
     label: str,
     seed: int | None,
-    identity: Mapping[str, Any],
+    identity: Identity,
     parent: Stage | None = None,
     offer: Offer | None = None,
     model: Path | None = None,
 ) -> Stage:
     seed_part = "" if seed is None else f"-s{seed}"
-    name = f"{kind}-{slug(label)}{seed_part}-{json_sha256(identity)[:16]}"
+    name = f"{kind}-{slug(label)}{seed_part}-{digest(identity)[:16]}"
     return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
 
 

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness import checkpoints
-from harness.bench.judge import judge
+from harness.bench.executor import Ended
+from harness.bench.folder import Folder
+from harness.bench.plan import Plan
+from harness.bench.stage_inputs import model_folder
 from harness.contamination.board import BoardOverlaps
+from harness.errors import StageError
+from harness.files import write_atomically
 from harness.records import (
     BoardRef,
+    Cell,
     Checkpoint,
     Cost,
     Environment,
     Record,
+    Score,
     StageRef,
+    Status,
     read_record,
     read_records,
     total_cost,
     write_record,
 )
-from harness.stage import manifest
 from harness.stage.environment import processor_name
+from harness.stage.spec import (
+    GenerateIdentity,
+    GenerateResult,
+    JudgeResult,
+    TrainIdentity,
+    TrainResult,
+    read,
+    read_spec,
+)
+from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
-
-if TYPE_CHECKING:
-    from harness.bench.executor import Ended
-    from harness.bench.folder import Folder
-    from harness.bench.plan import Plan, Stage
-    from harness.records import Cell
-    from harness.verify import VerifierPool
 
 
 class Recorder:
@@ -45,40 +54,20 @@ class Recorder:
         self.plan, self.folder = plan, folder
         self.overlaps = BoardOverlaps(plan.board, folder.path)
 
-    def model(self, stage: Stage) -> Path:
-        """Return the folder of the model that a stage starts from."""
-        if stage.parent:
-            return self.folder.stage(stage.parent) / "checkpoint"
-        return stage.model or self.plan.board.model("start")
-
-    def finished(self, cell: Cell, pool: VerifierPool) -> Record:
-        """Judge the answers of a cell whose stages are all done, and write its record."""
-        board, generated = self.plan.board, self.folder.stage(cell.generate)
-        result = manifest.result(generated)
-        judged = self.folder.answers(cell.record_id)
-        scores = judge(board, generated / "answers", judged, pool, result.get("own"))
-        if cell.train:
-            chain = [self.plan.stages[name] for name in cell.train]
-            scores = self.overlaps.filled(
-                scores,
-                [self.folder.stage(stage.id) for stage in chain],
-                traces=any(stage.offer and stage.offer.trainer.needs_traces for stage in chain),
-            )
+    def finished(self, cell: Cell) -> Record:
+        """Write the record of a cell whose stages are all done, and keep its judged answers."""
+        generated = read(self.folder.stage(cell.generate) / "result.json", GenerateResult)
         refs = [self._stage_ref(name, None) for name in cell.train]
-        scored = self.model(self.plan.stages[cell.generate])
-        checkpoint = Checkpoint(
-            digest=checkpoints.digest(scored),
-            parameters=checkpoints.parameter_count(scored),
-            bytes=checkpoints.size_bytes(scored),
-        )
-        ran = result["environment"]
+        stage = self.plan.stages[cell.generate]
+        assert isinstance(stage.identity, GenerateIdentity)
+        scored = model_folder(self.plan, self.folder, stage)
+        ran = generated.environment
         own = {"srlm-harness": importlib.metadata.version("srlm-harness")}
         environment = {
-            **ran,
-            "packages": {**ran["packages"], **own},
-            "engine": self.plan.stages[cell.generate].identity["engine"],
-            "batch_size": self.plan.stages[cell.generate].identity["batch_size"],
-            "gpus": board.file.compute.gpus if cell.train else 1,
+            "packages": {**ran.packages, **own},
+            "engine": stage.identity.engine,
+            "batch_size": stage.identity.batch_size,
+            "gpus": self.plan.board.file.compute.gpus if cell.train else 1,
             "commit": _commit(),
         }
         return self._write(
@@ -86,10 +75,32 @@ class Recorder:
             status="ok",
             stages=tuple(refs),
             cost=total_cost(ref.cost for ref in refs),
-            scoring_seconds=round(result["seconds"], 2),
-            checkpoint=checkpoint,
-            scores=tuple(scores),
-            environment=Environment.model_validate(environment),
+            scoring_seconds=round(generated.seconds, 2),
+            checkpoint=Checkpoint(
+                digest=checkpoints.digest(scored),
+                parameters=checkpoints.parameter_count(scored),
+                bytes=checkpoints.size_bytes(scored),
+            ),
+            scores=tuple(self._scores(cell, generated)),
+            environment=ran.model_copy(update=environment),
+        )
+
+    def _scores(self, cell: Cell, generated: GenerateResult) -> list[Score]:
+        """Return the scores of a judged cell, after keeping its answers under the record's name."""
+        judged, out = self.folder.stage(cell.judge), self.folder.answers(cell.record_id)
+        scores = []
+        for score in read(judged / "result.json", JudgeResult).scores:
+            name = score_name(score.task, score.protocol)
+            path = judged / "answers" / f"{name}.jsonl"
+            write_atomically(out / path.name, path.read_text(encoding="utf-8"))
+            scores.append(score.model_copy(update={"own": generated.own.get(name, {})}))
+        if not cell.train:
+            return scores
+        chain = [self.plan.stages[name] for name in cell.train]
+        return self.overlaps.filled(
+            scores,
+            [self.folder.stage(stage.id) for stage in chain],
+            traces=any(stage.offer and stage.offer.trainer.needs_traces for stage in chain),
         )
 
     def failed(self, cell: Cell, failed: str, failures: Mapping[str, Ended]) -> Record:
@@ -120,27 +131,25 @@ class Recorder:
         )
 
     def _stage_ref(self, name: str, ended: Ended | None) -> StageRef:
-        stage, path = self.plan.stages[name], self.folder.stage(name)
-        offer = stage.offer
-        assert offer is not None
-        result = {} if ended else manifest.result(path)
-        ran = result.get("environment")
+        identity, path = self.plan.stages[name].identity, self.folder.stage(name)
+        assert isinstance(identity, TrainIdentity)
+        result = None if ended else read(path / "result.json", TrainResult)
         return StageRef(
-            trainer=offer.trainer.name,
-            plugin=offer.plugin.name,
-            distribution=offer.plugin.distribution,
-            version=offer.plugin.version,
-            source_sha256=offer.plugin.source_sha256,
-            options=dict(stage.identity["options"]),
+            trainer=identity.trainer,
+            plugin=identity.plugin.name,
+            distribution=identity.plugin.distribution,
+            version=identity.plugin.version,
+            source_sha256=identity.plugin.source_sha256,
+            options=identity.options,
             stage=name,
             status=ended.status if ended else "ok",
-            cost=Cost.model_validate(result.get("cost", {})),
+            cost=result.cost if result else Cost(),
             attempts=previous_attempts(path),
-            notes=result.get("notes", {}),
-            environment=Environment.model_validate(ran) if ran else None,
+            notes=result.notes if result else {},
+            environment=result.environment if result else None,
         )
 
-    def _write(self, cell: Cell, *, status: str, **fields: Any) -> Record:
+    def _write(self, cell: Cell, *, status: Status, **fields: Any) -> Record:
         """Write a record; it supersedes an earlier one of the same row and seed on this board."""
         board = self.plan.board
         earlier = [
@@ -169,8 +178,8 @@ class Recorder:
 def previous_attempts(path: Path) -> int:
     """Return how often the stage of a folder was started."""
     try:
-        return json.loads((path / "stage.json").read_text(encoding="utf-8"))["attempts"]
-    except (OSError, ValueError, KeyError):
+        return read_spec(path).attempts
+    except StageError:  # never, or by a harness that wrote it otherwise
         return 0
 
 

@@ -1,4 +1,4 @@
-"""A bench: carry out a plan, judge the answers, leave a record for each cell.
+"""A bench: carry out a plan and leave a record for each cell.
 
 Files are the truth. What is finished is found on disk and never done again, so the same command
 continues an interrupted bench and does nothing when all of it is done.
@@ -6,21 +6,19 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.bench.executor import Ended, LocalExecutor
 from harness.bench.folder import Folder, finished_record
-from harness.bench.plan import Plan, Stage, get_models
+from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
-from harness.files import jsonl, write_atomically
+from harness.bench.stage_inputs import StageInputs
 from harness.plugin.host import Host
-from harness.records import Caps, Cell, Cost, Record, total_cost
+from harness.records import Cell, Record
 from harness.stage import manifest
-from harness.verify import VerifierPool, self_test
+from harness.verify import self_test
 
 Watcher = Callable[[str, dict[str, Any]], None]
 
@@ -44,7 +42,7 @@ def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: 
 
     Args:
         plan: Cells and stages.
-        host: Told of cells that start and finish.
+        host: Its plug-ins observe which cells start and finish.
         folder: Where everything is kept.
         executor: Runs the stages.
         watch: Called with the name of an event and its facts, for showing progress.
@@ -64,14 +62,12 @@ class _Bench:
         self.plan, self.host, self.folder = plan, host, folder
         self.executor, self.watch = executor, watch
         self.recorder = Recorder(plan, folder)
+        self.inputs = StageInputs(plan, folder, executor)
         self.records: dict[str, Record] = {}  # cell digest -> record
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
         self.done: set[str] = set()
         self.started_cells: set[str] = set()
         self.computed = 0
-        self.data: dict[
-            str, Any
-        ] = {}  # files that stages read: kind -> path, or one for each score
 
     def run(self) -> Outcome:
         for cell in self.plan.cells:
@@ -84,35 +80,35 @@ class _Bench:
             get_models(self.plan)
             self_test()
             self.executor.warm_up()
-            with VerifierPool(workers=1) as pool:
-                try:
-                    self._execute(open_cells, pool)
-                except KeyboardInterrupt:
-                    outcome.interrupted = True
-                    for path in self.executor.stop():
-                        self.watch("interrupted", {"stage": path.name})
-                finally:
-                    self.executor.stop()
+            try:
+                self._execute(open_cells)
+            except KeyboardInterrupt:
+                outcome.interrupted = True
+                for path in self.executor.stop():
+                    self.watch("interrupted", {"stage": path.name})
+            finally:
+                self.executor.stop()
         outcome.computed = self.computed
         outcome.records = [
             self.records[cell.digest] for cell in self.plan.cells if cell.digest in self.records
         ]
         return outcome
 
-    def _execute(self, open_cells: Sequence[Cell], pool: VerifierPool) -> None:
+    def _execute(self, open_cells: Sequence[Cell]) -> None:
         waiting = self._needed(open_cells)
-        self._write_data(waiting)
+        self.inputs.write_rows(waiting)
         running: set[str] = set()
         while True:
-            for name in [name for name in waiting if self._is_finished(name)]:
+            for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
                 waiting.remove(name)
                 self.done.add(name)
                 self.watch("reused", {"stage": name})
-            self._settle(open_cells, pool, waiting)
-            for name in self._ready(waiting)[: self.executor.free]:
-                waiting.remove(name)
-                self._start(name)
-                running.add(name)
+            self._settle(open_cells, waiting)
+            for name in self._ready(waiting):
+                if self.executor.free(light=self.plan.stages[name].light):
+                    waiting.remove(name)
+                    self._start(name)
+                    running.add(name)
             if not running:
                 if waiting:
                     continue  # their parents failed: settled in the next round
@@ -135,14 +131,10 @@ class _Bench:
         """
         depth: dict[str, int] = {}
         for cell in open_cells:
-            chain = (*cell.train, cell.generate)
-            for position, name in enumerate(chain):
-                depth[name] = max(depth.get(name, 0), len(chain) - position)
+            for position, name in enumerate(cell.stages):
+                depth[name] = max(depth.get(name, 0), len(cell.stages) - position)
         order = {name: number for number, name in enumerate(self.plan.stages)}
         return sorted(depth, key=lambda name: (-depth[name], order[name]))
-
-    def _is_finished(self, name: str) -> bool:
-        return manifest.is_done(self.folder.stage(name))
 
     def _ready(self, waiting: Sequence[str]) -> list[str]:
         return [
@@ -151,17 +143,16 @@ class _Bench:
             if (parent := self.plan.stages[name].parent) is None or parent in self.done
         ]
 
-    def _settle(self, open_cells: Sequence[Cell], pool: VerifierPool, waiting: list[str]) -> None:
+    def _settle(self, open_cells: Sequence[Cell], waiting: list[str]) -> None:
         """Write the records of cells that are complete, or cannot be completed any more."""
         for cell in open_cells:
             if cell.digest in self.records:
                 continue
-            chain = (*cell.train, cell.generate)
-            failed = next((name for name in chain if name in self.failures), None)
+            failed = next((name for name in cell.stages if name in self.failures), None)
             if failed is not None:
                 record = self.recorder.failed(cell, failed, self.failures)
-            elif all(name in self.done for name in chain):
-                record = self.recorder.finished(cell, pool)
+            elif all(name in self.done for name in cell.stages):
+                record = self.recorder.finished(cell)
             else:
                 continue
             self.records[cell.digest] = record
@@ -169,10 +160,7 @@ class _Bench:
             for error in self.host.observe("harness_cell_finished", record=record):
                 self.watch("warning", {"text": error})
         wanted = {
-            name
-            for cell in open_cells
-            if cell.digest not in self.records
-            for name in (*cell.train, cell.generate)
+            name for cell in open_cells if cell.digest not in self.records for name in cell.stages
         }
         waiting[:] = [name for name in waiting if name in wanted]
 
@@ -180,88 +168,12 @@ class _Bench:
         stage = self.plan.stages[name]
         path = self.folder.stage(name)
         path.mkdir(parents=True, exist_ok=True)
-        spec = self._spec(stage)
-        spec["attempts"] = 1 + previous_attempts(path)
-        write_atomically(path / "stage.json", json.dumps(spec, indent=1, sort_keys=True))
+        self.inputs.spec(stage, 1 + previous_attempts(path)).write(path / "stage.json")
         for cell in self.plan.cells:
-            if name in (*cell.train, cell.generate) and cell.digest not in self.started_cells:
+            if name in cell.stages and cell.digest not in self.started_cells:
                 self.started_cells.add(cell.digest)
                 for error in self.host.observe("harness_cell_started", cell=cell):
                     self.watch("warning", {"text": error})
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
-        self.executor.start(path, self.plan.board.file.compute.stage_seconds)
-
-    def _spec(self, stage: Stage) -> dict[str, Any]:
-        """Return what the stage's process reads: its identity, and where things are."""
-        board = self.plan.board
-        base = self.recorder.model(stage)
-        paths: dict[str, Any] = {"base_model": str(base)}
-        spec: dict[str, Any] = {
-            "id": stage.id,
-            "kind": stage.kind,
-            "identity": dict(stage.identity),
-            "save_every": board.file.compute.save_every,
-            "paths": paths,
-        }
-        if stage.kind == "generate":
-            paths["tests"], paths["documents"] = self.data["tests"], self.data["documents"]
-            return spec
-        paths["train"], paths["holdout"] = self.data["train"], self.data["holdout"]
-        paths["teacher"] = str(board.model("teacher")) if stage.identity["teacher"] else None
-        if stage.identity["traces"]:
-            paths["traces"] = self.data["traces"]
-        config, compute = board.accelerate_file(), board.file.compute
-        paths["accelerate"] = str(config) if config else None
-        spec |= {
-            "processes": compute.gpus,
-            "micro_batch_size": compute.micro_batch_size,
-            "gradient_checkpointing": compute.gradient_checkpointing,
-            "stage_seconds": compute.stage_seconds,
-            "shared_gpu": self.executor.shared,
-            "report_to": list(self.plan.report_to),
-            "name": stage.label if stage.seed is None else f"{stage.label} seed {stage.seed}",
-        }
-        spec["conventions"] = {
-            name: board.tasks[name].conventions.model_dump(mode="json")
-            for name in (*board.file.data.train, *board.file.data.traces)
-        }
-        caps = Caps(**stage.identity["budget"]["caps"])
-        if stage.identity["budget"]["rest"]:
-            caps = caps.minus(total_cost(self._chain_costs(stage)))
-        spec["caps"] = caps.set_caps()
-        return spec
-
-    def _chain_costs(self, stage: Stage) -> list[Cost]:
-        """Return the costs of the stages before this one in its chain."""
-        costs = []
-        while stage.parent:
-            stage = self.plan.stages[stage.parent]
-            costs.append(Cost.model_validate(manifest.result(self.folder.stage(stage.id))["cost"]))
-        return costs
-
-    def _write_data(self, waiting: Sequence[str]) -> None:
-        """Write the rows that the stages read, once for all of them."""
-        if not waiting:
-            return
-        board = self.plan.board
-        self.data["train"] = self._written("train", board.train_rows())
-        self.data["holdout"] = self._written("holdout", board.train_rows("holdout"))
-        if any(self.plan.stages[name].identity.get("traces") for name in waiting):
-            self.data["traces"] = self._written("traces", board.trace_rows())
-        self.data["tests"], self.data["documents"] = [], []
-        for score in board.scores:
-            name, documents = score.task.name, score.documents()
-            tests = self._written(f"test-{name}", board.test_rows(score.table))
-            self.data["tests"].append(tests)
-            self.data["documents"].append(
-                self._written(f"documents-{name}", documents) if documents else None
-            )
-
-    def _written(self, name: str, rows: Sequence[dict[str, Any]]) -> str:
-        """Write rows to a file that is named by their content, and return its path."""
-        text = jsonl(rows)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        path = self.folder.path / "data" / f"{name}-{digest}.jsonl"
-        if not path.exists():
-            write_atomically(path, text)
-        return str(path)
+        seconds = self.plan.board.file.compute.stage_seconds
+        self.executor.start(path, seconds, light=stage.light)

@@ -5,15 +5,27 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from harness.bench.stage_sources import source_digest
 from harness.boards.board import Board
+from harness.boards.score import BoardScore
 from harness.errors import UsageError
 from harness.files import file_sha256
 from harness.plugin.host import Offer
+from harness.stage.spec import (
+    Base,
+    Common,
+    Engine,
+    GeneratedScore,
+    GenerateIdentity,
+    JudgedScore,
+    JudgeIdentity,
+    Share,
+    Source,
+    TrainIdentity,
+)
 from harness.tasks.lm_eval import columns
 from harness.tasks.protocols import LmEvalProtocol
 from harness.verify import VERIFIER_VERSION
@@ -21,87 +33,115 @@ from harness.verify import VERIFIER_VERSION
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
 
 
-def common(board: Board, device: str) -> dict[str, Any]:
-    """Return what every stage depends on: device, threads, versions, the harness's own code."""
+def common(board: Board, device: str) -> Common:
+    """Return what every stage depends on that runs a model."""
     packages = package_versions()
-    if device == "cuda":  # attention depends on it (`harness.attention`)
+    if device == "cuda":  # attention depends on it (`stage.models`)
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             packages = {**packages, "flash_attn": importlib.metadata.version("flash_attn")}
-    return {
-        "device": device,
-        "threads": board.file.compute.threads if device == "cpu" else None,
-        "packages": packages,
-        "harness": source_digest(),
-    }
+    engine = choose_engine(board.file.compute.engine, device)
+    if engine == "vllm":
+        packages = {**packages, "vllm": importlib.metadata.version("vllm")}
+    return Common(
+        device=device,
+        threads=board.file.compute.threads if device == "cpu" else None,
+        packages=packages,
+        harness=source_digest(),
+        engine=engine,
+    )
 
 
-def budget(board: Board, position: int, length: int) -> dict[str, Any]:
-    """Return the caps of one stage of a chain, and whether it gets what the earlier ones left."""
+def share(board: Board, position: int, length: int) -> Share:
+    """Return the caps of one stage of a chain."""
     caps = board.file.budget.caps()
     if board.file.budget.chain == "even":
         caps = caps.share(length)
-    return {"caps": caps.set_caps(), "rest": board.file.budget.chain == "rest" and position > 0}
+    return Share(caps=caps, rest=board.file.budget.chain == "rest" and position > 0)
 
 
 def training(
-    board: Board, offer: Offer, options: dict[str, Any], seed: int, common: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what a training stage depends on, beside where it starts and its budget."""
+    board: Board,
+    offer: Offer,
+    options: dict[str, Any],
+    seed: int,
+    common: Common,
+    base: Base,
+    budget: Share,
+) -> TrainIdentity:
+    """Return what a trained checkpoint depends on."""
     trainer, plugin = offer.trainer, offer.plugin
     traces = board.file.data.traces if trainer.needs_traces else ()
     config = board.accelerate_file()
-    return {
-        **with_engine(board, common),
-        "trainer": trainer.name,
-        "plugin": [plugin.name, plugin.distribution, plugin.version, plugin.source_sha256],
-        "options": options,
-        "teacher": board.identity("teacher") if trainer.needs_teacher else None,
-        "data": {name: board.tasks[name].digest for name in board.file.data.train},
-        "traces": {name: board.tasks[name].digest for name in traces},
-        "gpus": board.file.compute.gpus,
-        "accelerate": file_sha256(config) if config else None,
-        "limit": board.file.data.limit,
-        "protocol": board.protocol.id,
-        "max_new_tokens": board.ranking.max_new_tokens,
-        "verifier": VERIFIER_VERSION,
-        "seed": seed,
-    }
+    return TrainIdentity(
+        **dict(common),
+        base=base,
+        trainer=trainer.name,
+        plugin=Source(
+            name=plugin.name,
+            distribution=plugin.distribution,
+            version=plugin.version,
+            source_sha256=plugin.source_sha256,
+        ),
+        options=options,
+        teacher=board.identity("teacher") if trainer.needs_teacher else None,
+        data={name: board.tasks[name].digest for name in board.file.data.train},
+        traces={name: board.tasks[name].digest for name in traces},
+        limit=board.file.data.limit,
+        gpus=board.file.compute.gpus,
+        accelerate=file_sha256(config) if config else None,
+        protocol=board.protocol.id,
+        max_new_tokens=board.ranking.max_new_tokens,
+        verifier=VERIFIER_VERSION,
+        seed=seed,
+        budget=budget,
+    )
 
 
-def generation(board: Board, common: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+def generation(board: Board, common: Common, base: Base) -> GenerateIdentity:
     """Return what the answers of one checkpoint depend on."""
-    scores = []
-    for score in board.scores:
-        table = score.table
-        entry = {
-            "task": table.task,
-            "digest": score.task.digest,
-            "protocol": score.protocol.id,
-            "max_new_tokens": table.max_new_tokens,
-            "limit": table.limit,
-        }
-        for key, usual in (("samples", 1), ("temperature", 0.0), ("top_p", 1.0)):
-            if getattr(table, key) != usual:
-                entry[key] = getattr(table, key)
-        if isinstance(score.protocol, LmEvalProtocol):
-            entry["columns"] = columns(score.task)
-        scores.append(entry)
+    scores = tuple(
+        GeneratedScore(
+            **_scored(one),
+            temperature=one.table.temperature,
+            top_p=one.table.top_p,
+            columns=columns(one.task) if isinstance(one.protocol, LmEvalProtocol) else None,
+        )
+        for one in board.scores
+    )
+    return GenerateIdentity(
+        **dict(common), base=base, scores=scores, batch_size=board.file.compute.batch_size
+    )
+
+
+def judging(board: Board, answers: str) -> JudgeIdentity:
+    """Return what the verdicts on the answers of a generating stage depend on."""
+    scores = tuple(judged_score(one) for one in board.scores)
+    return JudgeIdentity(answers=answers, scores=scores, verifier=VERIFIER_VERSION)
+
+
+def judged_score(one: BoardScore) -> JudgedScore:
+    """Return what the verdicts on the answers of one score depend on."""
+    return JudgedScore(
+        **_scored(one),
+        version=one.task.version,
+        ranking=one.table.ranking,
+        form=one.protocol.form,
+        conventions=one.task.conventions,
+    )
+
+
+def _scored(one: BoardScore) -> dict[str, Any]:
     return {
-        **with_engine(board, common),
-        "base": base,
-        "scores": scores,
-        "batch_size": board.file.compute.batch_size,
+        "task": one.task.name,
+        "digest": one.task.digest,
+        "protocol": one.protocol.id,
+        "max_new_tokens": one.table.max_new_tokens,
+        "limit": one.table.limit,
+        "samples": one.table.samples,
     }
 
 
-def with_engine(board: Board, common: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every stage depends on, with what generates in it."""
-    engine = choose_engine(board.file.compute.engine, common["device"])
-    extra = {"vllm": importlib.metadata.version("vllm")} if engine == "vllm" else {}
-    return {**common, "packages": {**common["packages"], **extra}, "engine": engine}
-
-
-def choose_engine(wanted: str, device: str) -> str:
+def choose_engine(wanted: str, device: str) -> Engine:
     """Return what generates scored answers, rollouts and a teacher's solutions: `hf` or `vllm`.
 
     Args:
@@ -109,16 +149,16 @@ def choose_engine(wanted: str, device: str) -> str:
         device: `cpu` or `cuda`.
 
     Raises:
-        UsageError: If the board wants vLLM and it is not there, or there is no GPU for it.
+        UsageError: If the board wants vLLM and it is not installed, or there is no GPU for it.
     """
-    there = importlib.util.find_spec("vllm") is not None
+    installed = importlib.util.find_spec("vllm") is not None
     if wanted == "auto":
-        return "vllm" if there and device == "cuda" else "hf"
+        return "vllm" if installed and device == "cuda" else "hf"
     if wanted == "vllm" and device != "cuda":
         raise UsageError('engine = "vllm" needs a GPU: add --device cuda, or say engine = "auto"')
-    if wanted == "vllm" and not there:
+    if wanted == "vllm" and not installed:
         raise UsageError('engine = "vllm" needs vLLM: pip install "srlm-harness[vllm]"')
-    return wanted
+    return "vllm" if wanted == "vllm" else "hf"
 
 
 @cache

@@ -48,12 +48,18 @@ def source_digest(root: Path = ROOT) -> str:
 def _imported(node: ast.AST) -> Iterator[str]:
     """Yield the packages and modules in the folder `harness` that a module, or a part, imports."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            continue
-        names = []
         if isinstance(child, ast.Import):
             names = [alias.name for alias in child.names]
         elif isinstance(child, ast.ImportFrom):
             names = [f"{child.module}.{alias.name}" for alias in child.names]
+        elif isinstance(child, ast.expr) or _is_for_checkers(child):
+            continue
+        else:
+            yield from _imported(child)
+            continue
         yield from (name.split(".")[1] for name in names if name.startswith("harness."))
-        yield from _imported(child)
+
+
+def _is_for_checkers(node: ast.AST) -> bool:
+    test = node.test if isinstance(node, ast.If) else None
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"

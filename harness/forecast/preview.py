@@ -123,7 +123,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
             estimate=guess.of(each),
         )
         for each in plan.stages.values()
-        if each.kind != "judge"  # it takes no GPU and runs beside the others
+        if not each.light  # judging takes no GPU and goes on beside the others
     )
     cells = tuple(
         CellPreview(

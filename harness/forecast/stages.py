@@ -14,6 +14,7 @@ from harness.forecast.model_sizes import model_shape
 from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
 from harness.records import Record
+from harness.stage.spec import Share, TrainIdentity
 from harness.tasks.protocols import LmEvalProtocol, Protocol
 
 CHARACTERS = 3.5
@@ -70,19 +71,21 @@ class Forecast:
 
     def of(self, stage: Stage) -> Estimate:
         """Return the estimate of one stage; its parents' must have been asked for before."""
-        trainer = stage.offer.trainer if stage.offer else None  # training stages have one
-        found = self._training(stage, trainer) if trainer else self._scoring()
-        work = trainer.name if trainer else SCORING
+        identity = stage.identity
+        if stage.offer and isinstance(identity, TrainIdentity):
+            work, found = identity.trainer, self._training(stage, identity, stage.offer.trainer)
+        else:
+            work, found = SCORING, self._scoring()
         if work in self.seen:
             seconds = median(self.seen[work])
             found = found.model_copy(update={"seconds": seconds, "source": "earlier records"})
         self.made[stage.id] = found
         return found
 
-    def _training(self, stage: Stage, trainer: Trainer) -> Estimate:
-        caps = self._caps(stage)
+    def _training(self, stage: Stage, identity: TrainIdentity, trainer: Trainer) -> Estimate:
+        caps = self._caps(stage, identity.budget)
         if self.setting and trainer.expects:
-            options = trainer.options.model_validate(stage.identity["options"])
+            options = trainer.options.model_validate(identity.options)
             expected = trainer.expects(options, self.setting.work)
             if self.teacher or not (expected.taught or expected.written):
                 return formulas.training(expected, caps, self.setting)
@@ -95,11 +98,10 @@ class Forecast:
         trained = caps.get("trained_tokens", 0)
         return Estimate(trained_tokens=trained, flops=flops, seconds=seconds, source="caps")
 
-    def _caps(self, stage: Stage) -> dict[str, float]:
+    def _caps(self, stage: Stage, budget: Share) -> dict[str, float]:
         """Return a stage's caps, less what earlier stages of its chain are estimated to use."""
-        budget = stage.identity["budget"]
-        caps: dict[str, float] = dict(budget["caps"])
-        while budget["rest"] and stage.parent:
+        caps = budget.caps.set_caps()
+        while budget.rest and stage.parent:
             used = self.made[stage.parent]
             caps = {name: max(cap - (getattr(used, name) or 0), 0) for name, cap in caps.items()}
             stage = self.plan.stages[stage.parent]

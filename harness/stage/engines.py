@@ -1,8 +1,8 @@
 """Engines: what answers lm-eval's requests in place of its own `generate_until`.
 
 Each is mixed into the class of lm-eval that loads the model and its tokenizer and builds chat
-prompts (`evaluate` does it). Answers end one by one; the finish reason and the length of every one
-are kept, so that a truncated answer is told from a wrong one; a prompt is never cut; and a
+prompts (`generate` does it). Completions end one by one; the finish reason and the length of every
+one are kept, so that a truncated answer is not taken for a wrong one; a prompt is never cut; and a
 checkpoint's own generation defaults change nothing.
 """
 
@@ -22,8 +22,8 @@ from harness.stage.stopping import cut, room
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What was written after one prompt: its text, its tokens, and whether the limit ended it.
+class Completion:
+    """What was generated after one prompt: its text, its tokens, whether the limit ended it.
 
     `tokens` counts the end-of-turn token or the tokens of the stop string with it.
     """
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Engine:
-    """Answers requests and keeps every answer.
+    """Answers requests and keeps every completion.
 
     Attributes:
         answers: (name of the score, place of the question) -> its samples, in order.
@@ -48,19 +48,19 @@ class Engine:
     def begin(self, model: Path, batch_size: int) -> None:
         """Get ready, once the model is loaded."""
         self.wanted_batch = batch_size
-        self.answers: dict[tuple[str, int], list[Answer]] = defaultdict(list)
+        self.answers: dict[tuple[str, int], list[Completion]] = defaultdict(list)
         self.notes: dict[str, Any] = {}
 
-    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Answer]:
-        """Answer prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
+    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
+        """Completion prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
         raise NotImplementedError
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """Answer lm-eval's requests; those that are decoded alike are generated together."""
+        """Completion lm-eval's requests; those that are decoded alike are generated together."""
         kinds: dict[str, list[int]] = defaultdict(list)
         for place, request in enumerate(requests):
             kinds[json.dumps(request.args[1], sort_keys=True)].append(place)
-        answers: dict[int, Answer] = {}
+        answers: dict[int, Completion] = {}
         samples: dict[tuple[str, int], int] = defaultdict(int)
         for decoding, places in kinds.items():
             wanted = json.loads(decoding)
@@ -73,7 +73,7 @@ class Engine:
                 if left:
                     prompts[place] = Prompt(tokens, left, seed(*question, samples[question]))
                 else:
-                    answers[place] = Answer("", 0, "length")
+                    answers[place] = Completion("", 0, "length")
                     short = self.notes.setdefault("prompts_without_room", {})
                     short[request.task_name] = short.get(request.task_name, 0) + 1
                 samples[question] += 1
@@ -94,8 +94,8 @@ class HfEngine(Engine):
         super().begin(model, batch_size)
         forget_defaults(self.model)
 
-    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Answer]:
-        """Answer prompts batch by batch."""
+    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
+        """Completion prompts batch by batch."""
         from tqdm import tqdm
 
         stop = [text for text in wanted["until"] if text]
@@ -107,11 +107,11 @@ class HfEngine(Engine):
             temperature=wanted["temperature"] if wanted["do_sample"] else 0.0,
             top_p=wanted["top_p"] if wanted["do_sample"] else 1.0,
         )
-        found: dict[int, Answer] = {}
+        found: dict[int, Completion] = {}
         written = tqdm(decoder.generate(prompts), total=len(prompts), desc="answers")
         for place, tokens, stopped in written:
             text = cut(self.tokenizer.decode(tokens, skip_special_tokens=True), stop)
-            found[place] = Answer(text, len(tokens), "stop" if stopped else "length")
+            found[place] = Completion(text, len(tokens), "stop" if stopped else "length")
         if decoder.smallest is not None:
             before = self.notes.get("smallest_batch", decoder.smallest)
             self.notes["smallest_batch"] = min(before, decoder.smallest)
@@ -131,8 +131,8 @@ class VllmEngine(Engine):
         super().begin(model, batch_size)
         self.ends = end_tokens(model)
 
-    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Answer]:
-        """Answer prompts in vLLM's own batches."""
+    def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
+        """Completion prompts in vLLM's own batches."""
         from vllm import SamplingParams, TokensPrompt
 
         outputs = self.model.generate(
@@ -142,7 +142,7 @@ class VllmEngine(Engine):
                 for prompt in prompts
             ],
         )
-        return [vllm_answer(output, wanted["until"]) for output in outputs]
+        return [vllm_completion(output, wanted["until"]) for output in outputs]
 
 
 def vllm_sampling(
@@ -166,15 +166,15 @@ def vllm_sampling(
     }
 
 
-def vllm_answer(output: Any, stop: Sequence[str]) -> Answer:
+def vllm_completion(output: Any, stop: Sequence[str]) -> Completion:
     """Return the answer in one of vLLM's `RequestOutput`s, which holds one completion.
 
     Raises:
         ValueError: If it holds none or several.
     """
-    (completion,) = output.outputs
-    finish: Literal["stop", "length"] = "stop" if completion.finish_reason == "stop" else "length"
-    return Answer(cut(completion.text, stop), len(completion.token_ids), finish)
+    (found,) = output.outputs
+    finish: Literal["stop", "length"] = "stop" if found.finish_reason == "stop" else "length"
+    return Completion(cut(found.text, stop), len(found.token_ids), finish)
 
 
 def end_tokens(model: Path) -> list[int]:

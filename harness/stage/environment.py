@@ -5,28 +5,29 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import Any
 
+from harness.records import Environment
 from harness.stage.models import attention
+from harness.stage.spec import Common
 
 
-def environment(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return where a stage runs, as its record says it."""
+def environment(identity: Common) -> Environment:
+    """Return where a stage that runs a model runs, as its record says it."""
     gpu = None
-    if spec["identity"]["device"] != "cpu":
+    if identity.device != "cpu":
         import torch
 
         gpu = torch.cuda.get_device_name()
-    return {
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "processor": processor_name(),
-        "gpu": gpu,
-        "device": spec["identity"]["device"],
-        "dtype": "float32" if spec["identity"]["device"] == "cpu" else "bfloat16",
-        "attention": attention(spec["identity"]["device"]),
-        "packages": spec["identity"]["packages"],
-    }
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        processor=processor_name(),
+        gpu=gpu,
+        device=identity.device,
+        dtype="float32" if identity.device == "cpu" else "bfloat16",
+        attention=attention(identity.device),
+        packages=identity.packages,
+    )
 
 
 def processor_name() -> str:
@@ -47,7 +48,7 @@ def peak_memory(device: str) -> int:
     if device != "cpu":
         import torch
 
-        return torch.cuda.max_memory_allocated()
+        return int(torch.cuda.max_memory_allocated())
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

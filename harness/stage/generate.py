@@ -17,12 +17,38 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StageError, UsageError
-from harness.stage.engines import Answer, HfEngine, VllmEngine
+from harness.files import read_jsonl
+from harness.stage.engines import Completion, HfEngine, VllmEngine
 from harness.stage.models import attention
+from harness.stage.spec import GeneratedScore
 from harness.tasks.lm_eval import definition
-from harness.tasks.protocols import LmEvalProtocol, protocol_of, score_name
+from harness.tasks.protocols import LmEvalProtocol, Protocol, protocol_of
 
-Score = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked for one score.
+
+    Attributes:
+        score: The task, its protocol and how answers are decoded.
+        rows: The problems, with `id` and `problem`.
+        documents: Under `lm_eval:<task>` what lm-eval is given (see `tasks.lm_eval`), of which the
+            first so many as there are rows are scored.
+    """
+
+    score: GeneratedScore
+    rows: Sequence[Mapping[str, Any]]
+    documents: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the name of the score's files."""
+        return self.score.name
+
+    @property
+    def protocol(self) -> Protocol | LmEvalProtocol:
+        """Return the score's protocol; it raises where this harness has another version."""
+        return protocol_of(self.score.protocol)
 
 
 @dataclass
@@ -44,7 +70,7 @@ class Generated:
 
 def generate_answers(
     model: Path,
-    scores: Sequence[Score],
+    scores: Sequence[Questions],
     batch_size: int,
     device: str,
     out: Path,
@@ -54,17 +80,14 @@ def generate_answers(
 
     Args:
         model: Folder of the checkpoint.
-        scores: For each score `task`, `protocol` (its id), `max_new_tokens` and `rows`; `samples`,
-            `temperature` and `top_p` where they are not 1, 0 and 1; and under `lm_eval:<task>`
-            `documents` (see `lm_eval_tasks`), of which the first so many as there are rows are
-            scored.
+        scores: What is asked for each score.
         batch_size: Prompts generated together; changes float rounding, so it is recorded.
         device: `cpu` or `cuda`.
         out: The stage folder; lm-eval's own files are kept unchanged in `out/lm_eval`.
         engine: `hf` or `vllm`.
 
     Raises:
-        StageError: If lm-eval did not write every answer, or cannot put a task's questions.
+        StageError: If lm-eval did not write every answer, or cannot make a task's prompts.
     """
     import torch
     from lm_eval.evaluator import simple_evaluate
@@ -86,7 +109,7 @@ def generate_answers(
                 tasks=tasks,
                 task_manager=TaskManager(include_defaults=False),
                 num_fewshot=None if own else 0,
-                samples={_name(score): sorted(_places(score)) for score in chosen},
+                samples={one.name: sorted(_places(one)) for one in chosen},
                 bootstrap_iters=1000 if own else 0,
                 log_samples=True,
                 predict_only=not own,
@@ -100,11 +123,10 @@ def generate_answers(
         tracker.save_results_aggregated(results=results, samples=samples)
         for name, rows in samples.items():
             tracker.save_results_samples(task_name=name, samples=rows)
-        for score in chosen:
-            name = _name(score)
-            done.answers[name] = _write_answers(score, raw, lm.answers, out / "answers")
+        for one in chosen:
+            done.answers[one.name] = _write_answers(one, raw, lm.answers, out / "answers")
             if own:
-                done.own[name] = _own_metrics(name, raw)
+                done.own[one.name] = _own_metrics(one.name, raw)
         errors = {task.config.task: task.errors for task in tasks if task.errors}
         if errors:
             done.notes["own_metric_errors"] = errors
@@ -112,29 +134,25 @@ def generate_answers(
     return done
 
 
-def _name(score: Score) -> str:
-    return score_name(score["task"], score["protocol"])
+def _places(asked: Questions) -> list[int]:
+    """Return the place of each row of a score among the documents that lm-eval is given."""
+    if not isinstance(asked.protocol, LmEvalProtocol):
+        return list(range(len(asked.rows)))
+    at = {one["id"]: place for place, one in enumerate(asked.documents) if one["id"]}
+    return [at[row["id"]] for row in asked.rows]
 
 
-def _places(score: Score) -> list[int]:
-    """Return where each row of a score stands among the documents that lm-eval is given."""
-    if not isinstance(protocol_of(score["protocol"]), LmEvalProtocol):
-        return list(range(len(score["rows"])))
-    at = {one["id"]: place for place, one in enumerate(score["documents"]) if one["id"]}
-    return [at[row["id"]] for row in score["rows"]]
-
-
-def _kinds(scores: Sequence[Score]) -> dict[str, list[Score]]:
-    """Group scores by what lm-eval must be told for a whole run of it."""
-    kinds: dict[str, list[Score]] = defaultdict(list)
-    for score in scores:
-        protocol = protocol_of(score["protocol"])
+def _kinds(scores: Sequence[Questions]) -> dict[str, list[Questions]]:
+    """Group scores by what lm-eval takes for a whole run of it."""
+    kinds: dict[str, list[Questions]] = defaultdict(list)
+    for one in scores:
+        protocol = one.protocol
         kind = "chat" if protocol.chat else "plain"
-        kinds["own" if isinstance(protocol, LmEvalProtocol) else kind].append(score)
+        kinds["own" if isinstance(protocol, LmEvalProtocol) else kind].append(one)
     return kinds
 
 
-def _tasks(scores: Sequence[Score]) -> list[Any]:
+def _tasks(scores: Sequence[Questions]) -> list[Any]:
     """Return lm-eval's tasks, or say in one line why one cannot be made."""
     from lm_eval.api.task import ConfigurableTask
 
@@ -152,31 +170,30 @@ def _tasks(scores: Sequence[Score]) -> list[Any]:
                 return dict.fromkeys(self._metric_fn_list, 0)
 
     tasks = []
-    for score in scores:
+    for one in scores:
         try:
-            tasks.append(OneTask(config=_config(score)))
+            tasks.append(OneTask(config=_config(one)))
         except (Exception, AssertionError) as error:
             if isinstance(error, StageError | UsageError):
                 raise
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise StageError(
-                f"{score['protocol']} cannot put the questions of {score['task']}:"
+                f"{one.score.protocol} cannot make prompts of task {one.score.task!r}:"
                 f" {type(error).__name__}: {lines[0]}"
             ) from error
     return tasks
 
 
-def _config(score: Score) -> dict[str, Any]:
+def _config(asked: Questions) -> dict[str, Any]:
     """Return lm-eval's definition of one score, with explicit stops, limit and decoding."""
-    protocol = protocol_of(score["protocol"])
-    temperature = score.get("temperature", 0.0)
+    protocol, score = asked.protocol, asked.score
     generation: dict[str, Any] = {
-        "max_gen_toks": score["max_new_tokens"],
-        "do_sample": temperature > 0,
-        "temperature": temperature,
-        "top_p": score.get("top_p", 1.0),
+        "max_gen_toks": score.max_new_tokens,
+        "do_sample": score.temperature > 0,
+        "temperature": score.temperature,
+        "top_p": score.top_p,
     }
-    given = {"task": _name(score), "repeats": score.get("samples", 1)}
+    given = {"task": asked.name, "repeats": score.samples}
     if isinstance(protocol, LmEvalProtocol):
         from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -185,18 +202,18 @@ def _config(score: Score) -> dict[str, Any]:
             config.pop(key, None)
         until = (config.get("generation_kwargs") or {}).get("until", ["\n\n"])
         generation["until"] = [until] if isinstance(until, str) else list(until)
-        loaded = _dataset((one["split"], one["doc"]) for one in score["documents"])
+        loaded = _dataset((one["split"], one["doc"]) for one in asked.documents)
         return {**config, **given, "custom_dataset": loaded, "generation_kwargs": generation}
     generation["until"] = list(protocol.stop)
-    keys = ("id", "problem", "answer")
-    loaded = _dataset(("test", {key: row[key] for key in keys}) for row in score["rows"])
+    keys = ("id", "problem")  # no golds: nothing is graded here
+    loaded = _dataset(("test", {key: row[key] for key in keys}) for row in asked.rows)
     return {
         **given,
         "custom_dataset": loaded,
         "test_split": "test",
         "output_type": "generate_until",
         "doc_to_text": lambda doc: protocol.prompt(doc["problem"]),
-        "doc_to_target": "{{answer}}",
+        "doc_to_target": "",
         "target_delimiter": "",
         "num_fewshot": 0,
         "generation_kwargs": generation,
@@ -256,35 +273,34 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
 
 
 def _write_answers(
-    score: Score, raw: Path, answers: Mapping[tuple[str, int], Sequence[Answer]], out: Path
+    asked: Questions,
+    raw: Path,
+    answers: Mapping[tuple[str, int], Sequence[Completion]],
+    out: Path,
 ) -> int:
     """Turn lm-eval's samples file into answers in the task's order, checked against the rows.
 
     lm-eval swallows errors while saving, so the file on disk is what is read back here.
     """
-    name, rows = _name(score), score["rows"]
+    name, rows = asked.name, asked.rows
     files = sorted(raw.rglob(f"samples_{name}_*.jsonl"))
     if len(files) != 1:
         raise StageError(f"lm-eval wrote {len(files)} samples files for {name}, not one")
-    samples: dict[int, Any] = {}
-    with files[0].open(encoding="utf-8") as lines:
-        for line in lines:
-            sample = json.loads(line)
-            samples[sample["doc_id"]] = sample
-    places = _places(score)
-    asked = {place: number for number, place in enumerate(sorted(places))}
-    if samples.keys() != asked.keys():
+    samples = {sample["doc_id"]: sample for _, sample in read_jsonl(files[0])}
+    places = _places(asked)
+    order = {place: number for number, place in enumerate(sorted(places))}
+    if samples.keys() != order.keys():
         raise StageError(f"lm-eval wrote {len(samples)} of {len(rows)} answers for {name}")
     written = 0
     with (out / f"{name}.jsonl").open("w", encoding="utf-8") as file:
         for place, row in zip(places, rows, strict=True):
-            texts, found = samples[place]["resps"][0], answers[name, asked[place]]
-            if texts != [one.text for one in found] or len(texts) != score.get("samples", 1):
+            texts, found = samples[place]["resps"][0], answers[name, order[place]]
+            if texts != [one.text for one in found] or len(texts) != asked.score.samples:
                 raise StageError(
                     f"lm-eval's answers to question {row['id']} of {name} are not ours"
                 )
             if not _asks(samples[place], row):
-                raise StageError(f"{name} does not put question {row['id']} in its place")
+                raise StageError(f"{name} asks another question in the place of {row['id']}")
             for number, one in enumerate(found):
                 answer = {
                     "id": row["id"],
@@ -298,8 +314,8 @@ def _write_answers(
     return written
 
 
-def _asks(sample: Mapping[str, Any], row: Mapping[str, str]) -> bool:
-    """Return whether the prompt of a sample puts the problem of a row."""
+def _asks(sample: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Return whether the prompt of a sample holds the problem of a row."""
     prompt = sample["arguments"]["gen_args_0"]["arg_0"]
     return " ".join(row["problem"].split()) in " ".join(prompt.split())
 

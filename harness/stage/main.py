@@ -1,4 +1,4 @@
-"""What runs inside a stage's process: train a checkpoint, or generate answers with one.
+"""What runs inside a stage's process: train a checkpoint, generate answers with one, judge answers.
 
 A stage reads `stage.json` in its folder and leaves its outputs there, `manifest.json` last: the
 stage is done only if that file is there and what it lists is what is on disk.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import random
 import shutil
@@ -20,10 +19,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness import checkpoints
 from harness.errors import BudgetExceeded, HarnessError, StageError
-from harness.files import write_atomically
+from harness.files import read_jsonl
+from harness.records import Status
 from harness.stage import memory, processes
 from harness.stage.environment import energy_joules, environment, peak_memory
 from harness.stage.manifest import OUTPUTS, write_manifest
+from harness.stage.spec import (
+    Failure,
+    GenerateResult,
+    GenerateSpec,
+    JudgeResult,
+    JudgeSpec,
+    Result,
+    StageSpec,
+    TrainResult,
+    TrainSpec,
+    read_spec,
+)
 
 if TYPE_CHECKING:
     from harness.stage.run import Run
@@ -36,18 +48,21 @@ def main(folder: Path) -> int:
 
     `AGAIN` asks for a fresh process that calls `main` once more.
     """
-    spec = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    try:
+        spec = read_spec(folder)
+    except HarnessError as error:
+        _report(folder, error)
+        return 1
     if processes.COUNT in os.environ:
         return _attempt(folder, spec)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a process of an earlier attempt may be dying
-        if spec.get("processes", 1) == 1:
+        if not isinstance(spec, TrainSpec) or spec.identity.gpus == 1:
             return _attempt(folder, spec)
+        identity, config = spec.identity, spec.paths.accelerate
         while True:
             before = memory.failures(folder)
-            device = spec["identity"]["device"]
-            config = spec["paths"]["accelerate"]
-            code = processes.launch(folder, spec["processes"], device, config)
+            code = processes.launch(folder, identity.gpus, identity.device, config)
             if code == 0 or memory.failures(folder) == before:
                 return code
 
@@ -59,16 +74,14 @@ def again(folder: Path) -> None:
     os.execv(sys.executable, [sys.executable, *command])
 
 
-def _attempt(folder: Path, spec: dict[str, Any]) -> int:
+def _attempt(folder: Path, spec: StageSpec) -> int:
     try:
-        _prepare(folder, spec)
-        work = {"train": _train, "generate": _generate}[spec["kind"]]
-        outcome = work(folder, spec)
-        if outcome is None:
-            return 0  # the first process of the stage writes what came of it
-        outcome["environment"] = {**environment(spec), **outcome.get("environment", {})}
-        write_atomically(folder / "result.json", json.dumps(outcome, indent=1, sort_keys=True))
-        write_manifest(folder)
+        if processes.rank() == 0:
+            _clear(folder)
+        result = _work(folder, spec)
+        if result is not None:  # the first process of a stage writes what came of it
+            result.write(folder / "result.json")
+            write_manifest(folder)
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -77,27 +90,38 @@ def _attempt(folder: Path, spec: dict[str, Any]) -> int:
     return 0
 
 
-def _prepare(folder: Path, spec: dict[str, Any]) -> None:
-    """Clear what an earlier attempt left and make the process's randomness that of the seed."""
-    if processes.rank() == 0:
-        for name in OUTPUTS:
-            path = folder / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        if not spec["save_every"]:
-            clear_scratch(folder)
+def _work(folder: Path, spec: StageSpec) -> Result | None:
+    if isinstance(spec, JudgeSpec):
+        return _judge(folder, spec)
+    _seed(spec)
+    if isinstance(spec, GenerateSpec):
+        return _generate(folder, spec)
+    if processes.rank() == 0 and not spec.compute.save_every:
+        clear_scratch(folder)
+    return _train(folder, spec)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier attempt left."""
+    for name in OUTPUTS:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _seed(spec: TrainSpec | GenerateSpec) -> None:
+    """Make the process's randomness that of the stage's seed."""
+    import numpy
     import torch
 
-    if spec["identity"]["threads"]:
-        torch.set_num_threads(spec["identity"]["threads"])
-    torch.use_deterministic_algorithms(spec["identity"]["device"] == "cpu")
-    seed = spec["identity"].get("seed", 0)
+    if spec.identity.threads:
+        torch.set_num_threads(spec.identity.threads)
+    torch.use_deterministic_algorithms(spec.identity.device == "cpu")
+    seed = spec.identity.seed if isinstance(spec, TrainSpec) else 0
     random.seed(seed)
     torch.manual_seed(seed)
-    import numpy
-
     numpy.random.seed(seed % 2**32)
 
 
@@ -107,52 +131,52 @@ def clear_scratch(folder: Path) -> None:
     (folder / "events.jsonl").unlink(missing_ok=True)
 
 
-def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
+def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     from harness.plugin.host import Host
-    from harness.records import Caps
     from harness.stage.budget import Budget
     from harness.stage.meter import metered
     from harness.stage.run import Run
     from harness.stage.settings import Outcome, Settings
-    from harness.tasks.protocols import protocol_of
-    from harness.verify import Conventions, VerifierPool
+    from harness.tasks.protocols import Protocol, protocol_of
+    from harness.verify import VerifierPool
 
-    identity, paths = spec["identity"], spec["paths"]
-    trainer = Host().trainer(identity["trainer"]).trainer
+    identity, paths, compute = spec.identity, spec.paths, spec.compute
+    trainer = Host().trainer(identity.trainer).trainer
     assert trainer.train is not None  # a chain is never a stage
-    group = processes.join(identity["device"], spec.get("stage_seconds", 86_400))
+    protocol = protocol_of(identity.protocol)
+    assert isinstance(protocol, Protocol)  # lm-eval's make no training prompts
+    group = processes.join(identity.device, compute.stage_seconds)
     out, scratch = folder / "checkpoint", folder / "scratch"
     if group.rank == 0:
         out.mkdir()
         scratch.mkdir(exist_ok=True)
     group.wait()
     failed = memory.failures(folder)
-    # only the board's teacher is handed on, and only to a trainer that declared it
-    teacher = Path(paths["teacher"]) if identity["teacher"] else None
+    teacher = str(paths.teacher) if paths.teacher else None
     settings = Settings(
-        base_model=Path(paths["base_model"]),
-        teacher=teacher,
-        options=trainer.options.model_validate(identity["options"]),
-        rows=_read_jsonl(Path(paths["train"])),
-        holdout=_read_jsonl(Path(paths["holdout"])),
-        conventions={k: Conventions.model_validate(v) for k, v in spec["conventions"].items()},
-        protocol=protocol_of(identity["protocol"]),
-        budget=Budget(Caps(**spec["caps"]), teacher=str(teacher) if teacher else None, group=group),
+        base_model=paths.base_model,
+        teacher=paths.teacher,  # the board's, and only for a trainer that declared it
+        options=trainer.options.model_validate(identity.options),
+        rows=_rows(paths.train),
+        holdout=_rows(paths.holdout),
+        conventions=spec.conventions,
+        protocol=protocol,
+        budget=Budget(spec.caps, teacher=teacher, group=group),
         verifier=VerifierPool(workers=1),
-        seed=identity["seed"],
+        seed=identity.seed,
         out=out,
         scratch=scratch,
         events=folder / "events.jsonl",
-        device=identity["device"],
-        max_new_tokens=identity["max_new_tokens"],
-        save_every=spec["save_every"],
-        traces=_read_jsonl(Path(paths["traces"])) if paths.get("traces") else (),
+        device=identity.device,
+        max_new_tokens=identity.max_new_tokens,
+        save_every=compute.save_every,
+        traces=_rows(paths.traces) if paths.traces else (),
         group=group,
-        micro_batch_size=memory.next_size(failed) or spec.get("micro_batch_size"),
-        gradient_checkpointing=spec.get("gradient_checkpointing", False),
-        engine=identity.get("engine", "hf"),
-        name=spec.get("name", ""),
-        report_to=spec.get("report_to", ()),
+        micro_batch_size=memory.next_size(failed) or compute.micro_batch_size,
+        gradient_checkpointing=compute.gradient_checkpointing,
+        engine=identity.engine,
+        name=spec.name,
+        report_to=spec.report_to,
     )
     outcome = Outcome()
     run = Run(settings, outcome)
@@ -170,40 +194,32 @@ def _train(folder: Path, spec: dict[str, Any]) -> dict[str, Any] | None:
         settings.verifier.close()
     run.budget.sync()
     cost = run.budget.cost
-    cost.peak_memory_bytes = int(group.largest(peak_memory(identity["device"])))
-    if identity["device"] != "cpu":
+    cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
+    if identity.device != "cpu":
         cost.gpu_seconds = cost.seconds * group.size
         ended = energy_joules()
         cost.energy_joules = None if energy is None or ended is None else ended - energy
     if group.rank:
         return None
     if failed:
-        run.note(out_of_memory_at=failed)
-    if spec.get("shared_gpu") and cost.energy_joules is not None:
+        run.note(out_of_memory_at=[attempt.model_dump() for attempt in failed])
+    if compute.shared_gpu and cost.energy_joules is not None:
         run.note(energy="of the whole GPU, which other stages used at the same time")
     try:
         checkpoints.check_model_folder(out, "checkpoint")
     except HarnessError as error:
         raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
-    if not spec["save_every"]:
+    if not compute.save_every:
         shutil.rmtree(scratch, ignore_errors=True)
-    return {
-        "cost": cost.model_dump(mode="json"),
-        "notes": outcome.notes,
-        "environment": {"gpus": group.size},
-        "checkpoint": {
-            "digest": checkpoints.digest(out),
-            "parameters": checkpoints.parameter_count(out),
-            "bytes": checkpoints.size_bytes(out),
-        },
-    }
+    ran = environment(identity).model_copy(update={"gpus": group.size})
+    return TrainResult(cost=cost, notes=outcome.notes, environment=ran)
 
 
 def _out_of_memory(
     folder: Path,
     run: Run,
     forward_rows: tuple[int, int] | None,
-    failed: list[dict[str, Any]],
+    failed: tuple[memory.Attempt, ...],
     error: BaseException,
 ) -> NoReturn:
     """Leave what to try next, or say what to do where nothing is left to try.
@@ -220,51 +236,65 @@ def _out_of_memory(
     micro, rows = forward_rows
     if micro == 1:
         raise StageError(memory.ADVICE) from error
-    failure = {
-        "micro_batch_size": micro,
-        "rows": rows,
-        "step": run.budget.cost.steps,
-        "seconds": round(run.budget.cost.seconds, 1),
-    }
+    failure = memory.Attempt(
+        micro_batch_size=micro,
+        rows=rows,
+        step=run.budget.cost.steps,
+        seconds=round(run.budget.cost.seconds, 1),
+    )
     memory.add_failure(folder, failed, failure)
     clear_scratch(folder)
     raise memory.TryAgain from error
 
 
-def _generate(folder: Path, spec: dict[str, Any]) -> dict[str, Any]:
-    from harness.stage.generate import generate_answers
+def _generate(folder: Path, spec: GenerateSpec) -> GenerateResult:
+    from harness.stage.generate import Questions, generate_answers
 
     started = time.monotonic()
-    identity, paths = spec["identity"], spec["paths"]
-    given = zip(identity["scores"], paths["tests"], paths["documents"], strict=True)
+    identity, paths = spec.identity, spec.paths
+    given = zip(identity.scores, paths.problems, paths.documents, strict=True)
     generated = generate_answers(
-        model=Path(paths["base_model"]),
+        model=paths.base_model,
         scores=[
-            {
-                **score,
-                "rows": _read_jsonl(Path(rows)),
-                "documents": _read_jsonl(Path(documents)) if documents else [],
-            }
-            for score, rows, documents in given
+            Questions(score, _rows(problems), _rows(documents) if documents else [])
+            for score, problems, documents in given
         ],
-        batch_size=identity["batch_size"],
-        device=identity["device"],
+        batch_size=identity.batch_size,
+        device=identity.device,
         out=folder,
-        engine=identity["engine"],
+        engine=identity.engine,
     )
-    return {
-        "answers": generated.answers,
-        "own": generated.own,
-        "notes": generated.notes,
-        "seconds": time.monotonic() - started,
-        # vLLM chooses its own implementation
-        "environment": {"attention": "vllm"} if identity["engine"] == "vllm" else {},
-    }
+    ran = environment(identity)
+    if identity.engine == "vllm":  # it chooses its own implementation
+        ran = ran.model_copy(update={"attention": "vllm"})
+    return GenerateResult(
+        own=generated.own,
+        notes=generated.notes,
+        seconds=time.monotonic() - started,
+        environment=ran,
+    )
 
 
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+def _judge(folder: Path, spec: JudgeSpec) -> JudgeResult:
+    from harness.stage.judge import judge
+    from harness.verify import VerifierPool
+
+    with VerifierPool(workers=spec.workers) as pool:
+        scores = [
+            judge(
+                score,
+                _rows(folder / "questions" / f"{score.name}.jsonl"),
+                spec.answers,
+                folder / "answers",
+                pool,
+            )
+            for score in spec.identity.scores
+        ]
+    return JudgeResult(scores=tuple(scores))
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [row for _, row in read_jsonl(path)]
 
 
 def _report(folder: Path, error: BaseException) -> None:
@@ -273,9 +303,6 @@ def _report(folder: Path, error: BaseException) -> None:
     sys.stderr.flush()
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else ""
-    status = "failed"
-    if memory.is_out_of_memory(error):
-        status = "oom"
     if isinstance(error, HarnessError):
         line = text
     elif isinstance(error, SystemExit):
@@ -289,14 +316,15 @@ def _report(folder: Path, error: BaseException) -> None:
     line = line.replace(f"{folder}/", "")  # a record says nothing of where it was made
     if processes.COUNT in os.environ and (folder / "error.json").exists():
         return  # another process of this stage failed first
+    status: Status = "oom" if memory.is_out_of_memory(error) else "failed"
     try:
-        write_atomically(folder / "error.json", json.dumps({"status": status, "error": line[:500]}))
+        Failure(status=status, error=line[:500]).write(folder / "error.json")
     except OSError:
         print(f"harness: {line}", file=sys.stderr)  # noqa: T201 (stderr is the stage's log)
 
 
 if __name__ == "__main__":
-    # the processes of a stage are told no parent: they die with the launcher that started them
+    # the processes of a stage are given no parent: they die with the launcher that started them
     processes.die_with_parent(int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid())
     code = main(Path(sys.argv[1]))
     if code == AGAIN and processes.COUNT not in os.environ:

@@ -8,9 +8,9 @@ an allocator that has failed once keeps what it has.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+
+import pydantic
 
 from harness.files import write_atomically
 
@@ -26,6 +26,18 @@ class TryAgain(Exception):
     """An attempt ran out of memory, and what to try next is written down."""
 
 
+class Attempt(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """An attempt that ran out of memory."""
+
+    micro_batch_size: int  # rows of a forward pass: too many
+    rows: int  # of one process in an optimiser step
+    step: int  # that it failed in
+    seconds: float  # that it took
+
+
+_Attempts = pydantic.TypeAdapter(tuple[Attempt, ...])
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a GPU or the machine has no more memory."""
     text = str(error)
@@ -38,26 +50,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def failures(folder: Path) -> list[dict[str, Any]]:
-    """Return the attempts of a stage that ran out of memory.
-
-    Each has the `micro_batch_size` that was too large, the `step` it failed in, the `seconds` it
-    took, and `rows`, what one process has in an optimiser step.
-    """
+def failures(folder: Path) -> tuple[Attempt, ...]:
+    """Return the attempts of a stage that ran out of memory, in order."""
     try:
-        return json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return _Attempts.validate_json((folder / FILE).read_bytes())
     except FileNotFoundError:
-        return []
+        return ()
 
 
-def add_failure(folder: Path, known: list[dict[str, Any]], failure: dict[str, Any]) -> None:
+def add_failure(folder: Path, known: tuple[Attempt, ...], failure: Attempt) -> None:
     """Keep a failed attempt; all processes of a stage that fail at once write the same file."""
-    write_atomically(folder / FILE, json.dumps([*known, failure]))
+    write_atomically(folder / FILE, _Attempts.dump_json((*known, failure)).decode())
 
 
-def next_size(failed: list[dict[str, Any]]) -> int | None:
+def next_size(failed: tuple[Attempt, ...]) -> int | None:
     """Return the rows of a forward pass to try next, or None before any attempt has failed."""
-    return half(failed[-1]["micro_batch_size"], failed[-1]["rows"]) if failed else None
+    return half(failed[-1].micro_batch_size, failed[-1].rows) if failed else None
 
 
 def half(micro: int, rows: int) -> int:

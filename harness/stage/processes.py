@@ -57,7 +57,7 @@ class Group:
         return values
 
     def wait(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has come to this call."""
         if self.size > 1:
             import torch.distributed
 
@@ -70,7 +70,7 @@ class Group:
 
         numbers = torch.tensor(values, dtype=torch.float64, device=self.device)
         torch.distributed.all_reduce(numbers, op=getattr(torch.distributed.ReduceOp, operation))
-        return numbers.tolist()
+        return [float(number) for number in numbers.tolist()]
 
 
 def rank() -> int:
@@ -95,7 +95,7 @@ def join(device: str, seconds: float) -> Group:
     return Group(state.process_index, state.num_processes, device)
 
 
-def launch(folder: Path, count: int, device: str, config: str | None) -> int:
+def launch(folder: Path, count: int, device: str, config: Path | None) -> int:
     """Run a training stage as `count` processes and return the exit code.
 
     They share this process's group and end with it.
@@ -109,7 +109,7 @@ def launch(folder: Path, count: int, device: str, config: str | None) -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    how = ["--config_file", config] if config else ["--multi_gpu", "--num_machines", "1"]
+    how = ["--config_file", str(config)] if config else ["--multi_gpu", "--num_machines", "1"]
     how += ["--mixed_precision", "no" if device == "cpu" else "bf16", "--dynamo_backend", "no"]
     work = ["-m", "harness.stage.main", str(folder)]
     how += ["--num_processes", str(count), "--main_process_port", str(port)]

@@ -1,0 +1,287 @@
+"""What passes between a bench and a stage: `stage.json` goes in, `result.json` comes out.
+
+Every key is declared here and nowhere else. A stage's identity is all that can change its result;
+the bench names the stage by the digest of it. The rest of a spec says where files lie and how the
+work is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+
+from harness.errors import StageError
+from harness.files import json_sha256, write_atomically
+from harness.records import Caps, Cost, Environment, Frozen, Score, Status
+from harness.tasks.protocols import score_name
+from harness.verify import Conventions
+from harness.verify.reading.extract import Form
+
+SCHEMA = 1
+Device = Literal["cpu", "cuda"]
+Engine = Literal["hf", "vllm"]
+Kind = Literal["train", "generate", "judge"]
+
+
+class _File(Frozen):
+    schema_version: int = SCHEMA
+
+    def write(self, path: Path) -> None:
+        """Write this file, whole or not at all."""
+        text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
+        write_atomically(path, text + "\n")
+
+
+# -- what a stage's result depends on -------------------------------------------------------------
+
+
+class Base(Frozen):
+    """The model that a stage starts from: what another stage left, or one that is given."""
+
+    stage: str | None = None
+    model: str | None = None  # the digest of a folder, or Hub id and revision
+
+
+class Common(Frozen):
+    """What every stage depends on that runs a model."""
+
+    device: Device
+    threads: int | None  # of torch on a CPU
+    packages: dict[str, str]  # distribution -> version
+    harness: str  # digest of the harness's code that runs in a stage
+    engine: Engine  # what generates
+
+
+class Source(Frozen):
+    """The plug-in that a trainer comes from."""
+
+    name: str
+    distribution: str
+    version: str
+    source_sha256: str
+
+
+class Share(Frozen):
+    """The caps of one stage of a chain."""
+
+    caps: Caps
+    rest: bool  # whether they are less what the earlier stages of the chain spent
+
+
+class TrainIdentity(Common):
+    """What a trained checkpoint depends on."""
+
+    base: Base
+    trainer: str
+    plugin: Source
+    options: dict[str, Any]
+    teacher: str | None
+    data: dict[str, str]  # task -> digest, as in `traces`
+    traces: dict[str, str]
+    limit: int | None  # rows of each task
+    gpus: int  # the processes of the stage
+    accelerate: str | None  # sha256 of the configuration's file
+    protocol: str
+    max_new_tokens: int
+    verifier: str
+    seed: int
+    budget: Share
+
+
+class _Scored(Frozen):
+    task: str
+    digest: str  # of the task
+    protocol: str  # with its version
+    max_new_tokens: int
+    limit: int | None  # the first so many problems
+    samples: int  # answers to each problem
+
+    @property
+    def name(self) -> str:
+        """Return the name of the score's files."""
+        return score_name(self.task, self.protocol)
+
+
+class GeneratedScore(_Scored):
+    """A task under a protocol, as its answers depend on it."""
+
+    temperature: float
+    top_p: float
+    columns: dict[str, Any] | None  # under `lm_eval:<task>`: what its documents are made of
+
+
+class GenerateIdentity(Common):
+    """What the answers of one checkpoint depend on."""
+
+    base: Base
+    scores: tuple[GeneratedScore, ...]
+    batch_size: int
+
+
+class JudgedScore(_Scored):
+    """A task under a protocol, as the verdicts on its answers depend on it."""
+
+    version: int  # of the task
+    ranking: bool
+    form: Form
+    conventions: Conventions
+
+
+class JudgeIdentity(Frozen):
+    """What the verdicts on the answers of one checkpoint depend on."""
+
+    answers: str  # the stage that generated them
+    scores: tuple[JudgedScore, ...]
+    verifier: str
+
+
+Identity = TrainIdentity | GenerateIdentity | JudgeIdentity
+
+
+def digest(identity: Identity) -> str:
+    """Return the sha256 that names a stage."""
+    return json_sha256(identity.model_dump(mode="json"))
+
+
+# -- stage.json -----------------------------------------------------------------------------------
+
+
+class TrainPaths(Frozen):
+    """Where a training stage finds its models, rows (JSONL) and configuration."""
+
+    base_model: Path
+    teacher: Path | None
+    train: Path
+    holdout: Path
+    traces: Path | None
+    accelerate: Path | None
+
+
+class TrainCompute(Frozen):
+    """How a training stage runs, as far as that cannot change its result."""
+
+    save_every: int
+    micro_batch_size: int | None
+    gradient_checkpointing: bool
+    stage_seconds: float
+    shared_gpu: bool
+
+
+class TrainSpec(_File):
+    """What a training stage is to do."""
+
+    kind: Literal["train"] = "train"
+    attempts: int
+    identity: TrainIdentity
+    paths: TrainPaths
+    compute: TrainCompute
+    caps: Caps  # what is left of the chain's budget
+    conventions: dict[str, Conventions]  # task -> how the reward reads its answers
+    name: str  # of the run, for experiment trackers
+    report_to: tuple[str, ...]
+
+
+class GeneratePaths(Frozen):
+    """Where a generating stage finds its model and, for each score, its problems (JSONL)."""
+
+    base_model: Path
+    problems: tuple[Path, ...]
+    documents: tuple[Path | None, ...]  # lm-eval's own, under `lm_eval:<task>`
+
+
+class GenerateSpec(_File):
+    """What a generating stage is to do."""
+
+    kind: Literal["generate"] = "generate"
+    attempts: int
+    identity: GenerateIdentity
+    paths: GeneratePaths
+
+
+class JudgeSpec(_File):
+    """What a judging stage is to do; golds lie in its own folder, in `questions/<score>.jsonl`."""
+
+    kind: Literal["judge"] = "judge"
+    attempts: int
+    identity: JudgeIdentity
+    answers: Path  # the folder that the generating stage left
+    workers: int  # of the verifier
+
+
+StageSpec = TrainSpec | GenerateSpec | JudgeSpec
+
+
+# -- result.json and error.json -------------------------------------------------------------------
+
+
+class TrainResult(_File):
+    """What came of training, beside the checkpoint."""
+
+    cost: Cost
+    notes: dict[str, Any]
+    environment: Environment
+
+
+class GenerateResult(_File):
+    """What came of generating, beside the answers."""
+
+    own: dict[str, dict[str, float]]  # score -> lm-eval's own metrics
+    notes: dict[str, Any]
+    seconds: float
+    environment: Environment
+
+
+class JudgeResult(_File):
+    """What came of judging, beside the judged answers."""
+
+    scores: tuple[Score, ...]
+
+
+class Failure(_File):
+    """Why a stage failed, in one line."""
+
+    status: Status
+    error: str
+
+
+Result = TrainResult | GenerateResult | JudgeResult
+_Model = TypeVar("_Model", bound=_File)
+_SPEC: pydantic.TypeAdapter[StageSpec] = pydantic.TypeAdapter(
+    Annotated[StageSpec, pydantic.Field(discriminator="kind")]
+)
+
+
+def read_spec(folder: Path) -> StageSpec:
+    """Return what the stage of a folder is to do; see `read`."""
+    return _checked(folder / "stage.json", _SPEC.validate_python)
+
+
+def read(path: Path, model: type[_Model]) -> _Model:
+    """Return the content of a file that was written as `model`.
+
+    Raises:
+        StageError: If the file is missing, broken or of another version.
+    """
+    return _checked(path, model.model_validate)
+
+
+def _checked(path: Path, validate: Callable[[Any], _Model]) -> _Model:
+    again = f"remove {path.parent} and run the same command again"
+    try:
+        content = json.loads(path.read_bytes())
+        version = content.get("schema_version")
+        if version != SCHEMA:
+            raise StageError(f"{path} has schema {version}, this harness reads {SCHEMA}; {again}")
+        return validate(content)
+    except OSError as error:
+        raise StageError(f"cannot read {path}: {error.strerror}; {again}") from None
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StageError(f"{path}: {where}: {first['msg']}; {again}") from None
+    except (ValueError, AttributeError):
+        raise StageError(f"{path} is not a JSON object; {again}") from None
