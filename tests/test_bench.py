@@ -7,9 +7,9 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
+import processes
 import pytest
 
 from harness.leaderboard.build import build
@@ -45,10 +45,8 @@ def leaderboard(folder: Path) -> Leaderboard:
 
 
 def start_bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "harness", "bench", "--board", "small.toml", *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+    command = [*processes.HARNESS, "bench", "--board", "small.toml", *arguments]
+    return processes.start(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> bool:
