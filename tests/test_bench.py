@@ -16,6 +16,8 @@ from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
 from harness.records import read_records
 
+pytestmark = pytest.mark.bench
+
 EXPECTED = {
     "unruly-segfault": ("killed", "the process was ended by SIGSEGV"),
     "unruly-leave": ("failed", "the trainer ended its process by sys.exit(3)"),
@@ -208,13 +210,12 @@ def test_answers_are_kept_with_their_judgement(small_board, harness, tmp_path):
     assert score.limit_reached == sum(row["finish"] == "length" for row in rows)
 
 
-def test_observers_are_told_and_cannot_change_a_record(small_board, harness, tmp_path, monkeypatch):
+def test_observers_are_told_and_cannot_change_a_record(
+    small_board, harness, with_plugins, tmp_path, monkeypatch
+):
     """The hooks harness_cell_started and harness_cell_finished."""
-    from conftest import PLUGINS
-
     monkeypatch.setenv("OBSERVER_NOTES", str(tmp_path / "notes"))
-    paths = os.pathsep.join(str(PLUGINS / name) for name in ("unruly", "observer"))
-    monkeypatch.setenv("PYTHONPATH", paths)
+    with_plugins("observer")
     text = small_board.read_text().replace(
         '["unruly"]\ntrainers', '["unruly", "observer"]\ntrainers'
     )

@@ -307,6 +307,7 @@ def sft():
     return {trainer.name: trainer for trainer in harness_sft.harness_trainers()}
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("name", ["sft", "sft-lora"])
 def test_trl_sft_is_counted_once(folders, tmp_path, sft, name):
     trainer = sft[name]
@@ -323,6 +324,7 @@ def test_trl_sft_is_counted_once(folders, tmp_path, sft, name):
         assert run.budget.cost.flops == 6 * STUDENT * run.budget.cost.trained_tokens
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("cap", ["trained_tokens", "flops", "steps"])
 def test_a_built_in_trainer_stays_inside_each_cap(folders, tmp_path, sft, cap):
     trainer = sft["sft"]

@@ -26,10 +26,15 @@ def commands(text: str) -> list[str]:
     return [line for line in (line.split(" #")[0].strip() for line in lines) if line]
 
 
-def harness_commands() -> list[str]:
+def harness_commands() -> list:
     """Return the README's `harness` lines; `diff` needs a bench's answers (see test_tiny_bench)."""
-    found = [c for c in commands(README) if c.startswith("harness ")]
-    return [c for c in dict.fromkeys(found) if not c.startswith("harness diff ")]
+    found = [c for c in dict.fromkeys(commands(README)) if c.startswith("harness ")]
+    heavy = ("harness score ", "harness doctor")
+    return [
+        pytest.param(command, marks=[pytest.mark.bench] if command.startswith(heavy) else [])
+        for command in found
+        if not command.startswith("harness diff ")
+    ]
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -66,7 +71,7 @@ def test_links_lead_somewhere():
 
 
 @pytest.mark.parametrize("command", harness_commands())
-def test_the_commands_of_the_readme_run(command, tmp_path):
+def test_the_commands_of_the_readme_run(command, harness, tmp_path):
     """Each `harness` line runs as it is written; what trains is only planned here.
 
     Training is covered by `test_bench.py`, and for the README's main job by a slow test.
@@ -85,17 +90,11 @@ def test_the_commands_of_the_readme_run(command, tmp_path):
     shutil.copy(ROOT / "examples" / "answers.jsonl", tmp_path / "examples")
     models = ROOT / "plugins" / "harness_tiny" / "models"
     shutil.copytree(models, tmp_path / "plugins" / "harness_tiny" / "models")
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr
+    harness(*arguments)
 
 
-def test_the_third_party_example_is_installed_and_trains(tmp_path):
+@pytest.mark.bench
+def test_the_third_party_example_is_installed_and_trains(harness_apart, monkeypatch, tmp_path):
     """pip installs the package of the documentation; it is listed and trains on the tiny board."""
     source = shutil.copytree(ROOT / "examples" / "harness-concise", tmp_path / "source")
     site = tmp_path / "site"
@@ -104,25 +103,12 @@ def test_the_third_party_example_is_installed_and_trains(tmp_path):
          "--no-index", "--target", str(site), str(source)],
         check=True,
     )  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=500,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert "concise (harness-concise 0.1.0)" in run("plugins")
-    shown = run(
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    assert "concise (harness-concise 0.1.0)" in harness_apart("plugins").stdout
+    shown = harness_apart(
         "bench", "--plugins", "concise", "--seeds", "0", "--set", "concise.max_steps=3"
     )  # a few steps show that it trains; that it learns is not its point
-    assert "concise" in shown
+    assert "concise" in shown.stdout
     assert list((tmp_path / "runs" / "tiny" / "records").glob("concise*.json"))
 
 

@@ -24,6 +24,8 @@ from train_all import CASES, digest, offers, train
 from harness.errors import StageError
 from harness.plugin.workload import Workload
 
+pytestmark = pytest.mark.bench
+
 TESTS = Path(__file__).parent
 
 
