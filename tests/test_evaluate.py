@@ -14,6 +14,8 @@ from harness.stage.generate import generate_answers
 from harness.tasks.lm_eval import definition, version
 from harness.tasks.protocols import get_protocol, score_name
 
+pytestmark = pytest.mark.bench
+
 START = Path(__file__).parents[1] / "plugins" / "harness_tiny" / "models" / "start"
 
 
