@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -235,8 +237,10 @@ def test_who_asks_stays_inside(folders, caps):
     assert all(getattr(budget.cost, name) <= cap for name, cap in caps.items())
 
 
-def test_seconds_stop_a_loop_too(folders):
-    budget, model = Budget(Caps(seconds=0.5)), load(folders["student"])
+def test_seconds_stop_a_loop_too(folders, monkeypatch):
+    clock = SimpleNamespace(monotonic=itertools.count(step=0.01).__next__)
+    monkeypatch.setattr("harness.stage.budget.time", clock)
+    budget, model = Budget(Caps(seconds=5)), load(folders["student"])
     with pytest.raises(BudgetExceeded, match="seconds"):
         loop(budget, model, 10**9, obedient=False)
     assert budget.cost.steps > 0

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.bench.executor import LocalExecutor
+from harness.bench.folder import Folder
+from harness.bench.plan import plan
+from harness.bench.scheduler import run
+from harness.boards.board import load_board
 from harness.plugin import hookspecs
+from harness.plugin.host import Host
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -38,12 +44,43 @@ def harness_commands() -> list:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_is_documented_and_tested(hook):
+def test_every_hook_is_documented(hook):
     arguments = ", ".join(getattr(hookspecs, hook).__code__.co_varnames)
     assert f"### `{hook}({arguments})`" in (ROOT / "docs" / "plugins.md").read_text()
     assert getattr(hookspecs, hook).__doc__
-    tests = [p.read_text() for p in Path(__file__).parent.rglob("*.py") if p != Path(__file__)]
-    assert any(hook in text for text in tests)
+
+
+# hook -> a command, and a line of its output that only a plug-in's answer to the hook brings
+SHOWN = {
+    "harness_trainers": ("plugins", "unruly-slow"),
+    "harness_tasks": ("tasks", "unruly_sums"),
+    "harness_boards": ("boards", "observed: A board that a plug-in ships"),
+    "harness_commands": ("observe", "observed"),
+}
+NOTED = {"harness_cell_started": "started start", "harness_cell_finished": "finished start killed"}
+
+
+@pytest.mark.parametrize("hook", [hook for hook in HOOKS if hook not in NOTED])
+def test_the_host_uses_what_a_hook_returns(hook, harness, with_plugins):
+    command, shown = SHOWN[hook]
+    assert shown not in harness(command, check=None).stdout
+    with_plugins("unruly", "observer")
+    assert shown in harness(command).stdout
+
+
+def test_the_host_tells_of_cells(small_board, with_plugins, monkeypatch, tmp_path):
+    """The stages of this bench fail at once: its warm process is a module that only ends."""
+    with_plugins("observer")
+    monkeypatch.setenv("OBSERVER_NOTES", str(tmp_path / "notes"))
+    text = small_board.read_text()
+    small_board.write_text(text.replace('plugins = ["unruly"]', 'plugins = ["unruly", "observer"]'))
+    host = Host()
+    made = plan(load_board(str(small_board), host), host, (), [0])
+    executor = LocalExecutor(1, "cpu", 1, tmp_path / "log", program="keyword")
+    run(made, host, Folder(tmp_path / "runs"), executor, lambda event, facts: None)
+    noted = (tmp_path / "notes").read_text().splitlines()
+    for line in NOTED.values():
+        assert noted.count(line) == 1
 
 
 def test_the_readme_gives_the_command_that_ci_runs():
@@ -52,8 +89,6 @@ def test_the_readme_gives_the_command_that_ci_runs():
 
 
 def test_the_readme_names_every_built_in_trainer_and_every_document():
-    from harness.plugin.host import Host
-
     host = Host()
     for plugin in ("sft", "kd", "rl", "hybrid"):
         host.load(plugin)
