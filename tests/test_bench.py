@@ -115,16 +115,19 @@ def test_failing_cells_fail_alone_and_say_why(small_board, harness, hurried, tmp
     assert "train unruly seed 0: started" not in again.stderr
 
 
-def test_the_same_command_again_does_nothing(small_board, harness, tmp_path):
+def test_the_same_command_again_does_nothing(small_board, harness, warm, tmp_path):
+    """Nothing is started, nothing heavy is imported, and only the leaderboard is written again."""
     arguments = ("bench", "--board", "small.toml", "--seeds", "0")
     first = harness(*arguments)
-    files = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()}
-    stages = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")}
+    before = processes.written(tmp_path / "runs/small")
+    warm.allowed = False
     second = harness(*arguments)
     assert second.stdout == first.stdout
     assert "Nothing to do: every cell of this bench was done before." in second.stderr
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()} == files
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")} == stages
+    assert not processes.imported_by(*arguments, folder=tmp_path) & {"torch", "lm_eval", "sympy"}
+    after = processes.written(tmp_path / "runs/small")
+    again = {path.name for path, _ in after.items() ^ before.items()}
+    assert again == {"lock", "small.md", "small.json", "small.csv"}
 
 
 def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(

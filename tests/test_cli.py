@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
+from processes import imported_by
 
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic"}
-
-
-def imported_by(*arguments: str) -> set[str]:
-    code = (
-        "import sys; sys.argv = ['harness', *sys.argv[1:]]\n"
-        "from harness.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
-    return set(done.stderr.splitlines()[-1].split())
 
 
 def test_help_imports_nothing_but_click():

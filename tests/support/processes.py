@@ -22,6 +22,26 @@ PLUGINS = Path(__file__).parent / "plugins"
 SOUND = [str(PLUGINS / name) for name in ("greedy", "observer", "quoting", "unruly", "wayward")]
 
 
+def written(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return what tells a file that was written again: its inode and time, by path."""
+    states = {path: path.stat() for path in folder.rglob("*")}
+    return {path: (state.st_ino, state.st_mtime_ns) for path, state in states.items()}
+
+
+def imported_by(*arguments: str, folder: Path | None = None) -> set[str]:
+    """Return the modules that the command line has imported when it ends."""
+    code = (
+        "import sys; sys.argv = ['harness', *sys.argv[1:]]\n"
+        "from harness.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    return set(done.stderr.splitlines()[-1].split())
+
+
 def start(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
     """Start a command that SIGINT interrupts, also where the tests themselves ignore it.
 
