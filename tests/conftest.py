@@ -18,7 +18,6 @@ os.environ |= {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
-ROOT = Path(__file__).parents[1]
 Completed = CompletedProcess[str]
 
 BOARD = """

@@ -147,7 +147,7 @@ def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(
         assert read_until(process, moment), moment
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        deadline = 300  # a process that only just started ends when its Python is up
+        deadline = 1200  # a process that only just started ends when its Python is up
         while stage_processes(tmp_path) and deadline:
             deadline -= 1
             subprocess.run(["sleep", "0.1"], check=True)

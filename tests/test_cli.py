@@ -109,6 +109,6 @@ def test_a_plugin_ships_a_board(harness, with_plugins):
     assert "observed" in names
 
 
-def test_results_go_to_standard_output_and_nothing_else(harness):
-    done = harness("tasks", "--json")
+def test_results_go_to_standard_output_and_nothing_else(harness_apart):
+    done = harness_apart("tasks", "--json")
     assert done.stderr == ""
