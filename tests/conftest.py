@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import processes
 import pytest
 
 os.environ |= {
@@ -16,8 +18,7 @@ os.environ |= {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
-ROOT = Path(__file__).parents[1]
-PLUGINS = Path(__file__).parent / "support" / "plugins"
+Completed = CompletedProcess[str]
 
 BOARD = """
 schema = 1
@@ -55,10 +56,9 @@ def with_plugins(monkeypatch: pytest.MonkeyPatch):
     """Make fixture plug-ins importable here and in processes that are started."""
 
     def use(*names: str) -> None:
-        paths = [str(PLUGINS / name) for name in names]
-        for path in paths:
+        for path in [str(processes.PLUGINS / name) for name in names]:
             monkeypatch.syspath_prepend(path)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+            monkeypatch.setenv("PYTHONPATH", path, prepend=os.pathsep)
 
     return use
 
@@ -85,21 +85,41 @@ def small_board(tmp_path: Path, small_models: Path, with_plugins) -> Path:
     return path
 
 
-@pytest.fixture
-def harness(tmp_path: Path):
-    """Return a function that runs the command line in a process of its own, in `tmp_path`."""
+@pytest.fixture(scope="session")
+def warm() -> Iterator[processes.Warm]:
+    """Return the keeper of the warm process that serves all benches of this session."""
+    with contextlib.closing(processes.Warm()) as kept:
+        yield kept
 
-    def run(*arguments: str, check: int | None = 0, **options) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            **{"timeout": 500, **options},
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        if check is not None:
-            assert done.returncode == check, done.stdout + done.stderr
-        return done
+
+def checked(done: Completed, check: int | None) -> Completed:
+    """Return how a command ended, after looking at its exit code, if one is expected."""
+    assert "Traceback" not in done.stderr, done.stderr
+    if check is not None:
+        assert done.returncode == check, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def harness(tmp_path: Path, warm: processes.Warm, request: pytest.FixtureRequest):
+    """Return a function that runs the command line in `tmp_path`, in this process.
+
+    Its benches share a warm process: only tests that are marked as benches may start one.
+    """
+    warm.allowed = any(map(request.node.get_closest_marker, ("bench", "slow", "gpu")))
+
+    def run(*arguments: str, check: int | None = 0) -> Completed:
+        with warm.shared():
+            return checked(processes.run_here(arguments, tmp_path), check)
+
+    return run
+
+
+@pytest.fixture
+def harness_apart(tmp_path: Path):
+    """Return a function that runs the command line in `tmp_path`, in a process of its own."""
+
+    def run(*arguments: str, check: int | None = 0, **options) -> Completed:
+        return checked(processes.run_apart(arguments, tmp_path, **options), check)
 
     return run

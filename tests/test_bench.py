@@ -8,15 +8,18 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
+import processes
 import pytest
 
+from harness.bench.executor import LocalExecutor
 from harness.files import file_sha256
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
 from harness.records import read_records
+
+pytestmark = pytest.mark.bench
 
 EXPECTED = {
     "unruly-segfault": ("killed", "the process was ended by SIGSEGV"),
@@ -47,16 +50,8 @@ def leaderboard(folder: Path) -> Leaderboard:
 
 
 def start_bench(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "harness", "bench", "small.toml", *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        # a shell lets what it starts in the background ignore Ctrl-C, and that is inherited
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    command = [*processes.HARNESS, "bench", "small.toml", *arguments]
+    return processes.start(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> bool:
@@ -78,10 +73,20 @@ def stage_processes(folder: Path) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def test_failing_cells_fail_alone_and_say_why(small_board, harness, tmp_path):
+@pytest.fixture
+def hurried(monkeypatch):
+    """Let the time limit pass soon for the trainer that hangs and never for the others."""
+    plain = LocalExecutor.start
+
+    def start(executor, folder, seconds, **options):
+        assert seconds == 60  # the board's
+        return plain(executor, folder, 2 if "unruly-hang" in folder.name else 600, **options)
+
+    monkeypatch.setattr(LocalExecutor, "start", start)
+
+
+def test_failing_cells_fail_alone_and_say_why(small_board, harness, hurried, tmp_path):
     """Every way of failing gives a row with its reason, exit code 1, and good cells finish."""
-    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 20")
-    small_board.write_text(text)
     trainers = ",".join(["unruly", *EXPECTED, "unruly+unruly-fail"])
     arguments = ("bench", "small.toml", "--plugins", trainers, "--seeds", "0")
     done = harness(*arguments, "--jobs", "3", check=1)
@@ -112,24 +117,29 @@ def test_failing_cells_fail_alone_and_say_why(small_board, harness, tmp_path):
     assert "train unruly seed 0: started" not in again.stderr
 
 
-def test_the_same_command_again_does_nothing(small_board, harness, tmp_path):
+def test_the_same_command_again_does_nothing(small_board, harness, warm, tmp_path):
+    """Nothing is started, nothing heavy is imported, and only the leaderboard is written again."""
     arguments = ("bench", "small.toml", "--seeds", "0")
     first = harness(*arguments)
-    files = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()}
-    stages = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")}
+    before = processes.written(tmp_path / "runs/small")
+    warm.allowed = False
     second = harness(*arguments)
     assert second.stdout == first.stdout
     assert "Nothing to do: every cell of this bench was done before." in second.stderr
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/records").iterdir()} == files
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")} == stages
+    assert not processes.imported_by(*arguments, folder=tmp_path) & {"torch", "lm_eval", "sympy"}
+    after = processes.written(tmp_path / "runs/small")
+    again = {path.name for path, _ in after.items() ^ before.items()}
+    assert again == {"lock", "small.md", "small.json", "small.csv"}
 
     # a bench that was killed between judging and its record does not judge again
+    warm.allowed = True
+    stages = processes.written(tmp_path / "runs/small/stages")
     before = records(tmp_path)
     shutil.rmtree(tmp_path / "runs/small/records")
     shutil.rmtree(tmp_path / "runs/small/answers")
     third = harness(*arguments)
     assert third.stdout == first.stdout
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs/small/stages").rglob("*")} == stages
+    assert processes.written(tmp_path / "runs/small/stages") == stages
     for key, record in records(tmp_path).items():
         assert record.scores == before[key].scores
         for score in record.scores:
@@ -155,7 +165,7 @@ def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(
         assert read_until(process, moment), moment
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        deadline = 300  # a process that only just started ends when its Python is up
+        deadline = 1200  # a process that only just started ends when its Python is up
         while stage_processes(tmp_path) and deadline:
             deadline -= 1
             subprocess.run(["sleep", "0.1"], check=True)
@@ -232,13 +242,12 @@ def test_answers_are_kept_with_their_judgement(small_board, harness, tmp_path):
     assert score.limit_reached == sum(row["finish"] == "length" for row in rows)
 
 
-def test_observers_are_told_and_cannot_change_a_record(small_board, harness, tmp_path, monkeypatch):
+def test_observers_are_told_and_cannot_change_a_record(
+    small_board, harness, with_plugins, tmp_path, monkeypatch
+):
     """The hooks harness_cell_started and harness_cell_finished."""
-    from conftest import PLUGINS
-
     monkeypatch.setenv("OBSERVER_NOTES", str(tmp_path / "notes"))
-    paths = os.pathsep.join(str(PLUGINS / name) for name in ("unruly", "observer"))
-    monkeypatch.setenv("PYTHONPATH", paths)
+    with_plugins("observer")
     text = small_board.read_text().replace(
         '["unruly"]\ntrainers', '["unruly", "observer"]\ntrainers'
     )

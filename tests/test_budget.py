@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -235,8 +237,10 @@ def test_who_asks_stays_inside(folders, caps):
     assert all(getattr(budget.cost, name) <= cap for name, cap in caps.items())
 
 
-def test_seconds_stop_a_loop_too(folders):
-    budget, model = Budget(Caps(seconds=0.5)), load(folders["student"])
+def test_seconds_stop_a_loop_too(folders, monkeypatch):
+    clock = SimpleNamespace(monotonic=itertools.count(step=0.01).__next__)
+    monkeypatch.setattr("harness.stage.budget.time", clock)
+    budget, model = Budget(Caps(seconds=5)), load(folders["student"])
     with pytest.raises(BudgetExceeded, match="seconds"):
         loop(budget, model, 10**9, obedient=False)
     assert budget.cost.steps > 0
@@ -307,6 +311,7 @@ def sft():
     return {trainer.name: trainer for trainer in harness_sft.harness_trainers()}
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("name", ["sft", "sft-lora"])
 def test_trl_sft_is_counted_once(folders, tmp_path, sft, name):
     trainer = sft[name]
@@ -323,6 +328,7 @@ def test_trl_sft_is_counted_once(folders, tmp_path, sft, name):
         assert run.budget.cost.flops == 6 * STUDENT * run.budget.cost.trained_tokens
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("cap", ["trained_tokens", "flops", "steps"])
 def test_a_built_in_trainer_stays_inside_each_cap(folders, tmp_path, sft, cap):
     trainer = sft["sft"]

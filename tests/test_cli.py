@@ -5,33 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from processes import imported_by
 
 import harness.cli
 from harness.cli.main import COMMANDS, cli
 from harness.errors import UsageError
 
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic"}
-
-
-def imported_by(*arguments: str) -> set[str]:
-    code = (
-        "import sys; sys.argv = ['harness', *sys.argv[1:]]\n"
-        "from harness.cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
-    return set(done.stderr.splitlines()[-1].split())
 
 
 def test_help_imports_nothing_but_click():
@@ -197,6 +182,6 @@ def test_a_plugin_ships_a_board(harness, with_plugins):
     assert "observed" in names
 
 
-def test_results_go_to_standard_output_and_nothing_else(harness):
-    done = harness("tasks", "--json")
+def test_results_go_to_standard_output_and_nothing_else(harness_apart):
+    done = harness_apart("tasks", "--json")
     assert done.stderr == ""

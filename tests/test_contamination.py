@@ -170,6 +170,7 @@ def quoted(tmp_path, small_models, with_plugins):
     return tmp_path
 
 
+@pytest.mark.bench
 def test_a_bench_counts_what_its_rows_trained_on(quoted, harness):
     harness("bench", "quoted.toml", "--plugins", "quoting,quoting-not,quoting+quoting-not")
     found = {record.trainer: record for record in read_records(quoted / "runs/quoted/records")}

@@ -21,6 +21,7 @@ def distribution(folder: Path, name: str, version: str, *lines: str) -> None:
     (place / "METADATA").write_text("\n".join(text) + "\n")
 
 
+@pytest.mark.bench
 def test_the_whole_examination(harness, with_plugins, monkeypatch):
     """Everything at once, on this machine, with a plug-in that cannot be imported."""
     with_plugins("broken")

@@ -16,6 +16,8 @@ from harness.stage.spec import GeneratedScore
 from harness.tasks.lm_eval import definition, version
 from harness.tasks.protocols import get_protocol
 
+pytestmark = pytest.mark.bench
+
 START = Path(__file__).parents[1] / "plugins" / "harness_tiny" / "models" / "start"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def test_every_built_in_trainer_trains_and_is_scored_on_a_gpu(harness, tmp_path)
     import train_all
 
     names = [*sorted(train_all.offers().keys() - TRACED)]
-    harness("bench", "--plugins", ",".join(names), "--seeds", "0", "--device", "cuda", timeout=3000)
+    harness("bench", "--plugins", ",".join(names), "--seeds", "0", "--device", "cuda")
     records = by_trainer(tmp_path / "runs" / "tiny")
     assert set(records) == {"start", *names}
     assert {record.status for record in records.values()} == {"ok"}
@@ -60,14 +59,13 @@ def test_traces_are_learnt_on_a_gpu(harness, small_board):
     assert by_trainer(small_board.parent / "runs" / "small")["kd-traces"].status == "ok"
 
 
-def test_memory_that_is_really_full_halves_the_forward_pass(harness, small_board):
+def test_memory_that_is_really_full_halves_the_forward_pass(harness, small_board, with_plugins):
     """A process may take so little of the GPU that the whole batch cannot fit."""
     text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 900")
     small_board.write_text(text + "\n[options.greedy]\nbatch_size = 64\nshare = 0.004\n")
-    plugins = Path(__file__).parent / "support" / "plugins"
-    paths = f"{plugins / 'unruly'}:{plugins / 'greedy'}"
+    with_plugins("greedy")
     harness("bench", str(small_board), "--plugins", "greedy", "--seeds", "0",
-            "--device", "cuda", check=None, env={**os.environ, "PYTHONPATH": paths})  # fmt: skip
+            "--device", "cuda", check=None)  # fmt: skip
     record = by_trainer(small_board.parent / "runs" / "small")["greedy"]
     if record.status == "ok":
         assert record.stages[0].notes["out_of_memory_at"][0]["micro_batch_size"] == 64
@@ -101,7 +99,7 @@ def test_one_stage_on_two_gpus(harness, small_board):
     small_board.write_text(text.replace("[compute]", "[compute]\ngpus = 2"))
     names = "sft,kd,kd-on-policy,rl,hybrid-joint"
     harness("bench", str(small_board), "--plugins", names, "--seeds", "0",
-            "--device", "cuda", timeout=3000)  # fmt: skip
+            "--device", "cuda")  # fmt: skip
     records = by_trainer(small_board.parent / "runs" / "small")
     assert {record.status for record in records.values()} == {"ok"}
     assert records["sft"].environment.gpus == 2

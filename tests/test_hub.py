@@ -25,6 +25,12 @@ SCALE = ("--hub", "words=me/words:words:percent")
 
 
 @pytest.fixture
+def harness(harness_apart):
+    """The Hub's client reads its variables when it is imported."""
+    return harness_apart
+
+
+@pytest.fixture
 def published(tmp_path: Path) -> str:
     """Return a folder of published records."""
     runs = tmp_path / "made"

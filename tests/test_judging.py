@@ -43,6 +43,7 @@ def pretend_older(small_board, folder) -> str:
     return record.id
 
 
+@pytest.mark.bench
 def test_regrade_supersedes_what_an_older_verifier_judged(small_board, harness, tmp_path):
     harness("bench", "small.toml", "--seeds", "0")
     folder = tmp_path / "runs" / "small" / "records"
@@ -59,6 +60,7 @@ def test_regrade_supersedes_what_an_older_verifier_judged(small_board, harness, 
     assert "Nothing to do" in again.stderr
 
 
+@pytest.mark.bench
 def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path):
     harness("bench", "small.toml", "--seeds", "0")
     folder = tmp_path / "runs" / "small"
@@ -118,6 +120,7 @@ samples = 3
 """
 
 
+@pytest.mark.bench
 def test_several_samples_are_judged_one_by_one_and_vote(small_board, harness, tmp_path):
     small_board.write_text(
         small_board.read_text().replace("max_new_tokens = 4\n", f"max_new_tokens = 4\n{SAMPLED}")

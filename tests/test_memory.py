@@ -34,6 +34,7 @@ def bench(small_board, harness, with_plugins, room, *, check=0):
     return {record.trainer: record for record in read_records(folder / "records")}, folder
 
 
+@pytest.mark.bench
 def test_half_the_rows_until_they_fit_and_the_same_result(small_board, harness, with_plugins):
     records, folder = bench(small_board, harness, with_plugins, room=2)
     plain, halved = records["sft"], records["greedy"]
@@ -51,6 +52,7 @@ def test_half_the_rows_until_they_fit_and_the_same_result(small_board, harness, 
     assert_close(one, other)
 
 
+@pytest.mark.bench
 def test_one_row_too_many_is_said_with_what_to_do(small_board, harness, with_plugins):
     records, folder = bench(small_board, harness, with_plugins, room=0, check=1)
     assert records["sft"].status == "ok"

@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 
 from harness.records import read_records
 
+pytestmark = pytest.mark.bench
+
 OPTIONS = """
 [options.sft]
 epochs = 30

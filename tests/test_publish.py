@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import generated
@@ -20,18 +21,25 @@ def leave(folder: Path, records: list[Record]) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a board's file and runs, published."""
+    folder = tmp_path_factory.mktemp("made")
+    runs = leave(folder / "runs" / "made-up", generated.board(ACCURACIES, n=120))
+    (folder / "made-up.toml").write_text('name = "made-up"\n')
+    publish(runs, generated.conditions(), folder / "leaderboards", folder / "made-up.toml")
+    return folder
+
+
 @pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    return leave(tmp_path / "runs" / "made-up", generated.board(ACCURACIES, n=120))
+def runs(tmp_path: Path, made: Path) -> Path:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "runs" / "made-up"
 
 
 @pytest.fixture
 def published(tmp_path: Path, runs: Path) -> Path:
-    file = tmp_path / "made-up.toml"
-    file.write_text('name = "made-up"\n')
-    folder = tmp_path / "leaderboards"
-    publish(runs, generated.conditions(), folder, file)
-    return folder
+    return tmp_path / "leaderboards"
 
 
 def contents(folder: Path) -> dict[str, bytes]:

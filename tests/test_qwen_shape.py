@@ -123,7 +123,7 @@ def test_every_trainer_takes_a_step(harness, tmp_path, with_plugins):
     for seed, name in enumerate(("start", "teacher")):
         save_shape(tmp_path / name, tokenizer, seed=seed)
     (tmp_path / "shape.toml").write_text(BOARD)
-    harness("bench", "shape.toml", "--jobs", "1", "--device", "cpu", timeout=7000)
+    harness("bench", "shape.toml", "--jobs", "1", "--device", "cpu")
     records = {one.trainer: one for one in read_records(tmp_path / "runs" / "shape" / "records")}
     assert {record.status for record in records.values()} == {"ok"}
     assert len(records) == 8

@@ -59,6 +59,7 @@ max_new_tokens = 24
 """
 
 
+@pytest.mark.bench
 def test_the_first_problems_of_published_sets_are_scored(harness, tmp_path):
     text = BOARD.replace("max_new_tokens = 24", "max_new_tokens = 24\nlimit = 20")
     (tmp_path / "published.toml").write_text(text)

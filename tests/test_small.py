@@ -98,6 +98,7 @@ def test_the_full_board_has_38_million_parameters():
     assert 36e6 < layers * layer + h + 600 * h < 40e6
 
 
+@pytest.mark.bench
 def test_a_cut_down_board_is_made_loads_and_is_planned(harness, tmp_path):
     done = harness("small", "--out", "here", "--scale", "0.001", "--device", "cpu")
     assert done.stdout == "harness bench here/small.toml\n"

@@ -70,10 +70,12 @@ def test_every_built_in_trainer_is_checked():
     assert offered == set(BUILT_IN)
 
 
+@pytest.mark.bench
 def test_a_bare_loop_keeps_the_contract(kit):
     kit.check_trainer("wayward")
 
 
+@pytest.mark.bench
 def test_everything_that_a_run_does_wrong_is_told_at_once(kit):
     found = faults(kit.check_trainer, "wayward-careless")
     assert set(found) == {"run", "checkpoint", "events", "isolation"}
@@ -85,10 +87,12 @@ def test_everything_that_a_run_does_wrong_is_told_at_once(kit):
     assert "asked for the test rows of tiny_word" in found["isolation"]
 
 
+@pytest.mark.bench
 def test_a_trainer_without_a_seed(kit):
     assert set(faults(kit.check_trainer, "wayward-dice")) == {"seed"}
 
 
+@pytest.mark.bench
 def test_a_trainer_that_does_nothing(kit):
     found = faults(kit.check_trainer, "wayward-idle")
     assert "the weights are those of the start model" in found["checkpoint"]
@@ -97,6 +101,7 @@ def test_a_trainer_that_does_nothing(kit):
     assert "not finite" in found["events"]
 
 
+@pytest.mark.bench
 def test_a_trainer_that_overruns_its_budget(kit):
     found = faults(kit.check_trainer, "wayward-greedy")
     assert "ended as failed: stopped: the trainer went on after its budget" in found["run"]
@@ -120,6 +125,7 @@ def test_an_unknown_option_is_named(kit):
     assert "learning_rat" in faults(kit.check_trainer, "wayward", {"learning_rat": 1})["options"]
 
 
+@pytest.mark.bench
 def test_a_plug_in_that_imports_torch_is_told(tmp_path, monkeypatch):
     (tmp_path / "harness_heavy.py").write_text(
         "import torch\nfrom harness import Trainer, hookimpl\n\n"
@@ -183,6 +189,7 @@ def test_what_is_wrong_with_a_board(small_board, tmp_path):
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.bench
 def test_the_kit_in_the_documentation_and_in_the_example(tmp_path):
     """The page's code runs as it stands, with the example installed as a stranger's package."""
     page = (ROOT / "docs" / "plugins.md").read_text()

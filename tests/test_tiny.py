@@ -334,6 +334,7 @@ def test_the_tokenizer_is_the_one_its_script_makes(tmp_path: Path) -> None:
     assert made["model"] == shipped["model"]
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_start_model_is_above_zero_and_below_the_teacher(tokenizer, family: str) -> None:
     from harness_tiny.train_models import accuracy

@@ -34,6 +34,7 @@ def test_every_tracker_is_one_that_transformers_knows():
     assert set(TRACKERS) <= set(integrations.INTEGRATION_TO_CALLBACK)
 
 
+@pytest.mark.bench
 def test_trackers_and_the_cells_name_reach_transformers(tmp_path):
     trl = pytest.importorskip("trl")
     run = models.make_run(tmp_path, tmp_path, None)
@@ -45,6 +46,7 @@ def test_trackers_and_the_cells_name_reach_transformers(tmp_path):
     assert arguments.run_name == "sft seed 0"
 
 
+@pytest.mark.bench
 @pytest.mark.skipif(
     not any(importlib.util.find_spec(package) for package in TRACKERS["tensorboard"]),
     reason="tensorboard is not installed",

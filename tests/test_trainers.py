@@ -25,6 +25,8 @@ from harness.errors import StageError
 from harness.plugin.workload import Workload
 from harness.verify import VERIFIER_VERSION
 
+pytestmark = pytest.mark.bench
+
 TESTS = Path(__file__).parent
 
 

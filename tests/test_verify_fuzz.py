@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import random
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -57,8 +56,8 @@ def test_random_text_is_judged(text: str, gold: str) -> None:
 def test_hundred_thousand_random_inputs(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     generator = random.Random(20_240_817)
-    seconds, slowest, total, right = 3.0, 0.0, 0, 0
-    with VerifierPool(workers=2, seconds=seconds, cache_size=0) as pool:
+    total, right = 0, 0
+    with VerifierPool(workers=2, seconds=30, cache_size=0) as pool:
         while total < 100_000:
             texts, golds = [], []
             for _ in range(500):
@@ -70,15 +69,10 @@ def test_hundred_thousand_random_inputs(tmp_path: Path) -> None:
                 texts.append("".join(words))
                 golds.append(generator.choice(GOLDS))
             form = generator.choice(["bare", "boxed", "hash", "answer_is"])
-            started = time.monotonic()
             judged = pool.verify_many(texts, golds, form=form)  # type: ignore[arg-type]
-            slowest = max(slowest, time.monotonic() - started)
             total += len(texts)
             assert not [j for j in judged if j.why.startswith("the verifier failed")]
             right += sum(j.verdict is Verdict.correct for j in judged)
-        sys.stderr.write(
-            f"{total} inputs, {pool.killed} workers killed, slowest 500 took {slowest:.2f} s, "
-            f"{right} judged correct\n"
-        )
+        sys.stderr.write(f"{total} inputs, {right} judged correct\n")
         assert pool.killed == 0
     assert not mark.exists()

