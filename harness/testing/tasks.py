@@ -143,7 +143,9 @@ def _misread_golds(task: Task, rows: list[dict[str, str]]) -> list[str]:
 
 
 def _digest_elsewhere(task: Task) -> list[str]:
-    code = "import sys; from harness.plugin.host import Host; print(Host().task(sys.argv[1]).digest)"
+    code = (
+        "import sys; from harness.plugin.host import Host; print(Host().task(sys.argv[1]).digest)"
+    )
     hashing = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"  # another one than here
     done = subprocess.run(
         [sys.executable, "-c", code, task.name],
