@@ -29,7 +29,15 @@ BUILT_IN = {
 
 
 @pytest.fixture(scope="module")
-def kit(tmp_path_factory):
+def unmeasured():
+    """Start processes without coverage: what it writes, the kit would find."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory, unmeasured):
     """A kit whose warm process serves every test of this module."""
     with pytest.MonkeyPatch.context() as patch:
         place = str(Path(__file__).parent / "support" / "plugins" / "wayward")
@@ -190,7 +198,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.bench
-def test_the_kit_in_the_documentation_and_in_the_example(tmp_path):
+def test_the_kit_in_the_documentation_and_in_the_example(unmeasured, tmp_path):
     """The page's code runs as it stands, with the example installed as a stranger's package."""
     page = (ROOT / "docs" / "plugins.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
