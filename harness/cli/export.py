@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import (
-    board_argument,
-    data_option,
-    hub_option,
-    open_records,
-    runs_option,
-)
+from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.export.request import HubBenchmark
@@ -21,10 +15,10 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("format_name", metavar="FORMAT")
-@board_argument
+@options.board_argument
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     default="export",
     help="Folder to write.",
 )
@@ -43,9 +37,9 @@ if TYPE_CHECKING:
     metavar="WORD",
     help="Of the two: first_party, third_party, collaborative or other.",
 )
-@hub_option
-@data_option
-@runs_option
+@options.hub_option
+@options.data_option
+@options.runs_option
 def command(
     format_name: str,
     board: str,
@@ -67,7 +61,7 @@ def command(
     from harness.export.request import Request
     from harness.leaderboard.diff import find_record
 
-    records, conditions, folder = open_records(board, runs, data_dir)
+    records, conditions, folder = options.open_records(board, runs, data_dir)
     replaced = {record.supersedes for record in records}
     finished = [record for record in records if record.scores and record.id not in replaced]
     if cells:

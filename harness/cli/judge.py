@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import convention_option, data_option, forms, json_option, print_json
+from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.verify import Conventions
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("judge")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=options.INPUT_FILE)
 @click.option(
     "--task", "name", metavar="NAME", help="Task that gives the conventions and the gold answers."
 )
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     "--gold", metavar="COLUMN", help="Column of the gold answers.  [default: a usual name]"
 )
 @click.option(
-    "--form", type=forms, default="boxed", help="Form in which the answers were asked for."
+    "--form", type=options.forms, default="boxed", help="Form in which the answers were asked for."
 )
-@convention_option
+@options.convention_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     help="File to write: the rows with their judgements.",
 )
 @click.option(
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
 @click.option(
     "--disagreements", is_flag=True, help="Show each answer whose label and verdict differ."
 )
-@data_option
-@json_option
+@options.data_option
+@options.json_option
 def command(
     file: Path,
     name: str | None,
@@ -121,16 +122,14 @@ def command(
         "verifier": VERIFIER_VERSION,
     }
     if as_json:
-        print_json(tally_json(tally, used, disagreements))
+        options.print_json(tally_json(tally, used, disagreements))
     else:
         click.echo(tally_text(tally, used, disagreements), nl=False)
 
 
 def _write(judged: Iterable[dict[str, Any]], out: Path | None) -> None:
-    """Take every judged row, and write them to a file that is there only when it is whole."""
     if out is None:
-        for _ in judged:
-            pass
+        deque(judged, maxlen=0)  # judging fills the tally
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")

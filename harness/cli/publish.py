@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_option, runs_option
+from harness.cli import options
 
 
 @click.command("publish")
@@ -15,12 +15,12 @@ from harness.cli.options import data_option, runs_option
 @click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     default="leaderboards",
     help="Folder of published leaderboards.",
 )
-@data_option
-@runs_option
+@options.data_option
+@options.runs_option
 def command(
     boards: tuple[str, ...],
     check: bool,

@@ -25,22 +25,21 @@ def export_parquet(request: Request) -> list[Path]:
         import pyarrow.parquet
     except ImportError:
         raise UsageError("Parquet needs pyarrow: pip install pyarrow") from None
-    rows: list[dict[str, Any]] = []
-    for record in request.records:
-        for score in record.scores:
-            for place, line in enumerate(read_answers(request.folder, record, score)):
-                rows.append(
-                    {
-                        "board": record.board.name,
-                        "record": record.id,
-                        "trainer": record.trainer,
-                        "seed": record.seed,
-                        "task": score.task,
-                        "protocol": score.protocol,
-                        "place": place,
-                        **{name: _storable(value) for name, value in line.items()},
-                    }
-                )
+    rows = [
+        {
+            "board": record.board.name,
+            "record": record.id,
+            "trainer": record.trainer,
+            "seed": record.seed,
+            "task": score.task,
+            "protocol": score.protocol,
+            "place": place,
+            **{name: _storable(value) for name, value in line.items()},
+        }
+        for record in request.records
+        for score in record.scores
+        for place, line in enumerate(read_answers(request.folder, record, score))
+    ]
     path = request.out / "answers.parquet"
     request.out.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
@@ -48,10 +47,8 @@ def export_parquet(request: Request) -> list[Path]:
 
 
 def _storable(value: Any) -> Any:
-    """Return text without lone surrogates, which Parquet's UTF-8 cannot hold."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value
+    # Parquet's UTF-8 cannot hold lone surrogates
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def export_long_csv(request: Request) -> list[Path]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.boards.conditions import Conditions
+from harness.boards.conditions import Benchmark, Conditions
 from harness.files import slug
 from harness.records import Record, Score
 
-SCALES: dict[str, int] = {"share": 1, "percent": 100}
+SCALES = {"share": 1, "percent": 100}
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,6 @@ class HubBenchmark:
     questions: int | None = None
 
     def value(self, accuracy: float) -> float:
-        """Return an accuracy, a share of 1, in the benchmark's scale."""
         return round(SCALES[self.scale] * accuracy, 6)
 
     def problem(self, questions: int) -> str | None:
@@ -40,12 +38,6 @@ class HubBenchmark:
         if self.questions is not None and questions != self.questions:
             return f"{questions:,} questions are not the {self.questions:,} of {self.dataset}"
         return None
-
-    def holds(self, value: object) -> bool:
-        """Return whether something is a number that this scale can have."""
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            return False
-        return math.isfinite(value) and 0 <= value <= SCALES[self.scale]
 
 
 # `.eval_results` names a dataset and one of its tasks, and does not say whether a value is a share
@@ -89,8 +81,12 @@ class Request:
     benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)
 
     def benchmark(self, task: str) -> HubBenchmark | None:
-        """Return the Hub's benchmark for a task: the one that was given, else the known one."""
         return self.benchmarks.get(task) or KNOWN.get(task)
+
+    def conditions_of(self, score: Score) -> Benchmark | None:
+        """Return what the board states of a score: how answers were decoded, and more."""
+        found = (one for one in self.conditions.benchmarks if one.task == score.task)
+        return next((one for one in found if one.protocol == score.protocol), None)
 
 
 def model_name(record: Record) -> str:
