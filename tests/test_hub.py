@@ -203,10 +203,7 @@ def test_the_table_of_benchmarks_is_whole():
     for benchmark in KNOWN.values():
         validate_repo_id(benchmark.dataset)
         assert benchmark.scale in SCALES
-        assert benchmark.holds(benchmark.value(1.0))
-    percent = HubBenchmark("a/b", "c", "percent")
-    assert percent.value(0.5) == 50.0
-    assert not any(percent.holds(bad) for bad in (101, -1, float("nan"), "50", None, True))
+    assert HubBenchmark("a/b", "c", "percent").value(0.5) == 50.0
 
 
 def test_a_repository_is_not_named_by_a_board_that_has_no_such_cell(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,10 +28,10 @@ _BATCH = 512
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column of a row is what; `gold` is None where gold answers come from a task."""
+    """Which column of a row is what."""
 
     answer: str
-    gold: str | None
+    gold: str | None  # None where gold answers come from a task
     label: str | None = None
 
 
@@ -76,14 +76,12 @@ class Tally:
     def add(
         self, judgement: Judgement, row: Mapping[str, Any], gold: str, columns: Columns
     ) -> None:
-        """Count one judged row."""
         self.rows += 1
         verdict = judgement.verdict.value
         self.verdicts[verdict] += 1
         self.strict += judgement.strict
         self.flexible += judgement.flexible
-        model = str(row.get("model") or "")
-        if model:
+        if model := str(row.get("model") or ""):
             self.models.setdefault(model, Counter())[verdict] += 1
         label = row.get(columns.label) if columns.label else None
         if label is None:
@@ -93,27 +91,17 @@ class Tally:
         label = bool(label)
         self.table[label, verdict] += 1
         if label != (judgement.verdict is Verdict.correct):
+            name, read, why = str(row.get("id", "")), judgement.extracted, judgement.why
             self.disagreements.append(
-                Disagreement(
-                    row=self.rows,
-                    id=str(row.get("id", "")),
-                    model=model,
-                    label=label,
-                    verdict=verdict,
-                    gold=gold,
-                    extracted=judgement.extracted,
-                    why=judgement.why,
-                )
+                Disagreement(self.rows, name, model, label, verdict, gold, read, why)
             )
 
     @property
     def correct(self) -> int:
-        """Return the number of correct answers."""
         return self.verdicts[Verdict.correct.value]
 
     @property
     def labelled(self) -> int:
-        """Return the number of answers that have a label."""
         return sum(self.table.values())
 
 
@@ -161,10 +149,8 @@ def golds_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Return the gold answers of a task by all that an answer may name its problem with."""
     golds: dict[str, str] = {}
     for row in rows:
-        golds[problem_digest(row["problem"])] = row["answer"]
-        for key in ("source_id", "id"):
-            if row.get(key):
-                golds[row[key]] = row["answer"]
+        names = (problem_digest(row["problem"]), row.get("source_id"), row.get("id"))
+        golds |= {name: row["answer"] for name in names if name}
     return golds
 
 
@@ -174,14 +160,10 @@ def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> 
     Raises:
         UsageError: If the task has no such problem.
     """
-    for name in PROBLEMS:
-        if isinstance(row.get(name), str):
-            found = golds.get(problem_digest(row[name]))
-            if found is not None:
-                return found
-    for name in IDS:
-        if str(row.get(name, "")) in golds:
-            return golds[str(row[name])]
+    texts = [problem_digest(row[name]) for name in PROBLEMS if isinstance(row.get(name), str)]
+    for key in (*texts, *(str(row.get(name, "")) for name in IDS)):
+        if key in golds:
+            return golds[key]
     raise UsageError(
         f"row {number} names no problem of the task; a row needs its gold answer, or one of"
         f" {', '.join(PROBLEMS)} or {', '.join(IDS)} as the task has it"
@@ -189,33 +171,20 @@ def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> 
 
 
 def rows_of(path: Path, tally: Tally) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a JSONL or JSONL.gz file; a torn last line is left out and noted.
-
-    Raises:
-        UsageError: If the file cannot be read, or any other line is not a JSON object.
-    """
+    """Yield the rows of a JSONL or JSONL.gz file; a torn last line is left out and noted."""
 
     def note_torn(number: int) -> None:
         tally.torn = True
 
-    for _, row in read_jsonl(path, torn=note_torn):
-        yield row
+    return (row for _, row in read_jsonl(path, torn=note_torn))
 
 
 def survey(
-    path: Path,
-    *,
-    answer: str | None = None,
-    gold: str | None = None,
-    golds_elsewhere: bool = False,
+    path: Path, *, answer: str | None, gold: str | None, golds_elsewhere: bool
 ) -> tuple[int, Columns]:
     """Return the number of answers in a file and their columns, after reading all of it.
 
-    Args:
-        path: A JSONL or JSONL.gz file.
-        answer: See `find_columns`.
-        gold: See `find_columns`.
-        golds_elsewhere: See `find_columns`.
+    The options are those of `find_columns`.
 
     Raises:
         UsageError: If a line or a column is not as it should be, or there is no answer.
@@ -258,46 +227,31 @@ def judge_rows(
     """
     source = iter(rows)
     while batch := list(islice(source, _BATCH)):
+        numbered = list(enumerate(batch, tally.rows + 1))
         expected = [
-            _gold(row, columns, golds, tally.rows + number) for number, row in enumerate(batch, 1)
+            _text(row, columns.gold, n) if columns.gold else find_gold(row, golds or {}, n)
+            for n, row in numbered
         ]
-        answers = [
-            _text(row, columns.answer, tally.rows + number) for number, row in enumerate(batch, 1)
-        ]
-        judged = pool.verify_many(
-            answers,
-            expected,
-            conventions,
-            form,
-            [bool(row.get("truncated", False)) for row in batch],
-        )
+        answers = [_text(row, columns.answer, n) for n, row in numbered]
+        truncated = [bool(row.get("truncated", False)) for row in batch]
+        judged = pool.verify_many(answers, expected, conventions, form, truncated)
         for row, gold, judgement in zip(batch, expected, judged, strict=True):
             tally.add(judgement, row, gold, columns)
-            yield dict(row) | {
-                "judgement": judgement_fields(judgement),
-                "verifier": VERIFIER_VERSION,
-            }
+            fields = judgement_fields(judgement)
+            yield {**row, "judgement": fields, "verifier": VERIFIER_VERSION}
         if progress is not None:
             progress(len(batch))
 
 
 def agreement(tally: Tally) -> dict[str, int]:
     """Return how labels and verdicts agree: labelled, agree, and both kinds of difference."""
-    differ: Sequence[Disagreement] = tally.disagreements
+    differ = Counter(one.label for one in tally.disagreements)
     return {
         "labelled": tally.labelled,
-        "agree": tally.labelled - len(differ),
-        "label_right_only": sum(one.label for one in differ),
-        "verdict_correct_only": sum(not one.label for one in differ),
+        "agree": tally.labelled - differ.total(),
+        "label_right_only": differ[True],
+        "verdict_correct_only": differ[False],
     }
-
-
-def _gold(
-    row: Mapping[str, Any], columns: Columns, golds: Mapping[str, str] | None, number: int
-) -> str:
-    if columns.gold is None:
-        return find_gold(row, golds or {}, number)
-    return _text(row, columns.gold, number)
 
 
 def _text(row: Mapping[str, Any], column: str, number: int) -> str:

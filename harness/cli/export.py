@@ -57,7 +57,7 @@ def command(
     FORMAT is eee, lm-eval, parquet, evalstats or hub. BOARD is a board's name or TOML file, or a
     folder of published records; tiny if none is given.
     """
-    from harness.export.formats import export
+    from harness.export import export
     from harness.export.request import Request
     from harness.leaderboard.diff import find_record
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.bench import warm
+from harness.plugin.host import Host
+from harness.tasks.task import Task
 
 # audit event -> places of (path, folder descriptor) among its arguments
 CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -84,8 +86,6 @@ def _under(path: Any, descriptor: Any) -> str | None:
 
 def _guard_test_rows(offend: Callable[[str], None]) -> None:
     """Make every task refuse its test split in this process."""
-    from harness.plugin.host import Host
-    from harness.tasks.task import Task
 
     def refuse(name: str, split: str) -> None:
         if split == "test":
