@@ -51,27 +51,16 @@ class Disagreement:
 
 @dataclass
 class Tally:
-    """Counts of judged answers, in all and for each model.
-
-    Attributes:
-        rows: Answers.
-        verdicts: Answers for each verdict.
-        strict: Answers that match the gold in the protocol's own form, as strings or numbers.
-        flexible: The same anywhere at the end of the answer.
-        models: Verdicts for each model, where the rows name one.
-        table: Answers for each pair of label and verdict, where the rows have labels.
-        disagreements: Answers whose label and verdict differ.
-        torn: Whether the last line was torn and left out.
-    """
+    """Counts of judged answers, in all and for each model that the rows name."""
 
     rows: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
-    strict: int = 0
-    flexible: int = 0
-    models: dict[str, Counter[str]] = field(default_factory=dict)
-    table: Counter[tuple[bool, str]] = field(default_factory=Counter)
+    strict: int = 0  # match the gold in the protocol's own form, as strings or numbers
+    flexible: int = 0  # the same anywhere at the end of the answer
+    models: dict[str, Counter[str]] = field(default_factory=dict)  # the verdicts of each
+    table: Counter[tuple[bool, str]] = field(default_factory=Counter)  # label and verdict
     disagreements: list[Disagreement] = field(default_factory=list)
-    torn: bool = False
+    torn: bool = False  # whether the last line was torn and left out
 
     def add(
         self, judgement: Judgement, row: Mapping[str, Any], gold: str, columns: Columns
@@ -112,13 +101,10 @@ def find_columns(
     gold: str | None = None,
     golds_elsewhere: bool = False,
 ) -> Columns:
-    """Return which column is the response, which the gold answer, and which a label.
+    """Return which column of a row is the response, which the gold answer, and which a label.
 
-    Args:
-        row: The first row of a file.
-        answer: The column of the response; None to find it by its name.
-        gold: The column of the gold answer; None to find it by its name.
-        golds_elsewhere: Whether gold answers may come from a task instead.
+    A column that is not given is found by its name. With `golds_elsewhere` there may be none of
+    gold answers, which a task then gives.
 
     Raises:
         UsageError: If they cannot be found; the text lists the columns.
@@ -210,17 +196,9 @@ def judge_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield each row with a `judgement` and the `verifier` version added, in order.
 
-    Streams: only one batch is held in memory.
-
-    Args:
-        rows: Answers; a column `truncated` that is true says that one was cut off.
-        pool: Judges them.
-        columns: Which column is what.
-        golds: Of a task (`golds_of`), for rows without a gold answer.
-        conventions: How the benchmark wants answers judged.
-        form: The form that the answers were asked for in.
-        tally: Counts are added to it.
-        progress: Called with the size of each batch.
+    Only one batch is held in memory. A column `truncated` that is true means that an answer was cut
+    off. `golds` are a task's (`golds_of`), for rows without a gold answer. Counts are added to
+    `tally`, and `progress` is called with the size of each batch.
 
     Raises:
         UsageError: If a row lacks its answer or its gold answer.

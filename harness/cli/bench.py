@@ -68,12 +68,8 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
 @click.option(
     "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="TRAINER.OPTION=VALUE",
-    help="Such as kd.temperature=2; may be repeated.",
+@options.repeated(
+    "--set", "overrides", metavar="TRAINER.OPTION=VALUE", text="Such as kd.temperature=2"
 )
 @click.option(
     "--jobs",
@@ -82,13 +78,10 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     help="Stages at once.  [default: by cores or GPUs]",
 )
 @options.device_option
-@click.option(
-    "--report-to",
-    multiple=True,
-    callback=check_trackers,
-    metavar="TRACKER",
-    help="Experiment tracker that transformers knows, such as tensorboard; may be repeated.",
-)
+@options.repeated(
+    "--report-to", metavar="TRACKER", callback=check_trackers,
+    text="Experiment tracker that transformers knows, such as tensorboard",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan with its cost and do nothing.")
 @click.option("--gpu", metavar="NAME", help="With --dry-run: plan for this GPU, such as A100-80.")
 @options.data_option

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,40 +89,27 @@ def _of_board(name: str, data_dir: Path | None, runs: Path) -> dict[str, list[Ov
 def _of_files(train: Path, test: Path) -> list[Overlap]:
     from harness.contamination.overlap import TestSets
 
-    tests = [
-        {"id": _named(row, number), "problem": _text(row, test, number, ("problem", "question"))}
-        for number, row in _rows(test)
-    ]
+    tests = [{"id": n, "problem": text} for n, text, _ in _rows(test, "problem", "question")]
     return list(TestSets({test.name: tests}).check(_passages(train)).values())
 
 
 def _passages(path: Path) -> Iterator[Passage]:
     from harness.contamination.overlap import Passage
 
-    for number, row in _rows(path):
-        name = _named(row, number)
-        first = _text(row, path, number, ("problem", "question", "text"))
+    for name, first, row in _rows(path, "problem", "question", "text"):
         yield Passage(name, first, problem="problem" in row or "question" in row)
         for column in ("solution", "answer", "completion"):
             if isinstance(row.get(column), str):
                 yield Passage(name, row[column])
 
 
-def _named(row: Mapping[str, Any], number: int) -> str:
-    return str(row.get("id", f"line {number}"))
-
-
-def _text(row: Mapping[str, Any], path: Path, number: int, columns: tuple[str, ...]) -> str:
-    for column in columns:
-        text = row.get(column)
-        if isinstance(text, str):
-            return text
-    raise UsageError(f"{path}: line {number} has no text under {' or '.join(columns)}")
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _rows(path: Path, *columns: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the id and the text of each row, from the first column that has one, and the row."""
     number = 0
     for number, row in read_jsonl(path):
-        yield number, row
+        texts = [row[column] for column in columns if isinstance(row.get(column), str)]
+        if not texts:
+            raise UsageError(f"{path}: line {number} has no text under {' or '.join(columns)}")
+        yield str(row.get("id", f"line {number}")), texts[0], row
     if not number:
         raise UsageError(f"{path} holds no row")

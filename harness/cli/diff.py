@@ -13,23 +13,13 @@ from harness.cli import options
 @click.argument("first")
 @click.argument("second")
 @options.board_argument
-@click.option(
-    "--task", "tasks", multiple=True, metavar="NAME", help="Only this task; may be repeated."
-)
-@click.option(
-    "--only",
-    "kinds",
-    multiple=True,
-    metavar="KIND",
-    help="Only fixed, broken, both_wrong or both_right; may be repeated."
-    "  [default: fixed and broken]",
-)
-@click.option(
-    "--verdict",
-    "verdicts",
-    multiple=True,
-    metavar="VERDICT",
-    help="Only where an answer has this verdict; may be repeated.",
+@options.repeated("--task", "tasks", metavar="NAME", text="Only this task")
+@options.repeated(
+    "--only", "kinds", metavar="KIND", text="Only fixed, broken, both_wrong or both_right",
+    default="fixed and broken",
+)  # fmt: skip
+@options.repeated(
+    "--verdict", "verdicts", metavar="VERDICT", text="Only where an answer has this verdict"
 )
 @click.option("--grep", "search", metavar="TEXT", help="Only where a text contains this.")
 @click.option(

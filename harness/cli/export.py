@@ -16,18 +16,9 @@ if TYPE_CHECKING:
 @click.command("export")
 @click.argument("format_name", metavar="FORMAT")
 @options.board_argument
-@click.option(
-    "--out",
-    type=options.FOLDER,
-    default="export",
-    help="Folder to write.",
-)
-@click.option(
-    "--cell",
-    "cells",
-    multiple=True,
-    metavar="CELL",
-    help="Only this cell, such as sft/0; may be repeated.  [default: all]",
+@click.option("--out", type=options.FOLDER, default="export", help="Folder to write.")
+@options.repeated(
+    "--cell", "cells", metavar="CELL", text="Only this cell, such as sft/0", default="all"
 )
 @click.option("--developer", default="unknown", metavar="NAME", help="Who trained the models.")
 @click.option("--organization", default="unknown", metavar="NAME", help="Who evaluated them.")
@@ -67,14 +58,7 @@ def command(
     if cells:
         finished = [find_record(folder, name) for name in cells]
     request = Request(
-        records=finished,
-        conditions=conditions,
-        folder=folder,
-        out=out,
-        developer=developer,
-        organization=organization,
-        relationship=relationship,
-        benchmarks=benchmarks,
+        finished, conditions, folder, out, developer, organization, relationship, benchmarks
     )
     for path in export(format_name, request):
         click.echo(str(path))

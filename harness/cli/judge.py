@@ -34,11 +34,7 @@ if TYPE_CHECKING:
     "--form", type=options.forms, default="boxed", help="Form in which the answers were asked for."
 )
 @options.convention_option
-@click.option(
-    "--out",
-    type=options.FILE,
-    help="File to write: the rows with their judgements.",
-)
+@click.option("--out", type=options.FILE, help="File to write: the rows with their judgements.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),

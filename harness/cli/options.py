@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.verify import Conventions
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 WIDTH = 100  # of what is printed to a pipe, and of wrapped text
 INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -65,6 +66,14 @@ def _benchmarks(
     return found
 
 
+def repeated(
+    *names: str, metavar: str, text: str, default: str = "", callback: Any = None
+) -> Callable[[Command], Command]:
+    """Return an option that may be given several times; its help ends with the default."""
+    text += "; may be repeated." + (f"  [default: {default}]" if default else "")
+    return click.option(*names, multiple=True, metavar=metavar, callback=callback, help=text)
+
+
 forms = click.Choice(["boxed", "hash", "answer_is", "bare"])
 board_argument = click.argument("board", default="tiny")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -87,23 +96,14 @@ device_option = click.option(
     default="auto",
     help="Where stages run; auto takes a GPU if there is one.",
 )
-convention_option = click.option(
-    "--convention",
-    "-c",
-    "conventions",
-    multiple=True,
-    callback=_conventions,
-    metavar="OPTION=VALUE",
-    help="How answers are judged, such as rounding=gold; may be repeated.",
-)
-hub_option = click.option(
-    "--hub",
-    "benchmarks",
-    multiple=True,
-    callback=_benchmarks,
-    metavar="TASK=DATASET:TASK_ID:SCALE",
-    help="A task's benchmark on the Hub; SCALE is share or percent; may be repeated.",
-)
+convention_option = repeated(
+    "--convention", "-c", "conventions", metavar="OPTION=VALUE", callback=_conventions,
+    text="How answers are judged, such as rounding=gold",
+)  # fmt: skip
+hub_option = repeated(
+    "--hub", "benchmarks", metavar="TASK=DATASET:TASK_ID:SCALE", callback=_benchmarks,
+    text="A task's benchmark on the Hub; SCALE is share or percent",
+)  # fmt: skip
 
 
 def open_board(

@@ -14,10 +14,7 @@ from harness.cli import options
 @click.option("--check", is_flag=True, help="Fail if a published file is not its records'.")
 @click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
 @click.option(
-    "--out",
-    type=options.FOLDER,
-    default="leaderboards",
-    help="Folder of published leaderboards.",
+    "--out", type=options.FOLDER, default="leaderboards", help="Folder of published leaderboards."
 )
 @options.data_option
 @options.runs_option

@@ -11,11 +11,7 @@ from harness.cli import options
 
 @click.command("report")
 @options.board_argument
-@click.option(
-    "--out",
-    type=options.FILE,
-    help="File to write.  [default: RUNS/BOARD/report.html]",
-)
+@click.option("--out", type=options.FILE, help="File to write.  [default: RUNS/BOARD/report.html]")
 @options.data_option
 @options.runs_option
 def command(board: str, out: Path | None, data_dir: Path | None, runs: Path) -> None:

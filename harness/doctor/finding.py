@@ -8,25 +8,19 @@ import subprocess
 from dataclasses import dataclass
 from typing import Literal
 
+# warning: something is slower or missing; problem: a bench would fail
 Level = Literal["ok", "warning", "problem"]
 SECONDS = 180  # after which a child process counts as hanging
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
-
-    Attributes:
-        check: Its name.
-        level: `ok`; `warning`, something is slower or missing; `problem`, a bench would fail.
-        found: What is there.
-        todo: What to do about it; empty where all is well.
-    """
+    """What one check found."""
 
     check: str
     level: Level
     found: str
-    todo: str = ""
+    todo: str = ""  # empty where all is well
 
 
 def start(command: list[str], **environment: str) -> subprocess.Popen[str]:

@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
 from harness.export.request import Request
 from harness.files import write_atomically
 from harness.leaderboard.diff import read_answers
@@ -15,16 +14,9 @@ from harness.render.escape import cell
 
 
 def export_parquet(request: Request) -> list[Path]:
-    """Write `answers.parquet`: a row for each answer, with its cell and its judgement.
+    """Write `answers.parquet`: a row for each answer, with its cell and its judgement."""
+    import pyarrow.parquet  # it comes with `datasets`
 
-    Raises:
-        UsageError: If pyarrow is not installed (it comes with `datasets`).
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UsageError("Parquet needs pyarrow: pip install pyarrow") from None
     rows = [
         {
             "board": record.board.name,

@@ -200,19 +200,12 @@ class HubError(HarnessError):
 
 @dataclass(frozen=True)
 class Commit:
-    """What would be written to a repository.
+    """What would be written to a model repository."""
 
-    Attributes:
-        repository: Id of the model repository, `name` or `organisation/name`.
-        files: Path in the repository -> text.
-        left_out: A line for each score that is not in `.eval_results`, with the reason.
-        title: Of the commit or the pull request.
-    """
-
-    repository: str
-    files: dict[str, str]
-    left_out: tuple[str, ...]
-    title: str
+    repository: str  # organisation/name
+    files: dict[str, str]  # path in the repository -> text
+    left_out: list[str]  # a line for each score that is not in `.eval_results`, with the reason
+    title: str  # of the commit or the pull request
 
 
 def prepare(request: Request, record: Record, repository: str) -> Commit:
@@ -237,7 +230,7 @@ def prepare(request: Request, record: Record, repository: str) -> Commit:
     for score, benchmark in _reported(request, record):
         _check_eval_result(_name(score), made[_name(score)], benchmark.value(score.accuracy))
     title = f"Add srlm-harness scores of {record.trainer} on board {record.board.name}"
-    return Commit(repository, made, tuple(left_out(request, record)), title)
+    return Commit(repository, made, left_out(request, record), title)
 
 
 def _check_card(text: str, record: Record) -> None:
@@ -273,11 +266,7 @@ def _check_eval_result(name: str, text: str, meant: float) -> None:
 
 
 def send(commit: Commit, *, pull_request: bool = True) -> str:
-    """Send a commit and return its address, that of the pull request by default.
-
-    Args:
-        commit: What `prepare` returned.
-        pull_request: Open a pull request; otherwise commit to the main branch.
+    """Send what `prepare` returned, and return the address of the pull request or the commit.
 
     Raises:
         UsageError: If there is no token.
@@ -301,10 +290,9 @@ def send(commit: Commit, *, pull_request: bool = True) -> str:
             create_pr=pull_request,
         )
     except Exception as error:  # the client has many kinds of error; all mean the same here
-        reason = _line(error).replace(token, "<token>")
+        reason = f"{commit.repository}: {_line(error).replace(token, '<token>')}"
         raise HubError(
-            f"the Hub confirmed no commit to {commit.repository}: {reason};"
-            " nothing here has changed"
+            f"the Hub confirmed no commit to {reason}; nothing here has changed"
         ) from None
     return str(sent.pr_url or sent.commit_url)
 

@@ -15,20 +15,12 @@ SCALES = {"share": 1, "percent": 100}
 
 @dataclass(frozen=True)
 class HubBenchmark:
-    """Where a task's score belongs on the Hugging Face Hub.
+    """Where a task's score belongs on the Hugging Face Hub."""
 
-    Attributes:
-        dataset: Id of the benchmark's dataset.
-        task_id: The task within that dataset, as its `eval.yaml` names it.
-        scale: Whether values are shares of 1 or per cent.
-        questions: Test questions of the whole benchmark, where they are known; a score over fewer
-            is not the benchmark's.
-    """
-
-    dataset: str
-    task_id: str
-    scale: str
-    questions: int | None = None
+    dataset: str  # its id
+    task_id: str  # within that dataset, as its `eval.yaml` names it
+    scale: str  # one of SCALES
+    questions: int | None = None  # of the whole benchmark; a score over fewer is not its score
 
     def value(self, accuracy: float) -> float:
         return round(SCALES[self.scale] * accuracy, 6)
@@ -58,27 +50,16 @@ KNOWN: dict[str, HubBenchmark] = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be exported, and what the records do not know.
+    """What is to be exported, and what the records do not know."""
 
-    Attributes:
-        records: Finished cells of one board.
-        conditions: The board's.
-        folder: The board's runs folder, for answers and lm-eval's files.
-        out: Where files go.
-        developer: Who trained the checkpoints, as a folder name and in model ids.
-        organization: Who evaluated them.
-        relationship: Of the evaluator to the developer, in the words of Every Eval Ever.
-        benchmarks: For the Hub: task -> benchmark, on top of `KNOWN`.
-    """
-
-    records: Sequence[Record]
+    records: Sequence[Record]  # finished cells of one board
     conditions: Conditions
-    folder: Path
+    folder: Path  # the board's runs folder, for answers and lm-eval's files
     out: Path
-    developer: str = "unknown"
-    organization: str = "unknown"
-    relationship: str = "other"
-    benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)
+    developer: str = "unknown"  # who trained the checkpoints
+    organization: str = "unknown"  # who evaluated them
+    relationship: str = "other"  # of the evaluator to the developer, a word of Every Eval Ever
+    benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)  # on top of KNOWN
 
     def benchmark(self, task: str) -> HubBenchmark | None:
         return self.benchmarks.get(task) or KNOWN.get(task)

@@ -14,14 +14,7 @@ from harness.render import index
 
 
 def check(folder: Path, names: Sequence[str] = ()) -> list[str]:
-    """Compute published boards again from their records and compare every byte.
-
-    Args:
-        folder: Of published leaderboards.
-        names: Boards to look at; all of them, and the index, if none is named.
-
-    Returns:
-        The names of the boards that are what their records give.
+    """Check the boards named, or all of them and the index, and return their names.
 
     Raises:
         TamperedError: If a file differs, is missing, or belongs to nothing; or a record was

@@ -41,16 +41,10 @@ def publish(
     *,
     replace: bool = False,
 ) -> list[Path]:
-    """Publish a board: copy its records and write what they give.
+    """Publish a board in `folder`: copy its records and its file, and write what they give.
 
-    Records that are published already stay: those of several people are joined.
-
-    Args:
-        source: A folder of records, or one with a folder `records` in it.
-        conditions: The board's.
-        folder: Of published leaderboards.
-        board_file: The board's TOML file, to be published beside the records.
-        replace: Drop what is published under other conditions.
+    `source` holds records, or a folder `records`. Those that are published already stay: the
+    records of several people are joined. With `replace`, those of other conditions are deleted.
 
     Returns:
         The files written, records excepted.

@@ -61,10 +61,7 @@ class Kit:
         self._executor.close()
 
     def check_trainer(
-        self,
-        trainer: str | Trainer,
-        options: Mapping[str, Any] | None = None,
-        steps: int = STEPS,
+        self, trainer: str | Trainer, options: Mapping[str, Any] | None = None, steps: int = STEPS
     ) -> None:
         """Check that a trainer of an installed plug-in keeps the contract.
 
