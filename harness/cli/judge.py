@@ -83,7 +83,7 @@ def command(
     if out is not None and out.resolve() == file.resolve():
         raise UsageError(f"--out {out} is the file of answers itself: name another")
     task = None if name is None else Host(data_dir=data_dir).task(name)
-    if task is not None:
+    if task is not None:  # what is given here overrides the task's
         given = conventions.model_dump(include=conventions.model_fields_set)
         conventions = task.conventions.model_copy(update=given)
     self_test()
@@ -128,8 +128,8 @@ def _write(judged: Iterable[dict[str, Any]], out: Path | None) -> None:
         deque(judged, maxlen=0)  # judging fills the tally
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
+    partial = out.with_name(out.name + ".partial")  # the file is there only when it is whole
     with partial.open("w", encoding="utf-8") as sink:
         for row in judged:
-            sink.write(json.dumps(row, ensure_ascii=True) + "\n")
+            sink.write(json.dumps(row) + "\n")
     os.replace(partial, out)

@@ -118,10 +118,5 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = error.filename or "no file named"
         return f"the disk is full ({where}); free some space and give the same command again", 1
-    text = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {text[0] if text else ''}"
-    return f"unexpected {reason} (harness --debug shows where)", 1
-
-
-if __name__ == "__main__":
-    main()
+    text = next(iter(str(error).strip().splitlines()), "")
+    return f"unexpected {type(error).__name__}: {text} (harness --debug shows where)", 1

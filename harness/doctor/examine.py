@@ -1,7 +1,7 @@
 """All checks, one after the other: what usually breaks on a machine, one line for each.
 
-torch and everything else that is heavy is asked in processes of its own; whatever they do, each
-check ends with a finding.
+What is heavy, such as torch, is imported in other processes; whatever they do, each check ends with
+a finding.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def export_long_csv(request: Request) -> list[Path]:
     """Write `evalstats.csv` with `template,input,run,score`: trainer, question, seed, 0 or 1.
 
     The records alone are needed. Questions are `task/place`, so that every row pairs. Several
-    answers to a question are runs of their own: run = seed x samples + sample.
+    answers to a question are separate runs: run = seed x samples + sample.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

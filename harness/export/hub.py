@@ -27,23 +27,19 @@ CARD = "README.md"
 
 
 def export(request: Request) -> list[Path]:
-    """Write `<model>/README.md` and `<model>/.eval_results/<task>.yaml` for every cell.
-
-    Raises:
-        UsageError: If a benchmark's scale is unknown, or one is given for a task that the board
-            does not have.
-    """
-    check_benchmarks(request)
-    written = []
-    for record in request.records:
-        for name, text in files(request, record).items():
-            path = request.out / model_name(record) / name
-            write_atomically(path, text)
-            written.append(path)
-    return written
+    """Write `<model>/README.md` and `<model>/.eval_results/<task>.yaml` for every cell."""
+    _check_benchmarks(request)
+    written = {
+        request.out / model_name(record) / name: text
+        for record in request.records
+        for name, text in files(request, record).items()
+    }
+    for path, text in written.items():
+        write_atomically(path, text)
+    return list(written)
 
 
-def check_benchmarks(request: Request) -> None:
+def _check_benchmarks(request: Request) -> None:
     tasks = {benchmark.task for benchmark in request.conditions.benchmarks}
     for task, benchmark in request.benchmarks.items():
         if benchmark.scale not in SCALES:
@@ -224,7 +220,7 @@ def prepare(request: Request, record: Record, repository: str) -> Commit:
         validate_repo_id(repository)
     except HFValidationError as error:
         raise UsageError(f"repository {repository}: {_line(error)}") from None
-    check_benchmarks(request)
+    _check_benchmarks(request)
     made = files(request, record)
     _check_card(made[CARD], record)
     for score, benchmark in _reported(request, record):

@@ -53,7 +53,7 @@ def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def _imported(plugin: str) -> list[str]:
-    """Return the heavy modules that importing a plug-in imports, in a process of its own."""
+    """Return the heavy modules that importing a plug-in imports, in a fresh process."""
     code = (
         "import sys; from harness.plugin.host import Host; host = Host(); host.load(sys.argv[1]);"
         f" host.trainers(); print(*(name for name in {HEAVY!r} if name in sys.modules))"

@@ -163,9 +163,9 @@ class _Check:
             for path in sorted(checkpoint.rglob("*"))
             if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".py")
         ]
-        shapes, own = (_shapes(path) for path in (start, checkpoint))
-        if shapes != own:
-            changed = sorted(shapes.items() ^ own.items())
+        shapes, trained = _shapes(start), _shapes(checkpoint)
+        if shapes != trained:
+            changed = sorted(shapes.items() ^ trained.items())
             self.faults.append(f"checkpoint: not the start model's architecture: {changed[0][0]}")
         elif _weights(start) == _weights(checkpoint):
             self.faults.append("checkpoint: the weights are those of the start model")
