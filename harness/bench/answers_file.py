@@ -23,7 +23,6 @@ GOLDS = ("gold", "gold_answer", "target", "reference", "ground_truth", "expected
 LABELS = ("correct", "is_correct")
 PROBLEMS = ("problem", "question", "prompt")
 IDS = ("problem_id", "question_id", "id")
-_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def find_columns(
 
 
 def golds_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return the gold answers of a task by all that an answer may name its problem with."""
+    """Return a task's gold answers by the digest and by the ids of their problems."""
     golds: dict[str, str] = {}
     for row in rows:
         names = (problem_digest(row["problem"]), row.get("source_id"), row.get("id"))
@@ -141,11 +140,7 @@ def golds_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> str:
-    """Return the gold answer of the problem that a row names by its text or its id.
-
-    Raises:
-        UsageError: If the task has no such problem.
-    """
+    """Return the gold answer of the problem that a row names by its text or its id."""
     texts = [problem_digest(row[name]) for name in PROBLEMS if isinstance(row.get(name), str)]
     for key in (*texts, *(str(row.get(name, "")) for name in IDS)):
         if key in golds:
@@ -204,7 +199,7 @@ def judge_rows(
         UsageError: If a row lacks its answer or its gold answer.
     """
     source = iter(rows)
-    while batch := list(islice(source, _BATCH)):
+    while batch := list(islice(source, 512)):
         numbered = list(enumerate(batch, tally.rows + 1))
         expected = [
             _text(row, columns.gold, n) if columns.gold else find_gold(row, golds or {}, n)

@@ -123,7 +123,10 @@ def open_board(
 def open_records(
     reference: str, runs: Path, data_dir: Path | None
 ) -> tuple[list[Record], Conditions, Path]:
-    """Return the records, the conditions and the folder of a board or of published records."""
+    """Return the records, the conditions and the folder of a board or of published records.
+
+    Records of other conditions, which an older form of the board left, are not among them.
+    """
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
     from harness.errors import UsageError

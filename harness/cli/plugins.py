@@ -22,26 +22,23 @@ def _rows() -> list[dict[str, Any]]:
     """Return every installed plug-in with its trainers, or the reason why it cannot be used."""
     host = Host()
     errors = host.load_all()
-    rows: list[dict[str, Any]] = []
-    for name in host.names:
-        if name in errors:
-            rows.append({"name": name, "error": str(errors[name]), "trainers": []})
-            continue
-        plugin = host.load(name)
-        rows.append(
-            {
-                "name": name,
-                "distribution": plugin.distribution,
-                "version": plugin.version,
-                "hooks": host.hooks(name),
-                "trainers": [
-                    _trainer(offer.trainer)
-                    for offer in host.trainers().values()
-                    if offer.plugin.name == name
-                ],
-            }
-        )
-    return rows
+    return [
+        {"name": name, "error": str(errors[name]), "trainers": []}
+        if name in errors
+        else _plugin(host, name)
+        for name in host.names
+    ]
+
+
+def _plugin(host: Host, name: str) -> dict[str, Any]:
+    plugin, offers = host.load(name), host.trainers().values()
+    return {
+        "name": name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "hooks": host.hooks(name),
+        "trainers": [_trainer(each.trainer) for each in offers if each.plugin.name == name],
+    }
 
 
 def _trainer(trainer: Trainer) -> dict[str, Any]:

@@ -102,8 +102,9 @@ def antlr() -> Iterator[Finding]:
         yield Finding("antlr", "ok", version)
     else:
         found = f"{version}: lm-eval's minerva_math reads LaTeX with 4.11 alone"
-        todo = "pip install 'antlr4-python3-runtime==4.11.*', or leave lm-eval's own math tasks"
-        yield Finding("antlr", "warning", found, f"{todo} alone")
+        pip = "pip install 'antlr4-python3-runtime==4.11.*'"
+        todo = f"{pip}, or leave lm-eval's own math tasks alone"
+        yield Finding("antlr", "warning", found, todo)
 
 
 def verifier() -> Iterator[Finding]:

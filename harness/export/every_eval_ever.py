@@ -71,7 +71,7 @@ def _result_id(score: Score) -> str:
 
 def _aggregate(request: Request, record: Record) -> dict[str, Any]:
     environment = record.environment
-    model: dict[str, str] = {
+    model = {
         "deployment_type": "self_deployed",
         "model_availability": "unknown",
         "trainer": record.trainer,
