@@ -15,8 +15,8 @@ from test_escape import HOSTILE
 from harness.boards.conditions import Benchmark
 from harness.cli.main import cli
 from harness.errors import UsageError
-from harness.export.formats import export as write
-from harness.export.formats import exporters
+from harness.export import export as write
+from harness.export import exporters
 from harness.export.hub import files, left_out
 from harness.export.request import HubBenchmark, Request, interval
 from harness.leaderboard.stats import clustered_wilson

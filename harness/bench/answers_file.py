@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,15 +23,14 @@ GOLDS = ("gold", "gold_answer", "target", "reference", "ground_truth", "expected
 LABELS = ("correct", "is_correct")
 PROBLEMS = ("problem", "question", "prompt")
 IDS = ("problem_id", "question_id", "id")
-_BATCH = 512
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column of a row is what; `gold` is None where gold answers come from a task."""
+    """Which column of a row is what."""
 
     answer: str
-    gold: str | None
+    gold: str | None  # None where gold answers come from a task
     label: str | None = None
 
 
@@ -51,39 +50,26 @@ class Disagreement:
 
 @dataclass
 class Tally:
-    """Counts of judged answers, in all and for each model.
-
-    Attributes:
-        rows: Answers.
-        verdicts: Answers for each verdict.
-        strict: Answers that match the gold in the protocol's own form, as strings or numbers.
-        flexible: The same anywhere at the end of the answer.
-        models: Verdicts for each model, where the rows name one.
-        table: Answers for each pair of label and verdict, where the rows have labels.
-        disagreements: Answers whose label and verdict differ.
-        torn: Whether the last line was torn and left out.
-    """
+    """Counts of judged answers, in all and for each model that the rows name."""
 
     rows: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
-    strict: int = 0
-    flexible: int = 0
-    models: dict[str, Counter[str]] = field(default_factory=dict)
-    table: Counter[tuple[bool, str]] = field(default_factory=Counter)
+    strict: int = 0  # match the gold in the protocol's own form, as strings or numbers
+    flexible: int = 0  # the same anywhere at the end of the answer
+    models: dict[str, Counter[str]] = field(default_factory=dict)  # the verdicts of each
+    table: Counter[tuple[bool, str]] = field(default_factory=Counter)  # label and verdict
     disagreements: list[Disagreement] = field(default_factory=list)
-    torn: bool = False
+    torn: bool = False  # whether the last line was torn and left out
 
     def add(
         self, judgement: Judgement, row: Mapping[str, Any], gold: str, columns: Columns
     ) -> None:
-        """Count one judged row."""
         self.rows += 1
         verdict = judgement.verdict.value
         self.verdicts[verdict] += 1
         self.strict += judgement.strict
         self.flexible += judgement.flexible
-        model = str(row.get("model") or "")
-        if model:
+        if model := str(row.get("model") or ""):
             self.models.setdefault(model, Counter())[verdict] += 1
         label = row.get(columns.label) if columns.label else None
         if label is None:
@@ -93,27 +79,17 @@ class Tally:
         label = bool(label)
         self.table[label, verdict] += 1
         if label != (judgement.verdict is Verdict.correct):
+            name, read, why = str(row.get("id", "")), judgement.extracted, judgement.why
             self.disagreements.append(
-                Disagreement(
-                    row=self.rows,
-                    id=str(row.get("id", "")),
-                    model=model,
-                    label=label,
-                    verdict=verdict,
-                    gold=gold,
-                    extracted=judgement.extracted,
-                    why=judgement.why,
-                )
+                Disagreement(self.rows, name, model, label, verdict, gold, read, why)
             )
 
     @property
     def correct(self) -> int:
-        """Return the number of correct answers."""
         return self.verdicts[Verdict.correct.value]
 
     @property
     def labelled(self) -> int:
-        """Return the number of answers that have a label."""
         return sum(self.table.values())
 
 
@@ -124,13 +100,10 @@ def find_columns(
     gold: str | None = None,
     golds_elsewhere: bool = False,
 ) -> Columns:
-    """Return which column is the response, which the gold answer, and which a label.
+    """Return which column of a row is the response, which the gold answer, and which a label.
 
-    Args:
-        row: The first row of a file.
-        answer: The column of the response; None to find it by its name.
-        gold: The column of the gold answer; None to find it by its name.
-        golds_elsewhere: Whether gold answers may come from a task instead.
+    A column that is not given is found by its name. With `golds_elsewhere` there may be none of
+    gold answers, which a task then gives.
 
     Raises:
         UsageError: If they cannot be found; the text lists the columns.
@@ -158,30 +131,20 @@ def find_columns(
 
 
 def golds_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return the gold answers of a task by all that an answer may name its problem with."""
+    """Return a task's gold answers by the digest and by the ids of their problems."""
     golds: dict[str, str] = {}
     for row in rows:
-        golds[problem_digest(row["problem"])] = row["answer"]
-        for key in ("source_id", "id"):
-            if row.get(key):
-                golds[row[key]] = row["answer"]
+        names = (problem_digest(row["problem"]), row.get("source_id"), row.get("id"))
+        golds |= {name: row["answer"] for name in names if name}
     return golds
 
 
 def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> str:
-    """Return the gold answer of the problem that a row names by its text or its id.
-
-    Raises:
-        UsageError: If the task has no such problem.
-    """
-    for name in PROBLEMS:
-        if isinstance(row.get(name), str):
-            found = golds.get(problem_digest(row[name]))
-            if found is not None:
-                return found
-    for name in IDS:
-        if str(row.get(name, "")) in golds:
-            return golds[str(row[name])]
+    """Return the gold answer of the problem that a row names by its text or its id."""
+    texts = [problem_digest(row[name]) for name in PROBLEMS if isinstance(row.get(name), str)]
+    for key in (*texts, *(str(row.get(name, "")) for name in IDS)):
+        if key in golds:
+            return golds[key]
     raise UsageError(
         f"row {number} names no problem of the task; a row needs its gold answer, or one of"
         f" {', '.join(PROBLEMS)} or {', '.join(IDS)} as the task has it"
@@ -189,33 +152,20 @@ def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> 
 
 
 def rows_of(path: Path, tally: Tally) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a JSONL or JSONL.gz file; a torn last line is left out and noted.
-
-    Raises:
-        UsageError: If the file cannot be read, or any other line is not a JSON object.
-    """
+    """Yield the rows of a JSONL or JSONL.gz file; a torn last line is left out and noted."""
 
     def note_torn(number: int) -> None:
         tally.torn = True
 
-    for _, row in read_jsonl(path, torn=note_torn):
-        yield row
+    return (row for _, row in read_jsonl(path, torn=note_torn))
 
 
 def survey(
-    path: Path,
-    *,
-    answer: str | None = None,
-    gold: str | None = None,
-    golds_elsewhere: bool = False,
+    path: Path, *, answer: str | None, gold: str | None, golds_elsewhere: bool
 ) -> tuple[int, Columns]:
     """Return the number of answers in a file and their columns, after reading all of it.
 
-    Args:
-        path: A JSONL or JSONL.gz file.
-        answer: See `find_columns`.
-        gold: See `find_columns`.
-        golds_elsewhere: See `find_columns`.
+    The options are those of `find_columns`.
 
     Raises:
         UsageError: If a line or a column is not as it should be, or there is no answer.
@@ -241,63 +191,40 @@ def judge_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield each row with a `judgement` and the `verifier` version added, in order.
 
-    Streams: only one batch is held in memory.
-
-    Args:
-        rows: Answers; a column `truncated` that is true says that one was cut off.
-        pool: Judges them.
-        columns: Which column is what.
-        golds: Of a task (`golds_of`), for rows without a gold answer.
-        conventions: How the benchmark wants answers judged.
-        form: The form that the answers were asked for in.
-        tally: Counts are added to it.
-        progress: Called with the size of each batch.
+    Only one batch is held in memory. A column `truncated` that is true means that an answer was cut
+    off. `golds` are a task's (`golds_of`), for rows without a gold answer. Counts are added to
+    `tally`, and `progress` is called with the size of each batch.
 
     Raises:
         UsageError: If a row lacks its answer or its gold answer.
     """
     source = iter(rows)
-    while batch := list(islice(source, _BATCH)):
+    while batch := list(islice(source, 512)):
+        numbered = list(enumerate(batch, tally.rows + 1))
         expected = [
-            _gold(row, columns, golds, tally.rows + number) for number, row in enumerate(batch, 1)
+            _text(row, columns.gold, n) if columns.gold else find_gold(row, golds or {}, n)
+            for n, row in numbered
         ]
-        answers = [
-            _text(row, columns.answer, tally.rows + number) for number, row in enumerate(batch, 1)
-        ]
-        judged = pool.verify_many(
-            answers,
-            expected,
-            conventions,
-            form,
-            [bool(row.get("truncated", False)) for row in batch],
-        )
+        answers = [_text(row, columns.answer, n) for n, row in numbered]
+        truncated = [bool(row.get("truncated", False)) for row in batch]
+        judged = pool.verify_many(answers, expected, conventions, form, truncated)
         for row, gold, judgement in zip(batch, expected, judged, strict=True):
             tally.add(judgement, row, gold, columns)
-            yield dict(row) | {
-                "judgement": judgement_fields(judgement),
-                "verifier": VERIFIER_VERSION,
-            }
+            fields = judgement_fields(judgement)
+            yield {**row, "judgement": fields, "verifier": VERIFIER_VERSION}
         if progress is not None:
             progress(len(batch))
 
 
 def agreement(tally: Tally) -> dict[str, int]:
     """Return how labels and verdicts agree: labelled, agree, and both kinds of difference."""
-    differ: Sequence[Disagreement] = tally.disagreements
+    differ = Counter(one.label for one in tally.disagreements)
     return {
         "labelled": tally.labelled,
-        "agree": tally.labelled - len(differ),
-        "label_right_only": sum(one.label for one in differ),
-        "verdict_correct_only": sum(not one.label for one in differ),
+        "agree": tally.labelled - differ.total(),
+        "label_right_only": differ[True],
+        "verdict_correct_only": differ[False],
     }
-
-
-def _gold(
-    row: Mapping[str, Any], columns: Columns, golds: Mapping[str, str] | None, number: int
-) -> str:
-    if columns.gold is None:
-        return find_gold(row, golds or {}, number)
-    return _text(row, columns.gold, number)
 
 
 def _text(row: Mapping[str, Any], column: str, number: int) -> str:

@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import (
-    board_argument,
-    data_option,
-    device_option,
-    json_option,
-    open_board,
-    print_json,
-    print_rich,
-    runs_option,
-)
+from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.bench.folder import Folder
@@ -28,29 +19,16 @@ if TYPE_CHECKING:
     from harness.leaderboard.data import Leaderboard
     from harness.plugin.host import Host
 
+_NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
 # name in transformers' `report_to` -> packages, one of which it needs
-TRACKERS = {
-    "clearml": ("clearml",),
-    "codecarbon": ("codecarbon",),
-    "comet_ml": ("comet_ml",),
-    "dvclive": ("dvclive",),
-    "mlflow": ("mlflow",),
-    "neptune": ("neptune",),
-    "swanlab": ("swanlab",),
-    "tensorboard": ("tensorboard", "tensorboardX"),
-    "trackio": ("trackio",),
-    "wandb": ("wandb",),
+TRACKERS = {name: (name,) for name in _NAMES.split()} | {
+    "tensorboard": ("tensorboard", "tensorboardX")
 }
 
 
 def check_trackers(
     context: click.Context | None, option: click.Parameter | None, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the experiment trackers named, each once.
-
-    Raises:
-        UsageError: If one is unknown or its package is not installed.
-    """
     from harness.errors import UsageError, did_you_mean
 
     for name in names:
@@ -72,14 +50,14 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
         numbers = tuple(int(part) for part in _split(context, option, text))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
-    for number in numbers:
+    for number in numbers:  # NumPy takes no other seed
         if not 0 <= number <= LARGEST_SEED:
             raise click.BadParameter(f"{number} is not between 0 and {LARGEST_SEED}")
     return numbers
 
 
 @click.command("bench")
-@board_argument
+@options.board_argument
 @click.option(
     "--plugins",
     callback=_split,
@@ -90,12 +68,8 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
 @click.option(
     "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
 )
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="TRAINER.OPTION=VALUE",
-    help="Such as kd.temperature=2; may be repeated.",
+@options.repeated(
+    "--set", "overrides", metavar="TRAINER.OPTION=VALUE", text="Such as kd.temperature=2"
 )
 @click.option(
     "--jobs",
@@ -103,19 +77,16 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     metavar="N",
     help="Stages at once.  [default: by cores or GPUs]",
 )
-@device_option
-@click.option(
-    "--report-to",
-    multiple=True,
-    callback=check_trackers,
-    metavar="TRACKER",
-    help="Experiment tracker that transformers knows, such as tensorboard; may be repeated.",
-)
+@options.device_option
+@options.repeated(
+    "--report-to", metavar="TRACKER", callback=check_trackers,
+    text="Experiment tracker that transformers knows, such as tensorboard",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan with its cost and do nothing.")
 @click.option("--gpu", metavar="NAME", help="With --dry-run: plan for this GPU, such as A100-80.")
-@data_option
-@runs_option
-@json_option
+@options.data_option
+@options.runs_option
+@options.json_option
 def command(
     board: str,
     plugins: tuple[str, ...],
@@ -141,10 +112,11 @@ def command(
     from harness.forecast import preview
     from harness.leaderboard.build import build
     from harness.publish.write import write
+    from harness.render.plan import render
 
     if gpu and not dry_run:
         raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
-    host, loaded = open_board(board, data_dir, download=not dry_run)
+    host, loaded = options.open_board(board, data_dir, download=not dry_run)
     device = choose_device(device)
     planned, note = None, ""
     if dry_run:
@@ -156,11 +128,9 @@ def command(
     if dry_run:
         shown = preview.preview(plan, folder, planned, note)
         if as_json:
-            print_json(shown.model_dump(mode="json"))
+            options.print_json(shown.model_dump(mode="json"))
         else:
-            from harness.render.plan import render
-
-            print_rich(render(shown))
+            options.print_rich(render(shown))
         return
     compute = loaded.file.compute
     outcome = run(plan, host, folder, jobs or default_jobs(device, compute.threads, compute.gpus))
@@ -175,7 +145,6 @@ def command(
 
 
 def run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:
-    """Run a plan with a progress display, so many stages at once."""
     from harness.bench.executor import LocalExecutor
     from harness.bench.scheduler import run as run_plan
     from harness.render.progress import progress
@@ -195,7 +164,7 @@ def show(leaderboard: Leaderboard, as_json: bool) -> None:
         return
     from harness.render.terminal import render
 
-    print_rich(render(leaderboard))
+    options.print_rich(render(leaderboard))
 
 
 def stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +9,34 @@ import click
 
 from harness.boards.board import Board, known_boards
 from harness.boards.file import ScoreTable, read_board_file
-from harness.cli.options import data_option, json_option, open_board, print_found, print_json
+from harness.cli import options
 from harness.errors import HarnessError
 from harness.plugin.host import Host
-from harness.render.escape import terminal
-
-WIDTH = 100
 
 
 @click.command("boards")
 @click.argument("board", required=False)
-@data_option
-@json_option
+@options.data_option
+@options.json_option
 def command(board: str | None, data_dir: Path | None, as_json: bool) -> None:
     """List the boards, or show one in full.
 
     BOARD is a board's name or TOML file. Nothing is downloaded.
     """
     if board is None:
-        print_found(_rows(), as_json, _rows_text)
+        options.print_found(_rows(), as_json, _rows_lines)
+        return
+    _, loaded = options.open_board(board, data_dir, download=False)
+    if as_json:
+        options.print_json(_board(loaded))
     else:
-        _, loaded = open_board(board, data_dir, download=False)
-        if as_json:
-            print_json(_board(loaded))
-        else:
-            click.echo(_board_text(loaded), nl=False)
+        options.print_lines(_board_lines(loaded), 400)
 
 
 def _rows() -> list[dict[str, Any]]:
     """Return every board with its conditions in short, or the reason why it cannot be used."""
     rows: list[dict[str, Any]] = []
+    shown = {"title", "start_model", "teacher", "trainers", "seeds"}
     for name, path in sorted(known_boards(Host()).items()):
         try:
             file = read_board_file(path)
@@ -49,11 +46,7 @@ def _rows() -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "title": file.title,
-                "start_model": file.start_model,
-                "teacher": file.teacher,
-                "trainers": list(file.trainers),
-                "seeds": list(file.seeds),
+                **file.model_dump(mode="json", include=shown),
                 "budget": file.budget.set_caps(),
                 "scores": [f"{s.task} ({s.protocol})" for s in file.scores],
             }
@@ -61,7 +54,7 @@ def _rows() -> list[dict[str, Any]]:
     return rows
 
 
-def _rows_text(rows: list[dict[str, Any]]) -> str:
+def _rows_lines(rows: list[dict[str, Any]]) -> list[str]:
     lines = []
     for row in rows:
         if "error" in row:
@@ -72,12 +65,10 @@ def _rows_text(rows: list[dict[str, Any]]) -> str:
             f"  trainers {', '.join(row['trainers'])}; seeds {', '.join(map(str, row['seeds']))}",
             f"  scores {', '.join(row['scores'])}",
         ]
-    lines.append("harness boards BOARD shows one in full")
-    return "".join(f"{terminal(line)}\n" for line in lines)
+    return [*lines, "harness boards BOARD shows one in full"]
 
 
 def _board(loaded: Board) -> dict[str, Any]:
-    """Return what a board fixes, with its options."""
     return {
         **loaded.conditions().model_dump(mode="json"),
         "file": str(loaded.path),
@@ -86,7 +77,7 @@ def _board(loaded: Board) -> dict[str, Any]:
     }
 
 
-def _board_text(loaded: Board) -> str:
+def _board_lines(loaded: Board) -> list[str]:
     file, conditions = loaded.file, loaded.conditions()
     lines = [f"{loaded.name}: {file.title}", f"  {loaded.path}", f"  digest {loaded.digest}", ""]
     traces = f"; traces {', '.join(file.data.traces)}" if file.data.traces else ""
@@ -100,28 +91,26 @@ def _board_text(loaded: Board) -> str:
         ("trainers", ", ".join(file.trainers)),
         ("compute", _settings(compute) or "defaults"),
     ):
-        lines += _wrapped(f"{name:<12} ", value)
+        lines += options.wrapped(f"{name:<12} ", value)
     lines += ["", "scores"]
     for score in file.scores:
-        lines += _wrapped("  ", _score(loaded, score))
+        lines += options.wrapped("  ", _score(loaded, score))
     if file.options:
         lines += ["", "options that differ from the trainers' own"]
-        for trainer, options in file.options.items():
-            lines += _wrapped(f"  {trainer:<13} ", _settings(options))
+        for trainer, values in file.options.items():
+            lines += options.wrapped(f"  {trainer:<13} ", _settings(values))
+    quoted = [
+        f"{one.name}: {one.task} {100 * one.accuracy:.1f} % ({one.source}; {one.note})"
+        for one in file.quoted
+    ]
     for title, rows in (
         ("notes", conditions.notes),
         ("warnings", conditions.warnings),
-        (
-            "quoted from others, never ranked",
-            [
-                f"{one.name}: {one.task} {100 * one.accuracy:.1f} % ({one.source}; {one.note})"
-                for one in file.quoted
-            ],
-        ),
+        ("quoted from others, never ranked", quoted),
     ):
         if rows:
-            lines += ["", title, *(line for row in rows for line in _wrapped("  ", row))]
-    return "".join(f"{terminal(line, 400)}\n" for line in lines)
+            lines += ["", title, *(line for row in rows for line in options.wrapped("  ", row))]
+    return lines
 
 
 def _score(loaded: Board, score: ScoreTable) -> str:
@@ -140,15 +129,3 @@ def _score(loaded: Board, score: ScoreTable) -> str:
 
 def _settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
-
-
-def _wrapped(before: str, text: str) -> list[str]:
-    after = " " * max(4, len(before) if len(before) > 2 else 4)
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=before,
-        subsequent_indent=after,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import data_option, json_option, print_json, print_rich, runs_option
+from harness.cli import options
 from harness.errors import UsageError
 from harness.files import read_jsonl
 
 if TYPE_CHECKING:
     from harness.contamination.overlap import Overlap, Passage
 
-file_type = click.Path(path_type=Path, exists=True, dir_okay=False)
-
 
 @click.command("contamination")
 @click.argument("board", required=False)
-@click.option("--train", type=file_type, help="Instead of BOARD: a JSONL file of training rows.")
-@click.option("--test", type=file_type, help="With --train: a JSONL file of test problems.")
+@click.option(
+    "--train", type=options.INPUT_FILE, help="Instead of BOARD: a JSONL file of training rows."
+)
+@click.option(
+    "--test", type=options.INPUT_FILE, help="With --train: a JSONL file of test problems."
+)
 @click.option(
     "--examples",
     type=click.IntRange(0, 50),
@@ -29,9 +31,9 @@ file_type = click.Path(path_type=Path, exists=True, dir_okay=False)
     metavar="N",
     help="Pairs of texts shown for each test set, the strictest first.",
 )
-@data_option
-@runs_option
-@json_option
+@options.data_option
+@options.runs_option
+@options.json_option
 def command(
     board: str | None,
     train: Path | None,
@@ -47,6 +49,8 @@ def command(
     traces, and of the texts that teachers wrote in its runs folder, with each of its test sets.
     BOARD is a board's name or TOML file; tiny if neither it nor --train is given.
     """
+    from harness.render.contamination import render
+
     if (train is None) != (test is None) or (board is not None and train is not None):
         raise click.UsageError("name a board, or give both --train FILE and --test FILE")
     if train is not None and test is not None:
@@ -58,16 +62,15 @@ def command(
         for name, overlaps in found.items()
     }
     if as_json:
-        print_json({name: [one.model_dump(mode="json") for one in shown[name]] for name in shown})
+        options.print_json(
+            {k: [one.model_dump(mode="json") for one in v] for k, v in shown.items()}
+        )
         return
-    from harness.render.contamination import render
-
     for name, overlaps in shown.items():
-        print_rich(render(name, overlaps))
+        options.print_rich(render(name, overlaps))
 
 
 def _of_board(name: str, data_dir: Path | None, runs: Path) -> dict[str, list[Overlap]]:
-    """Return the overlaps with each body of training text of a board, by its name."""
     from harness.boards.board import load_board
     from harness.contamination.board import SYNTHETIC, BoardOverlaps
     from harness.plugin.host import Host
@@ -86,45 +89,27 @@ def _of_board(name: str, data_dir: Path | None, runs: Path) -> dict[str, list[Ov
 def _of_files(train: Path, test: Path) -> list[Overlap]:
     from harness.contamination.overlap import TestSets
 
-    tests = [
-        {"id": _named(row, number), "problem": _text(row, test, number, ("problem", "question"))}
-        for number, row in _rows(test)
-    ]
+    tests = [{"id": n, "problem": text} for n, text, _ in _rows(test, "problem", "question")]
     return list(TestSets({test.name: tests}).check(_passages(train)).values())
 
 
 def _passages(path: Path) -> Iterator[Passage]:
     from harness.contamination.overlap import Passage
 
-    for number, row in _rows(path):
-        name = _named(row, number)
-        first = _text(row, path, number, ("problem", "question", "text"))
+    for name, first, row in _rows(path, "problem", "question", "text"):
         yield Passage(name, first, problem="problem" in row or "question" in row)
         for column in ("solution", "answer", "completion"):
             if isinstance(row.get(column), str):
                 yield Passage(name, row[column])
 
 
-def _named(row: Mapping[str, Any], number: int) -> str:
-    return str(row.get("id", f"line {number}"))
-
-
-def _text(row: Mapping[str, Any], path: Path, number: int, columns: tuple[str, ...]) -> str:
-    for column in columns:
-        text = row.get(column)
-        if isinstance(text, str):
-            return text
-    raise UsageError(f"{path}: line {number} has no text under {' or '.join(columns)}")
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the rows of a JSONL file with the numbers of their lines.
-
-    Raises:
-        UsageError: If the file cannot be read, or has no row.
-    """
+def _rows(path: Path, *columns: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the id and the text of each row, from the first column that has one, and the row."""
     number = 0
     for number, row in read_jsonl(path):
-        yield number, row
+        texts = [row[column] for column in columns if isinstance(row.get(column), str)]
+        if not texts:
+            raise UsageError(f"{path}: line {number} has no text under {' or '.join(columns)}")
+        yield str(row.get("id", f"line {number}")), texts[0], row
     if not number:
         raise UsageError(f"{path} holds no row")

@@ -6,37 +6,27 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import board_argument, json_option, print_json, print_rich, runs_option
+from harness.cli import options
 
 
 @click.command("diff")
 @click.argument("first")
 @click.argument("second")
-@board_argument
-@click.option(
-    "--task", "tasks", multiple=True, metavar="NAME", help="Only this task; may be repeated."
-)
-@click.option(
-    "--only",
-    "kinds",
-    multiple=True,
-    metavar="KIND",
-    help="Only fixed, broken, both_wrong or both_right; may be repeated."
-    "  [default: fixed and broken]",
-)
-@click.option(
-    "--verdict",
-    "verdicts",
-    multiple=True,
-    metavar="VERDICT",
-    help="Only where an answer has this verdict; may be repeated.",
+@options.board_argument
+@options.repeated("--task", "tasks", metavar="NAME", text="Only this task")
+@options.repeated(
+    "--only", "kinds", metavar="KIND", text="Only fixed, broken, both_wrong or both_right",
+    default="fixed and broken",
+)  # fmt: skip
+@options.repeated(
+    "--verdict", "verdicts", metavar="VERDICT", text="Only where an answer has this verdict"
 )
 @click.option("--grep", "search", metavar="TEXT", help="Only where a text contains this.")
 @click.option(
     "--limit", type=click.IntRange(0), default=10, metavar="N", help="Questions shown at most."
 )
-@runs_option
-@json_option
+@options.runs_option
+@options.json_option
 def command(
     first: str,
     second: str,
@@ -55,6 +45,7 @@ def command(
     record. BOARD is a board's name or TOML file; tiny if none is given.
     """
     from harness.leaderboard.diff import diff
+    from harness.render.diff import render
 
     if not kinds and not verdicts and not search:
         kinds = ("fixed", "broken")
@@ -69,17 +60,13 @@ def command(
         limit=limit,
     )
     if as_json:
-        print_json(found.model_dump(mode="json"))
-        return
-    from harness.render.diff import render
-
-    print_rich(render(found))
+        options.print_json(found.model_dump(mode="json"))
+    else:
+        options.print_rich(render(found))
 
 
 def _folder(board: str, runs: Path) -> Path:
-    """Return a board's runs folder, by its name or TOML file; its tasks need not be at hand."""
-    if not board.endswith(".toml"):
-        return runs / board
     from harness.boards.file import read_board_file
 
-    return runs / read_board_file(Path(board)).name
+    # the file alone is read, for the board's tasks need not be at hand
+    return runs / (read_board_file(Path(board)).name if board.endswith(".toml") else board)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import json_option, print_json, runs_option
+from harness.cli import options
+from harness.render.escape import terminal
 
 if TYPE_CHECKING:
     from harness.doctor.finding import Finding
 
 
 @click.command("doctor")
-@runs_option
-@json_option
+@options.runs_option
+@options.json_option
 def command(runs: Path, as_json: bool) -> None:
     """Check this machine for what usually breaks.
 
@@ -27,7 +29,7 @@ def command(runs: Path, as_json: bool) -> None:
 
     findings = examine(runs)
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        options.print_json([asdict(finding) for finding in findings])
     else:
         click.echo(render(findings))
     if any(finding.level == "problem" for finding in findings):
@@ -35,15 +37,11 @@ def command(runs: Path, as_json: bool) -> None:
 
 
 def render(findings: list[Finding]) -> str:
-    """Return the findings as text, one line each, and a last line that sums up."""
-    from harness.render.escape import terminal
-
     width = max(len(finding.check) for finding in findings)
-    lines = []
-    for finding in findings:
-        todo = f": {finding.todo}" if finding.todo else ""
-        text = terminal(f"{finding.found}{todo}", 500)
-        lines.append(f"{finding.level:<8} {finding.check:<{width}}  {text}")
-    count = {level: sum(f.level == level for f in findings) for level in ("problem", "warning")}
-    lines.append(f"{count['problem']} problems, {count['warning']} warnings")
-    return "\n".join(lines)
+    lines = [
+        f"{one.level:<8} {one.check:<{width}}  "
+        + terminal(f"{one.found}: {one.todo}" if one.todo else one.found, 500)
+        for one in findings
+    ]
+    count = Counter(one.level for one in findings)
+    return "\n".join([*lines, f"{count['problem']} problems, {count['warning']} warnings"])

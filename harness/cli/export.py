@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import (
-    board_argument,
-    data_option,
-    hub_option,
-    open_records,
-    runs_option,
-)
+from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.export.request import HubBenchmark
@@ -21,19 +15,10 @@ if TYPE_CHECKING:
 
 @click.command("export")
 @click.argument("format_name", metavar="FORMAT")
-@board_argument
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="export",
-    help="Folder to write.",
-)
-@click.option(
-    "--cell",
-    "cells",
-    multiple=True,
-    metavar="CELL",
-    help="Only this cell, such as sft/0; may be repeated.  [default: all]",
+@options.board_argument
+@click.option("--out", type=options.FOLDER, default="export", help="Folder to write.")
+@options.repeated(
+    "--cell", "cells", metavar="CELL", text="Only this cell, such as sft/0", default="all"
 )
 @click.option("--developer", default="unknown", metavar="NAME", help="Who trained the models.")
 @click.option("--organization", default="unknown", metavar="NAME", help="Who evaluated them.")
@@ -43,9 +28,9 @@ if TYPE_CHECKING:
     metavar="WORD",
     help="Of the two: first_party, third_party, collaborative or other.",
 )
-@hub_option
-@data_option
-@runs_option
+@options.hub_option
+@options.data_option
+@options.runs_option
 def command(
     format_name: str,
     board: str,
@@ -63,24 +48,17 @@ def command(
     FORMAT is eee, lm-eval, parquet, evalstats or hub. BOARD is a board's name or TOML file, or a
     folder of published records; tiny if none is given.
     """
-    from harness.export.formats import export
+    from harness.export import export
     from harness.export.request import Request
     from harness.leaderboard.diff import find_record
 
-    records, conditions, folder = open_records(board, runs, data_dir)
+    records, conditions, folder = options.open_records(board, runs, data_dir)
     replaced = {record.supersedes for record in records}
     finished = [record for record in records if record.scores and record.id not in replaced]
     if cells:
         finished = [find_record(folder, name) for name in cells]
     request = Request(
-        records=finished,
-        conditions=conditions,
-        folder=folder,
-        out=out,
-        developer=developer,
-        organization=organization,
-        relationship=relationship,
-        benchmarks=benchmarks,
+        finished, conditions, folder, out, developer, organization, relationship, benchmarks
     )
     for path in export(format_name, request):
         click.echo(str(path))

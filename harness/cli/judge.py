@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import convention_option, data_option, forms, json_option, print_json
+from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.verify import Conventions
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("judge")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=options.INPUT_FILE)
 @click.option(
     "--task", "name", metavar="NAME", help="Task that gives the conventions and the gold answers."
 )
@@ -30,14 +31,10 @@ if TYPE_CHECKING:
     "--gold", metavar="COLUMN", help="Column of the gold answers.  [default: a usual name]"
 )
 @click.option(
-    "--form", type=forms, default="boxed", help="Form in which the answers were asked for."
+    "--form", type=options.forms, default="boxed", help="Form in which the answers were asked for."
 )
-@convention_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write: the rows with their judgements.",
-)
+@options.convention_option
+@click.option("--out", type=options.FILE, help="File to write: the rows with their judgements.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
@@ -56,8 +53,8 @@ if TYPE_CHECKING:
 @click.option(
     "--disagreements", is_flag=True, help="Show each answer whose label and verdict differ."
 )
-@data_option
-@json_option
+@options.data_option
+@options.json_option
 def command(
     file: Path,
     name: str | None,
@@ -86,7 +83,7 @@ def command(
     if out is not None and out.resolve() == file.resolve():
         raise UsageError(f"--out {out} is the file of answers itself: name another")
     task = None if name is None else Host(data_dir=data_dir).task(name)
-    if task is not None:
+    if task is not None:  # what is given here overrides the task's
         given = conventions.model_dump(include=conventions.model_fields_set)
         conventions = task.conventions.model_copy(update=given)
     self_test()
@@ -121,20 +118,18 @@ def command(
         "verifier": VERIFIER_VERSION,
     }
     if as_json:
-        print_json(tally_json(tally, used, disagreements))
+        options.print_json(tally_json(tally, used, disagreements))
     else:
         click.echo(tally_text(tally, used, disagreements), nl=False)
 
 
 def _write(judged: Iterable[dict[str, Any]], out: Path | None) -> None:
-    """Take every judged row, and write them to a file that is there only when it is whole."""
     if out is None:
-        for _ in judged:
-            pass
+        deque(judged, maxlen=0)  # judging fills the tally
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
+    partial = out.with_name(out.name + ".partial")  # the file is there only when it is whole
     with partial.open("w", encoding="utf-8") as sink:
         for row in judged:
-            sink.write(json.dumps(row, ensure_ascii=True) + "\n")
+            sink.write(json.dumps(row) + "\n")
     os.replace(partial, out)

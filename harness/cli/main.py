@@ -34,11 +34,9 @@ class Commands(click.Group):
     """A group that imports a command's module, or plug-ins, only when that command is called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the names of the built-in commands and of those that plug-ins have added."""
         return sorted({*COMMANDS, *self.commands})
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Return a built-in command, or one that a plug-in adds."""
         if name in COMMANDS:
             command: click.Command = importlib.import_module(f"harness.cli.{name}").command
             return command
@@ -51,14 +49,13 @@ class Commands(click.Group):
         return super().get_command(context, name)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing their modules."""
+        # click's own imports every command for its help
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that arguments name; a misspelt one is answered by the nearest."""
         context.obj = args  # for the answer to an old spelling
         name, command, rest = args[0], self.get_command(context, args[0]), args[1:]
         if command is None:
@@ -69,11 +66,6 @@ class Commands(click.Group):
         return name, command, rest
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command; an option that went elsewhere is answered by the new spelling.
-
-        Raises:
-            UsageError: If the command was written in an old spelling.
-        """
         try:
             return super().invoke(context)
         except click.NoSuchOption as error:
@@ -117,7 +109,6 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    """Return the line that is printed for an error, and the exit code."""
     from harness.errors import HarnessError
 
     if isinstance(error, HarnessError):
@@ -127,10 +118,5 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = error.filename or "no file named"
         return f"the disk is full ({where}); free some space and give the same command again", 1
-    text = str(error).strip().splitlines()
-    reason = f"{type(error).__name__}: {text[0] if text else ''}"
-    return f"unexpected {reason} (harness --debug shows where)", 1
-
-
-if __name__ == "__main__":
-    main()
+    text = next(iter(str(error).strip().splitlines()), "")
+    return f"unexpected {type(error).__name__}: {text} (harness --debug shows where)", 1

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from harness.render.escape import terminal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,27 +25,26 @@ if TYPE_CHECKING:
     from harness.verify import Conventions
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+WIDTH = 100  # of what is printed to a pipe, and of wrapped text
+INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
 def _conventions(
     context: click.Context, option: click.Parameter, pairs: tuple[str, ...]
 ) -> Conventions:
-    """Return the conventions that `option=value` pairs set.
-
-    Raises:
-        UsageError: If an option is unknown or does not take that value.
-    """
     from pydantic import ValidationError
 
     from harness.errors import UsageError
     from harness.verify import Conventions
 
-    values = {}
     for pair in pairs:
-        name, mark, value = pair.partition("=")
-        if not mark:
+        if "=" not in pair:
             raise UsageError(f"{pair!r} is not of the form option=value")
-        values[name] = value
     try:
-        return Conventions.model_validate(values)
+        return Conventions.model_validate(dict(pair.split("=", 1) for pair in pairs))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(x) for x in first["loc"])
@@ -56,13 +59,19 @@ def _benchmarks(
 
     found = {}
     for text in given:
-        task, equals, rest = text.partition("=")
-        parts = rest.split(":")
-        if not task or not equals or len(parts) != 3 or not all(parts):
+        parts = re.fullmatch("([^=]+)=([^:]+):([^:]+):([^:]+)", text, re.DOTALL)
+        if parts is None:
             raise click.BadParameter(f"{text!r} is not TASK=DATASET:TASK_ID:SCALE")
-        dataset, task_id, scale = parts
-        found[task] = HubBenchmark(dataset, task_id, scale)
+        found[parts[1]] = HubBenchmark(parts[2], parts[3], scale=parts[4])
     return found
+
+
+def repeated(
+    *names: str, metavar: str, text: str, default: str = "", callback: Any = None
+) -> Callable[[Command], Command]:
+    """Return an option that may be given several times; its help ends with the default."""
+    text += "; may be repeated." + (f"  [default: {default}]" if default else "")
+    return click.option(*names, multiple=True, metavar=metavar, callback=callback, help=text)
 
 
 forms = click.Choice(["boxed", "hash", "answer_is", "bare"])
@@ -70,7 +79,7 @@ board_argument = click.argument("board", default="tiny")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 runs_option = click.option(
     "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default="runs",
     envvar="HARNESS_RUNS",
     help="Folder for everything a bench leaves.",
@@ -87,23 +96,14 @@ device_option = click.option(
     default="auto",
     help="Where stages run; auto takes a GPU if there is one.",
 )
-convention_option = click.option(
-    "--convention",
-    "-c",
-    "conventions",
-    multiple=True,
-    callback=_conventions,
-    metavar="OPTION=VALUE",
-    help="How answers are judged, such as rounding=gold; may be repeated.",
-)
-hub_option = click.option(
-    "--hub",
-    "benchmarks",
-    multiple=True,
-    callback=_benchmarks,
-    metavar="TASK=DATASET:TASK_ID:SCALE",
-    help="A task's benchmark on the Hub; SCALE is share or percent; may be repeated.",
-)
+convention_option = repeated(
+    "--convention", "-c", "conventions", metavar="OPTION=VALUE", callback=_conventions,
+    text="How answers are judged, such as rounding=gold",
+)  # fmt: skip
+hub_option = repeated(
+    "--hub", "benchmarks", metavar="TASK=DATASET:TASK_ID:SCALE", callback=_benchmarks,
+    text="A task's benchmark on the Hub; SCALE is share or percent",
+)  # fmt: skip
 
 
 def open_board(
@@ -123,15 +123,9 @@ def open_board(
 def open_records(
     reference: str, runs: Path, data_dir: Path | None
 ) -> tuple[list[Record], Conditions, Path]:
-    """Return a board's records, its conditions and its folder.
+    """Return the records, the conditions and the folder of a board or of published records.
 
-    Args:
-        reference: A board's name or TOML file, or a folder of published records.
-        runs: The folder for everything a bench leaves.
-        data_dir: The folder with the data of published benchmarks.
-
-    Raises:
-        UsageError: If there is no such board, or no record of it.
+    Records of other conditions, which an older form of the board left, are not among them.
     """
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
@@ -139,9 +133,9 @@ def open_records(
     from harness.plugin.host import Host
     from harness.records import CONDITIONS, read_records
 
-    published = Path(reference)
-    if (published / CONDITIONS).is_file():
-        conditions, folder, place = read_conditions(published / CONDITIONS), published, published
+    folder = place = Path(reference)
+    if (folder / CONDITIONS).is_file():
+        conditions = read_conditions(folder / CONDITIONS)
     else:
         loaded = load_board(reference, Host(data_dir=data_dir, download=False))
         conditions, folder = loaded.conditions(), runs / loaded.name
@@ -157,21 +151,38 @@ def open_records(
 
 
 def print_json(value: Any) -> None:
-    """Print JSON in ASCII, so that no terminal or pipe has to take a lone surrogate or a mark."""
+    # ASCII, since a terminal or a pipe may take no lone surrogate
     click.echo(json.dumps(value, indent=2))
 
 
-def print_found(found: Any, as_json: bool, text: Callable[[Any], str]) -> None:
-    """Print what was found, as JSON or as the text that a function makes of it."""
+def print_lines(lines: Iterable[str], limit: int | None = 10_000) -> None:
+    """Print lines whose names and texts may come from anywhere, each cut at a limit."""
+    for line in lines:
+        click.echo(terminal(line, limit))
+
+
+def print_found(
+    found: Any, as_json: bool, lines: Callable[[Any], list[str]], limit: int | None = 10_000
+) -> None:
+    """Print what was found, as JSON or as the lines that a function makes of it."""
     if as_json:
         print_json(found)
     else:
-        click.echo(text(found), nl=False)
+        print_lines(lines(found), limit)
+
+
+def wrapped(before: str, text: str) -> list[str]:
+    """Return a text in lines of 100 columns, the later ones as far in as the first."""
+    after = " " * max(4, len(before))
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=before, subsequent_indent=after,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def print_rich(shown: RenderableType) -> None:
     """Print what rich renders, in the width of the terminal, or in 100 columns to a pipe."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 100
+    width = None if sys.stdout.isatty() else WIDTH
     Console(markup=False, highlight=False, width=width).print(shown)

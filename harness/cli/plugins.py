@@ -6,58 +6,53 @@ from typing import Any
 
 import click
 
-from harness.cli.options import json_option, print_found
+from harness.cli import options
 from harness.plugin.host import Host
-from harness.render.escape import terminal
+from harness.plugin.trainer import Trainer
 
 
 @click.command("plugins")
-@json_option
+@options.json_option
 def command(as_json: bool) -> None:
     """List the plug-ins and the trainers they offer."""
-    print_found(_rows(), as_json, _text)
+    options.print_found(_rows(), as_json, _lines)
 
 
 def _rows() -> list[dict[str, Any]]:
     """Return every installed plug-in with its trainers, or the reason why it cannot be used."""
     host = Host()
     errors = host.load_all()
-    rows: list[dict[str, Any]] = []
-    for name in host.names:
-        if name in errors:
-            rows.append({"name": name, "error": str(errors[name]), "trainers": []})
-            continue
-        plugin = host.load(name)
-        rows.append(
-            {
-                "name": name,
-                "distribution": plugin.distribution,
-                "version": plugin.version,
-                "hooks": host.hooks(name),
-                "trainers": [
-                    {
-                        "name": offer.trainer.name,
-                        "summary": offer.trainer.summary,
-                        "needs_teacher": offer.trainer.needs_teacher,
-                        "chain": list(offer.trainer.chain),
-                        "options": _options(offer.trainer.options),
-                    }
-                    for offer in host.trainers().values()
-                    if offer.plugin.name == name
-                ],
-            }
-        )
-    return rows
+    return [
+        {"name": name, "error": str(errors[name]), "trainers": []}
+        if name in errors
+        else _plugin(host, name)
+        for name in host.names
+    ]
 
 
-def _options(model: Any) -> dict[str, Any]:
+def _plugin(host: Host, name: str) -> dict[str, Any]:
+    plugin, offers = host.load(name), host.trainers().values()
     return {
-        name: field.get_default(call_default_factory=True)
-        for name, field in model.model_fields.items()
+        "name": name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "hooks": host.hooks(name),
+        "trainers": [_trainer(each.trainer) for each in offers if each.plugin.name == name],
     }
 
 
-def _text(rows: list[dict[str, Any]]) -> str:
+def _trainer(trainer: Trainer) -> dict[str, Any]:
+    fields = trainer.options.model_fields
+    return {
+        "name": trainer.name,
+        "summary": trainer.summary,
+        "needs_teacher": trainer.needs_teacher,
+        "chain": trainer.chain,
+        "options": {k: f.get_default(call_default_factory=True) for k, f in fields.items()},
+    }
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[str]:
     lines = []
     for row in rows:
         if "error" in row:
@@ -67,4 +62,4 @@ def _text(rows: list[dict[str, Any]]) -> str:
         lines += [f"  {each['name']:<16} {each['summary']}" for each in row["trainers"]]
         if not row["trainers"]:
             lines.append(f"  hooks: {', '.join(row['hooks'])}")
-    return "".join(f"{terminal(line)}\n" for line in lines)
+    return lines

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_option, runs_option
+from harness.cli import options
 
 
 @click.command("publish")
@@ -14,13 +14,10 @@ from harness.cli.options import data_option, runs_option
 @click.option("--check", is_flag=True, help="Fail if a published file is not its records'.")
 @click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="leaderboards",
-    help="Folder of published leaderboards.",
+    "--out", type=options.FOLDER, default="leaderboards", help="Folder of published leaderboards."
 )
-@data_option
-@runs_option
+@options.data_option
+@options.runs_option
 def command(
     boards: tuple[str, ...],
     check: bool,

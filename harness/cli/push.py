@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import (
-    board_argument,
-    data_option,
-    hub_option,
-    open_records,
-    runs_option,
-)
+from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.export.request import HubBenchmark
@@ -22,12 +16,12 @@ if TYPE_CHECKING:
 @click.command("push")
 @click.argument("cell")
 @click.argument("repository", metavar="ORG/NAME")
-@board_argument
+@options.board_argument
 @click.option("--send", is_flag=True, help="Send it, as a pull request.  [default: only show it]")
 @click.option("--direct", is_flag=True, help="As a commit, without a pull request.")
-@hub_option
-@data_option
-@runs_option
+@options.hub_option
+@options.data_option
+@options.runs_option
 def command(
     cell: str,
     repository: str,
@@ -49,7 +43,7 @@ def command(
     from harness.leaderboard.diff import find_record
     from harness.render.escape import visible
 
-    _, conditions, folder = open_records(board, runs, data_dir)
+    _, conditions, folder = options.open_records(board, runs, data_dir)
     record = find_record(folder, cell)
     request = Request([record], conditions, folder, Path(), benchmarks=benchmarks)
     commit = hub.prepare(request, record, repository)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import board_argument, data_option, open_board, runs_option
+from harness.cli import options
 
 
 @click.command("regrade")
-@board_argument
-@data_option
-@runs_option
+@options.board_argument
+@options.data_option
+@options.runs_option
 def command(board: str, data_dir: Path | None, runs: Path) -> None:
     """Judge a board's stored answers again, without generating.
 
@@ -22,7 +22,7 @@ def command(board: str, data_dir: Path | None, runs: Path) -> None:
     from harness.bench.folder import Folder
     from harness.bench.judge import regrade
 
-    _, loaded = open_board(board, data_dir)
+    _, loaded = options.open_board(board, data_dir)
     folder = Folder(runs.resolve() / loaded.name)
     with folder.locked():
         written = regrade(loaded, folder)

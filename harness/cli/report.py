@@ -6,18 +6,14 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import board_argument, data_option, open_records, runs_option
+from harness.cli import options
 
 
 @click.command("report")
-@board_argument
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write.  [default: RUNS/BOARD/report.html]",
-)
-@data_option
-@runs_option
+@options.board_argument
+@click.option("--out", type=options.FILE, help="File to write.  [default: RUNS/BOARD/report.html]")
+@options.data_option
+@options.runs_option
 def command(board: str, out: Path | None, data_dir: Path | None, runs: Path) -> None:
     """Write a board's report: one HTML file.
 
@@ -26,7 +22,7 @@ def command(board: str, out: Path | None, data_dir: Path | None, runs: Path) -> 
     """
     from harness.report.page import write_report
 
-    records, conditions, folder = open_records(board, runs, data_dir)
+    records, conditions, folder = options.open_records(board, runs, data_dir)
     target = out or folder / "report.html"
     if out is None and not (folder / "records").is_dir():
         target = Path(f"{conditions.board}.html")  # published records stay as they are

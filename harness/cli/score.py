@@ -6,24 +6,17 @@ from pathlib import Path
 
 import click
 
+from harness.cli import options
 from harness.cli.bench import run, show, stop_if_unfinished
-from harness.cli.options import (
-    board_argument,
-    data_option,
-    device_option,
-    json_option,
-    open_board,
-    runs_option,
-)
 
 
 @click.command("score")
 @click.argument("model", type=click.Path(path_type=Path))
-@board_argument
-@device_option
-@data_option
-@runs_option
-@json_option
+@options.board_argument
+@options.device_option
+@options.data_option
+@options.runs_option
+@options.json_option
 def command(
     model: Path, board: str, device: str, data_dir: Path | None, runs: Path, as_json: bool
 ) -> None:
@@ -37,7 +30,7 @@ def command(
     from harness.bench.plan import plan_score, plan_start
     from harness.leaderboard.build import build
 
-    host, loaded = open_board(board, data_dir)
+    host, loaded = options.open_board(board, data_dir)
     device = choose_device(device)
     folder = Folder(runs.resolve() / loaded.name)
     records = []

@@ -15,15 +15,7 @@ _PUSHING = ("--repo", "--cell", "--push", "--direct", "--hub")  # options that `
 
 
 def refuse_old(given: list[str], error: click.NoSuchOption) -> None:
-    """Refuse a command line in an old spelling.
-
-    Args:
-        given: The name of the command and its arguments.
-        error: What click says of an option that the command does not have.
-
-    Raises:
-        UsageError: If it is an old spelling; the line gives the new one.
-    """
+    """Raise a UsageError with the new spelling if a name and its arguments are an old one."""
     name, *rest = given
     option = error.option_name
     if name == "score" and option == "--answers":

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import click
 
-from harness.cli.options import data_option, json_option, print_found
+from harness.cli import options
 from harness.leaderboard.stats import minimum_detectable
 from harness.plugin.host import Host
-from harness.render.escape import terminal
 from harness.tasks.loading import local_names
 from harness.tasks.task import SPLITS, Task
-
-WIDTH = 100
 
 
 @click.command("tasks")
 @click.argument("name", required=False)
-@data_option
-@json_option
+@options.data_option
+@options.json_option
 def command(name: str | None, data_dir: Path | None, as_json: bool) -> None:
     """List the tasks, or show one in full.
 
@@ -31,12 +27,12 @@ def command(name: str | None, data_dir: Path | None, as_json: bool) -> None:
     host = Host(data_dir=data_dir, download=False)
     if name is None:
         host.load_all()
-        print_found([_row(each) for each in host.tasks().values()], as_json, _tasks_text)
+        options.print_found([_row(each) for each in host.tasks().values()], as_json, _table)
     else:
-        print_found(_task(host.task(name)), as_json, _task_text)
+        options.print_found(_task(host.task(name)), as_json, _task_lines, None)
 
 
-def _tasks_text(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]]) -> list[str]:
     head = f"{'task':<16} {'train':>6} {'test':>6}  {'here':<4} {'±':>5}   {'licence':<17} summary"
     lines = [head]
     for row in rows:
@@ -48,18 +44,17 @@ def _tasks_text(rows: list[dict[str, Any]]) -> str:
         mark = "  (not for ranking)" if row["unfit"] else ""
         line = f"{row['name']:<16} {sizes}  {here:<4} {points:>6}  {licence:<17} {row['summary']}"
         lines.append(line + mark)
-    lines += [
+    return [
+        *lines,
         "",
         "±: the smallest difference in points that one comparison of two checkpoints is likely to",
         "find (power 80 %, 5 % level, about half of the answers right); +: more, for rows come in",
         "groups. `harness tasks NAME` shows licence, source and known defects; --data-dir says",
         "where data lies.",
     ]
-    return "".join(f"{terminal(line)}\n" for line in lines)
 
 
 def _task(found: Task) -> dict[str, Any]:
-    """Return all that is known of one task."""
     full = _row(found) | {
         "version": found.version,
         "defects": list(found.defects),
@@ -68,18 +63,8 @@ def _task(found: Task) -> dict[str, Any]:
     }
     if found.source is not None:
         source = found.source
-        full["source"] = {
-            "hub": source.hub,
-            "revision": source.revision,
-            "config": source.config,
-            "problem": list(source.problem),
-            "answer": source.answer,
-            "gold": source.gold,
-            "tidy": source.tidy,
-            "solution": source.solution,
-            "group": list(source.group),
-            "groups": source.groups,
-        }
+        hidden = ("splits", "columns", "keep", "lm_eval")
+        full["source"] = {k: v for k, v in vars(source).items() if k not in hidden}
         for split, each in source.splits.items():
             full["splits"][split] |= {
                 "hub_files": list(each.hub),
@@ -90,7 +75,7 @@ def _task(found: Task) -> dict[str, Any]:
     return full
 
 
-def _task_text(found: dict[str, Any]) -> str:
+def _task_lines(found: dict[str, Any]) -> list[str]:
     lines = [f"{found['name']} (version {found['version']}): {found['summary']}"]
     lines += _field("licence", found["licence"] or "not stated")
     for split, each in found["splits"].items():
@@ -106,8 +91,8 @@ def _task_text(found: dict[str, Any]) -> str:
                 lines += _field("", f"content here: {each['content_here']}")
     if "source" in found:
         lines += _source_lines(found["source"])
-    options = ", ".join(f"{key}={value}" for key, value in found["conventions"].items())
-    lines += _field("judged with", options or "the default conventions")
+    conventions = ", ".join(f"{key}={value}" for key, value in found["conventions"].items())
+    lines += _field("judged with", conventions or "the default conventions")
     lines += _field("token limit", f"{found['max_new_tokens']} suggested")
     if found["detectable"]:
         fit = f"not for ranking: {found['unfit']}" if found["unfit"] else "fit for ranking"
@@ -118,15 +103,13 @@ def _task_text(found: dict[str, Any]) -> str:
         )
     for defect in found["defects"]:
         lines += _field("defect", defect)
-    return "".join(f"{terminal(line, None)}\n" for line in lines)
+    return lines
 
 
 def _source_lines(source: dict[str, Any]) -> list[str]:
-    hub = source["hub"] or "none that holds these rows"
-    revision = source["revision"] or "not known here; the newest is taken"
-    lines = _field("Hub data set", hub)
+    lines = _field("Hub data set", source["hub"] or "none that holds these rows")
     if source["hub"]:
-        lines += _field("revision", revision)
+        lines += _field("revision", source["revision"] or "not known here; the newest is taken")
         if source["config"]:
             lines += _field("configuration", source["config"])
         read = {
@@ -173,5 +156,4 @@ def _count(split: dict[str, Any] | None) -> str:
 
 
 def _field(name: str, text: str) -> list[str]:
-    lines = wrap(text, WIDTH - 16, break_long_words=False, break_on_hyphens=False)
-    return [f"  {name if number == 0 else '':<13} {line}" for number, line in enumerate(lines)]
+    return options.wrapped(f"  {name:<13} ", text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import convention_option, forms, json_option, print_json
+from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.verify import Conventions
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @click.argument("answer")
 @click.option(
     "--form",
-    type=forms,
+    type=options.forms,
     default="bare",
     help="Form in which ANSWER gives its answer; bare takes all of it.",
 )
-@convention_option
+@options.convention_option
 @click.option("--truncated", is_flag=True, help="ANSWER was cut off at the token limit.")
-@json_option
+@options.json_option
 def command(
     gold: str, answer: str, form: Form, conventions: Conventions, truncated: bool, as_json: bool
 ) -> None:
@@ -33,7 +33,6 @@ def command(
 
     The exit code is 0 if ANSWER is correct given GOLD, and 1 for any other verdict.
     """
-    from harness.render.escape import terminal
     from harness.verify import VERIFIER_VERSION, Verdict, explain, self_test
     from harness.verify.workers.wire import judgement_fields
 
@@ -41,13 +40,10 @@ def command(
     judgement, steps = explain(answer, gold, conventions, form=form, truncated=truncated)
     if as_json:
         shown = judgement_fields(judgement) | {"steps": steps, "verifier": VERIFIER_VERSION}
-        print_json(shown)
+        options.print_json(shown)
     else:
-        for number, step in enumerate(steps, 1):
-            click.echo(f"{number}. {terminal(step)}")
-        strict, flexible = (
-            "yes" if match else "no" for match in (judgement.strict, judgement.flexible)
-        )
+        options.print_lines(f"{number}. {step}" for number, step in enumerate(steps, 1))
+        strict, flexible = ("yes" if x else "no" for x in (judgement.strict, judgement.flexible))
         click.echo(
             f"strict match: {strict}; flexible match: {flexible}; verifier {VERIFIER_VERSION}"
         )

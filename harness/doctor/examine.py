@@ -1,7 +1,7 @@
 """All checks, one after the other: what usually breaks on a machine, one line for each.
 
-torch and everything else that is heavy is asked in processes of its own; whatever they do, each
-check ends with a finding.
+What is heavy, such as torch, is imported in other processes; whatever they do, each check ends with
+a finding.
 """
 
 from __future__ import annotations
@@ -11,18 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.doctor.finding import Finding
+from harness.doctor import machine, software
+from harness.doctor.finding import Finding, start
 
 
 def examine(runs: Path) -> list[Finding]:
-    """Return the findings of all checks.
-
-    Args:
-        runs: The folder for everything a bench leaves.
-    """
-    from harness.doctor import machine, software
-    from harness.doctor.finding import start
-
+    # both processes import torch, so they start before anything is checked
     torch = start([sys.executable, "-c", software.ASK_TORCH])
     warm = start(
         [sys.executable, "-m", "harness.bench.warm", str(os.getpid())], CUDA_VISIBLE_DEVICES=""

@@ -8,36 +8,26 @@ import subprocess
 from dataclasses import dataclass
 from typing import Literal
 
+# warning: something is slower or missing; problem: a bench would fail
 Level = Literal["ok", "warning", "problem"]
 SECONDS = 180  # after which a child process counts as hanging
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
-
-    Attributes:
-        check: Its name.
-        level: `ok`; `warning`, something is slower or missing; `problem`, a bench would fail.
-        found: What is there.
-        todo: What to do about it; empty where all is well.
-    """
+    """What one check found."""
 
     check: str
     level: Level
     found: str
-    todo: str = ""
+    todo: str = ""  # empty where all is well
 
 
 def start(command: list[str], **environment: str) -> subprocess.Popen[str]:
     """Start a process whose input is empty and whose output is kept."""
+    pipe, environment = subprocess.PIPE, {**os.environ, **environment}
     return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
+        command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True, env=environment
     )
 
 
@@ -57,9 +47,9 @@ def last_line(text: str) -> str:
     return lines[-1][:300] if lines else "no message"
 
 
-def version_of(distribution: str) -> str:
-    """Return the version of an installed distribution, or `unknown`."""
+def version_of(distribution: str) -> str | None:
+    """Return the version of a distribution, or None if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+        return None

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.doctor.finding import Finding, Level, last_line
+from harness.doctor.finding import Finding, Level, last_line, output_of, start
 
 GIB = 2**30
 DISK = (1 * GIB, 10 * GIB)  # free bytes: below the first a problem, below the second a warning
@@ -19,19 +19,14 @@ MEMORY = (1.6 * GIB, 4 * GIB)  # the tiny board takes 1.6 GiB
 
 
 def gpus() -> list[str]:
-    """Return a line for each GPU that nvidia-smi lists."""
-    query = "--query-gpu=name,memory.total,driver_version"
+    query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
-        done = subprocess.run(
-            ["nvidia-smi", query, "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
+        listed = subprocess.check_output(
+            ["nvidia-smi", *query], stderr=subprocess.DEVNULL, text=True, timeout=20
         )
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    return [line.strip() for line in listed.splitlines() if line.strip()]
 
 
 def drivers(gpus: list[str]) -> Iterator[Finding]:
@@ -42,37 +37,21 @@ def drivers(gpus: list[str]) -> Iterator[Finding]:
         return
     yield Finding("gpu", "ok", "; ".join(gpus))
     if importlib.util.find_spec("pynvml") is None:
-        yield Finding(
-            "nvml",
-            "warning",
-            "pynvml is not installed",
-            "pip install nvidia-ml-py to record energy",
-        )
+        todo = "pip install nvidia-ml-py to record energy"
+        yield Finding("nvml", "warning", "pynvml is not installed", todo)
         return
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import pynvml; pynvml.nvmlInit(); print(pynvml.nvmlDeviceGetCount())",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    if done.returncode:
-        yield Finding(
-            "nvml", "warning", last_line(done.stderr), "energy will not be in the records"
-        )
+    # in a process, since a broken driver may end the one that asks it
+    ask = "import pynvml; pynvml.nvmlInit(); print(pynvml.nvmlDeviceGetCount())"
+    child = start([sys.executable, "-c", ask])
+    output, error = output_of(child)
+    if child.returncode:
+        yield Finding("nvml", "warning", last_line(error), "energy will not be in the records")
     else:
-        yield Finding("nvml", "ok", f"answers for {done.stdout.strip()} GPU(s)")
+        yield Finding("nvml", "ok", f"answers for {output.strip()} GPU(s)")
 
 
 def folder(runs: Path) -> Iterator[Finding]:
-    """See that the runs folder can be written and has room."""
-    place = runs.resolve()
-    while not place.exists():
-        place = place.parent
+    place = _existing(runs.resolve())
     try:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-"):
             pass
@@ -82,13 +61,11 @@ def folder(runs: Path) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(place).free
     found = f"{place} can be written, {free / GIB:.0f} GiB free"
-    yield _by_amount(
-        "runs", found, free, DISK, "free some space, or choose another disk with --runs"
-    )
+    todo = "free some space, or choose another disk with --runs"
+    yield _by_amount("runs", found, free, DISK, todo)
 
 
 def memory() -> Iterator[Finding]:
-    """See that there is memory for a stage."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         available = int(next(x for x in lines if x.startswith("MemAvailable")).split()[1]) * 1024
@@ -104,52 +81,44 @@ def memory() -> Iterator[Finding]:
 
 
 def cores() -> Iterator[Finding]:
-    """See that threads and jobs fit the cores that may be used."""
     cores = len(os.sched_getaffinity(0))
     quota = Path("/sys/fs/cgroup/cpu.max")
     parts = quota.read_text(encoding="ascii").split() if quota.is_file() else []
     if len(parts) == 2 and parts[0].isdigit() and int(parts[0]) < cores * int(parts[1]):
         share = int(parts[0]) / int(parts[1])
-        yield Finding(
-            "cores", "warning", f"{cores} are seen and {share:g} may be used (cgroup)",
-            f"give --jobs {max(1, int(share))}",
-        )  # fmt: skip
+        found = f"{cores} are seen and {share:g} may be used (cgroup)"
+        yield Finding("cores", "warning", found, f"give --jobs {max(1, int(share))}")
         return
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if threads.isdigit() and int(threads) > cores:
-        yield Finding(
-            "cores", "warning", f"OMP_NUM_THREADS={threads} on {cores} cores",
-            f"set it to {cores} or less; a stage's own threads are the board's",
-        )  # fmt: skip
-        return
-    yield Finding("cores", "ok", f"{cores}, OMP_NUM_THREADS {threads or 'not set'}")
+        todo = f"set it to {cores} or less; a stage's own threads are the board's"
+        yield Finding("cores", "warning", f"OMP_NUM_THREADS={threads} on {cores} cores", todo)
+    else:
+        yield Finding("cores", "ok", f"{cores}, OMP_NUM_THREADS {threads or 'not set'}")
 
 
 def hub() -> Iterator[Finding]:
-    """Look at the Hub's cache and variables; of a token only whether there is one."""
     from huggingface_hub import constants, get_token
 
     cache = Path(constants.HF_HUB_CACHE)
-    place = cache
-    while not place.exists():
-        place = place.parent
-    token = "a token is there" if get_token() else "no token"
-    if not os.access(place, os.W_OK):
+    if not os.access(_existing(cache), os.W_OK):
         todo = "set HF_HOME to a folder that can be written"
         yield Finding("hub", "problem", f"its cache {cache} cannot be written", todo)
         return
-    offline = [
-        name for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
-        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
-    ]  # fmt: skip
-    found = f"cache {cache}, {token}"
+    variables = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+    true = ("1", "ON", "YES", "TRUE")
+    offline = [name for name in variables if os.environ.get(name, "").upper() in true]
+    # the token itself is never shown
+    found = f"cache {cache}, {'a token is there' if get_token() else 'no token'}"
     if offline:
-        yield Finding(
-            "hub", "warning", f"{found}; {', '.join(offline)} set",
-            "models and data that are not in the cache cannot be downloaded: unset it for that",
-        )  # fmt: skip
+        todo = "models and data that are not in the cache cannot be downloaded: unset it for that"
+        yield Finding("hub", "warning", f"{found}; {', '.join(offline)} set", todo)
     else:
         yield Finding("hub", "ok", found)
+
+
+def _existing(place: Path) -> Path:
+    return next(each for each in (place, *place.parents) if each.exists())
 
 
 def _by_amount(

@@ -23,11 +23,10 @@ print(json.dumps({
 
 
 def platform() -> Iterator[Finding]:
-    """Look at Python and the system."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    wanted = importlib.metadata.metadata("srlm-harness")["Requires-Python"] or ""
     from packaging.specifiers import SpecifierSet
 
+    version = ".".join(map(str, sys.version_info[:3]))
+    wanted = importlib.metadata.metadata("srlm-harness")["Requires-Python"] or ""
     if version not in SpecifierSet(wanted):
         yield Finding("python", "problem", version, f"use Python {wanted}")
     else:
@@ -40,36 +39,27 @@ def packages() -> Iterator[Finding]:
     """Compare what is installed with the bounds in this distribution's own metadata."""
     from packaging.requirements import Requirement
 
-    wrong, right = [], 0
-    for text in importlib.metadata.requires("srlm-harness") or ():
-        wanted = Requirement(text)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            found = importlib.metadata.version(wanted.name)
-        except importlib.metadata.PackageNotFoundError:
-            found = None
-        if found is not None and wanted.specifier.contains(found, prereleases=True):
-            right += 1
-        else:
-            wrong.append((wanted, found))
-    for wanted, found in wrong:
-        have = f"{wanted.name} {found}" if found else f"{wanted.name} is not installed"
-        todo = f"pip install '{wanted.name}{wanted.specifier}'"
-        yield Finding("packages", "problem", have, todo)
+    wanted = [Requirement(text) for text in importlib.metadata.requires("srlm-harness") or ()]
+    needed = [one for one in wanted if not one.marker or one.marker.evaluate({"extra": ""})]
+    wrong = 0
+    for one in needed:
+        version = version_of(one.name)
+        if version is None or not one.specifier.contains(version, prereleases=True):
+            have = f"{one.name} {version}" if version else f"{one.name} is not installed"
+            todo = f"pip install '{one.name}{one.specifier}'"
+            yield Finding("packages", "problem", have, todo)
+            wrong += 1
     if not wrong:
-        yield Finding("packages", "ok", f"all {right} within the tested bounds")
+        yield Finding("packages", "ok", f"all {len(needed)} within the tested bounds")
 
 
 def torch(child: subprocess.Popen[str], gpus: list[str]) -> Iterator[Finding]:
-    """Look at what torch was built for, and what it sees."""
     output, error = output_of(child)
     try:
         facts = json.loads(output.splitlines()[-1])
     except (ValueError, IndexError):
-        yield Finding(
-            "torch", "problem", f"cannot be imported: {last_line(error)}", "install it again"
-        )
+        found = f"cannot be imported: {last_line(error)}"
+        yield Finding("torch", "problem", found, "install it again")
         return
     build = f"CUDA {facts['cuda']}" if facts["cuda"] else "ROCm" if facts["hip"] else "CPU only"
     found = f"{facts['version']} ({build})"
@@ -82,69 +72,58 @@ def torch(child: subprocess.Popen[str], gpus: list[str]) -> Iterator[Finding]:
         yield Finding("torch", "problem", f"{found} sees none of {len(gpus)} GPUs", todo)
     elif facts["gpus"] and not facts["bf16"]:
         capability = ".".join(map(str, facts["capability"]))
-        yield Finding(
-            "torch", "warning", f"{found}; compute capability {capability} has no bfloat16",
-            "training in bfloat16 is emulated and slow: give --device cpu or take a newer GPU",
-        )  # fmt: skip
+        found += f"; compute capability {capability} has no bfloat16"
+        todo = "training in bfloat16 is emulated and slow: give --device cpu or take a newer GPU"
+        yield Finding("torch", "warning", found, todo)
     else:
         sees = f", sees {facts['gpus']} GPU(s)" if facts["gpus"] else ""
         yield Finding("torch", "ok", found + sees)
 
 
 def extras() -> Iterator[Finding]:
-    """List the optional packages that are installed; none is needed."""
-    there = []
-    for module, distribution in (
-        ("vllm", "vllm"),
-        ("flash_attn", "flash-attn"),
-        ("deepspeed", "deepspeed"),
-        ("matplotlib", "matplotlib"),
-        ("jinja2", "jinja2"),
-    ):
-        if importlib.util.find_spec(module) is not None:
-            there.append(f"{module} {version_of(distribution)}")
-    found = ", ".join(there) or "none"
-    yield Finding("optional", "ok", f"installed: {found}")
-    if importlib.util.find_spec("jinja2") is None or importlib.util.find_spec("matplotlib") is None:
-        yield Finding(
-            "optional", "warning", "harness report cannot draw",
-            "pip install 'srlm-harness[report]'",
-        )  # fmt: skip
+    there = {
+        module: version_of(module) or "unknown"  # names of distributions take _ for -
+        for module in ("vllm", "flash_attn", "deepspeed", "matplotlib", "jinja2")
+        if importlib.util.find_spec(module) is not None
+    }
+    found = ", ".join(f"{module} {version}" for module, version in there.items())
+    yield Finding("optional", "ok", f"installed: {found or 'none'}")
+    if not {"jinja2", "matplotlib"} <= set(there):
+        todo = "pip install 'srlm-harness[report]'"
+        yield Finding("optional", "warning", "harness report cannot draw", todo)
 
 
 def antlr() -> Iterator[Finding]:
-    """Look for a version of antlr that breaks lm-eval's own reading of LaTeX."""
     version = version_of("antlr4-python3-runtime")
-    if version == "unknown":
-        yield Finding(
-            "antlr", "ok", "not installed and not needed: the verifier reads LaTeX itself"
-        )
+    if version is None:
+        found = "not installed and not needed: the verifier reads LaTeX itself"
+        yield Finding("antlr", "ok", found)
     elif version.startswith("4.11."):
         yield Finding("antlr", "ok", version)
     else:
-        yield Finding(
-            "antlr", "warning", f"{version}: lm-eval's minerva_math reads LaTeX with 4.11 alone",
-            "pip install 'antlr4-python3-runtime==4.11.*', or leave lm-eval's own math tasks alone",
-        )  # fmt: skip
+        found = f"{version}: lm-eval's minerva_math reads LaTeX with 4.11 alone"
+        pip = "pip install 'antlr4-python3-runtime==4.11.*'"
+        todo = f"{pip}, or leave lm-eval's own math tasks alone"
+        yield Finding("antlr", "warning", found, todo)
 
 
 def verifier() -> Iterator[Finding]:
     """Judge the cases of the self-test here, and one in a worker."""
     from harness.errors import HarnessError
-    from harness.verify import VERIFIER_VERSION, VerifierPool, self_test
+    from harness.verify import VERIFIER_VERSION, Verdict, VerifierPool, self_test
 
+    wrong = None
     try:
         self_test()
         with VerifierPool(workers=1) as pool:
             (judged,) = pool.verify_many([r"\boxed{\frac{1}{\sqrt{2}}}"], [r"\frac{\sqrt{2}}{2}"])
+        if judged.verdict is not Verdict.correct:
+            wrong = f"its worker says {judged.verdict.value}"
     except HarnessError as error:
-        yield Finding(
-            "verifier", "problem", str(error), "pip install --force-reinstall sympy mpmath"
-        )
-        return
-    if judged.verdict.value != "correct":
-        yield Finding("verifier", "problem", f"its worker says {judged.verdict.value}",
-                      "pip install --force-reinstall sympy mpmath")  # fmt: skip
+        wrong = str(error)
+    if wrong is not None:
+        todo = "pip install --force-reinstall sympy mpmath"
+        yield Finding("verifier", "problem", wrong, todo)
     else:
         yield Finding("verifier", "ok", f"version {VERIFIER_VERSION}, self-test and worker agree")
 
@@ -154,20 +133,16 @@ def warm(child: subprocess.Popen[str]) -> Iterator[Finding]:
     _, error = output_of(child)
     failed = [line for line in error.splitlines() if line.startswith("harness.bench.warm: cannot")]
     for line in failed:
-        yield Finding(
-            "stages", "problem", line.removeprefix("harness.bench.warm: ")[:300],
-            "install that package again; see 'packages'",
-        )  # fmt: skip
+        found = line.removeprefix("harness.bench.warm: ")[:300]
+        yield Finding("stages", "problem", found, "install that package again; see 'packages'")
     if child.returncode:
-        yield Finding(
-            "stages", "problem", f"the warm process ends: {last_line(error)}", "see above"
-        )
+        found = f"the warm process ends: {last_line(error)}"
+        yield Finding("stages", "problem", found, "see above")
     elif not failed:
         yield Finding("stages", "ok", "a stage's process starts and finds all it imports")
 
 
 def plugins() -> Iterator[Finding]:
-    """Load every plug-in."""
     from harness.errors import HarnessError
     from harness.plugin.host import Host
 

@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
 from harness.export.request import Request
 from harness.files import write_atomically
 from harness.leaderboard.diff import read_answers
@@ -15,32 +14,24 @@ from harness.render.escape import cell
 
 
 def export_parquet(request: Request) -> list[Path]:
-    """Write `answers.parquet`: a row for each answer, with its cell and its judgement.
+    """Write `answers.parquet`: a row for each answer, with its cell and its judgement."""
+    import pyarrow.parquet  # it comes with `datasets`
 
-    Raises:
-        UsageError: If pyarrow is not installed (it comes with `datasets`).
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise UsageError("Parquet needs pyarrow: pip install pyarrow") from None
-    rows: list[dict[str, Any]] = []
-    for record in request.records:
-        for score in record.scores:
-            for place, line in enumerate(read_answers(request.folder, record, score)):
-                rows.append(
-                    {
-                        "board": record.board.name,
-                        "record": record.id,
-                        "trainer": record.trainer,
-                        "seed": record.seed,
-                        "task": score.task,
-                        "protocol": score.protocol,
-                        "place": place,
-                        **{name: _storable(value) for name, value in line.items()},
-                    }
-                )
+    rows = [
+        {
+            "board": record.board.name,
+            "record": record.id,
+            "trainer": record.trainer,
+            "seed": record.seed,
+            "task": score.task,
+            "protocol": score.protocol,
+            "place": place,
+            **{name: _storable(value) for name, value in line.items()},
+        }
+        for record in request.records
+        for score in record.scores
+        for place, line in enumerate(read_answers(request.folder, record, score))
+    ]
     path = request.out / "answers.parquet"
     request.out.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
@@ -48,17 +39,15 @@ def export_parquet(request: Request) -> list[Path]:
 
 
 def _storable(value: Any) -> Any:
-    """Return text without lone surrogates, which Parquet's UTF-8 cannot hold."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value
+    # Parquet's UTF-8 cannot hold lone surrogates
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def export_long_csv(request: Request) -> list[Path]:
     """Write `evalstats.csv` with `template,input,run,score`: trainer, question, seed, 0 or 1.
 
     The records alone are needed. Questions are `task/place`, so that every row pairs. Several
-    answers to a question are runs of their own: run = seed x samples + sample.
+    answers to a question are separate runs: run = seed x samples + sample.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -15,11 +15,10 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.export.request import Request, interval, model_name
-from harness.files import slug, write_atomically
+from harness.files import jsonl, slug, write_atomically
 from harness.leaderboard.diff import read_answers
 from harness.records import Record, Score
 
-SCHEMA = "0.3.0"
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
 
 
@@ -34,10 +33,8 @@ def export(request: Request) -> list[Path]:
         place = Path("data", slug(record.board.name), slug(request.developer), model_name(record))
         # The schema wants a UUID of version 4; this one is the record's own, the same every time.
         name = uuid.UUID(bytes=hashlib.sha256(record.digest.encode()).digest()[:16], version=4)
-        samples = "".join(
-            json.dumps(line, sort_keys=True) + "\n"
-            for score in record.scores
-            for line in _samples(request, record, score)
+        samples = jsonl(
+            line for score in record.scores for line in _samples(request, record, score)
         )
         path = place / f"{name}_samples.jsonl"
         aggregate = _aggregate(request, record) | {
@@ -45,15 +42,13 @@ def export(request: Request) -> list[Path]:
                 "format": "jsonl",
                 "file_path": path.as_posix(),
                 "hash_algorithm": "sha256",
-                "checksum": hashlib.sha256(samples.encode()).hexdigest(),
+                "checksum": _hash(samples),
                 "total_rows": sum(len(score.verdicts) for score in record.scores),
             }
         }
-        write_atomically(request.out / path, samples)
-        written.append(request.out / path)
-        whole = request.out / place / f"{name}.json"
-        write_atomically(whole, json.dumps(aggregate, indent=2, sort_keys=True) + "\n")
-        written.append(whole)
+        written += [request.out / path, request.out / place / f"{name}.json"]
+        write_atomically(written[-2], samples)
+        write_atomically(written[-1], json.dumps(aggregate, indent=2, sort_keys=True) + "\n")
     return written
 
 
@@ -61,12 +56,13 @@ def _model_id(request: Request, record: Record) -> str:
     return f"{slug(request.developer)}/{model_name(record)}"
 
 
-def _evaluation_id(request: Request, record: Record) -> str:
-    return f"{record.board.name}/{_model_id(request, record)}/{_epoch(record)}"
+def _epoch(record: Record) -> int:
+    return int(datetime.fromisoformat(record.created).timestamp())
 
 
-def _epoch(record: Record) -> str:
-    return str(int(datetime.fromisoformat(record.created).timestamp()))
+def _ids(request: Request, record: Record) -> dict[str, str]:
+    evaluation = f"{record.board.name}/{_model_id(request, record)}/{_epoch(record)}"
+    return {"schema_version": "0.3.0", "evaluation_id": evaluation}
 
 
 def _result_id(score: Score) -> str:
@@ -75,7 +71,7 @@ def _result_id(score: Score) -> str:
 
 def _aggregate(request: Request, record: Record) -> dict[str, Any]:
     environment = record.environment
-    model: dict[str, str] = {
+    model = {
         "deployment_type": "self_deployed",
         "model_availability": "unknown",
         "trainer": record.trainer,
@@ -89,10 +85,9 @@ def _aggregate(request: Request, record: Record) -> dict[str, Any]:
         model["checkpoint_sha256"] = record.checkpoint.digest
         model["parameters"] = str(record.checkpoint.parameters)
     return {
-        "schema_version": SCHEMA,
-        "evaluation_id": _evaluation_id(request, record),
+        **_ids(request, record),
         "evaluation_timestamp": record.created,
-        "retrieved_timestamp": _epoch(record),
+        "retrieved_timestamp": str(_epoch(record)),
         "source_metadata": {
             "source_name": f"srlm-harness board {record.board.name}",
             "source_type": "evaluation_run",
@@ -122,31 +117,33 @@ def _aggregate(request: Request, record: Record) -> dict[str, Any]:
 
 
 def _source(request: Request, score: Score) -> dict[str, Any]:
-    """Return the benchmark's dataset: on the Hub where it is known and whole, else by its name."""
-    benchmark = request.benchmark(score.task)
     found = {
         "dataset_name": score.task,
         "source_type": "other",
         "additional_details": {"version": str(score.task_version), "sha256": score.task_digest},
     }
-    if benchmark is None or benchmark.problem(score.n):
+    benchmark = request.benchmark(score.task)
+    if benchmark is None or benchmark.problem(score.n):  # only a whole benchmark is the Hub's
         return found
-    place = {"hf_repo": benchmark.dataset, "hf_split": "test", "samples_number": score.n}
-    return found | {"source_type": "hf_dataset"} | place
-
-
-def _decoding(request: Request, score: Score) -> dict[str, float]:
-    for benchmark in request.conditions.benchmarks:
-        if (benchmark.task, benchmark.protocol) == (score.task, score.protocol):
-            return {"temperature": benchmark.temperature, "top_p": benchmark.top_p}
-    return {}
+    return found | {
+        "source_type": "hf_dataset",
+        "hf_repo": benchmark.dataset,
+        "hf_split": "test",
+        "samples_number": score.n,
+    }
 
 
 def _result(request: Request, record: Record, score: Score) -> dict[str, Any]:
     low, high, method = interval(score)
     p = score.accuracy
     deviation = (p * (1 - p)) ** 0.5
-    counts = {name: str(number) for name, number in score.counts.items()}
+    counts = score.counts | {
+        "strict_match": score.strict,
+        "flexible_match": score.flexible,
+        "limit_reached": score.limit_reached,
+    }
+    one = request.conditions_of(score)
+    decoding = {"temperature": one.temperature, "top_p": one.top_p} if one else {}
     uncertainty: dict[str, Any] = {
         "confidence_interval": {
             "lower": round(low, 9),
@@ -179,17 +176,12 @@ def _result(request: Request, record: Record, score: Score) -> dict[str, Any]:
         },
         "score_details": {
             "score": round(p, 9),
-            "details": counts
-            | {
-                "strict_match": str(score.strict),
-                "flexible_match": str(score.flexible),
-                "limit_reached": str(score.limit_reached),
-            },
+            "details": {name: str(number) for name, number in counts.items()},
             "uncertainty": uncertainty,
         },
         "generation_config": {
             "generation_args": {
-                **_decoding(request, score),
+                **decoding,
                 "max_tokens": score.max_new_tokens,
                 "execution_command": record.command,
             },
@@ -203,15 +195,14 @@ def _result(request: Request, record: Record, score: Score) -> dict[str, Any]:
 
 
 def _samples(request: Request, record: Record, score: Score) -> list[dict[str, Any]]:
-    several = score.samples > 1
     return [
         {
-            "schema_version": SCHEMA,
-            "evaluation_id": _evaluation_id(request, record),
+            **_ids(request, record),
             "model_id": _model_id(request, record),
             "evaluation_name": score.task,
             "evaluation_result_id": _result_id(score),
-            "sample_id": f"{line['id']}" + (f"/{place % score.samples}" if several else ""),
+            "sample_id": str(line["id"])
+            + (f"/{place % score.samples}" if score.samples > 1 else ""),
             "sample_hash": _hash(line["problem"] + line["gold"]),
             "interaction_type": "single_turn",
             "input": {"raw": line["problem"], "reference": [line["gold"]]},

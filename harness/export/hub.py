@@ -10,6 +10,7 @@ that sends anything. The token is read by `huggingface_hub` alone (HF_TOKEN, or 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,24 +27,19 @@ CARD = "README.md"
 
 
 def export(request: Request) -> list[Path]:
-    """Write `<model>/README.md` and `<model>/.eval_results/<task>.yaml` for every cell.
-
-    Raises:
-        UsageError: If a benchmark's scale is unknown, or one is given for a task that the board
-            does not have.
-    """
-    check_benchmarks(request)
-    written = []
-    for record in request.records:
-        for name, text in files(request, record).items():
-            path = request.out / model_name(record) / name
-            write_atomically(path, text)
-            written.append(path)
-    return written
+    """Write `<model>/README.md` and `<model>/.eval_results/<task>.yaml` for every cell."""
+    _check_benchmarks(request)
+    written = {
+        request.out / model_name(record) / name: text
+        for record in request.records
+        for name, text in files(request, record).items()
+    }
+    for path, text in written.items():
+        write_atomically(path, text)
+    return list(written)
 
 
-def check_benchmarks(request: Request) -> None:
-    """Refuse a benchmark that was given for no task of the board or with no known scale."""
+def _check_benchmarks(request: Request) -> None:
     tasks = {benchmark.task for benchmark in request.conditions.benchmarks}
     for task, benchmark in request.benchmarks.items():
         if benchmark.scale not in SCALES:
@@ -56,12 +52,22 @@ def check_benchmarks(request: Request) -> None:
 def files(request: Request, record: Record) -> dict[str, str]:
     """Return the files of one cell for a model repository: path in the repository -> text."""
     made = {CARD: model_card(request, record)}
+    for score, benchmark in _reported(request, record):
+        made[_name(score)] = _eval_result(request, record, score, benchmark)
+    return made
+
+
+def _reported(request: Request, record: Record) -> Iterator[tuple[Score, HubBenchmark]]:
+    """Yield each score that is a benchmark's of the Hub."""
     for score in record.scores:
         benchmark = request.benchmark(score.task)
         if benchmark is not None and benchmark.problem(score.n) is None:
-            name = re.sub(r"[^a-z0-9._-]+", "_", f"{score.task}__{score.protocol}".lower())
-            made[f".eval_results/{name}.yaml"] = _eval_result(request, record, score, benchmark)
-    return made
+            yield score, benchmark
+
+
+def _name(score: Score) -> str:
+    name = re.sub(r"[^a-z0-9._-]+", "_", f"{score.task}__{score.protocol}".lower())
+    return f".eval_results/{name}.yaml"
 
 
 def left_out(request: Request, record: Record) -> list[str]:
@@ -86,11 +92,9 @@ def _yaml(value: Any) -> str:
 
 
 def _setting(request: Request, score: Score) -> str:
-    """Return how answers were made, in words: protocol, decoding, token limit."""
-    way = "greedy"
-    for one in request.conditions.benchmarks:
-        if (one.task, one.protocol) == (score.task, score.protocol) and one.temperature:
-            way = f"{score.samples} samples at temperature {one.temperature:g}, top-p {one.top_p:g}"
+    way, one = "greedy", request.conditions_of(score)
+    if one and one.temperature:
+        way = f"{score.samples} samples at temperature {one.temperature:g}, top-p {one.top_p:g}"
     return f"protocol {score.protocol}, {way}, at most {score.max_new_tokens} new tokens"
 
 
@@ -133,33 +137,27 @@ def _index_entry(request: Request, score: Score) -> dict[str, Any]:
 
 def model_card(request: Request, record: Record) -> str:
     """Return the README of one checkpoint: `model-index` for machines and a table for people."""
-    conditions = request.conditions
-    name = model_name(record)
-    results = [_index_entry(request, score) for score in record.scores]
-    front: dict[str, Any] = {
+    conditions, name = request.conditions, model_name(record)
+    start, at, _ = conditions.start_model.partition("@")
+    on_hub = at and start.count("/") == 1  # a model of the Hub, at a commit
+    front = ({"base_model": start} if on_hub else {}) | {
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["srlm-harness"],
-        "model-index": [{"name": name, "results": results}],
+        "model-index": [
+            {"name": name, "results": [_index_entry(request, score) for score in record.scores]}
+        ],
     }
-    start, at, _ = conditions.start_model.partition("@")
-    if at and start.count("/") == 1:  # a model of the Hub, at a commit
-        front = {"base_model": start, **front}
-    rows = []
-    for score in record.scores:
-        low, high, _ = interval(score)
-        rows.append(
-            (
-                markdown(score.task),
-                markdown(score.protocol),
-                str(score.n),
-                f"{numbers.percent(score.accuracy)} [{numbers.percent(low)},"
-                f" {numbers.percent(high)}]",
-                numbers.percent(score.counts["no_answer"] / len(score.verdicts)),
-                numbers.percent(score.limit_reached / len(score.verdicts)),
-            )
-        )
     chain = " then ".join(markdown(stage.trainer) for stage in record.stages) or "nothing"
+    listed = [
+        f"- Training data: {markdown(conditions.data, 400)}",
+        f"- Budget: {markdown(conditions.budget, 400)}",
+        f"- Verifier: version {markdown(record.verifier_version)}",
+        f"- Reproduce: {code(record.command)}",
+        f"- Board digest: {code(record.board.digest)}",
+    ]
+    if record.checkpoint is not None:
+        listed.append(f"- Checkpoint sha256: {code(record.checkpoint.digest)}")
     parts = [
         f"---\n{_yaml(front)}---",
         f"# {markdown(name)}",
@@ -168,22 +166,28 @@ def model_card(request: Request, record: Record) -> str:
         + (f", training seed {record.seed}." if record.seed is not None else "."),
         table(
             ("Benchmark", "Protocol", "Questions", "Accuracy %", "No answer %", "At the limit %"),
-            rows,
+            [_row(score) for score in record.scores],
             left=2,
         ),
         "Accuracies are shares of answers that the verifier found right, with a 95 % interval"
         " (Wilson) over questions. One training seed says nothing of the training method: see the"
         " board for what all seeds show.",
-        f"- Training data: {markdown(conditions.data, 400)}",
-        f"- Budget: {markdown(conditions.budget, 400)}",
-        f"- Verifier: version {markdown(record.verifier_version)}",
-        f"- Reproduce: {code(record.command)}",
-        f"- Board digest: {code(record.board.digest)}",
+        "\n".join(listed),
     ]
-    if record.checkpoint is not None:
-        parts.append(f"- Checkpoint sha256: {code(record.checkpoint.digest)}")
-    head, listed = parts[:5], parts[5:]
-    return "\n\n".join([*head, "\n".join(listed)]) + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(score: Score) -> tuple[str, ...]:
+    low, high, _ = interval(score)
+    percent, answers = numbers.percent, len(score.verdicts)
+    return (
+        markdown(score.task),
+        markdown(score.protocol),
+        str(score.n),
+        f"{percent(score.accuracy)} [{percent(low)}, {percent(high)}]",
+        percent(score.counts["no_answer"] / answers),
+        percent(score.limit_reached / answers),
+    )
 
 
 class HubError(HarnessError):
@@ -192,19 +196,12 @@ class HubError(HarnessError):
 
 @dataclass(frozen=True)
 class Commit:
-    """What would be written to a repository.
+    """What would be written to a model repository."""
 
-    Attributes:
-        repository: Id of the model repository, `name` or `organisation/name`.
-        files: Path in the repository -> text.
-        left_out: A line for each score that is not in `.eval_results`, with the reason.
-        title: Of the commit or the pull request.
-    """
-
-    repository: str
-    files: dict[str, str]
-    left_out: tuple[str, ...]
-    title: str
+    repository: str  # organisation/name
+    files: dict[str, str]  # path in the repository -> text
+    left_out: list[str]  # a line for each score that is not in `.eval_results`, with the reason
+    title: str  # of the commit or the pull request
 
 
 def prepare(request: Request, record: Record, repository: str) -> Commit:
@@ -215,27 +212,21 @@ def prepare(request: Request, record: Record, repository: str) -> Commit:
             client does not read what was written.
     """
     from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
 
     if "/" not in repository:
         raise UsageError(f"repository {repository}: write ORG/NAME, as in me/{repository}")
     try:
-        _check_repository_id(repository)
+        validate_repo_id(repository)
     except HFValidationError as error:
         raise UsageError(f"repository {repository}: {_line(error)}") from None
-    check_benchmarks(request)
+    _check_benchmarks(request)
     made = files(request, record)
     _check_card(made[CARD], record)
-    for name, text in made.items():
-        if name != CARD:
-            _check_eval_result(name, text, request)
+    for score, benchmark in _reported(request, record):
+        _check_eval_result(_name(score), made[_name(score)], benchmark.value(score.accuracy))
     title = f"Add srlm-harness scores of {record.trainer} on board {record.board.name}"
-    return Commit(repository, made, tuple(left_out(request, record)), title)
-
-
-def _check_repository_id(text: str) -> None:
-    from huggingface_hub.utils import validate_repo_id
-
-    validate_repo_id(text)
+    return Commit(repository, made, left_out(request, record), title)
 
 
 def _check_card(text: str, record: Record) -> None:
@@ -253,31 +244,25 @@ def _check_card(text: str, record: Record) -> None:
         raise UsageError(f"the model card of {record.id} reads as {read}, not as {meant}")
 
 
-def _check_eval_result(name: str, text: str, request: Request) -> None:
-    """Refuse an `.eval_results` file that the Hub's client does not read, or a value off scale."""
+def _check_eval_result(name: str, text: str, meant: float) -> None:
+    """Refuse an `.eval_results` file that the Hub's client does not read as it was meant."""
     import yaml
     from huggingface_hub import parse_eval_result_entries
+    from huggingface_hub.utils import validate_repo_id
 
     try:
         (entry,) = parse_eval_result_entries(yaml.safe_load(text))
-        _check_repository_id(entry.dataset_id)
+        validate_repo_id(entry.dataset_id)
     except Exception as error:
         raise UsageError(f"{name} is not valid: {_line(error)}") from None
-    task = name.split("/")[-1].split("__")[0]
-    known = {slug.lower(): slug for slug in (b.task for b in request.conditions.benchmarks)}
-    benchmark = request.benchmark(known.get(task, task))
-    if benchmark is not None and not benchmark.holds(entry.value):
-        raise UsageError(f"{name}: {entry.value!r} is not a value in {benchmark.scale}")
+    if entry.value != meant:
+        raise UsageError(f"{name}: its value reads as {entry.value!r}, not as {meant!r}")
     if not entry.task_id.strip():
         raise UsageError(f"{name} names no task of {entry.dataset_id}")
 
 
 def send(commit: Commit, *, pull_request: bool = True) -> str:
-    """Send a commit and return its address, that of the pull request by default.
-
-    Args:
-        commit: What `prepare` returned.
-        pull_request: Open a pull request; otherwise commit to the main branch.
+    """Send what `prepare` returned, and return the address of the pull request or the commit.
 
     Raises:
         UsageError: If there is no token.
@@ -301,15 +286,13 @@ def send(commit: Commit, *, pull_request: bool = True) -> str:
             create_pr=pull_request,
         )
     except Exception as error:  # the client has many kinds of error; all mean the same here
-        reason = _line(error).replace(token, "<token>")
+        reason = f"{commit.repository}: {_line(error).replace(token, '<token>')}"
         raise HubError(
-            f"the Hub confirmed no commit to {commit.repository}: {reason};"
-            " nothing here has changed"
+            f"the Hub confirmed no commit to {reason}; nothing here has changed"
         ) from None
     return str(sent.pr_url or sent.commit_url)
 
 
 def _line(error: Exception) -> str:
-    """Return an error in one line of bounded length."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else text[:300] + "…"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from harness.errors import UsageError
 from harness.export.request import Request, model_name
+from harness.files import read_jsonl
 from harness.leaderboard.diff import read_answers
 from harness.records import Record
 from harness.tasks.protocols import score_name
@@ -20,17 +20,16 @@ def export(request: Request) -> list[Path]:
         UsageError: If the stage that generated a cell's answers is not in the runs folder.
     """
     stages = [path.parent for path in sorted((request.folder / "stages").glob("*/lm_eval"))]
-    written: list[Path] = []
+    written = []
     for record in request.records:
         stage = next((stage for stage in stages if _made(stage, request, record)), None)
-        if stage is not None:
-            stages.remove(stage)
-            stages.append(stage)  # of cells that answer alike, each gets files of its own
         if stage is None:
             raise UsageError(
                 f"no lm-eval files of {record.id} in {request.folder / 'stages'}; they are kept"
                 " only where the cell was scored"
             )
+        stages.remove(stage)
+        stages.append(stage)  # cells may answer alike: the next one takes another's files
         for source in sorted((stage / "lm_eval").rglob("*.json*")):
             target = request.out / model_name(record) / source.relative_to(stage / "lm_eval")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +43,11 @@ def _made(stage: Path, request: Request, record: Record) -> bool:
     for score in record.scores:
         path = stage / "answers" / f"{score_name(score.task, score.protocol)}.jsonl"
         try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-            found = [json.loads(line) for line in lines if line]
-        except (OSError, ValueError):
+            found = [row for _, row in read_jsonl(path)]
+        except UsageError:
             return False
         judged = read_answers(request.folder, record, score)
-        if [(one["id"], one["text"]) for one in found] != [
-            (one["id"], one["text"]) for one in judged
-        ]:
+        made, kept = ([(one["id"], one["text"]) for one in lines] for lines in (found, judged))
+        if made != kept:
             return False
     return True

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.boards.conditions import Conditions
+from harness.boards.conditions import Benchmark, Conditions
 from harness.files import slug
 from harness.records import Record, Score
 
-SCALES: dict[str, int] = {"share": 1, "percent": 100}
+SCALES = {"share": 1, "percent": 100}
 
 
 @dataclass(frozen=True)
 class HubBenchmark:
-    """Where a task's score belongs on the Hugging Face Hub.
+    """Where a task's score belongs on the Hugging Face Hub."""
 
-    Attributes:
-        dataset: Id of the benchmark's dataset.
-        task_id: The task within that dataset, as its `eval.yaml` names it.
-        scale: Whether values are shares of 1 or per cent.
-        questions: Test questions of the whole benchmark, where they are known; a score over fewer
-            is not the benchmark's.
-    """
-
-    dataset: str
-    task_id: str
-    scale: str
-    questions: int | None = None
+    dataset: str  # its id
+    task_id: str  # within that dataset, as its `eval.yaml` names it
+    scale: str  # one of SCALES
+    questions: int | None = None  # of the whole benchmark; a score over fewer is not its score
 
     def value(self, accuracy: float) -> float:
-        """Return an accuracy, a share of 1, in the benchmark's scale."""
         return round(SCALES[self.scale] * accuracy, 6)
 
     def problem(self, questions: int) -> str | None:
@@ -40,12 +30,6 @@ class HubBenchmark:
         if self.questions is not None and questions != self.questions:
             return f"{questions:,} questions are not the {self.questions:,} of {self.dataset}"
         return None
-
-    def holds(self, value: object) -> bool:
-        """Return whether something is a number that this scale can have."""
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            return False
-        return math.isfinite(value) and 0 <= value <= SCALES[self.scale]
 
 
 # `.eval_results` names a dataset and one of its tasks, and does not say whether a value is a share
@@ -66,31 +50,24 @@ KNOWN: dict[str, HubBenchmark] = {
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be exported, and what the records do not know.
+    """What is to be exported, and what the records do not know."""
 
-    Attributes:
-        records: Finished cells of one board.
-        conditions: The board's.
-        folder: The board's runs folder, for answers and lm-eval's files.
-        out: Where files go.
-        developer: Who trained the checkpoints, as a folder name and in model ids.
-        organization: Who evaluated them.
-        relationship: Of the evaluator to the developer, in the words of Every Eval Ever.
-        benchmarks: For the Hub: task -> benchmark, on top of `KNOWN`.
-    """
-
-    records: Sequence[Record]
+    records: Sequence[Record]  # finished cells of one board
     conditions: Conditions
-    folder: Path
+    folder: Path  # the board's runs folder, for answers and lm-eval's files
     out: Path
-    developer: str = "unknown"
-    organization: str = "unknown"
-    relationship: str = "other"
-    benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)
+    developer: str = "unknown"  # who trained the checkpoints
+    organization: str = "unknown"  # who evaluated them
+    relationship: str = "other"  # of the evaluator to the developer, a word of Every Eval Ever
+    benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)  # on top of KNOWN
 
     def benchmark(self, task: str) -> HubBenchmark | None:
-        """Return the Hub's benchmark for a task: the one that was given, else the known one."""
         return self.benchmarks.get(task) or KNOWN.get(task)
+
+    def conditions_of(self, score: Score) -> Benchmark | None:
+        """Return what the board states of a score: how answers were decoded, and more."""
+        found = (one for one in self.conditions.benchmarks if one.task == score.task)
+        return next((one for one in found if one.protocol == score.protocol), None)
 
 
 def model_name(record: Record) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import TamperedError, UsageError, did_you_mean
@@ -14,14 +14,7 @@ from harness.render import index
 
 
 def check(folder: Path, names: Sequence[str] = ()) -> list[str]:
-    """Compute published boards again from their records and compare every byte.
-
-    Args:
-        folder: Of published leaderboards.
-        names: Boards to look at; all of them, and the index, if none is named.
-
-    Returns:
-        The names of the boards that are what their records give.
+    """Check the boards named, or all of them and the index, and return their names.
 
     Raises:
         TamperedError: If a file differs, is missing, or belongs to nothing; or a record was
@@ -55,7 +48,6 @@ def _check_board(records: Path, folder: Path) -> Leaderboard:
 
 
 def _listed(path: Path) -> set[str]:
-    """Return the ids of the records that a published leaderboard lists, if it can be read."""
     try:
         content = json.loads(path.read_bytes())
         refs = [ref for row in content["rows"] for ref in row["records"]]
@@ -69,18 +61,19 @@ def _same(path: Path, text: str) -> None:
         found = path.read_bytes()
     except OSError:
         raise TamperedError(f"{path} is missing; harness publish writes it") from None
-    if found != text.encode():
-        lines = zip(found.split(b"\n"), text.encode().split(b"\n"), strict=False)
+    wanted = text.encode()
+    if found != wanted:
+        lines = zip(found.split(b"\n"), wanted.split(b"\n"), strict=False)
         first = next((n for n, (a, b) in enumerate(lines, start=1) if a != b), "the last")
         raise TamperedError(f"{path} is not what its records give, from line {first} on")
 
 
-def _check_stray(folder: Path, boards: Iterable[str]) -> None:
-    expected = {INDEX, SCHEMA_FILE}
-    expected |= {f"{name}{ending}" for name in boards for ending in (".md", ".json", ".csv")}
+def _check_stray(folder: Path, boards: Mapping[str, Path]) -> None:
+    endings = (".md", ".json", ".csv")
+    expected = {INDEX, SCHEMA_FILE, *(f"{name}{each}" for name in boards for each in endings)}
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".md", ".json", ".csv") and path.name not in expected:
+        if path.suffix in endings and path.name not in expected:
             raise TamperedError(f"{path} belongs to no published board; delete it")
     for path in sorted((folder / "records").iterdir()):
-        if not path.name.startswith(".") and path.name not in set(boards):
+        if not path.name.startswith(".") and path.name not in boards:
             raise TamperedError(f"{path} has no {CONDITIONS}; publish that board or delete it")

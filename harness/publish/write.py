@@ -21,20 +21,16 @@ INDEX = "README.md"
 
 def render(board: Leaderboard) -> dict[str, str]:
     """Return the text of each published file of a board, by its ending."""
-    return {
-        ".md": markdown.render(board),
-        ".json": board.to_json(),
-        ".csv": spreadsheet.render(board),
-    }
+    text, table = markdown.render(board), spreadsheet.render(board)
+    return {".md": text, ".json": board.to_json(), ".csv": table}
 
 
 def write(board: Leaderboard, folder: Path) -> list[Path]:
     """Write a board's `.md`, `.json` and `.csv` into a folder, without its records."""
-    paths = []
-    for ending, text in render(board).items():
-        paths.append(folder / f"{board.conditions.board}{ending}")
-        write_atomically(paths[-1], text)
-    return paths
+    files = {folder / f"{board.conditions.board}{end}": text for end, text in render(board).items()}
+    for path, text in files.items():
+        write_atomically(path, text)
+    return list(files)
 
 
 def publish(
@@ -45,16 +41,10 @@ def publish(
     *,
     replace: bool = False,
 ) -> list[Path]:
-    """Publish a board: copy its records and write what they give.
+    """Publish a board in `folder`: copy its records and its file, and write what they give.
 
-    Records that are published already stay: those of several people are joined.
-
-    Args:
-        source: A folder of records, or one with a folder `records` in it.
-        conditions: The board's.
-        folder: Of published leaderboards.
-        board_file: The board's TOML file, to be published beside the records.
-        replace: Drop what is published under other conditions.
+    `source` holds records, or a folder `records`. Those that are published already stay: the
+    records of several people are joined. With `replace`, those of other conditions are deleted.
 
     Returns:
         The files written, records excepted.
@@ -64,16 +54,15 @@ def publish(
         TamperedError: If a record was changed, or one of the same id has other content.
     """
     records = folder / "records" / conditions.board
-    if (records / CONDITIONS).exists():
-        old = read_conditions(records / CONDITIONS)
-        if old.digest != conditions.digest and not replace:
+    old = read_conditions(records / CONDITIONS) if (records / CONDITIONS).exists() else conditions
+    if old.digest != conditions.digest:
+        if not replace:
             raise UsageError(
                 f"{records} holds records made under other conditions (board digest"
                 f" {old.digest[:12]}, now {conditions.digest[:12]}); they are never mixed:"
                 " delete that folder, or give the board another name"
             )
-        if old.digest != conditions.digest:
-            shutil.rmtree(records)
+        shutil.rmtree(records)
     place = source / "records" if (source / "records").is_dir() else source
     found = [
         record
@@ -88,13 +77,12 @@ def publish(
         conditions = conditions.model_copy(update={"board_sha256": sha256})
     # Everything is checked before anything is written, so a refusal leaves no half of a board.
     present = {record.id: record for record in read_records(records, superseded=True)}
-    for record in found:
-        name = f"{record.id}.json"
+    names = {f"{record.id}.json": record for record in found}
+    for name, record in names.items():
         if present.setdefault(record.id, record) != record:
             raise TamperedError(f"{place / name} and {records / name} differ; records never change")
     board = build(present.values(), conditions)
-    for record in found:
-        name = f"{record.id}.json"
+    for name in names:
         write_atomically(records / name, (place / name).read_text(encoding="utf-8"))
     write_atomically(records / CONDITIONS, conditions.to_json())
     if text is not None:
@@ -107,7 +95,6 @@ def publish(
 
 
 def published_boards(folder: Path) -> list[Path]:
-    """Return the folders of published records, one for each board."""
     return sorted(path.parent for path in (folder / "records").glob(f"*/{CONDITIONS}"))
 
 

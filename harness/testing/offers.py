@@ -6,23 +6,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.bench.plan import plan
+from harness.boards.board import Board, load_board
 from harness.errors import HarnessError, UsageError
-
-if TYPE_CHECKING:
-    from harness.boards.board import Board
-    from harness.plugin.host import Host
+from harness.plugin.host import Host
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "lm_eval", "peft", "sympy")
 NO_OPTION = "no_such_option"
 
 
 def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with a trainer before anything is trained."""
-    from harness.bench.plan import plan
-    from harness.plugin.host import Host
-
     host = Host()
     if "+" in name:
         return ["plug-in: a chain has no code of its own; check its parts"]
@@ -31,15 +26,14 @@ def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
     except HarnessError as error:
         return [f"plug-in: {error}"]
     trainer, faults = offer.trainer, []
-    heavy = _imported(offer.plugin.name)
-    if heavy:
+    if heavy := _imported(offer.plugin.name):
         faults.append(f"plug-in: importing it imports {', '.join(heavy)}; import inside functions")
     if not trainer.summary.strip():
         faults.append("plug-in: the trainer has no summary for `harness plugins`")
     try:
         defaults = trainer.options()
         stored = json.loads(json.dumps(defaults.model_dump(mode="json")))
-        if trainer.options.model_validate(stored) != defaults:
+        if trainer.options.model_validate(stored) != defaults:  # records and specs hold JSON
             faults.append("options: they do not survive a round trip through JSON")
     except Exception as error:  # pydantic, json, and whatever a validator raises
         line = " ".join(str(error).split())
@@ -59,15 +53,12 @@ def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def _imported(plugin: str) -> list[str]:
-    """Return the heavy modules that importing a plug-in imports, in a process of its own."""
+    """Return the heavy modules that importing a plug-in imports, in a fresh process."""
     code = (
         "import sys; from harness.plugin.host import Host; host = Host(); host.load(sys.argv[1]);"
         f" host.trainers(); print(*(name for name in {HEAVY!r} if name in sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, plugin], capture_output=True, text=True, check=True
-    )
-    return done.stdout.split()
+    return subprocess.check_output([sys.executable, "-c", code, plugin], text=True).split()
 
 
 def small_board(
@@ -75,15 +66,8 @@ def small_board(
 ) -> Board:
     """Return the tiny board with one trainer, one seed, 32 training rows and 4 problems to score.
 
-    Args:
-        name: The trainer.
-        options: Its options.
-        caps: The budget.
-        save_every: Steps between training checkpoints; 0 for none.
-        host: The host that loads the plug-ins.
+    A trainer's training checkpoint is saved every `save_every` steps, none for 0.
     """
-    from harness.boards.board import Board, load_board
-
     tiny = load_board("tiny", host)
     trainer = host.trainer(name).trainer
     content = tiny.file.model_dump(mode="python", by_alias=True)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness.bench.plan import plan
+from harness.boards.board import load_board
 from harness.errors import HarnessError
-from harness.testing.faults import raise_all
+from harness.plugin.host import Host
+from harness.tasks.task import SPLITS, Task
+from harness.verify import Verdict, VerifierPool
 
-if TYPE_CHECKING:
-    from harness.tasks.task import Task
+
+def raise_all(what: str, faults: list[str]) -> None:
+    """Raise an AssertionError that lists every fault, if there is one."""
+    if faults:
+        raise AssertionError(f"{what} does not conform:\n" + "\n".join(f"  - {x}" for x in faults))
 
 
 def check_task(task: str | Task) -> None:
@@ -32,12 +39,10 @@ def check_task(task: str | Task) -> None:
     Raises:
         AssertionError: If it does not conform; the text lists every way in which.
     """
-    from harness.plugin.host import Host
-
     found = Host().task(task) if isinstance(task, str) else task
     faults: list[str] = []
     rows = {}
-    for split in ("train", "holdout", "test"):
+    for split in SPLITS:
         try:
             rows[split] = found.split(split)
             again = found.split(split)
@@ -50,9 +55,7 @@ def check_task(task: str | Task) -> None:
     if not any(rows.values()) and not faults:
         faults.append("rows: no split has any")
     if not faults:
-        faults += _repeated(rows) + _misread_golds(
-            found, [r for part in rows.values() for r in part]
-        )
+        faults += _repeated(rows) + _misread_golds(found, chain.from_iterable(rows.values()))
         if isinstance(task, str):
             faults += _digest_elsewhere(found)
     raise_all(f"task {found.name!r}", faults)
@@ -67,10 +70,6 @@ def check_board(board: str | Path) -> None:
     Raises:
         AssertionError: If it does not conform; the text lists every way in which.
     """
-    from harness.bench.plan import plan
-    from harness.boards.board import load_board
-    from harness.plugin.host import Host
-
     host = Host()
     faults: list[str] = []
     try:
@@ -82,10 +81,8 @@ def check_board(board: str | Path) -> None:
         for score in loaded.file.scores:
             seen = [row["id"] for row in loaded.test_rows(score) if _plain(row["problem"]) in train]
             if seen:
-                faults.append(
-                    f"splits: {len(seen)} test problems of {score.task} are trained on,"
-                    f" such as {seen[0]}"
-                )
+                what = f"{len(seen)} test problems of {score.task} are trained on"
+                faults.append(f"splits: {what}, such as {seen[0]}")
     except HarnessError as error:
         faults.append(f"board: {error}")
     raise_all(f"board {str(board)!r}", faults)
@@ -115,30 +112,26 @@ def _repeated(rows: Mapping[str, list[dict[str, str]]]) -> list[str]:
     known = {_plain(row["problem"]) for split in ("train", "holdout") for row in rows[split]}
     seen = [row["id"] for row in rows["test"] if _plain(row["problem"]) in known]
     if seen:
-        faults.append(
-            f"splits: {len(seen)} test problems are in train or holdout, such as {seen[0]!r}"
-        )
+        what = f"{len(seen)} test problems are in train or holdout"
+        faults.append(f"splits: {what}, such as {seen[0]!r}")
     return faults
 
 
-def _misread_golds(task: Task, rows: list[dict[str, str]]) -> list[str]:
+def _misread_golds(task: Task, rows: Iterable[dict[str, str]]) -> list[str]:
     """Return a fault for golds that the verifier finds wrong when a model answers exactly them."""
-    from harness.verify import VerifierPool
-
     golds = sorted({row["answer"] for row in rows if row["answer"].strip()})
     with VerifierPool(workers=1) as pool:
         judged = pool.verify_many([rf"\boxed{{{gold}}}" for gold in golds], golds, task.conventions)
     wrong = [
         (gold, found.verdict.value)
         for gold, found in zip(golds, judged, strict=True)
-        if found.verdict.value != "correct"
+        if found.verdict is not Verdict.correct
     ]
     if not wrong:
         return []
-    share = math.floor(100 * len(wrong) / len(golds))
+    share = f"{len(wrong)} of {len(golds)} ({100 * len(wrong) // len(golds)} %)"
     return [
-        f"golds: {len(wrong)} of {len(golds)} ({share} %) are not correct against themselves,"
-        f" such as {wrong[0][0]!r}: {wrong[0][1]}"
+        f"golds: {share} are not correct against themselves, such as {wrong[0][0]!r}: {wrong[0][1]}"
     ]
 
 
@@ -148,13 +141,7 @@ def _digest_elsewhere(task: Task) -> list[str]:
         "import sys; from harness.plugin.host import Host; print(Host().task(sys.argv[1]).digest)"
     )
     hashing = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"  # another one than here
-    done = subprocess.run(
-        [sys.executable, "-c", code, task.name],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONHASHSEED": hashing},
-    )
-    if done.stdout.strip() != task.digest:
-        return ["digest: another process makes other rows"]
-    return []
+    environment = {**os.environ, "PYTHONHASHSEED": hashing}
+    command = [sys.executable, "-c", code, task.name]
+    digest = subprocess.check_output(command, text=True, env=environment).strip()
+    return [] if digest == task.digest else ["digest: another process makes other rows"]

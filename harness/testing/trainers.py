@@ -6,17 +6,20 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from harness import checkpoints
 from harness.bench.executor import LocalExecutor
-from harness.testing.faults import raise_all
+from harness.bench.folder import Folder
+from harness.bench.plan import plan
+from harness.bench.scheduler import run
+from harness.checkpoints import TOKENIZER_FILES
+from harness.files import file_sha256
+from harness.plugin.host import Host
+from harness.plugin.trainer import Trainer
+from harness.records import Record
 from harness.testing.offers import offer_faults, small_board
-
-if TYPE_CHECKING:
-    from harness.bench.folder import Folder
-    from harness.plugin.trainer import Trainer
-    from harness.records import Record
+from harness.testing.tasks import raise_all
 
 STEPS = 3
 
@@ -52,23 +55,13 @@ class Kit:
         )
 
     def __enter__(self) -> Kit:
-        """Return the kit."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the warm process."""
+    def __exit__(self, *error: object) -> None:
         self._executor.close()
 
     def check_trainer(
-        self,
-        trainer: str | Trainer,
-        options: Mapping[str, Any] | None = None,
-        steps: int = STEPS,
+        self, trainer: str | Trainer, options: Mapping[str, Any] | None = None, steps: int = STEPS
     ) -> None:
         """Check that a trainer of an installed plug-in keeps the contract.
 
@@ -113,16 +106,12 @@ class _Check:
     def __init__(
         self, name: str, options: dict[str, Any], steps: int, place: Path, executor: _Executor
     ) -> None:
-        from harness.bench.folder import Folder
-
         self.name, self.options, self.steps = name, options, steps
-        self.folder: Folder = Folder(place)
-        self.executor = executor
-        self.stage = place  # the folder of the last training stage, once there is one
+        self.folder, self.executor = Folder(place), executor
+        self.stage = place  # the folder of the last training stage, once one was planned
         self.faults: list[str] = []
 
     def run(self) -> list[str]:
-        """Return every fault."""
         first = self._bench({"steps": self.steps})
         stage = self.stage
         self._look_at_events(stage / "events.jsonl")
@@ -134,27 +123,23 @@ class _Check:
         self._look_at_cost(first)
         shutil.rmtree(stage)
         again = self._again(save_every=0)
-        if again is not None and again != first.checkpoint.digest:
+        if again and again != first.checkpoint.digest:
             self.faults.append("seed: the same seed gave another checkpoint the second time")
-        elif again is not None:
+        elif again:
             self._look_at_resume(stage, again)
         return self.faults
 
     def _bench(self, caps: Mapping[str, float], save_every: int = 0) -> Record | None:
         """Train and score under a budget; a failure is a fault."""
-        from harness.bench.plan import plan
-        from harness.bench.scheduler import run
-        from harness.plugin.host import Host
-
         # the start model's record under another budget would belong to another board
         for kept in (self.folder.records, self.folder.path / "answers"):
             shutil.rmtree(kept, ignore_errors=True)
         host = Host()
         board = small_board(self.name, self.options, caps, save_every, host)
-        plan_ = plan(board, host, [self.name], [0])
-        cell = next(cell for cell in plan_.cells if cell.trainer == self.name)
+        planned = plan(board, host, [self.name], [0])
+        cell = next(cell for cell in planned.cells if cell.trainer == self.name)
         self.stage = self.folder.stage(cell.train[0])
-        outcome = run(plan_, host, self.folder, self.executor, lambda event, facts: None)
+        outcome = run(planned, host, self.folder, self.executor, lambda event, facts: None)
         record = next(record for record in outcome.records if record.trainer == self.name)
         if record.status == "ok":
             return record
@@ -171,20 +156,16 @@ class _Check:
         return record.checkpoint.digest if record and record.checkpoint else None
 
     def _look_at_checkpoint(self, checkpoint: Path) -> None:
-        from harness import checkpoints
-        from harness.checkpoints import TOKENIZER_FILES
-        from harness.plugin.host import Host
-
         board = small_board(self.name, self.options, {"steps": 1}, 0, Host())
         start = board.model("start")
-        for path in sorted(checkpoint.rglob("*")):
-            if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".py"):
-                self.faults.append(
-                    f"checkpoint: {path.name} could run code; leave safetensors only"
-                )
-        shapes, own = (_shapes(path) for path in (start, checkpoint))
-        if shapes != own:
-            changed = sorted(shapes.items() ^ own.items())
+        self.faults += [
+            f"checkpoint: {path.name} could run code; leave safetensors only"
+            for path in sorted(checkpoint.rglob("*"))
+            if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".py")
+        ]
+        shapes, trained = _shapes(start), _shapes(checkpoint)
+        if shapes != trained:
+            changed = sorted(shapes.items() ^ trained.items())
             self.faults.append(f"checkpoint: not the start model's architecture: {changed[0][0]}")
         elif _weights(start) == _weights(checkpoint):
             self.faults.append("checkpoint: the weights are those of the start model")
@@ -218,10 +199,7 @@ class _Check:
             events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except OSError:
             events = []
-        numbers = [
-            e for e in events if any(isinstance(e.get(k), float) for k in ("loss", "reward"))
-        ]
-        if not numbers:
+        if not any(isinstance(e.get(k), float) for e in events for k in ("loss", "reward")):
             self.faults.append(
                 "events: no loss or reward was logged; use run.callback() or run.log"
             )
@@ -234,18 +212,17 @@ class _Check:
     def _look_at_offences(self, stage: Path) -> None:
         report = stage / "offences.txt"
         lines = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-        left = self.folder.path / "elsewhere" / "cwd"
-        lines += [f"left {path.name} in its working folder" for path in _entries(left)]
+        left = sorted((self.folder.path / "elsewhere" / "cwd").glob("*"))
+        lines += [f"left {path.name} in its working folder" for path in left]
         self.faults += [f"isolation: it {line}" for line in lines]
 
     def _look_at_resume(self, stage: Path, digest: str) -> None:
         """Save at every step, remove the last one as a crash would, and check the resumed run."""
         shutil.rmtree(stage)
         saved = self._again(save_every=1)
-        if saved is None:
-            return
         if saved != digest:
-            self.faults.append("resume: saving training checkpoints changes the result")
+            if saved:
+                self.faults.append("resume: saving training checkpoints changes the result")
             return
         kept = sorted(
             (stage / "scratch" / "trainer").glob("checkpoint-*"),
@@ -257,13 +234,11 @@ class _Check:
         for name in ("manifest.json", "result.json"):
             (stage / name).unlink()
         resumed = self._again(save_every=1)
-        if resumed is not None and resumed != digest:
+        if resumed and resumed != digest:
             self.faults.append("resume: an interrupted run ends in another checkpoint")
 
 
 def _shapes(model: Path) -> dict[str, tuple[int, ...]]:
-    from harness import checkpoints
-
     return {
         name: tuple(entry["shape"])
         for file in checkpoints.weight_files(model)
@@ -272,11 +247,4 @@ def _shapes(model: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _weights(model: Path) -> list[str]:
-    from harness import checkpoints
-    from harness.files import file_sha256
-
     return [file_sha256(file) for file in checkpoints.weight_files(model)]
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.bench import warm
+from harness.plugin.host import Host
+from harness.tasks.task import Task
 
 # audit event -> places of (path, folder descriptor) among its arguments
 CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -32,7 +34,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def watch(folder: Path) -> None:
     """Record what this process does outside a stage's folder, from now on to its end."""
-    place = folder.parent.parent / "elsewhere"  # a temporary and a working folder of its own
+    place = folder.parent.parent / "elsewhere"  # for temporary files, and to work in
     for name in ("tmp", "cwd"):
         (place / name).mkdir(parents=True, exist_ok=True)
     os.chdir(place / "cwd")
@@ -84,14 +86,13 @@ def _under(path: Any, descriptor: Any) -> str | None:
 
 def _guard_test_rows(offend: Callable[[str], None]) -> None:
     """Make every task refuse its test split in this process."""
-    from harness.plugin.host import Host
-    from harness.tasks.task import Task
 
     def refuse(name: str, split: str) -> None:
         if split == "test":
             offend(f"asked for the test rows of {name}")
             raise PermissionError(f"a trainer must not read the test rows of {name}")
 
+    # a trainer may call `split` of a task that it has, or the plug-in's own function of rows
     plain_split, plain_tasks = Task.split, Host.tasks
 
     def split(task: Task, name: str) -> Any:
