@@ -174,6 +174,13 @@ def test_other_conditions_are_never_mixed_in(published, tmp_path):
     with pytest.raises(UsageError, match="never mixed"):
         publish(runs, other, published)
     assert contents(published) == before
+    changed = next((runs / "records").glob("*rl*"))
+    whole = changed.read_text()
+    changed.write_text(whole.replace("rl", "RL", 1))
+    with pytest.raises(HarnessError):
+        publish(runs, other, published, replace=True)
+    assert contents(published) == before  # what a refusal would have replaced is still there
+    changed.write_text(whole)
     publish(runs, other, published, replace=True)
     assert check(published) == ["made-up"]
 

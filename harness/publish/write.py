@@ -55,14 +55,13 @@ def publish(
     """
     records = folder / "records" / conditions.board
     old = read_conditions(records / CONDITIONS) if (records / CONDITIONS).exists() else conditions
-    if old.digest != conditions.digest:
-        if not replace:
-            raise UsageError(
-                f"{records} holds records made under other conditions (board digest"
-                f" {old.digest[:12]}, now {conditions.digest[:12]}); they are never mixed:"
-                " delete that folder, or give the board another name"
-            )
-        shutil.rmtree(records)
+    changed = old.digest != conditions.digest
+    if changed and not replace:
+        raise UsageError(
+            f"{records} holds records made under other conditions (board digest"
+            f" {old.digest[:12]}, now {conditions.digest[:12]}); they are never mixed:"
+            " add --replace to drop them, or give the board another name"
+        )
     place = source / "records" if (source / "records").is_dir() else source
     found = [
         record
@@ -76,12 +75,15 @@ def publish(
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         conditions = conditions.model_copy(update={"board_sha256": sha256})
     # Everything is checked before anything is written, so a refusal leaves no half of a board.
-    present = {record.id: record for record in read_records(records, superseded=True)}
+    kept = [] if changed else read_records(records, superseded=True)
+    present = {record.id: record for record in kept}
     names = {f"{record.id}.json": record for record in found}
     for name, record in names.items():
         if present.setdefault(record.id, record) != record:
             raise TamperedError(f"{place / name} and {records / name} differ; records never change")
     board = build(present.values(), conditions)
+    if changed:
+        shutil.rmtree(records)
     for name in names:
         write_atomically(records / name, (place / name).read_text(encoding="utf-8"))
     write_atomically(records / CONDITIONS, conditions.to_json())
