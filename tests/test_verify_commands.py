@@ -210,6 +210,7 @@ def test_score_takes_a_model_or_answers(tmp_path: Path) -> None:
     assert "with --answers" in score("model", "--disagreements").output
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize(
     ("name", "agree", "of"),
     [("outputs_gsm8k_openai", 5276, 5276), ("outputs_math_qwen", 791, 800)],
