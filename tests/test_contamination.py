@@ -113,6 +113,7 @@ def shared_overlap(train: str, *tests: str):
     return sets.check(passages(shared_rows(f"data/{train}.jsonl.gz")))
 
 
+@pytest.mark.bench
 def test_gsm8k_has_no_test_problem_in_its_training_problems():
     found = shared_overlap("gsm8k_train", "gsm8k_test")["gsm8k_test"]
     assert found.verbatim == found.same == ()
@@ -122,6 +123,7 @@ def test_gsm8k_has_no_test_problem_in_its_training_problems():
     assert stamps.words.startswith("bought stamps at the post office some of the stamps had")
 
 
+@pytest.mark.bench
 def test_math_has_one_test_problem_in_its_training_problems_and_three_in_other_notation():
     found = shared_overlap("math_train", "math_test", "math500")
     test, five_hundred = found["math_test"], found["math500"]

@@ -133,6 +133,7 @@ def test_every_row_gives_a_prompt_and_a_completion(here, name):
                 assert f"\\boxed{{{row['answer']}}}" in taught[0]["content"]
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("name", READ)
 def test_gold_answers_are_right_and_those_of_other_rows_wrong(here, pool, name):
     task = here[name]

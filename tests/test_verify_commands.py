@@ -200,6 +200,7 @@ def test_a_line_that_was_torn_within_a_character_is_left_out(tmp_path: Path) -> 
     assert (found["answers"], found["torn_last_line"]) == (1, True)
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize(
     ("name", "agree", "of"),
     [("outputs_gsm8k_openai", 5276, 5276), ("outputs_math_qwen", 791, 800)],

@@ -82,6 +82,7 @@ BENCHMARKS = [
 ]
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_gold_equals_itself(name: str) -> None:
     golds = {r["answer"] for r in rows(f"data/{name}.jsonl.gz")}
@@ -98,6 +99,7 @@ def test_all_shared_benchmarks_are_named() -> None:
     assert {f for f in found if not f.startswith("outputs_")} == set(BENCHMARKS)
 
 
+@pytest.mark.bench
 def test_labelled_outputs_of_gsm8k() -> None:
     outputs = rows("data/outputs_gsm8k_openai.jsonl.gz")
     differ = [
@@ -108,6 +110,7 @@ def test_labelled_outputs_of_gsm8k() -> None:
     assert differ == []
 
 
+@pytest.mark.bench
 def test_labelled_outputs_of_math() -> None:
     outputs = rows("data/outputs_math_qwen.jsonl.gz")
     differ = [
