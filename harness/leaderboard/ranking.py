@@ -12,7 +12,7 @@ from harness.leaderboard.results import compare_entries
 
 if TYPE_CHECKING:
     from harness.leaderboard.bootstrap import PairedDifference
-    from harness.leaderboard.cells import BoardQuestions, Entry
+    from harness.leaderboard.cells import Entry
     from harness.leaderboard.data import TaskResult
 
 
@@ -33,35 +33,22 @@ class Ranking:
     pairs: list[PairedDifference]
 
 
-def rank(entries: Iterable[Entry], questions: BoardQuestions) -> Ranking:
-    """Rank the entries that have every ranking score and no failed seed."""
-    ranked = [
-        (-entry.total.accuracy, entry.trainer, entry)
-        for entry in entries
-        if entry.ranked and entry.total
+def rank(entries: Iterable[Entry]) -> Ranking:
+    """Rank the entries (given the best first) that have every ranking score and no failed seed."""
+    ranked = [entry for entry in entries if entry.ranked]
+    order = [entry.trainer for entry in ranked]
+    pairs = [
+        compare_entries(first, second, first.questions.ranking)
+        for first, second in combinations(ranked, 2)
     ]
-    ordered = [entry for _, _, entry in sorted(ranked, key=lambda one: one[:2])]
-    different, pairs = told_apart(ordered, questions)
-    order = [entry.trainer for entry in ordered]
-    places = {name: place_of(name, order, different) for name in order}
-    return Ranking(order, places, letters(order, different), pairs)
-
-
-def told_apart(
-    entries: Sequence[Entry], questions: BoardQuestions
-) -> tuple[set[frozenset[str]], list[PairedDifference]]:
-    """Return the pairs that Holm's correction over all pairs tells apart, and every comparison."""
-    pairs = list(combinations(entries, 2))
-    comparisons = [
-        compare_entries(first, second, questions.ranking, questions) for first, second in pairs
-    ]
-    adjusted = holm([one.p for one in comparisons])
+    adjusted = holm([one.p for one in pairs])
     different = {
-        frozenset((first.trainer, second.trainer))
-        for (first, second), p in zip(pairs, adjusted, strict=True)
+        frozenset(names)
+        for names, p in zip(combinations(order, 2), adjusted, strict=True)
         if p < SIGNIFICANCE
     }
-    return different, comparisons
+    places = {name: place_of(name, order, different) for name in order}
+    return Ranking(order, places, letters(order, different), pairs)
 
 
 def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) -> tuple[int, int]:
