@@ -13,14 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live as Screen
+from rich.table import Table
 
 from harness.bench.plan import Plan
 from harness.records import Record, cell_name
 from harness.render.escape import terminal
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Facts = Mapping[str, Any]
 KEYS = ("reward", "loss", "holdout_loss")
@@ -115,9 +116,6 @@ class Live:
     """A table of what runs now, above a count of what is done."""
 
     def __init__(self, plan: Plan, stages: Path) -> None:
-        from rich.console import Console
-        from rich.live import Live as Screen
-
         self.plan, self.stages = plan, stages
         self.lines = Lines(plan, stages)
         self.running: dict[str, float] = {}  # stages, and when they were started
@@ -138,8 +136,6 @@ class Live:
 
     def table(self) -> Table:
         """Return the table of running stages."""
-        from rich.table import Table
-
         elapsed = time.monotonic() - self.lines.started
         table = Table(
             title=f"{self.lines.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s",
