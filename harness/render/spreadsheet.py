@@ -61,8 +61,6 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
     # Holm's correction is over gains by which the board ranks: of one task alone, or of a mean.
     alone = result and result.ranking and sum(task.ranking for task in row.tasks) == 1
     verdicts = ("wrong", "no_answer", "truncated", "ungradable")
-    costs = ("steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops")
-    costs += ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
     return {
         "board": leaderboard.conditions.board,
         "trainer": row.trainer,
@@ -90,7 +88,8 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         **_of(result, "strict", "flexible"),
         **{name: result.verdicts[name] if result else None for name in verdicts},
         **_of(result, "limit_reached", "mean_tokens"),
-        **_of(row.cost, *costs),
+        **_of(row.cost, "steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops"),
+        **_of(row.cost, "seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
         "environment": row.environment,
         "notes": "; ".join(row.notes),
         "warnings": "; ".join(sentence(leaderboard.conditions, one) for one in row.warnings),
