@@ -33,11 +33,7 @@ def _detectable(comparisons: Iterable[PairedDifference]) -> float | None:
 
 
 def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
-    """Compute a board's leaderboard from its records.
-
-    Args:
-        records: Records of this board, in any order, superseded and failed ones included.
-        conditions: What the board fixes.
+    """Compute a board's leaderboard from its records, superseded and failed ones included.
 
     Raises:
         UsageError: If there is no record, or one belongs to another board, names a task that the

@@ -55,10 +55,8 @@ class Entry:
 
     def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
         """Return the questions that share so many words with what any of its seeds trained on."""
-        found: set[int] = set()
-        return tuple(
-            sorted(found.union(*(getattr(one, f"overlap_{words}") for one in self.scores[key])))
-        )
+        places = (getattr(score, f"overlap_{words}") for score in self.scores[key])
+        return tuple(sorted(set().union(*places)))
 
     @property
     def ranked(self) -> bool:

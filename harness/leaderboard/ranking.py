@@ -18,19 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The ranked rows of a board.
+    """The ranked rows of a board."""
 
-    Attributes:
-        order: Their names, by accuracy, the best first.
-        places: Best and worst place of each.
-        letters: The group letters of each.
-        pairs: The comparison of every two rows.
-    """
-
-    order: list[str]
-    places: dict[str, tuple[int, int]]
-    letters: dict[str, str]
-    pairs: list[PairedDifference]
+    order: list[str]  # their names, the best first
+    places: dict[str, tuple[int, int]]  # the best and the worst place of each
+    letters: dict[str, str]  # the group letters of each
+    pairs: list[PairedDifference]  # the comparison of every two rows
 
 
 def rank(entries: Iterable[Entry]) -> Ranking:
@@ -71,29 +64,21 @@ def tally(tasks: Sequence[TaskResult]) -> tuple[int, int, int]:
 def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
     """Return a compact letter display: two names share a letter unless they are different.
 
-    The insert-and-absorb algorithm of Piepho (2004).
-
-    Args:
-        order: All names, the best first.
-        different: Pairs that were told apart.
+    The insert-and-absorb algorithm of Piepho (2004); `order` has all names, the best first.
     """
     columns: list[set[str]] = [set(order)] if order else []
     for pair in sorted(different, key=lambda pair: sorted(map(order.index, pair))):
         first, second = sorted(pair, key=order.index)
         split: list[set[str]] = []
         for column in columns:
-            both = first in column and second in column
-            split += [column - {second}, column - {first}] if both else [column]
+            split += [column - {second}, column - {first}] if pair <= column else [column]
         columns = []
         for column in sorted(split, key=len, reverse=True):
             if not any(column <= other for other in columns):
                 columns.append(column)
     columns.sort(key=lambda column: sorted(map(order.index, column)))
-    names = [_letter(i) for i in range(len(columns))]
     return {
-        name: "".join(
-            letter for letter, column in zip(names, columns, strict=True) if name in column
-        )
+        name: "".join(_letter(i) for i, column in enumerate(columns) if name in column)
         for name in order
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,11 +22,7 @@ def compare_entries(
 ) -> PairedDifference:
     """Compare two entries on the mean of some tasks, by the test that their seeds allow.
 
-    Args:
-        first: The entry to compare with.
-        second: The entry that is compared.
-        keys: The tasks.
-        without: Places of questions that are left out; with a single task only.
+    Of a single task, questions may be left out: `without` has their places.
     """
     alone = len(keys) == 1 and first.questions.single(keys[0])
     if alone and len(first.done) == len(second.done) == 1:
@@ -52,11 +47,8 @@ def _split(
         for after in second.scores[key]
     ]
     # Every pairing of seeds weighs the same, so the parts sum to the difference of the means.
-    per_task = Fraction(1, len(parts))
-    return (
-        float(sum((part.format for part in parts), Fraction(0)) * per_task),
-        float(sum((part.correctness for part in parts), Fraction(0)) * per_task),
-    )
+    _, form, correctness = (sum(each) / len(parts) for each in zip(*parts, strict=True))
+    return float(form), float(correctness)
 
 
 def _readable(score: Score, without: tuple[int, ...]) -> tuple[int, int, int]:

@@ -125,9 +125,7 @@ def accuracy_interval(
 def mcnemar(fixed: int, broken: int) -> float:
     """Return the exact two-sided p-value of McNemar's test (1947).
 
-    Args:
-        fixed: Questions that only the second checkpoint answers.
-        broken: Questions that only the first one answers.
+    `fixed` questions only the second checkpoint answers, `broken` ones only the first.
     """
     if fixed < 0 or broken < 0:
         raise UsageError("counts of questions are never negative")
@@ -182,12 +180,11 @@ def split_gain(before: tuple[int, int, int], after: tuple[int, int, int]) -> Gai
         if right > readable:
             raise UsageError(f"{right} right answers of {readable} readable ones")
     (c0, m0, n0), (c1, m1, n1) = before, after
-    r0, r1 = Fraction(m0, n0), Fraction(m1, n1)
-    q0 = Fraction(c0, m0) if m0 else None
-    q1 = Fraction(c1, m1) if m1 else None
-    q0, q1 = q0 if q0 is not None else q1, q1 if q1 is not None else q0
-    if q0 is None or q1 is None:
+    if not m0 and not m1:
         return GainParts(Fraction(0), Fraction(0), Fraction(0))
+    r0, r1 = Fraction(m0, n0), Fraction(m1, n1)
+    q0 = Fraction(c0, m0) if m0 else Fraction(c1, m1)
+    q1 = Fraction(c1, m1) if m1 else q0
     return GainParts(r1 * q1 - r0 * q0, (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2)
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from harness.records import LETTERS
 from harness.render import numbers, sentences
 from harness.render.escape import markdown
 from harness.render.sentences import label
@@ -21,13 +22,7 @@ Columns = tuple[tuple[str, ...], Callable[["Row", "TaskResult"], tuple[str, ...]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int | Sequence[int] = 1) -> str:
-    """Return a table.
-
-    Args:
-        head: Names of the columns.
-        rows: Cells, escaped.
-        left: The columns that are aligned left, or how many of the first ones are.
-    """
+    """Return a table of escaped cells; `left` are the columns aligned left, or their number."""
     on_left = range(left) if isinstance(left, int) else left
     marks = [":--" if column in on_left else "--:" for column in range(len(head))]
     lines = [head, marks, *rows]
@@ -97,22 +92,21 @@ def benchmarks(leaderboard: Leaderboard) -> Iterator[str]:
     )
     parts = side_by_side(leaderboard)
     for place, (protocol, part) in enumerate(parts):
-        last = place == len(parts) - 1
         if protocol:
             yield f"Under {markdown(protocol)}:"
-        names = [
-            markdown(one.task if protocol else label(leaderboard.conditions, one)) for one in part
+        head = ["Trainer"]
+        for one in part:
+            text = markdown(one.task if protocol else label(leaderboard.conditions, one))
+            head.append(f"*{text}*" if one.ranking else text)
+        rows = [
+            [name(row), *(_cell(result_of(row, one)) for one in part)] for row in leaderboard.rows
         ]
-        head = [f"*{text}*" if one.ranking else text for text, one in zip(names, part, strict=True)]
-        rows = []
-        for row in leaderboard.rows:
-            cells = [name(row), *(_cell(result_of(row, one)) for one in part)]
-            if last:
+        if place == len(parts) - 1:
+            head.append(f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L")
+            for row, cells in zip(leaderboard.rows, rows, strict=True):
                 tally = f"{row.wins}/{row.ties}/{row.losses}"
                 cells.append(tally if row.gain else numbers.NONE)
-            rows.append(cells)
-        of_all = f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L"
-        yield table(["Trainer", *head, *([of_all] if last else [])], rows)
+        yield table(head, rows)
 
 
 def side_by_side(leaderboard: Leaderboard) -> list[tuple[str, Sequence[Benchmark]]]:
@@ -165,14 +159,17 @@ def answers(leaderboard: Leaderboard) -> Iterator[str]:
         " on the same answers; the last column is the mean length in tokens."
     )
 
+    others = [name for name in LETTERS if name != "correct"]
+    named = (name.replace("_", " ").capitalize() for name in others)
+    head = ("Trainer", "Verified", "Strict", "Flexible", *named, "At the limit", "Tokens")
+
     def cells(_: Row, result: TaskResult) -> tuple[str, ...]:
-        verdicts = result.verdicts
-        shares = [verdicts["correct"], result.strict, result.flexible, verdicts["wrong"]]
-        shares += [verdicts["no_answer"], verdicts["truncated"], verdicts["ungradable"]]
-        percent = map(numbers.percent, (*shares, result.limit_reached))
+        matched = (result.verdicts["correct"], result.strict, result.flexible)
+        rest = (result.verdicts[name] for name in others)
+        percent = map(numbers.percent, (*matched, *rest, result.limit_reached))
         return *percent, f"{result.mean_tokens:.0f}"
 
-    yield from _each(leaderboard, (), lambda _: (sentences.ANSWERS, cells), lambda _: True)
+    yield from _each(leaderboard, (), lambda _: (head, cells), lambda _: True)
 
 
 def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
@@ -247,9 +244,7 @@ def cost(leaderboard: Leaderboard) -> Iterator[str]:
             numbers.count(row.cost.teacher_tokens),
             numbers.flops(row.cost.flops),
             numbers.memory(row.cost.peak_memory_bytes),
-            numbers.NONE
-            if row.cost.energy_joules is None
-            else f"{row.cost.energy_joules / 3.6e6:.3g} kWh",
+            numbers.energy(row.cost.energy_joules),
         )
         for row in leaderboard.rows
         if row.cost

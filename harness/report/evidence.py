@@ -102,12 +102,8 @@ def exhibits(
 ) -> list[Exhibit]:
     """Return questions worth reading: the most fixed, the most broken, some never right.
 
-    Args:
-        records: One a cell, in the order of the board; the first seed of a row is shown.
-        folder: The board's runs folder. Without answers there, nothing is returned.
-        key: Task and protocol.
-        each: Questions of each sort.
-        rows: Rows whose answers are shown, the start model besides.
+    Of each sort at most `each`, with the answers of the start model and of the first seed of so
+    many rows, in the order of the records; nothing where the runs folder has no answers.
     """
     names, start, change = changes(records, key)
     if not names:
@@ -129,8 +125,8 @@ def exhibits(
     found = []
     for why, place in chosen:
         answers = [(name, lines[place]) for name, lines in shown.items()]
-        about = [str(answers[0][1][name]) for name in ("id", "problem", "gold")]
-        found.append(Exhibit(why, *about, answers))
+        about = {name: str(answers[0][1][name]) for name in ("id", "problem", "gold")}
+        found.append(Exhibit(why=why, answers=answers, **about))
     return found
 
 
