@@ -46,9 +46,9 @@ def _below(source: np.random.Philox, shape: tuple[int, int], bound: int) -> np.n
 
 
 @lru_cache(maxsize=64)
-def _seed_draws(key: str, replicates: int, seeds: int) -> np.ndarray:
+def _seed_draws(key: str, seeds: int) -> np.ndarray:
     """Return the draws of one row's seeds, which are the same on every task."""
-    return _below(_generator(f"seeds {key}"), (replicates, seeds), seeds)
+    return _below(_generator(f"seeds {key}"), (REPLICATES, seeds), seeds)
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class Questions:
     totals: np.ndarray  # questions drawn in all, shape (replicates,)
 
     @classmethod
-    def of(
-        cls, n: int, groups: Sequence[int] = (), *, key: str = "", replicates: int = REPLICATES
-    ) -> Questions:
+    def of(cls, n: int, groups: Sequence[int] = (), *, key: str = "") -> Questions:
         """Draw the resamples of n questions; `groups` names the group of each, if they have any."""
         if n < 1:
             raise UsageError("a comparison needs at least one question")
@@ -71,8 +69,8 @@ class Questions:
         sizes = np.bincount(group)
         count = sizes.size
         source = _generator(f"questions {key}")
-        weights = np.empty((replicates, count), dtype=np.float32)
-        for first in range(0, replicates, BLOCK):  # whole, it would take six times the memory
+        weights = np.empty((REPLICATES, count), dtype=np.float32)
+        for first in range(0, REPLICATES, BLOCK):  # whole, it would take six times the memory
             block = weights[first : first + BLOCK]
             flat = _below(source, block.shape, count)
             flat += np.arange(len(block))[:, None] * count
@@ -103,8 +101,7 @@ class Sample:
     @property
     def seed_variance(self) -> float:
         """Of the mean, as far as it comes from the training seeds."""
-        sd = self.seed_sd
-        return sd**2 / self.seeds if sd is not None else 0.0
+        return (self.seed_sd or 0.0) ** 2 / self.seeds
 
 
 def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sample:
@@ -121,7 +118,7 @@ def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sampl
     answers = correct.reshape(seeds, n, -1)
     if n != questions.group.size:
         raise UsageError(f"{n} answers do not fit {questions.group.size} questions")
-    replicates, groups = questions.weights.shape
+    groups = questions.sizes.size
     sums = np.stack(
         [np.bincount(questions.group, weights=row, minlength=groups) for row in answers.sum(axis=2)]
     )
@@ -130,7 +127,7 @@ def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sampl
     mean = drawn.mean(axis=1)
     both = mean
     if seeds > 1:
-        picked = _seed_draws(key, replicates, seeds)
+        picked = _seed_draws(key, seeds)
         deviation = np.take_along_axis(drawn, picked, axis=1).mean(axis=1) - mean
         both = mean + deviation * math.sqrt(seeds / (seeds - 1))
     accuracies = answers.mean(axis=(1, 2))

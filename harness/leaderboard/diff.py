@@ -75,9 +75,8 @@ class Difference(Frozen):
 def find_record(folder: Path, name: str) -> Record:
     """Return a finished cell by its record's id, or by trainer and seed: `start`, `sft/0`.
 
-    Args:
-        folder: A board's runs folder, or a folder of published records.
-        name: The cell; without a seed the lowest one is taken.
+    The folder is a board's runs folder, or one of published records. Of a cell without a seed the
+    lowest one is taken.
 
     Raises:
         UsageError: If there is no such cell, or it has no scores.
@@ -86,9 +85,9 @@ def find_record(folder: Path, name: str) -> Record:
     if not place.is_dir():
         raise UsageError(f"no records in {folder}: run harness bench first")
     records = [record for record in read_records(place) if record.scores]
-    found = [record for record in records if record.id == name]
-    if not found:
-        found = [record for record in records if name in (record.cell, record.trainer)]
+    found = [record for record in records if record.id == name] or [
+        record for record in records if name in (record.cell, record.trainer)
+    ]
     if not found:
         known = [record.cell for record in records]
         raise UsageError(f"no finished cell {name!r} in {place}; {did_you_mean(name, known)}")
@@ -216,7 +215,10 @@ def diff(
         for question in _questions(folder, (one, mine), (other, theirs))
         if (not kinds or question.kind in kinds)
         and (not verdicts or {question.first.verdict, question.second.verdict} & {*verdicts})
-        and _holds(question, search.casefold())
+        and any(
+            search.casefold() in text.casefold()
+            for text in (question.problem, question.first.text, question.second.text)
+        )
     ]
     return Difference(
         first=one.cell,
@@ -231,11 +233,6 @@ def _check(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise UsageError(f"no {what} {name!r}; {did_you_mean(name, known)}")
-
-
-def _holds(question: Question, search: str) -> bool:
-    texts = (question.problem, question.first.text, question.second.text)
-    return not search or any(search in text.casefold() for text in texts)
 
 
 def _questions(

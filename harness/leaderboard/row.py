@@ -51,10 +51,10 @@ def build_row(
 
     Args:
         entry: The trainer's cells.
-        start: The start model's, if it was scored.
+        start: The start model's, if it has every ranking score.
         previous: Those of the chain without its last stage, if they are on the board.
         ranking: Of the board.
-        gain: The comparison with the start model by the ranking score.
+        gain: The comparison with the start model by the ranking score, if there is one.
         p_adjusted: Its p-value after Holm's correction, for a ranked row.
     """
     conditions, keys = entry.questions.conditions, entry.questions.ranking

@@ -33,11 +33,11 @@ def visible(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str
         >>> visible("red \x1b[31m")
         'red \\x1b[31m'
     """
-    cut = len(text) - limit if limit is not None and len(text) > limit else 0
-    kept = text[: limit or 0] if cut else text
+    kept = text[:limit]
+    cut = len(text) - len(kept)
     parts, marks = [], 0
     for character in kept:
-        if character.isascii() and character.isprintable():
+        if character.isascii() and character.isprintable():  # the many: nothing to look up
             parts.append(character)
             marks = 0
             continue

@@ -36,14 +36,9 @@ ANSWER_LIMIT = 3000
 def write_report(
     records: Sequence[Record], conditions: Conditions, out: Path, folder: Path | None = None
 ) -> Path:
-    """Write a board's report.
+    """Write a board's report as an HTML file.
 
-    Args:
-        records: The board's, superseded and failed ones included.
-        conditions: The board's.
-        out: The HTML file.
-        folder: The board's runs folder, for learning curves and answers; without it the report
-            has neither.
+    From the board's runs folder come learning curves and answers; without it there are none.
 
     Raises:
         UsageError: If the extra `report` is not installed, or the records make no board.
