@@ -60,6 +60,7 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
         for entry in rows
         if start and entry.total and not entry.start
     }
+    # A gain of a row that is not ranked is shown, but claims nothing: Holm's family is without it.
     family = [name for name in ranking.order if name in gains]
     adjusted = dict(zip(family, holm([gains[name].p for name in family]), strict=True))
     reference = start or (entries[ranking.order[0]] if ranking.order else None)

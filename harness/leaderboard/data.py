@@ -130,8 +130,8 @@ class Row(Frozen):
 
     trainer: str
     start: bool  # the untouched start model: what every gain is measured from, never ranked
-    rank: tuple[int, int] | None  # its best and worst place, by the rows told apart from it
-    letters: str  # rows that share a letter cannot be told apart
+    rank: tuple[int, int] | None  # its best and worst place, by the rows that differ from it
+    letters: str  # rows that share a letter do not differ significantly
     seeds: tuple[int, ...]
     failed_seeds: tuple[int, ...]
     missing_seeds: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Ranking: which rows are told apart, and the places, group letters and wins that follow."""
+"""Ranking: which rows differ significantly, and the places, letters and wins that follow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def rank(entries: Iterable[Entry]) -> Ranking:
 
 
 def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) -> tuple[int, int]:
-    """Return the best and the worst place of a row, by the rows that are told apart from it."""
+    """Return the best and the worst place of a row, by the rows that differ from it."""
     own = order.index(name)
     better = sum(frozenset((other, name)) in different for other in order[:own])
     worse = sum(frozenset((other, name)) in different for other in order[own + 1 :])
@@ -67,6 +67,7 @@ def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, s
     The insert-and-absorb algorithm of Piepho (2004); `order` has all names, the best first.
     """
     columns: list[set[str]] = [set(order)] if order else []
+    # In a fixed order, since the letters depend on it.
     for pair in sorted(different, key=lambda pair: sorted(map(order.index, pair))):
         first, second = sorted(pair, key=order.index)
         split: list[set[str]] = []

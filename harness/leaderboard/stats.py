@@ -103,7 +103,7 @@ def accuracy_interval(
     Args:
         correct: 0 or 1 per answer, shape (n,) for n questions, (n, k) with k answers to each, or
             (seeds, n, k).
-        groups: The group of each question, length n; empty where each is a group of its own.
+        groups: The group of each question, length n; empty where no two share one.
     """
     answers = np.asarray(correct)
     answers = answers[:, None] if answers.ndim == 1 else answers

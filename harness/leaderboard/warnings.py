@@ -1,7 +1,4 @@
-"""Warnings: what a reader of a leaderboard must know before believing a row, as data.
-
-`harness.render.warnings` words them.
-"""
+"""Warnings about a leaderboard and its rows, as data; `harness.render.warnings` words them."""
 
 from __future__ import annotations
 
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from harness.leaderboard.data import TaskResult
     from harness.records import Record, Score
 
+# shares of answers beyond which a reader is warned
 LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
 UNGRADABLE = 0.01
@@ -81,7 +79,7 @@ def _recipe(cell: Record) -> str:
 
 
 def _trained_on(cell: Record) -> set[str]:
-    """Return the hardware that a cell's stages were trained on, as far as the record says."""
+    """Return the hardware that a cell's stages were trained on, as far as the record has it."""
     found = (stage.environment for stage in cell.stages)
     return {f"{where.gpus} x {hardware(where)}" for where in found if where is not None}
 

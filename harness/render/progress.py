@@ -24,7 +24,6 @@ from harness.records import Record, cell_name
 from harness.render.escape import terminal
 
 Facts = Mapping[str, Any]
-KEYS = ("reward", "loss", "holdout_loss")
 # what is printed of a stage's event, after its kind and cell: `train sft seed 0: started`
 ENDS = {"started": "started", "reused": "done before", "interrupted": "interrupted"}
 QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line follows at once
@@ -55,7 +54,7 @@ def last_event(folder: Path) -> dict[str, Any]:
 
 
 def values(event: Facts) -> list[str]:
-    return [f"{key} {event[key]:.3g}" for key in KEYS if key in event]
+    return [f"{key} {event[key]:.3g}" for key in ("reward", "loss", "holdout_loss") if key in event]
 
 
 class Lines:

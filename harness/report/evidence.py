@@ -48,7 +48,11 @@ def learning_curves(
 def _cell_curves(record: Record, folder: Path) -> dict[str, Curve]:
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for place, stage in enumerate(record.stages):
-        events = _events(folder / "stages" / stage.stage / "events.jsonl")
+        events: list[dict[str, Any]] = []
+        # There may be no file, and the last line of a stage that was killed may be cut.
+        with suppress(UsageError):
+            for _, event in read_jsonl(folder / "stages" / stage.stage / "events.jsonl"):
+                events.append(event)
         for number, event in enumerate(events):
             share = event.get("progress", event.get("spent", (number + 1) / len(events)))
             for metric in METRICS:
@@ -58,15 +62,6 @@ def _cell_curves(record: Record, folder: Path) -> dict[str, Curve]:
                     points[metric].append((done, float(value)))
     ordered = {metric: np.array(sorted(pairs)) for metric, pairs in points.items()}
     return {metric: (each[:, 0], each[:, 1]) for metric, each in ordered.items() if len(each) > 1}
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
-    events = []
-    # There may be no file, and the last line of a stage that was killed may be cut.
-    with suppress(UsageError):
-        for _, event in read_jsonl(path):
-            events.append(event)
-    return events
 
 
 def changes(records: Sequence[Record], key: Key) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -110,7 +110,7 @@ def _figures(
         if metric in found
     ]
     maps, exhibits = [], []
-    # Of each sort of question; a board of many benchmarks would be a page that nobody reads.
+    # Of each sort of question: of many benchmarks so many would make too long a page.
     each = 5 if len(leaderboard.conditions.benchmarks) <= sections.COLUMNS else 2
     for place, benchmark in enumerate(leaderboard.conditions.benchmarks):
         key = (benchmark.task, benchmark.protocol)
