@@ -86,11 +86,9 @@ class BoardQuestions:
                 f" under {score.protocol!r}"
             )
         first = self.first.setdefault(key, score)
-        same = ("task_digest", "n", "groups")
-        fixed = ("max_new_tokens", "samples")  # by the board
-        if any(getattr(score, name) != getattr(first, name) for name in same) or any(
-            getattr(score, name) != getattr(benchmark, name) for name in fixed
-        ):
+        same: list[tuple[object, str]] = [(first, name) for name in ("task_digest", "n", "groups")]
+        same += [(benchmark, name) for name in ("max_new_tokens", "samples")]
+        if any(getattr(score, name) != getattr(other, name) for other, name in same):
             raise UsageError(
                 f"record {record.id}: task {score.task!r} has other questions, another token limit"
                 " or another number of answers than the board; they cannot be compared"
