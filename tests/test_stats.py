@@ -240,9 +240,6 @@ def test_minimum_detectable_difference_as_published():
     for correlation, expected in ((0, 5.3), (0.3, 4.5), (0.5, 3.8), (0.7, 2.9)):
         found = stats.minimum_detectable(1319, 0.4, correlation)
         assert 100 * found == pytest.approx(expected, abs=0.06)
-    with_noise = stats.minimum_detectable(1319, 0.4, seeds=3, seed_sd=0.02)
-    assert with_noise > stats.minimum_detectable(1319, 0.4)
-    assert with_noise > stats.minimum_detectable(1319, 0.4, seeds=5, seed_sd=0.02)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,6 @@ TRAINER_SEEDS = 3
 
 
 def _generator(key: str) -> np.random.Philox:
-    """Return a source of raw numbers, the same for the same key on every machine."""
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
     return np.random.Philox(key=int.from_bytes(digest[:16], "little"))
 
@@ -47,31 +46,22 @@ def _below(source: np.random.Philox, shape: tuple[int, int], bound: int) -> np.n
 
 
 @lru_cache(maxsize=64)
-def _seed_draws(key: str, replicates: int, seeds: int) -> np.ndarray:
+def _seed_draws(key: str, seeds: int) -> np.ndarray:
     """Return the draws of one row's seeds, which are the same on every task."""
-    return _below(_generator(f"seeds {key}"), (replicates, seeds), seeds)
+    return _below(_generator(f"seeds {key}"), (REPLICATES, seeds), seeds)
 
 
 @dataclass(frozen=True)
 class Questions:
-    """The questions of one task, as drawn by the bootstrap: whole groups at a time.
+    """The questions of one task, as drawn by the bootstrap: whole groups at a time."""
 
-    Attributes:
-        group: The group of each question, 0 to groups - 1, shape (n,).
-        sizes: Questions in each group, shape (groups,).
-        weights: How often each group was drawn, shape (replicates, groups), whole numbers.
-        totals: Questions drawn in all, shape (replicates,).
-    """
-
-    group: np.ndarray
-    sizes: np.ndarray
-    weights: np.ndarray
-    totals: np.ndarray
+    group: np.ndarray  # of each question, 0 to groups - 1, shape (n,)
+    sizes: np.ndarray  # questions in each group, shape (groups,)
+    weights: np.ndarray  # times each group was drawn, shape (replicates, groups), whole numbers
+    totals: np.ndarray  # questions drawn in all, shape (replicates,)
 
     @classmethod
-    def of(
-        cls, n: int, groups: Sequence[int] = (), *, key: str = "", replicates: int = REPLICATES
-    ) -> Questions:
+    def of(cls, n: int, groups: Sequence[int] = (), *, key: str = "") -> Questions:
         """Draw the resamples of n questions; `groups` names the group of each, if they have any."""
         if n < 1:
             raise UsageError("a comparison needs at least one question")
@@ -79,8 +69,8 @@ class Questions:
         sizes = np.bincount(group)
         count = sizes.size
         source = _generator(f"questions {key}")
-        weights = np.empty((replicates, count), dtype=np.float32)
-        for first in range(0, replicates, BLOCK):  # whole, it would take six times the memory
+        weights = np.empty((REPLICATES, count), dtype=np.float32)
+        for first in range(0, REPLICATES, BLOCK):  # whole, it would take six times the memory
             block = weights[first : first + BLOCK]
             flat = _below(source, block.shape, count)
             flat += np.arange(len(block))[:, None] * count
@@ -91,39 +81,27 @@ class Questions:
 
 @dataclass(frozen=True)
 class Sample:
-    """One row's accuracy with its resamples; the mean of several tasks is one too.
+    """One row's accuracy with its resamples; the mean of several tasks is one too."""
 
-    Attributes:
-        accuracy: Mean over seeds (and tasks).
-        seed_accuracies: Per seed, shape (seeds,).
-        questions: Resampled accuracy with questions drawn and seeds kept, shape (replicates,).
-        both: Resampled accuracy with questions and seeds drawn, shape (replicates,).
-        groups: Independent groups of questions, of the smallest task.
-        n: Questions, of the smallest task.
-    """
-
-    accuracy: float
-    seed_accuracies: np.ndarray
-    questions: np.ndarray
-    both: np.ndarray
-    groups: int
-    n: int
+    accuracy: float  # mean over seeds (and tasks)
+    seed_accuracies: np.ndarray  # shape (seeds,)
+    questions: np.ndarray  # resampled, questions drawn and seeds kept, shape (replicates,)
+    both: np.ndarray  # resampled, questions and seeds drawn, shape (replicates,)
+    groups: int  # independent groups of questions, of the smallest task
+    n: int  # questions, of the smallest task
 
     @property
     def seeds(self) -> int:
-        """Return the number of training seeds."""
         return self.seed_accuracies.size
 
     @property
     def seed_sd(self) -> float | None:
-        """Return the standard deviation over seeds, or None with a single one."""
         return float(self.seed_accuracies.std(ddof=1)) if self.seeds > 1 else None
 
     @property
     def seed_variance(self) -> float:
-        """Return the variance of the mean that comes from the training seeds."""
-        sd = self.seed_sd
-        return sd**2 / self.seeds if sd is not None else 0.0
+        """Of the mean, as far as it comes from the training seeds."""
+        return (self.seed_sd or 0.0) ** 2 / self.seeds
 
 
 def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sample:
@@ -132,16 +110,15 @@ def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sampl
     Args:
         correct: 0 or 1, shape (seeds, n), or (seeds, n, k) with k answers to each question, which
             are drawn together with their question.
-        questions: The task's questions with their resamples, shared by every row.
-        key: The row's name: its seeds are drawn independently of other rows', and alike on
-            every task.
+        questions: The task's, shared by every row.
+        key: The row's name: its seeds are drawn alike on every task, and apart from other rows'.
     """
     correct = np.atleast_2d(np.asarray(correct))
     seeds, n = correct.shape[:2]
     answers = correct.reshape(seeds, n, -1)
     if n != questions.group.size:
         raise UsageError(f"{n} answers do not fit {questions.group.size} questions")
-    replicates, groups = questions.weights.shape
+    groups = questions.sizes.size
     sums = np.stack(
         [np.bincount(questions.group, weights=row, minlength=groups) for row in answers.sum(axis=2)]
     )
@@ -150,7 +127,7 @@ def sample(correct: np.ndarray, questions: Questions, *, key: str = "") -> Sampl
     mean = drawn.mean(axis=1)
     both = mean
     if seeds > 1:
-        picked = _seed_draws(key, replicates, seeds)
+        picked = _seed_draws(key, seeds)
         deviation = np.take_along_axis(drawn, picked, axis=1).mean(axis=1) - mean
         both = mean + deviation * math.sqrt(seeds / (seeds - 1))
     accuracies = answers.mean(axis=(1, 2))
@@ -194,18 +171,11 @@ def compare(
     second_trained: bool = True,
     confidence: float = 0.95,
 ) -> PairedDifference:
-    """Compare two rows on the same questions: second minus first.
+    """Compare two rows that were resampled with the same `Questions`: second minus first.
 
-    With three or more training seeds on each side (an untrained model has none to vary) the claim
-    is on trainers, over questions and seeds. With fewer it is on these checkpoints, over questions
-    only.
-
-    Args:
-        first: The row to compare with; resampled with the same `Questions`.
-        second: The row that is compared.
-        first_trained: False for a model that nobody trained here.
-        second_trained: The same for the second.
-        confidence: The nominal coverage of the interval.
+    With three or more training seeds on each side (a model that was not trained here has none to
+    vary) the claim is on trainers, over questions and seeds. With fewer it is on these checkpoints,
+    over questions only.
     """
     sides = ((first, first_trained), (second, second_trained))
     trainers = all(side.seeds >= TRAINER_SEEDS for side, trained in sides if trained)
@@ -213,9 +183,8 @@ def compare(
     draws = [side.both if trainers and trained else side.questions for side, trained in sides]
     # Where the two agree on every question, the error is that of one question fixed and one broken.
     variance = max(float(np.var(draws[1] - draws[0])), 2.0 / (first.n + 2) ** 2)
-    parts = [
-        (side.seed_variance, side.seeds - 1) for side, trained in sides if trained and trainers
-    ]
+    varied = [side for side, trained in sides if trained and trainers]
+    parts = [(side.seed_variance, side.seeds - 1) for side in varied]
     parts.append((max(0.0, variance - sum(part for part, _ in parts)), max(1, first.groups - 1)))
     df = variance**2 / max(sum(part**2 / free for part, free in parts), 1e-300)
     df = min(max(df, 1.0), 1e6)
@@ -234,20 +203,18 @@ def compare(
 
 
 def compare_checkpoints(first: np.ndarray, second: np.ndarray) -> PairedDifference:
-    """Compare two checkpoints on the same independent questions by McNemar's exact test.
-
-    Args:
-        first: 0 or 1 per question, shape (n,).
-        second: The same of the other checkpoint.
-    """
+    """Compare two checkpoints, 0 or 1 per independent question each, by McNemar's exact test."""
     first, second = np.asarray(first).astype(bool), np.asarray(second).astype(bool)
     if first.shape != second.shape or first.ndim != 1 or first.size == 0:
         raise UsageError("two checkpoints are compared on the same questions, at least one")
     n = first.size
     fixed, broken = int((second & ~first).sum()), int((first & ~second).sum())
-    low, high = paired_interval(fixed, broken, n)
-    error = math.sqrt(max(fixed + broken - (fixed - broken) ** 2 / n, 2.0)) / n
-    p = mcnemar(fixed, broken)
     return PairedDifference(
-        (fixed - broken) / n, low, high, p, error, math.inf, "exact McNemar", "checkpoints"
+        (fixed - broken) / n,
+        *paired_interval(fixed, broken, n),
+        p=mcnemar(fixed, broken),
+        standard_error=math.sqrt(max(fixed + broken - (fixed - broken) ** 2 / n, 2.0)) / n,
+        df=math.inf,
+        test="exact McNemar",
+        claim="checkpoints",
     )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.leaderboard.cells import (
-    BoardQuestions,
-    Entry,
-    describe_environment,
-    select_cells,
-)
+from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
 from harness.leaderboard.data import Detectable, Failure, Leaderboard, tidy
 from harness.leaderboard.multiple_testing import holm
 from harness.leaderboard.ranking import rank
@@ -37,11 +33,7 @@ def _detectable(comparisons: Iterable[PairedDifference]) -> float | None:
 
 
 def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
-    """Compute a board's leaderboard from its records.
-
-    Args:
-        records: Records of this board, in any order, superseded and failed ones included.
-        conditions: What the board fixes.
+    """Compute a board's leaderboard from its records, superseded and failed ones included.
 
     Raises:
         UsageError: If there is no record, or one belongs to another board, names a task that the
@@ -59,32 +51,19 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
     kept, dropped, doubled = select_cells(records)
     questions = BoardQuestions(conditions, [cell for cells in kept.values() for cell in cells])
     entries = {name: Entry(name, cells, questions) for name, cells in kept.items()}
+    rows = sorted(entries.values(), key=_order)
     start = entries.get(START)
     start = start if start and start.total else None
-    ranking = rank(entries.values(), questions)
+    ranking = rank(rows)
     gains = {
-        entry.trainer: compare_entries(start, entry, questions.ranking, questions)
-        for entry in entries.values()
+        entry.trainer: compare_entries(start, entry, questions.ranking)
+        for entry in rows
         if start and entry.total and not entry.start
     }
+    # A gain of a row that is not ranked is shown, but claims nothing: Holm's family is without it.
     family = [name for name in ranking.order if name in gains]
     adjusted = dict(zip(family, holm([gains[name].p for name in family]), strict=True))
-
-    rows = [
-        build_row(
-            entry,
-            start,
-            entries.get(entry.trainer.rpartition("+")[0]),
-            questions,
-            gain=gains.get(entry.trainer),
-            p_adjusted=adjusted.get(entry.trainer),
-            rank=ranking.places.get(entry.trainer),
-            letters=ranking.letters.get(entry.trainer, ""),
-        )
-        for entry in sorted(entries.values(), key=_order)
-    ]
     reference = start or (entries[ranking.order[0]] if ranking.order else None)
-    failures = [_failure(cell) for entry in entries.values() for cell in entry.failed]
     done = [cell for entry in entries.values() for cell in entry.done]
     n = min(
         (questions.of(key).group.size for key in questions.ranking if key in questions.first),
@@ -107,8 +86,18 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
         )
         if n and reference and reference.total
         else None,
-        rows=tuple(rows),
-        failures=tuple(failures),
+        rows=tuple(
+            build_row(
+                entry,
+                start,
+                entries.get(entry.trainer.rpartition("+")[0]),
+                ranking,
+                gains.get(entry.trainer),
+                adjusted.get(entry.trainer),
+            )
+            for entry in rows
+        ),
+        failures=tuple(_failure(cell) for entry in entries.values() for cell in entry.failed),
         superseded=tuple(record_ref(record) for record in dropped),
         warnings=tuple(board_warnings(conditions, entries, start, doubled)),
     )
@@ -132,8 +121,8 @@ def _failure(cell: Record) -> Failure:
 
 
 def _packages(cells: Sequence[Record]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = defaultdict(set)
     for cell in cells:
         for name, version in cell.environment.packages.items():
-            found.setdefault(name, set()).add(version)
+            found[name].add(version)
     return {name: tuple(sorted(versions)) for name, versions in sorted(found.items())}

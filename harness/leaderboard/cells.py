@@ -20,53 +20,47 @@ Key = tuple[str, str]  # task and protocol
 
 
 class Entry:
-    """The cells of one trainer, with the resamples of their scores."""
+    """The cells of one trainer: their scores by task, and the resamples of these."""
 
     def __init__(self, trainer: str, cells: Sequence[Record], questions: BoardQuestions) -> None:
         self.trainer = trainer
+        self.questions = questions
         self.start = trainer == START
         self.done = [cell for cell in cells if cell.status == "ok" and cell.scores]
         self.failed = [cell for cell in cells if cell not in self.done]
         self.cells = list(cells)
-        self.scores: dict[Key, list[Score]] = {}
-        self.samples: dict[Key, Sample] = {}
         self._drawn: dict[tuple[Key, tuple[int, ...]], Sample] = {}
-        for key in questions.keys:
-            found = [
-                score
-                for cell in self.done
-                for score in cell.scores
-                if (score.task, score.protocol) == key
-            ]
-            if found and len(found) == len(self.done):
-                self.scores[key] = found
-                self.samples[key] = self.sample(key, questions)
-        complete = all(key in self.samples for key in questions.ranking)
-        self.total = (
-            mean_of_tasks([self.samples[key] for key in questions.ranking]) if complete else None
-        )
+        found: dict[Key, list[Score]] = defaultdict(list)
+        for cell in self.done:
+            for score in cell.scores:
+                found[score.task, score.protocol].append(score)
+        # A mean over seeds needs all of them: a task that one was not scored on is left out.
+        self.scores = {key: each for key, each in found.items() if len(each) == len(self.done)}
+        complete = all(key in self.scores for key in questions.ranking)
+        self.total = self.sample(questions.ranking) if complete else None
 
     def correct(self, key: Key, without: Sequence[int] = ()) -> np.ndarray:
         """Return which answers are right, shape (seeds, questions kept, answers to each)."""
         found = np.stack([correct_answers(score) for score in self.scores[key]])
         return np.delete(found, without, axis=1) if without else found
 
-    def sample(self, key: Key, questions: BoardQuestions, without: tuple[int, ...] = ()) -> Sample:
-        """Return the resamples on one task, without some of its questions."""
-        if (key, without) not in self._drawn:
-            self._drawn[key, without] = sample(
-                self.correct(key, without), questions.of(key, without), key=self.trainer
-            )
-        return self._drawn[key, without]
+    def sample(self, keys: Sequence[Key], without: tuple[int, ...] = ()) -> Sample:
+        """Return the resamples of the mean over tasks; of a single one, without some questions."""
+        for key in keys:
+            if (key, without) not in self._drawn:
+                self._drawn[key, without] = sample(
+                    self.correct(key, without), self.questions.of(key, without), key=self.trainer
+                )
+        return mean_of_tasks([self._drawn[key, without] for key in keys])
 
     def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
         """Return the questions that share so many words with what any of its seeds trained on."""
-        found = (getattr(score, f"overlap_{words}") for score in self.scores[key])
-        return tuple(sorted({place for places in found for place in places}))
+        places = (getattr(score, f"overlap_{words}") for score in self.scores[key])
+        return tuple(sorted(set().union(*places)))
 
     @property
     def ranked(self) -> bool:
-        """Return whether it takes part in the ranking: every ranking score, no failed seed."""
+        """Whether it takes part in the ranking: every ranking score, no failed seed."""
         return self.total is not None and not self.start and not self.failed
 
 
@@ -74,8 +68,8 @@ class BoardQuestions:
     """The questions of a board's tasks, checked to be the same in every record."""
 
     def __init__(self, conditions: Conditions, records: Sequence[Record]) -> None:
-        self.keys = [(one.task, one.protocol) for one in conditions.benchmarks]
-        self.ranking = [(one.task, one.protocol) for one in conditions.benchmarks if one.ranking]
+        self.benchmarks = {(one.task, one.protocol): one for one in conditions.benchmarks}
+        self.ranking = [key for key, one in self.benchmarks.items() if one.ranking]
         self.conditions = conditions
         self.first: dict[Key, Score] = {}
         for record in records:
@@ -85,21 +79,16 @@ class BoardQuestions:
 
     def _check(self, record: Record, score: Score) -> None:
         key = (score.task, score.protocol)
-        limits = {
-            (b.task, b.protocol): (b.max_new_tokens, b.samples) for b in self.conditions.benchmarks
-        }
-        if key not in limits:
+        benchmark = self.benchmarks.get(key)
+        if benchmark is None:
             raise UsageError(
                 f"record {record.id}: board {self.conditions.board!r} has no task {score.task!r}"
                 f" under {score.protocol!r}"
             )
         first = self.first.setdefault(key, score)
-        same = (score.task_digest, score.n, score.groups) == (
-            first.task_digest,
-            first.n,
-            first.groups,
-        )
-        if not same or (score.max_new_tokens, score.samples) != limits[key]:
+        same: list[tuple[object, str]] = [(first, name) for name in ("task_digest", "n", "groups")]
+        same += [(benchmark, name) for name in ("max_new_tokens", "samples")]
+        if any(getattr(score, name) != getattr(other, name) for other, name in same):
             raise UsageError(
                 f"record {record.id}: task {score.task!r} has other questions, another token limit"
                 " or another number of answers than the board; they cannot be compared"
@@ -108,12 +97,7 @@ class BoardQuestions:
             raise UsageError(f"record {record.id}: task {score.task!r} has no questions")
 
     def of(self, key: Key, without: tuple[int, ...] = ()) -> Questions:
-        """Return the resamples of one task's questions, drawn once for the whole board.
-
-        Args:
-            key: Task and protocol.
-            without: Places of questions that are left out.
-        """
+        """Return the resamples of a task's questions (some left out), the same for every row."""
         if (key, without) not in self._drawn:
             first = self.first[key]
             name = f"{self.conditions.digest} {key[0]} {key[1]}"

@@ -14,8 +14,6 @@ from harness.boards.conditions import Conditions
 from harness.records import Cost, Frozen
 
 SCHEMA = 2
-MEASURED = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
-"""Fields of a cost that differ between two runs of the same thing."""
 
 
 class Accuracy(Frozen):
@@ -132,8 +130,8 @@ class Row(Frozen):
 
     trainer: str
     start: bool  # the untouched start model: what every gain is measured from, never ranked
-    rank: tuple[int, int] | None  # its best and worst place, by the rows told apart from it
-    letters: str  # rows that share a letter cannot be told apart
+    rank: tuple[int, int] | None  # its best and worst place, by the rows that differ from it
+    letters: str  # rows that share a letter do not differ significantly
     seeds: tuple[int, ...]
     failed_seeds: tuple[int, ...]
     missing_seeds: tuple[int, ...]
@@ -201,10 +199,11 @@ class Leaderboard(Frozen):
         Left out: dates, ids and digests of records, logs, and what was measured of time, memory
         and energy.
         """
+        measured = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
         content = self.model_dump(mode="json", exclude={"date", "superseded"})
         for row in content["rows"]:
             row["records"] = [[ref["seed"], ref["status"]] for ref in row["records"]]
-            for name in MEASURED if row["cost"] else ():
+            for name in measured if row["cost"] else ():
                 del row["cost"][name]
         for failure in content["failures"]:
             del failure["record"], failure["log"]

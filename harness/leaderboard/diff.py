@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["fixed", "broken", "both_right", "both_wrong"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "both_wrong", "both_right")
+NAMES = {letter: name for name, letter in LETTERS.items()}
 
 
 class JudgedAnswer(Frozen):
@@ -73,9 +75,8 @@ class Difference(Frozen):
 def find_record(folder: Path, name: str) -> Record:
     """Return a finished cell by its record's id, or by trainer and seed: `start`, `sft/0`.
 
-    Args:
-        folder: A board's runs folder, or a folder of published records.
-        name: The cell; without a seed the lowest one is taken.
+    The folder is a board's runs folder, or one of published records. Of a cell without a seed the
+    lowest one is taken.
 
     Raises:
         UsageError: If there is no such cell, or it has no scores.
@@ -84,9 +85,9 @@ def find_record(folder: Path, name: str) -> Record:
     if not place.is_dir():
         raise UsageError(f"no records in {folder}: run harness bench first")
     records = [record for record in read_records(place) if record.scores]
-    found = [record for record in records if record.id == name]
-    if not found:
-        found = [record for record in records if name in (record.cell, record.trainer)]
+    found = [record for record in records if record.id == name] or [
+        record for record in records if name in (record.cell, record.trainer)
+    ]
     if not found:
         known = [record.cell for record in records]
         raise UsageError(f"no finished cell {name!r} in {place}; {did_you_mean(name, known)}")
@@ -94,11 +95,10 @@ def find_record(folder: Path, name: str) -> Record:
 
 
 def _pairs(first: Record, second: Record) -> list[tuple[Score, Score]]:
-    others = {(score.task, score.protocol): score for score in second.scores}
     pairs = [
-        (score, others[score.task, score.protocol])
-        for score in first.scores
-        if (score.task, score.protocol) in others
+        (one, other)
+        for one, other in product(first.scores, second.scores)
+        if (one.task, one.protocol) == (other.task, other.protocol)
     ]
     if not pairs:
         raise UsageError(f"{first.cell} and {second.cell} share no task and protocol")
@@ -112,26 +112,18 @@ def _pairs(first: Record, second: Record) -> list[tuple[Score, Score]]:
 
 
 def _task(one: Score, other: Score) -> TaskDifference:
-    names = {letter: name for name, letter in LETTERS.items()}
     counts = Counter(zip(_letters(one), _letters(other), strict=True))
     kinds: dict[Kind, int] = dict.fromkeys(KINDS, 0)
-    verdicts: dict[str, dict[str, int]] = {}
+    verdicts: dict[str, dict[str, int]] = defaultdict(dict)
     for (a, b), number in sorted(counts.items()):
         kinds[_kind(a == "C", b == "C")] += number
-        verdicts.setdefault(names[a], {})[names[b]] = number
-    found = _compare(one, other)
+        verdicts[NAMES[a]][NAMES[b]] = number
+    found = _compare(one, other)._asdict()
     return TaskDifference(
-        task=one.task,
-        protocol=one.protocol,
-        n=one.n,
-        samples=one.samples,
+        **{name: getattr(one, name) for name in ("task", "protocol", "n", "samples")},
+        **{name: found[name] for name in ("difference", "low", "high", "p", "test")},
         kinds=kinds,
         verdicts=verdicts,
-        difference=found.difference,
-        low=found.low,
-        high=found.high,
-        p=found.p,
-        test=found.test,
     )
 
 
@@ -179,18 +171,13 @@ def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, A
 
 def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[str, Any]]:
     """Return one answer to each question: the first with the verdict that counts for it."""
-    names = {letter: name for name, letter in LETTERS.items()}
     k = score.samples
     chosen = []
     for place, letter in enumerate(_letters(score)):
         answers = lines[k * place : k * place + k]
-        named = (line for line in answers if line["verdict"] == names[letter])
+        named = (line for line in answers if line["verdict"] == NAMES[letter])
         chosen.append(next(named, answers[0]))
     return chosen
-
-
-def _answer(line: dict[str, Any]) -> JudgedAnswer:
-    return JudgedAnswer(**{name: line.get(name) for name in JudgedAnswer.model_fields})
 
 
 def diff(
@@ -204,11 +191,11 @@ def diff(
     search: str = "",
     limit: int | None = 20,
 ) -> Difference:
-    """Compare two cells of a board's runs folder.
+    """Compare two cells of a board's runs folder, named as for `find_record`.
 
     Args:
         folder: The board's runs folder, with `records` and `answers`.
-        first: A cell, see `find_record`.
+        first: A cell.
         second: The other one.
         tasks: Only questions of these tasks.
         kinds: Only these kinds: fixed, broken, both_wrong, both_right.
@@ -216,16 +203,11 @@ def diff(
         search: Only questions whose problem or answers contain this text, in any case.
         limit: At most so many questions; None for all.
     """
-    for names, known, what in ((kinds, KINDS, "kind"), (verdicts, tuple(LETTERS), "verdict")):
-        for name in names:
-            if name not in known:
-                raise UsageError(f"no {what} {name!r}; {did_you_mean(name, known)}")
+    _check("kind", kinds, KINDS)
+    _check("verdict", verdicts, tuple(LETTERS))
     one, other = find_record(folder, first), find_record(folder, second)
     pairs = _pairs(one, other)
-    present = [score.task for score, _ in pairs]
-    for task in tasks:
-        if task not in present:
-            raise UsageError(f"no task {task!r}; {did_you_mean(task, present)}")
+    _check("task", tasks, [score.task for score, _ in pairs])
     chosen = [pair for pair in pairs if not tasks or pair[0].task in tasks]
     found = [
         question
@@ -233,7 +215,10 @@ def diff(
         for question in _questions(folder, (one, mine), (other, theirs))
         if (not kinds or question.kind in kinds)
         and (not verdicts or {question.first.verdict, question.second.verdict} & {*verdicts})
-        and _holds(question, search.casefold())
+        and any(
+            search.casefold() in text.casefold()
+            for text in (question.problem, question.first.text, question.second.text)
+        )
     ]
     return Difference(
         first=one.cell,
@@ -244,9 +229,10 @@ def diff(
     )
 
 
-def _holds(question: Question, search: str) -> bool:
-    texts = (question.problem, question.first.text, question.second.text)
-    return not search or any(search in text.casefold() for text in texts)
+def _check(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no {what} {name!r}; {did_you_mean(name, known)}")
 
 
 def _questions(
@@ -264,6 +250,6 @@ def _questions(
             kind=_kind(first["verdict"] == "correct", second["verdict"] == "correct"),
             problem=first["problem"],
             gold=first["gold"],
-            first=_answer(first),
-            second=_answer(second),
+            first=JudgedAnswer(**{name: first.get(name) for name in JudgedAnswer.model_fields}),
+            second=JudgedAnswer(**{name: second.get(name) for name in JudgedAnswer.model_fields}),
         )

@@ -1,4 +1,4 @@
-"""Ranking: which rows are told apart, and the places, group letters and wins that follow."""
+"""Ranking: which rows differ significantly, and the places, letters and wins that follow."""
 
 from __future__ import annotations
 
@@ -12,60 +12,40 @@ from harness.leaderboard.results import compare_entries
 
 if TYPE_CHECKING:
     from harness.leaderboard.bootstrap import PairedDifference
-    from harness.leaderboard.cells import BoardQuestions, Entry
+    from harness.leaderboard.cells import Entry
     from harness.leaderboard.data import TaskResult
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The ranked rows of a board.
+    """The ranked rows of a board."""
 
-    Attributes:
-        order: Their names, by accuracy, the best first.
-        places: Best and worst place of each.
-        letters: The group letters of each.
-        pairs: The comparison of every two rows.
-    """
-
-    order: list[str]
-    places: dict[str, tuple[int, int]]
-    letters: dict[str, str]
-    pairs: list[PairedDifference]
+    order: list[str]  # their names, the best first
+    places: dict[str, tuple[int, int]]  # the best and the worst place of each
+    letters: dict[str, str]  # the group letters of each
+    pairs: list[PairedDifference]  # the comparison of every two rows
 
 
-def rank(entries: Iterable[Entry], questions: BoardQuestions) -> Ranking:
-    """Rank the entries that have every ranking score and no failed seed."""
-    ranked = [
-        (-entry.total.accuracy, entry.trainer, entry)
-        for entry in entries
-        if entry.ranked and entry.total
+def rank(entries: Iterable[Entry]) -> Ranking:
+    """Rank the entries (given the best first) that have every ranking score and no failed seed."""
+    ranked = [entry for entry in entries if entry.ranked]
+    order = [entry.trainer for entry in ranked]
+    pairs = [
+        compare_entries(first, second, first.questions.ranking)
+        for first, second in combinations(ranked, 2)
     ]
-    ordered = [entry for _, _, entry in sorted(ranked, key=lambda one: one[:2])]
-    different, pairs = told_apart(ordered, questions)
-    order = [entry.trainer for entry in ordered]
+    adjusted = holm([one.p for one in pairs])
+    different = {
+        frozenset(names)
+        for names, p in zip(combinations(order, 2), adjusted, strict=True)
+        if p < SIGNIFICANCE
+    }
     places = {name: place_of(name, order, different) for name in order}
     return Ranking(order, places, letters(order, different), pairs)
 
 
-def told_apart(
-    entries: Sequence[Entry], questions: BoardQuestions
-) -> tuple[set[frozenset[str]], list[PairedDifference]]:
-    """Return the pairs that Holm's correction over all pairs tells apart, and every comparison."""
-    pairs = list(combinations(entries, 2))
-    comparisons = [
-        compare_entries(first, second, questions.ranking, questions) for first, second in pairs
-    ]
-    adjusted = holm([one.p for one in comparisons])
-    different = {
-        frozenset((first.trainer, second.trainer))
-        for (first, second), p in zip(pairs, adjusted, strict=True)
-        if p < SIGNIFICANCE
-    }
-    return different, comparisons
-
-
 def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) -> tuple[int, int]:
-    """Return the best and the worst place of a row, by the rows that are told apart from it."""
+    """Return the best and the worst place of a row, by the rows that differ from it."""
     own = order.index(name)
     better = sum(frozenset((other, name)) in different for other in order[:own])
     worse = sum(frozenset((other, name)) in different for other in order[own + 1 :])
@@ -84,29 +64,22 @@ def tally(tasks: Sequence[TaskResult]) -> tuple[int, int, int]:
 def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:
     """Return a compact letter display: two names share a letter unless they are different.
 
-    The insert-and-absorb algorithm of Piepho (2004).
-
-    Args:
-        order: All names, the best first.
-        different: Pairs that were told apart.
+    The insert-and-absorb algorithm of Piepho (2004); `order` has all names, the best first.
     """
     columns: list[set[str]] = [set(order)] if order else []
+    # In a fixed order, since the letters depend on it.
     for pair in sorted(different, key=lambda pair: sorted(map(order.index, pair))):
         first, second = sorted(pair, key=order.index)
         split: list[set[str]] = []
         for column in columns:
-            both = first in column and second in column
-            split += [column - {second}, column - {first}] if both else [column]
+            split += [column - {second}, column - {first}] if pair <= column else [column]
         columns = []
         for column in sorted(split, key=len, reverse=True):
             if not any(column <= other for other in columns):
                 columns.append(column)
     columns.sort(key=lambda column: sorted(map(order.index, column)))
-    names = [_letter(i) for i in range(len(columns))]
     return {
-        name: "".join(
-            letter for letter, column in zip(names, columns, strict=True) if name in column
-        )
+        name: "".join(_letter(i) for i, column in enumerate(columns) if name in column)
         for name in order
     }
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.leaderboard.bootstrap import (
-    PairedDifference,
-    compare,
-    compare_checkpoints,
-    mean_of_tasks,
-)
-from harness.leaderboard.cells import BoardQuestions, Entry, Key
+from harness.leaderboard.bootstrap import PairedDifference, compare, compare_checkpoints
+from harness.leaderboard.cells import Entry, Key
 from harness.leaderboard.data import Accuracy, Gain, TaskResult
 from harness.leaderboard.stats import accuracy_interval, pass_at_k, split_gain, t_quantile
 from harness.records import LETTERS, Score
@@ -24,32 +18,22 @@ if TYPE_CHECKING:
 
 
 def compare_entries(
-    first: Entry,
-    second: Entry,
-    keys: Sequence[Key],
-    questions: BoardQuestions,
-    without: tuple[int, ...] = (),
+    first: Entry, second: Entry, keys: Sequence[Key], without: tuple[int, ...] = ()
 ) -> PairedDifference:
     """Compare two entries on the mean of some tasks, by the test that their seeds allow.
 
-    Args:
-        first: The entry to compare with.
-        second: The entry that is compared.
-        keys: The tasks.
-        questions: The board's questions.
-        without: Places of questions that are left out; with a single task only.
+    Of a single task, questions may be left out: `without` has their places.
     """
-    alone = len(keys) == 1 and questions.single(keys[0])
+    alone = len(keys) == 1 and first.questions.single(keys[0])
     if alone and len(first.done) == len(second.done) == 1:
         mine, theirs = (entry.correct(keys[0], without)[0, :, 0] for entry in (first, second))
         return compare_checkpoints(mine, theirs)
-    samples = [
-        entry.sample(keys[0], questions, without)
-        if without
-        else mean_of_tasks([entry.samples[key] for key in keys])
-        for entry in (first, second)
-    ]
-    return compare(*samples, first_trained=not first.start, second_trained=not second.start)
+    return compare(
+        first.sample(keys, without),
+        second.sample(keys, without),
+        first_trained=not first.start,
+        second_trained=not second.start,
+    )
 
 
 def _split(
@@ -63,14 +47,12 @@ def _split(
         for after in second.scores[key]
     ]
     # Every pairing of seeds weighs the same, so the parts sum to the difference of the means.
-    per_task = Fraction(1, len(parts))
-    return (
-        float(sum((part.format for part in parts), Fraction(0)) * per_task),
-        float(sum((part.correctness for part in parts), Fraction(0)) * per_task),
-    )
+    _, form, correctness = (sum(each) / len(parts) for each in zip(*parts, strict=True))
+    return float(form), float(correctness)
 
 
 def _readable(score: Score, without: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return the number of right, of readable and of all answers, some questions left out."""
     verdicts, left_out = score.verdicts, set(without)
     if left_out:
         k = score.samples
@@ -90,38 +72,22 @@ def gain_between(
     without: tuple[int, ...] = (),
 ) -> Gain:
     """Return the gain of the second entry over the first, with its two parts."""
+    found = comparison._asdict()
+    shown = {name: found[name] for name in ("difference", "low", "high", "p", "test", "claim")}
     form, correctness = _split(first, second, keys, without)
     return Gain(
-        to=first.trainer,
-        difference=comparison.difference,
-        low=comparison.low,
-        high=comparison.high,
-        p=comparison.p,
-        p_adjusted=p_adjusted,
-        test=comparison.test,
-        claim=comparison.claim,
-        format=form,
-        correctness=correctness,
+        to=first.trainer, p_adjusted=p_adjusted, format=form, correctness=correctness, **shown
     )
 
 
-def accuracy_of(
-    entry: Entry, keys: Sequence[Key], questions: BoardQuestions, without: tuple[int, ...] = ()
-) -> Accuracy:
-    """Return the accuracy with its interval over questions: Wilson, clustered by question.
+def accuracy_of(entry: Entry, keys: Sequence[Key], without: tuple[int, ...] = ()) -> Accuracy:
+    """Return the mean accuracy over tasks with its interval over questions.
 
-    Args:
-        entry: The cells.
-        keys: The tasks, each of which weighs the same.
-        questions: The board's questions.
-        without: Places of questions that are left out; with a single task only.
+    Of a single task, of which questions may be left out, it is Wilson's, clustered by question.
     """
-    if without:
-        total = entry.sample(keys[0], questions, without)
-    else:
-        total = mean_of_tasks([entry.samples[key] for key in keys])
+    total = entry.sample(keys, without)
     if len(keys) == 1:
-        group = questions.of(keys[0], without).group
+        group = entry.questions.of(keys[0], without).group
         low, high, _ = accuracy_interval(entry.correct(keys[0], without), groups=group)
     else:
         half = t_quantile(0.975, max(1, total.groups - 1)) * max(
@@ -138,9 +104,7 @@ def accuracy_of(
     )
 
 
-def task_result(
-    entry: Entry, benchmark: Benchmark, questions: BoardQuestions, start: Entry | None
-) -> TaskResult | None:
+def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> TaskResult | None:
     """Return a row's result on one task, or None where a seed was not scored on it."""
     key = (benchmark.task, benchmark.protocol)
     scores = entry.scores.get(key)
@@ -151,16 +115,16 @@ def task_result(
     without = hit if 0 < len(hit) < scores[0].n else ()
 
     def gain(left_out: tuple[int, ...]) -> Gain | None:
-        if start is None or entry.start or key not in start.samples:
+        if start is None or entry.start or key not in start.scores:
             return None
-        found = compare_entries(start, entry, [key], questions, left_out)
+        found = compare_entries(start, entry, [key], left_out)
         return gain_between(start, entry, [key], found, without=left_out)
 
     return TaskResult(
         task=benchmark.task,
         protocol=benchmark.protocol,
         ranking=benchmark.ranking,
-        accuracy=accuracy_of(entry, [key], questions),
+        accuracy=accuracy_of(entry, [key]),
         gain=gain(()),
         strict=sum(score.strict for score in scores) / answers,
         flexible=sum(score.flexible for score in scores) / answers,
@@ -173,7 +137,7 @@ def task_result(
         own=_own(scores),
         overlap_13=len(hit),
         overlap_8=len(entry.overlaps(key, 8)),
-        clean=accuracy_of(entry, [key], questions, without) if without else None,
+        clean=accuracy_of(entry, [key], without) if without else None,
         clean_gain=gain(without) if without else None,
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from harness.leaderboard.bootstrap import PairedDifference
-from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment
+from harness.leaderboard.cells import Entry, describe_environment
 from harness.leaderboard.data import RecordRef, Row, TrainedBy
-from harness.leaderboard.ranking import tally
+from harness.leaderboard.ranking import Ranking, tally
 from harness.leaderboard.results import accuracy_of, compare_entries, gain_between, task_result
 from harness.leaderboard.warnings import row_warnings
 from harness.records import Cost, Record, total_cost
@@ -26,16 +27,15 @@ def _mean_cost(cells: Sequence[Record]) -> Cost | None:
 
 
 def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
-    found = {
-        TrainedBy(**{name: getattr(stage, name) for name in TrainedBy.model_fields}): None
-        for cell in cells
-        for stage in cell.stages
-    }
-    return tuple(found)
+    stages = (stage for cell in cells for stage in cell.stages)
+    found = (
+        TrainedBy(**{name: getattr(stage, name) for name in TrainedBy.model_fields})
+        for stage in stages
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def record_ref(record: Record) -> RecordRef:
-    """Return the reference to a record that a leaderboard keeps."""
     return RecordRef(id=record.id, digest=record.digest, seed=record.seed, status=record.status)
 
 
@@ -43,47 +43,41 @@ def build_row(
     entry: Entry,
     start: Entry | None,
     previous: Entry | None,
-    questions: BoardQuestions,
-    *,
+    ranking: Ranking,
     gain: PairedDifference | None,
     p_adjusted: float | None,
-    rank: tuple[int, int] | None,
-    letters: str,
 ) -> Row:
     """Compute a row.
 
     Args:
         entry: The trainer's cells.
-        start: The start model's, if it was scored.
+        start: The start model's, if it has every ranking score.
         previous: Those of the chain without its last stage, if they are on the board.
-        questions: The board's questions.
-        gain: The comparison with the start model by the ranking score.
+        ranking: Of the board.
+        gain: The comparison with the start model by the ranking score, if there is one.
         p_adjusted: Its p-value after Holm's correction, for a ranked row.
-        rank: Best and worst place, for a ranked row.
-        letters: Its group letters.
     """
-    conditions = questions.conditions
-    results = [task_result(entry, one, questions, start) for one in conditions.benchmarks]
+    conditions, keys = entry.questions.conditions, entry.questions.ranking
+    results = [task_result(entry, one, start) for one in conditions.benchmarks]
     tasks = tuple(result for result in results if result is not None)
     wins, ties, losses = tally(tasks)
-    ranking = questions.ranking
     stage_gain = None
     if previous is not None and previous.total is not None and entry.total is not None:
-        comparison = compare_entries(previous, entry, ranking, questions)
-        stage_gain = gain_between(previous, entry, ranking, comparison)
+        comparison = compare_entries(previous, entry, keys)
+        stage_gain = gain_between(previous, entry, keys, comparison)
     seeds = tuple(sorted(cell.seed for cell in entry.done if cell.seed is not None))
     failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
     missing = () if entry.start else tuple(sorted({*conditions.seeds} - {*seeds, *failed}))
     return Row(
         trainer=entry.trainer,
         start=entry.start,
-        rank=rank,
-        letters=letters,
+        rank=ranking.places.get(entry.trainer),
+        letters=ranking.letters.get(entry.trainer, ""),
         seeds=seeds,
         failed_seeds=failed,
         missing_seeds=missing,
-        accuracy=accuracy_of(entry, ranking, questions) if entry.total is not None else None,
-        gain=gain_between(start, entry, ranking, gain, p_adjusted) if start and gain else None,
+        accuracy=accuracy_of(entry, keys) if entry.total is not None else None,
+        gain=gain_between(start, entry, keys, gain, p_adjusted) if start and gain else None,
         wins=wins,
         ties=ties,
         losses=losses,
@@ -102,11 +96,11 @@ def build_row(
 
 def _commands(cells: Sequence[Record]) -> tuple[str, ...]:
     """Return the commands that reproduce a row: one, where they differ in the seed alone."""
-    found: dict[tuple[str, str], set[str]] = {}
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for cell in cells:
         before, option, rest = cell.command.partition(" --seeds ")
         seed, space, after = rest.partition(" ")
-        found.setdefault((before + option, space + after), set()).add(seed)
+        found[before + option, space + after].add(seed)
     return tuple(
         before + ",".join(sorted(seeds, key=lambda seed: (len(seed), seed))) + after
         for (before, after), seeds in sorted(found.items())
@@ -115,12 +109,9 @@ def _commands(cells: Sequence[Record]) -> tuple[str, ...]:
 
 def _notes(cells: Sequence[Record]) -> tuple[str, ...]:
     """Return what trainers noted, one line a note; a note that differs by seed lists its values."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for cell in cells:
-        for stage in cell.stages:
-            for name, value in sorted(stage.notes.items()):
-                values = found.setdefault((stage.trainer, name), [])
-                text = f"{value:.4g}" if isinstance(value, float) else str(value)
-                if text not in values:
-                    values.append(text)
+    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for stage in (stage for cell in cells for stage in cell.stages):
+        for name, value in sorted(stage.notes.items()):
+            text = f"{value:.4g}" if isinstance(value, float) else str(value)
+            found[stage.trainer, name][text] = None
     return tuple(f"{trainer}: {name} {', '.join(v)}" for (trainer, name), v in found.items())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _normal_quantile = NormalDist().inv_cdf
+_Z = _normal_quantile(0.975)  # every interval is of 95 %
 
 
 class Interval(NamedTuple):
@@ -44,8 +45,8 @@ def t_quantile(probability: float, df: float) -> float:
     return float(stdtrit(df, probability))
 
 
-def wilson(k: float, n: float, confidence: float = 0.95) -> Interval:
-    """Return Wilson's score interval of a share (Wilson 1927), for k of n independent answers.
+def wilson(k: float, n: float) -> Interval:
+    """Return Wilson's 95 % score interval of a share (Wilson 1927), for k of n independent answers.
 
     Examples:
         >>> low, high = wilson(0, 10)
@@ -54,18 +55,15 @@ def wilson(k: float, n: float, confidence: float = 0.95) -> Interval:
     """
     if not (n > 0 and 0 <= k <= n):
         raise UsageError(f"{k:g} of {n:g} is not a share: 0 <= k <= n and n > 0 is needed")
-    z = _normal_quantile(0.5 + confidence / 2)
-    p, z2 = k / n, z * z
+    p, z2 = k / n, _Z * _Z
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    half = _Z / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
     low = 0.0 if k == 0 else max(0.0, centre - half)
     return Interval(low, 1.0 if k == n else min(1.0, centre + half))
 
 
-def clustered_wilson(
-    values: np.ndarray, clusters: np.ndarray, confidence: float = 0.95
-) -> Interval:
-    """Return Wilson's interval for answers that come in groups.
+def clustered_wilson(values: np.ndarray, clusters: np.ndarray) -> Interval:
+    """Return Wilson's 95 % interval for answers that come in groups.
 
     The sample size is divided by the design effect of the groups (Korn and Graubard 1998 in the
     form for Wilson's interval of Franco et al. 2019): the effective n is p(1-p) over the variance
@@ -76,24 +74,22 @@ def clustered_wilson(
     Args:
         values: 0 or 1 per answer, shape (n,).
         clusters: The group of each answer, integers of shape (n,).
-        confidence: The nominal coverage.
     """
     values = np.asarray(values, dtype=float)
     _, index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     n, groups, total = values.size, sizes.size, float(values.sum())
     _counts(int(total), n)
     if sizes.max() == 1:
-        return wilson(total, n, confidence)
+        return wilson(total, n)
     if groups == 1:
         raise UsageError("an interval over groups needs at least two groups")
     p = total / n
     variance = float(np.sum(np.bincount(index, weights=values - p) ** 2)) / n**2
-    z = _normal_quantile(0.5 + confidence / 2)
-    shrunk = (z / t_quantile(0.5 + confidence / 2, groups - 1)) ** 2
+    shrunk = (_Z / t_quantile(0.975, groups - 1)) ** 2
     alike = n**2 / float(np.sum(sizes**2))  # the effective n if each group agreed
     effective = shrunk * p * (1 - p) / variance if 0 < p < 1 and variance > 0 else alike
     effective = min(float(n), max(alike, effective))
-    return wilson(p * effective, effective, confidence)
+    return wilson(p * effective, effective)
 
 
 def accuracy_interval(
@@ -107,7 +103,7 @@ def accuracy_interval(
     Args:
         correct: 0 or 1 per answer, shape (n,) for n questions, (n, k) with k answers to each, or
             (seeds, n, k).
-        groups: The group of each question, length n; empty where each is a group of its own.
+        groups: The group of each question, length n; empty where no two share one.
     """
     answers = np.asarray(correct)
     answers = answers[:, None] if answers.ndim == 1 else answers
@@ -125,9 +121,7 @@ def accuracy_interval(
 def mcnemar(fixed: int, broken: int) -> float:
     """Return the exact two-sided p-value of McNemar's test (1947).
 
-    Args:
-        fixed: Questions that only the second checkpoint answers.
-        broken: Questions that only the first one answers.
+    `fixed` questions only the second checkpoint answers, `broken` ones only the first.
     """
     if fixed < 0 or broken < 0:
         raise UsageError("counts of questions are never negative")
@@ -138,17 +132,15 @@ def mcnemar(fixed: int, broken: int) -> float:
     return min(1.0, 2 * tail / (1 << n))
 
 
-def paired_interval(fixed: int, broken: int, n: int, confidence: float = 0.95) -> Interval:
-    """Return the interval of a difference of two accuracies on the same n questions.
+def paired_interval(fixed: int, broken: int, n: int) -> Interval:
+    """Return the 95 % interval of a difference of two accuracies on the same n questions.
 
     Wald's interval after one question more each way (Bonett and Price 2012), which keeps its
     coverage for few questions and where nothing differs.
     """
     _counts(fixed + broken, n)
     up, down = (fixed + 1) / (n + 2), (broken + 1) / (n + 2)
-    half = _normal_quantile(0.5 + confidence / 2) * math.sqrt(
-        (up + down - (up - down) ** 2) / (n + 2)
-    )
+    half = _Z * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
     return Interval(max(-1.0, up - down - half), min(1.0, up - down + half))
 
 
@@ -182,12 +174,11 @@ def split_gain(before: tuple[int, int, int], after: tuple[int, int, int]) -> Gai
         if right > readable:
             raise UsageError(f"{right} right answers of {readable} readable ones")
     (c0, m0, n0), (c1, m1, n1) = before, after
-    r0, r1 = Fraction(m0, n0), Fraction(m1, n1)
-    q0 = Fraction(c0, m0) if m0 else None
-    q1 = Fraction(c1, m1) if m1 else None
-    q0, q1 = q0 if q0 is not None else q1, q1 if q1 is not None else q0
-    if q0 is None or q1 is None:
+    if not m0 and not m1:
         return GainParts(Fraction(0), Fraction(0), Fraction(0))
+    r0, r1 = Fraction(m0, n0), Fraction(m1, n1)
+    q0 = Fraction(c0, m0) if m0 else Fraction(c1, m1)
+    q1 = Fraction(c1, m1) if m1 else q0
     return GainParts(r1 * q1 - r0 * q0, (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2)
 
 
@@ -220,28 +211,16 @@ def maj_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> boo
     return bool(votes) and verdicts[max(votes, key=lambda answer: votes[answer])]
 
 
-def minimum_detectable(
-    n: int,
-    accuracy: float = 0.5,
-    correlation: float = 0.5,
-    *,
-    seeds: int = 1,
-    seed_sd: float = 0.0,
-    power: float = 0.8,
-    significance: float = 0.05,
-) -> float:
-    """Return the smallest true difference that is found with the given power.
+def minimum_detectable(n: int, accuracy: float = 0.5, correlation: float = 0.5) -> float:
+    """Return the smallest true difference of two checkpoints that is found four times in five.
+
+    At a two-sided level of 5 %, before any correction for many comparisons.
 
     Args:
         n: Questions.
         accuracy: About where the two accuracies lie.
         correlation: Between the answers of the two checkpoints, question by question.
-        seeds: Training seeds of each side.
-        seed_sd: Standard deviation of the accuracy between training seeds; 0 leaves it out.
-        power: Chance of finding it.
-        significance: Two-sided level, before any correction for many comparisons.
     """
     _counts(0, n)
-    z = _normal_quantile(1 - significance / 2) + _normal_quantile(power)
-    questions = 2 * accuracy * (1 - accuracy) * (1 - correlation) / n
-    return z * math.sqrt(questions + 2 * seed_sd**2 / seeds)
+    variance = 2 * accuracy * (1 - accuracy) * (1 - correlation) / n
+    return (_Z + _normal_quantile(0.8)) * math.sqrt(variance)

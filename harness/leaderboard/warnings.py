@@ -1,12 +1,10 @@
-"""Warnings: what a reader of a leaderboard must know before believing a row, as data.
-
-`harness.render.warnings` words them.
-"""
+"""Warnings about a leaderboard and its rows, as data; `harness.render.warnings` words them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.bootstrap import TRAINER_SEEDS
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from harness.leaderboard.data import TaskResult
     from harness.records import Record, Score
 
+# shares of answers beyond which a reader is warned
 LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
 UNGRADABLE = 0.01
@@ -40,13 +39,7 @@ def _warning(
 def row_warnings(
     entry: Entry, tasks: Sequence[TaskResult], missing: tuple[int, ...]
 ) -> Iterator[LeaderboardWarning]:
-    """Yield the warnings about one row.
-
-    Args:
-        entry: The row's cells.
-        tasks: Its results.
-        missing: The board's seeds that it has no cell of.
-    """
+    """Yield the warnings about a row; `missing` are the board's seeds that it has no cell of."""
     if entry.failed and not entry.start:
         seeds = tuple(cell.seed for cell in entry.failed if cell.seed is not None)
         yield _warning("failed", seeds=seeds)
@@ -86,9 +79,9 @@ def _recipe(cell: Record) -> str:
 
 
 def _trained_on(cell: Record) -> set[str]:
-    """Return the hardware that a cell's stages were trained on, as far as the record says."""
-    found = [stage.environment for stage in cell.stages if stage.environment is not None]
-    return {f"{where.gpus} x {hardware(where)}" for where in found}
+    """Return the hardware that a cell's stages were trained on, as far as the record has it."""
+    found = (stage.environment for stage in cell.stages)
+    return {f"{where.gpus} x {hardware(where)}" for where in found if where is not None}
 
 
 def board_warnings(
@@ -101,8 +94,8 @@ def board_warnings(
 
     Args:
         conditions: The board's.
-        entries: Every row's cells, by trainer.
-        start: The start model's, if it has every ranking score.
+        entries: Every row, by trainer.
+        start: The start model, if it has every ranking score.
         doubled: Finished records of a cell that has one already, each with the one that counts.
     """
     for text in conditions.warnings:
@@ -116,11 +109,11 @@ def board_warnings(
     seen = set()
     for benchmark in conditions.benchmarks:
         key = (benchmark.task, benchmark.protocol)
-        sample = next((e.samples[key] for e in entries.values() if key in e.samples), None)
-        if sample is not None and benchmark.task not in seen:
+        scores = next((e.scores[key] for e in entries.values() if key in e.scores), None)
+        if scores and benchmark.task not in seen:
             seen.add(benchmark.task)
-            yield from _weak(benchmark, sample.n)
-        if benchmark.baseline is not None and start is not None and key in start.samples:
+            yield from _weak(benchmark, scores[0].n)
+        if benchmark.baseline is not None and start is not None and key in start.scores:
             yield from _off_baseline(benchmark, benchmark.baseline, start.scores[key])
     for record, counted in doubled:
         alike = [one.verdicts for one in record.scores] == [one.verdicts for one in counted.scores]
@@ -129,22 +122,21 @@ def board_warnings(
 
 def _mixed(cells: Sequence[Record]) -> Iterator[LeaderboardWarning]:
     """Yield a warning for whatever should be the same in every cell and is not."""
-    found: dict[str, Iterable[str]] = {
-        "hardware": (hardware(cell.environment) for cell in cells),
-        "devices": (cell.environment.device for cell in cells),
-        "engines": (cell.environment.engine for cell in cells),
-        "dtypes": (cell.environment.dtype for cell in cells),
-        "batch sizes": (str(cell.environment.batch_size) for cell in cells),
-        "implementations of attention": (cell.environment.attention for cell in cells),
-        "verifier versions": (cell.verifier_version for cell in cells),
-    }
-    packages = [cell.environment.packages for cell in cells]
-    for package in ("torch", "transformers", "lm_eval"):
-        found[f"versions of {package}"] = [each.get(package, "unknown") for each in packages]
+    found: dict[str, set[str]] = defaultdict(set)
+    for cell in cells:
+        where = cell.environment
+        found["hardware"].add(hardware(where))
+        found["devices"].add(where.device)
+        found["engines"].add(where.engine)
+        found["dtypes"].add(where.dtype)
+        found["batch sizes"].add(str(where.batch_size))
+        found["implementations of attention"].add(where.attention)
+        found["verifier versions"].add(cell.verifier_version)
+        for package in ("torch", "transformers", "lm_eval"):
+            found[f"versions of {package}"].add(where.packages.get(package, "unknown"))
     for what, values in found.items():
-        distinct = tuple(sorted(set(values)))
-        if len(distinct) > 1:
-            yield _warning("measured_differently", what=what, found=distinct)
+        if len(values) > 1:
+            yield _warning("measured_differently", what=what, found=tuple(sorted(values)))
     trained = tuple(sorted({place for cell in cells for place in _trained_on(cell)}))
     if len(trained) > 1:
         yield _warning("trained_elsewhere", hardware=trained)
@@ -167,19 +159,11 @@ def _off_baseline(
     measured = [score.accuracy if verified else score.own.get(expected.metric) for score in scores]
     found = [value for value in measured if value is not None]
     if not found:
-        yield _warning(
-            "no_figure_to_compare", benchmark, metric=expected.metric, source=expected.source
-        )
+        about = {"metric": expected.metric, "source": expected.source}
+        yield _warning("no_figure_to_compare", benchmark, **about)
         return
     mean = sum(found) / len(found)
     if abs(mean - expected.accuracy) > expected.tolerance:
-        yield _warning(
-            "off_baseline",
-            benchmark,
-            accuracy=mean,
-            metric=expected.metric,
-            source=expected.source,
-            expected=expected.accuracy,
-            tolerance=expected.tolerance,
-            note=expected.note,
-        )
+        figure = expected.model_dump()
+        figure["expected"] = figure.pop("accuracy")
+        yield _warning("off_baseline", benchmark, accuracy=mean, **figure)

@@ -4,45 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
 from harness.contamination.words import verbatim
 from harness.render.escape import terminal
+from harness.render.tables import table
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from harness.contamination.overlap import Overlap, Shared
 
 
 def render(name: str, overlaps: list[Overlap]) -> RenderableType:
     """Return the counts for a terminal, then the examples."""
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(terminal(f"Shared with {name}", 200)),
-        title_justify="left",
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column("Test set", overflow="fold")
-    for head in ("Problems", "13 words", "8 words", "Same", "Verbatim"):
-        table.add_column(head, justify="right", no_wrap=True)
+    title = Text(terminal(f"Shared with {name}", 200))
+    figures = ("Problems", "13 words", "8 words", "Same", "Verbatim")
+    shown = table(title, {"Test set": None}, figures, padding=2)
     for one in overlaps:
         counts = (one.n, *map(len, (one.overlap_13, one.overlap_8, one.same, one.verbatim)))
-        table.add_row(Text(terminal(one.task, 40)), *(f"{count:,}" for count in counts))
-    parts: list[RenderableType] = [table]
-    parts += [_example(one.task, shared) for one in overlaps for shared in one.examples]
-    return Group(*parts)
+        shown.add_row(Text(terminal(one.task, 40)), *(f"{count:,}" for count in counts))
+    return Group(shown, *(_example(one.task, each) for one in overlaps for each in one.examples))
 
 
 def _example(task: str, shared: Shared) -> RenderableType:
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.text import Text
-
     head = f"{task} {shared.id} and {shared.source}: {shared.kind}"
     lines = (
         Text(f"shared:   {terminal(shared.words, 400)}", style="yellow"),

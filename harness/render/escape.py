@@ -33,11 +33,11 @@ def visible(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str
         >>> visible("red \x1b[31m")
         'red \\x1b[31m'
     """
-    cut = len(text) - limit if limit is not None and len(text) > limit else 0
-    kept = text[: limit or 0] if cut else text
+    kept = text[:limit]
+    cut = len(text) - len(kept)
     parts, marks = [], 0
     for character in kept:
-        if character.isascii() and character.isprintable():
+        if character.isascii() and character.isprintable():  # the many: nothing to look up
             parts.append(character)
             marks = 0
             continue
@@ -45,14 +45,9 @@ def visible(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str
         if lines and character in "\n\t":
             parts.append(character)
         elif category in _HIDDEN:
-            code = ord(character)
-            parts.append(
-                f"\\x{code:02x}"
-                if code < 0x100
-                else f"\\u{code:04x}"
-                if code < 0x10000
-                else f"\\U{code:08x}"
-            )
+            code = ord(character)  # Python's own escape of a line break would be a bare letter n
+            escaped = character.encode("unicode_escape").decode()
+            parts.append(f"\\x{code:02x}" if code < 0x100 else escaped)
         elif category in ("Mn", "Me") and marks >= _MARKS:
             continue
         else:

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
 
 
 def tally_json(tally: Tally, used: dict[str, Any], disagreements: bool) -> dict[str, Any]:
-    """Return the counts for programs.
+    """Return the counts for programs, with what was used (columns, form, conventions).
 
-    Args:
-        tally: The counts.
-        used: What they were made with: the columns, the form, the conventions.
-        disagreements: Whether to list each answer whose label and verdict differ.
+    With `disagreements`, each answer whose label and verdict differ is listed.
     """
     found: dict[str, Any] = {
         **used,

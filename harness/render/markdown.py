@@ -113,42 +113,31 @@ def _ranking(leaderboard: Leaderboard) -> Iterator[str]:
         ],
         left=2,
     )
-    if any(row.gain for row in leaderboard.rows):
-        yield "Where the gain comes from, and how much the seeds differ:"
-        yield table(
-            ("Trainer", "Gain", "Format", "Correctness", "Spread over seeds"),
-            [
-                (
-                    name(row),
-                    numbers.points(row.gain.difference),
-                    *numbers.parts(row.gain),
-                    numbers.spread(row.accuracy),
-                )
-                for row in leaderboard.rows
-                if row.gain
-            ],
+    parts = [
+        (
+            name(row),
+            numbers.points(gain.difference),
+            *numbers.parts(gain),
+            numbers.spread(row.accuracy),
         )
+        for row in leaderboard.rows
+        if (gain := row.gain)
+    ]
+    if parts:
+        yield "Where the gain comes from, and how much the seeds differ:"
+        yield table(("Trainer", "Gain", "Format", "Correctness", "Spread over seeds"), parts)
 
 
 def _chains(leaderboard: Leaderboard) -> Iterator[str]:
-    chained = [row for row in leaderboard.rows if row.stage_gain]
-    if not chained:
-        return
-    yield "## What the last stage of a chain added"
-    yield table(
-        ("Chain", "Compared with", "Gain, points", "Format", "Correctness"),
-        [
-            (
-                name(row),
-                markdown(row.stage_gain.to),
-                numbers.gain(row.stage_gain),
-                *numbers.parts(row.stage_gain),
-            )
-            for row in chained
-            if row.stage_gain
-        ],
-        left=2,
-    )
+    rows = [
+        (name(row), markdown(gain.to), numbers.gain(gain), *numbers.parts(gain))
+        for row in leaderboard.rows
+        if (gain := row.stage_gain)
+    ]
+    if rows:
+        yield "## What the last stage of a chain added"
+        head = ("Chain", "Compared with", "Gain, points", "Format", "Correctness")
+        yield table(head, rows, left=2)
 
 
 def _failures(leaderboard: Leaderboard) -> Iterator[str]:

@@ -53,7 +53,6 @@ def parts(value: Gain | None) -> tuple[str, str]:
 
 
 def p_value(p: float | None) -> str:
-    """Return a p-value with what its size warrants."""
     if p is None:
         return NONE
     return "<0.001" if p < 0.001 else f"{p:.3f}"
@@ -84,24 +83,24 @@ def count(number: float) -> str:
 
 
 def flops(number: float) -> str:
-    """Return FLOPs in powers of ten."""
     return f"{number:.1e}".replace("e+", "e") if number else "0"
 
 
 def duration(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def time_spent(cost: Cost) -> str:
-    """Return GPU-hours where a GPU was used, else the time on the CPU."""
     if cost.gpu_seconds > 0:
         return f"{cost.gpu_seconds / 3600:.3g} GPU-h"
     return duration(cost.seconds)
 
 
+def energy(joules: float | None) -> str:
+    return NONE if joules is None else f"{joules / 3.6e6:.3g} kWh"
+
+
 def memory(number: int) -> str:
-    """Return bytes in GiB."""
     return f"{number / 2**30:.1f} GiB"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from harness.render import numbers
 from harness.render.escape import terminal
 from harness.render.numbers import NONE
+from harness.render.tables import table
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
     from harness.forecast.preview import Preview, StagePreview
 
 ASSUMED = (
@@ -22,9 +25,6 @@ ASSUMED = (
 
 def render(preview: Preview) -> RenderableType:
     """Return what `rich.console.Console.print` shows; it fits 100 columns."""
-    from rich.console import Group
-    from rich.text import Text
-
     todo = sum(each.state != "done" for each in preview.stages)
     problems = sum(one.problems for one in preview.scores)
     caps = ", ".join(f"{value:,.6g} {name}" for name, value in preview.caps.items())
@@ -55,43 +55,18 @@ def _machine(preview: Preview) -> str:
     return f"one {preview.machine}" if most == 1 else f"{most} {preview.machine}s a stage"
 
 
-def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
-    """Return a table with columns of texts, then columns of numbers."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        caption_justify="left",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for name in left:  # a narrow terminal folds names: two that are cut off could look the same
-        table.add_column(
-            name, overflow="fold", min_width={"State": 4, "Protocol": 13}.get(name, 12)
-        )
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _stages(preview: Preview) -> Table:
     """Return the stages, those that differ by their seed alone in one line."""
-    from rich.text import Text
-
     figures = ("To do", "Steps", "Trained", "Output", "Teacher", "FLOPs", "Time", "Memory")
-    table = _table("Stages (the figures are those of one)", ("Stage",), figures)
-    groups: dict[str, list[StagePreview]] = {}
+    stages = table("Stages (the figures are those of one)", {"Stage": 12}, figures)
+    groups: dict[str, list[StagePreview]] = defaultdict(list)
     for each in preview.stages:
-        name = f"train {each.label}" if each.kind == "train" else "score a checkpoint"
-        groups.setdefault(name, []).append(each)
+        groups[f"train {each.label}" if each.kind == "train" else "score a checkpoint"].append(each)
     for name, group in groups.items():
         one = group[0].estimate
         todo = sum(each.state != "done" for each in group)
         memory = NONE if one.memory_bytes is None else f"{one.memory_bytes / 1e9:.0f} GB"
-        table.add_row(
+        stages.add_row(
             Text(terminal(name, 28)),
             f"{todo}/{len(group)}",
             f"{one.steps:,}" if one.steps else NONE,
@@ -109,17 +84,15 @@ def _stages(preview: Preview) -> Table:
         notes.append("!: more than this GPU has, even with one row in a forward pass")
     if any(each.estimate.source == "earlier records" for each in preview.stages):
         notes.append("*: median of earlier records")
-    table.caption = "; ".join(notes) or None
-    return table
+    stages.caption = "; ".join(notes) or None
+    return stages
 
 
 def _scores(preview: Preview) -> Table:
-    from rich.text import Text
-
     figures = ("Problems", "Samples", "Token\nlimit", "Detectable")
-    table = _table("Scores of each checkpoint", ("Task", "Protocol"), figures)
+    scores = table("Scores of each checkpoint", {"Task": 12, "Protocol": 13}, figures)
     for one in preview.scores:
-        table.add_row(
+        scores.add_row(
             Text(terminal(one.task, 24)),
             Text(terminal(one.protocol, 28)),
             f"{one.problems:,}",
@@ -132,27 +105,25 @@ def _scores(preview: Preview) -> Table:
     caption = f"Ranks by {ranking.task} ({ranking.protocol})."
     caption += f" Not fit for ranking: {unfit}." if unfit else ""
     caption += " Detectable: differences of two checkpoints found with 80 % power at level 5 %."
-    table.caption = Text(terminal(caption, None))
-    return table
+    scores.caption = Text(terminal(caption, None))
+    return scores
 
 
 def _downloads(preview: Preview) -> Table:
-    from rich.text import Text
-
-    table = _table("Needs", ("What", "Name and revision", "State"), ("Size",))
+    needs = table("Needs", {"What": 12, "Name and revision": 12, "State": 4}, ("Size",))
     for one in preview.downloads:
         revision = f"@{one.revision[:12]}" if one.revision else ""
         what = one.what if one.what != "data" else f"data ({', '.join(one.tasks)})"
         state = "here" if one.state == "here" else one.where or one.state
         size = NONE if one.bytes is None else _size(one.bytes)
-        table.add_row(
+        needs.add_row(
             Text(terminal(what, 60)), Text(terminal(one.name, 60) + revision), state, size
         )
     left = [one.bytes for one in preview.downloads if one.state == "to download"]
     if left:
         more = " and what has no size above" if None in left else ""
-        table.caption = f"to download: about {_size(sum(size or 0 for size in left))}{more}"
-    return table
+        needs.caption = f"to download: about {_size(sum(size or 0 for size in left))}{more}"
+    return needs
 
 
 def _many(count: int, what: str) -> str:

@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live as Screen
+from rich.table import Table
 
 from harness.bench.plan import Plan
 from harness.records import Record, cell_name
 from harness.render.escape import terminal
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 Facts = Mapping[str, Any]
-KEYS = ("reward", "loss", "holdout_loss")
 # what is printed of a stage's event, after its kind and cell: `train sft seed 0: started`
 ENDS = {"started": "started", "reused": "done before", "interrupted": "interrupted"}
 QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line follows at once
@@ -31,12 +31,7 @@ QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line
 
 @contextmanager
 def progress(plan: Plan, stages: Path) -> Iterator[Callable[[str, Facts], None]]:
-    """Give the function that shows an event: in a live table, or as lines without a terminal.
-
-    Args:
-        plan: Of the bench.
-        stages: The folder of its stages' folders.
-    """
+    """Give the function that shows an event: in a live table, or as lines without a terminal."""
     if not sys.stderr.isatty():
         yield Lines(plan, stages)
         return
@@ -59,8 +54,7 @@ def last_event(folder: Path) -> dict[str, Any]:
 
 
 def values(event: Facts) -> list[str]:
-    """Return loss and reward of an event for people."""
-    return [f"{key} {event[key]:.3g}" for key in KEYS if key in event]
+    return [f"{key} {event[key]:.3g}" for key in ("reward", "loss", "holdout_loss") if key in event]
 
 
 class Lines:
@@ -111,15 +105,11 @@ def _result(record: Record) -> str:
     return ", ".join(f"{score.task} {100 * score.accuracy:.1f} %" for score in record.scores)
 
 
-class Live:
+class Live(Lines):
     """A table of what runs now, above a count of what is done."""
 
     def __init__(self, plan: Plan, stages: Path) -> None:
-        from rich.console import Console
-        from rich.live import Live as Screen
-
-        self.plan, self.stages = plan, stages
-        self.lines = Lines(plan, stages)
+        super().__init__(plan, stages)
         self.running: dict[str, float] = {}  # stages, and when they were started
         self.console = Console(stderr=True, markup=False, highlight=False)
         self.screen = Screen(console=self.console, refresh_per_second=4, transient=True)
@@ -130,19 +120,16 @@ class Live:
             self.running[facts["stage"]] = time.monotonic()
         elif event in ("ended", "interrupted"):
             self.running.pop(facts["stage"], None)
-        text = self.lines.line(event, facts)
+        text = self.line(event, facts)
         failed = event == "ended" and facts["status"] != "ok"
         if failed or event in ("record", "warning", "interrupted"):
             self.console.print(terminal(text))
         self.screen.update(self.table())
 
     def table(self) -> Table:
-        """Return the table of running stages."""
-        from rich.table import Table
-
-        elapsed = time.monotonic() - self.lines.started
+        elapsed = time.monotonic() - self.started
         table = Table(
-            title=f"{self.lines.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s",
+            title=f"{self.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s",
             title_justify="left",
             box=None,
             padding=(0, 2, 0, 0),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from harness.records import LETTERS
 from harness.render import numbers, sentences
 from harness.render.escape import markdown
 from harness.render.sentences import label
@@ -15,17 +17,12 @@ if TYPE_CHECKING:
 
 COLUMNS = 6
 """Benchmarks beside each other in one table."""
+Results = Sequence[tuple["Row", "TaskResult"]]
 Columns = tuple[tuple[str, ...], Callable[["Row", "TaskResult"], tuple[str, ...]]]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int | Sequence[int] = 1) -> str:
-    """Return a table.
-
-    Args:
-        head: Names of the columns.
-        rows: Cells, escaped.
-        left: The columns that are aligned left, or how many of the first ones are.
-    """
+    """Return a table of escaped cells; `left` are the columns aligned left, or their number."""
     on_left = range(left) if isinstance(left, int) else left
     marks = [":--" if column in on_left else "--:" for column in range(len(head))]
     lines = [head, marks, *rows]
@@ -44,10 +41,19 @@ def result_of(row: Row, benchmark: Benchmark) -> TaskResult | None:
     return next((one for one in row.tasks if (one.task, one.protocol) == wanted), None)
 
 
+def results(leaderboard: Leaderboard, benchmark: Benchmark) -> list[tuple[Row, TaskResult]]:
+    """Return the rows that were scored on a benchmark, with their results."""
+    return [(row, found) for row in leaderboard.rows if (found := result_of(row, benchmark))]
+
+
 def questions(leaderboard: Leaderboard, benchmark: Benchmark) -> int | None:
     """Return the number of a benchmark's questions, if any row was scored on it."""
-    found = (result_of(row, benchmark) for row in leaderboard.rows)
-    return next((result.accuracy.n for result in found if result), None)
+    return next((result.accuracy.n for _, result in results(leaderboard, benchmark)), None)
+
+
+def own_names(found: Results) -> list[str]:
+    """Return the names of the metrics of lm-eval's own that any of the results has."""
+    return list(dict.fromkeys(metric for _, result in found for metric in result.own))
 
 
 def scores(leaderboard: Leaderboard, few: int) -> Iterator[str]:
@@ -86,22 +92,21 @@ def benchmarks(leaderboard: Leaderboard) -> Iterator[str]:
     )
     parts = side_by_side(leaderboard)
     for place, (protocol, part) in enumerate(parts):
-        last = place == len(parts) - 1
         if protocol:
             yield f"Under {markdown(protocol)}:"
-        names = [
-            markdown(one.task if protocol else label(leaderboard.conditions, one)) for one in part
+        head = ["Trainer"]
+        for one in part:
+            text = markdown(one.task if protocol else label(leaderboard.conditions, one))
+            head.append(f"*{text}*" if one.ranking else text)
+        rows = [
+            [name(row), *(_cell(result_of(row, one)) for one in part)] for row in leaderboard.rows
         ]
-        head = [f"*{text}*" if one.ranking else text for text, one in zip(names, part, strict=True)]
-        rows = []
-        for row in leaderboard.rows:
-            cells = [name(row), *(_cell(result_of(row, one)) for one in part)]
-            if last:
+        if place == len(parts) - 1:
+            head.append(f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L")
+            for row, cells in zip(leaderboard.rows, rows, strict=True):
                 tally = f"{row.wins}/{row.ties}/{row.losses}"
                 cells.append(tally if row.gain else numbers.NONE)
-            rows.append(cells)
-        of_all = f"W/T/L of {len(found)}" if len(parts) > 1 else "W/T/L"
-        yield table(["Trainer", *head, *([of_all] if last else [])], rows)
+        yield table(head, rows)
 
 
 def side_by_side(leaderboard: Leaderboard) -> list[tuple[str, Sequence[Benchmark]]]:
@@ -112,9 +117,9 @@ def side_by_side(leaderboard: Leaderboard) -> list[tuple[str, Sequence[Benchmark
     found = leaderboard.conditions.benchmarks
     if len(found) <= COLUMNS:
         return [("", found)]
-    by_protocol: dict[str, list[Benchmark]] = {}
+    by_protocol: dict[str, list[Benchmark]] = defaultdict(list)
     for one in found:
-        by_protocol.setdefault(one.protocol, []).append(one)
+        by_protocol[one.protocol].append(one)
     parts: list[tuple[str, Sequence[Benchmark]]] = []
     for protocol, ones in by_protocol.items():
         size = -(-len(ones) // -(-len(ones) // COLUMNS))  # tables of about the same width
@@ -131,14 +136,17 @@ def _cell(result: TaskResult | None) -> str:
 
 def _each(
     leaderboard: Leaderboard,
-    columns: Callable[[Sequence[TaskResult]], Columns],
-    wanted: Callable[[TaskResult], object] = lambda result: True,
+    opening: Sequence[str],
+    columns: Callable[[Results], Columns],
+    wanted: Callable[[TaskResult], object],
 ) -> Iterator[str]:
-    """Yield a heading and a table for each benchmark on which a row has what is wanted."""
+    """Yield a table for each benchmark on which a row has what is wanted, the opening before."""
     for one in leaderboard.conditions.benchmarks:
-        found = [(row, result) for row in leaderboard.rows if (result := result_of(row, one))]
+        found = results(leaderboard, one)
         if any(wanted(result) for _, result in found):
-            head, cells = columns([result for _, result in found])
+            yield from opening
+            opening = ()
+            head, cells = columns(found)
             yield f"### {markdown(label(leaderboard.conditions, one), 200)}"
             yield table(head, [(name(row), *cells(row, result)) for row, result in found])
 
@@ -151,22 +159,24 @@ def answers(leaderboard: Leaderboard) -> Iterator[str]:
         " on the same answers; the last column is the mean length in tokens."
     )
 
+    others = [name for name in LETTERS if name != "correct"]
+    named = (name.replace("_", " ").capitalize() for name in others)
+    head = ("Trainer", "Verified", "Strict", "Flexible", *named, "At the limit", "Tokens")
+
     def cells(_: Row, result: TaskResult) -> tuple[str, ...]:
-        verdicts = result.verdicts
-        shares = [verdicts["correct"], result.strict, result.flexible, verdicts["wrong"]]
-        shares += [verdicts["no_answer"], verdicts["truncated"], verdicts["ungradable"]]
-        percent = map(numbers.percent, (*shares, result.limit_reached))
+        matched = (result.verdicts["correct"], result.strict, result.flexible)
+        rest = (result.verdicts[name] for name in others)
+        percent = map(numbers.percent, (*matched, *rest, result.limit_reached))
         return *percent, f"{result.mean_tokens:.0f}"
 
-    yield from _each(leaderboard, lambda _: (sentences.ANSWERS, cells))
+    yield from _each(leaderboard, (), lambda _: (head, cells), lambda _: True)
 
 
 def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
-    """Yield pass@k and maj@k, where questions have several answers."""
+    """Return pass@k and maj@k, where questions have several answers."""
 
-    def columns(results: Sequence[TaskResult]) -> Columns:
-        sizes = sorted(results[0].pass_at)
-        k = results[0].samples
+    def columns(found: Results) -> Columns:
+        k, sizes = found[0][1].samples, sorted(found[0][1].pass_at)
         head = ("Trainer", f"avg@{k}", *(f"pass@{size}" for size in sizes), f"maj@{k}")
         return head, lambda _, result: (
             numbers.accuracy(result.accuracy),
@@ -174,61 +184,52 @@ def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
             numbers.NONE if result.majority is None else numbers.percent(result.majority),
         )
 
-    found = list(_each(leaderboard, columns, lambda result: result.samples > 1))
-    if found:
-        yield "## Several answers to each question"
-        yield (
-            "Per cent of questions: avg is the mean over answers, pass has one right answer among k"
-            " (unbiased), maj has a right most frequent answer. Pass says what sampling can reach,"
-            " not what the model answers."
-        )
-        yield from found
+    opening = (
+        "## Several answers to each question",
+        "Per cent of questions: avg is the mean over answers, pass has one right answer among k"
+        " (unbiased), maj has a right most frequent answer. Pass says what sampling can reach,"
+        " not what the model answers.",
+    )
+    return _each(leaderboard, opening, columns, lambda result: result.samples > 1)
 
 
 def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
-    """Yield lm-eval's own metrics beside the verified accuracy."""
+    """Return lm-eval's own metrics beside the verified accuracy."""
 
-    def columns(results: Sequence[TaskResult]) -> Columns:
-        names = list(dict.fromkeys(metric for result in results for metric in result.own))
+    def columns(found: Results) -> Columns:
+        names = own_names(found)
         return ("Trainer", "Verified %", *map(markdown, names)), lambda _, result: (
             numbers.percent(result.accuracy.accuracy),
             *(f"{result.own[one]:.4g}" if one in result.own else numbers.NONE for one in names),
         )
 
-    found = list(_each(leaderboard, columns, lambda result: result.own))
-    if found:
-        yield "## lm-eval's own metrics"
-        yield (
-            "On the same answers, as lm-eval's task reads them and in its own scale; the verified"
-            " accuracy beside them is this harness's."
-        )
-        yield from found
+    opening = (
+        "## lm-eval's own metrics",
+        "On the same answers, as lm-eval's task reads them and in its own scale; the verified"
+        " accuracy beside them is this harness's.",
+    )
+    return _each(leaderboard, opening, columns, lambda result: result.own)
 
 
 def shared_words(leaderboard: Leaderboard) -> Iterator[str]:
-    """Yield which benchmarks share words with training data, and the accuracy without those."""
+    """Return which benchmarks share words with training data, and the accuracy without those."""
 
-    def columns(results: Sequence[TaskResult]) -> Columns:
-        head = ("Trainer", "13 words", "8 words", "Accuracy %", "Without them %", "Gain without")
-        return head, lambda row, result: (
-            *(
-                (numbers.NONE,) * 2
-                if row.start
-                else (f"{result.overlap_13}", f"{result.overlap_8}")
-            ),
+    def cells(row: Row, result: TaskResult) -> tuple[str, ...]:
+        return (
+            numbers.NONE if row.start else f"{result.overlap_13}",
+            numbers.NONE if row.start else f"{result.overlap_8}",
             numbers.accuracy(result.accuracy),
             numbers.accuracy(result.clean),
             numbers.gain(result.clean_gain),
         )
 
-    found = list(_each(leaderboard, columns, lambda result: result.overlap_8))
-    if found:
-        yield "## Problems that share words with training data"
-        yield (
-            "Number of problems of which 13 or 8 words in a row occur in what the row was trained"
-            " on, and the accuracy and gain on the problems that share no 13."
-        )
-        yield from found
+    head = ("Trainer", "13 words", "8 words", "Accuracy %", "Without them %", "Gain without")
+    opening = (
+        "## Problems that share words with training data",
+        "Number of problems of which 13 or 8 words in a row occur in what the row was trained"
+        " on, and the accuracy and gain on the problems that share no 13.",
+    )
+    return _each(leaderboard, opening, lambda _: (head, cells), lambda result: result.overlap_8)
 
 
 def cost(leaderboard: Leaderboard) -> Iterator[str]:
@@ -243,9 +244,7 @@ def cost(leaderboard: Leaderboard) -> Iterator[str]:
             numbers.count(row.cost.teacher_tokens),
             numbers.flops(row.cost.flops),
             numbers.memory(row.cost.peak_memory_bytes),
-            numbers.NONE
-            if row.cost.energy_joules is None
-            else f"{row.cost.energy_joules / 3.6e6:.3g} kWh",
+            numbers.energy(row.cost.energy_joules),
         )
         for row in leaderboard.rows
         if row.cost

@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from harness.boards.conditions import Benchmark, Conditions
     from harness.leaderboard.data import Leaderboard, LeaderboardWarning, TaskResult
 
-ANSWERS = (
-    "Trainer",
-    "Verified",
-    "Strict",
-    "Flexible",
-    "Wrong",
-    "No answer",
-    "Truncated",
-    "Ungradable",
-    "At the limit",
-    "Tokens",
-)
 COST = (
     "Trainer",
     "Time",
@@ -64,7 +52,7 @@ def claim(leaderboard: Leaderboard) -> str:
 
 
 def explanations(leaderboard: Leaderboard) -> Iterator[str]:
-    """Return the paragraphs that say what each number means."""
+    """Yield the paragraphs that say what each number means."""
     yield (
         "**Rank** is a range: a row is behind another only if the two were told apart at 5 %"
         " after Holm's correction"
@@ -100,11 +88,11 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
     )
     if leaderboard.detectable:
         found = leaderboard.detectable
-        also = []
-        if found.gain is not None:
-            also.append(f"a gain over the start model of {_points(found.gain)}")
-        if found.pair is not None:
-            also.append(f"a difference between two rows of {_points(found.pair)}")
+        measured = {
+            "a gain over the start model": found.gain,
+            "a difference between two rows": found.pair,
+        }
+        also = [f"{what} of {_points(at)}" for what, at in measured.items() if at is not None]
         yield (
             "**Smallest difference found** four times in five (80 % power, 5 % level, before"
             f" Holm): {_points(found.checkpoints)} between two checkpoints by the number of"

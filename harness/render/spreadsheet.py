@@ -13,87 +13,21 @@ from harness.render.warnings import sentence
 if TYPE_CHECKING:
     from harness.leaderboard.data import Leaderboard, Row, TaskResult
 
-COLUMNS = (
-    "board",
-    "trainer",
-    "kind",
-    "rank_low",
-    "rank_high",
-    "group",
-    "task",
-    "protocol",
-    "ranking",
-    "questions",
-    "samples",
-    "seeds",
-    "seeds_failed",
-    "seeds_missing",
-    "accuracy",
-    "accuracy_low",
-    "accuracy_high",
-    "seed_sd",
-    "gain",
-    "gain_low",
-    "gain_high",
-    "p",
-    "p_holm",
-    "test",
-    "claim",
-    "gain_format",
-    "gain_correctness",
-    "pass_at_k",
-    "maj_at_k",
-    "overlap_13",
-    "overlap_8",
-    "clean_questions",
-    "clean_accuracy",
-    "clean_low",
-    "clean_high",
-    "clean_gain",
-    "clean_gain_low",
-    "clean_gain_high",
-    "lm_eval",
-    "strict",
-    "flexible",
-    "wrong",
-    "no_answer",
-    "truncated",
-    "ungradable",
-    "limit_reached",
-    "mean_tokens",
-    "steps",
-    "trained_tokens",
-    "generated_tokens",
-    "teacher_tokens",
-    "flops",
-    "seconds",
-    "gpu_seconds",
-    "peak_memory_bytes",
-    "energy_joules",
-    "environment",
-    "notes",
-    "warnings",
-    "sources",
-    "records",
-    "command",
-)
-"""Accuracies, shares and gains are shares of 1; cost is the mean of a seed.
-
-`kind` is `trained`, `start`, or `quoted` for a figure of a publication, which has no rank.
-"""
-
 
 def render(leaderboard: Leaderboard) -> str:
-    """Return the text of `leaderboards/<board>.csv`."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in leaderboard.rows:
-        for result in row.tasks or (None,):
-            values = _values(leaderboard, row, result)
-            writer.writerow([_cell(values.get(column)) for column in COLUMNS])
-    for one in leaderboard.conditions.quoted:
-        values = {
+    """Return the text of `leaderboards/<board>.csv`.
+
+    Accuracies, shares and gains are shares of 1; cost is the mean of a seed. `kind` is `trained`,
+    `start`, or `quoted` for a figure of a publication, which has no rank.
+    """
+    lines = [
+        _values(leaderboard, row, result)
+        for row in leaderboard.rows
+        for result in row.tasks or (None,)
+    ]
+    columns = list(lines[0])  # there is no leaderboard without a row
+    lines += [
+        {
             "board": leaderboard.conditions.board,
             "trainer": one.name,
             "kind": "quoted",
@@ -102,7 +36,13 @@ def render(leaderboard: Leaderboard) -> str:
             "notes": one.note,
             "sources": one.source,
         }
-        writer.writerow([_cell(values.get(column)) for column in COLUMNS])
+        for one in leaderboard.conditions.quoted
+    ]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({column: _cell(value) for column, value in line.items()})
     return out.getvalue()
 
 
@@ -115,16 +55,41 @@ def _cell(value: object) -> object:
 
 
 def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> dict[str, object]:
-    values: dict[str, object] = {
+    """Return a line by column, in their order; every line has all columns, some of them empty."""
+    accuracy, clean = (result.accuracy, result.clean) if result else (None, None)
+    gain, clean_gain = (result.gain, result.clean_gain) if result else (None, None)
+    # Holm's correction is over gains by which the board ranks: of one task alone, or of a mean.
+    alone = result and result.ranking and sum(task.ranking for task in row.tasks) == 1
+    verdicts = ("wrong", "no_answer", "truncated", "ungradable")
+    return {
         "board": leaderboard.conditions.board,
         "trainer": row.trainer,
         "kind": "start" if row.start else "trained",
         "rank_low": row.rank[0] if row.rank else None,
         "rank_high": row.rank[1] if row.rank else None,
         "group": row.letters,
+        **_of(result, "task", "protocol", "ranking"),
+        **_of(accuracy, questions="n"),
+        **_of(result, "samples"),
         "seeds": len(row.seeds),
         "seeds_failed": len(row.failed_seeds),
         "seeds_missing": len(row.missing_seeds),
+        **_of(accuracy, "accuracy", accuracy_low="low", accuracy_high="high", seed_sd="seed_sd"),
+        **_of(gain, gain="difference", gain_low="low", gain_high="high", p="p"),
+        "p_holm": row.gain.p_adjusted if alone and gain and row.gain else None,
+        **_of(gain, "test", "claim", gain_format="format", gain_correctness="correctness"),
+        "pass_at_k": _named(result.pass_at) if result else None,
+        **_of(result, maj_at_k="majority"),
+        **_of(None if row.start else result, "overlap_13", "overlap_8"),
+        **_of(clean, clean_questions="n", clean_accuracy="accuracy"),
+        **_of(clean, clean_low="low", clean_high="high"),
+        **_of(clean_gain, clean_gain="difference", clean_gain_low="low", clean_gain_high="high"),
+        "lm_eval": _named(result.own) if result else None,
+        **_of(result, "strict", "flexible"),
+        **{name: result.verdicts[name] if result else None for name in verdicts},
+        **_of(result, "limit_reached", "mean_tokens"),
+        **_of(row.cost, "steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops"),
+        **_of(row.cost, "seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
         "environment": row.environment,
         "notes": "; ".join(row.notes),
         "warnings": "; ".join(sentence(leaderboard.conditions, one) for one in row.warnings),
@@ -134,53 +99,12 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         "records": " ".join(ref.id for ref in row.records),
         "command": "; ".join(row.commands),
     }
-    if row.cost is not None:
-        values |= {name: value for name, value in row.cost if name in COLUMNS}
-    if result is None:
-        return values
-    values |= {
-        "task": result.task,
-        "protocol": result.protocol,
-        "ranking": result.ranking,
-        "questions": result.accuracy.n,
-        "accuracy": result.accuracy.accuracy,
-        "accuracy_low": result.accuracy.low,
-        "accuracy_high": result.accuracy.high,
-        "seed_sd": result.accuracy.seed_sd,
-        "samples": result.samples,
-        "pass_at_k": _named(result.pass_at),
-        "maj_at_k": result.majority,
-        "lm_eval": _named(result.own),
-        "overlap_13": None if row.start else result.overlap_13,
-        "overlap_8": None if row.start else result.overlap_8,
-        "strict": result.strict,
-        "flexible": result.flexible,
-        "limit_reached": result.limit_reached,
-        "mean_tokens": result.mean_tokens,
-        **{name: share for name, share in result.verdicts.items() if name in COLUMNS},
-    }
-    if result.clean is not None:
-        values |= {
-            "clean_questions": result.clean.n,
-            "clean_accuracy": result.clean.accuracy,
-            "clean_low": result.clean.low,
-            "clean_high": result.clean.high,
-        }
-    for name, gain in (("gain", result.gain), ("clean_gain", result.clean_gain)):
-        if gain is not None:
-            ends = {f"{name}_low": gain.low, f"{name}_high": gain.high}
-            values |= {name: gain.difference, **ends}
-    if gain := result.gain:
-        alone = result.ranking and sum(task.ranking for task in row.tasks) == 1
-        values |= {
-            "p": gain.p,
-            "p_holm": row.gain.p_adjusted if alone and row.gain else None,
-            "test": gain.test,
-            "claim": gain.claim,
-            "gain_format": gain.format,
-            "gain_correctness": gain.correctness,
-        }
-    return values
+
+
+def _of(what: object | None, *names: str, **named: str) -> dict[str, object]:
+    """Return fields as columns of their names, then as columns named otherwise."""
+    fields = dict(zip(names, names, strict=True)) | named
+    return {column: getattr(what, name) if what else None for column, name in fields.items()}
 
 
 def _named(values: Mapping[Any, float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,17 +10,12 @@ from harness.render.sentences import label
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
-    from harness.leaderboard.data import (
-        Leaderboard,
-        LeaderboardWarning,
-        WarningKind,
-        WarningValue,
-    )
+    from harness.leaderboard import data
 
 LINES, SUBJECTS = 3, 4
 """Lines for one kind of warning, and benchmarks named in a line."""
 
-SENTENCES: dict[WarningKind, str] = {
+SENTENCES: dict[data.WarningKind, str] = {
     "declared": "{text}",
     "no_start_model": "the start model was not scored: no gain can be stated",
     "no_record": "planned, without a record: {trainers}",
@@ -80,15 +76,15 @@ class Span(NamedTuple):
         return low if low == high else f"{low.removesuffix('%')} to {high}"
 
 
-_Found = dict[str, "LeaderboardWarning"]  # benchmark -> the warning about a row on it
+_Found = dict[str, "data.LeaderboardWarning"]  # benchmark -> the warning about a row on it
 
 
-def sentence(conditions: Conditions, warning: LeaderboardWarning) -> str:
+def sentence(conditions: Conditions, warning: data.LeaderboardWarning) -> str:
     """Return the sentence of a single warning, with the benchmark that it is about."""
     return _sentence(label(conditions, warning), [warning])
 
 
-def grouped(leaderboard: Leaderboard) -> Iterator[tuple[str, str]]:
+def grouped(leaderboard: data.Leaderboard) -> Iterator[tuple[str, str]]:
     """Yield the rows that a warning is about (empty for the board) and its sentence.
 
     Warnings that differ in their numbers alone share a sentence with the ranges of these, over rows
@@ -98,17 +94,16 @@ def grouped(leaderboard: Leaderboard) -> Iterator[tuple[str, str]]:
     conditions = leaderboard.conditions
     for one in leaderboard.warnings:
         yield "", sentence(conditions, one)
-    kinds: dict[tuple[object, ...], dict[str, _Found]] = {}
+    kinds: dict[tuple[object, ...], dict[str, _Found]] = defaultdict(lambda: defaultdict(dict))
     for row in leaderboard.rows:
         for one in row.warnings:
             same = (value for value in one.values.values() if not isinstance(value, int | float))
-            found = kinds.setdefault((one.kind, *same), {}).setdefault(row.trainer, {})
-            found[label(conditions, one)] = one
+            kinds[one.kind, *same][row.trainer][label(conditions, one)] = one
     for rows in kinds.values():
-        alike: dict[tuple[str, ...], dict[str, _Found]] = {}
+        alike: dict[tuple[str, ...], dict[str, _Found]] = defaultdict(dict)
         for trainer, found in rows.items():
-            alike.setdefault(tuple(found), {})[trainer] = found
-        sizes = sorted({len(benchmarks) for benchmarks in alike})
+            alike[tuple(found)][trainer] = found
+        sizes = sorted(map(len, alike))
         if len(alike) > LINES or sizes[-1] > SUBJECTS:
             subject = f"{Span(sizes[0], sizes[-1])} of {len(conditions.benchmarks)} scores"
             alike = {(subject,): rows}
@@ -117,14 +112,14 @@ def grouped(leaderboard: Leaderboard) -> Iterator[tuple[str, str]]:
             yield _who(leaderboard, some), _sentence(", ".join(subjects), merged)
 
 
-def _who(leaderboard: Leaderboard, rows: Collection[str]) -> str:
+def _who(leaderboard: data.Leaderboard, rows: Collection[str]) -> str:
     trained = {row.trainer for row in leaderboard.rows if not row.start}
     if len(rows) > 2 and trained <= set(rows):
         return "every row" if len(rows) == len(leaderboard.rows) else "every trained row"
     return ", ".join(rows)
 
 
-def _sentence(subject: str, warnings: list[LeaderboardWarning]) -> str:
+def _sentence(subject: str, warnings: list[data.LeaderboardWarning]) -> str:
     """Return the sentence of warnings of one kind, with the range of each of their numbers."""
     text = SENTENCES[warnings[0].kind]
     if subject and "{subject}" not in text:
@@ -135,7 +130,7 @@ def _sentence(subject: str, warnings: list[LeaderboardWarning]) -> str:
     return text.format(subject=subject, **shown)
 
 
-def _shown(name: str, values: list[WarningValue]) -> str | Span:
+def _shown(name: str, values: list[data.WarningValue]) -> str | Span:
     value = values[0]
     if isinstance(value, int | float):
         numbers = [one for one in values if isinstance(one, int | float)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,35 +42,26 @@ def learning_curves(
             by_trainer = found.setdefault(metric, {})
             if record.trainer in by_trainer or len(by_trainer) < limit:
                 by_trainer.setdefault(record.trainer, []).append(points)
-    return {metric: found[metric] for metric in METRICS if metric in found}
+    return found
 
 
 def _cell_curves(record: Record, folder: Path) -> dict[str, Curve]:
-    points: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for place, stage in enumerate(record.stages):
-        events = _events(folder / "stages" / stage.stage / "events.jsonl")
+        events: list[dict[str, Any]] = []
+        # There may be no file, and the last line of a stage that was killed may be cut.
+        with suppress(UsageError):
+            for _, event in read_jsonl(folder / "stages" / stage.stage / "events.jsonl"):
+                events.append(event)
         for number, event in enumerate(events):
             share = event.get("progress", event.get("spent", (number + 1) / len(events)))
             for metric in METRICS:
                 value = event.get(metric)
                 if isinstance(value, int | float) and isinstance(share, int | float):
                     done = (place + min(1.0, max(0.0, share))) / len(record.stages)
-                    points.setdefault(metric, []).append((done, float(value)))
-    curves = {}
-    for metric, pairs in points.items():
-        ordered = np.array(sorted(pairs))
-        if len(ordered) > 1:
-            curves[metric] = (ordered[:, 0], ordered[:, 1])
-    return curves
-
-
-def _events(path: Path) -> list[dict[str, Any]]:
-    events = []
-    # There may be no file, and the last line of a stage that was killed may be cut.
-    with suppress(UsageError):
-        for _, event in read_jsonl(path):
-            events.append(event)
-    return events
+                    points[metric].append((done, float(value)))
+    ordered = {metric: np.array(sorted(pairs)) for metric, pairs in points.items()}
+    return {metric: (each[:, 0], each[:, 1]) for metric, each in ordered.items() if len(each) > 1}
 
 
 def changes(records: Sequence[Record], key: Key) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -78,18 +70,14 @@ def changes(records: Sequence[Record], key: Key) -> tuple[list[str], np.ndarray,
     Returns:
         Names; 0 or 1 per question, shape (n,); share of seeds right minus that, shape (rows, n).
     """
-    start: np.ndarray | None = None
-    right: dict[str, list[np.ndarray]] = {}
+    right: dict[str, list[np.ndarray]] = defaultdict(list)
     for record in records:
-        for score in record.scores:
-            if (score.task, score.protocol) == key:
-                answers = correct_answers(score).mean(axis=1)
-                if record.trainer == START:
-                    start = answers
-                else:
-                    right.setdefault(record.trainer, []).append(answers)
-    if start is None or not right:
+        if score := _score(record, key):
+            right[record.trainer].append(correct_answers(score).mean(axis=1))
+    starts = right.pop(START, [])
+    if not starts or not right:
         return [], np.zeros(0), np.zeros((0, 0))
+    start = starts[-1]
     return list(right), start, np.stack([np.mean(rows, axis=0) for rows in right.values()]) - start
 
 
@@ -101,7 +89,7 @@ class Exhibit:
     id: str
     problem: str
     gold: str
-    answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    answers: list[tuple[str, dict[str, Any]]]  # by row
 
 
 def exhibits(
@@ -109,12 +97,8 @@ def exhibits(
 ) -> list[Exhibit]:
     """Return questions worth reading: the most fixed, the most broken, some never right.
 
-    Args:
-        records: One a cell, in the order of the board; the first seed of a row is shown.
-        folder: The board's runs folder. Without answers there, nothing is returned.
-        key: Task and protocol.
-        each: Questions of each sort.
-        rows: Rows whose answers are shown, the start model besides.
+    Of each sort at most `each`, with the answers of the start model and of the first seed of so
+    many rows, in the order of the records; nothing where the runs folder has no answers.
     """
     names, start, change = changes(records, key)
     if not names:
@@ -122,13 +106,9 @@ def exhibits(
     shown: dict[str, list[dict[str, Any]]] = {}
     for name in (START, *names[:rows]):
         record = next(record for record in records if record.trainer == name and record.scores)
-        score = _score(record, key)
-        try:
-            lines = read_answers(folder, record, score) if score else []
-            shown[name] = representative(lines, score) if score else []
-        except HarnessError:
-            continue
-    shown = {name: lines for name, lines in shown.items() if lines}
+        if score := _score(record, key):
+            with suppress(HarnessError):  # published records come without answers
+                shown[name] = representative(read_answers(folder, record, score), score)
     if not shown:
         return []
     mean = change.mean(axis=0)
@@ -137,15 +117,13 @@ def exhibits(
     chosen = [("fixed by most trainers", i) for i in order[:each] if mean[i] > 0]
     chosen += [("broken by most trainers", i) for i in order[::-1][:each] if mean[i] < 0]
     chosen += [("never right", i) for i in never[:each]]
-    return [_exhibit(why, int(i), shown) for why, i in chosen]
+    found = []
+    for why, place in chosen:
+        answers = [(name, lines[place]) for name, lines in shown.items()]
+        about = {name: str(answers[0][1][name]) for name in ("id", "problem", "gold")}
+        found.append(Exhibit(why=why, answers=answers, **about))
+    return found
 
 
 def _score(record: Record, key: Key) -> Score | None:
     return next((one for one in record.scores if (one.task, one.protocol) == key), None)
-
-
-def _exhibit(why: str, place: int, shown: Mapping[str, Sequence[dict[str, Any]]]) -> Exhibit:
-    first = next(iter(shown.values()))[place]
-    exhibit = Exhibit(why, str(first["id"]), str(first["problem"]), str(first["gold"]))
-    exhibit.answers = [(name, lines[place]) for name, lines in shown.items()]
-    return exhibit

@@ -1,33 +1,38 @@
 """Figures of a report as inline SVG, by matplotlib. They follow the page's light or dark colours.
 
 Text and lines are drawn in marker colours that are replaced by CSS variables, so one file serves
-both. Names are never read as mathematical notation.
+both. Names are never read as mathematical notation. What draws is called within
+`matplotlib.rc_context(STYLE)`, since matplotlib reads the style whenever a part is made. A `label`
+says what a figure shows, for people who do not see it; a `salt` is its name, unique on the page.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from harness.render import escape, numbers
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from harness.report.evidence import Curve
+
+Interval = tuple[float, float, float]  # a share with the low and the high end of its interval
 INK, GRID, ACCENT = "#010203", "#040506", "#070809"
 _VARIABLES = {INK: "currentColor", GRID: "var(--line)", ACCENT: "var(--accent)"}
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
 """Colours that people with any colour vision tell apart (Okabe and Ito)."""
 NAME = 28
 """Characters of a name in a figure."""
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -53,19 +58,6 @@ def name_of(text: str) -> str:
     """Return a name as a figure shows it: visible characters, cut to `NAME` of them."""
     shown = escape.visible(text, 2 * NAME)
     return shown if len(shown) <= NAME else f"{shown[: NAME - 1]}…"
-
-
-def _styled(draw: Callable[..., str]) -> Callable[..., str]:
-    """Draw in the style of the page: matplotlib reads it whenever a part is made."""
-
-    @functools.wraps(draw)
-    def styled(*args: Any, **kwargs: Any) -> str:
-        import matplotlib as mpl
-
-        with mpl.rc_context(_STYLE):
-            return draw(*args, **kwargs)
-
-    return styled
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -99,69 +91,43 @@ def _svg(figure: Figure, label: str, salt: str) -> str:
     return f'{head} role="img" aria-label="{escape.html(label, 300)}">{rest}'
 
 
-@_styled
-def forest(
-    rows: Sequence[tuple[str, float, float, float]], label: str, salt: str = "forest"
-) -> str:
-    """Draw gains with their intervals, one line a row, the first on top.
+def _points(intervals: Iterable[Interval]) -> tuple[np.ndarray, np.ndarray]:
+    """Return values, shape (n,), and the lengths of their error bars, shape (2, n), in per cent."""
+    values, low, high = np.array(list(intervals)).T
+    return 100 * values, 100 * np.stack([values - low, high - values])
 
-    Args:
-        rows: Name, gain, low and high, as shares.
-        label: What the figure shows, for people who do not see it.
-        salt: A name for the figure, unique on the page.
-    """
+
+def forest(rows: Mapping[str, Interval], label: str, salt: str = "forest") -> str:
+    """Draw gains with their intervals, one line a row, the first on top."""
     figure, axes = _figure(7, 0.7 + 0.27 * max(1, len(rows)))
     places = range(len(rows), 0, -1)
-    gains = [100 * gain for _, gain, _, _ in rows]
-    errors = [
-        [100 * (gain - low) for _, gain, low, _ in rows],
-        [100 * (high - gain) for _, gain, _, high in rows],
-    ]
+    gains, errors = _points(rows.values())
     axes.axvline(0, color=INK, linewidth=1)
-    axes.errorbar(gains, list(places), xerr=errors, fmt="o", color=ACCENT, markersize=4, capsize=2)
-    axes.set_yticks(list(places))
-    axes.set_yticklabels([name_of(name) for name, *_ in rows], parse_math=False)
+    axes.errorbar(gains, places, xerr=errors, fmt="o", color=ACCENT, markersize=4, capsize=2)
+    axes.set_yticks(places, [name_of(name) for name in rows], parse_math=False)
     axes.set_ylim(0.4, len(rows) + 0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("gain over the start model, points, 95 % interval")
     return _svg(figure, label, salt)
 
 
-@_styled
-def pareto(
-    points: Sequence[tuple[str, float, float, float, float]], axis: str, label: str, salt: str
-) -> str:
-    """Draw accuracy against one cost, with the front: rows that no cheaper one equals.
-
-    Args:
-        points: Name, cost, accuracy, low and high of each row.
-        axis: What the cost is.
-        label: What the figure shows.
-        salt: A name for the figure, unique on the page.
-    """
+def pareto(points: Mapping[str, tuple[float, Interval]], axis: str, label: str, salt: str) -> str:
+    """Draw accuracy against a cost (`axis` names it) and the front: rows no cheaper one equals."""
     figure, axes = _figure(4.3, 3)
-    costs = [cost for _, cost, *_ in points]
+    costs = [cost for cost, _ in points.values()]
+    accuracies, errors = _points(accuracy for _, accuracy in points.values())
     positive = [cost for cost in costs if cost > 0]
     if positive and max(positive) > 30 * min(positive):
         axes.set_xscale("symlog", linthresh=min(positive))
     axes.errorbar(
-        costs,
-        [100 * accuracy for _, _, accuracy, _, _ in points],
-        yerr=[
-            [100 * (accuracy - low) for _, _, accuracy, low, _ in points],
-            [100 * (high - accuracy) for _, _, accuracy, _, high in points],
-        ],
-        fmt="o",
-        color=INK,
-        markersize=3.5,
-        linewidth=0.8,
-        alpha=0.55,
+        costs, accuracies, errors, fmt="o", color=INK, markersize=3.5, linewidth=0.8, alpha=0.55
     )
     front, best = [], -math.inf
-    for name, cost, accuracy, _, _ in sorted(points, key=lambda point: (point[1], -point[2])):
+    ordered = sorted(zip(points, costs, accuracies, strict=True), key=lambda one: (one[1], -one[2]))
+    for name, cost, accuracy in ordered:
         if accuracy > best:
             best = accuracy
-            front.append((name, cost, 100 * accuracy))
+            front.append((name, cost, accuracy))
     axes.step(
         [cost for _, cost, _ in front] + [max(costs)],
         [accuracy for *_, accuracy in front] + [front[-1][2]],
@@ -191,23 +157,8 @@ def pareto(
     return _svg(figure, label, salt)
 
 
-@_styled
-def curves(
-    series: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]],
-    axis: str,
-    label: str,
-    salt: str,
-) -> str:
-    """Draw one number over training: the seeds thin, their mean thick.
-
-    Args:
-        series: For each trainer, its seeds as share of the training done and value.
-        axis: What the number is.
-        label: What the figure shows.
-        salt: A name for the figure, unique on the page.
-    """
-    import numpy as np
-
+def curves(series: Mapping[str, Sequence[Curve]], axis: str, label: str, salt: str) -> str:
+    """Draw one number (`axis` names it) over training: the seeds thin, their mean thick."""
     figure, axes = _figure(4.3, 2.9 + 0.14 * math.ceil(len(series) / 3))
     grid = np.linspace(0, 1, 101)
     for place, (name, seeds) in enumerate(series.items()):
@@ -229,26 +180,18 @@ def curves(
     return _svg(figure, label, salt)
 
 
-@_styled
 def heat_map(names: Sequence[str], change: np.ndarray, label: str, salt: str) -> str:
     """Draw which questions each row fixes (blue) or breaks (orange).
 
-    Args:
-        names: Of the rows.
-        change: -1 to 1, share of seeds right minus the start model, shape (rows, questions).
-        label: What the figure shows.
-        salt: A name for the figure, unique on the page.
+    `change` is the share of seeds right minus the start model, -1 to 1, shape (rows, questions).
     """
-    import numpy as np
-
     figure, axes = _figure(7, 0.8 + 0.22 * max(1, len(names)))
     image = np.zeros((*change.shape, 4), dtype=np.uint8)
     image[change > 0, :3] = (0, 114, 178)
     image[change < 0, :3] = (213, 94, 0)
     image[..., 3] = np.round(255 * np.abs(change)).astype(np.uint8)
     axes.imshow(image, aspect="auto", interpolation="none")
-    axes.set_yticks(range(len(names)))
-    axes.set_yticklabels([name_of(name) for name in names], parse_math=False)
+    axes.set_yticks(range(len(names)), [name_of(name) for name in names], parse_math=False)
     axes.grid(visible=False)
     axes.set_xlabel("questions, from the most fixed to the most broken")
     return _svg(figure, label, salt)
