@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from harness import checkpoints
 from harness.boards.conditions import Conditions
@@ -20,10 +21,10 @@ from harness.verify import VERIFIER_VERSION
 
 BUILT_IN = Path(__file__).parent / "known"
 # keys for how to run or show a board: they cannot change a result
-NOT_CONDITIONS = {
-    "": {"title", "trainers", "notes", "quoted"},
+NOT_CONDITIONS: dict[str, Any] = {
+    **dict.fromkeys(("title", "trainers", "notes", "quoted"), True),
     "compute": {"save_every", "stage_seconds", "micro_batch_size"},
-    "scores": {"baseline"},
+    "scores": {"__all__": {"baseline"}},
 }
 
 
@@ -48,31 +49,24 @@ class Board:
         self.reference = file.name if path in shipped else path.name
         known = host.tasks()
         self.tasks: dict[str, Task] = {}
-        for name in (*file.data.train, *file.data.traces, *(score.task for score in file.scores)):
+        used = [(name, "train") for name in (*file.data.train, *file.data.traces)]
+        self._used = dict.fromkeys([*used, *((score.task, "test") for score in file.scores)])
+        for name, split in self._used:
             if name not in known:
                 hint = did_you_mean(name, known) if known else "add its plug-in to plugins"
                 raise UsageError(f"board {file.name!r}: no task {name!r}; {hint}")
-            self.tasks[name] = known[name]
-        self._check_splits()
+            task = self.tasks[name] = known[name]
+            if task.source and not task.has(split):  # the rows of other tasks are not read here
+                word = "training" if split == "train" else split
+                raise UsageError(f"board {file.name!r}: task {name!r} has no {word} rows")
         self.scores = tuple(
             BoardScore(score, self.tasks[score.task], get_protocol(score.protocol))
             for score in file.scores
         )
         self.protocol = training_protocol(self.ranking.protocol)
 
-    def _check_splits(self) -> None:
-        """Refuse published data without the split that is wanted of it; nothing is read."""
-        data = self.file.data
-        wanted = [(name, "train", "training") for name in (*data.train, *data.traces)]
-        wanted += [(score.task, "test", "test") for score in self.file.scores]
-        for name, split, word in wanted:
-            task = self.tasks[name]
-            if task.source is not None and not task.has(split):
-                raise UsageError(f"board {self.name!r}: task {name!r} has no {word} rows")
-
     @property
     def name(self) -> str:
-        """Return the board's name."""
         return self.file.name
 
     @property
@@ -96,8 +90,7 @@ class Board:
 
     def count(self, task: str, split: str) -> int:
         """Return how many rows of a split the board uses, as declared while they are not here."""
-        rows = self.rows_at_hand(task, split)
-        if rows is not None:
+        if (rows := self.rows_at_hand(task, split)) is not None:
             return len(rows)
         size = self.tasks[task].size(split)
         return min(size, self.file.data.limit or size) if split != "test" else size
@@ -137,41 +130,29 @@ class Board:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what a reader of the leaderboard must know of the data."""
-        return tuple(
-            warning
-            for task, split in self._splits()
-            for warning in self.tasks[task].warnings(split)
-        )
+        found = (self.tasks[task].warnings(split) for task, split in self._splits())
+        return tuple(chain.from_iterable(found))
 
     def left_out(self) -> tuple[str, ...]:
         """Return one sentence for each split that has rows without a gold answer."""
         found = []
         for task, split in self._splits():
             rows = self.tasks[task].split(split)
-            empty = sum(not row["answer"].strip() for row in rows)
-            if empty:
-                found.append(
-                    f"{empty} of the {len(rows):,} {split} rows of {task} have no gold answer"
-                    " and are left out"
-                )
+            if empty := sum(not row["answer"].strip() for row in rows):
+                of_all = f"{empty} of the {len(rows):,} {split} rows of {task}"
+                found.append(f"{of_all} have no gold answer and are left out")
         return tuple(found)
 
     def _splits(self) -> list[tuple[str, str]]:
         """Return the tasks and splits of the board whose rows are here or may be downloaded."""
-        used = [(task, "train") for task in (*self.file.data.train, *self.file.data.traces)]
-        used += [(score.task, "test") for score in self.file.scores]
         return [
             (task, split)
-            for task, split in dict.fromkeys(used)
+            for task, split in self._used
             if self.tasks[task].here(split) or self.tasks[task].place.download
         ]
 
     def accelerate_file(self) -> Path | None:
-        """Return the file for `accelerate launch`, where the board names one.
-
-        Raises:
-            UsageError: If it is not there.
-        """
+        """Return the file for `accelerate launch`, where the board names one; it must be there."""
         name = self.file.compute.accelerate
         path = self.folder / name if name else None
         if path is not None and not path.is_file():
@@ -179,7 +160,6 @@ class Board:
         return path
 
     def test_rows(self, score: ScoreTable) -> list[dict[str, str]]:
-        """Return the problems of one score."""
         rows = self.rows(score.task, "test")[: score.limit]
         if not rows:
             raise UsageError(f"board {self.name!r}: task {score.task!r} has no test rows")
@@ -250,21 +230,15 @@ class Board:
     def digest(self) -> str:
         """Return the sha256 over everything that can change a result.
 
-        That is the file but for `NOT_CONDITIONS` (title, list of trainers, notes, time limits), the
-        start model and teacher, every row of every task, the protocols
-        and the verifier. A key at its default counts as one that is not there, so a key that a
-        later version adds changes no digest.
+        That is the file but for `NOT_CONDITIONS`, the start model and teacher, every row of every
+        task, the protocols and the verifier. A key at its default counts as one that is not there,
+        so a key that a later version adds changes no digest.
         """
         return self.digest_under(VERIFIER_VERSION)
 
     def digest_under(self, verifier_version: str) -> str:
         """Return the digest this board has under a version of the verifier."""
-        content = self.file.model_dump(mode="json", exclude_defaults=True)
-        tables = [("", content), ("compute", content.get("compute", {}))]
-        tables += [("scores", score) for score in content["scores"]]
-        for name, table in tables:
-            for key in NOT_CONDITIONS[name] & table.keys():
-                del table[key]
+        content = self.file.model_dump(mode="json", exclude_defaults=True, exclude=NOT_CONDITIONS)
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")
         config = self.accelerate_file()
@@ -301,7 +275,7 @@ def _find(reference: str, host: Host) -> Path:
     if (BUILT_IN / f"{reference}.toml").is_file():
         return BUILT_IN / f"{reference}.toml"
     owner = host.owner(reference)
-    if owner is not None:
+    if owner is not None:  # it alone is loaded: another plug-in may be broken
         host.load(owner)
         if reference in host.boards():
             return host.boards()[reference]

@@ -35,7 +35,6 @@ class BudgetTable(Caps):
     chain: Literal["rest", "even"] = "rest"
 
     def caps(self) -> Caps:
-        """Return the caps alone."""
         return Caps(**self.set_caps())
 
     def set_caps(self) -> dict[str, float]:
@@ -115,7 +114,6 @@ class BoardFile(Frozen):
 
 
 def read_board_file(path: Path) -> BoardFile:
-    """Read and validate a board file."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

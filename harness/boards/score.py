@@ -37,16 +37,10 @@ class BoardScore:
     def benchmark(self) -> Benchmark:
         """Return the score as the board's conditions state it."""
         return Benchmark(
-            task=self.task.name,
             protocol=self.protocol.id,
-            max_new_tokens=self.table.max_new_tokens,
-            samples=self.table.samples,
-            temperature=self.table.temperature,
-            top_p=self.table.top_p,
-            ranking=self.table.ranking,
             summary=self.task.summary,
             note=self.task.unfit,
-            baseline=self.table.baseline,
+            **self.table.model_dump(exclude={"protocol", "limit"}),
         )
 
     def documents(self) -> list[dict[str, Any]]:

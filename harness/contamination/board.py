@@ -45,9 +45,7 @@ class BoardOverlaps:
 
     @cached_property
     def _tests_digest(self) -> str:
-        return json_sha256(
-            {task: [row["problem"] for row in rows] for task, rows in self.tests.items()}
-        )
+        return json_sha256({task: [row["problem"] for row in self.tests[task]] for task in self.tests})
 
     @cached_property
     def _index(self) -> TestSets:
@@ -66,34 +64,28 @@ class BoardOverlaps:
         path = stage / SYNTHETIC
         return self._kept(list(_synthetic(path))) if path.is_file() else {}
 
-    def of_chain(self, stages: Sequence[Path], *, traces: bool = False) -> dict[str, Overlap]:
-        """Return what the test sets share with all that a chain of stages trained on.
-
-        Args:
-            stages: The folders of its finished stages.
-            traces: Whether one of them trains on the board's traces.
-        """
-        joined = self.of_data()
-        more = [self.of_traces()] if traces else []
-        for found in (*more, *map(self.of_stage, stages)):
-            for task, overlap in found.items():
-                joined = {**joined, task: joined[task].joined(overlap)}
-        return joined
-
     def filled(
         self, scores: Sequence[Score], stages: Sequence[Path], *, traces: bool = False
     ) -> list[Score]:
-        """Return scores with the problems that a chain's training texts share."""
-        overlaps = self.of_chain(stages, traces=traces)
+        """Return scores with the problems that a chain's training texts share.
+
+        Args:
+            scores: Of the chain's last checkpoint.
+            stages: The folders of its finished stages.
+            traces: Whether one of them trains on the board's traces.
+        """
+        overlaps = dict(self.of_data())
+        for found in (*([self.of_traces()] if traces else []), *map(self.of_stage, stages)):
+            for task, overlap in found.items():
+                overlaps[task] = overlaps[task].joined(overlap)
+
+        def places(score: Score, name: str) -> tuple[int, ...]:
+            # a task that is scored twice may have fewer problems in this score
+            return tuple(place for place in getattr(overlaps[score.task], name) if place < score.n)
+
+        names = ("overlap_13", "overlap_8")
         return [
-            score.model_copy(
-                update={
-                    name: tuple(
-                        place for place in getattr(overlaps[score.task], name) if place < score.n
-                    )
-                    for name in ("overlap_13", "overlap_8")
-                }
-            )
+            score.model_copy(update={name: places(score, name) for name in names})
             for score in scores
         ]
 
@@ -101,22 +93,15 @@ class BoardOverlaps:
         """Return the overlap, computed only if no bench has left it in the folder."""
         key = json_sha256([VERSION, self._tests_digest, texts])
         if key not in self._found:
-            found = self._read(key)
-            if found is None:
+            path = self.folder / f"{key[:32]}.json" if self.folder else None
+            try:
+                found = _Overlaps.validate_json(path.read_bytes() if path else b"")
+            except (OSError, ValueError):  # not there, or of another version of `Overlap`
                 found = tuple(self._index.check(texts).values())
-                if self.folder:
-                    text = _Overlaps.dump_json(found, indent=1).decode() + "\n"
-                    write_atomically(self.folder / f"{key[:32]}.json", text)
+                if path:
+                    write_atomically(path, _Overlaps.dump_json(found, indent=1).decode() + "\n")
             self._found[key] = {overlap.task: overlap for overlap in found}
         return self._found[key]
-
-    def _read(self, key: str) -> tuple[Overlap, ...] | None:
-        if self.folder is None:
-            return None
-        try:
-            return _Overlaps.validate_json((self.folder / f"{key[:32]}.json").read_bytes())
-        except (OSError, ValueError):
-            return None
 
 
 def _synthetic(path: Path) -> Iterator[Passage]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 
 def render(name: str, overlaps: list[Overlap]) -> RenderableType:
-    """Return the counts for a terminal, then the examples."""
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -33,9 +32,8 @@ def render(name: str, overlaps: list[Overlap]) -> RenderableType:
     for one in overlaps:
         counts = (one.n, *map(len, (one.overlap_13, one.overlap_8, one.same, one.verbatim)))
         table.add_row(Text(terminal(one.task, 40)), *(f"{count:,}" for count in counts))
-    parts: list[RenderableType] = [table]
-    parts += [_example(one.task, shared) for one in overlaps for shared in one.examples]
-    return Group(*parts)
+    examples = (_example(one.task, shared) for one in overlaps for shared in one.examples)
+    return Group(table, *examples)
 
 
 def _example(task: str, shared: Shared) -> RenderableType:
