@@ -45,7 +45,9 @@ class BoardOverlaps:
 
     @cached_property
     def _tests_digest(self) -> str:
-        return json_sha256({task: [row["problem"] for row in self.tests[task]] for task in self.tests})
+        return json_sha256(
+            {task: [row["problem"] for row in self.tests[task]] for task in self.tests}
+        )
 
     @cached_property
     def _index(self) -> TestSets:

@@ -58,8 +58,7 @@ def _json(path: Path, columns: Sequence[str]) -> _Rows:
 
 def _tsv(path: Path, columns: Sequence[str]) -> _Rows:
     for number, line in read_lines(path):
-        at = f"line {number} of {path}"
-        values = line.rstrip("\r\n").split("\t")
+        at, values = f"line {number} of {path}", line.rstrip("\r\n").split("\t")
         if len(values) != len(columns):
             known = ", ".join(columns)
             raise UsageError(f"{at} has {len(values)} columns, not the known {known}")
@@ -74,5 +73,4 @@ def _parquet(path: Path, columns: Sequence[str]) -> _Rows:
         for number, row in enumerate(parquet.read_table(path).to_pylist(), start=1):
             yield f"row {number} of {path}", row
     except (OSError, pyarrow.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot read {path}: {reason}") from None
+        raise UsageError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import UsageError
 
-_UNIT = re.compile(r"(.*?\S)\s*\([^()]*\)", re.S)
+_UNIT = re.compile(r"\A(.*?\S)\s*\([^()]*\)\Z", re.S)
 
 
 def gold_answer(value: Any, how: str, tidy: str | None, *, required: bool = False) -> str:
@@ -37,7 +37,9 @@ def gold_answer(value: Any, how: str, tidy: str | None, *, required: bool = Fals
         text = "" if value is None else str(value).strip()
     found: str | None = text
     if how in ("boxed", "final"):
-        found = _last_box(text)
+        from harness.verify.reading.extract import boxes
+
+        found = next((box.strip() for _, _, box in reversed(boxes(text))), None)
     if how == "hash" or (how == "final" and found is None):
         _, mark, after = text.rpartition("####")
         found = after.strip() if mark else None
@@ -45,19 +47,9 @@ def gold_answer(value: Any, how: str, tidy: str | None, *, required: bool = Fals
         if required:
             raise UsageError(f"no gold answer is marked in {text[:60]!r}")
         found = text
-    if tidy == "number":
-        return _number(found)
     if tidy == "unit":
-        match = _UNIT.fullmatch(found)
-        return match.group(1) if match else found
-    return found
-
-
-def _last_box(text: str) -> str | None:
-    from harness.verify.reading.extract import boxes
-
-    found = boxes(text)
-    return found[-1][2].strip() if found else None
+        return _UNIT.sub(r"\1", found)
+    return _number(found) if tidy == "number" else found
 
 
 def _number(text: str) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 
 def hub_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
-    """Return one row of the Hub's files in our own keys."""
     for column in (*source.problem, source.answer):
         if column not in raw:
             known = ", ".join(sorted(name for name in raw if not name.startswith("_")))
@@ -33,25 +32,37 @@ def hub_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
     solution = source.solution or (source.answer if source.gold in ("hash", "boxed") else None)
     if solution and raw.get(solution) is not None:
         row["solution"] = _text(raw[solution])
-    if source.group:
-        row["group"] = _group(raw, source, task)
     taken = {source.answer, solution} | ({*source.problem} if len(source.problem) == 1 else set())
-    return {**_others(raw, taken), **row, "source_id": _source_id(raw)}
+    return _completed(row, raw, source, task, taken)
 
 
 def local_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
     """Return one row of a local file, whose keys are ours already."""
-    missing = [key for key in ("problem", "answer") if raw.get(key) is None]
-    if missing:
-        raise UsageError(
-            f"task {task!r}: {raw['_at']} has no {missing[0]!r};"
-            " a row needs problem and answer (docs/tasks.md)"
-        )
+    for key in ("problem", "answer"):
+        if raw.get(key) is None:
+            raise UsageError(
+                f"task {task!r}: {raw['_at']} has no {key!r};"
+                " a row needs problem and answer (docs/tasks.md)"
+            )
     row = {key: _text(raw[key]) for key in ("problem", "solution") if raw.get(key) is not None}
     row["answer"] = gold_answer(raw["answer"], "column", source.tidy)
+    return _completed(row, raw, source, task, set())
+
+
+def _completed(
+    row: Row, raw: Mapping[str, Any], source: Source, task: str, taken: set[str | None]
+) -> Row:
+    """Return a row with its group, its source's id and the columns that are not taken."""
     if source.group:
         row["group"] = _group(raw, source, task)
-    return {**_others(raw, {"id"}), **row, "source_id": _source_id(raw)}
+    reserved = {"id", "task", "problem", "answer", "solution", "group"} | taken
+    others = {
+        name: _text(value)
+        for name, value in raw.items()
+        if value is not None and name not in reserved and not name.startswith("_")
+    }
+    ids = (str(raw[name]) for name in ("id", "unique_id", "ID") if raw.get(name) is not None)
+    return {**others, **row, "source_id": next(ids, f"{raw['_file']}:{raw['_line']}")}
 
 
 def _group(raw: Mapping[str, Any], source: Source, task: str) -> str:
@@ -64,22 +75,6 @@ def _group(raw: Mapping[str, Any], source: Source, task: str) -> str:
         f"task {task!r}: {raw['_at']} has no 'group'"
         " (which rows belong together); docs/tasks.md says what it is"
     )
-
-
-def _others(raw: Mapping[str, Any], taken: set[str | None]) -> Row:
-    reserved = {"id", "task", "problem", "answer", "solution", "group"}
-    return {
-        name: _text(value)
-        for name, value in raw.items()
-        if value is not None and name not in reserved | taken and not name.startswith("_")
-    }
-
-
-def _source_id(raw: Mapping[str, Any]) -> str:
-    for name in ("id", "unique_id", "ID"):
-        if raw.get(name) is not None:
-            return str(raw[name])
-    return f"{raw['_file']}:{raw['_line']}"
 
 
 def _text(value: Any) -> str:
