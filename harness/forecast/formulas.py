@@ -60,7 +60,6 @@ class Setting(NamedTuple):
 
     @property
     def start_seconds(self) -> float:
-        """Return the seconds of a stage before it works."""
         return START_SECONDS["cuda" if self.gpu else "cpu"]
 
     @property
@@ -123,11 +122,9 @@ def training(expected: Expected, caps: Mapping[str, float], at: Setting) -> Esti
     first_seconds = at.decode(at.teacher, answers, *decoding) if at.teacher else 0.0
 
     flops = gradient + reading + rollouts
-    each_step = {"steps": 1, "trained_tokens": trained, "flops": flops, "seconds": seconds}
+    each = {"steps": 1, "trained_tokens": trained, "flops": flops, "seconds": seconds}
     spent = {"flops": before, "seconds": first_seconds}
-    within = [
-        math.floor((cap - spent.get(name, 0)) / each_step[name]) for name, cap in caps.items()
-    ]
+    within = [math.floor((cap - spent.get(name, 0)) / each[name]) for name, cap in caps.items()]
     steps = max(1, min([expected.steps, *within]))
     micro_batch, memory = _micro_batch(expected, at)
     return Estimate(
@@ -183,9 +180,7 @@ def _memory(expected: Expected, rows: int, at: Setting) -> float:
 def scoring(scores: Iterable[tuple[ScoreTable, int, float]], at: Setting) -> Estimate:
     """Return the cost of generating the answers of one checkpoint.
 
-    Args:
-        scores: Each score's table with its problems and the mean length of a prompt in tokens.
-        at: What it runs on.
+    Each score comes with the number of its problems and the mean length of a prompt in tokens.
     """
     size, batch = at.student.parameters, at.compute.batch_size
     together = VLLM_SEQUENCES if at.compute.engine == "vllm" else batch

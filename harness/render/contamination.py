@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from rich import box
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
+from harness.contamination.overlap import Overlap, Shared
 from harness.contamination.words import verbatim
 from harness.render.escape import terminal
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
-    from harness.contamination.overlap import Overlap, Shared
-
-
-def render(name: str, overlaps: list[Overlap]) -> RenderableType:
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(terminal(f"Shared with {name}", 200)),
-        title_justify="left",
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+def render(name: str, overlaps: list[Overlap]) -> Group:
+    title = Text(terminal(f"Shared with {name}", 200))
+    table = Table(box=box.SIMPLE_HEAD, title=title, pad_edge=False, padding=(0, 2, 0, 0))
+    table.title_justify = "left"
     table.add_column("Test set", overflow="fold")
     for head in ("Problems", "13 words", "8 words", "Same", "Verbatim"):
         table.add_column(head, justify="right", no_wrap=True)
@@ -36,11 +27,7 @@ def render(name: str, overlaps: list[Overlap]) -> RenderableType:
     return Group(table, *examples)
 
 
-def _example(task: str, shared: Shared) -> RenderableType:
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.text import Text
-
+def _example(task: str, shared: Shared) -> Group:
     head = f"{task} {shared.id} and {shared.source}: {shared.kind}"
     lines = (
         Text(f"shared:   {terminal(shared.words, 400)}", style="yellow"),

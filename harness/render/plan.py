@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
+from harness.forecast.preview import Preview, StagePreview
 from harness.render import numbers
 from harness.render.escape import terminal
 from harness.render.numbers import NONE
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
-    from harness.forecast.preview import Preview, StagePreview
 
 ASSUMED = (
     "Estimates from sizes and assumed speeds (docs/boards.md), good to a factor of two at best; the"
@@ -20,11 +18,8 @@ ASSUMED = (
 )
 
 
-def render(preview: Preview) -> RenderableType:
+def render(preview: Preview) -> Group:
     """Return what `rich.console.Console.print` shows; it fits 100 columns."""
-    from rich.console import Group
-    from rich.text import Text
-
     todo = sum(each.state != "done" for each in preview.stages)
     problems = sum(one.problems for one in preview.scores)
     caps = ", ".join(f"{value:,.6g} {name}" for name, value in preview.caps.items())
@@ -42,7 +37,7 @@ def render(preview: Preview) -> RenderableType:
         *(Text(f"! {terminal(line, 300)}", style="yellow") for line in preview.notes),
         _stages(preview),
         _scores(preview),
-        *([_downloads(preview)] if preview.downloads else []),
+        _downloads(preview),
         Text(closing),
         Text(ASSUMED, style="dim"),
     )
@@ -57,21 +52,11 @@ def _machine(preview: Preview) -> str:
 
 def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
     """Return a table with columns of texts, then columns of numbers."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        caption_justify="left",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = Table(box=box.SIMPLE_HEAD, title=title, pad_edge=False, padding=(0, 1, 0, 0))
+    table.title_justify = table.caption_justify = "left"
     for name in left:  # a narrow terminal folds names: two that are cut off could look the same
-        table.add_column(
-            name, overflow="fold", min_width={"State": 4, "Protocol": 13}.get(name, 12)
-        )
+        width = {"State": 4, "Protocol": 13}.get(name, 12)
+        table.add_column(name, overflow="fold", min_width=width)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -79,8 +64,6 @@ def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
 
 def _stages(preview: Preview) -> Table:
     """Return the stages, those that differ by their seed alone in one line."""
-    from rich.text import Text
-
     figures = ("To do", "Steps", "Trained", "Output", "Teacher", "FLOPs", "Time", "Memory")
     table = _table("Stages (the figures are those of one)", ("Stage",), figures)
     groups: dict[str, list[StagePreview]] = {}
@@ -114,8 +97,6 @@ def _stages(preview: Preview) -> Table:
 
 
 def _scores(preview: Preview) -> Table:
-    from rich.text import Text
-
     figures = ("Problems", "Samples", "Token\nlimit", "Detectable")
     table = _table("Scores of each checkpoint", ("Task", "Protocol"), figures)
     for one in preview.scores:
@@ -137,17 +118,14 @@ def _scores(preview: Preview) -> Table:
 
 
 def _downloads(preview: Preview) -> Table:
-    from rich.text import Text
-
     table = _table("Needs", ("What", "Name and revision", "State"), ("Size",))
     for one in preview.downloads:
         revision = f"@{one.revision[:12]}" if one.revision else ""
+        name = Text(terminal(one.name, 60) + revision)
         what = one.what if one.what != "data" else f"data ({', '.join(one.tasks)})"
         state = "here" if one.state == "here" else one.where or one.state
         size = NONE if one.bytes is None else _size(one.bytes)
-        table.add_row(
-            Text(terminal(what, 60)), Text(terminal(one.name, 60) + revision), state, size
-        )
+        table.add_row(Text(terminal(what, 60)), name, state, size)
     left = [one.bytes for one in preview.downloads if one.state == "to download"]
     if left:
         more = " and what has no size above" if None in left else ""

@@ -13,14 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live as Screen
+from rich.table import Table
 
 from harness.bench.plan import Plan
 from harness.records import Record, cell_name
 from harness.render.escape import terminal
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Facts = Mapping[str, Any]
 KEYS = ("reward", "loss", "holdout_loss")
@@ -31,31 +32,24 @@ QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line
 
 @contextmanager
 def progress(plan: Plan, stages: Path) -> Iterator[Callable[[str, Facts], None]]:
-    """Give the function that shows an event: in a live table, or as lines without a terminal.
-
-    Args:
-        plan: Of the bench.
-        stages: The folder of its stages' folders.
-    """
-    if not sys.stderr.isatty():
+    """Give the function that shows an event: in a live table, or as lines without a terminal."""
+    if sys.stderr.isatty():
+        live = Live(plan, stages)
+        with live.screen:
+            yield live
+    else:
         yield Lines(plan, stages)
-        return
-    live = Live(plan, stages)
-    with live.screen:
-        yield live
 
 
 def last_event(folder: Path) -> dict[str, Any]:
     """Return the newest whole line of a stage's events, or nothing."""
     try:
         with (folder / "events.jsonl").open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 4096))
-            lines = file.read().split(b"\n")[:-1]  # a torn last line is not one
-        event: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+            file.seek(max(0, file.seek(0, 2) - 4096))
+            *_, last, _ = file.read().split(b"\n")  # what follows the last newline is torn
+        return dict(json.loads(last))
     except (OSError, ValueError):
         return {}
-    return event
 
 
 def values(event: Facts) -> list[str]:
@@ -73,8 +67,7 @@ class Lines:
 
     def __call__(self, event: str, facts: Facts) -> None:
         """Write the line of an event, if it has one."""
-        text = self.line(event, facts)
-        if text:
+        if text := self.line(event, facts):
             seconds = time.monotonic() - self.started
             sys.stderr.write(f"[{seconds:6.1f}s] {terminal(text)}\n")
             sys.stderr.flush()
@@ -115,9 +108,6 @@ class Live:
     """A table of what runs now, above a count of what is done."""
 
     def __init__(self, plan: Plan, stages: Path) -> None:
-        from rich.console import Console
-        from rich.live import Live as Screen
-
         self.plan, self.stages = plan, stages
         self.lines = Lines(plan, stages)
         self.running: dict[str, float] = {}  # stages, and when they were started
@@ -137,16 +127,9 @@ class Live:
         self.screen.update(self.table())
 
     def table(self) -> Table:
-        """Return the table of running stages."""
-        from rich.table import Table
-
         elapsed = time.monotonic() - self.lines.started
-        table = Table(
-            title=f"{self.lines.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s",
-            title_justify="left",
-            box=None,
-            padding=(0, 2, 0, 0),
-        )
+        title = f"{self.lines.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         for heading in ("cell", "stage", "step", "loss or reward", "left"):
             table.add_column(heading, no_wrap=True)
         for name, since in self.running.items():
