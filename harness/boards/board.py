@@ -101,11 +101,7 @@ class Board:
         return min(size, score.limit or size)
 
     def train_rows(self, split: str = "train") -> list[dict[str, str]]:
-        """Return the training (or held-out) rows of all training tasks.
-
-        Raises:
-            UsageError: If a task has no training rows.
-        """
+        """Return the training (or held-out) rows of all training tasks; each must have some."""
         rows = []
         for task in self.file.data.train:
             found = self.rows(task, split)
@@ -115,11 +111,7 @@ class Board:
         return rows
 
     def trace_rows(self) -> list[dict[str, str]]:
-        """Return the rows whose solutions a stronger model wrote, of all tasks of `[data] traces`.
-
-        Raises:
-            UsageError: If such a task has no training rows with a solution.
-        """
+        """Return the rows whose solutions a stronger model wrote; each task must have some."""
         rows = []
         for task in self.file.data.traces:
             found = [row for row in self.rows(task, "train") if row.get("solution", "").strip()]
@@ -257,12 +249,7 @@ def known_boards(host: Host) -> dict[str, Path]:
 
 
 def load_board(reference: str, host: Host) -> Board:
-    """Load a board by its name or the path of its TOML file.
-
-    Raises:
-        UsageError: If there is no such board, or the file is not a valid one; the text names the
-            key and the nearest valid one.
-    """
+    """Load a board by its name or the path of its TOML file."""
     path = _find(reference, host)
     return Board(read_board_file(path), path, host)
 

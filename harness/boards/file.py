@@ -115,15 +115,13 @@ class BoardFile(Frozen):
 
 def read_board_file(path: Path) -> BoardFile:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return BoardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"cannot read board {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"board {path} is not TOML: {error}") from None
-    try:
-        return BoardFile.model_validate(content)
     except pydantic.ValidationError as error:
         raise UsageError(f"board {path}: {explain(error, BoardFile)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"board {path} is not TOML: {error}") from None
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:

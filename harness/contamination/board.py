@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pydantic
 
+from harness.boards.board import Board
 from harness.contamination.overlap import VERSION, Overlap, Passage, TestSets, passages
 from harness.files import json_sha256, read_jsonl, write_atomically
 from harness.records import Score
-
-if TYPE_CHECKING:
-    from harness.boards.board import Board
 
 SYNTHETIC = "synthetic.jsonl"
 """What a stage wrote and trained on, in its folder: a line for each text, `{"text": ...}`."""

@@ -23,9 +23,6 @@ def raw_rows(files: Sequence[Path], columns: Sequence[str] = ()) -> Iterator[dic
     Args:
         files: Read in this order.
         columns: Names of the columns of TSV files, which have no header.
-
-    Raises:
-        UsageError: If a file cannot be read, or its content is not what its ending promises.
     """
     for path in files:
         kind = path.name.removesuffix(".gz").rpartition(".")[2]

@@ -26,17 +26,11 @@ _NAMED = re.compile(rb"^(task|group):[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*(?:#.*)?\
 
 @dataclass(frozen=True)
 class Definition:
-    """One task of lm-eval, from its YAML file.
-
-    Attributes:
-        name: The task.
-        path: Its YAML file.
-        content: The file with what it includes; a function is the text of its name.
-    """
+    """One task of lm-eval, from its YAML file."""
 
     name: str
     path: Path
-    content: Mapping[str, Any]
+    content: Mapping[str, Any]  # the file with what it includes; a function is its name's text
 
     @property
     def shots(self) -> int:
@@ -67,11 +61,7 @@ class Definition:
         return scored, tuple(others)
 
     def check_decoding(self, samples: int, temperature: float) -> None:
-        """Check that a board's decoding can feed the task's filters.
-
-        Raises:
-            UsageError: If the task votes over samples and the board asks for another number.
-        """
+        """Refuse another number of samples than a task votes over."""
         repeats = int(self.content.get("repeats") or 1)
         if repeats > 1 and repeats != samples:
             wanted = (self.content.get("generation_kwargs") or {}).get("temperature", 0)
@@ -215,13 +205,11 @@ def _root() -> Path:
 def _find(name: str) -> Path:
     """Return the YAML file that defines a task: in a folder named like it, or anywhere."""
     folders = [path for path in _root().iterdir() if path.is_dir() and name.startswith(path.name)]
-    for folder in sorted(folders, key=lambda path: -len(path.name)):
-        tasks, _ = _defined(folder)
+    nearest_first = sorted(folders, key=lambda path: -len(path.name))
+    for folder in (*nearest_first, _root()):  # all of it takes about a second, once
+        tasks, groups = _defined(folder)
         if name in tasks:
             return tasks[name]
-    tasks, groups = _defined(_root())  # reads every file: about a second, once
-    if name in tasks:
-        return tasks[name]
     if name in groups:
         raise UsageError(f"{name!r} is a group of lm-eval's tasks: name one of its tasks")
     raise UsageError(f"lm-eval {version()} has no task {name!r}; {did_you_mean(name, tasks)}")
@@ -253,7 +241,6 @@ def _read(path: Path) -> dict[str, Any]:
     )
     content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
     included = content.pop("include", None) or ()
-    merged: dict[str, Any] = {}
-    for name in [included] if isinstance(included, str) else included:
-        merged |= _read(path.parent / name)
-    return merged | content
+    for name in reversed([included] if isinstance(included, str) else included):
+        content = _read(path.parent / name) | content
+    return content

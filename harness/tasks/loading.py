@@ -63,22 +63,17 @@ def load(task: str, source: Source, split: str, place: Place) -> Loaded:
     content = content_digest(rows, with_solutions=split != "test")
     declared = source.splits[split]
     origin = _origin(files, from_hub, source)
-    what = f"task {task!r}: the {split} rows"
+    what, replace = f"task {task!r}: the {split} rows", "replace the data by the published set"
     if declared.rows is not None and len(rows) != declared.rows:
-        raise UsageError(
-            f"{what} in {origin} are {len(rows):,}, not {declared.rows:,};"
-            " replace the data by the published set (docs/tasks.md)"
-        )
+        counts = f"{len(rows):,}, not {declared.rows:,}"
+        raise UsageError(f"{what} in {origin} are {counts}; {replace} (docs/tasks.md)")
     # a warning is printed on leaderboards, so it names no folder of this machine
     named = f"{what} from {origin if from_hub else 'local files'}"
     warnings = []
     if declared.content and content != declared.content:
         differ = f"differ from the published set in a problem or an answer (content {content[:12]})"
         if not from_hub:
-            raise UsageError(
-                f"{what} in {origin} {differ};"
-                " replace the data by the published set (docs/tasks.md)"
-            )
+            raise UsageError(f"{what} in {origin} {differ}; {replace} (docs/tasks.md)")
         warnings.append(f"{named} {differ}")
     if not declared.content:
         warnings.append(

@@ -42,23 +42,14 @@ FEW_SHOTS = (
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a problem is put to a model and how its answer is read.
-
-    Attributes:
-        name: The name that boards and leaderboards use.
-        version: Raised whenever a prompt, a stop rule or the answer form changes.
-        chat: Whether the prompt goes through the tokenizer's chat template.
-        form: The form in which the final answer is asked for (see `harness.verify`).
-        stop: Strings that end an answer, besides the end-of-turn token.
-        summary: One line for `harness boards` and the leaderboard.
-    """
+    """How a problem is put to a model and how its answer is read."""
 
     name: str
-    version: int
-    chat: bool
-    form: Form
-    stop: tuple[str, ...]
-    summary: str
+    version: int  # raised whenever a prompt, a stop rule or the answer form changes
+    chat: bool  # whether the prompt goes through the tokenizer's chat template
+    form: Form  # in which the final answer is asked for (see `harness.verify`)
+    stop: tuple[str, ...]  # strings that end an answer, besides the end-of-turn token
+    summary: str  # for `harness boards` and the leaderboard
 
     @property
     def id(self) -> str:
@@ -77,10 +68,8 @@ class Protocol:
 
     def completion(self, solution: str, answer: str) -> str:
         """Return the completion that a training row teaches: the steps, then the boxed answer."""
-        solution = solution.strip()
-        if f"\\boxed{{{answer}}}" in solution:
-            return solution
-        return f"{solution} \\boxed{{{answer}}}".lstrip()
+        solution, box = solution.strip(), f"\\boxed{{{answer}}}"
+        return solution if box in solution else f"{solution} {box}".lstrip()
 
     def training_row(self, row: Mapping[str, str]) -> dict[str, object]:
         """Return `prompt` and `completion` of one problem in the form TRL trains on.
@@ -88,13 +77,14 @@ class Protocol:
         With a chat template both are lists of messages (TRL's conversational format); without
         one both are strings.
         """
+        prompt = self.prompt(row["problem"])
         completion = self.completion(row.get("solution") or "", row["answer"])
-        if self.chat:
-            return {
-                "prompt": [{"role": "user", "content": self.prompt(row["problem"])}],
-                "completion": [{"role": "assistant", "content": completion}],
-            }
-        return {"prompt": self.prompt(row["problem"]), "completion": f" {completion}\n\n"}
+        if not self.chat:
+            return {"prompt": prompt, "completion": f" {completion}\n\n"}
+        return {
+            "prompt": [{"role": "user", "content": prompt}],
+            "completion": [{"role": "assistant", "content": completion}],
+        }
 
 
 PROTOCOLS = {
@@ -157,11 +147,7 @@ def get_protocol(name: str) -> Protocol | LmEvalProtocol:
 
 
 def training_protocol(name: str) -> Protocol:
-    """Return the protocol of that name that can make training prompts.
-
-    Raises:
-        UsageError: If there is none, with the nearest name.
-    """
+    """Return the protocol of that name that can make training prompts."""
     if name.startswith(LM_EVAL):
         raise UsageError(
             f"a board cannot rank by protocol {name!r}: training prompts come from the ranking"
