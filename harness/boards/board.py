@@ -32,8 +32,7 @@ class Board:
     """A board with everything its file refers to found and checked.
 
     Attributes:
-        file: The validated content of the TOML file.
-        path: The TOML file.
+        file: The validated content of the TOML file at `path`.
         folder: Where the file lies; model folders are relative to it.
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
@@ -212,9 +211,8 @@ class Board:
 
     def _described(self, which: Which) -> str | None:
         """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
-        reference = self.file.model(which)
-        identity = self.identity(which)
-        if reference is None or identity is None or identity == reference:
+        reference, identity = self.file.model(which), self.identity(which)
+        if identity is None or identity == reference:
             return reference
         return f"{reference} (sha256 {identity[:12]})"
 
@@ -259,8 +257,9 @@ def _find(reference: str, host: Host) -> Path:
         if not Path(reference).is_file():
             raise UsageError(f"no board file {reference}")
         return Path(reference)
-    if (BUILT_IN / f"{reference}.toml").is_file():
-        return BUILT_IN / f"{reference}.toml"
+    built_in = BUILT_IN / f"{reference}.toml"
+    if built_in.is_file():
+        return built_in
     owner = host.owner(reference)
     if owner is not None:  # it alone is loaded: another plug-in may be broken
         host.load(owner)

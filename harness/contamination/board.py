@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -36,8 +36,7 @@ class BoardOverlaps:
         tests: dict[str, list[dict[str, str]]] = {}
         for score in self.board.file.scores:
             rows = self.board.test_rows(score)
-            if len(rows) > len(tests.get(score.task, ())):
-                tests[score.task] = rows
+            tests[score.task] = max(tests.get(score.task, []), rows, key=len)
         return tests
 
     @cached_property
@@ -60,8 +59,11 @@ class BoardOverlaps:
 
     def of_stage(self, stage: Path) -> dict[str, Overlap]:
         """Return what the test sets share with the texts that a finished stage made."""
-        path = stage / SYNTHETIC
-        return self._kept(list(_synthetic(path))) if path.is_file() else {}
+        if not (stage / SYNTHETIC).is_file():
+            return {}
+        # of a row without `text` all of it is compared, so that nothing is missed
+        rows = ((n, row.get("text", row)) for n, row in read_jsonl(stage / SYNTHETIC))
+        return self._kept([Passage(f"{stage.name}/{SYNTHETIC}:{n}", str(text)) for n, text in rows])
 
     def filled(
         self, scores: Sequence[Score], stages: Sequence[Path], *, traces: bool = False
@@ -101,9 +103,3 @@ class BoardOverlaps:
                     write_atomically(path, _Overlaps.dump_json(found, indent=1).decode() + "\n")
             self._found[key] = {overlap.task: overlap for overlap in found}
         return self._found[key]
-
-
-def _synthetic(path: Path) -> Iterator[Passage]:
-    """Yield a stage's texts; of a row without `text` all of it, so that nothing is missed."""
-    for number, row in read_jsonl(path):
-        yield Passage(f"{path.parent.name}/{path.name}:{number}", str(row.get("text", row)))

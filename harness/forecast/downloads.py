@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pydantic
@@ -10,6 +11,7 @@ from harness import checkpoints
 from harness.boards.board import Board
 from harness.boards.file import Which
 from harness.forecast.model_sizes import known_shape
+from harness.plugin.trainer import Trainer
 
 ROW_BYTES = 500  # of a problem with its solution in a Parquet file, roughly
 State = Literal["here", "to download", "missing"]
@@ -27,15 +29,12 @@ class Download(pydantic.BaseModel, frozen=True):
     where: str = ""  # the folder, or what to do
 
 
-def downloads(board: Board, *, teacher: bool, traces: bool) -> tuple[Download, ...]:
-    """Return the models and data sets of a board with where they are; no network is asked.
-
-    The teacher and the traces count where anything of the plan needs them.
-    """
+def downloads(board: Board, trainers: Sequence[Trainer]) -> tuple[Download, ...]:
+    """Return the models and data sets that trainers need and where they are, without a network."""
     models = [_model(board, "start")]
-    if teacher and board.file.teacher is not None:
+    if board.file.teacher is not None and any(each.needs_teacher for each in trainers):
         models.append(_model(board, "teacher"))
-    return (*models, *_data(board, traces))
+    return (*models, *_data(board, any(each.needs_traces for each in trainers)))
 
 
 def _model(board: Board, which: Which) -> Download:

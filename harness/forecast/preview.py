@@ -74,16 +74,7 @@ class Preview(pydantic.BaseModel, frozen=True):
 
 
 def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None, str]:
-    """Return the GPU to plan for, or None for the CPU, and the reason where one was assumed.
-
-    Args:
-        name: As given to `--gpu`, or None.
-        board: The conditions.
-        device: Where stages of this machine would run.
-
-    Raises:
-        UsageError: If there are no figures for a GPU of that name.
-    """
+    """Return the GPU to plan for, or None for the CPU, and the reason where one was assumed."""
     if name:
         return find_gpu(name), ""
     if device == "cuda":
@@ -103,11 +94,7 @@ def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None,
 def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") -> Preview:
     """Return what a bench would do. Nothing is written, loaded, downloaded or trained.
 
-    Args:
-        plan: Cells and stages.
-        folder: Where a bench of this board keeps everything.
-        gpu: What to estimate for; None is the CPU.
-        note: A line on the choice of the GPU.
+    The note is a line on the choice of the GPU.
     """
     from harness.leaderboard.stats import minimum_detectable
 
@@ -158,11 +145,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         cells=cells,
         stages=stages,
         scores=scores,
-        downloads=downloads(
-            board,
-            teacher=any(trainer.needs_teacher for trainer in trainers),
-            traces=any(trainer.needs_traces for trainer in trainers),
-        ),
+        downloads=downloads(board, trainers),
         caps=board.file.budget.set_caps(),
         seconds=sum(each.seconds or 0 for each in left) if known else None,
         gpu_hours=gpu_seconds / 3600 if gpu and known else None,

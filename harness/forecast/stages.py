@@ -91,13 +91,12 @@ class Forecast:
             if self.teacher or not (expected.taught or expected.written):
                 return formulas.training(expected, caps, self.setting)
         # the caps are all that is known
-        flops, seconds = caps.get("flops"), caps.get("seconds")
-        if self.setting and flops is None and "trained_tokens" in caps:
-            flops = 6 * self.setting.student.parameters * caps["trained_tokens"]
+        flops, seconds, trained = caps.get("flops"), caps.get("seconds"), caps.get("trained_tokens")
+        if self.setting and flops is None and trained is not None:
+            flops = 6 * self.setting.student.parameters * trained
         if self.setting and seconds is None and flops is not None:
             seconds = self.setting.multiply(flops, TRAINING_SHARE)
-        trained = caps.get("trained_tokens", 0)
-        return Estimate(trained_tokens=trained, flops=flops, seconds=seconds, source="caps")
+        return Estimate(trained_tokens=trained or 0, flops=flops, seconds=seconds, source="caps")
 
     def _caps(self, stage: Stage, budget: Share) -> dict[str, float]:
         """Return a stage's caps, less what earlier stages of its chain are estimated to use."""

@@ -104,12 +104,11 @@ def _result(record: Record) -> str:
     return ", ".join(f"{score.task} {100 * score.accuracy:.1f} %" for score in record.scores)
 
 
-class Live:
-    """A table of what runs now, above a count of what is done."""
+class Live(Lines):
+    """A table of what runs now, below a count of what is done; lines only of what is final."""
 
     def __init__(self, plan: Plan, stages: Path) -> None:
-        self.plan, self.stages = plan, stages
-        self.lines = Lines(plan, stages)
+        super().__init__(plan, stages)
         self.running: dict[str, float] = {}  # stages, and when they were started
         self.console = Console(stderr=True, markup=False, highlight=False)
         self.screen = Screen(console=self.console, refresh_per_second=4, transient=True)
@@ -120,15 +119,15 @@ class Live:
             self.running[facts["stage"]] = time.monotonic()
         elif event in ("ended", "interrupted"):
             self.running.pop(facts["stage"], None)
-        text = self.lines.line(event, facts)
+        text = self.line(event, facts)
         failed = event == "ended" and facts["status"] != "ok"
         if failed or event in ("record", "warning", "interrupted"):
             self.console.print(terminal(text))
         self.screen.update(self.table())
 
     def table(self) -> Table:
-        elapsed = time.monotonic() - self.lines.started
-        title = f"{self.lines.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s"
+        elapsed = time.monotonic() - self.started
+        title = f"{self.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s"
         table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         for heading in ("cell", "stage", "step", "loss or reward", "left"):
             table.add_column(heading, no_wrap=True)

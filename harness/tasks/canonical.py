@@ -11,13 +11,10 @@ from collections.abc import Iterable, Sequence
 Row = dict[str, str]
 
 
-def normalised(problem: str) -> str:
-    """Return a problem in one spelling: case, spacing and width make no other problem."""
-    return " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
-
-
 def problem_digest(problem: str) -> str:
-    return hashlib.sha256(normalised(problem).encode("utf-8", "surrogatepass")).hexdigest()
+    """Return the sha256 of a problem; case, spacing and width make no other problem."""
+    normalised = " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
+    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def canonical(rows: Iterable[Row]) -> list[Row]:

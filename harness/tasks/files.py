@@ -18,11 +18,8 @@ def raw_rows(files: Sequence[Path], columns: Sequence[str] = ()) -> Iterator[dic
 
     Numbers in JSON stay as they are written. Each row gets `_file` (the file's name without
     endings), `_line` (its place among the file's rows, counted from 0, which ids are made of) and
-    `_at` (where it is, for messages: `line 3 of <path>`).
-
-    Args:
-        files: Read in this order.
-        columns: Names of the columns of TSV files, which have no header.
+    `_at` (where it is, for messages: `line 3 of <path>`). TSV files have the columns that are
+    named, and no header.
     """
     for path in files:
         kind = path.name.removesuffix(".gz").rpartition(".")[2]

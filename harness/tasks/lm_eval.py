@@ -112,9 +112,6 @@ def documents(found: Definition, task: Task) -> list[dict[str, Any]]:
         `split` (lm-eval's name), `doc` and `id` of each document: those that are scored, and then
         those that examples are drawn from. Both are in the order of their source and not in
         ours, because lm-eval draws examples by place: the same ones as where it reads the source.
-
-    Raises:
-        UsageError: If the task lacks a column or the examples that the prompt needs.
     """
     scored, others = found.splits
     tested = sorted(task.split("test"), key=_place_in_source)

@@ -49,7 +49,6 @@ def load(task: str, source: Source, split: str, place: Place) -> Loaded:
 
     Raises:
         DataMissing: If the rows are nowhere to be had.
-        UsageError: If they are not the declared ones.
     """
     found = find(task, source, split, place)
     if found is None and place.download and source.hub:
@@ -70,16 +69,16 @@ def load(task: str, source: Source, split: str, place: Place) -> Loaded:
     # a warning is printed on leaderboards, so it names no folder of this machine
     named = f"{what} from {origin if from_hub else 'local files'}"
     warnings = []
-    if declared.content and content != declared.content:
-        differ = f"differ from the published set in a problem or an answer (content {content[:12]})"
-        if not from_hub:
-            raise UsageError(f"{what} in {origin} {differ}; {replace} (docs/tasks.md)")
-        warnings.append(f"{named} {differ}")
     if not declared.content:
         warnings.append(
             f"{named} (content {content[:12]}) are checked by their number alone:"
             " this project has not read the published set"
         )
+    elif content != declared.content:
+        differ = f"differ from the published set in a problem or an answer (content {content[:12]})"
+        if not from_hub:
+            raise UsageError(f"{what} in {origin} {differ}; {replace} (docs/tasks.md)")
+        warnings.append(f"{named} {differ}")
     if from_hub and source.revision is None:
         warnings.append(f"{named}: the revision is the newest one when it was downloaded")
     return Loaded(rows, content, tuple(warnings))
@@ -87,12 +86,8 @@ def load(task: str, source: Source, split: str, place: Place) -> Loaded:
 
 def local_names(task: str, source: Source, split: str) -> list[tuple[str, ...]]:
     """Return the file names without ending under which local rows are looked for, best first."""
-    names: list[tuple[str, ...]] = [(f"{task}_{split}",)]
-    if len(source.splits) == 1:
-        names.append((task,))
-    if source.splits[split].local:
-        names.append(source.splits[split].local)
-    return names
+    names = [(f"{task}_{split}",), (task,) if len(source.splits) == 1 else ()]
+    return [group for group in (*names, source.splits[split].local) if group]
 
 
 def _missing_text(task: str, source: Source, split: str, place: Place) -> str:
@@ -161,13 +156,10 @@ def _download(task: str, source: Source, split: str, place: Place) -> list[Path]
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         missing = _missing_text(task, source, split, place)
         raise DataMissing(f"{missing} (the Hub could not be asked: {reason})") from None
-    files = _matching(Path(folder), patterns)
-    if not files:
-        raise DataMissing(
-            f"task {task!r}: {source.hub} has no file {' or '.join(patterns)};"
-            " give --data-dir DIR with the rows"
-        )
-    return files
+    if files := _matching(Path(folder), patterns):
+        return files
+    lacks = f"task {task!r}: {source.hub} has no file {' or '.join(patterns)}"
+    raise DataMissing(f"{lacks}; give --data-dir DIR with the rows")
 
 
 def _origin(files: list[Path], from_hub: bool, source: Source) -> str:

@@ -21,10 +21,8 @@ def hub_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
     for column in (*source.problem, source.answer):
         if column not in raw:
             known = ", ".join(sorted(name for name in raw if not name.startswith("_")))
-            raise UsageError(
-                f"task {task!r}: {raw['_file']} of {source.hub} has no column {column!r},"
-                f" it has {known}"
-            )
+            lacks = f"{raw['_file']} of {source.hub} has no column {column!r}"
+            raise UsageError(f"task {task!r}: {lacks}, it has {known}")
     row = {
         "problem": " ".join(_text(raw[column]) for column in source.problem),
         "answer": gold_answer(raw[source.answer], source.gold, source.tidy, required=True),
@@ -40,10 +38,8 @@ def local_row(raw: Mapping[str, Any], source: Source, task: str) -> Row:
     """Return one row of a local file, whose keys are ours already."""
     for key in ("problem", "answer"):
         if raw.get(key) is None:
-            raise UsageError(
-                f"task {task!r}: {raw['_at']} has no {key!r};"
-                " a row needs problem and answer (docs/tasks.md)"
-            )
+            needs = "a row needs problem and answer (docs/tasks.md)"
+            raise UsageError(f"task {task!r}: {raw['_at']} has no {key!r}; {needs}")
     row = {key: _text(raw[key]) for key in ("problem", "solution") if raw.get(key) is not None}
     row["answer"] = gold_answer(raw["answer"], "column", source.tidy)
     return _completed(row, raw, source, task, set())
