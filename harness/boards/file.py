@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,8 +12,7 @@ from harness.boards.conditions import Baseline, Quoted
 from harness.errors import UsageError, did_you_mean
 from harness.records import Caps, Frozen
 
-NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
-Name = Annotated[str, pydantic.StringConstraints(pattern=NAME.pattern)]
+Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 Which = Literal["start", "teacher"]
