@@ -231,8 +231,7 @@ class Board:
         content = self.file.model_dump(mode="json", exclude_defaults=True, exclude=NOT_CONDITIONS)
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")
-        config = self.accelerate_file()
-        if config is not None:
+        if config := self.accelerate_file():
             content["accelerate"] = file_sha256(config)
         content["tasks"] = {name: task.digest for name, task in sorted(self.tasks.items())}
         content["protocols"] = sorted({one.protocol.id for one in self.scores})

@@ -12,7 +12,6 @@ from harness.boards.conditions import Baseline, Quoted
 from harness.errors import UsageError, did_you_mean
 from harness.records import Caps, Frozen
 
-Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 Which = Literal["start", "teacher"]
@@ -80,7 +79,7 @@ class BoardFile(Frozen):
     """The TOML file, as written."""
 
     schema_version: Literal[1] = pydantic.Field(alias="schema")
-    name: Name
+    name: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     title: str
     start_model: str  # a folder relative to the file, or `<Hub id>@<revision>`
     teacher: str | None = None

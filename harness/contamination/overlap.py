@@ -132,10 +132,10 @@ class TestSets:
                 grams = self._grams[kind]
                 for gram in filter(grams.__contains__, _grams(found, n)):
                     for number in grams[gram]:
-                        if number not in hits[kind]:
-                            run = _run(self._problems[number].words, found, gram, n)
-                            if run:
-                                hits[kind][number] = passage, run
+                        if number in hits[kind]:
+                            continue
+                        if run := _run(self._problems[number].words, found, gram, n):
+                            hits[kind][number] = passage, run
             if passage.problem:
                 self._compare_whole(passage, hits)
         for kind, n in _RUNS.items():

@@ -120,7 +120,6 @@ def training(expected: Expected, caps: Mapping[str, float], at: Setting) -> Esti
     ) / at.compute.gpus
     answers = round(teacher_first / written)
     first_seconds = at.decode(at.teacher, answers, *decoding) if at.teacher else 0.0
-
     flops = gradient + reading + rollouts
     each = {"steps": 1, "trained_tokens": trained, "flops": flops, "seconds": seconds}
     spent = {"flops": before, "seconds": first_seconds}
@@ -165,12 +164,10 @@ def _memory(expected: Expected, rows: int, at: Setting) -> float:
     # what a layer keeps of a token for its backward pass: two norms and the residual stream,
     # queries, keys, values, the attention's output, four tensors of the feed-forward width
     layer = 18 * student.hidden + 8 * student.kv + 8 * student.inner
+    activations = tokens * layer * student.layers
     if at.compute.gradient_checkpointing:  # the residual streams, and one layer at a time
         activations = tokens * (4 * student.hidden * student.layers + layer)
-    else:
-        activations = tokens * layer * student.layers
-    # float32, three copies
-    logits = min(tokens, expected.logits) * student.vocabulary * 12
+    logits = min(tokens, expected.logits) * student.vocabulary * 12  # float32, three copies
     writer = student if expected.rollouts else teacher
     cache = expected.together * whole * writer.cache_bytes if writer else 0
     guide = 2 * teacher.parameters if teacher and (expected.taught or expected.written) else 0

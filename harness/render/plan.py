@@ -126,8 +126,7 @@ def _downloads(preview: Preview) -> Table:
         state = "here" if one.state == "here" else one.where or one.state
         size = NONE if one.bytes is None else _size(one.bytes)
         table.add_row(Text(terminal(what, 60)), name, state, size)
-    left = [one.bytes for one in preview.downloads if one.state == "to download"]
-    if left:
+    if left := [one.bytes for one in preview.downloads if one.state == "to download"]:
         more = " and what has no size above" if None in left else ""
         table.caption = f"to download: about {_size(sum(size or 0 for size in left))}{more}"
     return table

@@ -72,11 +72,7 @@ class Protocol:
         return solution if box in solution else f"{solution} {box}".lstrip()
 
     def training_row(self, row: Mapping[str, str]) -> dict[str, object]:
-        """Return `prompt` and `completion` of one problem in the form TRL trains on.
-
-        With a chat template both are lists of messages (TRL's conversational format); without
-        one both are strings.
-        """
+        """Return `prompt` and `completion` in the form TRL trains on: messages or strings."""
         prompt = self.prompt(row["problem"])
         completion = self.completion(row.get("solution") or "", row["answer"])
         if not self.chat:
@@ -134,8 +130,7 @@ def get_protocol(name: str) -> Protocol | LmEvalProtocol:
     """Return the protocol of that name.
 
     Raises:
-        UsageError: If there is none, with the nearest name; or if it is a task of lm-eval that
-            cannot be scored here, with the reason.
+        UsageError: If there is none, or it is a task of lm-eval that cannot be scored here.
     """
     if not name.startswith(LM_EVAL):
         return training_protocol(name)
