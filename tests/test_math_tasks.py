@@ -21,8 +21,8 @@ from harness.boards.board import load_board
 from harness.errors import DataMissing, UsageError
 from harness.plugin.host import Host
 from harness.tasks.canonical import Row
-from harness.tasks.gold import gold_answer
 from harness.tasks.protocols import PROTOCOLS
+from harness.tasks.rows import gold_answer
 from harness.tasks.source import Place
 from harness.tasks.task import Task
 from harness.verify import Judgement, VerifierPool

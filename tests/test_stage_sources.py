@@ -55,7 +55,7 @@ def test_a_file_that_is_added_to_the_stage_changes_the_digest(tree):
     [
         "stage/meter.py",
         "verify/workers/worker.py",
-        "tasks/gold.py",
+        "tasks/rows.py",
         "plugin/options.py",
         "files.py",
     ],

@@ -22,7 +22,7 @@ from harness.cli.main import cli
 from harness.errors import DataMissing, UsageError
 from harness.plugin.host import Host
 from harness.tasks.canonical import canonical, content_digest
-from harness.tasks.gold import gold_answer
+from harness.tasks.rows import gold_answer
 from harness.tasks.source import Place
 
 ROOT = Path(__file__).parents[1]

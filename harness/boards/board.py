@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from harness import checkpoints
 from harness.boards.conditions import Conditions
@@ -20,10 +21,10 @@ from harness.verify import VERIFIER_VERSION
 
 BUILT_IN = Path(__file__).parent / "known"
 # keys for how to run or show a board: they cannot change a result
-NOT_CONDITIONS = {
-    "": {"title", "trainers", "notes", "quoted"},
+NOT_CONDITIONS: dict[str, Any] = {
+    **dict.fromkeys(("title", "trainers", "notes", "quoted"), True),
     "compute": {"save_every", "stage_seconds", "micro_batch_size"},
-    "scores": {"baseline"},
+    "scores": {"__all__": {"baseline"}},
 }
 
 
@@ -31,8 +32,7 @@ class Board:
     """A board with everything its file refers to found and checked.
 
     Attributes:
-        file: The validated content of the TOML file.
-        path: The TOML file.
+        file: The validated content of the TOML file at `path`.
         folder: Where the file lies; model folders are relative to it.
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
@@ -48,31 +48,24 @@ class Board:
         self.reference = file.name if path in shipped else path.name
         known = host.tasks()
         self.tasks: dict[str, Task] = {}
-        for name in (*file.data.train, *file.data.traces, *(score.task for score in file.scores)):
+        used = [(name, "train") for name in (*file.data.train, *file.data.traces)]
+        self._used = dict.fromkeys([*used, *((score.task, "test") for score in file.scores)])
+        for name, split in self._used:
             if name not in known:
                 hint = did_you_mean(name, known) if known else "add its plug-in to plugins"
                 raise UsageError(f"board {file.name!r}: no task {name!r}; {hint}")
-            self.tasks[name] = known[name]
-        self._check_splits()
+            task = self.tasks[name] = known[name]
+            if task.source and not task.has(split):  # the rows of other tasks are not read here
+                word = "training" if split == "train" else split
+                raise UsageError(f"board {file.name!r}: task {name!r} has no {word} rows")
         self.scores = tuple(
             BoardScore(score, self.tasks[score.task], get_protocol(score.protocol))
             for score in file.scores
         )
         self.protocol = training_protocol(self.ranking.protocol)
 
-    def _check_splits(self) -> None:
-        """Refuse published data without the split that is wanted of it; nothing is read."""
-        data = self.file.data
-        wanted = [(name, "train", "training") for name in (*data.train, *data.traces)]
-        wanted += [(score.task, "test", "test") for score in self.file.scores]
-        for name, split, word in wanted:
-            task = self.tasks[name]
-            if task.source is not None and not task.has(split):
-                raise UsageError(f"board {self.name!r}: task {name!r} has no {word} rows")
-
     @property
     def name(self) -> str:
-        """Return the board's name."""
         return self.file.name
 
     @property
@@ -96,8 +89,7 @@ class Board:
 
     def count(self, task: str, split: str) -> int:
         """Return how many rows of a split the board uses, as declared while they are not here."""
-        rows = self.rows_at_hand(task, split)
-        if rows is not None:
+        if (rows := self.rows_at_hand(task, split)) is not None:
             return len(rows)
         size = self.tasks[task].size(split)
         return min(size, self.file.data.limit or size) if split != "test" else size
@@ -108,11 +100,7 @@ class Board:
         return min(size, score.limit or size)
 
     def train_rows(self, split: str = "train") -> list[dict[str, str]]:
-        """Return the training (or held-out) rows of all training tasks.
-
-        Raises:
-            UsageError: If a task has no training rows.
-        """
+        """Return the training (or held-out) rows of all training tasks; each must have some."""
         rows = []
         for task in self.file.data.train:
             found = self.rows(task, split)
@@ -122,11 +110,7 @@ class Board:
         return rows
 
     def trace_rows(self) -> list[dict[str, str]]:
-        """Return the rows whose solutions a stronger model wrote, of all tasks of `[data] traces`.
-
-        Raises:
-            UsageError: If such a task has no training rows with a solution.
-        """
+        """Return the rows whose solutions a stronger model wrote; each task must have some."""
         rows = []
         for task in self.file.data.traces:
             found = [row for row in self.rows(task, "train") if row.get("solution", "").strip()]
@@ -137,41 +121,29 @@ class Board:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what a reader of the leaderboard must know of the data."""
-        return tuple(
-            warning
-            for task, split in self._splits()
-            for warning in self.tasks[task].warnings(split)
-        )
+        found = (self.tasks[task].warnings(split) for task, split in self._splits())
+        return tuple(chain.from_iterable(found))
 
     def left_out(self) -> tuple[str, ...]:
         """Return one sentence for each split that has rows without a gold answer."""
         found = []
         for task, split in self._splits():
             rows = self.tasks[task].split(split)
-            empty = sum(not row["answer"].strip() for row in rows)
-            if empty:
-                found.append(
-                    f"{empty} of the {len(rows):,} {split} rows of {task} have no gold answer"
-                    " and are left out"
-                )
+            if empty := sum(not row["answer"].strip() for row in rows):
+                of_all = f"{empty} of the {len(rows):,} {split} rows of {task}"
+                found.append(f"{of_all} have no gold answer and are left out")
         return tuple(found)
 
     def _splits(self) -> list[tuple[str, str]]:
         """Return the tasks and splits of the board whose rows are here or may be downloaded."""
-        used = [(task, "train") for task in (*self.file.data.train, *self.file.data.traces)]
-        used += [(score.task, "test") for score in self.file.scores]
         return [
             (task, split)
-            for task, split in dict.fromkeys(used)
+            for task, split in self._used
             if self.tasks[task].here(split) or self.tasks[task].place.download
         ]
 
     def accelerate_file(self) -> Path | None:
-        """Return the file for `accelerate launch`, where the board names one.
-
-        Raises:
-            UsageError: If it is not there.
-        """
+        """Return the file for `accelerate launch`, where the board names one; it must be there."""
         name = self.file.compute.accelerate
         path = self.folder / name if name else None
         if path is not None and not path.is_file():
@@ -179,7 +151,6 @@ class Board:
         return path
 
     def test_rows(self, score: ScoreTable) -> list[dict[str, str]]:
-        """Return the problems of one score."""
         rows = self.rows(score.task, "test")[: score.limit]
         if not rows:
             raise UsageError(f"board {self.name!r}: task {score.task!r} has no test rows")
@@ -240,9 +211,8 @@ class Board:
 
     def _described(self, which: Which) -> str | None:
         """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
-        reference = self.file.model(which)
-        identity = self.identity(which)
-        if reference is None or identity is None or identity == reference:
+        reference, identity = self.file.model(which), self.identity(which)
+        if identity is None or identity == reference:
             return reference
         return f"{reference} (sha256 {identity[:12]})"
 
@@ -250,25 +220,18 @@ class Board:
     def digest(self) -> str:
         """Return the sha256 over everything that can change a result.
 
-        That is the file but for `NOT_CONDITIONS` (title, list of trainers, notes, time limits), the
-        start model and teacher, every row of every task, the protocols
-        and the verifier. A key at its default counts as one that is not there, so a key that a
-        later version adds changes no digest.
+        That is the file but for `NOT_CONDITIONS`, the start model and teacher, every row of every
+        task, the protocols and the verifier. A key at its default counts as one that is not there,
+        so a key that a later version adds changes no digest.
         """
         return self.digest_under(VERIFIER_VERSION)
 
     def digest_under(self, verifier_version: str) -> str:
         """Return the digest this board has under a version of the verifier."""
-        content = self.file.model_dump(mode="json", exclude_defaults=True)
-        tables = [("", content), ("compute", content.get("compute", {}))]
-        tables += [("scores", score) for score in content["scores"]]
-        for name, table in tables:
-            for key in NOT_CONDITIONS[name] & table.keys():
-                del table[key]
+        content = self.file.model_dump(mode="json", exclude_defaults=True, exclude=NOT_CONDITIONS)
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")
-        config = self.accelerate_file()
-        if config is not None:
+        if config := self.accelerate_file():
             content["accelerate"] = file_sha256(config)
         content["tasks"] = {name: task.digest for name, task in sorted(self.tasks.items())}
         content["protocols"] = sorted({one.protocol.id for one in self.scores})
@@ -283,12 +246,7 @@ def known_boards(host: Host) -> dict[str, Path]:
 
 
 def load_board(reference: str, host: Host) -> Board:
-    """Load a board by its name or the path of its TOML file.
-
-    Raises:
-        UsageError: If there is no such board, or the file is not a valid one; the text names the
-            key and the nearest valid one.
-    """
+    """Load a board by its name or the path of its TOML file."""
     path = _find(reference, host)
     return Board(read_board_file(path), path, host)
 
@@ -298,10 +256,11 @@ def _find(reference: str, host: Host) -> Path:
         if not Path(reference).is_file():
             raise UsageError(f"no board file {reference}")
         return Path(reference)
-    if (BUILT_IN / f"{reference}.toml").is_file():
-        return BUILT_IN / f"{reference}.toml"
+    built_in = BUILT_IN / f"{reference}.toml"
+    if built_in.is_file():
+        return built_in
     owner = host.owner(reference)
-    if owner is not None:
+    if owner is not None:  # it alone is loaded: another plug-in may be broken
         host.load(owner)
         if reference in host.boards():
             return host.boards()[reference]

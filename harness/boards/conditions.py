@@ -93,16 +93,11 @@ class Conditions(Frozen):
         return "; ".join([*(f"{', '.join(ways[way])}: {way}" for way in few), f"{others}: {most}"])
 
     def to_json(self) -> str:
-        """Return the file's text."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
 
 
 def read_conditions(path: Path) -> Conditions:
-    """Read the conditions that are published beside a board's records.
-
-    Raises:
-        UsageError: If the file is missing or does not hold conditions.
-    """
+    """Read the conditions that are published beside a board's records."""
     try:
         return Conditions.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,8 +12,6 @@ from harness.boards.conditions import Baseline, Quoted
 from harness.errors import UsageError, did_you_mean
 from harness.records import Caps, Frozen
 
-NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
-Name = Annotated[str, pydantic.StringConstraints(pattern=NAME.pattern)]
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 Which = Literal["start", "teacher"]
@@ -35,7 +32,6 @@ class BudgetTable(Caps):
     chain: Literal["rest", "even"] = "rest"
 
     def caps(self) -> Caps:
-        """Return the caps alone."""
         return Caps(**self.set_caps())
 
     def set_caps(self) -> dict[str, float]:
@@ -83,7 +79,7 @@ class BoardFile(Frozen):
     """The TOML file, as written."""
 
     schema_version: Literal[1] = pydantic.Field(alias="schema")
-    name: Name
+    name: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     title: str
     start_model: str  # a folder relative to the file, or `<Hub id>@<revision>`
     teacher: str | None = None
@@ -115,17 +111,14 @@ class BoardFile(Frozen):
 
 
 def read_board_file(path: Path) -> BoardFile:
-    """Read and validate a board file."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return BoardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"cannot read board {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"board {path} is not TOML: {error}") from None
-    try:
-        return BoardFile.model_validate(content)
     except pydantic.ValidationError as error:
         raise UsageError(f"board {path}: {explain(error, BoardFile)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"board {path} is not TOML: {error}") from None
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:

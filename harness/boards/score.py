@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.boards.conditions import Benchmark
+from harness.boards.file import ScoreTable
 from harness.errors import DataMissing
 from harness.tasks.lm_eval import definition, documents
 from harness.tasks.protocols import LmEvalProtocol, Protocol, score_name
-
-if TYPE_CHECKING:
-    from harness.boards.file import ScoreTable
-    from harness.tasks.task import Task
+from harness.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class BoardScore:
-    """A task under a protocol, as a board scores it.
+    """A task under a protocol, as a board scores it."""
 
-    Attributes:
-        table: Its table in the board's file: limits, samples, decoding.
-        task: The benchmark.
-        protocol: How its problems become prompts.
-    """
-
-    table: ScoreTable
+    table: ScoreTable  # in the board's file: limits, samples, decoding
     task: Task
     protocol: Protocol | LmEvalProtocol
 
@@ -35,18 +28,11 @@ class BoardScore:
         return score_name(self.task.name, self.protocol.id)
 
     def benchmark(self) -> Benchmark:
-        """Return the score as the board's conditions state it."""
         return Benchmark(
-            task=self.task.name,
             protocol=self.protocol.id,
-            max_new_tokens=self.table.max_new_tokens,
-            samples=self.table.samples,
-            temperature=self.table.temperature,
-            top_p=self.table.top_p,
-            ranking=self.table.ranking,
             summary=self.task.summary,
             note=self.task.unfit,
-            baseline=self.table.baseline,
+            **self.table.model_dump(exclude={"protocol", "limit"}),
         )
 
     def documents(self) -> list[dict[str, Any]]:
@@ -56,18 +42,9 @@ class BoardScore:
         return documents(definition(self.protocol.task), self.task)
 
     def check(self) -> None:
-        """Check, before anything is trained, that a score under `lm_eval:<task>` can be made.
-
-        Published data that is not here yet is not downloaded for it: its columns are then checked
-        when the bench starts.
-
-        Raises:
-            UsageError: If it cannot; the text names what is missing.
-        """
+        """Check, before anything is trained, that a score under `lm_eval:<task>` can be made."""
         if isinstance(self.protocol, LmEvalProtocol):
             found = definition(self.protocol.task)
             found.check_decoding(self.table.samples, self.table.temperature)
-            try:
+            with suppress(DataMissing):  # not here yet: its columns are checked when a bench starts
                 self.documents()
-            except DataMissing:
-                return

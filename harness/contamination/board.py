@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pydantic
 
+from harness.boards.board import Board
 from harness.contamination.overlap import VERSION, Overlap, Passage, TestSets, passages
 from harness.files import json_sha256, read_jsonl, write_atomically
 from harness.records import Score
-
-if TYPE_CHECKING:
-    from harness.boards.board import Board
 
 SYNTHETIC = "synthetic.jsonl"
 """What a stage wrote and trained on, in its folder: a line for each text, `{"text": ...}`."""
@@ -39,14 +36,13 @@ class BoardOverlaps:
         tests: dict[str, list[dict[str, str]]] = {}
         for score in self.board.file.scores:
             rows = self.board.test_rows(score)
-            if len(rows) > len(tests.get(score.task, ())):
-                tests[score.task] = rows
+            tests[score.task] = max(tests.get(score.task, []), rows, key=len)
         return tests
 
     @cached_property
     def _tests_digest(self) -> str:
         return json_sha256(
-            {task: [row["problem"] for row in rows] for task, rows in self.tests.items()}
+            {task: [row["problem"] for row in self.tests[task]] for task in self.tests}
         )
 
     @cached_property
@@ -63,37 +59,34 @@ class BoardOverlaps:
 
     def of_stage(self, stage: Path) -> dict[str, Overlap]:
         """Return what the test sets share with the texts that a finished stage made."""
-        path = stage / SYNTHETIC
-        return self._kept(list(_synthetic(path))) if path.is_file() else {}
-
-    def of_chain(self, stages: Sequence[Path], *, traces: bool = False) -> dict[str, Overlap]:
-        """Return what the test sets share with all that a chain of stages trained on.
-
-        Args:
-            stages: The folders of its finished stages.
-            traces: Whether one of them trains on the board's traces.
-        """
-        joined = self.of_data()
-        more = [self.of_traces()] if traces else []
-        for found in (*more, *map(self.of_stage, stages)):
-            for task, overlap in found.items():
-                joined = {**joined, task: joined[task].joined(overlap)}
-        return joined
+        if not (stage / SYNTHETIC).is_file():
+            return {}
+        # of a row without `text` all of it is compared, so that nothing is missed
+        rows = ((n, row.get("text", row)) for n, row in read_jsonl(stage / SYNTHETIC))
+        return self._kept([Passage(f"{stage.name}/{SYNTHETIC}:{n}", str(text)) for n, text in rows])
 
     def filled(
         self, scores: Sequence[Score], stages: Sequence[Path], *, traces: bool = False
     ) -> list[Score]:
-        """Return scores with the problems that a chain's training texts share."""
-        overlaps = self.of_chain(stages, traces=traces)
+        """Return scores with the problems that a chain's training texts share.
+
+        Args:
+            scores: Of the chain's last checkpoint.
+            stages: The folders of its finished stages.
+            traces: Whether one of them trains on the board's traces.
+        """
+        overlaps = dict(self.of_data())
+        for found in (*([self.of_traces()] if traces else []), *map(self.of_stage, stages)):
+            for task, overlap in found.items():
+                overlaps[task] = overlaps[task].joined(overlap)
+
+        def places(score: Score, name: str) -> tuple[int, ...]:
+            # a task that is scored twice may have fewer problems in this score
+            return tuple(place for place in getattr(overlaps[score.task], name) if place < score.n)
+
+        names = ("overlap_13", "overlap_8")
         return [
-            score.model_copy(
-                update={
-                    name: tuple(
-                        place for place in getattr(overlaps[score.task], name) if place < score.n
-                    )
-                    for name in ("overlap_13", "overlap_8")
-                }
-            )
+            score.model_copy(update={name: places(score, name) for name in names})
             for score in scores
         ]
 
@@ -101,25 +94,12 @@ class BoardOverlaps:
         """Return the overlap, computed only if no bench has left it in the folder."""
         key = json_sha256([VERSION, self._tests_digest, texts])
         if key not in self._found:
-            found = self._read(key)
-            if found is None:
+            path = self.folder / f"{key[:32]}.json" if self.folder else None
+            try:
+                found = _Overlaps.validate_json(path.read_bytes() if path else b"")
+            except (OSError, ValueError):  # not there, or of another version of `Overlap`
                 found = tuple(self._index.check(texts).values())
-                if self.folder:
-                    text = _Overlaps.dump_json(found, indent=1).decode() + "\n"
-                    write_atomically(self.folder / f"{key[:32]}.json", text)
+                if path:
+                    write_atomically(path, _Overlaps.dump_json(found, indent=1).decode() + "\n")
             self._found[key] = {overlap.task: overlap for overlap in found}
         return self._found[key]
-
-    def _read(self, key: str) -> tuple[Overlap, ...] | None:
-        if self.folder is None:
-            return None
-        try:
-            return _Overlaps.validate_json((self.folder / f"{key[:32]}.json").read_bytes())
-        except (OSError, ValueError):
-            return None
-
-
-def _synthetic(path: Path) -> Iterator[Passage]:
-    """Yield a stage's texts; of a row without `text` all of it, so that nothing is missed."""
-    for number, row in read_jsonl(path):
-        yield Passage(f"{path.parent.name}/{path.name}:{number}", str(row.get("text", row)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from harness.contamination.words import verbatim, whole, words
@@ -18,11 +19,17 @@ from harness.records import Frozen
 
 VERSION = 1
 """Of the normalisation and the rules; raised whenever either changes."""
-SIZES = (13, 8)
-Kind = Literal["verbatim", "same", "13 words", "8 words"]
 EXAMPLES = 50
 """Pairs of texts that are kept for each test set, the strictest first."""
-_KINDS: tuple[Kind, ...] = ("verbatim", "same", "13 words", "8 words")
+Kind = Literal["verbatim", "same", "13 words", "8 words"]
+# the field of `Overlap` for each kind, the strictest first
+_FIELDS: dict[Kind, str] = {
+    "verbatim": "verbatim",
+    "same": "same",
+    "13 words": "overlap_13",
+    "8 words": "overlap_8",
+}
+_RUNS: dict[Kind, int] = {"13 words": 13, "8 words": 8}
 
 
 class Passage(NamedTuple):
@@ -61,13 +68,13 @@ class Overlap(Frozen):
         together = sorted((*self.examples, *other.examples), key=_strictness)
         fields = {
             name: tuple(sorted({*getattr(self, name), *getattr(other, name)}))
-            for name in ("overlap_13", "overlap_8", "same", "verbatim")
+            for name in _FIELDS.values()
         }
         return Overlap(task=self.task, n=self.n, examples=tuple(together[:EXAMPLES]), **fields)
 
 
 def _strictness(shared: Shared) -> tuple[int, int]:
-    return _KINDS.index(shared.kind), shared.place
+    return list(_FIELDS).index(shared.kind), shared.place
 
 
 def passages(rows: Iterable[Mapping[str, str]]) -> Iterator[Passage]:
@@ -83,6 +90,10 @@ class _Problem(NamedTuple):
     place: int
     row: Mapping[str, str]
     words: list[str]
+
+
+_Hits = dict[Kind, dict[int, tuple[Passage, str]]]
+"""For each kind, the problems that are hit by number, with the first text and the words shared."""
 
 
 class TestSets:
@@ -101,60 +112,51 @@ class TestSets:
             for place, row in enumerate(rows)
         ]
         self._sizes = {task: len(rows) for task, rows in tests.items()}
-        self._grams: dict[int, dict[int, list[int]]] = {}
-        for n in SIZES:
-            grams = self._grams[n] = defaultdict(list)
-            for number, problem in enumerate(self._problems):
-                for gram in _grams(problem.words, n):
-                    grams[gram].append(number)
+        self._grams: dict[Kind, dict[int, list[int]]] = {kind: defaultdict(list) for kind in _RUNS}
         self._whole: dict[str, list[int]] = defaultdict(list)
         for number, problem in enumerate(self._problems):
             self._whole[whole(problem.row["problem"])].append(number)
+            for kind, n in _RUNS.items():
+                for gram in _grams(problem.words, n):
+                    self._grams[kind][gram].append(number)
 
     def check(self, texts: Iterable[Passage]) -> dict[str, Overlap]:
-        """Compare every test set with training text.
+        """Return each test set's overlap with training text, by task.
 
-        Args:
-            texts: Each is compared on its own: no run of words goes from one into the next.
-
-        Returns:
-            One overlap for each test set, in their order.
+        Each text is compared on its own: no run of words goes from one into the next.
         """
-        hits: dict[Kind, dict[int, tuple[Passage, str]]] = {kind: {} for kind in _KINDS}
+        hits: _Hits = {kind: {} for kind in _FIELDS}
         for passage in texts:
             found = words(passage.text)
-            for n, kind in zip(SIZES, _KINDS[2:], strict=True):
-                for gram in filter(self._grams[n].__contains__, _grams(found, n)):
-                    for number in self._grams[n][gram]:
-                        if number not in hits[kind]:
-                            run = _run(self._problems[number].words, found, gram, n)
-                            if run:
-                                hits[kind][number] = passage, run
+            for kind, n in _RUNS.items():
+                grams = self._grams[kind]
+                for gram in filter(grams.__contains__, _grams(found, n)):
+                    for number in grams[gram]:
+                        if number in hits[kind]:
+                            continue
+                        if run := _run(self._problems[number].words, found, gram, n):
+                            hits[kind][number] = passage, run
             if passage.problem:
                 self._compare_whole(passage, hits)
-        for n, kind in zip(SIZES, _KINDS[2:], strict=True):
+        for kind, n in _RUNS.items():
             for number, hit in hits["same"].items():
-                if len(self._problems[number].words) < n:
+                if len(self._problems[number].words) < n:  # too short to be hit by a run
                     hits[kind].setdefault(number, hit)
         return {task: self._overlap(task, n, hits) for task, n in self._sizes.items()}
 
-    def _compare_whole(
-        self, passage: Passage, hits: dict[Kind, dict[int, tuple[Passage, str]]]
-    ) -> None:
+    def _compare_whole(self, passage: Passage, hits: _Hits) -> None:
         text = whole(passage.text)
         for number in self._whole.get(text, ()) if text else ():
             hits["same"].setdefault(number, (passage, text))
             if verbatim(passage.text) == verbatim(self._problems[number].row["problem"]):
                 hits["verbatim"].setdefault(number, (passage, text))
 
-    def _overlap(
-        self, task: str, n: int, hits: Mapping[Kind, Mapping[int, tuple[Passage, str]]]
-    ) -> Overlap:
-        places: dict[Kind, list[int]] = {}
+    def _overlap(self, task: str, n: int, hits: _Hits) -> Overlap:
+        places: dict[str, tuple[int, ...]] = {}
         examples: dict[int, Shared] = {}
-        for kind in _KINDS:
+        for kind, field in _FIELDS.items():
             found = [number for number in hits[kind] if self._problems[number].task == task]
-            places[kind] = sorted(self._problems[number].place for number in found)
+            places[field] = tuple(sorted(self._problems[number].place for number in found))
             for number in found:
                 problem, (passage, shared) = self._problems[number], hits[kind][number]
                 examples.setdefault(
@@ -169,19 +171,12 @@ class TestSets:
                         words=shared,
                     ),
                 )
-        return Overlap(
-            task=task,
-            n=n,
-            overlap_13=tuple(places["13 words"]),
-            overlap_8=tuple(places["8 words"]),
-            same=tuple(places["same"]),
-            verbatim=tuple(places["verbatim"]),
-            examples=tuple(sorted(examples.values(), key=_strictness)[:EXAMPLES]),
-        )
+        strictest = sorted(examples.values(), key=_strictness)[:EXAMPLES]
+        return Overlap(task=task, n=n, examples=tuple(strictest), **places)
 
 
 def _grams(found: Sequence[str], n: int) -> Iterator[int]:
-    """Return the hashes of all runs of n words; they hold within one process only."""
+    """Return the hashes of all runs of n words; a process has hashes of its own."""
     return map(hash, zip(*(found[start:] for start in range(n)), strict=False))
 
 
@@ -191,13 +186,12 @@ def _run(first: Sequence[str], second: Sequence[str], gram: int, n: int) -> str:
         next(place for place, other in enumerate(_grams(one, n)) if other == gram)
         for one in (first, second)
     )
-    if first[mine : mine + n] != second[theirs : theirs + n]:
-        return ""
-    length = n
-    while mine and theirs and first[mine - 1] == second[theirs - 1]:
-        mine, theirs, length = mine - 1, theirs - 1, length + 1
-    while first[mine + length : mine + length + 1] == second[theirs + length : theirs + length + 1]:
-        if mine + length >= len(first):
-            break
-        length += 1
-    return " ".join(first[mine : mine + length])
+    before = _equal(first[:mine][::-1], second[:theirs][::-1])
+    after = _equal(first[mine:], second[theirs:])
+    return " ".join(first[mine - before : mine + after]) if after >= n else ""
+
+
+def _equal(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return how many words two texts share from their starts on."""
+    pairs = zip(first, second, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

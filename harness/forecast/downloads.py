@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pydantic
@@ -10,7 +11,7 @@ from harness import checkpoints
 from harness.boards.board import Board
 from harness.boards.file import Which
 from harness.forecast.model_sizes import known_shape
-from harness.tasks.task import Task
+from harness.plugin.trainer import Trainer
 
 ROW_BYTES = 500  # of a problem with its solution in a Parquet file, roughly
 State = Literal["here", "to download", "missing"]
@@ -28,30 +29,24 @@ class Download(pydantic.BaseModel, frozen=True):
     where: str = ""  # the folder, or what to do
 
 
-def downloads(board: Board, *, teacher: bool, traces: bool) -> tuple[Download, ...]:
-    """Return the models and data sets of a board with where they are; no network is asked.
-
-    Args:
-        board: The conditions.
-        teacher: Whether anything of the plan needs the teacher.
-        traces: Whether anything of it needs the traces.
-    """
-    needs_teacher = teacher and board.file.teacher is not None
-    models: tuple[Which, ...] = ("start", "teacher") if needs_teacher else ("start",)
-    return (*(_model(board, which) for which in models), *_data(board, traces))
+def downloads(board: Board, trainers: Sequence[Trainer]) -> tuple[Download, ...]:
+    """Return the models and data sets that trainers need and where they are, without a network."""
+    models = [_model(board, "start")]
+    if board.file.teacher is not None and any(each.needs_teacher for each in trainers):
+        models.append(_model(board, "teacher"))
+    return (*models, *_data(board, any(each.needs_traces for each in trainers)))
 
 
 def _model(board: Board, which: Which) -> Download:
     reference, folder = board.file.model(which) or "", board.at_hand(which)
     name, _, revision = reference.partition("@")
     shape = known_shape(reference)
+    estimated = 2 * shape.parameters if shape else None  # published in bfloat16
     return Download(
         what="start model" if which == "start" else which,
         name=name,
         revision=revision or None,
-        bytes=checkpoints.size_bytes(folder)
-        if folder
-        else (2 * shape.parameters if shape else None),
+        bytes=checkpoints.size_bytes(folder) if folder else estimated,
         state="here" if folder else "to download",
         where=str(folder or ""),
     )
@@ -62,24 +57,21 @@ def _data(board: Board, traces: bool) -> list[Download]:
     trained = (*board.file.data.train, *(board.file.data.traces if traces else ()))
     used = [(name, split) for name in trained for split in ("holdout", "train")]
     used += [(score.task.name, "test") for score in board.scores]
-    found: dict[tuple[str, State], list[tuple[Task, str]]] = {}
+    found: dict[tuple[str, State], Download] = {}
     for name, split in dict.fromkeys(used):
         task = board.tasks[name]
-        if task.source and task.has(split):
-            hub = task.source.hub
-            state: State = "here" if task.here(split) else "to download" if hub else "missing"
-            found.setdefault((hub or name, state), []).append((task, split))
-    return [
-        Download(
+        if not task.source or not task.has(split):
+            continue
+        hub, here = task.source.hub, task.here(split)
+        state: State = "here" if here else "to download" if hub else "missing"
+        one = found.get((hub or name, state)) or Download(
             what="data",
-            name=name,
-            revision=parts[0][0].source.revision if parts[0][0].source else None,
-            tasks=tuple(dict.fromkeys(task.name for task, _ in parts)),
-            bytes=sum(ROW_BYTES * task.size(split) for task, split in parts) or None,
+            name=hub or name,
+            revision=task.source.revision,
             state=state,
-            where="not on the Hub: give --data-dir"
-            if state == "missing"
-            else parts[0][0].here(parts[0][1]) or "",
+            where="not on the Hub: give --data-dir" if state == "missing" else here or "",
         )
-        for (name, state), parts in found.items()
-    ]
+        tasks = tuple(dict.fromkeys((*one.tasks, name)))
+        size = (one.bytes or 0) + ROW_BYTES * task.size(split) or None
+        found[one.name, state] = one.model_copy(update={"tasks": tasks, "bytes": size})
+    return list(found.values())

@@ -60,7 +60,6 @@ class Setting(NamedTuple):
 
     @property
     def start_seconds(self) -> float:
-        """Return the seconds of a stage before it works."""
         return START_SECONDS["cuda" if self.gpu else "cpu"]
 
     @property
@@ -121,13 +120,10 @@ def training(expected: Expected, caps: Mapping[str, float], at: Setting) -> Esti
     ) / at.compute.gpus
     answers = round(teacher_first / written)
     first_seconds = at.decode(at.teacher, answers, *decoding) if at.teacher else 0.0
-
     flops = gradient + reading + rollouts
-    each_step = {"steps": 1, "trained_tokens": trained, "flops": flops, "seconds": seconds}
+    each = {"steps": 1, "trained_tokens": trained, "flops": flops, "seconds": seconds}
     spent = {"flops": before, "seconds": first_seconds}
-    within = [
-        math.floor((cap - spent.get(name, 0)) / each_step[name]) for name, cap in caps.items()
-    ]
+    within = [math.floor((cap - spent.get(name, 0)) / each[name]) for name, cap in caps.items()]
     steps = max(1, min([expected.steps, *within]))
     micro_batch, memory = _micro_batch(expected, at)
     return Estimate(
@@ -168,12 +164,10 @@ def _memory(expected: Expected, rows: int, at: Setting) -> float:
     # what a layer keeps of a token for its backward pass: two norms and the residual stream,
     # queries, keys, values, the attention's output, four tensors of the feed-forward width
     layer = 18 * student.hidden + 8 * student.kv + 8 * student.inner
+    activations = tokens * layer * student.layers
     if at.compute.gradient_checkpointing:  # the residual streams, and one layer at a time
         activations = tokens * (4 * student.hidden * student.layers + layer)
-    else:
-        activations = tokens * layer * student.layers
-    # float32, three copies
-    logits = min(tokens, expected.logits) * student.vocabulary * 12
+    logits = min(tokens, expected.logits) * student.vocabulary * 12  # float32, three copies
     writer = student if expected.rollouts else teacher
     cache = expected.together * whole * writer.cache_bytes if writer else 0
     guide = 2 * teacher.parameters if teacher and (expected.taught or expected.written) else 0
@@ -183,9 +177,7 @@ def _memory(expected: Expected, rows: int, at: Setting) -> float:
 def scoring(scores: Iterable[tuple[ScoreTable, int, float]], at: Setting) -> Estimate:
     """Return the cost of generating the answers of one checkpoint.
 
-    Args:
-        scores: Each score's table with its problems and the mean length of a prompt in tokens.
-        at: What it runs on.
+    Each score comes with the number of its problems and the mean length of a prompt in tokens.
     """
     size, batch = at.student.parameters, at.compute.batch_size
     together = VLLM_SEQUENCES if at.compute.engine == "vllm" else batch

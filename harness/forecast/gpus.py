@@ -81,7 +81,7 @@ def find_gpu(name: str) -> Gpu:
             return gpu
     words = {part.removesuffix("gb") for part in parts}
     fitting = [gpu for gpu in GPUS.values() if words.issuperset(gpu.words.split())]
-    if fitting:
+    if fitting:  # "H100 NVL" fits both H100 and H100-NVL: the longer name is meant
         return max(fitting, key=lambda gpu: len(gpu.words.split()))
     shortened = re.sub(r"(?i)^nvidia ", "", name)
     raise UsageError(f"no figures for a GPU {name!r}; {did_you_mean(shortened, GPUS)}")

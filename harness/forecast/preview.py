@@ -9,11 +9,10 @@ import pydantic
 from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan
 from harness.boards.board import Board
-from harness.boards.score import BoardScore
 from harness.errors import UsageError
 from harness.forecast.downloads import Download, downloads
 from harness.forecast.formulas import Estimate
-from harness.forecast.gpus import Gpu, find_gpu, visible_gpu
+from harness.forecast.gpus import GPUS, Gpu, find_gpu, visible_gpu
 from harness.forecast.model_sizes import model_shape
 from harness.forecast.stages import Forecast
 from harness.records import read_records
@@ -75,16 +74,7 @@ class Preview(pydantic.BaseModel, frozen=True):
 
 
 def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None, str]:
-    """Return the GPU to plan for, or None for the CPU, and the reason where one was assumed.
-
-    Args:
-        name: As given to `--gpu`, or None.
-        board: The conditions.
-        device: Where stages of this machine would run.
-
-    Raises:
-        UsageError: If there are no figures for a GPU of that name.
-    """
+    """Return the GPU to plan for, or None for the CPU, and the reason where one was assumed."""
     if name:
         return find_gpu(name), ""
     if device == "cuda":
@@ -98,19 +88,16 @@ def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None,
         if shape and shape.parameters <= CPU_PARAMETERS:
             return None, ""
         reason = "no GPU is visible here"
-    gpu = find_gpu(ASSUMED_GPU)
-    return gpu, f"{reason}: planned for one {gpu.name}; --gpu names another"
+    return GPUS[ASSUMED_GPU], f"{reason}: planned for one {ASSUMED_GPU}; --gpu names another"
 
 
 def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") -> Preview:
     """Return what a bench would do. Nothing is written, loaded, downloaded or trained.
 
-    Args:
-        plan: Cells and stages.
-        folder: Where a bench of this board keeps everything.
-        gpu: What to estimate for; None is the CPU.
-        note: A line on the choice of the GPU.
+    The note is a line on the choice of the GPU.
     """
+    from harness.leaderboard.stats import minimum_detectable
+
     board, threads = plan.board, plan.board.file.compute.threads
     guess = Forecast(plan, gpu, read_records(folder.records))
     stages = tuple(
@@ -134,8 +121,20 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         )
         for cell in plan.cells
     )
+    scores = tuple(
+        ScorePreview(
+            task=one.task.name,
+            protocol=one.protocol.name,
+            problems=board.problems(one.table),
+            unfit=one.task.unfit,
+            detectable=minimum_detectable(board.problems(one.table)),
+            **one.table.model_dump(include={"samples", "max_new_tokens", "ranking"}),
+        )
+        for one in board.scores
+    )
     left = [each.estimate for each in stages if each.state == "to do"]
     known = all(each.seconds is not None for each in left)
+    gpu_seconds = sum((each.seconds or 0) * each.gpus for each in left)
     trainers = [each.offer.trainer for each in plan.stages.values() if each.offer]
     return Preview(
         board=board.name,
@@ -145,31 +144,9 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         notes=tuple(line for line in (note, *guess.notes()) if line),
         cells=cells,
         stages=stages,
-        scores=tuple(_score(board, one) for one in board.scores),
-        downloads=downloads(
-            board,
-            teacher=any(trainer.needs_teacher for trainer in trainers),
-            traces=any(trainer.needs_traces for trainer in trainers),
-        ),
+        scores=scores,
+        downloads=downloads(board, trainers),
         caps=board.file.budget.set_caps(),
         seconds=sum(each.seconds or 0 for each in left) if known else None,
-        gpu_hours=sum((each.seconds or 0) * each.gpus for each in left) / 3600
-        if gpu and known
-        else None,
-    )
-
-
-def _score(board: Board, score: BoardScore) -> ScorePreview:
-    from harness.leaderboard.stats import minimum_detectable
-
-    problems = board.problems(score.table)
-    return ScorePreview(
-        task=score.task.name,
-        protocol=score.protocol.name,
-        problems=problems,
-        samples=score.table.samples,
-        max_new_tokens=score.table.max_new_tokens,
-        ranking=score.table.ranking,
-        unfit=score.task.unfit,
-        detectable=minimum_detectable(problems),
+        gpu_hours=gpu_seconds / 3600 if gpu and known else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from statistics import fmean, median
 
 from harness.bench.plan import Plan, Stage
@@ -90,13 +91,12 @@ class Forecast:
             if self.teacher or not (expected.taught or expected.written):
                 return formulas.training(expected, caps, self.setting)
         # the caps are all that is known
-        flops, seconds = caps.get("flops"), caps.get("seconds")
-        if self.setting and flops is None and "trained_tokens" in caps:
-            flops = 6 * self.setting.student.parameters * caps["trained_tokens"]
+        flops, seconds, trained = caps.get("flops"), caps.get("seconds"), caps.get("trained_tokens")
+        if self.setting and flops is None and trained is not None:
+            flops = 6 * self.setting.student.parameters * trained
         if self.setting and seconds is None and flops is not None:
             seconds = self.setting.multiply(flops, TRAINING_SHARE)
-        trained = caps.get("trained_tokens", 0)
-        return Estimate(trained_tokens=trained, flops=flops, seconds=seconds, source="caps")
+        return Estimate(trained_tokens=trained or 0, flops=flops, seconds=seconds, source="caps")
 
     def _caps(self, stage: Stage, budget: Share) -> dict[str, float]:
         """Return a stage's caps, less what earlier stages of its chain are estimated to use."""
@@ -111,15 +111,10 @@ class Forecast:
         if self.setting is None:
             return Estimate(source="not known yet")
         board = self.plan.board
-        scores = [
-            (
-                one.table,
-                board.problems(one.table),
-                _prompt(board, one.task.name, "test", one.protocol),
-            )
-            for one in board.scores
-        ]
-        return formulas.scoring(scores, self.setting)
+        lengths = [_prompt(board, one.task.name, "test", one.protocol) for one in board.scores]
+        tables = [one.table for one in board.scores]
+        problems = map(board.problems, tables)
+        return formulas.scoring(zip(tables, problems, lengths, strict=True), self.setting)
 
 
 def workload(board: Board) -> Workload:
@@ -129,29 +124,26 @@ def workload(board: Board) -> Workload:
     rows = sum(counts[name] for name in data.train)
     traces = sum(counts[name] for name in data.traces)
 
-    def mean(lengths: dict[str, float]) -> float:
-        return fmean(lengths.values(), [max(1, counts[name]) for name in lengths])
+    def mean(names: Sequence[str], length: Callable[[str], float]) -> float:
+        return fmean(map(length, names), [max(1, counts[name]) for name in names])
 
     return Workload(
         rows=rows,
-        prompt=mean({name: _prompt(board, name, "train", board.protocol) for name in data.train}),
-        solution=mean({name: _solution(board, name, SOLUTION) for name in data.train}),
+        prompt=mean(data.train, lambda name: _prompt(board, name, "train", board.protocol)),
+        solution=mean(data.train, lambda name: _solution(board, name, SOLUTION)),
         answer=formulas.ANSWER_SHARE * limit,
         limit=limit,
         # a data set of unknown size is taken to have a trace for each problem
         traces=traces or (rows if data.traces else 0),
-        trace=mean({name: _solution(board, name, TRACE) for name in data.traces})
-        if data.traces
-        else 0.0,
+        trace=mean(data.traces, lambda name: _solution(board, name, TRACE)) if data.traces else 0.0,
     )
 
 
 def _prompt(board: Board, task: str, split: str, protocol: Protocol | LmEvalProtocol) -> float:
     """Return the mean tokens of a prompt."""
+    around = SHOTS if isinstance(protocol, LmEvalProtocol) else len(protocol.prompt(""))
     problem = _characters(board, task, split, "problem", PROBLEM)
-    if isinstance(protocol, LmEvalProtocol):
-        return (problem + SHOTS) / CHARACTERS
-    return (problem + len(protocol.prompt(""))) / CHARACTERS + TEMPLATE * protocol.chat
+    return (problem + around) / CHARACTERS + TEMPLATE * protocol.chat
 
 
 def _solution(board: Board, task: str, assumed: int) -> float:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING
-
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from harness.render import numbers
+from harness.forecast.preview import Preview, StagePreview
+from harness.render import numbers, tables
 from harness.render.escape import terminal
 from harness.render.numbers import NONE
-from harness.render.tables import table
-
-if TYPE_CHECKING:
-    from harness.forecast.preview import Preview, StagePreview
 
 ASSUMED = (
     "Estimates from sizes and assumed speeds (docs/boards.md), good to a factor of two at best; the"
@@ -23,7 +17,7 @@ ASSUMED = (
 )
 
 
-def render(preview: Preview) -> RenderableType:
+def render(preview: Preview) -> Group:
     """Return what `rich.console.Console.print` shows; it fits 100 columns."""
     todo = sum(each.state != "done" for each in preview.stages)
     problems = sum(one.problems for one in preview.scores)
@@ -42,7 +36,7 @@ def render(preview: Preview) -> RenderableType:
         *(Text(f"! {terminal(line, 300)}", style="yellow") for line in preview.notes),
         _stages(preview),
         _scores(preview),
-        *([_downloads(preview)] if preview.downloads else []),
+        _downloads(preview),
         Text(closing),
         Text(ASSUMED, style="dim"),
     )
@@ -58,15 +52,16 @@ def _machine(preview: Preview) -> str:
 def _stages(preview: Preview) -> Table:
     """Return the stages, those that differ by their seed alone in one line."""
     figures = ("To do", "Steps", "Trained", "Output", "Teacher", "FLOPs", "Time", "Memory")
-    stages = table("Stages (the figures are those of one)", {"Stage": 12}, figures)
-    groups: dict[str, list[StagePreview]] = defaultdict(list)
+    table = tables.table("Stages (the figures are those of one)", {"Stage": 12}, figures)
+    groups: dict[str, list[StagePreview]] = {}
     for each in preview.stages:
-        groups[f"train {each.label}" if each.kind == "train" else "score a checkpoint"].append(each)
+        name = f"train {each.label}" if each.kind == "train" else "score a checkpoint"
+        groups.setdefault(name, []).append(each)
     for name, group in groups.items():
         one = group[0].estimate
         todo = sum(each.state != "done" for each in group)
         memory = NONE if one.memory_bytes is None else f"{one.memory_bytes / 1e9:.0f} GB"
-        stages.add_row(
+        table.add_row(
             Text(terminal(name, 28)),
             f"{todo}/{len(group)}",
             f"{one.steps:,}" if one.steps else NONE,
@@ -84,15 +79,15 @@ def _stages(preview: Preview) -> Table:
         notes.append("!: more than this GPU has, even with one row in a forward pass")
     if any(each.estimate.source == "earlier records" for each in preview.stages):
         notes.append("*: median of earlier records")
-    stages.caption = "; ".join(notes) or None
-    return stages
+    table.caption = "; ".join(notes) or None
+    return table
 
 
 def _scores(preview: Preview) -> Table:
     figures = ("Problems", "Samples", "Token\nlimit", "Detectable")
-    scores = table("Scores of each checkpoint", {"Task": 12, "Protocol": 13}, figures)
+    table = tables.table("Scores of each checkpoint", {"Task": 12, "Protocol": 13}, figures)
     for one in preview.scores:
-        scores.add_row(
+        table.add_row(
             Text(terminal(one.task, 24)),
             Text(terminal(one.protocol, 28)),
             f"{one.problems:,}",
@@ -105,25 +100,23 @@ def _scores(preview: Preview) -> Table:
     caption = f"Ranks by {ranking.task} ({ranking.protocol})."
     caption += f" Not fit for ranking: {unfit}." if unfit else ""
     caption += " Detectable: differences of two checkpoints found with 80 % power at level 5 %."
-    scores.caption = Text(terminal(caption, None))
-    return scores
+    table.caption = Text(terminal(caption, None))
+    return table
 
 
 def _downloads(preview: Preview) -> Table:
-    needs = table("Needs", {"What": 12, "Name and revision": 12, "State": 4}, ("Size",))
+    table = tables.table("Needs", {"What": 12, "Name and revision": 12, "State": 4}, ("Size",))
     for one in preview.downloads:
         revision = f"@{one.revision[:12]}" if one.revision else ""
+        name = Text(terminal(one.name, 60) + revision)
         what = one.what if one.what != "data" else f"data ({', '.join(one.tasks)})"
         state = "here" if one.state == "here" else one.where or one.state
         size = NONE if one.bytes is None else _size(one.bytes)
-        needs.add_row(
-            Text(terminal(what, 60)), Text(terminal(one.name, 60) + revision), state, size
-        )
-    left = [one.bytes for one in preview.downloads if one.state == "to download"]
-    if left:
+        table.add_row(Text(terminal(what, 60)), name, state, size)
+    if left := [one.bytes for one in preview.downloads if one.state == "to download"]:
         more = " and what has no size above" if None in left else ""
-        needs.caption = f"to download: about {_size(sum(size or 0 for size in left))}{more}"
-    return needs
+        table.caption = f"to download: about {_size(sum(size or 0 for size in left))}{more}"
+    return table
 
 
 def _many(count: int, what: str) -> str:

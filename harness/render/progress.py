@@ -24,6 +24,7 @@ from harness.records import Record, cell_name
 from harness.render.escape import terminal
 
 Facts = Mapping[str, Any]
+KEYS = ("reward", "loss", "holdout_loss")
 # what is printed of a stage's event, after its kind and cell: `train sft seed 0: started`
 ENDS = {"started": "started", "reused": "done before", "interrupted": "interrupted"}
 QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line follows at once
@@ -32,29 +33,28 @@ QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line
 @contextmanager
 def progress(plan: Plan, stages: Path) -> Iterator[Callable[[str, Facts], None]]:
     """Give the function that shows an event: in a live table, or as lines without a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr.isatty():
+        live = Live(plan, stages)
+        with live.screen:
+            yield live
+    else:
         yield Lines(plan, stages)
-        return
-    live = Live(plan, stages)
-    with live.screen:
-        yield live
 
 
 def last_event(folder: Path) -> dict[str, Any]:
     """Return the newest whole line of a stage's events, or nothing."""
     try:
         with (folder / "events.jsonl").open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 4096))
-            lines = file.read().split(b"\n")[:-1]  # a torn last line is not one
-        event: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+            file.seek(max(0, file.seek(0, 2) - 4096))
+            *_, last, _ = file.read().split(b"\n")  # what follows the last newline is torn
+        return dict(json.loads(last))
     except (OSError, ValueError):
         return {}
-    return event
 
 
 def values(event: Facts) -> list[str]:
-    return [f"{key} {event[key]:.3g}" for key in ("reward", "loss", "holdout_loss") if key in event]
+    """Return loss and reward of an event for people."""
+    return [f"{key} {event[key]:.3g}" for key in KEYS if key in event]
 
 
 class Lines:
@@ -67,8 +67,7 @@ class Lines:
 
     def __call__(self, event: str, facts: Facts) -> None:
         """Write the line of an event, if it has one."""
-        text = self.line(event, facts)
-        if text:
+        if text := self.line(event, facts):
             seconds = time.monotonic() - self.started
             sys.stderr.write(f"[{seconds:6.1f}s] {terminal(text)}\n")
             sys.stderr.flush()
@@ -106,7 +105,7 @@ def _result(record: Record) -> str:
 
 
 class Live(Lines):
-    """A table of what runs now, above a count of what is done."""
+    """A table of what runs now, below a count of what is done; lines only of what is final."""
 
     def __init__(self, plan: Plan, stages: Path) -> None:
         super().__init__(plan, stages)
@@ -128,12 +127,8 @@ class Live(Lines):
 
     def table(self) -> Table:
         elapsed = time.monotonic() - self.started
-        table = Table(
-            title=f"{self.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s",
-            title_justify="left",
-            box=None,
-            padding=(0, 2, 0, 0),
-        )
+        title = f"{self.finished} of {len(self.plan.stages)} stages done, {elapsed:.0f} s"
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         for heading in ("cell", "stage", "step", "loss or reward", "left"):
             table.add_column(heading, no_wrap=True)
         for name, since in self.running.items():

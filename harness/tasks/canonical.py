@@ -11,14 +11,10 @@ from collections.abc import Iterable, Sequence
 Row = dict[str, str]
 
 
-def normalised(problem: str) -> str:
-    """Return a problem in one spelling: case, spacing and width make no other problem."""
-    return " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
-
-
 def problem_digest(problem: str) -> str:
-    """Return the sha256 of a normalised problem."""
-    return hashlib.sha256(normalised(problem).encode("utf-8", "surrogatepass")).hexdigest()
+    """Return the sha256 of a problem; case, spacing and width make no other problem."""
+    normalised = " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
+    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def canonical(rows: Iterable[Row]) -> list[Row]:
@@ -28,19 +24,14 @@ def canonical(rows: Iterable[Row]) -> list[Row]:
     fixed mixed sample whatever the file was sorted by. The id is the start of that digest, with
     `-2`, `-3` for a problem that occurs again.
     """
-    keyed = [(problem_digest(row["problem"]), row) for row in rows]
-    keyed.sort(
-        key=lambda pair: (
-            pair[0],
-            pair[1]["problem"],
-            pair[1]["answer"],
-            pair[1].get("solution", ""),
-            pair[1].get("group", ""),
-        )
-    )
+
+    def key(pair: tuple[str, Row]) -> list[str]:
+        digest, row = pair
+        return [digest, *(row.get(name, "") for name in ("problem", "answer", "solution", "group"))]
+
     seen: Counter[str] = Counter()
     ordered = []
-    for digest, row in keyed:
+    for digest, row in sorted(((problem_digest(row["problem"]), row) for row in rows), key=key):
         identity = digest[:12]
         seen[identity] += 1
         suffix = f"-{seen[identity]}" if seen[identity] > 1 else ""

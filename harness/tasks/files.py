@@ -18,14 +18,8 @@ def raw_rows(files: Sequence[Path], columns: Sequence[str] = ()) -> Iterator[dic
 
     Numbers in JSON stay as they are written. Each row gets `_file` (the file's name without
     endings), `_line` (its place among the file's rows, counted from 0, which ids are made of) and
-    `_at` (where it is, for messages: `line 3 of <path>`).
-
-    Args:
-        files: Read in this order.
-        columns: Names of the columns of TSV files, which have no header.
-
-    Raises:
-        UsageError: If a file cannot be read, or its content is not what its ending promises.
+    `_at` (where it is, for messages: `line 3 of <path>`). TSV files have the columns that are
+    named, and no header.
     """
     for path in files:
         kind = path.name.removesuffix(".gz").rpartition(".")[2]
@@ -58,8 +52,7 @@ def _json(path: Path, columns: Sequence[str]) -> _Rows:
 
 def _tsv(path: Path, columns: Sequence[str]) -> _Rows:
     for number, line in read_lines(path):
-        at = f"line {number} of {path}"
-        values = line.rstrip("\r\n").split("\t")
+        at, values = f"line {number} of {path}", line.rstrip("\r\n").split("\t")
         if len(values) != len(columns):
             known = ", ".join(columns)
             raise UsageError(f"{at} has {len(values)} columns, not the known {known}")
@@ -74,5 +67,4 @@ def _parquet(path: Path, columns: Sequence[str]) -> _Rows:
         for number, row in enumerate(parquet.read_table(path).to_pylist(), start=1):
             yield f"row {number} of {path}", row
     except (OSError, pyarrow.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot read {path}: {reason}") from None
+        raise UsageError(f"cannot read {path}: {str(error).splitlines()[0]}") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,27 +21,20 @@ from harness.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from harness.tasks.task import Task
 
-_TASK = re.compile(rb"^task:[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*(?:#.*)?\r?$", re.M)
-_GROUP = re.compile(rb"^group:[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*(?:#.*)?\r?$", re.M)
+_NAMED = re.compile(rb"^(task|group):[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*(?:#.*)?\r?$", re.M)
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One task of lm-eval, from its YAML file.
-
-    Attributes:
-        name: The task.
-        path: Its YAML file.
-        content: The file with what it includes; a function is the text of its name.
-    """
+    """One task of lm-eval, from its YAML file."""
 
     name: str
     path: Path
-    content: Mapping[str, Any]
+    content: Mapping[str, Any]  # the file with what it includes; a function is its name's text
 
     @property
     def shots(self) -> int:
-        """Return the number of examples in a prompt."""
+        """Examples in a prompt."""
         return int(self.content.get("num_fewshot") or 0)
 
     @property
@@ -68,11 +61,7 @@ class Definition:
         return scored, tuple(others)
 
     def check_decoding(self, samples: int, temperature: float) -> None:
-        """Check that a board's decoding can feed the task's filters.
-
-        Raises:
-            UsageError: If the task votes over samples and the board asks for another number.
-        """
+        """Refuse another number of samples than a task votes over."""
         repeats = int(self.content.get("repeats") or 1)
         if repeats > 1 and repeats != samples:
             wanted = (self.content.get("generation_kwargs") or {}).get("temperature", 0)
@@ -84,7 +73,6 @@ class Definition:
 
 
 def version() -> str:
-    """Return the version of lm-eval that is installed."""
     return importlib.metadata.version("lm_eval")
 
 
@@ -106,7 +94,9 @@ def definition(name: str) -> Definition:
         raise UsageError(refuse + f"it is a {kind} task; only generate_until is scored")
     if "doc_to_image" in content or "doc_to_audio" in content:
         raise UsageError(refuse + "its problems are not text alone")
-    code = [path.read_text(encoding="utf-8"), *(text for text in _modules(path, content))]
+    modules = sorted(set(re.findall(r"!function ([\w.]+)\.\w+", str(content))))
+    files = [path, *(path.parent / f"{name.replace('.', '/')}.py" for name in modules)]
+    code = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
     unsafe = ("unsafe_code", "code_eval", "HF_ALLOW_CODE_EVAL", "parse_expr")
     if "score" in path.relative_to(_root()).parts or any(w in t for w in unsafe for t in code):
         raise UsageError(refuse + "its grader runs what a model wrote as code")
@@ -116,41 +106,34 @@ def definition(name: str) -> Definition:
 
 
 def documents(found: Definition, task: Task) -> list[dict[str, Any]]:
-    """Return a task's rows as lm-eval's task wants its documents.
-
-    Args:
-        found: The task of lm-eval.
-        task: The benchmark, whose `lm_eval_doc` gives a row the column names of the Hub.
+    """Return a benchmark's rows as lm-eval's task wants its documents.
 
     Returns:
         `split` (lm-eval's name), `doc` and `id` of each document: those that are scored, and then
         those that examples are drawn from. Both are in the order of their source and not in
         ours, because lm-eval draws examples by place: the same ones as where it reads the source.
-
-    Raises:
-        UsageError: If the task lacks a column or the examples that the prompt needs.
     """
     scored, others = found.splits
-    tested_rows = sorted(task.split("test"), key=_place_in_source)
-    tested = [task.lm_eval_doc(row) for row in tested_rows]
+    tested = sorted(task.split("test"), key=_place_in_source)
+    docs = [task.lm_eval_doc(row) for row in tested]
     train = [task.lm_eval_doc(row) for row in sorted(task.split("train"), key=_place_in_source)]
-    drawn = "samples" not in (found.content.get("fewshot_config") or {})
-    if found.shots and drawn and others and not train:
+    written = "samples" in (found.content.get("fewshot_config") or {})
+    drawn = found.shots and others and not written
+    if drawn and not train:
         raise UsageError(
             f"lm-eval's task {found.name!r} draws {found.shots} examples from training rows;"
             f" task {task.name!r} has none"
         )
     if "process_docs" not in found.content:  # else the columns are made where its stage starts
-        for doc in (*tested[:1], *(train[:1] if found.shots and drawn and others else ())):
+        for doc in (*docs[:1], *(train[:1] if drawn else ())):
             _check_columns(found, task.name, doc)
-    rows: list[dict[str, Any]] = [
-        {"split": scored, "doc": doc, "id": row["id"]}
-        for doc, row in zip(tested, tested_rows, strict=True)
+    # a split that nothing is drawn from must be there all the same
+    examples = [(name, doc) for name in others for doc in train or docs[:1]]
+    ids = [row["id"] for row in tested]
+    return [
+        *({"split": scored, "doc": doc, "id": id_} for doc, id_ in zip(docs, ids, strict=True)),
+        *({"split": name, "doc": doc, "id": None} for name, doc in examples),
     ]
-    for name in others:
-        # a split that nothing is drawn from must be there all the same
-        rows += [{"split": name, "doc": doc, "id": None} for doc in train or tested[:1]]
-    return rows
 
 
 def _place_in_source(row: Mapping[str, str]) -> list[tuple[int, str]]:
@@ -178,21 +161,19 @@ def _check_columns(found: Definition, task: str, doc: Mapping[str, Any]) -> None
         # the functions of a definition are run where its stage starts
         if not isinstance(template, str) or template.startswith("!function"):
             continue
-        missing = ""
-        if template.isidentifier() and template not in doc:
-            missing = template
-        elif not template.isidentifier():
-            try:
-                templates.from_string(template).render(**doc)
-            except jinja2.UndefinedError as error:
-                missing = str(error).split("'")[1] if "'" in str(error) else str(error)
-            except (jinja2.TemplateError, TypeError, ValueError, AttributeError) as error:
-                missing = f"{key} ({error})"
-        if missing:
-            raise UsageError(
-                f"lm-eval's task {found.name!r} needs a column {missing!r};"
-                f" task {task!r} has {', '.join(sorted(doc))}"
-            )
+        if template.isidentifier():  # it is a column
+            template = f"{{{{ {template} }}}}"
+        try:
+            templates.from_string(template).render(**doc)
+            continue
+        except jinja2.UndefinedError as error:
+            missing = str(error).split("'")[1] if "'" in str(error) else str(error)
+        except (jinja2.TemplateError, TypeError, ValueError, AttributeError) as error:
+            missing = f"{key} ({error})"
+        raise UsageError(
+            f"lm-eval's task {found.name!r} needs a column {missing!r};"
+            f" task {task!r} has {', '.join(sorted(doc))}"
+        )
 
 
 def _check_latex(refuse: str) -> None:
@@ -203,10 +184,9 @@ def _check_latex(refuse: str) -> None:
         except importlib.metadata.PackageNotFoundError:
             there = "missing"
         if there == "missing" or not there.startswith(wanted):
+            needed = f"{package} {wanted}".rstrip()
             raise UsageError(
-                refuse
-                + f"its grader needs {package} {wanted}".rstrip()
-                + f" ({there}): pip install 'lm-eval[math]'"
+                f"{refuse}its grader needs {needed} ({there}): pip install 'lm-eval[math]'"
             )
 
 
@@ -222,13 +202,11 @@ def _root() -> Path:
 def _find(name: str) -> Path:
     """Return the YAML file that defines a task: in a folder named like it, or anywhere."""
     folders = [path for path in _root().iterdir() if path.is_dir() and name.startswith(path.name)]
-    for folder in sorted(folders, key=lambda path: -len(path.name)):
-        tasks, _ = _defined(folder)
+    nearest_first = sorted(folders, key=lambda path: -len(path.name))
+    for folder in (*nearest_first, _root()):  # all of it takes about a second, once
+        tasks, groups = _defined(folder)
         if name in tasks:
             return tasks[name]
-    tasks, groups = _defined(_root())  # reads every file: about a second, once
-    if name in tasks:
-        return tasks[name]
     if name in groups:
         raise UsageError(f"{name!r} is a group of lm-eval's tasks: name one of its tasks")
     raise UsageError(f"lm-eval {version()} has no task {name!r}; {did_you_mean(name, tasks)}")
@@ -240,10 +218,11 @@ def _defined(folder: Path) -> tuple[dict[str, Path], set[str]]:
     tasks: dict[str, Path] = {}
     groups: set[str] = set()
     for path in sorted(folder.rglob("*.yaml")):
-        text = path.read_bytes()
-        for match in _TASK.findall(text):
-            tasks.setdefault(match.decode(), path)
-        groups |= {match.decode() for match in _GROUP.findall(text)}
+        for kind, name in _NAMED.findall(path.read_bytes()):
+            if kind == b"task":
+                tasks.setdefault(name.decode(), path)
+            else:
+                groups.add(name.decode())
     return tasks, groups
 
 
@@ -259,16 +238,6 @@ def _read(path: Path) -> dict[str, Any]:
     )
     content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
     included = content.pop("include", None) or ()
-    merged: dict[str, Any] = {}
-    for name in [included] if isinstance(included, str) else included:
-        merged |= _read(path.parent / name)
-    return merged | content
-
-
-def _modules(path: Path, content: Mapping[str, Any]) -> Iterable[str]:
-    """Return the source of the modules that a definition takes functions from."""
-    names = set(re.findall(r"!function ([\w.]+)\.\w+", str(content)))
-    for name in sorted(names):
-        module = path.parent / f"{name.replace('.', '/')}.py"
-        if module.is_file():
-            yield module.read_text(encoding="utf-8")
+    for name in reversed([included] if isinstance(included, str) else included):
+        content = _read(path.parent / name) | content
+    return content

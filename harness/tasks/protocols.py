@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from harness.errors import UsageError, did_you_mean
 from harness.tasks.lm_eval import definition, version
@@ -36,38 +35,25 @@ FEW_SHOTS = (
         "If Ann is a years old, then a + a + 4 = 30, so 2a = 26 and a = 13.",
         "13",
     ),
-    (
-        "Expand (x + 2)(x - 5).",
-        "x * x - 5x + 2x - 10 = x^2 - 3x - 10.",
-        "x^2 - 3x - 10",
-    ),
+    ("Expand (x + 2)(x - 5).", "x * x - 5x + 2x - 10 = x^2 - 3x - 10.", "x^2 - 3x - 10"),
 )
 """Problem, solution and answer of the four shots of `base_fewshot`, written for this project."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a problem is put to a model and how its answer is read.
-
-    Attributes:
-        name: The name that boards and leaderboards use.
-        version: Raised whenever a prompt, a stop rule or the answer form changes.
-        chat: Whether the prompt goes through the tokenizer's chat template.
-        form: The form in which the final answer is asked for (see `harness.verify`).
-        stop: Strings that end an answer, besides the end-of-turn token.
-        summary: One line for `harness boards` and the leaderboard.
-    """
+    """How a problem is put to a model and how its answer is read."""
 
     name: str
-    version: int
-    chat: bool
-    form: Form
-    stop: tuple[str, ...]
-    summary: str
+    version: int  # raised whenever a prompt, a stop rule or the answer form changes
+    chat: bool  # whether the prompt goes through the tokenizer's chat template
+    form: Form  # in which the final answer is asked for (see `harness.verify`)
+    stop: tuple[str, ...]  # strings that end an answer, besides the end-of-turn token
+    summary: str  # for `harness boards` and the leaderboard
 
     @property
     def id(self) -> str:
-        """Return the name with its version, as written in records."""
+        """The name with its version, as written in records."""
         return f"{self.name}.v{self.version}"
 
     def prompt(self, problem: str) -> str:
@@ -82,24 +68,19 @@ class Protocol:
 
     def completion(self, solution: str, answer: str) -> str:
         """Return the completion that a training row teaches: the steps, then the boxed answer."""
-        solution = solution.strip()
-        if f"\\boxed{{{answer}}}" in solution:
-            return solution
-        return f"{solution} \\boxed{{{answer}}}".lstrip()
+        solution, box = solution.strip(), f"\\boxed{{{answer}}}"
+        return solution if box in solution else f"{solution} {box}".lstrip()
 
     def training_row(self, row: Mapping[str, str]) -> dict[str, object]:
-        """Return `prompt` and `completion` of one problem in the form TRL trains on.
-
-        With a chat template both are lists of messages (TRL's conversational format); without
-        one both are strings.
-        """
+        """Return `prompt` and `completion` in the form TRL trains on: messages or strings."""
+        prompt = self.prompt(row["problem"])
         completion = self.completion(row.get("solution") or "", row["answer"])
-        if self.chat:
-            return {
-                "prompt": [{"role": "user", "content": self.prompt(row["problem"])}],
-                "completion": [{"role": "assistant", "content": completion}],
-            }
-        return {"prompt": self.prompt(row["problem"]), "completion": f" {completion}\n\n"}
+        if not self.chat:
+            return {"prompt": prompt, "completion": f" {completion}\n\n"}
+        return {
+            "prompt": [{"role": "user", "content": prompt}],
+            "completion": [{"role": "assistant", "content": completion}],
+        }
 
 
 PROTOCOLS = {
@@ -127,29 +108,21 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class LmEvalProtocol:
-    """A task of lm-eval with its own prompt, shots, stop rule and filters.
+    """A task of lm-eval with its own prompt, shots, stop rule and filters."""
 
-    Attributes:
-        task: The name of lm-eval's task.
-        version: The version of lm-eval.
-        form: The form in which the verifier looks for the final answer first.
-        summary: One line for `harness boards` and the leaderboard.
-    """
-
-    task: str
-    version: str
-    form: str
-    summary: str
+    task: str  # lm-eval's name of it
+    version: str  # of lm-eval
+    form: str  # in which the verifier looks for the final answer first
+    summary: str  # for `harness boards` and the leaderboard
     chat = False
 
     @property
     def name(self) -> str:
-        """Return the name that boards use."""
         return f"{LM_EVAL}{self.task}"
 
     @property
     def id(self) -> str:
-        """Return the name with the version of lm-eval, as written in records."""
+        """The name with the version of lm-eval, as written in records."""
         return f"{self.name}@{self.version}"
 
 
@@ -157,39 +130,33 @@ def get_protocol(name: str) -> Protocol | LmEvalProtocol:
     """Return the protocol of that name.
 
     Raises:
-        UsageError: If there is none, with the nearest name; or if it is a task of lm-eval that
-            cannot be scored here, with the reason.
+        UsageError: If there is none, or it is a task of lm-eval that cannot be scored here.
     """
-    if name.startswith(LM_EVAL):
-        return _of_lm_eval(name.removeprefix(LM_EVAL))
-    return training_protocol(name)
+    if not name.startswith(LM_EVAL):
+        return training_protocol(name)
+    task = name.removeprefix(LM_EVAL)
+    found = definition(task)
+    shots = f"{found.shots} shots" if found.shots else "no shots"
+    summary = f"lm-eval's own task {task}: its prompt, {shots}, its stop rule and filters"
+    return LmEvalProtocol(task, version(), found.form, summary)
 
 
 def training_protocol(name: str) -> Protocol:
-    """Return the protocol of that name that can make training prompts.
-
-    Raises:
-        UsageError: If there is none, with the nearest name.
-    """
+    """Return the protocol of that name that can make training prompts."""
     if name.startswith(LM_EVAL):
         raise UsageError(
             f"a board cannot rank by protocol {name!r}: training prompts come from the ranking"
             f" score, and lm-eval's tasks make none; rank by {' or '.join(PROTOCOLS)}"
         )
-    try:
-        return PROTOCOLS[name]
-    except KeyError:
+    if name not in PROTOCOLS:
         raise UsageError(
             f"no protocol {name!r}; {did_you_mean(name, PROTOCOLS)}, or {LM_EVAL}<task of lm-eval>"
-        ) from None
+        )
+    return PROTOCOLS[name]
 
 
 def protocol_of(identity: str) -> Protocol | LmEvalProtocol:
-    """Return the protocol with that id.
-
-    Raises:
-        UsageError: If this harness has another version of it.
-    """
+    """Return the protocol with that id; it is an error if this harness has another version."""
     mark = "@" if identity.startswith(LM_EVAL) else ".v"
     protocol = get_protocol(identity.rsplit(mark, 1)[0])
     if protocol.id != identity:
@@ -200,15 +167,3 @@ def protocol_of(identity: str) -> Protocol | LmEvalProtocol:
 def score_name(task: str, protocol: str) -> str:
     """Return the name of a score's files: the task and the protocol's id, safe on any disk."""
     return f"{task}__{protocol.replace(':', '-').replace('@', '-')}"
-
-
-@cache
-def _of_lm_eval(task: str) -> LmEvalProtocol:
-    found = definition(task)
-    shots = f"{found.shots} shots" if found.shots else "no shots"
-    return LmEvalProtocol(
-        task=task,
-        version=version(),
-        form=found.form,
-        summary=f"lm-eval's own task {task}: its prompt, {shots}, its stop rule and filters",
-    )

@@ -168,8 +168,8 @@ class Task:
         return {}
 
     def _load(self, split: str) -> Loaded:
+        assert self.source is not None
         if split not in self._loaded:
-            assert self.source is not None
             self._loaded[split] = loading.load(self.name, self.source, split, self.place)
         return self._loaded[split]
 
