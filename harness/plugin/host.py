@@ -101,7 +101,6 @@ class Host:
 
     @property
     def names(self) -> list[str]:
-        """Return the names of all installed plug-ins, loaded or not."""
         return list(self._entry_points)
 
     def load(self, name: str) -> Plugin:
@@ -124,9 +123,8 @@ class Host:
         try:
             module = point.load()
         except Exception as error:  # a plug-in's module may raise anything
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise PluginError(
-                f"plug-in {name!r} of {distribution} cannot be imported: {reason}"
+                f"plug-in {name!r} of {distribution} cannot be imported: {_line(error)}"
             ) from error
         try:
             self._manager.register(module, name)
@@ -158,15 +156,12 @@ class Host:
                 try:
                     values = list(implementation.function())
                 except Exception as error:
-                    reason = f"{type(error).__name__}: {error}".splitlines()[0]
                     raise PluginError(
-                        f"plug-in {name!r} of {plugin.distribution}: {hook} failed: {reason}"
+                        f"plug-in {name!r} of {plugin.distribution}: {hook} failed: {_line(error)}"
                     ) from error
-                for value in values:
-                    yield plugin, value
+                yield from ((plugin, value) for value in values)
 
     def hooks(self, name: str) -> list[str]:
-        """Return the names of the hooks that a loaded plug-in implements."""
         callers = self._manager.get_hookcallers(self._loaded[name].module) or []
         return sorted(caller.name for caller in callers)
 
@@ -178,8 +173,8 @@ class Host:
             try:
                 implementation.function(**given)
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                errors.append(f"plug-in {implementation.plugin_name!r}: {hook} failed: {reason}")
+                name = implementation.plugin_name
+                errors.append(f"plug-in {name!r}: {hook} failed: {_line(error)}")
         return errors
 
     def trainers(self) -> dict[str, Offer]:
@@ -210,7 +205,7 @@ class Host:
         Raises:
             PluginError: If two have one name.
         """
-        tasks: dict[str, Task] = {}
+        tasks = {}
         for plugin, task in self._results("harness_tasks"):
             if task.name in tasks:
                 raise PluginError(f"task {task.name!r} of plug-in {plugin.name!r} exists already")
@@ -285,6 +280,10 @@ class Host:
             if offer and offered == name and not offer.trainer.chain:
                 return offer
         raise UsageError(f"{name!r} is not a single trainer; known: {', '.join(self.offers(name))}")
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

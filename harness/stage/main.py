@@ -38,7 +38,7 @@ from harness.stage.spec import (
 )
 
 if TYPE_CHECKING:
-    from harness.stage.run import Run
+    from harness.stage.train_stage import TrainStage
 
 AGAIN = 75  # exit code of an attempt that ran out of memory and left what to try next
 
@@ -136,7 +136,7 @@ def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     from harness.stage.budget import Budget
     from harness.stage.meter import metered
     from harness.stage.run import Run
-    from harness.stage.settings import Outcome, Settings
+    from harness.stage.train_stage import TrainStage
     from harness.tasks.protocols import Protocol, protocol_of
     from harness.verify import VerifierPool
 
@@ -146,54 +146,40 @@ def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     protocol = protocol_of(identity.protocol)
     assert isinstance(protocol, Protocol)  # lm-eval's make no training prompts
     group = processes.join(identity.device, compute.stage_seconds)
-    out, scratch = folder / "checkpoint", folder / "scratch"
     if group.rank == 0:
-        out.mkdir()
-        scratch.mkdir(exist_ok=True)
+        (folder / "checkpoint").mkdir()
+        (folder / "scratch").mkdir(exist_ok=True)
     group.wait()
     failed = memory.failures(folder)
     teacher = str(paths.teacher) if paths.teacher else None
-    settings = Settings(
-        base_model=paths.base_model,
-        teacher=paths.teacher,  # the board's, and only for a trainer that declared it
+    stage = TrainStage(
+        spec=spec,
+        folder=folder,
         options=trainer.options.model_validate(identity.options),
-        rows=_rows(paths.train),
-        holdout=_rows(paths.holdout),
-        conventions=spec.conventions,
         protocol=protocol,
         budget=Budget(spec.caps, teacher=teacher, group=group),
         verifier=VerifierPool(workers=1),
-        seed=identity.seed,
-        out=out,
-        scratch=scratch,
-        events=folder / "events.jsonl",
-        device=identity.device,
-        max_new_tokens=identity.max_new_tokens,
-        save_every=compute.save_every,
+        rows=_rows(paths.train),
+        holdout=_rows(paths.holdout),
         traces=_rows(paths.traces) if paths.traces else (),
         group=group,
         micro_batch_size=memory.next_size(failed) or compute.micro_batch_size,
-        gradient_checkpointing=compute.gradient_checkpointing,
-        engine=identity.engine,
-        name=spec.name,
-        report_to=spec.report_to,
     )
-    outcome = Outcome()
-    run = Run(settings, outcome)
-    if settings.report_to:
+    run = Run(stage)
+    if spec.report_to:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
     energy = energy_joules()
     try:
-        with metered(run.budget, run.engine):
+        with metered(stage.budget, identity.engine):
             trainer.train(run)
     except BaseException as error:
         if memory.is_out_of_memory(error):
-            _out_of_memory(folder, run, outcome.forward_rows, failed, error)
+            _out_of_memory(stage, failed, error)
         raise
     finally:
-        settings.verifier.close()
-    run.budget.sync()
-    cost = run.budget.cost
+        stage.verifier.close()
+    stage.budget.sync()
+    cost = stage.budget.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
         cost.gpu_seconds = cost.seconds * group.size
@@ -206,21 +192,17 @@ def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     if compute.shared_gpu and cost.energy_joules is not None:
         run.note(energy="of the whole GPU, which other stages used at the same time")
     try:
-        checkpoints.check_model_folder(out, "checkpoint")
+        checkpoints.check_model_folder(folder / "checkpoint", "checkpoint")
     except HarnessError as error:
         raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
     if not compute.save_every:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder / "scratch", ignore_errors=True)
     ran = environment(identity).model_copy(update={"gpus": group.size})
-    return TrainResult(cost=cost, notes=outcome.notes, environment=ran)
+    return TrainResult(cost=cost, notes=stage.notes, environment=ran)
 
 
 def _out_of_memory(
-    folder: Path,
-    run: Run,
-    forward_rows: tuple[int, int] | None,
-    failed: tuple[memory.Attempt, ...],
-    error: BaseException,
+    stage: TrainStage, failed: tuple[memory.Attempt, ...], error: BaseException
 ) -> NoReturn:
     """Leave what to try next, or say what to do where nothing is left to try.
 
@@ -229,21 +211,19 @@ def _out_of_memory(
         StageError: One row does not fit, or the trainer does not let the host divide its batch.
     """
     traceback.print_exception(error, file=sys.stderr)
-    if forward_rows is None:
+    if stage.forward_rows is None:
         raise StageError(
             f"{type(error).__name__}: {error} (out of memory; {memory.ALONE})"
         ) from error
-    micro, rows = forward_rows
+    micro, rows = stage.forward_rows
     if micro == 1:
         raise StageError(memory.ADVICE) from error
+    cost = stage.budget.cost
     failure = memory.Attempt(
-        micro_batch_size=micro,
-        rows=rows,
-        step=run.budget.cost.steps,
-        seconds=round(run.budget.cost.seconds, 1),
+        micro_batch_size=micro, rows=rows, step=cost.steps, seconds=round(cost.seconds, 1)
     )
-    memory.add_failure(folder, failed, failure)
-    clear_scratch(folder)
+    memory.add_failure(stage.folder, failed, failure)
+    clear_scratch(stage.folder)
     raise memory.TryAgain from error
 
 

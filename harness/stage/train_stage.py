@@ -1,4 +1,4 @@
-"""What goes into a run and what comes out of it, beside the checkpoint; only the stage sees it."""
+"""A training stage as the harness sees it: what its run is made of, and what the run leaves."""
 
 from __future__ import annotations
 
@@ -10,71 +10,64 @@ from typing import Any
 from harness.errors import StageError
 from harness.stage.budget import Budget
 from harness.stage.processes import Group
+from harness.stage.spec import TrainSpec
 from harness.tasks.protocols import Protocol
-from harness.verify import Conventions, VerifierPool
+from harness.verify import VerifierPool
 
 Rows = Sequence[Mapping[str, str]]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a stage makes a run of: the attributes of `Run`, and what a trainer does not see.
+@dataclass
+class TrainStage:
+    """What a trainer sees of it is a `Run`.
 
     Attributes:
-        conventions: Task name to how that task reads answers.
+        spec: What the stage is to do.
+        folder: The stage's: `checkpoint`, `scratch` and `events.jsonl` (learning curves) are in it.
+        options: The trainer's, validated.
+        protocol: The board's ranking protocol.
+        budget: What may be spent and what has been.
         verifier: Judges completions; whoever made it closes it.
-        seed: The cell's seed.
         rows: Training rows with `id`, `task`, `problem`, `solution` and `answer`.
         holdout: Rows of the same kind that are held out of training.
         traces: Rows whose `solution` a stronger model wrote.
-        out: Folder of the checkpoint.
-        events: JSONL file of the learning curves.
-        save_every: Optimiser steps between training checkpoints; 0 for none.
+        group: The processes of the stage.
         micro_batch_size: Rows of a forward pass, where the board or a lack of memory fixes them.
-        gradient_checkpointing: Whether activations are made again in the backward pass.
-        name: The cell, for experiment trackers.
-        report_to: Experiment trackers that transformers reports to.
+        notes: Facts for the cell's record.
+        forward_rows: Rows of one process in a forward pass and in an optimiser step; None where
+            the trainer did not let the host divide its batch.
     """
 
-    base_model: Path
-    teacher: Path | None
+    spec: TrainSpec
+    folder: Path
     options: Any
-    budget: Budget
     protocol: Protocol
-    conventions: Mapping[str, Conventions]
+    budget: Budget
     verifier: VerifierPool
-    seed: int
     rows: Rows
     holdout: Rows
-    out: Path
-    scratch: Path
-    events: Path
-    traces: Rows = ()
-    device: str = "cpu"
-    engine: str = "hf"
-    group: Group = field(default_factory=Group)
-    max_new_tokens: int = 512
-    save_every: int = 0
-    micro_batch_size: int | None = None
-    gradient_checkpointing: bool = False
-    name: str = ""
-    report_to: Sequence[str] = ()
+    traces: Rows
+    group: Group
+    micro_batch_size: int | None
+    notes: dict[str, Any] = field(default_factory=dict)
+    forward_rows: tuple[int, int] | None = None
 
     def arguments(self) -> dict[str, Any]:
         """Return the TrainingArguments that every trainer shares, but for the seeds."""
-        on_gpu = self.device != "cpu"
+        on_gpu = self.spec.identity.device != "cpu"
+        save_every = self.spec.compute.save_every
         return {
-            "output_dir": str(self.scratch / "trainer"),
+            "output_dir": str(self.folder / "scratch" / "trainer"),
             "bf16": on_gpu,
             "use_cpu": not on_gpu,
-            "gradient_checkpointing": self.gradient_checkpointing,
-            "report_to": list(self.report_to) or "none",
-            "run_name": self.name or None,
+            "gradient_checkpointing": self.spec.compute.gradient_checkpointing,
+            "report_to": list(self.spec.report_to) or "none",
+            "run_name": self.spec.name or None,
             "disable_tqdm": True,
             "logging_steps": 1,
             "logging_nan_inf_filter": False,
-            "save_strategy": "steps" if self.save_every else "no",
-            "save_steps": self.save_every or 500,
+            "save_strategy": "steps" if save_every else "no",
+            "save_steps": save_every or 500,
             "save_total_limit": 2,
             "dataloader_pin_memory": on_gpu,
         }
@@ -85,7 +78,7 @@ class Settings:
         Args:
             memory: Share of a GPU's memory for vLLM, where that is the engine.
         """
-        if self.engine != "vllm":
+        if self.spec.identity.engine != "vllm":
             return {}
         stop = list(self.protocol.stop)
         return {
@@ -95,7 +88,7 @@ class Settings:
             "generation_kwargs": {"stop": stop} if stop else None,
         }
 
-    def divided(self, batch: int, micro: int) -> tuple[int, int]:
+    def divide(self, batch: int, micro: int) -> tuple[int, int]:
         """Return the rows of a forward pass and of an optimiser step, both of one process.
 
         Args:
@@ -117,18 +110,5 @@ class Settings:
                 f"micro_batch_size={micro} does not divide the {rows} rows that a process has in"
                 " an optimiser step"
             )
-        return micro, rows
-
-
-@dataclass
-class Outcome:
-    """What a run leaves for its stage, beside the checkpoint and the events.
-
-    Attributes:
-        notes: Facts for the cell's record.
-        forward_rows: Rows of one process in a forward pass and in an optimiser step; None where
-            the trainer did not let the host divide its batch.
-    """
-
-    notes: dict[str, Any] = field(default_factory=dict)
-    forward_rows: tuple[int, int] | None = None
+        self.forward_rows = micro, rows
+        return self.forward_rows
