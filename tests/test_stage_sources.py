@@ -51,7 +51,14 @@ def test_a_file_that_is_added_to_the_stage_changes_the_digest(tree):
 
 
 @pytest.mark.parametrize(
-    "name", ["stage/meter.py", "verify/workers/worker.py", "tasks/gold.py", "plugin/options.py", "files.py"]
+    "name",
+    [
+        "stage/meter.py",
+        "verify/workers/worker.py",
+        "tasks/gold.py",
+        "plugin/options.py",
+        "files.py",
+    ],
 )
 def test_one_byte_of_what_a_stage_runs_changes_the_digest(tree, name):
     before = digest(tree)

@@ -33,16 +33,8 @@ from harness.records import (
     total_cost,
     write_record,
 )
+from harness.stage import spec
 from harness.stage.environment import processor_name
-from harness.stage.spec import (
-    GenerateIdentity,
-    GenerateResult,
-    JudgeResult,
-    TrainIdentity,
-    TrainResult,
-    read,
-    read_spec,
-)
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
 
@@ -56,10 +48,11 @@ class Recorder:
 
     def finished(self, cell: Cell) -> Record:
         """Write the record of a cell whose stages are all done, and keep its judged answers."""
-        generated = read(self.folder.stage(cell.generate) / "result.json", GenerateResult)
+        result = self.folder.stage(cell.generate) / "result.json"
+        generated = spec.read(result, spec.GenerateResult)
         refs = [self._stage_ref(name, None) for name in cell.train]
         stage = self.plan.stages[cell.generate]
-        assert isinstance(stage.identity, GenerateIdentity)
+        assert isinstance(stage.identity, spec.GenerateIdentity)
         scored = model_folder(self.plan, self.folder, stage)
         ran = generated.environment
         own = {"srlm-harness": importlib.metadata.version("srlm-harness")}
@@ -72,9 +65,8 @@ class Recorder:
         }
         return self._write(
             cell,
+            refs,
             status="ok",
-            stages=tuple(refs),
-            cost=total_cost(ref.cost for ref in refs),
             scoring_seconds=round(generated.seconds, 2),
             checkpoint=Checkpoint(
                 digest=checkpoints.digest(scored),
@@ -85,11 +77,11 @@ class Recorder:
             environment=ran.model_copy(update=environment),
         )
 
-    def _scores(self, cell: Cell, generated: GenerateResult) -> list[Score]:
+    def _scores(self, cell: Cell, generated: spec.GenerateResult) -> list[Score]:
         """Return the scores of a judged cell, after keeping its answers under the record's name."""
         judged, out = self.folder.stage(cell.judge), self.folder.answers(cell.record_id)
         scores = []
-        for score in read(judged / "result.json", JudgeResult).scores:
+        for score in spec.read(judged / "result.json", spec.JudgeResult).scores:
             name = score_name(score.task, score.protocol)
             path = judged / "answers" / f"{name}.jsonl"
             write_atomically(out / path.name, path.read_text(encoding="utf-8"))
@@ -104,23 +96,16 @@ class Recorder:
         )
 
     def failed(self, cell: Cell, failed: str, failures: Mapping[str, Ended]) -> Record:
-        """Write the record of a cell that cannot be completed.
-
-        Args:
-            cell: The cell.
-            failed: The stage that failed.
-            failures: How each failed stage ended.
-        """
+        """Write the record of a cell that cannot be completed because the stage `failed` did."""
         ended = failures[failed]
         reached = cell.train[: cell.train.index(failed) + 1] if failed in cell.train else cell.train
         refs = [self._stage_ref(name, failures.get(name)) for name in reached]
         return self._write(
             cell,
+            refs,
             status=ended.status,
             error=ended.error,
             log=str((ended.folder / "log.txt").relative_to(self.folder.path)),
-            stages=tuple(refs),
-            cost=total_cost(ref.cost for ref in refs),
             environment=Environment(
                 python="",
                 platform="",
@@ -132,14 +117,12 @@ class Recorder:
 
     def _stage_ref(self, name: str, ended: Ended | None) -> StageRef:
         identity, path = self.plan.stages[name].identity, self.folder.stage(name)
-        assert isinstance(identity, TrainIdentity)
-        result = None if ended else read(path / "result.json", TrainResult)
+        assert isinstance(identity, spec.TrainIdentity)
+        result = None if ended else spec.read(path / "result.json", spec.TrainResult)
         return StageRef(
             trainer=identity.trainer,
             plugin=identity.plugin.name,
-            distribution=identity.plugin.distribution,
-            version=identity.plugin.version,
-            source_sha256=identity.plugin.source_sha256,
+            **identity.plugin.model_dump(exclude={"name"}),
             options=identity.options,
             stage=name,
             status=ended.status if ended else "ok",
@@ -149,7 +132,9 @@ class Recorder:
             environment=result.environment if result else None,
         )
 
-    def _write(self, cell: Cell, *, status: Status, **fields: Any) -> Record:
+    def _write(
+        self, cell: Cell, stages: list[StageRef], *, status: Status, **fields: Any
+    ) -> Record:
         """Write a record; it supersedes an earlier one of the same row and seed on this board."""
         board = self.plan.board
         earlier = [
@@ -168,6 +153,8 @@ class Recorder:
             status=status,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=cell.command,
+            stages=tuple(stages),
+            cost=total_cost(ref.cost for ref in stages),
             verifier_version=VERIFIER_VERSION,
             supersedes=earlier[-1] if earlier else None,
             **fields,
@@ -178,7 +165,7 @@ class Recorder:
 def previous_attempts(path: Path) -> int:
     """Return how often the stage of a folder was started."""
     try:
-        return read_spec(path).attempts
+        return spec.read_spec(path).attempts
     except StageError:  # never, or by a harness that wrote it otherwise
         return 0
 
@@ -189,15 +176,9 @@ def _commit() -> str | None:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=5,
-        )
+        found = subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=5)
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip() or None
+    return found.strip() or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,19 +28,12 @@ GROUP = "harness"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A loaded plug-in and where it came from.
+    """A loaded plug-in and where it came from."""
 
-    Attributes:
-        name: Of its entry point.
-        module: The module that the entry point names.
-        distribution: The name of the package that installed it.
-        version: Of that package; `unknown` where it gives none.
-    """
-
-    name: str
+    name: str  # of its entry point
     module: ModuleType
-    distribution: str
-    version: str
+    distribution: str  # the package that installed it
+    version: str  # of that package; `unknown` where it gives none
 
     @cached_property
     def source_sha256(self) -> str:
@@ -95,7 +89,7 @@ class Host:
         for point in importlib.metadata.entry_points(group=GROUP):
             # an editable install and its sources may announce the same distribution twice
             known = found.setdefault(point.name, [])
-            if _distribution(point) not in [_distribution(other) for other in known]:
+            if _distribution(point) not in map(_distribution, known):
                 known.append(point)
         return dict(sorted(found.items()))
 
@@ -231,11 +225,7 @@ class Host:
 
     def owner(self, name: str) -> str | None:
         """Return the plug-in that a trainer, task or board belongs to by its name, or None."""
-        owners = [
-            plugin
-            for plugin in self.names
-            if name == plugin or name.startswith((f"{plugin}-", f"{plugin}_"))
-        ]
+        owners = [each for each in self.names if re.match(rf"{re.escape(each)}([-_]|\Z)", name)]
         return max(owners, key=len, default=None)
 
     def offers(self, term: str) -> list[str]:

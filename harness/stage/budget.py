@@ -56,15 +56,10 @@ class Budget:
         self._ended = False
 
     def _amounts(self) -> dict[str, float]:
-        cost = self._known()
-        return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
-
-    def _known(self) -> Cost:
         """Return what is spent as of the last `sync`, or as of now in a stage of one process."""
-        if self._group.size > 1:
-            return self._agreed
         self.tick()
-        return self.cost
+        cost = self._agreed if self._group.size > 1 else self.cost
+        return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
 
     def resume(self, spent: Cost) -> None:
         """Start from what an interrupted attempt had spent."""
@@ -106,13 +101,10 @@ class Budget:
 
     def exhausted(self) -> bool:
         """Return whether one more step, as costly as the costliest so far, would pass a cap."""
-        amounts = self._amounts()
-        return any(
-            amounts[name] + self._largest[name] > cap for name, cap in self.caps.set_caps().items()
-        )
+        amounts, caps = self._amounts(), self.caps.set_caps()
+        return any(amounts[name] + self._largest[name] > cap for name, cap in caps.items())
 
     def count_step(self) -> None:
-        """Count an optimiser step."""
         self.cost.steps += 1
         self._steps_here += 1
         self.sync()
@@ -181,5 +173,4 @@ class Budget:
         self.cost.flops += 2 * size * (prompt_tokens + new_tokens)
 
     def start(self) -> None:
-        """Start the clock."""
         self._started = time.monotonic()

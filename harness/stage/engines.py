@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.stage.decoding import Decoder, Prompt
+from harness.stage.decoding import Decoder, Prompt, cut, room
 from harness.stage.models import forget_defaults
-from harness.stage.stopping import cut, room
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,11 @@ class Engine:
         self.notes: dict[str, Any] = {}
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
-        """Completion prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
+        """Complete prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
         raise NotImplementedError
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """Completion lm-eval's requests; those that are decoded alike are generated together."""
+        """Complete lm-eval's requests; those that are decoded alike are generated together."""
         kinds: dict[str, list[int]] = defaultdict(list)
         for place, request in enumerate(requests):
             kinds[json.dumps(request.args[1], sort_keys=True)].append(place)
@@ -90,12 +89,10 @@ class HfEngine(Engine):
     model: Any
 
     def begin(self, model: Path, batch_size: int) -> None:
-        """Get ready, once the model is loaded."""
         super().begin(model, batch_size)
         forget_defaults(self.model)
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
-        """Completion prompts batch by batch."""
         from tqdm import tqdm
 
         stop = [text for text in wanted["until"] if text]
@@ -112,9 +109,8 @@ class HfEngine(Engine):
         for place, tokens, stopped in written:
             text = cut(self.tokenizer.decode(tokens, skip_special_tokens=True), stop)
             found[place] = Completion(text, len(tokens), "stop" if stopped else "length")
-        if decoder.smallest is not None:
-            before = self.notes.get("smallest_batch", decoder.smallest)
-            self.notes["smallest_batch"] = min(before, decoder.smallest)
+        if (smallest := decoder.smallest) is not None:
+            self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))
         return [found[place] for place in range(len(prompts))]
 
 
@@ -127,21 +123,18 @@ class VllmEngine(Engine):
     model: Any
 
     def begin(self, model: Path, batch_size: int) -> None:
-        """Get ready, once the model is loaded."""
         super().begin(model, batch_size)
         self.ends = end_tokens(model)
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
-        """Completion prompts in vLLM's own batches."""
         from vllm import SamplingParams, TokensPrompt
 
-        outputs = self.model.generate(
-            [TokensPrompt(prompt_token_ids=prompt.tokens) for prompt in prompts],
-            sampling_params=[
-                SamplingParams(**vllm_sampling(prompt, wanted, self.tokenizer, self.ends))
-                for prompt in prompts
-            ],
-        )
+        given = [TokensPrompt(prompt_token_ids=prompt.tokens) for prompt in prompts]
+        sampling = [
+            SamplingParams(**vllm_sampling(prompt, wanted, self.tokenizer, self.ends))
+            for prompt in prompts
+        ]
+        outputs = self.model.generate(given, sampling_params=sampling)
         return [vllm_completion(output, wanted["until"]) for output in outputs]
 
 

@@ -58,13 +58,7 @@ def judge(
             "sample": answer.get("sample", 0),  # earlier versions wrote one for each question
             "problem": row["problem"],
             "gold": row["answer"],
-            "verdict": str(judgement.verdict),
-            "extracted": judgement.extracted,
-            "read": judgement.read,
-            "gold_read": judgement.gold_read,
-            "why": judgement.why,
-            "strict": judgement.strict,
-            "flexible": judgement.flexible,
+            **vars(judgement),
         }
         for answer, row, judgement in zip(given, rows, judged, strict=True)
     )
@@ -99,7 +93,7 @@ def majority(
     answer; wrong ones are the same where the verifier reads or judges them the same.
 
     Args:
-        judged: The samples of a question stand together.
+        judged: The samples of a question are next to each other.
         samples: Samples of each question; with one there is no vote.
         conventions: How the task compares answers.
         pool: The verifier.
@@ -128,8 +122,7 @@ def majority(
     same: list[dict[str, str]] = [{} for _ in questions]
     for (number, first, other), judgement in zip(pairs, found, strict=True):
         if judgement.verdict == "correct":
-            known = same[number]
-            known.setdefault(other, known.get(first, first))
+            same[number].setdefault(other, same[number].get(first, first))
     letters = ""
     for question, ballot, known in zip(questions, ballots, same, strict=True):
         votes = Counter(known.get(text, text) for text in ballot if text is not None)
@@ -144,9 +137,7 @@ def _ballot(judgement: Judgement) -> str | None:
     """Return what an answer votes for: nothing, the right answer (empty), or what was read."""
     if judgement.verdict == "correct":
         return ""
-    if judgement.verdict != "wrong":
-        return None
-    return judgement.read or judgement.extracted
+    return (judgement.read or judgement.extracted) if judgement.verdict == "wrong" else None
 
 
 def _groups(rows: Sequence[Mapping[str, str]]) -> tuple[int, ...]:

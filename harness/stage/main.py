@@ -22,20 +22,10 @@ from harness.errors import BudgetExceeded, HarnessError, StageError
 from harness.files import read_jsonl
 from harness.records import Status
 from harness.stage import memory, processes
+from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
 from harness.stage.manifest import OUTPUTS, write_manifest
-from harness.stage.spec import (
-    Failure,
-    GenerateResult,
-    GenerateSpec,
-    JudgeResult,
-    JudgeSpec,
-    Result,
-    StageSpec,
-    TrainResult,
-    TrainSpec,
-    read_spec,
-)
+from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
     from harness.stage.train_stage import TrainStage
@@ -49,7 +39,7 @@ def main(folder: Path) -> int:
     `AGAIN` asks for a fresh process that calls `main` once more.
     """
     try:
-        spec = read_spec(folder)
+        spec = specs.read_spec(folder)
     except HarnessError as error:
         _report(folder, error)
         return 1
@@ -59,10 +49,9 @@ def main(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a process of an earlier attempt may be dying
         if not isinstance(spec, TrainSpec) or spec.identity.gpus == 1:
             return _attempt(folder, spec)
-        identity, config = spec.identity, spec.paths.accelerate
         while True:
             before = memory.failures(folder)
-            code = processes.launch(folder, identity.gpus, identity.device, config)
+            code = processes.launch(folder, spec)
             if code == 0 or memory.failures(folder) == before:
                 return code
 
@@ -90,14 +79,12 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
     return 0
 
 
-def _work(folder: Path, spec: StageSpec) -> Result | None:
+def _work(folder: Path, spec: StageSpec) -> specs.Result | None:
     if isinstance(spec, JudgeSpec):
         return _judge(folder, spec)
     _seed(spec)
     if isinstance(spec, GenerateSpec):
         return _generate(folder, spec)
-    if processes.rank() == 0 and not spec.compute.save_every:
-        clear_scratch(folder)
     return _train(folder, spec)
 
 
@@ -125,13 +112,13 @@ def _seed(spec: TrainSpec | GenerateSpec) -> None:
     numpy.random.seed(seed % 2**32)
 
 
-def clear_scratch(folder: Path) -> None:
+def _clear_scratch(folder: Path) -> None:
     """Remove what a later attempt would continue from."""
     shutil.rmtree(folder / "scratch", ignore_errors=True)
     (folder / "events.jsonl").unlink(missing_ok=True)
 
 
-def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
+def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
     from harness.plugin.host import Host
     from harness.stage.budget import Budget
     from harness.stage.meter import metered
@@ -147,6 +134,8 @@ def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     assert isinstance(protocol, Protocol)  # lm-eval's make no training prompts
     group = processes.join(identity.device, compute.stage_seconds)
     if group.rank == 0:
+        if not compute.save_every:
+            _clear_scratch(folder)
         (folder / "checkpoint").mkdir()
         (folder / "scratch").mkdir(exist_ok=True)
     group.wait()
@@ -198,7 +187,7 @@ def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     if not compute.save_every:
         shutil.rmtree(folder / "scratch", ignore_errors=True)
     ran = environment(identity).model_copy(update={"gpus": group.size})
-    return TrainResult(cost=cost, notes=stage.notes, environment=ran)
+    return specs.TrainResult(cost=cost, notes=stage.notes, environment=ran)
 
 
 def _out_of_memory(
@@ -213,21 +202,25 @@ def _out_of_memory(
     traceback.print_exception(error, file=sys.stderr)
     if stage.forward_rows is None:
         raise StageError(
-            f"{type(error).__name__}: {error} (out of memory; {memory.ALONE})"
+            f"{type(error).__name__}: {error} (out of memory; the trainer says nothing of its batch"
+            " to run.arguments, so the host cannot divide it)"
         ) from error
     micro, rows = stage.forward_rows
     if micro == 1:
-        raise StageError(memory.ADVICE) from error
+        raise StageError(
+            "out of memory with one row in a forward pass; set gradient_checkpointing = true in the"
+            " board's [compute], or a smaller max_length or completion length"
+        ) from error
     cost = stage.budget.cost
     failure = memory.Attempt(
         micro_batch_size=micro, rows=rows, step=cost.steps, seconds=round(cost.seconds, 1)
     )
     memory.add_failure(stage.folder, failed, failure)
-    clear_scratch(stage.folder)
+    _clear_scratch(stage.folder)
     raise memory.TryAgain from error
 
 
-def _generate(folder: Path, spec: GenerateSpec) -> GenerateResult:
+def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
     from harness.stage.generate import Questions, generate_answers
 
     started = time.monotonic()
@@ -247,30 +240,22 @@ def _generate(folder: Path, spec: GenerateSpec) -> GenerateResult:
     ran = environment(identity)
     if identity.engine == "vllm":  # it chooses its own implementation
         ran = ran.model_copy(update={"attention": "vllm"})
-    return GenerateResult(
-        own=generated.own,
-        notes=generated.notes,
-        seconds=time.monotonic() - started,
-        environment=ran,
+    seconds = time.monotonic() - started
+    return specs.GenerateResult(
+        own=generated.own, notes=generated.notes, seconds=seconds, environment=ran
     )
 
 
-def _judge(folder: Path, spec: JudgeSpec) -> JudgeResult:
+def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
     from harness.stage.judge import judge
     from harness.verify import VerifierPool
 
     with VerifierPool(workers=spec.workers) as pool:
-        scores = [
-            judge(
-                score,
-                _rows(folder / "questions" / f"{score.name}.jsonl"),
-                spec.answers,
-                folder / "answers",
-                pool,
-            )
-            for score in spec.identity.scores
-        ]
-    return JudgeResult(scores=tuple(scores))
+        scores = []
+        for score in spec.identity.scores:
+            questions = _rows(folder / "questions" / f"{score.name}.jsonl")
+            scores.append(judge(score, questions, spec.answers, folder / "answers", pool))
+    return specs.JudgeResult(scores=tuple(scores))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -298,7 +283,7 @@ def _report(folder: Path, error: BaseException) -> None:
         return  # another process of this stage failed first
     status: Status = "oom" if memory.is_out_of_memory(error) else "failed"
     try:
-        Failure(status=status, error=line[:500]).write(folder / "error.json")
+        specs.Failure(status=status, error=line[:500]).write(folder / "error.json")
     except OSError:
         print(f"harness: {line}", file=sys.stderr)  # noqa: T201 (stderr is the stage's log)
 
