@@ -16,10 +16,8 @@ from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256, slug, write_atomically
 
 SCHEMA = 1
-START = "start"
-"""The name of the row of the untouched start model."""
-CONDITIONS = "conditions.json"
-"""The file beside published records that says what their board fixes."""
+START = "start"  # the row of the untouched start model
+CONDITIONS = "conditions.json"  # beside published records: what their board fixes
 _WHOLE = ("steps", "trained_tokens")  # caps that are whole numbers
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
@@ -56,7 +54,6 @@ class Caps(Frozen, allow_inf_nan=False):
         return Caps(**left)
 
     def share(self, parts: int) -> Caps:
-        """Return an equal share of every cap for one of `parts` stages."""
         shares = {}
         for name, cap in self.set_caps().items():
             shares[name] = max(1, int(cap // parts)) if name in _WHOLE else cap / parts
@@ -78,7 +75,6 @@ class Cost(pydantic.BaseModel, extra="forbid"):
     energy_joules: float | None = None  # where NVML answers
 
     def plus(self, other: Cost) -> Cost:
-        """Return the cost of doing both, one after the other."""
         total = dict(self)
         for name, theirs in other:
             mine = total[name]
@@ -271,9 +267,7 @@ def read_record(path: Path) -> Record:
 def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
     """Read every record of a folder, in order of their names; none if there is no such folder.
 
-    Args:
-        folder: Holds `<id>.json` files and, where it is published, the board's conditions.
-        superseded: Whether records that a later one replaces are returned too.
+    Records that a later one replaces are returned only if `superseded` is true.
 
     Raises:
         TamperedError: If one was changed after it was written, or is named as another record.
@@ -292,7 +286,6 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
-    """Return the cost of several stages done one after the other."""
     return reduce(Cost.plus, costs, Cost())
 
 
@@ -318,7 +311,6 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """Return a digest of the cell's stages and of the board that they are judged by."""
         return json_sha256([self.board, self.trainer, *self.train, self.generate])
 
     @property

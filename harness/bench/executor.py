@@ -83,11 +83,9 @@ class LocalExecutor:
 
     @property
     def shared(self) -> bool:
-        """Return whether stages that run at once may share a GPU."""
         return self.device == "cuda" and self.jobs * self.gpus > len(gpu_names())
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Return the variables that a stage gets on top of the bench's own."""
         variables = {
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
@@ -250,11 +248,7 @@ def _kill(group: int) -> None:
 
 
 def choose_device(wanted: str) -> str:
-    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`, without importing torch.
-
-    Raises:
-        UsageError: If a GPU is asked for and none is visible.
-    """
+    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`, without importing torch."""
     if wanted == "cuda" and not gpu_names():
         raise UsageError("--device cuda: no GPU is visible (nvidia-smi lists none)")
     return "cpu" if wanted == "cpu" or not gpu_names() else "cuda"
@@ -282,9 +276,6 @@ def default_jobs(device: str, threads: int, gpus: int = 1) -> int:
     """Return how many stages to run at once: as many as the GPUs or the cores hold.
 
     On a CPU a stage has `gpus` processes, each with `threads` threads.
-
-    Raises:
-        UsageError: If a stage needs more GPUs than there are.
     """
     if device == "cuda":
         visible = len(gpu_names())

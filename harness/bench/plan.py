@@ -113,11 +113,7 @@ def plan(
 
 
 def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
-    """Return the plan that scores one model folder as it is.
-
-    Raises:
-        UsageError: If the folder is not a safe, complete model.
-    """
+    """Return the plan that scores one model folder as it is."""
     checkpoints.check_model_folder(model)
     result = Plan(board, device)
     name = slug(model.resolve().name)
@@ -175,7 +171,6 @@ def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _parts(name: str, host: Host) -> tuple[str, ...]:
-    """Return the single trainers of a name, in order."""
     if "+" in name:
         return tuple(name.split("+"))
     return host.trainers()[name].trainer.chain or (name,)
@@ -242,11 +237,7 @@ def _check_tokenizer(trainer: Trainer, board: Board) -> None:
 
 
 def get_models(plan: Plan) -> None:
-    """Download what a plan needs and is not at hand, and check what could not be checked before.
-
-    Raises:
-        UsageError: If a model cannot be had, or a teacher has another tokenizer.
-    """
+    """Download what a plan needs and is not at hand, and check what could not be checked before."""
     if any(each.model is None for each in plan.stages.values()):
         plan.board.model("start")
     offers = [each.offer for each in plan.stages.values() if each.offer]

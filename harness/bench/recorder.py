@@ -100,19 +100,17 @@ class Recorder:
         ended = failures[failed]
         reached = cell.train[: cell.train.index(failed) + 1] if failed in cell.train else cell.train
         refs = [self._stage_ref(name, failures.get(name)) for name in reached]
+        device = self.plan.device
+        here = Environment(
+            python="", platform="", processor=processor_name(), device=device, commit=_commit()
+        )
         return self._write(
             cell,
             refs,
             status=ended.status,
             error=ended.error,
             log=str((ended.folder / "log.txt").relative_to(self.folder.path)),
-            environment=Environment(
-                python="",
-                platform="",
-                processor=processor_name(),
-                device=self.plan.device,
-                commit=_commit(),
-            ),
+            environment=here,
         )
 
     def _stage_ref(self, name: str, ended: Ended | None) -> StageRef:
@@ -137,16 +135,15 @@ class Recorder:
     ) -> Record:
         """Write a record; it supersedes an earlier one of the same row and seed on this board."""
         board = self.plan.board
+        row = (cell.trainer, cell.seed, board.digest)
         earlier = [
             record.id
             for record in read_records(self.folder.records)
-            if (record.trainer, record.seed) == (cell.trainer, cell.seed)
-            and record.board.digest == board.digest
+            if (record.trainer, record.seed, record.board.digest) == row
         ]
         failures = len(list(self.folder.records.glob(f"{cell.record_id}.failed*.json")))
-        identity = cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}"
         record = Record(
-            id=identity,
+            id=cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}",
             board=BoardRef(name=board.name, digest=board.digest),
             trainer=cell.trainer,
             seed=cell.seed,
@@ -163,7 +160,6 @@ class Recorder:
 
 
 def previous_attempts(path: Path) -> int:
-    """Return how often the stage of a folder was started."""
     try:
         return spec.read_spec(path).attempts
     except StageError:  # never, or by a harness that wrote it otherwise
@@ -172,7 +168,6 @@ def previous_attempts(path: Path) -> int:
 
 @cache
 def _commit() -> str | None:
-    """Return the commit of the harness's source, where it is a git checkout."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

@@ -19,6 +19,7 @@ from harness.tasks.lm_eval import columns
 from harness.tasks.protocols import LmEvalProtocol
 from harness.verify import VERIFIER_VERSION
 
+# those that can change a result
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
 
 
@@ -140,11 +141,8 @@ def choose_engine(wanted: str, device: str) -> spec.Engine:
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that can change a result."""
-    found = {}
+    found = dict.fromkeys(PACKAGES, "missing")
     for name in PACKAGES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
     return found

@@ -47,7 +47,6 @@ class StageInputs:
                     self._write(f"documents-{score.name}", documents)
 
     def _write(self, kind: str, rows: Rows) -> None:
-        """Write rows to a file that is named by their content."""
         text = jsonl(rows)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.folder.path / "data" / f"{kind}-{digest}.jsonl"
@@ -96,7 +95,6 @@ class StageInputs:
         )
 
     def _chain_costs(self, stage: Stage) -> list[Cost]:
-        """Return the costs of the stages before this one in its chain."""
         costs = []
         while stage.parent:
             stage = self.plan.stages[stage.parent]
@@ -127,7 +125,6 @@ class StageInputs:
 
 
 def model_folder(plan: Plan, folder: Folder, stage: Stage) -> Path:
-    """Return the folder of the model that a training or generating stage starts from."""
     if stage.parent:
         return folder.stage(stage.parent) / "checkpoint"
     return stage.model or plan.board.model("start")

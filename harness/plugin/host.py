@@ -69,12 +69,7 @@ class Offer:
 
 
 class Host:
-    """The pluggy host. Nothing is imported until it is named.
-
-    Args:
-        data_dir: A folder with the data of published benchmarks; None for none.
-        download: Whether published data that is not here may be downloaded from the Hub.
-    """
+    """The pluggy host. Nothing is imported until it is named; for its arguments see `Place`."""
 
     def __init__(self, *, data_dir: Path | None = None, download: bool = True) -> None:
         self.place = Place(data_dir, download)
@@ -98,12 +93,7 @@ class Host:
         return list(self._entry_points)
 
     def load(self, name: str) -> Plugin:
-        """Import and register one plug-in.
-
-        Raises:
-            PluginError: If it is unknown, broken, misspells a hook, or is claimed by two
-                distributions.
-        """
+        """Import and register one plug-in, or raise `PluginError`."""
         if name in self._loaded:
             return self._loaded[name]
         points = self._entry_points.get(name)
@@ -172,11 +162,7 @@ class Host:
         return errors
 
     def trainers(self) -> dict[str, Offer]:
-        """Return the trainers of all loaded plug-ins by name.
-
-        Raises:
-            PluginError: If two have one name, or one has neither or both of `train` and `chain`.
-        """
+        """Return the trainers of all loaded plug-ins by name."""
         offers: dict[str, Offer] = {}
         for plugin, trainer in self._results("harness_trainers"):
             if trainer.name in offers:
@@ -194,11 +180,7 @@ class Host:
         return offers
 
     def tasks(self) -> dict[str, Task]:
-        """Return the tasks of all loaded plug-ins by name, bound to the folder of their data.
-
-        Raises:
-            PluginError: If two have one name.
-        """
+        """Return the tasks of all loaded plug-ins by name, bound to the folder of their data."""
         tasks = {}
         for plugin, task in self._results("harness_tasks"):
             if task.name in tasks:
@@ -207,11 +189,7 @@ class Host:
         return tasks
 
     def task(self, name: str) -> Task:
-        """Return one task, of whichever plug-in offers it.
-
-        Raises:
-            UsageError: If no plug-in that loads offers it.
-        """
+        """Return one task, of whichever plug-in that loads offers it."""
         self.load_all()
         tasks = self.tasks()
         if name not in tasks:

@@ -118,11 +118,7 @@ class Budget:
         self._ended = self.exhausted()
 
     def refuse_overrun(self, *, step: bool = True) -> None:
-        """Raise `BudgetExceeded` when a trainer goes on although the budget is spent.
-
-        Args:
-            step: Whether an optimiser step is about to be taken, or else a forward pass.
-        """
+        """Raise `BudgetExceeded` if an optimiser step, or a forward pass, is one too many."""
         self.tick()
         for name, cap in self.caps.set_caps().items():
             spent = getattr(self.cost, name)
@@ -143,7 +139,7 @@ class Budget:
                 )
 
     def count_forward(self, model: str, size: int, tokens: int, *, trained: int | None) -> None:
-        """Count a forward pass over `tokens` non-padding tokens.
+        """Count a forward pass of a model, named by its folder, over non-padding tokens.
 
         With a gradient, parameters that are trained cost 6 FLOPs a token and frozen ones 4: a
         gradient flows through them, but none is taken of them.

@@ -22,13 +22,10 @@ from harness.stage.models import forget_defaults
 
 @dataclass(frozen=True)
 class Completion:
-    """What was generated after one prompt: its text, its tokens, whether the limit ended it.
-
-    `tokens` counts the end-of-turn token or the tokens of the stop string with it.
-    """
+    """What was generated after one prompt: its text, its tokens, whether the limit ended it."""
 
     text: str
-    tokens: int
+    tokens: int  # with the end-of-turn token or those of the stop string
     finish: Literal["stop", "length"]
 
 
@@ -115,10 +112,7 @@ class HfEngine(Engine):
 
 
 class VllmEngine(Engine):
-    """Generates with vLLM: all prompts at once, on one GPU.
-
-    Written against vLLM's documented interface (0.18 and later) and lm-eval's class for it.
-    """
+    """Generates with vLLM (0.18 and later): all prompts at once, on one GPU."""
 
     model: Any
 
@@ -160,12 +154,7 @@ def vllm_sampling(
 
 
 def vllm_completion(output: Any, stop: Sequence[str]) -> Completion:
-    """Return the answer in one of vLLM's `RequestOutput`s, which holds one completion.
-
-    Raises:
-        ValueError: If it holds none or several.
-    """
-    (found,) = output.outputs
+    (found,) = output.outputs  # of one of vLLM's `RequestOutput`s
     finish: Literal["stop", "length"] = "stop" if found.finish_reason == "stop" else "length"
     return Completion(cut(found.text, stop), len(found.token_ids), finish)
 

@@ -27,17 +27,11 @@ from harness.tasks.protocols import LmEvalProtocol, Protocol, protocol_of
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked for one score.
-
-    Attributes:
-        score: The task, its protocol and how answers are decoded.
-        rows: The problems, with `id` and `problem`.
-        documents: Under `lm_eval:<task>` what lm-eval is given (see `tasks.lm_eval`), of which the
-            first so many as there are rows are scored.
-    """
+    """What is asked for one score."""
 
     score: GeneratedScore
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]  # with `id` and `problem`
+    # under `lm_eval:<task>` what lm-eval is given (see `tasks.lm_eval`); only `rows` are scored
     documents: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -74,13 +68,7 @@ def generate_answers(
 ) -> Generated:
     """Generate answers and write them to `out/answers/<score>.jsonl`.
 
-    Args:
-        model: Folder of the checkpoint.
-        scores: What is asked.
-        batch_size: Prompts generated together; changes float rounding, so it is recorded.
-        device: `cpu` or `cuda`.
-        out: The stage folder; lm-eval's own files are kept unchanged in `out/lm_eval`.
-        engine: `hf` or `vllm`.
+    lm-eval's own files are kept unchanged in `out/lm_eval`.
 
     Raises:
         StageError: If lm-eval did not write every answer, or cannot make a task's prompts.
@@ -94,10 +82,8 @@ def generate_answers(
     done = Generated()
     (out / "answers").mkdir(parents=True, exist_ok=True)
     for kind, chosen in _kinds(scores).items():
-        raw = out / "lm_eval" / kind
+        raw, own, tasks = out / "lm_eval" / kind, kind == "own", _tasks(chosen)
         tracker = EvaluationTracker(output_path=str(raw))
-        own = kind == "own"
-        tasks = _tasks(chosen)
         with torch.inference_mode():
             results = simple_evaluate(
                 model=lm,
@@ -134,8 +120,8 @@ def _places(asked: Questions) -> list[int]:
     """Return the place of each row of a score among the documents that lm-eval is given."""
     if not isinstance(asked.protocol, LmEvalProtocol):
         return list(range(len(asked.rows)))
-    at = {one["id"]: place for place, one in enumerate(asked.documents) if one["id"]}
-    return [at[row["id"]] for row in asked.rows]
+    places = {one["id"]: place for place, one in enumerate(asked.documents)}
+    return [places[row["id"]] for row in asked.rows]
 
 
 def _kinds(scores: Sequence[Questions]) -> dict[str, list[Questions]]:

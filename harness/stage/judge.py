@@ -92,11 +92,7 @@ def majority(
     is that of the first sample. Ties go to the answer that was given first. Right answers are one
     answer; wrong ones are the same where the verifier reads or judges them the same.
 
-    Args:
-        judged: The samples of a question are next to each other.
-        samples: Samples of each question; with one there is no vote.
-        conventions: How the task compares answers.
-        pool: The verifier.
+    In `judged` the `samples` of a question are next to each other.
     """
     if samples == 1:
         return ""
@@ -141,7 +137,7 @@ def _ballot(judgement: Judgement) -> str | None:
 
 
 def _groups(rows: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
-    """Return the group of each problem by number; a problem without one is its own group."""
+    """Number the groups of the problems; a problem without one is alone in its group."""
     if not any(row.get("group") for row in rows):
         return ()
     numbers: dict[tuple[str, str], int] = {}

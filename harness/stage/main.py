@@ -99,7 +99,6 @@ def _clear(folder: Path) -> None:
 
 
 def _seed(spec: TrainSpec | GenerateSpec) -> None:
-    """Make the process's randomness that of the stage's seed."""
     import numpy
     import torch
 
@@ -193,12 +192,7 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
 def _out_of_memory(
     stage: TrainStage, failed: tuple[memory.Attempt, ...], error: BaseException
 ) -> NoReturn:
-    """Leave what to try next, or say what to do where nothing is left to try.
-
-    Raises:
-        TryAgain: With fewer rows in a forward pass it may fit.
-        StageError: One row does not fit, or the trainer does not let the host divide its batch.
-    """
+    """Leave on disk what to try next, or say what to do where nothing is left to try."""
     traceback.print_exception(error, file=sys.stderr)
     if stage.forward_rows is None:
         raise StageError(
@@ -266,8 +260,7 @@ def _report(folder: Path, error: BaseException) -> None:
     """Leave one line for the leaderboard and the traceback in the log."""
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else ""
+    text = next(iter(str(error).strip().splitlines()), "")
     if isinstance(error, HarnessError):
         line = text
     elif isinstance(error, SystemExit):

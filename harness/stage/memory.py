@@ -53,7 +53,7 @@ def failures(folder: Path) -> tuple[Attempt, ...]:
 
 
 def add_failure(folder: Path, known: tuple[Attempt, ...], failure: Attempt) -> None:
-    """Keep a failed attempt; all processes of a stage that fail at once write the same file."""
+    """Keep a failed attempt; processes of a stage that fail at once write the same file."""
     write_atomically(folder / FILE, _Attempts.dump_json((*known, failure)).decode())
 
 

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def metered(budget: Budget, engine: str = "hf") -> Iterator[None]:
-    """Count every transformers model and torch optimiser that runs inside the block.
-
-    With the engine `vllm`, what vLLM generates is counted as well.
-    """
+    """Count every transformers model and torch optimiser, and vLLM where it is the engine."""
     with _vllm_metered(budget) if engine == "vllm" else nullcontext(), _torch_metered(budget):
         yield
 
@@ -56,10 +53,7 @@ def _vllm_metered(budget: Budget) -> Iterator[None]:
 @contextmanager
 def _torch_metered(budget: Budget) -> Iterator[None]:
     import torch
-    from torch.optim.optimizer import (
-        register_optimizer_step_post_hook,
-        register_optimizer_step_pre_hook,
-    )
+    from torch.optim import optimizer
     from transformers import GenerationMixin, PreTrainedModel
 
     depth = 0  # calls inside a counted call are part of it
@@ -112,8 +106,8 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
         return output
 
     hooks = [
-        register_optimizer_step_pre_hook(lambda *_: budget.refuse_overrun()),
-        register_optimizer_step_post_hook(lambda *_: budget.count_step()),
+        optimizer.register_optimizer_step_pre_hook(lambda *_: budget.refuse_overrun()),
+        optimizer.register_optimizer_step_post_hook(lambda *_: budget.count_step()),
     ]
     Model.__call__ = call
     Mixin.generate = generate
@@ -169,5 +163,4 @@ def _generated(new: Any, ends: Any) -> int:
         return int(new.numel())
     ends = torch.as_tensor(ends, device=new.device).reshape(-1)
     ended = torch.isin(new, ends).int().cumsum(dim=1)
-    before = int((ended == 0).sum())
-    return before + int((ended[:, -1] > 0).sum())
+    return int((ended == 0).sum()) + int((ended[:, -1] > 0).sum())

@@ -80,9 +80,6 @@ def save_model(model: Any, weights: dict[str, Any] | None, base: Path, out: Path
     """Write a trained model, with the tokenizer files and decoding defaults of the start model.
 
     A PEFT adapter is merged. `weights` are by name where they were sharded, else None.
-
-    Raises:
-        StageError: If the start model has no tokenizer files.
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()

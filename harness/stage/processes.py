@@ -77,7 +77,6 @@ class Group:
 
 
 def rank() -> int:
-    """Return the rank of this process in its stage, before it has joined the others."""
     return int(os.environ["RANK"]) if COUNT in os.environ else 0
 
 

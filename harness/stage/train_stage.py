@@ -19,37 +19,22 @@ Rows = Sequence[Mapping[str, str]]
 
 @dataclass
 class TrainStage:
-    """What a trainer sees of it is a `Run`.
-
-    Attributes:
-        spec: What the stage is to do.
-        folder: The stage's: `checkpoint`, `scratch` and `events.jsonl` (learning curves) are in it.
-        options: The trainer's, validated.
-        protocol: The board's ranking protocol.
-        budget: What may be spent and what has been.
-        verifier: Judges completions; whoever made it closes it.
-        rows: Training rows with `id`, `task`, `problem`, `solution` and `answer`.
-        holdout: Rows of the same kind that are held out of training.
-        traces: Rows whose `solution` a stronger model wrote.
-        group: The processes of the stage.
-        micro_batch_size: Rows of a forward pass, where the board or a lack of memory fixes them.
-        notes: Facts for the cell's record.
-        forward_rows: Rows of one process in a forward pass and in an optimiser step; None where
-            the trainer did not let the host divide its batch.
-    """
+    """What a trainer sees of it is a `Run`."""
 
     spec: TrainSpec
-    folder: Path
-    options: Any
-    protocol: Protocol
+    folder: Path  # with `checkpoint`, `scratch` and `events.jsonl`, the learning curves
+    options: Any  # the trainer's, validated
+    protocol: Protocol  # of the ranking score
     budget: Budget
     verifier: VerifierPool
-    rows: Rows
-    holdout: Rows
-    traces: Rows
+    rows: Rows  # with `id`, `task`, `problem`, `solution` and `answer`
+    holdout: Rows  # the same, held out of training
+    traces: Rows  # the same, with solutions that a stronger model wrote
     group: Group
-    micro_batch_size: int | None
-    notes: dict[str, Any] = field(default_factory=dict)
+    micro_batch_size: int | None  # rows of a forward pass, where board or memory fix them
+    notes: dict[str, Any] = field(default_factory=dict)  # for the cell's record
+    # rows of one process in a forward pass and in an optimiser step; None where the trainer did
+    # not let the host divide its batch
     forward_rows: tuple[int, int] | None = None
 
     def arguments(self) -> dict[str, Any]:
@@ -73,11 +58,7 @@ class TrainStage:
         }
 
     def rollouts(self, memory: float) -> dict[str, Any]:
-        """Return TRL's arguments for the engine that generates rollouts beside the training.
-
-        Args:
-            memory: Share of a GPU's memory for vLLM, where that is the engine.
-        """
+        """Return TRL's arguments for rollouts; vLLM gets the share `memory` of a GPU's."""
         if self.spec.identity.engine != "vllm":
             return {}
         stop = list(self.protocol.stop)
@@ -91,12 +72,8 @@ class TrainStage:
     def divide(self, batch: int, micro: int) -> tuple[int, int]:
         """Return the rows of a forward pass and of an optimiser step, both of one process.
 
-        Args:
-            batch: Rows of an optimiser step, over all processes.
-            micro: Rows of a forward pass that the trainer asks for.
-
-        Raises:
-            StageError: If the batch cannot be shared, or the forward passes do not fill a step.
+        The trainer asks for `batch` rows of a step, over all processes, and `micro` of a forward
+        pass.
         """
         rows, rest = divmod(batch, self.group.size)
         if rest:
