@@ -49,23 +49,16 @@ class _Running:
 class LocalExecutor:
     """Runs up to `jobs` stages at once, and beside them one light stage, which needs no GPU.
 
-    Attributes:
-        jobs: Stages at once that are not light.
-        device: On `cpu` stages are forked from a warm process; on `cuda` each is a fresh
-            interpreter that sees the GPUs of its slot. With more slots than GPUs hold, stages
-            share them in turn.
-        threads: Threads of a stage on a CPU.
-        log: Where the warm process's own messages go.
-        gpus: GPUs of a stage.
-        program: The module that runs as the warm process.
+    On the device `cpu` stages are forked from a warm process; on `cuda` each is a fresh interpreter
+    that sees the GPUs of its slot. With more slots than GPUs hold, stages share them in turn.
     """
 
     jobs: int
     device: str
-    threads: int
-    log: Path
-    gpus: int = 1
-    program: str = "harness.bench.warm"
+    threads: int  # of a stage on a CPU
+    log: Path  # of the warm process's own messages
+    gpus: int = 1  # of a stage
+    program: str = "harness.bench.warm"  # the module that runs as the warm process
     _running: dict[str, _Running] = field(default_factory=dict)
     _warm: subprocess.Popen[bytes] | None = None
     _buffer: bytes = b""

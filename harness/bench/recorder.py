@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness import checkpoints
+from harness import checkpoints, records
 from harness.bench.executor import Ended
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
@@ -18,21 +18,7 @@ from harness.bench.stage_inputs import model_folder
 from harness.contamination.board import BoardOverlaps
 from harness.errors import StageError
 from harness.files import write_atomically
-from harness.records import (
-    BoardRef,
-    Cell,
-    Checkpoint,
-    Cost,
-    Environment,
-    Record,
-    Score,
-    StageRef,
-    Status,
-    read_record,
-    read_records,
-    total_cost,
-    write_record,
-)
+from harness.records import Cell, Record, Score, StageRef
 from harness.stage import spec
 from harness.stage.environment import processor_name
 from harness.tasks.protocols import score_name
@@ -68,7 +54,7 @@ class Recorder:
             refs,
             status="ok",
             scoring_seconds=round(generated.seconds, 2),
-            checkpoint=Checkpoint(
+            checkpoint=records.Checkpoint(
                 digest=checkpoints.digest(scored),
                 parameters=checkpoints.parameter_count(scored),
                 bytes=checkpoints.size_bytes(scored),
@@ -101,7 +87,7 @@ class Recorder:
         reached = cell.train[: cell.train.index(failed) + 1] if failed in cell.train else cell.train
         refs = [self._stage_ref(name, failures.get(name)) for name in reached]
         device = self.plan.device
-        here = Environment(
+        here = records.Environment(
             python="", platform="", processor=processor_name(), device=device, commit=_commit()
         )
         return self._write(
@@ -124,39 +110,39 @@ class Recorder:
             options=identity.options,
             stage=name,
             status=ended.status if ended else "ok",
-            cost=result.cost if result else Cost(),
+            cost=result.cost if result else records.Cost(),
             attempts=previous_attempts(path),
             notes=result.notes if result else {},
             environment=result.environment if result else None,
         )
 
     def _write(
-        self, cell: Cell, stages: list[StageRef], *, status: Status, **fields: Any
+        self, cell: Cell, stages: list[StageRef], *, status: records.Status, **fields: Any
     ) -> Record:
         """Write a record; it supersedes an earlier one of the same row and seed on this board."""
         board = self.plan.board
         row = (cell.trainer, cell.seed, board.digest)
         earlier = [
             record.id
-            for record in read_records(self.folder.records)
+            for record in records.read_records(self.folder.records)
             if (record.trainer, record.seed, record.board.digest) == row
         ]
         failures = len(list(self.folder.records.glob(f"{cell.record_id}.failed*.json")))
         record = Record(
             id=cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}",
-            board=BoardRef(name=board.name, digest=board.digest),
+            board=records.BoardRef(name=board.name, digest=board.digest),
             trainer=cell.trainer,
             seed=cell.seed,
             status=status,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=cell.command,
             stages=tuple(stages),
-            cost=total_cost(ref.cost for ref in stages),
+            cost=records.total_cost(ref.cost for ref in stages),
             verifier_version=VERIFIER_VERSION,
             supersedes=earlier[-1] if earlier else None,
             **fields,
         )
-        return read_record(write_record(record, self.folder.records))
+        return records.read_record(records.write_record(record, self.folder.records))
 
 
 def previous_attempts(path: Path) -> int:

@@ -16,19 +16,14 @@ from harness.files import write_atomically
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
 
-LOGGED = {
-    "loss": "loss",
-    "reward": "reward",
-    "grad_norm": "grad_norm",
-    "learning_rate": "learning_rate",
-    "kl": "kl",
-    "entropy": "entropy",
+# TRL's name of a number -> its name in the events
+LOGGED = {name: name for name in ("loss", "reward", "grad_norm", "learning_rate", "kl", "entropy")}
+LOGGED |= {
     "completions/mean_length": "completion_tokens",
     "completions/clipped_ratio": "clipped",
     "frac_reward_zero_std": "groups_without_signal",
     "eval_loss": "holdout_loss",
 }
-"""TRL's name of a number -> its name in the events."""
 
 
 class BudgetCallback(TrainerCallback):

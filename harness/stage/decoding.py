@@ -36,22 +36,16 @@ class Prompt:
 class Decoder:
     """Generates with a causal model of transformers, batch by batch.
 
-    Attributes:
-        batch_size: Prompts generated together. A batch that does not fit into the GPU's memory is
-            halved until it does; no answer is lost.
-        stop: Strings that end an answer.
-        temperature: 0 is greedy.
-        top_p: Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751); 1 keeps every token.
-        smallest: The smallest batch that memory forced; None if every batch fitted.
+    A batch that does not fit into the GPU's memory is halved until it does; no answer is lost.
     """
 
     model: Any
     tokenizer: Any
-    batch_size: int
-    stop: Sequence[str] = ()
-    temperature: float = 0.0
-    top_p: float = 1.0
-    smallest: int | None = field(default=None, init=False)
+    batch_size: int  # prompts generated together
+    stop: Sequence[str] = ()  # strings that end an answer
+    temperature: float = 0.0  # 0 is greedy
+    top_p: float = 1.0  # nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751)
+    smallest: int | None = field(default=None, init=False)  # batch that memory forced, if any
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int], bool]]:
         """Generate an answer to each prompt.

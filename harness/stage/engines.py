@@ -30,12 +30,7 @@ class Completion:
 
 
 class Engine:
-    """Answers requests and keeps every completion.
-
-    Attributes:
-        answers: (name of the score, place of the question) -> its samples, in order.
-        notes: What a reader must know of the generation.
-    """
+    """Answers requests and keeps every completion."""
 
     tokenizer: Any
     max_length: int
@@ -44,8 +39,9 @@ class Engine:
     def begin(self, model: Path, batch_size: int) -> None:
         """Get ready, once the model is loaded."""
         self.wanted_batch = batch_size
+        # (name of the score, place of the question) -> its samples, in order
         self.answers: dict[tuple[str, int], list[Completion]] = defaultdict(list)
-        self.notes: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}  # what a reader must know of the generation
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
         """Complete prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""

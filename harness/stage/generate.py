@@ -45,15 +45,14 @@ class Questions:
 
 @dataclass
 class Generated:
-    """What came of generating.
+    """What came of generating beside the answers.
 
-    Attributes:
-        own: Name of each score under `lm_eval:<task>` -> lm-eval's own metrics, `metric,filter`.
-        notes: What a reader must know: `smallest_batch` where memory forced one,
-            `prompts_without_room`, score by score, where a prompt filled the context, and
-            `own_metric_errors` where lm-eval's own grader failed on an answer.
+    What a reader must know is in the notes: `smallest_batch` where memory forced one,
+    `prompts_without_room`, score by score, where a prompt filled the context, and
+    `own_metric_errors` where lm-eval's own grader failed on an answer.
     """
 
+    # name of each score under `lm_eval:<task>` -> lm-eval's own metrics, `metric,filter`
     own: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 

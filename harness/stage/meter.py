@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +29,16 @@ def _vllm_metered(budget: Budget) -> Iterator[None]:
 
     from harness import checkpoints
 
-    plain = vllm.LLM.generate
-    sizes: dict[str, int] = {}
+    plain, parameter_count = vllm.LLM.generate, cache(checkpoints.parameter_count)
 
     def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
         budget.refuse_overrun(step=False)
         outputs = plain(llm, *args, **kwargs)
         name = str(llm.llm_engine.model_config.model)
-        if name not in sizes:
-            sizes[name] = checkpoints.parameter_count(Path(name))
         for output in outputs:
             read = len(output.prompt_token_ids) * len(output.outputs)
             new = sum(len(completion.token_ids) for completion in output.outputs)
-            budget.count_generation(name, sizes[name], read, new)
+            budget.count_generation(name, parameter_count(Path(name)), read, new)
         return outputs
 
     vllm.LLM.generate = generate
