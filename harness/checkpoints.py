@@ -30,12 +30,7 @@ TOKENIZER_FILES = (
 
 
 def check_model_folder(path: Path, what: str = "model") -> None:
-    """Refuse a folder that is not a safe, complete causal language model.
-
-    Raises:
-        UsageError: If it is missing, has no configuration, no tokenizer or no safetensors
-            weights, or asks for code of its own.
-    """
+    """Refuse a folder that lacks configuration, tokenizer or safetensors, or asks to run code."""
     if not path.is_dir():
         raise UsageError(f"no {what} folder {path}")
     config = configuration(path, what)
@@ -65,11 +60,7 @@ def weight_files(path: Path) -> list[Path]:
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:
-    """Return the header of a safetensors file: name to dtype, shape and offsets.
-
-    Raises:
-        UsageError: If the file is not safetensors or is cut short.
-    """
+    """Return the header of a safetensors file that is whole: name to dtype, shape and offsets."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -125,10 +116,6 @@ def resolve_model(reference: str, folder: Path) -> Path:
     """Return the folder of a model: a path relative to `folder`, or `<Hub id>@<revision>`.
 
     A Hub model is downloaded once, safetensors and tokenizer only, at the pinned revision.
-
-    Raises:
-        UsageError: If the path does not exist, the revision is not pinned, or the Hub cannot be
-            reached and the model is not in its cache.
     """
     local = folder / reference
     if local.is_dir():

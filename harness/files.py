@@ -72,11 +72,8 @@ def read_jsonl(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row of a JSONL file with the number of its line; blank lines are skipped.
 
-    Args:
-        path: Read as `read_lines` reads it.
-        numbers_as_text: Whether numbers stay as they are written.
-        torn: Called with the number of a last line that was not written to its end; such a line
-            is an error if nothing is given.
+    `numbers_as_text` keeps numbers as they are written. `torn` is called with the number of a last
+    line that was not written to its end; without it such a line is an error.
 
     Raises:
         UsageError: If the file cannot be read, or a line is not a JSON object; the text names the

@@ -40,10 +40,9 @@ class Recorder:
         stage = self.plan.stages[cell.generate]
         assert isinstance(stage.identity, spec.GenerateIdentity)
         scored = model_folder(self.plan, self.folder, stage)
-        ran = generated.environment
-        own = {"srlm-harness": importlib.metadata.version("srlm-harness")}
+        ran, name = generated.environment, "srlm-harness"
         environment = {
-            "packages": {**ran.packages, **own},
+            "packages": {**ran.packages, name: importlib.metadata.version(name)},
             "engine": stage.identity.engine,
             "batch_size": stage.identity.batch_size,
             "gpus": self.plan.board.file.compute.gpus if cell.train else 1,

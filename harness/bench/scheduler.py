@@ -43,9 +43,8 @@ def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: 
     Returns:
         One record for each cell, in the plan's order; a cell that was interrupted has none.
     """
-    bench = _Bench(plan, host, folder, executor, watch)
     with folder.locked():
-        return bench.run()
+        return _Bench(plan, host, folder, executor, watch).run()
 
 
 class _Bench:

@@ -111,14 +111,8 @@ def judged_score(one: BoardScore) -> spec.JudgedScore:
 
 
 def _scored(one: BoardScore) -> dict[str, Any]:
-    return {
-        "task": one.task.name,
-        "digest": one.task.digest,
-        "protocol": one.protocol.id,
-        "max_new_tokens": one.table.max_new_tokens,
-        "limit": one.table.limit,
-        "samples": one.table.samples,
-    }
+    table = one.table.model_dump(include={"max_new_tokens", "limit", "samples"})
+    return {"task": one.task.name, "digest": one.task.digest, "protocol": one.protocol.id, **table}
 
 
 def choose_engine(wanted: str, device: str) -> spec.Engine:

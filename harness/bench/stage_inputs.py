@@ -63,7 +63,8 @@ class StageInputs:
         return self._judge(stage, stage.identity, attempts)
 
     def _train(self, stage: Stage, identity: TrainIdentity, attempts: int) -> StageSpec:
-        board, compute = self.plan.board, self.plan.board.file.compute
+        board = self.plan.board
+        compute = board.file.compute.model_dump(include=set(spec.TrainCompute.model_fields))
         caps = identity.budget.caps
         if identity.budget.rest:
             caps = caps.minus(total_cost(self._chain_costs(stage)))
@@ -78,13 +79,7 @@ class StageInputs:
                 traces=self._files["traces"] if identity.traces else None,
                 accelerate=board.accelerate_file(),
             ),
-            compute=spec.TrainCompute(
-                save_every=compute.save_every,
-                micro_batch_size=compute.micro_batch_size,
-                gradient_checkpointing=compute.gradient_checkpointing,
-                stage_seconds=compute.stage_seconds,
-                shared_gpu=self.executor.shared,
-            ),
+            compute=spec.TrainCompute(**compute, shared_gpu=self.executor.shared),
             caps=caps,
             conventions={
                 name: board.tasks[name].conventions

@@ -211,10 +211,6 @@ class Host:
 
         `kd-on-policy` and `sft+rl` name one, `hybrid` every trainer of a plug-in that has none of
         that name, `all` every trainer of every plug-in that loads.
-
-        Raises:
-            PluginError: If there is no such plug-in or trainer, with the nearest name.
-            UsageError: If the plug-in offers no trainer.
         """
         if term == "all":
             self.load_all()
@@ -238,11 +234,7 @@ class Host:
         raise PluginError(f"no trainer {term!r}; {did_you_mean(term, mine)}")
 
     def trainer(self, name: str) -> Offer:
-        """Return one trainer that is not a chain, loading its plug-in.
-
-        Raises:
-            UsageError: If the name is that of a chain or of several trainers.
-        """
+        """Return one trainer that is not a chain, loading its plug-in."""
         for offered in self.offers(name):
             offer = self.trainers().get(offered)
             if offer and offered == name and not offer.trainer.chain:

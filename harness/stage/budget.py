@@ -43,10 +43,8 @@ class Budget:
     cost: Cost
 
     def __init__(self, caps: Caps, teacher: str | None = None, group: Group | None = None) -> None:
-        self.caps = caps
-        self.cost = Cost()
-        self._teacher = teacher
-        self._group = group or Group()
+        self.caps, self.cost = caps, Cost()
+        self._teacher, self._group = teacher, group or Group()
         self._agreed = Cost()  # as of the last `sync`
         self._earlier_seconds = 0.0
         self._started = time.monotonic()

@@ -28,13 +28,9 @@ def judge(
 ) -> Score:
     """Judge the answers to one score's problems, and keep each judgement beside its answer.
 
-    Args:
-        score: The task and how its answers are read.
-        problems: Rows with `id`, `problem`, `answer` (the gold) and perhaps `group`.
-        answers: Folder with `<score>.jsonl` of `id`, `sample`, `text`, `tokens` and `finish`: the
-            samples of a question lie together, the questions in the order of `problems`.
-        out: Folder for `<score>.jsonl` with problems, golds, texts and judgements.
-        pool: The verifier.
+    The problems have `id`, `problem`, `answer` (the gold) and perhaps `group`. The file
+    `<score>.jsonl` in `answers` has `id`, `sample`, `text`, `tokens` and `finish`, the samples of a
+    question together and the questions in the order of `problems`.
 
     Raises:
         TamperedError: If the answers are not to these problems, in this order.

@@ -305,8 +305,11 @@ class Run:
         if self.group.rank:
             return
         finite = {k: v for k, v in numbers.items() if not isinstance(v, float) or math.isfinite(v)}
-        event: dict[str, Any] = {"time": round(time.time(), 3), "step": self.budget.cost.steps}
-        event |= finite
+        event: dict[str, Any] = {
+            "time": round(time.time(), 3),
+            "step": self.budget.cost.steps,
+            **finite,
+        }
         if len(finite) < len(numbers):
             event["not_finite"] = [name for name in numbers if name not in finite]
         with (self._stage.folder / "events.jsonl").open("a", encoding="utf-8") as file:
