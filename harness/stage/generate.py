@@ -164,8 +164,8 @@ def _tasks(scores: Sequence[Questions]) -> list[Any]:
 def _config(asked: Questions) -> dict[str, Any]:
     """Return lm-eval's definition of one score, with explicit stops, limit and decoding."""
     protocol, score = asked.protocol, asked.score
-    generation: dict[str, Any] = score.model_dump(include={"temperature", "top_p"})
-    generation |= {"max_gen_toks": score.max_new_tokens, "do_sample": score.temperature > 0}
+    limit = {"max_gen_toks": score.max_new_tokens, "do_sample": score.temperature > 0}
+    generation: dict[str, Any] = limit | score.model_dump(include={"temperature", "top_p"})
     given = {"task": asked.name, "repeats": score.samples}
     if isinstance(protocol, LmEvalProtocol):
         from lm_eval.tasks._yaml_loader import load_yaml

@@ -304,12 +304,10 @@ class Run:
         """
         if self.group.rank:
             return
-        finite = {k: v for k, v in numbers.items() if not isinstance(v, float) or math.isfinite(v)}
-        event: dict[str, Any] = {
-            "time": round(time.time(), 3),
-            "step": self.budget.cost.steps,
-            **finite,
+        finite: dict[str, Any] = {
+            name: n for name, n in numbers.items() if not isinstance(n, float) or math.isfinite(n)
         }
+        event = {"time": round(time.time(), 3), "step": self.budget.cost.steps} | finite
         if len(finite) < len(numbers):
             event["not_finite"] = [name for name in numbers if name not in finite]
         with (self._stage.folder / "events.jsonl").open("a", encoding="utf-8") as file:
