@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.files import file_sha256
 
+# entries of a configuration that name a path or follow the library's version
 VOLATILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -28,12 +30,7 @@ TOKENIZER_FILES = (
 
 
 def check_model_folder(path: Path, what: str = "model") -> None:
-    """Refuse a folder that is not a safe, complete causal language model.
-
-    Raises:
-        UsageError: If it is missing, has no configuration, no tokenizer or no safetensors
-            weights, or asks for code of its own.
-    """
+    """Refuse a folder that lacks configuration, tokenizer or safetensors, or asks to run code."""
     if not path.is_dir():
         raise UsageError(f"no {what} folder {path}")
     config = configuration(path, what)
@@ -54,25 +51,16 @@ def check_model_folder(path: Path, what: str = "model") -> None:
 
 
 def configuration(path: Path, what: str = "model") -> dict[str, Any]:
-    """Return the configuration of a model folder.
-
-    Raises:
-        UsageError: If it is missing or not a JSON object.
-    """
+    """Return the configuration of a model folder; `UsageError` if it has none that is JSON."""
     return _json(path / "config.json", what)
 
 
 def weight_files(path: Path) -> list[Path]:
-    """Return the safetensors files of a model folder, sorted by name."""
     return sorted(path.glob("*.safetensors"))
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:
-    """Return the header of a safetensors file: name to dtype, shape and offsets.
-
-    Raises:
-        UsageError: If the file is not safetensors or is cut short.
-    """
+    """Return the header of a safetensors file that is whole: name to dtype, shape and offsets."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -90,27 +78,19 @@ def safetensors_header(path: Path) -> dict[str, Any]:
 
 def parameter_count(path: Path) -> int:
     """Return the number of stored parameters; a tied embedding is stored and counted once."""
-    total = 0
-    for file in weight_files(path):
-        for entry in safetensors_header(file).values():
-            size = 1
-            for side in entry["shape"]:
-                size *= side
-            total += size
-    return total
+    return sum(
+        math.prod(entry["shape"])
+        for file in weight_files(path)
+        for entry in safetensors_header(file).values()
+    )
 
 
 def size_bytes(path: Path) -> int:
-    """Return the size of the weights in bytes."""
     return sum(file.stat().st_size for file in weight_files(path))
 
 
 def digest(path: Path) -> str:
-    """Return a sha256 over a checkpoint's weights, configuration and tokenizer.
-
-    Entries of the configuration that name a path or a library version are left out, so the same
-    weights have the same digest wherever they were written.
-    """
+    """Return a sha256 over weights, configuration and tokenizer, the same wherever they lie."""
     sha = hashlib.sha256()
     for file in weight_files(path):
         sha.update(f"{file.name} {file_sha256(file)}\n".encode())
@@ -123,11 +103,10 @@ def digest(path: Path) -> str:
 
 
 def same_tokenizer(one: Path, other: Path) -> bool:
-    """Return whether two models cut text into the same ids.
+    """Return whether two models cut text into the same ids, by their `tokenizer.json`.
 
-    Compared are vocabulary, merges, normaliser and pre-tokeniser of `tokenizer.json`; the size of
-    the embedding, which may be padded differently, and special tokens added behind a common
-    vocabulary are not.
+    The size of the embedding, which may be padded differently, and special tokens added behind a
+    common vocabulary are not compared.
     """
     left, right = (_json(path / "tokenizer.json", "tokenizer") for path in (one, other))
     return all(left.get(key) == right.get(key) for key in ("model", "normalizer", "pre_tokenizer"))
@@ -137,12 +116,8 @@ def resolve_model(reference: str, folder: Path) -> Path:
     """Return the folder of a model: a path relative to `folder`, or `<Hub id>@<revision>`.
 
     A Hub model is downloaded once, safetensors and tokenizer only, at the pinned revision.
-
-    Raises:
-        UsageError: If the path does not exist, the revision is not pinned, or the Hub cannot be
-            reached and the model is not in its cache.
     """
-    local = Path(reference) if Path(reference).is_absolute() else folder / reference
+    local = folder / reference
     if local.is_dir():
         return local.resolve()
     name, _, revision = reference.partition("@")
@@ -154,13 +129,10 @@ def resolve_model(reference: str, folder: Path) -> Path:
         )
     import huggingface_hub
 
+    wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
     try:
         return Path(
-            huggingface_hub.snapshot_download(
-                name,
-                revision=revision,
-                allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"],
-            )
+            huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
         )
     except Exception as error:  # the Hub client has many kinds of error, all mean the same here
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -169,7 +141,7 @@ def resolve_model(reference: str, folder: Path) -> Path:
 
 def find_model(reference: str, folder: Path) -> Path | None:
     """Return a model's folder if it is on this machine, whole, or None; nothing is downloaded."""
-    local = Path(reference) if Path(reference).is_absolute() else folder / reference
+    local = folder / reference
     if local.is_dir():
         return local.resolve()
     name, _, revision = reference.partition("@")

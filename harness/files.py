@@ -33,13 +33,11 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_sha256(value: Any) -> str:
-    """Return a sha256 over a value that JSON can hold."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=dict).encode()).hexdigest()
 
 
@@ -56,10 +54,8 @@ def jsonl(rows: Iterable[Mapping[str, Any]]) -> str:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield each line of a text file with its number, counted from 1.
 
-    A line ends at a newline alone, since a text may hold any other separator.
-
-    Args:
-        path: Compressed where its name ends in `.gz`.
+    A line ends at a newline alone, since a text may hold any other separator. A file whose name
+    ends in `.gz` is decompressed.
 
     Raises:
         UsageError: If the file cannot be read or is not UTF-8; the text names it and the line.
@@ -76,11 +72,8 @@ def read_jsonl(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each row of a JSONL file with the number of its line; blank lines are skipped.
 
-    Args:
-        path: Read as `read_lines` reads it.
-        numbers_as_text: Whether numbers stay as they are written.
-        torn: Called with the number of a last line that was not written to its end; such a line
-            is an error if nothing is given.
+    `numbers_as_text` keeps numbers as they are written. `torn` is called with the number of a last
+    line that was not written to its end; without it such a line is an error.
 
     Raises:
         UsageError: If the file cannot be read, or a line is not a JSON object; the text names the

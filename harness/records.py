@@ -16,10 +16,8 @@ from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256, slug, write_atomically
 
 SCHEMA = 1
-START = "start"
-"""The name of the row of the untouched start model."""
-CONDITIONS = "conditions.json"
-"""The file beside published records that says what their board fixes."""
+START = "start"  # the row of the untouched start model
+CONDITIONS = "conditions.json"  # beside published records: what their board fixes
 _WHOLE = ("steps", "trained_tokens")  # caps that are whole numbers
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
@@ -50,19 +48,16 @@ class Caps(Frozen, allow_inf_nan=False):
 
     def minus(self, spent: Cost) -> Caps:
         """Return what is left after `spent`; a cap that is used up leaves the smallest amount."""
-        left = {name: value - getattr(spent, name) for name, value in self.set_caps().items()}
-        return Caps(
-            **{name: max(rest, 1 if name in _WHOLE else 1e-9) for name, rest in left.items()}
-        )
+        left = {}
+        for name, cap in self.set_caps().items():
+            left[name] = max(cap - getattr(spent, name), 1 if name in _WHOLE else 1e-9)
+        return Caps(**left)
 
     def share(self, parts: int) -> Caps:
-        """Return an equal share of every cap for one of `parts` stages."""
-        return Caps(
-            **{
-                name: max(1, int(value // parts)) if name in _WHOLE else value / parts
-                for name, value in self.set_caps().items()
-            }
-        )
+        shares = {}
+        for name, cap in self.set_caps().items():
+            shares[name] = max(1, int(cap // parts)) if name in _WHOLE else cap / parts
+        return Caps(**shares)
 
 
 class Cost(pydantic.BaseModel, extra="forbid"):
@@ -80,16 +75,13 @@ class Cost(pydantic.BaseModel, extra="forbid"):
     energy_joules: float | None = None  # where NVML answers
 
     def plus(self, other: Cost) -> Cost:
-        """Return the cost of doing both, one after the other."""
-        total: dict[str, Any] = {}
-        for name in type(self).model_fields:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if name == "peak_memory_bytes":
-                total[name] = max(mine, theirs)
-            elif mine is None or theirs is None:
+        total = dict(self)
+        for name, theirs in other:
+            mine = total[name]
+            if mine is None or theirs is None:
                 total[name] = theirs if mine is None else mine
             else:
-                total[name] = mine + theirs
+                total[name] = max(mine, theirs) if name == "peak_memory_bytes" else mine + theirs
         return Cost(**total)
 
 
@@ -178,12 +170,10 @@ class Score(Frozen):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return the number of answers for each verdict, by its name."""
         return {name: self.verdicts.count(letter) for name, letter in LETTERS.items()}
 
     @property
     def accuracy(self) -> float:
-        """Return the share of verified answers, 0 to 1."""
         return self.verdicts.count("C") / len(self.verdicts) if self.n else float("nan")
 
 
@@ -212,7 +202,6 @@ class Record(Frozen):
 
     @property
     def name(self) -> str:
-        """Return the name of the record's cell for people: `sft seed 0`."""
         return cell_name(self.trainer, self.seed)
 
     @property
@@ -221,7 +210,6 @@ class Record(Frozen):
         return cell_name(self.trainer, self.seed, "/")
 
     def sealed(self) -> Record:
-        """Return this record with its digest filled in."""
         return self.model_copy(update={"digest": self.compute_digest()})
 
     def compute_digest(self) -> str:
@@ -279,9 +267,7 @@ def read_record(path: Path) -> Record:
 def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
     """Read every record of a folder, in order of their names; none if there is no such folder.
 
-    Args:
-        folder: Holds `<id>.json` files and, where it is published, the board's conditions.
-        superseded: Whether records that a later one replaces are returned too.
+    Records that a later one replaces are returned only if `superseded` is true.
 
     Raises:
         TamperedError: If one was changed after it was written, or is named as another record.
@@ -300,7 +286,6 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:
-    """Return the cost of several stages done one after the other."""
     return reduce(Cost.plus, costs, Cost())
 
 
@@ -318,17 +303,14 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Return the cell's name for people: `sft seed 0`."""
         return cell_name(self.trainer, self.seed)
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Return the ids of the cell's stages, in order."""
         return (*self.train, self.generate, self.judge)
 
     @property
     def digest(self) -> str:
-        """Return a digest of the cell's stages and of the board that they are judged by."""
         return json_sha256([self.board, self.trainer, *self.train, self.generate])
 
     @property
@@ -340,10 +322,6 @@ class Cell:
 def cell_name(label: str, seed: int | None, mark: str = " seed ") -> str:
     """Return the name of a cell or of one of its stages; what has no seed is named without one.
 
-    Args:
-        label: A trainer or a chain.
-        seed: Its training seed; None for the start model.
-        mark: What is written before the seed: ` seed ` for people, `/` in commands, `-s` in the
-            names of files.
+    Before the seed is ` seed ` for people, `/` in commands, and `-s` in the names of files.
     """
     return label if seed is None else f"{label}{mark}{seed}"

@@ -75,8 +75,7 @@ def chat_prompt(model, row) -> str:
 
 
 def test_answers_are_those_of_plain_greedy_generation(rows, model, tmp_path):
-    counts = generate_answers(START, [score(rows)], 5, "cpu", tmp_path).answers
-    assert counts == {"tiny_word__chat_zeroshot.v1": 12}
+    generate_answers(START, [score(rows)], 5, "cpu", tmp_path)
     tokenizer = model[1]
     for row, answer in zip(rows, answers(tmp_path), strict=True):
         tokens = alone(model, chat_prompt(model, row), 96)
@@ -111,10 +110,9 @@ def test_a_prompt_in_scoring_is_the_prompt_in_training(rows, model, tmp_path):
 def test_rows_end_at_a_stop_string_without_waiting_for_their_batch(rows, tmp_path):
     """The few-shot protocol stops at the next problem; both protocols are kept apart."""
     both = [score(rows, limit=24), score(rows, "base_fewshot", limit=24)]
-    counts = generate_answers(START, both, 6, "cpu", tmp_path).answers
-    assert set(counts.values()) == {12}
+    generate_answers(START, both, 6, "cpu", tmp_path)
     plain = answers(tmp_path, "tiny_word__base_fewshot.v1")
-    assert len(plain) == 12
+    assert len(plain) == len(answers(tmp_path)) == 12
     assert all("Problem:" not in answer["text"] for answer in plain)
     assert len(list(tmp_path.rglob("results_*.json"))) == 2
 
@@ -178,8 +176,7 @@ def test_a_prompt_without_room_is_counted_and_never_cut(rows, model, tmp_path):
 
 def test_samples_stand_together_and_are_the_same_again(rows, tmp_path):
     sampled = score(rows[:5], limit=40, samples=4, temperature=1.0, top_p=0.9)
-    first = generate_answers(START, [sampled], 20, "cpu", tmp_path / "first")
-    assert first.answers == {"tiny_word__chat_zeroshot.v1": 20}
+    generate_answers(START, [sampled], 20, "cpu", tmp_path / "first")
     found = answers(tmp_path / "first")
     places = [(row["id"], sample) for row in rows[:5] for sample in range(4)]
     assert [(answer["id"], answer["sample"]) for answer in found] == places
@@ -277,7 +274,6 @@ def test_lm_evals_own_metrics_are_those_of_its_filters_on_the_same_texts(tmp_pat
         assert found.own[name][f"exact_match,{kind}"] == sum(right) / 8
     assert 0 < found.own[name]["exact_match,flexible-extract"] < 1
     assert set(found.own[name]) == {"exact_match,strict-match", "exact_match,flexible-extract"}
-    assert found.answers == {name: 8}
 
 
 def test_filters_see_what_lm_evals_own_would_see():
@@ -307,10 +303,8 @@ def test_filters_see_what_lm_evals_own_would_see():
 def test_lm_evals_metrics_are_of_the_first_sample_and_every_sample_is_kept(tmp_path):
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(3)]
     sampled = own_score("gsm8k_cot_zeroshot", tested, samples=5, temperature=1.0)
-    found = generate_answers(START, [sampled], 8, "cpu", tmp_path)
-    ((name, count),) = found.answers.items()
-    assert count == 15
-    assert len(answers(tmp_path, name)) == 15
+    generate_answers(START, [sampled], 8, "cpu", tmp_path)
+    assert len(answers(tmp_path, sampled.name)) == 15
 
 
 @pytest.mark.parametrize("protocol", ["base_fewshot", "lm_eval:gsm8k_cot_zeroshot"])

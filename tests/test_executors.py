@@ -102,7 +102,7 @@ def test_as_many_stages_as_the_gpus_hold(machine):
 
 def test_no_gpu_is_said(machine):
     machine(2, visible="")
-    assert executor.visible_gpus() == 0
+    assert executor.gpu_names() == ()
     assert executor.choose_device("auto") == "cpu"
     with pytest.raises(UsageError, match="no GPU is visible"):
         executor.choose_device("cuda")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.executor import visible_gpus
+from harness.bench.executor import gpu_names
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
 from harness.records import Record, read_records
@@ -15,7 +15,7 @@ from harness.records import Record, read_records
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.timeout(3600),
-    pytest.mark.skipif(not visible_gpus(), reason="no CUDA device (nvidia-smi lists none)"),
+    pytest.mark.skipif(not gpu_names(), reason="no CUDA device (nvidia-smi lists none)"),
 ]
 
 TRACED = {"kd-traces"}  # the tiny board names no traces
@@ -75,7 +75,7 @@ def test_memory_that_is_really_full_halves_the_forward_pass(harness, small_board
 
 
 def test_two_stages_share_a_gpu(harness, tmp_path):
-    jobs = str(2 * visible_gpus())
+    jobs = str(2 * len(gpu_names()))
     harness("bench", "--plugins", "sft", "--seeds", "0,1", "--jobs", jobs, "--device", "cuda")
     records = read_records(tmp_path / "runs" / "tiny" / "records")
     assert len(records) == 3
@@ -93,7 +93,7 @@ def test_nvml_says_how_much_energy_a_stage_took(harness, tmp_path):
     assert "energy" not in record.stages[0].notes
 
 
-@pytest.mark.skipif(visible_gpus() < 2, reason="needs two GPUs")
+@pytest.mark.skipif(len(gpu_names()) < 2, reason="needs two GPUs")
 def test_one_stage_on_two_gpus(harness, small_board):
     text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 900")
     small_board.write_text(text.replace("[compute]", "[compute]\ngpus = 2"))

@@ -121,20 +121,6 @@ def test_pass_at_k_equals_the_survival_of_a_hypergeometric():
         assert stats.pass_at_k(n, correct, k) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("answers", "correct", "expected"),
-    [
-        (["4", "5", "4"], [True, False, True], True),
-        (["5", "4", "4", "5"], [False, True, True, False], False),  # a tie: the first given
-        (["4", "5", "5", "4"], [True, False, False, True], True),
-        ([None, None, "4"], [False, False, True], True),  # no answer has no vote
-        ([None, None], [False, False], False),
-    ],
-)
-def test_majority_and_its_tie_rule(answers, correct, expected):
-    assert stats.maj_at_k(answers, correct) is expected
-
-
 def test_clustered_wilson_is_the_plain_one_without_groups():
     for k, n in tables(200):
         values = np.arange(n) < k
@@ -278,7 +264,6 @@ def test_letters_are_shared_by_exactly_the_pairs_not_told_apart():
         lambda: stats.paired_interval(3, 3, 5),
         lambda: stats.pass_at_k(3, 1, 4),
         lambda: stats.pass_at_k(0, 0, 1),
-        lambda: stats.maj_at_k([], []),
         lambda: stats.accuracy_interval([]),
         lambda: stats.clustered_wilson(np.ones(5), np.zeros(5, dtype=int)),
         lambda: stats.split_gain((5, 4, 10), (1, 1, 10)),

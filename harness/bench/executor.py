@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -50,23 +49,16 @@ class _Running:
 class LocalExecutor:
     """Runs up to `jobs` stages at once, and beside them one light stage, which needs no GPU.
 
-    Attributes:
-        jobs: Stages at once that are not light.
-        device: On `cpu` stages are forked from a warm process; on `cuda` each is a fresh
-            interpreter that sees the GPUs of its slot. With more slots than GPUs hold, stages
-            share them in turn.
-        threads: Threads of a stage on a CPU.
-        log: Where the warm process's own messages go.
-        gpus: GPUs of a stage.
-        program: The module that runs as the warm process.
+    On the device `cpu` stages are forked from a warm process; on `cuda` each is a fresh interpreter
+    that sees the GPUs of its slot. With more slots than GPUs hold, stages share them in turn.
     """
 
     jobs: int
     device: str
-    threads: int
-    log: Path
-    gpus: int = 1
-    program: str = "harness.bench.warm"
+    threads: int  # of a stage on a CPU
+    log: Path  # of the warm process's own messages
+    gpus: int = 1  # of a stage
+    program: str = "harness.bench.warm"  # the module that runs as the warm process
     _running: dict[str, _Running] = field(default_factory=dict)
     _warm: subprocess.Popen[bytes] | None = None
     _buffer: bytes = b""
@@ -80,16 +72,13 @@ class LocalExecutor:
     @property
     def spare_cores(self) -> int:
         """Return how many cores are left to a light stage when all others run; at least one."""
-        used = self.jobs * self.gpus * self.threads
-        return max(1, len(os.sched_getaffinity(0)) - used)
+        return max(1, len(os.sched_getaffinity(0)) - self.jobs * self.gpus * self.threads)
 
     @property
     def shared(self) -> bool:
-        """Return whether stages that run at once may share a GPU."""
         return self.device == "cuda" and self.jobs * self.gpus > len(gpu_names())
 
     def environment(self, slot: int) -> dict[str, str]:
-        """Return the variables that a stage gets on top of the bench's own."""
         variables = {
             "OMP_NUM_THREADS": str(self.threads),
             "MKL_NUM_THREADS": str(self.threads),
@@ -100,6 +89,7 @@ class LocalExecutor:
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "1",
             "TRL_EXPERIMENTAL_SILENCE": "1",
+            "CUDA_VISIBLE_DEVICES": "",
         }
         if self.device == "cuda" and slot < self.jobs:
             names = gpu_names()
@@ -108,18 +98,10 @@ class LocalExecutor:
             if not os.environ.get("CUDA_VISIBLE_DEVICES"):
                 # the numbers are nvidia-smi's and NVML's; CUDA by itself counts the fastest first
                 variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        else:
-            variables["CUDA_VISIBLE_DEVICES"] = ""
         return variables
 
     def start(self, folder: Path, seconds: float, *, light: bool = False) -> None:
-        """Start the stage in a folder that holds its `stage.json`.
-
-        Args:
-            folder: The stage's.
-            seconds: Its time limit.
-            light: Whether it needs no GPU and hardly a core.
-        """
+        """Start the stage in a folder that holds its `stage.json`, with a time limit in seconds."""
         slot = self.free(light=light)[0]
         running = _Running(folder, slot, seconds)
         environment = self.environment(slot)
@@ -127,9 +109,8 @@ class LocalExecutor:
             request = {"folder": str(folder), "environment": environment}
             if not self._running and self._warm is not None and self._warm.poll() is not None:
                 self._forget_warm()  # it died while it had nothing to do
-            with contextlib.suppress(BrokenPipeError):  # it dies just now: `wait` will say so
-                requests = self._warm_process().stdin
-                assert requests is not None
+            with contextlib.suppress(BrokenPipeError):  # it dies just now: `wait` will find it dead
+                requests: Any = self._warm_process().stdin
                 requests.write(json.dumps(request).encode() + b"\n")
         else:
             with (folder / "log.txt").open("ab") as log:
@@ -176,12 +157,11 @@ class LocalExecutor:
         return ended
 
     def _read_warm(self, seconds: float) -> list[Ended]:
-        warm = self._warm_process()
-        assert warm.stdout is not None
-        ready, _, _ = select.select([warm.stdout], [], [], seconds)
+        answers: Any = self._warm_process().stdout
+        ready, _, _ = select.select([answers], [], [], seconds)
         if not ready:
             return []
-        received = os.read(warm.stdout.fileno(), 65536)
+        received = os.read(answers.fileno(), 65536)
         if not received:  # the warm process itself died: every stage died with it
             self._forget_warm()
             return [
@@ -192,7 +172,7 @@ class LocalExecutor:
         *lines, self._buffer = self._buffer.split(b"\n")
         ended = []
         for line in lines:
-            message: Mapping[str, Any] = json.loads(line)
+            message = json.loads(line)
             if "exit" in message:
                 ended.append(self._ended(message["folder"], message["exit"]))
             else:
@@ -233,53 +213,38 @@ class LocalExecutor:
 
     def stop(self) -> list[Path]:
         """Kill every running stage; return their folders."""
-        stopped = [running.folder for running in self._running.values()]
-        for running in self._running.values():
+        stopped = list(self._running.values())
+        for running in stopped:
             if running.pid:
                 _kill(running.pid)
         self._running.clear()
         if self._warm is not None:
-            assert self._warm.stdin is not None
-            self._warm.stdin.close()
+            pipe: Any = self._warm.stdin
+            pipe.close()  # it ends when its input does
             try:
                 self._warm.wait(timeout=10)
             except subprocess.TimeoutExpired:
                 self._warm.kill()
             self._forget_warm()
-        return stopped
+        return [running.folder for running in stopped]
 
     def _forget_warm(self) -> None:
         """Reap a warm process that has ended, so that the next stage starts another."""
         assert self._warm is not None
-        self._warm.wait()
-        for pipe in (self._warm.stdin, self._warm.stdout):
-            if pipe is not None:
-                pipe.close()
-        self._warm, self._buffer = None, b""
+        with self._warm:  # closes its pipes and waits for it
+            self._warm, self._buffer = None, b""
 
 
 def _kill(group: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def choose_device(wanted: str) -> str:
-    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`, without importing torch.
-
-    Raises:
-        UsageError: If a GPU is asked for and none is visible.
-    """
-    gpus = visible_gpus()
-    if wanted == "cuda" and not gpus:
+    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`, without importing torch."""
+    if wanted == "cuda" and not gpu_names():
         raise UsageError("--device cuda: no GPU is visible (nvidia-smi lists none)")
-    return "cpu" if wanted == "cpu" or not gpus else "cuda"
-
-
-def visible_gpus() -> int:
-    """Return the number of NVIDIA GPUs that a stage could use."""
-    return len(gpu_names())
+    return "cpu" if wanted == "cpu" or not gpu_names() else "cuda"
 
 
 @cache
@@ -289,32 +254,27 @@ def gpu_names() -> tuple[str, ...]:
     if visible is not None and not visible.strip():
         return ()
     try:
-        found = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True
+        listed = subprocess.check_output(
+            ["nvidia-smi", "-L"], stderr=subprocess.DEVNULL, text=True, timeout=20
         )
     except (OSError, subprocess.SubprocessError):
         return ()
-    present = sum(line.startswith("GPU ") for line in found.stdout.splitlines())
+    present = sum(line.startswith("GPU ") for line in listed.splitlines())
     if visible:
         return tuple(name.strip() for name in visible.split(","))[:present]
-    return tuple(str(number) for number in range(present))
+    return tuple(map(str, range(present)))
 
 
 def default_jobs(device: str, threads: int, gpus: int = 1) -> int:
     """Return how many stages to run at once: as many as the GPUs or the cores hold.
 
-    Args:
-        device: `cpu` or `cuda`.
-        threads: Of a process, on a CPU.
-        gpus: GPUs of a stage; on a CPU its processes.
-
-    Raises:
-        UsageError: If a stage needs more GPUs than there are.
+    On a CPU a stage has `gpus` processes, each with `threads` threads.
     """
     if device == "cuda":
-        if gpus > visible_gpus():
+        visible = len(gpu_names())
+        if gpus > visible:
             raise UsageError(
-                f"the board asks for {gpus} GPUs for a stage and {visible_gpus()} are visible"
+                f"the board asks for {gpus} GPUs for a stage and {visible} are visible"
             )
-        return visible_gpus() // gpus
+        return visible // gpus
     return max(1, len(os.sched_getaffinity(0)) // (threads * gpus))

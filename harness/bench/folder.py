@@ -30,15 +30,12 @@ class Folder:
 
     @property
     def records(self) -> Path:
-        """Return the folder of the records."""
         return self.path / "records"
 
     def stage(self, name: str) -> Path:
-        """Return the folder of a stage."""
         return self.path / "stages" / name
 
     def answers(self, record_id: str) -> Path:
-        """Return the folder of a record's judged answers."""
         return self.path / "answers" / record_id
 
     @contextlib.contextmanager
@@ -67,9 +64,6 @@ class Folder:
 
 
 def finished_record(cell: Cell, board: Board, folder: Folder) -> Record | None:
-    """Return the record of a cell that is done, or None."""
     path = folder.records / f"{cell.record_id}.json"
-    if not path.exists():
-        return None
-    record = read_record(path)
-    return record if record.board.digest == board.digest else None
+    record = read_record(path) if path.exists() else None
+    return record if record and record.board.digest == board.digest else None

@@ -46,21 +46,17 @@ def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
             source = folder.answers(record.id)
             _check_answers(record, source)
             scores = _judged(board, record, source, folder.answers(identity), pool)
-            changed = sum(
-                before != after
-                for one, other in zip(record.scores, scores, strict=True)
-                for before, after in zip(one.verdicts, other.verdicts, strict=True)
-            )
-            new = record.model_copy(
-                update={
-                    "id": identity,
-                    "board": BoardRef(name=board.name, digest=board.digest),
-                    "scores": scores,
-                    "verifier_version": VERIFIER_VERSION,
-                    "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                    "supersedes": record.id,
-                }
-            )
+            verdicts = ("".join(one.verdicts for one in each) for each in (record.scores, scores))
+            changed = sum(before != after for before, after in zip(*verdicts, strict=True))
+            update = {
+                "id": identity,
+                "board": BoardRef(name=board.name, digest=board.digest),
+                "scores": scores,
+                "verifier_version": VERIFIER_VERSION,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "supersedes": record.id,
+            }
+            new = record.model_copy(update=update)
             write_record(new, folder.records)
             written.append((new, changed))
     return written

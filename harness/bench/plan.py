@@ -22,7 +22,8 @@ from harness.boards.file import explain
 from harness.errors import UsageError, did_you_mean
 from harness.files import slug
 from harness.plugin.host import Host, Offer
-from harness.records import START, Cell
+from harness.plugin.trainer import Trainer
+from harness.records import START, Cell, cell_name
 from harness.stage.spec import Base, Common, Identity, Kind, digest
 
 
@@ -66,13 +67,9 @@ def plan(
 ) -> Plan:
     """Return the plan of a bench.
 
-    Args:
-        board: The conditions.
-        host: Loads the plug-ins that `terms` name.
-        terms: Trainers, chains or plug-ins as given to `--plugins`; the board's own when empty.
-        seeds: Training seeds; the board's own when empty.
-        overrides: `trainer.option=value`, as given to `--set`.
-        device: `cpu` or `cuda`.
+    `terms` are trainers, chains or plug-ins as given to `--plugins`, `overrides` are
+    `trainer.option=value` as given to `--set`; the board's trainers and seeds hold where none are
+    given.
 
     Raises:
         UsageError, PluginError: If a name, an option or a value is not valid, or a trainer's
@@ -91,17 +88,10 @@ def plan(
     offers = {part: host.trainer(part) for part in used}
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
-        _check_teacher(offer, board)
-        if offer.trainer.needs_traces and not board.file.data.traces:
-            raise UsageError(
-                f"trainer {offer.trainer.name!r} needs traces; board {board.name!r} names none"
-                " ([data] traces)"
-            )
+        _check_needs(offer.trainer, board)
 
-    result = Plan(board, device)
-    common = stage_identity.common(board, device)
-    start = Base(model=board.identity("start"))
-    _add_cell(result, START, None, (), start, common, _command(board, names[0], (), ()))
+    result = plan_start(board, device, names[0])
+    common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
     for name in names:
         mine = {part: changed[part] for part in parts[name] if part in changed}
         settings = _settings(mine)
@@ -109,17 +99,13 @@ def plan(
         for seed in seeds or board.file.seeds:
             chain: list[Stage] = []
             for position, part in enumerate(parts[name]):
+                parent = chain[-1] if chain else None
+                base = Base(stage=parent.id) if parent else start
+                share = stage_identity.share(board, position, len(parts[name]))
                 identity = stage_identity.training(
-                    board,
-                    offers[part],
-                    options[part],
-                    seed,
-                    common,
-                    Base(stage=chain[-1].id) if chain else start,
-                    stage_identity.share(board, position, len(parts[name])),
+                    board, offers[part], options[part], seed, common, base, share
                 )
                 label = "+".join(parts[name][: position + 1])
-                parent = chain[-1] if chain else None
                 chain.append(_stage("train", label, seed, identity, parent, offers[part]))
             last, command = Base(stage=chain[-1].id), _command(board, name, settings, (seed,))
             _add_cell(result, shown, seed, chain, last, common, command)
@@ -127,11 +113,7 @@ def plan(
 
 
 def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
-    """Return the plan that scores one model folder as it is.
-
-    Raises:
-        UsageError: If the folder is not a safe, complete model.
-    """
+    """Return the plan that scores one model folder as it is."""
     checkpoints.check_model_folder(model)
     result = Plan(board, device)
     name = slug(model.resolve().name)
@@ -142,11 +124,11 @@ def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
     return result
 
 
-def plan_start(board: Board, device: str = "cpu") -> Plan:
-    """Return the plan that scores the board's start model and nothing else."""
+def plan_start(board: Board, device: str = "cpu", trainer: str | None = None) -> Plan:
+    """Return the plan that scores the start model; its command names a trainer, any one."""
     result = Plan(board, device)
     base, common = Base(model=board.identity("start")), stage_identity.common(board, device)
-    command = _command(board, board.file.trainers[0], (), ())
+    command = _command(board, trainer or board.file.trainers[0], (), ())
     _add_cell(result, START, None, (), base, common, command)
     return result
 
@@ -163,18 +145,10 @@ def _add_cell(
 ) -> None:
     """Add a cell: the stages that train it, one that generates answers, and one that judges them.
 
-    Args:
-        result: The plan.
-        name: Of the cell's row.
-        seed: None for a model that is scored as it is; every plan has one.
-        chain: The stages that train it, if any.
-        base: The model that is scored.
-        common: What every stage depends on.
-        command: Reproduces the row.
-        model: The folder of a model that is scored as it is and is not the start model.
+    `model` is the folder of a model that is scored as it is and is not the start model.
     """
     board, parent = result.board, chain[-1] if chain else None
-    if parent is None:
+    if parent is None:  # every plan has such a cell
         for score in board.scores:
             score.check()
     label = parent.label if parent else name
@@ -188,7 +162,7 @@ def _add_cell(
 
 
 def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the overrides of one cell as they are written on the command line."""
+    """Write the overrides of one cell as on the command line."""
     return tuple(
         f"{trainer}.{option}={value}"
         for trainer, values in sorted(changed.items())
@@ -197,11 +171,9 @@ def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _parts(name: str, host: Host) -> tuple[str, ...]:
-    """Return the single trainers of a name, in order."""
     if "+" in name:
         return tuple(name.split("+"))
-    trainer = host.trainers()[name].trainer
-    return trainer.chain or (name,)
+    return host.trainers()[name].trainer.chain or (name,)
 
 
 def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -222,64 +194,58 @@ def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trainer's options: its defaults, under the board's, under the command line's."""
-    name = offer.trainer.name
+    name, model = offer.trainer.name, offer.trainer.options
     try:
-        options = offer.trainer.options.model_validate(
-            {**board.file.options.get(name, {}), **changed}
-        )
+        options = model.model_validate({**board.file.options.get(name, {}), **changed})
     except pydantic.ValidationError as error:
-        problem = explain(error, offer.trainer.options)
-        raise UsageError(f"options of trainer {name!r}: {problem}") from None
+        raise UsageError(f"options of trainer {name!r}: {explain(error, model)}") from None
     return options.model_dump(mode="json")
 
 
 def _has_needs(name: str, host: Host, board: Board) -> bool:
     """Return whether a board names the teacher and the traces that a trainer or chain needs."""
     trainers = [host.trainer(part).trainer for part in _parts(name, host)]
-    data = board.file
+    teacher, traces = board.file.teacher, board.file.data.traces
     return all(
-        (data.teacher or not trainer.needs_teacher)
-        and (data.data.traces or not trainer.needs_traces)
+        (teacher or not trainer.needs_teacher) and (traces or not trainer.needs_traces)
         for trainer in trainers
     )
 
 
-def _check_teacher(offer: Offer, board: Board) -> None:
-    """Refuse a missing teacher, or one that is at hand and has another tokenizer."""
-    trainer = offer.trainer
-    if not trainer.needs_teacher:
-        return
-    if board.file.teacher is None:
+def _check_needs(trainer: Trainer, board: Board) -> None:
+    """Refuse a missing teacher, missing traces, or a teacher at hand with another tokenizer."""
+    if trainer.needs_teacher:
+        if board.file.teacher is None:
+            raise UsageError(
+                f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none"
+            )
+        if trainer.same_tokenizer and board.at_hand("start") and board.at_hand("teacher"):
+            _check_tokenizer(trainer, board)
+    if trainer.needs_traces and not board.file.data.traces:
         raise UsageError(
-            f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none"
+            f"trainer {trainer.name!r} needs traces; board {board.name!r} names none"
+            " ([data] traces)"
         )
-    at_hand = all(board.at_hand(which) for which in ("start", "teacher"))
-    if trainer.same_tokenizer and at_hand:
-        _check_tokenizer(offer, board)
 
 
-def _check_tokenizer(offer: Offer, board: Board) -> None:
+def _check_tokenizer(trainer: Trainer, board: Board) -> None:
     if not checkpoints.same_tokenizer(board.model("start"), board.model("teacher")):
         raise UsageError(
-            f"trainer {offer.trainer.name!r} needs a teacher with the start model's tokenizer;"
+            f"trainer {trainer.name!r} needs a teacher with the start model's tokenizer;"
             f" {board.file.teacher} has another (kd-sequence works with any)"
         )
 
 
 def get_models(plan: Plan) -> None:
-    """Download what a plan needs and is not at hand, and check what could not be checked before.
-
-    Raises:
-        UsageError: If a model cannot be had, or a teacher has another tokenizer.
-    """
+    """Download what a plan needs and is not at hand, and check what could not be checked before."""
     if any(each.model is None for each in plan.stages.values()):
         plan.board.model("start")
-    offers = {each.offer.trainer.name: each.offer for each in plan.stages.values() if each.offer}
-    for offer in offers.values():
-        if offer.trainer.needs_teacher:
+    offers = [each.offer for each in plan.stages.values() if each.offer]
+    for trainer in {offer.trainer.name: offer.trainer for offer in offers}.values():
+        if trainer.needs_teacher:
             plan.board.model("teacher")
-            if offer.trainer.same_tokenizer:
-                _check_tokenizer(offer, plan.board)
+            if trainer.same_tokenizer:
+                _check_tokenizer(trainer, plan.board)
 
 
 def _stage(
@@ -291,14 +257,11 @@ def _stage(
     offer: Offer | None = None,
     model: Path | None = None,
 ) -> Stage:
-    seed_part = "" if seed is None else f"-s{seed}"
-    name = f"{kind}-{slug(label)}{seed_part}-{digest(identity)[:16]}"
+    name = f"{kind}-{cell_name(slug(label), seed, '-s')}-{digest(identity)[:16]}"
     return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
 
 
 def _command(board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]) -> str:
-    parts = [f"harness bench {board.reference}", f"--plugins {name}"]
-    if seeds:
-        parts.append(f"--seeds {','.join(map(str, seeds))}")
-    parts += [f"--set '{setting}'" for setting in settings]
-    return " ".join(parts)
+    chosen = [f"--seeds {','.join(map(str, seeds))}"] if seeds else []
+    changed = [f"--set '{setting}'" for setting in settings]
+    return " ".join([f"harness bench {board.reference} --plugins {name}", *chosen, *changed])

@@ -20,6 +20,7 @@ from harness.records import Cell, Record
 from harness.stage import manifest
 from harness.verify import self_test
 
+# called with the name of an event and its facts, to show progress
 Watcher = Callable[[str, dict[str, Any]], None]
 
 
@@ -33,26 +34,17 @@ class Outcome:
 
     @property
     def failed(self) -> list[Record]:
-        """Return the records of cells that did not finish."""
         return [record for record in self.records if record.status != "ok"]
 
 
 def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher) -> Outcome:
-    """Carry out a plan.
-
-    Args:
-        plan: Cells and stages.
-        host: Its plug-ins observe which cells start and finish.
-        folder: Where everything is kept.
-        executor: Runs the stages.
-        watch: Called with the name of an event and its facts, for showing progress.
+    """Carry out a plan; the host's plug-ins observe which cells start and finish.
 
     Returns:
         One record for each cell, in the plan's order; a cell that was interrupted has none.
     """
-    bench = _Bench(plan, host, folder, executor, watch)
     with folder.locked():
-        return bench.run()
+        return _Bench(plan, host, folder, executor, watch).run()
 
 
 class _Bench:
@@ -67,15 +59,13 @@ class _Bench:
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
         self.done: set[str] = set()
         self.started_cells: set[str] = set()
-        self.computed = 0
+        self.outcome = Outcome()
 
     def run(self) -> Outcome:
         for cell in self.plan.cells:
-            record = finished_record(cell, self.plan.board, self.folder)
-            if record is not None:
+            if record := finished_record(cell, self.plan.board, self.folder):
                 self.records[cell.digest] = record
         open_cells = [cell for cell in self.plan.cells if cell.digest not in self.records]
-        outcome = Outcome()
         if open_cells:
             get_models(self.plan)
             self_test()
@@ -83,16 +73,14 @@ class _Bench:
             try:
                 self._execute(open_cells)
             except KeyboardInterrupt:
-                outcome.interrupted = True
+                self.outcome.interrupted = True
                 for path in self.executor.stop():
                     self.watch("interrupted", {"stage": path.name})
             finally:
                 self.executor.stop()
-        outcome.computed = self.computed
-        outcome.records = [
-            self.records[cell.digest] for cell in self.plan.cells if cell.digest in self.records
-        ]
-        return outcome
+        found = [self.records.get(cell.digest) for cell in self.plan.cells]
+        self.outcome.records = [record for record in found if record]
+        return self.outcome
 
     def _execute(self, open_cells: Sequence[Cell]) -> None:
         waiting = self._needed(open_cells)
@@ -116,7 +104,7 @@ class _Bench:
             for ended in self.executor.wait(0.2):
                 name = ended.folder.name
                 running.remove(name)
-                self.computed += 1
+                self.outcome.computed += 1
                 if ended.status == "ok":
                     self.done.add(name)
                 else:
@@ -137,11 +125,8 @@ class _Bench:
         return sorted(depth, key=lambda name: (-depth[name], order[name]))
 
     def _ready(self, waiting: Sequence[str]) -> list[str]:
-        return [
-            name
-            for name in waiting
-            if (parent := self.plan.stages[name].parent) is None or parent in self.done
-        ]
+        ready = {None, *self.done}
+        return [name for name in waiting if self.plan.stages[name].parent in ready]
 
     def _settle(self, open_cells: Sequence[Cell], waiting: list[str]) -> None:
         """Write the records of cells that are complete, or cannot be completed any more."""
@@ -159,9 +144,8 @@ class _Bench:
             self.watch("record", {"cell": cell.name, "record": record})
             for error in self.host.observe("harness_cell_finished", record=record):
                 self.watch("warning", {"text": error})
-        wanted = {
-            name for cell in open_cells if cell.digest not in self.records for name in cell.stages
-        }
+        left = [cell for cell in open_cells if cell.digest not in self.records]
+        wanted = {name for cell in left for name in cell.stages}
         waiting[:] = [name for name in waiting if name in wanted]
 
     def _start(self, name: str) -> None:

@@ -14,35 +14,24 @@ from harness.boards.score import BoardScore
 from harness.errors import UsageError
 from harness.files import file_sha256
 from harness.plugin.host import Offer
-from harness.stage.spec import (
-    Base,
-    Common,
-    Engine,
-    GeneratedScore,
-    GenerateIdentity,
-    JudgedScore,
-    JudgeIdentity,
-    Share,
-    Source,
-    TrainIdentity,
-)
+from harness.stage import spec
 from harness.tasks.lm_eval import columns
 from harness.tasks.protocols import LmEvalProtocol
 from harness.verify import VERIFIER_VERSION
 
+# those that can change a result
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
 
 
-def common(board: Board, device: str) -> Common:
-    """Return what every stage depends on that runs a model."""
-    packages = package_versions()
+def common(board: Board, device: str) -> spec.Common:
+    packages = dict(package_versions())
     if device == "cuda":  # attention depends on it (`stage.models`)
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            packages = {**packages, "flash_attn": importlib.metadata.version("flash_attn")}
+            packages["flash_attn"] = importlib.metadata.version("flash_attn")
     engine = choose_engine(board.file.compute.engine, device)
     if engine == "vllm":
-        packages = {**packages, "vllm": importlib.metadata.version("vllm")}
-    return Common(
+        packages["vllm"] = importlib.metadata.version("vllm")
+    return spec.Common(
         device=device,
         threads=board.file.compute.threads if device == "cpu" else None,
         packages=packages,
@@ -51,12 +40,12 @@ def common(board: Board, device: str) -> Common:
     )
 
 
-def share(board: Board, position: int, length: int) -> Share:
-    """Return the caps of one stage of a chain."""
+def share(board: Board, position: int, length: int) -> spec.Share:
+    """Return the caps of the stage at a position, from 0, of a chain."""
     caps = board.file.budget.caps()
     if board.file.budget.chain == "even":
         caps = caps.share(length)
-    return Share(caps=caps, rest=board.file.budget.chain == "rest" and position > 0)
+    return spec.Share(caps=caps, rest=board.file.budget.chain == "rest" and position > 0)
 
 
 def training(
@@ -64,24 +53,18 @@ def training(
     offer: Offer,
     options: dict[str, Any],
     seed: int,
-    common: Common,
-    base: Base,
-    budget: Share,
-) -> TrainIdentity:
-    """Return what a trained checkpoint depends on."""
-    trainer, plugin = offer.trainer, offer.plugin
+    common: spec.Common,
+    base: spec.Base,
+    budget: spec.Share,
+) -> spec.TrainIdentity:
+    trainer = offer.trainer
     traces = board.file.data.traces if trainer.needs_traces else ()
     config = board.accelerate_file()
-    return TrainIdentity(
+    return spec.TrainIdentity(
         **dict(common),
         base=base,
         trainer=trainer.name,
-        plugin=Source(
-            name=plugin.name,
-            distribution=plugin.distribution,
-            version=plugin.version,
-            source_sha256=plugin.source_sha256,
-        ),
+        plugin=spec.Source.model_validate(offer.plugin, from_attributes=True),
         options=options,
         teacher=board.identity("teacher") if trainer.needs_teacher else None,
         data={name: board.tasks[name].digest for name in board.file.data.train},
@@ -97,10 +80,9 @@ def training(
     )
 
 
-def generation(board: Board, common: Common, base: Base) -> GenerateIdentity:
-    """Return what the answers of one checkpoint depend on."""
+def generation(board: Board, common: spec.Common, base: spec.Base) -> spec.GenerateIdentity:
     scores = tuple(
-        GeneratedScore(
+        spec.GeneratedScore(
             **_scored(one),
             temperature=one.table.temperature,
             top_p=one.table.top_p,
@@ -108,20 +90,18 @@ def generation(board: Board, common: Common, base: Base) -> GenerateIdentity:
         )
         for one in board.scores
     )
-    return GenerateIdentity(
+    return spec.GenerateIdentity(
         **dict(common), base=base, scores=scores, batch_size=board.file.compute.batch_size
     )
 
 
-def judging(board: Board, answers: str) -> JudgeIdentity:
-    """Return what the verdicts on the answers of a generating stage depend on."""
-    scores = tuple(judged_score(one) for one in board.scores)
-    return JudgeIdentity(answers=answers, scores=scores, verifier=VERIFIER_VERSION)
+def judging(board: Board, answers: str) -> spec.JudgeIdentity:
+    scores = tuple(map(judged_score, board.scores))
+    return spec.JudgeIdentity(answers=answers, scores=scores, verifier=VERIFIER_VERSION)
 
 
-def judged_score(one: BoardScore) -> JudgedScore:
-    """Return what the verdicts on the answers of one score depend on."""
-    return JudgedScore(
+def judged_score(one: BoardScore) -> spec.JudgedScore:
+    return spec.JudgedScore(
         **_scored(one),
         version=one.task.version,
         ranking=one.table.ranking,
@@ -131,22 +111,14 @@ def judged_score(one: BoardScore) -> JudgedScore:
 
 
 def _scored(one: BoardScore) -> dict[str, Any]:
-    return {
-        "task": one.task.name,
-        "digest": one.task.digest,
-        "protocol": one.protocol.id,
-        "max_new_tokens": one.table.max_new_tokens,
-        "limit": one.table.limit,
-        "samples": one.table.samples,
-    }
+    table = one.table.model_dump(include={"max_new_tokens", "limit", "samples"})
+    return {"task": one.task.name, "digest": one.task.digest, "protocol": one.protocol.id, **table}
 
 
-def choose_engine(wanted: str, device: str) -> Engine:
+def choose_engine(wanted: str, device: str) -> spec.Engine:
     """Return what generates scored answers, rollouts and a teacher's solutions: `hf` or `vllm`.
 
-    Args:
-        wanted: What the board says; `auto` is vLLM on a GPU where it is installed.
-        device: `cpu` or `cuda`.
+    `auto` is vLLM on a GPU where it is installed.
 
     Raises:
         UsageError: If the board wants vLLM and it is not installed, or there is no GPU for it.
@@ -163,11 +135,8 @@ def choose_engine(wanted: str, device: str) -> Engine:
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that can change a result."""
-    found = {}
+    found = dict.fromkeys(PACKAGES, "missing")
     for name in PACKAGES:
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
     return found

@@ -12,20 +12,8 @@ from harness.bench.folder import Folder
 from harness.bench.plan import Plan, Stage
 from harness.files import jsonl, write_atomically
 from harness.records import Cost, total_cost
-from harness.stage.spec import (
-    GenerateIdentity,
-    GeneratePaths,
-    GenerateSpec,
-    JudgeIdentity,
-    JudgeSpec,
-    StageSpec,
-    TrainCompute,
-    TrainIdentity,
-    TrainPaths,
-    TrainResult,
-    TrainSpec,
-    read,
-)
+from harness.stage import spec
+from harness.stage.spec import GenerateIdentity, JudgeIdentity, StageSpec, TrainIdentity
 
 MOST_WORKERS = 8  # of the verifier, each with the memory of a sympy
 Rows = Sequence[Mapping[str, Any]]
@@ -42,11 +30,7 @@ class StageInputs:
         self._files: dict[str, Path] = {}  # kind of rows -> file
 
     def write_rows(self, waiting: Iterable[str]) -> None:
-        """Write the rows that training and generating stages read, once for all of them.
-
-        Raises:
-            UsageError: If the board's tasks lack rows.
-        """
+        """Write the rows that training and generating stages read, once for all of them."""
         board, identities = self.plan.board, [self.plan.stages[name].identity for name in waiting]
         training = [each for each in identities if isinstance(each, TrainIdentity)]
         if training:
@@ -63,7 +47,6 @@ class StageInputs:
                     self._write(f"documents-{score.name}", documents)
 
     def _write(self, kind: str, rows: Rows) -> None:
-        """Write rows to a file that is named by their content."""
         text = jsonl(rows)
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = self.folder.path / "data" / f"{kind}-{digest}.jsonl"
@@ -79,15 +62,16 @@ class StageInputs:
             return self._generate(stage, stage.identity, attempts)
         return self._judge(stage, stage.identity, attempts)
 
-    def _train(self, stage: Stage, identity: TrainIdentity, attempts: int) -> TrainSpec:
-        board, compute = self.plan.board, self.plan.board.file.compute
+    def _train(self, stage: Stage, identity: TrainIdentity, attempts: int) -> StageSpec:
+        board = self.plan.board
+        compute = board.file.compute.model_dump(include=set(spec.TrainCompute.model_fields))
         caps = identity.budget.caps
         if identity.budget.rest:
             caps = caps.minus(total_cost(self._chain_costs(stage)))
-        return TrainSpec(
+        return spec.TrainSpec(
             attempts=attempts,
             identity=identity,
-            paths=TrainPaths(
+            paths=spec.TrainPaths(
                 base_model=model_folder(self.plan, self.folder, stage),
                 teacher=board.model("teacher") if identity.teacher else None,
                 train=self._files["train"],
@@ -95,13 +79,7 @@ class StageInputs:
                 traces=self._files["traces"] if identity.traces else None,
                 accelerate=board.accelerate_file(),
             ),
-            compute=TrainCompute(
-                save_every=compute.save_every,
-                micro_batch_size=compute.micro_batch_size,
-                gradient_checkpointing=compute.gradient_checkpointing,
-                stage_seconds=compute.stage_seconds,
-                shared_gpu=self.executor.shared,
-            ),
+            compute=spec.TrainCompute(**compute, shared_gpu=self.executor.shared),
             caps=caps,
             conventions={
                 name: board.tasks[name].conventions
@@ -112,31 +90,28 @@ class StageInputs:
         )
 
     def _chain_costs(self, stage: Stage) -> list[Cost]:
-        """Return the costs of the stages before this one in its chain."""
         costs = []
         while stage.parent:
             stage = self.plan.stages[stage.parent]
-            costs.append(read(self.folder.stage(stage.id) / "result.json", TrainResult).cost)
+            result = spec.read(self.folder.stage(stage.id) / "result.json", spec.TrainResult)
+            costs.append(result.cost)
         return costs
 
-    def _generate(self, stage: Stage, identity: GenerateIdentity, attempts: int) -> GenerateSpec:
+    def _generate(self, stage: Stage, identity: GenerateIdentity, attempts: int) -> StageSpec:
         names = [score.name for score in identity.scores]
-        return GenerateSpec(
-            attempts=attempts,
-            identity=identity,
-            paths=GeneratePaths(
-                base_model=model_folder(self.plan, self.folder, stage),
-                problems=tuple(self._files[f"problems-{name}"] for name in names),
-                documents=tuple(self._files.get(f"documents-{name}") for name in names),
-            ),
+        paths = spec.GeneratePaths(
+            base_model=model_folder(self.plan, self.folder, stage),
+            problems=tuple(self._files[f"problems-{name}"] for name in names),
+            documents=tuple(self._files.get(f"documents-{name}") for name in names),
         )
+        return spec.GenerateSpec(attempts=attempts, identity=identity, paths=paths)
 
-    def _judge(self, stage: Stage, identity: JudgeIdentity, attempts: int) -> JudgeSpec:
+    def _judge(self, stage: Stage, identity: JudgeIdentity, attempts: int) -> StageSpec:
         """Return what a judging stage is to do, after writing golds into its own folder."""
         for score in self.plan.board.scores:
             path = self.folder.stage(stage.id) / "questions" / f"{score.name}.jsonl"
             write_atomically(path, jsonl(self.plan.board.test_rows(score.table)))
-        return JudgeSpec(
+        return spec.JudgeSpec(
             attempts=attempts,
             identity=identity,
             answers=self.folder.stage(identity.answers) / "answers",
@@ -145,7 +120,6 @@ class StageInputs:
 
 
 def model_folder(plan: Plan, folder: Folder, stage: Stage) -> Path:
-    """Return the folder of the model that a training or generating stage starts from."""
     if stage.parent:
         return folder.stage(stage.parent) / "checkpoint"
     return stage.model or plan.board.model("start")

@@ -17,9 +17,6 @@ def stage_sources(root: Path = ROOT) -> tuple[Path, ...]:
     A package from which anything is imported counts whole, because some of its modules may be run
     by name, as the verifier's workers are. Imports inside functions count: a stage imports what is
     heavy only when it needs it. What is imported for type checkers alone does not.
-
-    Args:
-        root: The folder of the package `harness`.
     """
     found, waiting = {root / "__init__.py"}, ["stage"]
     seen: set[str] = set()

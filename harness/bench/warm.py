@@ -13,6 +13,8 @@ CUDA cannot be used after a fork, so on a GPU each stage is a fresh interpreter 
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import select
@@ -41,8 +43,6 @@ PRELOADED = (
 
 def preload() -> None:
     """Import what stages need. What cannot be imported fails again in the stage that needs it."""
-    import importlib
-
     for name in PRELOADED:
         try:
             importlib.import_module(name)
@@ -51,7 +51,6 @@ def preload() -> None:
 
 
 def redirect_output(folder: Path) -> None:
-    """Send this process's output to the stage's log."""
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -82,18 +81,16 @@ def run_child(parent: int, folder: Path, environment: dict[str, str]) -> None:
 
 
 def reap(children: dict[int, str]) -> None:
-    """Tell the controller of each child that has ended."""
     while children:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
         folder = children.pop(pid, None)
         if folder is not None:
-            say({"folder": folder, "exit": os.waitstatus_to_exitcode(status)})
+            report({"folder": folder, "exit": os.waitstatus_to_exitcode(status)})
 
 
-def say(message: dict[str, object]) -> None:
-    """Write one line to the controller."""
+def report(message: dict[str, object]) -> None:
     os.write(1, json.dumps(message).encode() + b"\n")
 
 
@@ -103,6 +100,7 @@ def serve(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     own = os.getpid()
     preload()
+    # a child that ends interrupts `select` by a byte in this pipe
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
@@ -127,13 +125,11 @@ def serve(parent: int) -> None:
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     run_child(own, Path(request["folder"]), request["environment"])
                 children[pid] = request["folder"]
-                say({"folder": request["folder"], "pid": pid})
+                report({"folder": request["folder"], "pid": pid})
         reap(children)
     for pid in children:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 if __name__ == "__main__":

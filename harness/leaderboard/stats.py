@@ -8,7 +8,7 @@ in `multiple_testing`; `docs/statistics.md` says which claim rests on which func
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
@@ -188,27 +188,6 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
     if not 1 <= k <= n:
         raise UsageError(f"pass@{k} needs 1 <= k <= n, and there are {n} samples")
     return 1.0 - math.comb(n - correct, k) / math.comb(n, k)
-
-
-def maj_at_k(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> bool:
-    """Return whether the majority answer of one question's samples is right.
-
-    Ties go to the answer that was given first; a sample without an answer (None) does not vote,
-    and where no sample has one the question is wrong.
-
-    Args:
-        answers: What the verifier read, in the order of sampling; equal answers compare equal.
-        correct: The verdict on each.
-    """
-    if not answers or len(answers) != len(correct):
-        raise UsageError("maj@k needs one verdict for each of at least one answer")
-    votes: dict[Hashable, int] = {}
-    verdicts: dict[Hashable, bool] = {}
-    for answer, right in zip(answers, correct, strict=True):
-        if answer is not None:
-            votes[answer] = votes.get(answer, 0) + 1
-            verdicts.setdefault(answer, right)
-    return bool(votes) and verdicts[max(votes, key=lambda answer: votes[answer])]
 
 
 def minimum_detectable(n: int, accuracy: float = 0.5, correlation: float = 0.5) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,19 +28,12 @@ GROUP = "harness"
 
 @dataclass(frozen=True)
 class Plugin:
-    """A loaded plug-in and where it came from.
+    """A loaded plug-in and where it came from."""
 
-    Attributes:
-        name: Of its entry point.
-        module: The module that the entry point names.
-        distribution: The name of the package that installed it.
-        version: Of that package; `unknown` where it gives none.
-    """
-
-    name: str
+    name: str  # of its entry point
     module: ModuleType
-    distribution: str
-    version: str
+    distribution: str  # the package that installed it
+    version: str  # of that package; `unknown` where it gives none
 
     @cached_property
     def source_sha256(self) -> str:
@@ -75,12 +69,7 @@ class Offer:
 
 
 class Host:
-    """The pluggy host. Nothing is imported until it is named.
-
-    Args:
-        data_dir: A folder with the data of published benchmarks; None for none.
-        download: Whether published data that is not here may be downloaded from the Hub.
-    """
+    """The pluggy host. Nothing is imported until it is named; for its arguments see `Place`."""
 
     def __init__(self, *, data_dir: Path | None = None, download: bool = True) -> None:
         self.place = Place(data_dir, download)
@@ -95,22 +84,16 @@ class Host:
         for point in importlib.metadata.entry_points(group=GROUP):
             # an editable install and its sources may announce the same distribution twice
             known = found.setdefault(point.name, [])
-            if _distribution(point) not in [_distribution(other) for other in known]:
+            if _distribution(point) not in map(_distribution, known):
                 known.append(point)
         return dict(sorted(found.items()))
 
     @property
     def names(self) -> list[str]:
-        """Return the names of all installed plug-ins, loaded or not."""
         return list(self._entry_points)
 
     def load(self, name: str) -> Plugin:
-        """Import and register one plug-in.
-
-        Raises:
-            PluginError: If it is unknown, broken, misspells a hook, or is claimed by two
-                distributions.
-        """
+        """Import and register one plug-in, or raise `PluginError`."""
         if name in self._loaded:
             return self._loaded[name]
         points = self._entry_points.get(name)
@@ -124,9 +107,8 @@ class Host:
         try:
             module = point.load()
         except Exception as error:  # a plug-in's module may raise anything
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise PluginError(
-                f"plug-in {name!r} of {distribution} cannot be imported: {reason}"
+                f"plug-in {name!r} of {distribution} cannot be imported: {_line(error)}"
             ) from error
         try:
             self._manager.register(module, name)
@@ -158,15 +140,12 @@ class Host:
                 try:
                     values = list(implementation.function())
                 except Exception as error:
-                    reason = f"{type(error).__name__}: {error}".splitlines()[0]
                     raise PluginError(
-                        f"plug-in {name!r} of {plugin.distribution}: {hook} failed: {reason}"
+                        f"plug-in {name!r} of {plugin.distribution}: {hook} failed: {_line(error)}"
                     ) from error
-                for value in values:
-                    yield plugin, value
+                yield from ((plugin, value) for value in values)
 
     def hooks(self, name: str) -> list[str]:
-        """Return the names of the hooks that a loaded plug-in implements."""
         callers = self._manager.get_hookcallers(self._loaded[name].module) or []
         return sorted(caller.name for caller in callers)
 
@@ -178,16 +157,12 @@ class Host:
             try:
                 implementation.function(**given)
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                errors.append(f"plug-in {implementation.plugin_name!r}: {hook} failed: {reason}")
+                name = implementation.plugin_name
+                errors.append(f"plug-in {name!r}: {hook} failed: {_line(error)}")
         return errors
 
     def trainers(self) -> dict[str, Offer]:
-        """Return the trainers of all loaded plug-ins by name.
-
-        Raises:
-            PluginError: If two have one name, or one has neither or both of `train` and `chain`.
-        """
+        """Return the trainers of all loaded plug-ins by name."""
         offers: dict[str, Offer] = {}
         for plugin, trainer in self._results("harness_trainers"):
             if trainer.name in offers:
@@ -205,12 +180,8 @@ class Host:
         return offers
 
     def tasks(self) -> dict[str, Task]:
-        """Return the tasks of all loaded plug-ins by name, bound to the folder of their data.
-
-        Raises:
-            PluginError: If two have one name.
-        """
-        tasks: dict[str, Task] = {}
+        """Return the tasks of all loaded plug-ins by name, bound to the folder of their data."""
+        tasks = {}
         for plugin, task in self._results("harness_tasks"):
             if task.name in tasks:
                 raise PluginError(f"task {task.name!r} of plug-in {plugin.name!r} exists already")
@@ -218,11 +189,7 @@ class Host:
         return tasks
 
     def task(self, name: str) -> Task:
-        """Return one task, of whichever plug-in offers it.
-
-        Raises:
-            UsageError: If no plug-in that loads offers it.
-        """
+        """Return one task, of whichever plug-in that loads offers it."""
         self.load_all()
         tasks = self.tasks()
         if name not in tasks:
@@ -236,11 +203,7 @@ class Host:
 
     def owner(self, name: str) -> str | None:
         """Return the plug-in that a trainer, task or board belongs to by its name, or None."""
-        owners = [
-            plugin
-            for plugin in self.names
-            if name == plugin or name.startswith((f"{plugin}-", f"{plugin}_"))
-        ]
+        owners = [each for each in self.names if re.match(rf"{re.escape(each)}([-_]|\Z)", name)]
         return max(owners, key=len, default=None)
 
     def offers(self, term: str) -> list[str]:
@@ -248,10 +211,6 @@ class Host:
 
         `kd-on-policy` and `sft+rl` name one, `hybrid` every trainer of a plug-in that has none of
         that name, `all` every trainer of every plug-in that loads.
-
-        Raises:
-            PluginError: If there is no such plug-in or trainer, with the nearest name.
-            UsageError: If the plug-in offers no trainer.
         """
         if term == "all":
             self.load_all()
@@ -275,16 +234,16 @@ class Host:
         raise PluginError(f"no trainer {term!r}; {did_you_mean(term, mine)}")
 
     def trainer(self, name: str) -> Offer:
-        """Return one trainer that is not a chain, loading its plug-in.
-
-        Raises:
-            UsageError: If the name is that of a chain or of several trainers.
-        """
+        """Return one trainer that is not a chain, loading its plug-in."""
         for offered in self.offers(name):
             offer = self.trainers().get(offered)
             if offer and offered == name and not offer.trainer.chain:
                 return offer
         raise UsageError(f"{name!r} is not a single trainer; known: {', '.join(self.offers(name))}")
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

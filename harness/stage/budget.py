@@ -43,10 +43,8 @@ class Budget:
     cost: Cost
 
     def __init__(self, caps: Caps, teacher: str | None = None, group: Group | None = None) -> None:
-        self.caps = caps
-        self.cost = Cost()
-        self._teacher = teacher
-        self._group = group or Group()
+        self.caps, self.cost = caps, Cost()
+        self._teacher, self._group = teacher, group or Group()
         self._agreed = Cost()  # as of the last `sync`
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
@@ -56,15 +54,10 @@ class Budget:
         self._ended = False
 
     def _amounts(self) -> dict[str, float]:
-        cost = self._known()
-        return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
-
-    def _known(self) -> Cost:
         """Return what is spent as of the last `sync`, or as of now in a stage of one process."""
-        if self._group.size > 1:
-            return self._agreed
         self.tick()
-        return self.cost
+        cost = self._agreed if self._group.size > 1 else self.cost
+        return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
 
     def resume(self, spent: Cost) -> None:
         """Start from what an interrupted attempt had spent."""
@@ -106,13 +99,10 @@ class Budget:
 
     def exhausted(self) -> bool:
         """Return whether one more step, as costly as the costliest so far, would pass a cap."""
-        amounts = self._amounts()
-        return any(
-            amounts[name] + self._largest[name] > cap for name, cap in self.caps.set_caps().items()
-        )
+        amounts, caps = self._amounts(), self.caps.set_caps()
+        return any(amounts[name] + self._largest[name] > cap for name, cap in caps.items())
 
     def count_step(self) -> None:
-        """Count an optimiser step."""
         self.cost.steps += 1
         self._steps_here += 1
         self.sync()
@@ -126,11 +116,7 @@ class Budget:
         self._ended = self.exhausted()
 
     def refuse_overrun(self, *, step: bool = True) -> None:
-        """Raise `BudgetExceeded` when a trainer goes on although the budget is spent.
-
-        Args:
-            step: Whether an optimiser step is about to be taken, or else a forward pass.
-        """
+        """Raise `BudgetExceeded` if an optimiser step, or a forward pass, is one too many."""
         self.tick()
         for name, cap in self.caps.set_caps().items():
             spent = getattr(self.cost, name)
@@ -151,7 +137,7 @@ class Budget:
                 )
 
     def count_forward(self, model: str, size: int, tokens: int, *, trained: int | None) -> None:
-        """Count a forward pass over `tokens` non-padding tokens.
+        """Count a forward pass of a model, named by its folder, over non-padding tokens.
 
         With a gradient, parameters that are trained cost 6 FLOPs a token and frozen ones 4: a
         gradient flows through them, but none is taken of them.
@@ -181,5 +167,4 @@ class Budget:
         self.cost.flops += 2 * size * (prompt_tokens + new_tokens)
 
     def start(self) -> None:
-        """Start the clock."""
         self._started = time.monotonic()

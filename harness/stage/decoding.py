@@ -1,4 +1,4 @@
-"""Decoding: how answers are generated with transformers, batch by batch.
+"""Decoding: how answers are generated with transformers, batch by batch, and where they end.
 
 The board sets it, and a checkpoint's own generation defaults change nothing.
 
@@ -25,41 +25,27 @@ STRIDE = 8  # tokens between two looks at what a GPU has generated: each look wa
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt, and how one answer to it is generated.
-
-    Attributes:
-        tokens: The token ids of the prompt.
-        limit: Most tokens of the answer.
-        seed: Of this answer's random numbers; not used when decoding is greedy.
-    """
+    """A prompt, as token ids, and how one answer to it is generated."""
 
     tokens: list[int]
-    limit: int
-    seed: int = 0
+    limit: int  # most tokens of the answer
+    seed: int = 0  # of this answer's random numbers, where decoding is not greedy
 
 
 @dataclass
 class Decoder:
     """Generates with a causal model of transformers, batch by batch.
 
-    Attributes:
-        model: The model, on its device.
-        tokenizer: Its tokenizer.
-        batch_size: Prompts generated together. A batch that does not fit into the GPU's memory is
-            halved until it does; no answer is lost.
-        stop: Strings that end an answer.
-        temperature: 0 is greedy.
-        top_p: Nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751); 1 keeps every token.
-        smallest: The smallest batch that memory forced; None if every batch fitted.
+    A batch that does not fit into the GPU's memory is halved until it does; no answer is lost.
     """
 
     model: Any
     tokenizer: Any
-    batch_size: int
-    stop: Sequence[str] = ()
-    temperature: float = 0.0
-    top_p: float = 1.0
-    smallest: int | None = field(default=None, init=False)
+    batch_size: int  # prompts generated together
+    stop: Sequence[str] = ()  # strings that end an answer
+    temperature: float = 0.0  # 0 is greedy
+    top_p: float = 1.0  # nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751)
+    smallest: int | None = field(default=None, init=False)  # batch that memory forced, if any
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int], bool]]:
         """Generate an answer to each prompt.
@@ -108,25 +94,17 @@ class Decoder:
         last = torch.tensor([[len(one.tokens) + one.limit - 1] for one in prompts], device=device)
         uniform = self._uniform(prompts, device)
         cache = DynamicCache(config=self.model.config)
-        only_last = (
-            {"logits_to_keep": 1}
-            if "logits_to_keep" in inspect.signature(self.model.forward).parameters
-            else {}
-        )
+        takes = inspect.signature(self.model.forward).parameters
+        only_last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
         rows = [_Row(prompt.limit) for prompt in prompts]
         open_rows = list(range(len(prompts)))  # which prompt each row of the tensors is
         stride = 1 if device.type == "cpu" else STRIDE
         step = 0
         unseen: list[torch.Tensor] = []
         while True:
-            logits = self.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=places,
-                past_key_values=cache,
-                use_cache=True,
-                **only_last,
-            ).logits[:, -1]
+            given = {"input_ids": ids, "attention_mask": mask, "position_ids": places}
+            output = self.model(**given, past_key_values=cache, use_cache=True, **only_last)
+            logits = output.logits[:, -1]
             noise = uniform[:, step] if uniform is not None else None
             chosen = choose(logits, noise, self.temperature, self.top_p)
             unseen.append(chosen)
@@ -162,7 +140,6 @@ class Decoder:
 
     @property
     def ends(self) -> set[int]:
-        """Return the tokens that end a turn: those of the tokenizer and of the model."""
         found: Any = self.model.generation_config.eos_token_id
         found = found if isinstance(found, list | tuple) else [found]
         return {token for token in (*found, self.tokenizer.eos_token_id) if token is not None}
@@ -184,11 +161,9 @@ class _Row:
         ends = decoder.ends
         for token in new:
             self.tokens.append(token)
-            if token in ends:
-                self.done = self.stopped = True
-                break
-            if len(self.tokens) == self.limit:
-                self.done = True
+            self.stopped = token in ends
+            self.done = self.stopped or len(self.tokens) == self.limit
+            if self.done:
                 break
         self._cut(before, decoder)
 
@@ -200,11 +175,9 @@ class _Row:
         tail = max(0, before - max(len(text.encode()) for text in decoder.stop))
         if not self._has_stop(tail, len(self.tokens), decoder):
             return
-        end = next(
-            end
-            for end in range(before + 1, len(self.tokens) + 1)
-            if self._has_stop(tail, end, decoder)
-        )
+        end = before + 1
+        while not self._has_stop(tail, end, decoder):
+            end += 1
         del self.tokens[end:]
         self.done = self.stopped = True
 
@@ -245,3 +218,36 @@ def choose(
 def _can_shrink(cache: Any) -> bool:
     """Return whether rows can be taken out of a cache; not where linear attention has states."""
     return not any(hasattr(layer, "recurrent_states") for layer in cache.layers)
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """Return a text up to its first stop string, as lm-eval cuts it."""
+    for string in stop:
+        text = text.split(string)[0] if string else text
+    return text
+
+
+def room(prompt: Sequence[int], context: int, limit: int) -> int:
+    """Return how many tokens may be generated after a prompt; 0 if it does not fit at all.
+
+    A prompt is never cut: an answer that the context ends counts as truncated by the limit.
+    """
+    return max(0, min(limit, context - len(prompt)))
+
+
+def stop_at(model: Any, tokenizer: Any, stop: Sequence[str]) -> Any:
+    """Make a model's completions end at a stop string too, and return the model.
+
+    The end-of-turn token follows the stop string: whoever counts tokens or learns from a row then
+    sees that it has ended and was not truncated.
+    """
+    if not stop:
+        return model
+
+    def generate(*args: Any, **kwargs: Any) -> Any:
+        kwargs |= {"stop_strings": list(stop), "tokenizer": tokenizer}
+        kwargs["pad_token_id"] = tokenizer.eos_token_id  # what a row that has ended is filled with
+        return type(model).generate(model, *args, **kwargs)
+
+    model.generate = generate
+    return model

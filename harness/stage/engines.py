@@ -16,30 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.stage.decoding import Decoder, Prompt
+from harness.stage.decoding import Decoder, Prompt, cut, room
 from harness.stage.models import forget_defaults
-from harness.stage.stopping import cut, room
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What was generated after one prompt: its text, its tokens, whether the limit ended it.
-
-    `tokens` counts the end-of-turn token or the tokens of the stop string with it.
-    """
+    """What was generated after one prompt: its text, its tokens, whether the limit ended it."""
 
     text: str
-    tokens: int
+    tokens: int  # with the end-of-turn token or those of the stop string
     finish: Literal["stop", "length"]
 
 
 class Engine:
-    """Answers requests and keeps every completion.
-
-    Attributes:
-        answers: (name of the score, place of the question) -> its samples, in order.
-        notes: What a reader must know of the generation.
-    """
+    """Answers requests and keeps every completion."""
 
     tokenizer: Any
     max_length: int
@@ -48,15 +39,16 @@ class Engine:
     def begin(self, model: Path, batch_size: int) -> None:
         """Get ready, once the model is loaded."""
         self.wanted_batch = batch_size
+        # (name of the score, place of the question) -> its samples, in order
         self.answers: dict[tuple[str, int], list[Completion]] = defaultdict(list)
-        self.notes: dict[str, Any] = {}
+        self.notes: dict[str, Any] = {}  # what a reader must know of the generation
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
-        """Completion prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
+        """Complete prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
         raise NotImplementedError
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """Completion lm-eval's requests; those that are decoded alike are generated together."""
+        """Complete lm-eval's requests; those that are decoded alike are generated together."""
         kinds: dict[str, list[int]] = defaultdict(list)
         for place, request in enumerate(requests):
             kinds[json.dumps(request.args[1], sort_keys=True)].append(place)
@@ -90,12 +82,10 @@ class HfEngine(Engine):
     model: Any
 
     def begin(self, model: Path, batch_size: int) -> None:
-        """Get ready, once the model is loaded."""
         super().begin(model, batch_size)
         forget_defaults(self.model)
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
-        """Completion prompts batch by batch."""
         from tqdm import tqdm
 
         stop = [text for text in wanted["until"] if text]
@@ -112,36 +102,29 @@ class HfEngine(Engine):
         for place, tokens, stopped in written:
             text = cut(self.tokenizer.decode(tokens, skip_special_tokens=True), stop)
             found[place] = Completion(text, len(tokens), "stop" if stopped else "length")
-        if decoder.smallest is not None:
-            before = self.notes.get("smallest_batch", decoder.smallest)
-            self.notes["smallest_batch"] = min(before, decoder.smallest)
+        if (smallest := decoder.smallest) is not None:
+            self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))
         return [found[place] for place in range(len(prompts))]
 
 
 class VllmEngine(Engine):
-    """Generates with vLLM: all prompts at once, on one GPU.
-
-    Written against vLLM's documented interface (0.18 and later) and lm-eval's class for it.
-    """
+    """Generates with vLLM (0.18 and later): all prompts at once, on one GPU."""
 
     model: Any
 
     def begin(self, model: Path, batch_size: int) -> None:
-        """Get ready, once the model is loaded."""
         super().begin(model, batch_size)
         self.ends = end_tokens(model)
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
-        """Completion prompts in vLLM's own batches."""
         from vllm import SamplingParams, TokensPrompt
 
-        outputs = self.model.generate(
-            [TokensPrompt(prompt_token_ids=prompt.tokens) for prompt in prompts],
-            sampling_params=[
-                SamplingParams(**vllm_sampling(prompt, wanted, self.tokenizer, self.ends))
-                for prompt in prompts
-            ],
-        )
+        given = [TokensPrompt(prompt_token_ids=prompt.tokens) for prompt in prompts]
+        sampling = [
+            SamplingParams(**vllm_sampling(prompt, wanted, self.tokenizer, self.ends))
+            for prompt in prompts
+        ]
+        outputs = self.model.generate(given, sampling_params=sampling)
         return [vllm_completion(output, wanted["until"]) for output in outputs]
 
 
@@ -167,12 +150,7 @@ def vllm_sampling(
 
 
 def vllm_completion(output: Any, stop: Sequence[str]) -> Completion:
-    """Return the answer in one of vLLM's `RequestOutput`s, which holds one completion.
-
-    Raises:
-        ValueError: If it holds none or several.
-    """
-    (found,) = output.outputs
+    (found,) = output.outputs  # of one of vLLM's `RequestOutput`s
     finish: Literal["stop", "length"] = "stop" if found.finish_reason == "stop" else "length"
     return Completion(cut(found.text, stop), len(found.token_ids), finish)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from pathlib import Path
@@ -12,7 +13,6 @@ from harness.stage.spec import Common
 
 
 def environment(identity: Common) -> Environment:
-    """Return where a stage that runs a model runs, as its record says it."""
     gpu = None
     if identity.device != "cpu":
         import torch
@@ -33,13 +33,10 @@ def environment(identity: Common) -> Environment:
 def processor_name() -> str:
     """Return the processor's model name and the number of cores this process may use."""
     name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):  # there is none outside Linux
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        name = next(models, name)
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
@@ -63,14 +60,12 @@ def energy_joules() -> float | None:
     try:
         pynvml.nvmlInit()
         joules = 0.0
-        for gpu in (os.environ.get("CUDA_VISIBLE_DEVICES") or "0").split(","):
-            by_number = gpu.strip().isdigit()
-            handle = (
-                pynvml.nvmlDeviceGetHandleByIndex(int(gpu))
-                if by_number
-                else pynvml.nvmlDeviceGetHandleByUUID(gpu.strip())
-            )
-            joules += pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+        for name in (os.environ.get("CUDA_VISIBLE_DEVICES") or "0").split(","):
+            if name.strip().isdigit():
+                gpu = pynvml.nvmlDeviceGetHandleByIndex(int(name))
+            else:
+                gpu = pynvml.nvmlDeviceGetHandleByUUID(name.strip())
+            joules += pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000
     except (pynvml.NVMLError, ValueError):
         return None
     return joules

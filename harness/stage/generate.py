@@ -12,7 +12,7 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,43 +27,32 @@ from harness.tasks.protocols import LmEvalProtocol, Protocol, protocol_of
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked for one score.
-
-    Attributes:
-        score: The task, its protocol and how answers are decoded.
-        rows: The problems, with `id` and `problem`.
-        documents: Under `lm_eval:<task>` what lm-eval is given (see `tasks.lm_eval`), of which the
-            first so many as there are rows are scored.
-    """
+    """What is asked for one score."""
 
     score: GeneratedScore
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]  # with `id` and `problem`
+    # under `lm_eval:<task>` what lm-eval is given (see `tasks.lm_eval`); only `rows` are scored
     documents: Sequence[Mapping[str, Any]] = ()
 
     @property
     def name(self) -> str:
-        """Return the name of the score's files."""
         return self.score.name
 
     @property
     def protocol(self) -> Protocol | LmEvalProtocol:
-        """Return the score's protocol; it raises where this harness has another version."""
         return protocol_of(self.score.protocol)
 
 
 @dataclass
 class Generated:
-    """What came of generating.
+    """What came of generating beside the answers.
 
-    Attributes:
-        answers: Name of each score -> number of answers.
-        own: Name of each score under `lm_eval:<task>` -> lm-eval's own metrics, `metric,filter`.
-        notes: What a reader must know: `smallest_batch` where memory forced one,
-            `prompts_without_room`, score by score, where a prompt filled the context, and
-            `own_metric_errors` where lm-eval's own grader failed on an answer.
+    What a reader must know is in the notes: `smallest_batch` where memory forced one,
+    `prompts_without_room`, score by score, where a prompt filled the context, and
+    `own_metric_errors` where lm-eval's own grader failed on an answer.
     """
 
-    answers: dict[str, int] = field(default_factory=dict)
+    # name of each score under `lm_eval:<task>` -> lm-eval's own metrics, `metric,filter`
     own: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -78,16 +67,7 @@ def generate_answers(
 ) -> Generated:
     """Generate answers and write them to `out/answers/<score>.jsonl`.
 
-    Args:
-        model: Folder of the checkpoint.
-        scores: What is asked for each score.
-        batch_size: Prompts generated together; changes float rounding, so it is recorded.
-        device: `cpu` or `cuda`.
-        out: The stage folder; lm-eval's own files are kept unchanged in `out/lm_eval`.
-        engine: `hf` or `vllm`.
-
-    Raises:
-        StageError: If lm-eval did not write every answer, or cannot make a task's prompts.
+    lm-eval's own files are kept unchanged in `out/lm_eval`.
     """
     import torch
     from lm_eval.evaluator import simple_evaluate
@@ -98,10 +78,8 @@ def generate_answers(
     done = Generated()
     (out / "answers").mkdir(parents=True, exist_ok=True)
     for kind, chosen in _kinds(scores).items():
-        raw = out / "lm_eval" / kind
+        raw, own, tasks = out / "lm_eval" / kind, kind == "own", _tasks(chosen)
         tracker = EvaluationTracker(output_path=str(raw))
-        own = kind == "own"
-        tasks = _tasks(chosen)
         with torch.inference_mode():
             results = simple_evaluate(
                 model=lm,
@@ -124,7 +102,7 @@ def generate_answers(
         for name, rows in samples.items():
             tracker.save_results_samples(task_name=name, samples=rows)
         for one in chosen:
-            done.answers[one.name] = _write_answers(one, raw, lm.answers, out / "answers")
+            _write_answers(one, raw, lm.answers, out / "answers")
             if own:
                 done.own[one.name] = _own_metrics(one.name, raw)
         errors = {task.config.task: task.errors for task in tasks if task.errors}
@@ -138,17 +116,16 @@ def _places(asked: Questions) -> list[int]:
     """Return the place of each row of a score among the documents that lm-eval is given."""
     if not isinstance(asked.protocol, LmEvalProtocol):
         return list(range(len(asked.rows)))
-    at = {one["id"]: place for place, one in enumerate(asked.documents) if one["id"]}
-    return [at[row["id"]] for row in asked.rows]
+    places = {one["id"]: place for place, one in enumerate(asked.documents)}
+    return [places[row["id"]] for row in asked.rows]
 
 
 def _kinds(scores: Sequence[Questions]) -> dict[str, list[Questions]]:
     """Group scores by what lm-eval takes for a whole run of it."""
     kinds: dict[str, list[Questions]] = defaultdict(list)
     for one in scores:
-        protocol = one.protocol
-        kind = "chat" if protocol.chat else "plain"
-        kinds["own" if isinstance(protocol, LmEvalProtocol) else kind].append(one)
+        kind = "chat" if one.protocol.chat else "plain"
+        kinds["own" if isinstance(one.protocol, LmEvalProtocol) else kind].append(one)
     return kinds
 
 
@@ -173,9 +150,9 @@ def _tasks(scores: Sequence[Questions]) -> list[Any]:
     for one in scores:
         try:
             tasks.append(OneTask(config=_config(one)))
-        except (Exception, AssertionError) as error:
-            if isinstance(error, StageError | UsageError):
-                raise
+        except (StageError, UsageError):
+            raise
+        except Exception as error:  # lm-eval's asserts too
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise StageError(
                 f"{one.score.protocol} cannot make prompts of task {one.score.task!r}:"
@@ -187,12 +164,8 @@ def _tasks(scores: Sequence[Questions]) -> list[Any]:
 def _config(asked: Questions) -> dict[str, Any]:
     """Return lm-eval's definition of one score, with explicit stops, limit and decoding."""
     protocol, score = asked.protocol, asked.score
-    generation: dict[str, Any] = {
-        "max_gen_toks": score.max_new_tokens,
-        "do_sample": score.temperature > 0,
-        "temperature": score.temperature,
-        "top_p": score.top_p,
-    }
+    limit = {"max_gen_toks": score.max_new_tokens, "do_sample": score.temperature > 0}
+    generation: dict[str, Any] = limit | score.model_dump(include={"temperature", "top_p"})
     given = {"task": asked.name, "repeats": score.samples}
     if isinstance(protocol, LmEvalProtocol):
         from lm_eval.tasks._yaml_loader import load_yaml
@@ -205,8 +178,8 @@ def _config(asked: Questions) -> dict[str, Any]:
         loaded = _dataset((one["split"], one["doc"]) for one in asked.documents)
         return {**config, **given, "custom_dataset": loaded, "generation_kwargs": generation}
     generation["until"] = list(protocol.stop)
-    keys = ("id", "problem")  # no golds: nothing is graded here
-    loaded = _dataset(("test", {key: row[key] for key in keys}) for row in asked.rows)
+    # no golds: nothing is graded here
+    loaded = _dataset(("test", {key: row[key] for key in ("id", "problem")}) for row in asked.rows)
     return {
         **given,
         "custom_dataset": loaded,
@@ -236,7 +209,6 @@ def _dataset(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[...
 
 
 def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
-    """Return the model that answers lm-eval's requests."""
     if engine == "vllm":
         # in one process vLLM schedules in the same order each time, and dies with its stage
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -261,7 +233,7 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
 
         lm = Hf(
             pretrained=str(model),
-            device="cuda" if device == "cuda" else "cpu",
+            device=device,
             dtype="float32" if device == "cpu" else "bfloat16",
             batch_size=batch_size,
             trust_remote_code=False,
@@ -273,11 +245,8 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
 
 
 def _write_answers(
-    asked: Questions,
-    raw: Path,
-    answers: Mapping[tuple[str, int], Sequence[Completion]],
-    out: Path,
-) -> int:
+    asked: Questions, raw: Path, answers: Mapping[tuple[str, int], Sequence[Completion]], out: Path
+) -> None:
     """Turn lm-eval's samples file into answers in the task's order, checked against the rows.
 
     lm-eval swallows errors while saving, so the file on disk is what is read back here.
@@ -291,7 +260,6 @@ def _write_answers(
     order = {place: number for number, place in enumerate(sorted(places))}
     if samples.keys() != order.keys():
         raise StageError(f"lm-eval wrote {len(samples)} of {len(rows)} answers for {name}")
-    written = 0
     with (out / f"{name}.jsonl").open("w", encoding="utf-8") as file:
         for place, row in zip(places, rows, strict=True):
             texts, found = samples[place]["resps"][0], answers[name, order[place]]
@@ -299,36 +267,20 @@ def _write_answers(
                 raise StageError(
                     f"lm-eval's answers to question {row['id']} of {name} are not ours"
                 )
-            if not _asks(samples[place], row):
+            prompt = samples[place]["arguments"]["gen_args_0"]["arg_0"]
+            if " ".join(row["problem"].split()) not in " ".join(prompt.split()):
                 raise StageError(f"{name} asks another question in the place of {row['id']}")
             for number, one in enumerate(found):
-                answer = {
-                    "id": row["id"],
-                    "sample": number,
-                    "text": one.text,
-                    "tokens": one.tokens,
-                    "finish": one.finish,
-                }
+                answer = {"id": row["id"], "sample": number, **asdict(one)}
                 file.write(json.dumps(answer) + "\n")
-                written += 1
-    return written
-
-
-def _asks(sample: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Return whether the prompt of a sample holds the problem of a row."""
-    prompt = sample["arguments"]["gen_args_0"]["arg_0"]
-    return " ".join(row["problem"].split()) in " ".join(prompt.split())
 
 
 def _own_metrics(name: str, raw: Path) -> dict[str, float]:
     """Return what lm-eval itself computed for a score, from the results file that it wrote."""
     for path in sorted(raw.rglob("results_*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))["results"].get(name, {})
-        own = {
-            key: float(value)
-            for key, value in found.items()
-            if "," in key and "_stderr" not in key and isinstance(value, int | float)
-        }
+        names = [key for key in found if "," in key and "_stderr" not in key]
+        own = {key: float(found[key]) for key in names if isinstance(found[key], int | float)}
         if own:
             return own
     raise StageError(f"lm-eval wrote no results for {name}")

@@ -28,13 +28,9 @@ def judge(
 ) -> Score:
     """Judge the answers to one score's problems, and keep each judgement beside its answer.
 
-    Args:
-        score: The task and how its answers are read.
-        problems: Rows with `id`, `problem`, `answer` (the gold) and perhaps `group`.
-        answers: Folder with `<score>.jsonl` of `id`, `sample`, `text`, `tokens` and `finish`: the
-            samples of a question lie together, the questions in the order of `problems`.
-        out: Folder for `<score>.jsonl` with problems, golds, texts and judgements.
-        pool: The verifier.
+    The problems have `id`, `problem`, `answer` (the gold) and perhaps `group`. The file
+    `<score>.jsonl` in `answers` has `id`, `sample`, `text`, `tokens` and `finish`, the samples of a
+    question together and the questions in the order of `problems`.
 
     Raises:
         TamperedError: If the answers are not to these problems, in this order.
@@ -58,13 +54,7 @@ def judge(
             "sample": answer.get("sample", 0),  # earlier versions wrote one for each question
             "problem": row["problem"],
             "gold": row["answer"],
-            "verdict": str(judgement.verdict),
-            "extracted": judgement.extracted,
-            "read": judgement.read,
-            "gold_read": judgement.gold_read,
-            "why": judgement.why,
-            "strict": judgement.strict,
-            "flexible": judgement.flexible,
+            **vars(judgement),
         }
         for answer, row, judgement in zip(given, rows, judged, strict=True)
     )
@@ -98,11 +88,7 @@ def majority(
     is that of the first sample. Ties go to the answer that was given first. Right answers are one
     answer; wrong ones are the same where the verifier reads or judges them the same.
 
-    Args:
-        judged: The samples of a question stand together.
-        samples: Samples of each question; with one there is no vote.
-        conventions: How the task compares answers.
-        pool: The verifier.
+    In `judged` the `samples` of a question are next to each other.
     """
     if samples == 1:
         return ""
@@ -128,8 +114,7 @@ def majority(
     same: list[dict[str, str]] = [{} for _ in questions]
     for (number, first, other), judgement in zip(pairs, found, strict=True):
         if judgement.verdict == "correct":
-            known = same[number]
-            known.setdefault(other, known.get(first, first))
+            same[number].setdefault(other, same[number].get(first, first))
     letters = ""
     for question, ballot, known in zip(questions, ballots, same, strict=True):
         votes = Counter(known.get(text, text) for text in ballot if text is not None)
@@ -144,13 +129,11 @@ def _ballot(judgement: Judgement) -> str | None:
     """Return what an answer votes for: nothing, the right answer (empty), or what was read."""
     if judgement.verdict == "correct":
         return ""
-    if judgement.verdict != "wrong":
-        return None
-    return judgement.read or judgement.extracted
+    return (judgement.read or judgement.extracted) if judgement.verdict == "wrong" else None
 
 
 def _groups(rows: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
-    """Return the group of each problem by number; a problem without one is its own group."""
+    """Number the groups of the problems; a problem without one is alone in its group."""
     if not any(row.get("group") for row in rows):
         return ()
     numbers: dict[tuple[str, str], int] = {}

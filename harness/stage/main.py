@@ -22,23 +22,13 @@ from harness.errors import BudgetExceeded, HarnessError, StageError
 from harness.files import read_jsonl
 from harness.records import Status
 from harness.stage import memory, processes
+from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
 from harness.stage.manifest import OUTPUTS, write_manifest
-from harness.stage.spec import (
-    Failure,
-    GenerateResult,
-    GenerateSpec,
-    JudgeResult,
-    JudgeSpec,
-    Result,
-    StageSpec,
-    TrainResult,
-    TrainSpec,
-    read_spec,
-)
+from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
-    from harness.stage.run import Run
+    from harness.stage.train_stage import TrainStage
 
 AGAIN = 75  # exit code of an attempt that ran out of memory and left what to try next
 
@@ -49,7 +39,7 @@ def main(folder: Path) -> int:
     `AGAIN` asks for a fresh process that calls `main` once more.
     """
     try:
-        spec = read_spec(folder)
+        spec = specs.read_spec(folder)
     except HarnessError as error:
         _report(folder, error)
         return 1
@@ -59,10 +49,9 @@ def main(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a process of an earlier attempt may be dying
         if not isinstance(spec, TrainSpec) or spec.identity.gpus == 1:
             return _attempt(folder, spec)
-        identity, config = spec.identity, spec.paths.accelerate
         while True:
             before = memory.failures(folder)
-            code = processes.launch(folder, identity.gpus, identity.device, config)
+            code = processes.launch(folder, spec)
             if code == 0 or memory.failures(folder) == before:
                 return code
 
@@ -90,14 +79,12 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
     return 0
 
 
-def _work(folder: Path, spec: StageSpec) -> Result | None:
+def _work(folder: Path, spec: StageSpec) -> specs.Result | None:
     if isinstance(spec, JudgeSpec):
         return _judge(folder, spec)
     _seed(spec)
     if isinstance(spec, GenerateSpec):
         return _generate(folder, spec)
-    if processes.rank() == 0 and not spec.compute.save_every:
-        clear_scratch(folder)
     return _train(folder, spec)
 
 
@@ -112,7 +99,6 @@ def _clear(folder: Path) -> None:
 
 
 def _seed(spec: TrainSpec | GenerateSpec) -> None:
-    """Make the process's randomness that of the stage's seed."""
     import numpy
     import torch
 
@@ -125,18 +111,18 @@ def _seed(spec: TrainSpec | GenerateSpec) -> None:
     numpy.random.seed(seed % 2**32)
 
 
-def clear_scratch(folder: Path) -> None:
+def _clear_scratch(folder: Path) -> None:
     """Remove what a later attempt would continue from."""
     shutil.rmtree(folder / "scratch", ignore_errors=True)
     (folder / "events.jsonl").unlink(missing_ok=True)
 
 
-def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
+def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
     from harness.plugin.host import Host
     from harness.stage.budget import Budget
     from harness.stage.meter import metered
     from harness.stage.run import Run
-    from harness.stage.settings import Outcome, Settings
+    from harness.stage.train_stage import TrainStage
     from harness.tasks.protocols import Protocol, protocol_of
     from harness.verify import VerifierPool
 
@@ -146,54 +132,42 @@ def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     protocol = protocol_of(identity.protocol)
     assert isinstance(protocol, Protocol)  # lm-eval's make no training prompts
     group = processes.join(identity.device, compute.stage_seconds)
-    out, scratch = folder / "checkpoint", folder / "scratch"
     if group.rank == 0:
-        out.mkdir()
-        scratch.mkdir(exist_ok=True)
+        if not compute.save_every:
+            _clear_scratch(folder)
+        (folder / "checkpoint").mkdir()
+        (folder / "scratch").mkdir(exist_ok=True)
     group.wait()
     failed = memory.failures(folder)
     teacher = str(paths.teacher) if paths.teacher else None
-    settings = Settings(
-        base_model=paths.base_model,
-        teacher=paths.teacher,  # the board's, and only for a trainer that declared it
+    stage = TrainStage(
+        spec=spec,
+        folder=folder,
         options=trainer.options.model_validate(identity.options),
-        rows=_rows(paths.train),
-        holdout=_rows(paths.holdout),
-        conventions=spec.conventions,
         protocol=protocol,
         budget=Budget(spec.caps, teacher=teacher, group=group),
         verifier=VerifierPool(workers=1),
-        seed=identity.seed,
-        out=out,
-        scratch=scratch,
-        events=folder / "events.jsonl",
-        device=identity.device,
-        max_new_tokens=identity.max_new_tokens,
-        save_every=compute.save_every,
+        rows=_rows(paths.train),
+        holdout=_rows(paths.holdout),
         traces=_rows(paths.traces) if paths.traces else (),
         group=group,
         micro_batch_size=memory.next_size(failed) or compute.micro_batch_size,
-        gradient_checkpointing=compute.gradient_checkpointing,
-        engine=identity.engine,
-        name=spec.name,
-        report_to=spec.report_to,
     )
-    outcome = Outcome()
-    run = Run(settings, outcome)
-    if settings.report_to:
+    run = Run(stage)
+    if spec.report_to:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
     energy = energy_joules()
     try:
-        with metered(run.budget, run.engine):
+        with metered(stage.budget, identity.engine):
             trainer.train(run)
     except BaseException as error:
         if memory.is_out_of_memory(error):
-            _out_of_memory(folder, run, outcome.forward_rows, failed, error)
+            _out_of_memory(stage, failed, error)
         raise
     finally:
-        settings.verifier.close()
-    run.budget.sync()
-    cost = run.budget.cost
+        stage.verifier.close()
+    stage.budget.sync()
+    cost = stage.budget.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
         cost.gpu_seconds = cost.seconds * group.size
@@ -206,48 +180,41 @@ def _train(folder: Path, spec: TrainSpec) -> TrainResult | None:
     if compute.shared_gpu and cost.energy_joules is not None:
         run.note(energy="of the whole GPU, which other stages used at the same time")
     try:
-        checkpoints.check_model_folder(out, "checkpoint")
+        checkpoints.check_model_folder(folder / "checkpoint", "checkpoint")
     except HarnessError as error:
         raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
     if not compute.save_every:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder / "scratch", ignore_errors=True)
     ran = environment(identity).model_copy(update={"gpus": group.size})
-    return TrainResult(cost=cost, notes=outcome.notes, environment=ran)
+    return specs.TrainResult(cost=cost, notes=stage.notes, environment=ran)
 
 
 def _out_of_memory(
-    folder: Path,
-    run: Run,
-    forward_rows: tuple[int, int] | None,
-    failed: tuple[memory.Attempt, ...],
-    error: BaseException,
+    stage: TrainStage, failed: tuple[memory.Attempt, ...], error: BaseException
 ) -> NoReturn:
-    """Leave what to try next, or say what to do where nothing is left to try.
-
-    Raises:
-        TryAgain: With fewer rows in a forward pass it may fit.
-        StageError: One row does not fit, or the trainer does not let the host divide its batch.
-    """
+    """Leave on disk what to try next, or say what to do where nothing is left to try."""
     traceback.print_exception(error, file=sys.stderr)
-    if forward_rows is None:
+    if stage.forward_rows is None:
         raise StageError(
-            f"{type(error).__name__}: {error} (out of memory; {memory.ALONE})"
+            f"{type(error).__name__}: {error} (out of memory; the trainer says nothing of its batch"
+            " to run.arguments, so the host cannot divide it)"
         ) from error
-    micro, rows = forward_rows
+    micro, rows = stage.forward_rows
     if micro == 1:
-        raise StageError(memory.ADVICE) from error
+        raise StageError(
+            "out of memory with one row in a forward pass; set gradient_checkpointing = true in the"
+            " board's [compute], or a smaller max_length or completion length"
+        ) from error
+    cost = stage.budget.cost
     failure = memory.Attempt(
-        micro_batch_size=micro,
-        rows=rows,
-        step=run.budget.cost.steps,
-        seconds=round(run.budget.cost.seconds, 1),
+        micro_batch_size=micro, rows=rows, step=cost.steps, seconds=round(cost.seconds, 1)
     )
-    memory.add_failure(folder, failed, failure)
-    clear_scratch(folder)
+    memory.add_failure(stage.folder, failed, failure)
+    _clear_scratch(stage.folder)
     raise memory.TryAgain from error
 
 
-def _generate(folder: Path, spec: GenerateSpec) -> GenerateResult:
+def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
     from harness.stage.generate import Questions, generate_answers
 
     started = time.monotonic()
@@ -267,30 +234,22 @@ def _generate(folder: Path, spec: GenerateSpec) -> GenerateResult:
     ran = environment(identity)
     if identity.engine == "vllm":  # it chooses its own implementation
         ran = ran.model_copy(update={"attention": "vllm"})
-    return GenerateResult(
-        own=generated.own,
-        notes=generated.notes,
-        seconds=time.monotonic() - started,
-        environment=ran,
+    seconds = time.monotonic() - started
+    return specs.GenerateResult(
+        own=generated.own, notes=generated.notes, seconds=seconds, environment=ran
     )
 
 
-def _judge(folder: Path, spec: JudgeSpec) -> JudgeResult:
+def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
     from harness.stage.judge import judge
     from harness.verify import VerifierPool
 
     with VerifierPool(workers=spec.workers) as pool:
-        scores = [
-            judge(
-                score,
-                _rows(folder / "questions" / f"{score.name}.jsonl"),
-                spec.answers,
-                folder / "answers",
-                pool,
-            )
-            for score in spec.identity.scores
-        ]
-    return JudgeResult(scores=tuple(scores))
+        scores = []
+        for score in spec.identity.scores:
+            questions = _rows(folder / "questions" / f"{score.name}.jsonl")
+            scores.append(judge(score, questions, spec.answers, folder / "answers", pool))
+    return specs.JudgeResult(scores=tuple(scores))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -301,8 +260,7 @@ def _report(folder: Path, error: BaseException) -> None:
     """Leave one line for the leaderboard and the traceback in the log."""
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else ""
+    text = next(iter(str(error).strip().splitlines()), "")
     if isinstance(error, HarnessError):
         line = text
     elif isinstance(error, SystemExit):
@@ -318,7 +276,7 @@ def _report(folder: Path, error: BaseException) -> None:
         return  # another process of this stage failed first
     status: Status = "oom" if memory.is_out_of_memory(error) else "failed"
     try:
-        Failure(status=status, error=line[:500]).write(folder / "error.json")
+        specs.Failure(status=status, error=line[:500]).write(folder / "error.json")
     except OSError:
         print(f"harness: {line}", file=sys.stderr)  # noqa: T201 (stderr is the stage's log)
 

@@ -19,31 +19,24 @@ OUTPUTS = (
     "error.json",
     "manifest.json",
 )
-HASHED_BELOW = 16 * 2**20  # bytes
+# bytes; larger files are compared by size only, so that a bench with nothing to do ends quickly
+HASHED_BELOW = 16 * 2**20
 
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest of a finished stage: size and sha256 of every output."""
     files = {}
     for name in OUTPUTS:
-        path = folder / name
-        found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        for file in found:
+        for file in (folder / name, *(folder / name).rglob("*")):
             if file.is_file() and file.name != "manifest.json":
-                files[str(file.relative_to(folder))] = {
-                    "bytes": file.stat().st_size,
-                    "sha256": file_sha256(file),
-                }
+                size, sha256 = file.stat().st_size, file_sha256(file)
+                files[str(file.relative_to(folder))] = {"bytes": size, "sha256": sha256}
     text = json.dumps({"files": files}, indent=1, sort_keys=True)
     write_atomically(folder / "manifest.json", text + "\n")
 
 
 def is_done(folder: Path) -> bool:
-    """Return whether a stage is finished and its outputs are what its manifest says.
-
-    Files of 16 MiB and more are compared by size only: hashing them would make a
-    bench that has nothing to do a slow one.
-    """
+    """Return whether a stage is finished and its outputs are what its manifest says."""
     try:
         files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
         for name, expected in files.items():

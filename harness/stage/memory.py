@@ -15,15 +15,10 @@ import pydantic
 from harness.files import write_atomically
 
 FILE = "memory.json"  # in the stage's folder; a stage that continues keeps what was learnt
-ADVICE = (
-    "out of memory with one row in a forward pass; set gradient_checkpointing = true in the"
-    " board's [compute], or a smaller max_length or completion length"
-)
-ALONE = "the trainer says nothing of its batch to run.arguments, so the host cannot divide it"
 
 
 class TryAgain(Exception):
-    """An attempt ran out of memory, and what to try next is written down."""
+    """An attempt ran out of memory, and what to try next is on disk."""
 
 
 class Attempt(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -40,13 +35,12 @@ _Attempts = pydantic.TypeAdapter(tuple[Attempt, ...])
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a GPU or the machine has no more memory."""
-    text = str(error)
+    # the last is cuBLAS without memory for a workspace
+    signs = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or "out of memory" in text
-        or "can't allocate memory" in text
-        or "CUBLAS_STATUS_ALLOC_FAILED" in text  # no memory for a workspace
+        or any(words in str(error) for words in signs)
     )
 
 
@@ -59,7 +53,7 @@ def failures(folder: Path) -> tuple[Attempt, ...]:
 
 
 def add_failure(folder: Path, known: tuple[Attempt, ...], failure: Attempt) -> None:
-    """Keep a failed attempt; all processes of a stage that fail at once write the same file."""
+    """Keep a failed attempt; processes of a stage that fail at once write the same file."""
     write_atomically(folder / FILE, _Attempts.dump_json((*known, failure)).decode())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def metered(budget: Budget, engine: str = "hf") -> Iterator[None]:
-    """Count every transformers model and torch optimiser that runs inside the block.
-
-    With the engine `vllm`, what vLLM generates is counted as well.
-    """
+    """Count every transformers model and torch optimiser, and vLLM where it is the engine."""
     with _vllm_metered(budget) if engine == "vllm" else nullcontext(), _torch_metered(budget):
         yield
 
@@ -31,19 +29,16 @@ def _vllm_metered(budget: Budget) -> Iterator[None]:
 
     from harness import checkpoints
 
-    plain = vllm.LLM.generate
-    sizes: dict[str, int] = {}
+    plain, parameter_count = vllm.LLM.generate, cache(checkpoints.parameter_count)
 
     def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
         budget.refuse_overrun(step=False)
         outputs = plain(llm, *args, **kwargs)
         name = str(llm.llm_engine.model_config.model)
-        if name not in sizes:
-            sizes[name] = checkpoints.parameter_count(Path(name))
         for output in outputs:
             read = len(output.prompt_token_ids) * len(output.outputs)
             new = sum(len(completion.token_ids) for completion in output.outputs)
-            budget.count_generation(name, sizes[name], read, new)
+            budget.count_generation(name, parameter_count(Path(name)), read, new)
         return outputs
 
     vllm.LLM.generate = generate
@@ -56,10 +51,7 @@ def _vllm_metered(budget: Budget) -> Iterator[None]:
 @contextmanager
 def _torch_metered(budget: Budget) -> Iterator[None]:
     import torch
-    from torch.optim.optimizer import (
-        register_optimizer_step_post_hook,
-        register_optimizer_step_pre_hook,
-    )
+    from torch.optim import optimizer
     from transformers import GenerationMixin, PreTrainedModel
 
     depth = 0  # calls inside a counted call are part of it
@@ -112,8 +104,8 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
         return output
 
     hooks = [
-        register_optimizer_step_pre_hook(lambda *_: budget.refuse_overrun()),
-        register_optimizer_step_post_hook(lambda *_: budget.count_step()),
+        optimizer.register_optimizer_step_pre_hook(lambda *_: budget.refuse_overrun()),
+        optimizer.register_optimizer_step_post_hook(lambda *_: budget.count_step()),
     ]
     Model.__call__ = call
     Mixin.generate = generate
@@ -169,5 +161,4 @@ def _generated(new: Any, ends: Any) -> int:
         return int(new.numel())
     ends = torch.as_tensor(ends, device=new.device).reshape(-1)
     ended = torch.isin(new, ends).int().cumsum(dim=1)
-    before = int((ended == 0).sum())
-    return before + int((ended[:, -1] > 0).sum())
+    return int((ended == 0).sum()) + int((ended[:, -1] > 0).sum())

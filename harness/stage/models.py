@@ -19,9 +19,6 @@ def attention(device: str) -> str:
     FlashAttention 2 (Dao 2023, arXiv 2307.08691) on a GPU where the package `flash_attn` works,
     else torch's scaled dot product attention. FlashAttention computes in half precision only: a
     model with float32 weights must run under autocast.
-
-    Args:
-        device: `cpu` or `cuda`.
     """
     if device == "cpu":
         return "sdpa"
@@ -35,27 +32,20 @@ def forget_defaults(model: Any) -> None:
 
     A `generation_config.json` may set a repetition penalty, top-k or a token limit, and
     transformers prefers those to what a caller leaves open (a `max_new_tokens` even to a
-    `max_length` that is given). Scores and rollouts would then be decoded otherwise than the board
-    states.
+    `max_length` that is given): answers would be decoded otherwise than the board states.
     """
     import transformers
 
     make: Any = transformers.GenerationConfig  # without annotations
-    known = model.generation_config
-    model.generation_config = make(
-        bos_token_id=known.bos_token_id,
-        eos_token_id=known.eos_token_id,
-        pad_token_id=known.pad_token_id,
-    )
+    kept = ("bos_token_id", "eos_token_id", "pad_token_id")
+    known = {name: getattr(model.generation_config, name) for name in kept}
+    model.generation_config = make(**known)
 
 
 def load_model(folder: Path, dtype: str, device: str) -> transformers.PreTrainedModel:
-    """Return the causal model of a folder, on the CPU; no code of the folder is run.
+    """Return the causal model of a folder, on the CPU, to run on `device`.
 
-    Args:
-        folder: Holds its configuration and safetensors.
-        dtype: torch's name of the type of its weights.
-        device: `cpu` or `cuda`, where it will run.
+    No code of the folder is run. `dtype` is torch's name of the type of its weights.
     """
     import torch
     import torch.utils.deterministic
@@ -89,14 +79,7 @@ def load_tokenizer(folder: Path) -> transformers.PreTrainedTokenizerBase:
 def save_model(model: Any, weights: dict[str, Any] | None, base: Path, out: Path) -> None:
     """Write a trained model, with the tokenizer files and decoding defaults of the start model.
 
-    Args:
-        model: A transformers model; a PEFT adapter is merged.
-        weights: Its weights by name where they were sharded; None to take the model's own.
-        base: Folder of the start model.
-        out: Folder of the checkpoint.
-
-    Raises:
-        StageError: If the start model has no tokenizer files.
+    A PEFT adapter is merged. `weights` are by name where they were sharded, else None.
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()

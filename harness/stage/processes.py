@@ -16,7 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.stage.spec import TrainSpec
 
 PR_SET_PDEATHSIG = 1
 COUNT = "HARNESS_PROCESSES"  # set for each process of a stage that runs as several
@@ -74,17 +77,11 @@ class Group:
 
 
 def rank() -> int:
-    """Return the rank of this process in its stage, before it has joined the others."""
     return int(os.environ["RANK"]) if COUNT in os.environ else 0
 
 
 def join(device: str, seconds: float) -> Group:
-    """Join the other processes of this stage and return their group.
-
-    Args:
-        device: `cpu` or `cuda`.
-        seconds: How long a process waits for the others before it gives up.
-    """
+    """Join the other processes of this stage; one that waits so many seconds for them gives up."""
     size = int(os.environ.get(COUNT, "1"))
     if size == 1:
         return Group(device=device)
@@ -95,26 +92,23 @@ def join(device: str, seconds: float) -> Group:
     return Group(state.process_index, state.num_processes, device)
 
 
-def launch(folder: Path, count: int, device: str, config: Path | None) -> int:
-    """Run a training stage as `count` processes and return the exit code.
+def launch(folder: Path, spec: TrainSpec) -> int:
+    """Run a training stage as several processes and return the exit code.
 
-    They share this process's group and end with it.
-
-    Args:
-        folder: The stage's.
-        count: Processes.
-        device: `cpu` or `cuda`; the GPUs are those that CUDA_VISIBLE_DEVICES names.
-        config: A file for `accelerate launch --config_file`, or None for data parallelism.
+    They share this process's group and end with it. Without a file for accelerate they are data
+    parallel.
     """
+    count, config = spec.identity.gpus, spec.paths.accelerate
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     how = ["--config_file", str(config)] if config else ["--multi_gpu", "--num_machines", "1"]
-    how += ["--mixed_precision", "no" if device == "cpu" else "bf16", "--dynamo_backend", "no"]
-    work = ["-m", "harness.stage.main", str(folder)]
+    precision = "no" if spec.identity.device == "cpu" else "bf16"
+    how += ["--mixed_precision", precision, "--dynamo_backend", "no"]
     how += ["--num_processes", str(count), "--main_process_port", str(port)]
+    how += ["-m", "harness.stage.main", str(folder)]
     return subprocess.run(
-        [sys.executable, "-m", "harness.stage.processes", str(os.getpid()), *how, *work],
+        [sys.executable, "-m", "harness.stage.processes", str(os.getpid()), *how],
         env={**os.environ, COUNT: str(count)},
         stdin=subprocess.DEVNULL,
         check=False,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StageError
 from harness.files import write_atomically
 from harness.records import Cost
-from harness.stage import models, stopping, tokens
+from harness.stage import decoding, models, tokens
 from harness.stage.budget import Budget
 from harness.stage.processes import Group
-from harness.stage.settings import Outcome, Settings
+from harness.stage.train_stage import TrainStage
 from harness.tasks.protocols import Protocol
 from harness.verify import VERIFIER_VERSION, Conventions, Verdict
 
@@ -60,11 +60,14 @@ class Run:
     max_new_tokens: int
     scratch: Path
 
-    def __init__(self, settings: Settings, outcome: Outcome) -> None:
-        for name in Run.__annotations__:
-            setattr(self, name, getattr(settings, name))
-        self._settings = settings
-        self._outcome = outcome
+    def __init__(self, stage: TrainStage) -> None:
+        identity, paths = stage.spec.identity, stage.spec.paths
+        self.base_model, self.teacher = paths.base_model, paths.teacher
+        self.options, self.budget = stage.options, stage.budget
+        self.protocol, self.engine, self.group = stage.protocol, identity.engine, stage.group
+        self.device, self.max_new_tokens = identity.device, identity.max_new_tokens
+        self.scratch = stage.folder / "scratch"
+        self._stage = stage
 
     # -- data -----------------------------------------------------------------------------------
 
@@ -74,14 +77,14 @@ class Run:
         Columns: `id`, `task`, `problem`, `solution`, `answer`, `prompt`, `completion`. The last
         two are in the board's protocol: lists of messages under a chat protocol, strings otherwise.
         """
-        return tokens.training_rows(self._settings.rows, self.protocol)
+        return tokens.training_rows(self._stage.rows, self.protocol)
 
     def holdout_data(self) -> datasets.Dataset:
         """Return rows that are held out of training, to choose a checkpoint by.
 
         They have the columns of `train_data`.
         """
-        return tokens.training_rows(self._settings.holdout, self.protocol)
+        return tokens.training_rows(self._stage.holdout, self.protocol)
 
     def traces_data(self) -> datasets.Dataset:
         """Return the board's traces, each with the whole `solution` as a stronger model wrote it.
@@ -91,9 +94,9 @@ class Run:
         Raises:
             StageError: If the board names no traces.
         """
-        if not self._settings.traces:
+        if not self._stage.traces:
             raise StageError("this trainer needs traces and the board names none ([data] traces)")
-        return tokens.training_rows(self._settings.traces, self.protocol)
+        return tokens.training_rows(self._stage.traces, self.protocol)
 
     def tokenized(
         self,
@@ -133,7 +136,7 @@ class Run:
         """
         if self.group.rank == 0:
             lines = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
-            write_atomically(self._settings.events.with_name("synthetic.jsonl"), lines)
+            write_atomically(self._stage.folder / "synthetic.jsonl", lines)
 
     # -- models ---------------------------------------------------------------------------------
 
@@ -155,7 +158,7 @@ class Run:
         """
         model = models.load_model(self.base_model, "float32", self.device)
         if tokenizer is not None:
-            stopping.stop_at(model, tokenizer, self.protocol.stop)
+            decoding.stop_at(model, tokenizer, self.protocol.stop)
         return model
 
     def teacher_model(self) -> transformers.PreTrainedModel:
@@ -182,7 +185,7 @@ class Run:
             completion: A string, or messages, of which the last one's content is taken.
         """
         text = completion if isinstance(completion, str) else completion[-1]["content"]
-        return stopping.cut(text, self.protocol.stop)
+        return decoding.cut(text, self.protocol.stop)
 
     def correct(
         self,
@@ -201,12 +204,12 @@ class Run:
             True or False for each; None where an answer cannot be graded.
         """
         self.note(verifier=str(VERIFIER_VERSION))
-        conventions = self._settings.conventions
+        conventions = self._stage.spec.conventions
         names = list(tasks) if tasks is not None else [next(iter(conventions))] * len(answers)
         results: list[bool | None] = [None] * len(answers)
         for task in sorted(set(names)):
             chosen = [i for i, name in enumerate(names) if name == task]
-            judged = self._settings.verifier.verify_many(
+            judged = self._stage.verifier.verify_many(
                 [self.cut(completions[i]) for i in chosen],
                 [answers[i] for i in chosen],
                 conventions.get(task, Conventions()),
@@ -230,7 +233,8 @@ class Run:
 
     def seed(self, purpose: str) -> int:
         """Return the seed of one purpose, in [0, 2**31), from the cell's seed and nothing else."""
-        digest = hashlib.sha256(f"{self._settings.seed}/{purpose}".encode()).digest()
+        seed = self._stage.spec.identity.seed
+        digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
 
     def steps(self, rows: int, batch_size: int, epochs: float, max_steps: int | None = None) -> int:
@@ -260,23 +264,17 @@ class Run:
         Raises:
             StageError: If the batch cannot be divided so.
         """
-        arguments = self._settings.arguments() | {
-            "seed": self.seed("train"),
-            "data_seed": self.seed("data"),
-        }
+        arguments = self._stage.arguments()
+        arguments |= {"seed": self.seed("train"), "data_seed": self.seed("data")}
         if rollout_memory is not None:
             self.note(rollout_engine=self.engine)
-            arguments |= self._settings.rollouts(rollout_memory)
-        if "per_device_train_batch_size" in given:
-            micro = given["per_device_train_batch_size"]
+            arguments |= self._stage.rollouts(rollout_memory)
+        if micro := given.get("per_device_train_batch_size"):
             batch = micro * given.get("gradient_accumulation_steps", 1)
-            micro, rows = self._settings.divided(batch, micro)
-            self._outcome.forward_rows = micro, rows
+            micro, rows = self._stage.divide(batch, micro)
             self.note(micro_batch_size=micro)
-            given |= {
-                "per_device_train_batch_size": micro,
-                "gradient_accumulation_steps": rows // micro,
-            }
+            given["per_device_train_batch_size"] = micro
+            given["gradient_accumulation_steps"] = rows // micro
         return {**arguments, **given}
 
     def callback(self) -> transformers.TrainerCallback:
@@ -290,7 +288,7 @@ class Run:
         """The last complete training checkpoint of an interrupted attempt, for TRL; or None."""
         folders = (self.scratch / "trainer").glob("checkpoint-*/trainer_state.json")
         steps = {int(path.parent.name.rsplit("-", 1)[1]): path.parent for path in folders}
-        for step in sorted(steps, reverse=True) if self._settings.save_every else ():
+        for step in sorted(steps, reverse=True) if self._stage.spec.compute.save_every else ():
             cost = steps[step] / "harness_cost.json"
             if cost.exists():
                 self.budget.resume(Cost.model_validate_json(cost.read_text()))
@@ -306,12 +304,13 @@ class Run:
         """
         if self.group.rank:
             return
-        finite = {k: v for k, v in numbers.items() if not isinstance(v, float) or math.isfinite(v)}
-        event: dict[str, Any] = {"time": round(time.time(), 3), "step": self.budget.cost.steps}
-        event |= finite
+        finite: dict[str, Any] = {
+            name: n for name, n in numbers.items() if not isinstance(n, float) or math.isfinite(n)
+        }
+        event = {"time": round(time.time(), 3), "step": self.budget.cost.steps} | finite
         if len(finite) < len(numbers):
             event["not_finite"] = [name for name in numbers if name not in finite]
-        with self._settings.events.open("a", encoding="utf-8") as file:
+        with (self._stage.folder / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
 
     def note(self, **facts: Any) -> None:
@@ -321,7 +320,7 @@ class Run:
         `group.gather`.
         """
         json.dumps(facts)  # a fact that is not JSON fails here, where its author sees it
-        self._outcome.notes.update(facts)
+        self._stage.notes.update(facts)
 
     def save(self, model: Any) -> None:
         """Write the checkpoint: safetensors, configuration, and the start model's own tokenizer.
@@ -334,5 +333,5 @@ class Run:
         """
         weights = models.whole_weights(model)
         if self.group.rank == 0:
-            models.save_model(model, weights, self.base_model, self._settings.out)
+            models.save_model(model, weights, self.base_model, self._stage.folder / "checkpoint")
         self.group.wait()

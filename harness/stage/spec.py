@@ -31,7 +31,6 @@ class _File(Frozen):
     schema_version: int = SCHEMA
 
     def write(self, path: Path) -> None:
-        """Write this file, whole or not at all."""
         text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
         write_atomically(path, text + "\n")
 
@@ -102,7 +101,6 @@ class _Scored(Frozen):
 
     @property
     def name(self) -> str:
-        """Return the name of the score's files."""
         return score_name(self.task, self.protocol)
 
 
@@ -281,7 +279,7 @@ def _checked(path: Path, validate: Callable[[Any], _Model]) -> _Model:
         raise StageError(f"cannot read {path}: {error.strerror}; {again}") from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(map(str, first["loc"]))
         raise StageError(f"{path}: {where}: {first['msg']}; {again}") from None
     except (ValueError, AttributeError):
         raise StageError(f"{path} is not a JSON object; {again}") from None

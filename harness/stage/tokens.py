@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     import datasets
     import transformers
 
-IGNORED = -100
-"""The label of a position without a loss, as torch's cross entropy takes it."""
+IGNORED = -100  # the label of a position without a loss, as torch's cross entropy takes it
 
 
 def training_rows(rows: Sequence[Mapping[str, str]], protocol: Protocol) -> datasets.Dataset:
@@ -66,10 +65,7 @@ def supervised(
 def written(
     prompt: Any, completion: Any, tokenizer: transformers.PreTrainedTokenizerBase
 ) -> tuple[str, str]:
-    """Return prompt and completion as the text that is cut into ids.
-
-    Both are lists of messages, or both are strings.
-    """
+    """Return prompt and completion, both strings or lists of messages, as they are cut into ids."""
     if isinstance(prompt, str):
         return prompt, completion + (tokenizer.eos_token or "")
     template: Any = tokenizer.apply_chat_template  # which returns strings, or ids, or a dict

@@ -176,38 +176,53 @@ def make_run(
 ) -> Any:
     """Return a `Run` in `folder`, with what its stage keeps to itself where tests can read it.
 
-    `more` are caps of the budget (1000 steps by default) and fields of `Settings`.
+    `more` are caps of the budget (1000 steps by default), and fields of `TrainStage`, of its spec,
+    or of the spec's identity or compute.
     """
     from harness.records import Caps
     from harness.stage.budget import Budget
+    from harness.stage.processes import Group
     from harness.stage.run import Run
-    from harness.stage.settings import Outcome, Settings
+    from harness.stage.spec import TrainCompute, TrainIdentity, TrainPaths, TrainSpec
+    from harness.stage.train_stage import TrainStage
     from harness.tasks.protocols import get_protocol
     from harness.verify import Conventions, VerifierPool
 
     for name in ("checkpoint", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    caps = {name: more.pop(name) for name in Caps.model_fields if name in more}
+
+    def taken(names: Any) -> dict[str, Any]:
+        return {name: more.pop(name) for name in names if name in more}
+
+    def made(model: Any, **given: Any) -> Any:
+        return model.model_construct(**given | taken(model.model_fields))
+
+    caps, own = taken(Caps.model_fields), taken(TrainStage.__dataclass_fields__)
+    spec = made(
+        TrainSpec,
+        identity=made(TrainIdentity, seed=0, device="cpu", engine="hf", max_new_tokens=20),
+        compute=made(TrainCompute, save_every=0, gradient_checkpointing=False),
+        paths=TrainPaths.model_construct(base_model=base, teacher=teacher),
+        conventions={"sums": Conventions()},
+        name="",
+        report_to=(),
+    )
     given = {
-        "base_model": base,
-        "teacher": teacher,
         "options": options,
         "rows": sums(24) if rows is None else rows,
         "holdout": sums(8, seed=1),
-        "conventions": {"sums": Conventions()},
+        "traces": (),
         "protocol": get_protocol(protocol),
         "verifier": VerifierPool(workers=1),
         "budget": Budget(Caps(**(caps or {"steps": 1000})), str(teacher) if teacher else None),
-        "seed": 0,
-        "out": folder / "checkpoint",
-        "scratch": folder / "scratch",
-        "events": folder / "events.jsonl",
-        "max_new_tokens": 20,
+        "group": Group(),
+        "micro_batch_size": None,
     }
-    settings, outcome = Settings(**given | more), Outcome()
-    run: Any = Run(settings, outcome)
-    run.out, run.events, run.notes = settings.out, settings.events, outcome.notes
-    run.close = settings.verifier.close
+    stage = TrainStage(spec=spec, folder=folder, **given | own)
+    assert not more, more
+    run: Any = Run(stage)
+    run.out, run.events = folder / "checkpoint", folder / "events.jsonl"
+    run.notes, run.close = stage.notes, stage.verifier.close
     return run
 
 

@@ -30,7 +30,7 @@ def copy(run: Run) -> None:
     shutil.copytree(run.base_model, out(run), dirs_exist_ok=True)
     save_file(weights, out(run) / "model.safetensors", metadata={"format": "pt"})
     run.log(loss=0.5, progress=1.0)
-    run.note(rows=len(run._settings.rows), teacher=bool(run.teacher))
+    run.note(rows=len(run._stage.rows), teacher=bool(run.teacher))
 
 
 def slow(run: Run) -> None:
