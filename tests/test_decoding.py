@@ -7,7 +7,8 @@ import random
 import pytest
 from models import byte_tokenizer, save_model
 
-from harness.stage.decoding import Decoder, Prompt, _Row, choose, cut, room, stop_at
+from harness.stage.decoding import Decoder, Prompt, _Row, choose
+from harness.stage.stopping import cut, room, stop_at
 
 
 @pytest.fixture(scope="module")

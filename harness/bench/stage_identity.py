@@ -97,7 +97,9 @@ def generation(board: Board, common: spec.Common, base: spec.Base) -> spec.Gener
 
 def judging(board: Board, answers: str) -> spec.JudgeIdentity:
     scores = tuple(map(judged_score, board.scores))
-    return spec.JudgeIdentity(answers=answers, scores=scores, verifier=VERIFIER_VERSION)
+    return spec.JudgeIdentity(
+        answers=answers, scores=scores, verifier=VERIFIER_VERSION, harness=source_digest()
+    )
 
 
 def judged_score(one: BoardScore) -> spec.JudgedScore:

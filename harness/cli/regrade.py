@@ -20,7 +20,7 @@ def command(board: str, data_dir: Path | None, runs: Path) -> None:
     board's name or TOML file; tiny if none is given.
     """
     from harness.bench.folder import Folder
-    from harness.bench.judge import regrade
+    from harness.bench.regrade import regrade
 
     _, loaded = options.open_board(board, data_dir)
     folder = Folder(runs.resolve() / loaded.name)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.stage.decoding import Decoder, Prompt, cut, room
+from harness.stage.decoding import Decoder, Prompt
 from harness.stage.models import forget_defaults
+from harness.stage.stopping import cut, room
 
 
 @dataclass(frozen=True)

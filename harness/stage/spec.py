@@ -135,6 +135,7 @@ class JudgeIdentity(Frozen):
     answers: str  # the stage that generated them
     scores: tuple[JudgedScore, ...]
     verifier: str
+    harness: str  # digest of the harness's code that runs in a stage
 
 
 Identity = TrainIdentity | GenerateIdentity | JudgeIdentity
