@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StageError
 from harness.files import write_atomically
 from harness.records import Cost
-from harness.stage import decoding, models, tokens
+from harness.stage import models, stopping, tokens
 from harness.stage.budget import Budget
 from harness.stage.processes import Group
 from harness.stage.train_stage import TrainStage
@@ -158,7 +158,7 @@ class Run:
         """
         model = models.load_model(self.base_model, "float32", self.device)
         if tokenizer is not None:
-            decoding.stop_at(model, tokenizer, self.protocol.stop)
+            stopping.stop_at(model, tokenizer, self.protocol.stop)
         return model
 
     def teacher_model(self) -> transformers.PreTrainedModel:
@@ -185,7 +185,7 @@ class Run:
             completion: A string, or messages, of which the last one's content is taken.
         """
         text = completion if isinstance(completion, str) else completion[-1]["content"]
-        return decoding.cut(text, self.protocol.stop)
+        return stopping.cut(text, self.protocol.stop)
 
     def correct(
         self,
