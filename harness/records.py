@@ -24,8 +24,10 @@ Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
 
 
-class Frozen(pydantic.BaseModel, frozen=True, extra="forbid"):
+class Frozen(pydantic.BaseModel):
     """The base of what is read from files: an unknown key is an error, and no value changes."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
 
 class Caps(Frozen, allow_inf_nan=False):

@@ -75,7 +75,7 @@ def train_joint(run: Run) -> None:
     options: JointOptions = run.options
     tokenizer = run.tokenizer()
     experts = run.tokenized(tokenizer, options.max_length)
-    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    padding: Any = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
     class JointTrainer(GRPOTrainer):
         def compute_loss(

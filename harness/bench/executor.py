@@ -240,7 +240,7 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(wanted: str) -> spec.Device:
     """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`, without importing torch."""
     if wanted == "cuda" and not gpu_names():
         raise UsageError("--device cuda: no GPU is visible (nvidia-smi lists none)")

@@ -24,7 +24,7 @@ from harness.files import slug
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
 from harness.records import START, Cell, cell_name
-from harness.stage.spec import Base, Common, Identity, Kind, digest
+from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Plan:
     """Cells and the stages they need, each stage once."""
 
     board: Board
-    device: str
+    device: Device
     report_to: tuple[str, ...] = ()  # experiment trackers of training stages; no condition
     cells: list[Cell] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def plan(
     terms: Sequence[str] = (),
     seeds: Sequence[int] = (),
     overrides: Sequence[str] = (),
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> Plan:
     """Return the plan of a bench.
 
@@ -112,7 +112,7 @@ def plan(
     return result
 
 
-def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
+def plan_score(board: Board, model: Path, device: Device = "cpu") -> Plan:
     """Return the plan that scores one model folder as it is."""
     checkpoints.check_model_folder(model)
     result = Plan(board, device)
@@ -124,7 +124,7 @@ def plan_score(board: Board, model: Path, device: str = "cpu") -> Plan:
     return result
 
 
-def plan_start(board: Board, device: str = "cpu", trainer: str | None = None) -> Plan:
+def plan_start(board: Board, device: Device = "cpu", trainer: str | None = None) -> Plan:
     """Return the plan that scores the start model; its command names a trainer, any one."""
     result = Plan(board, device)
     base, common = Base(model=board.identity("start")), stage_identity.common(board, device)

@@ -23,7 +23,7 @@ from harness.verify import VERIFIER_VERSION
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
 
 
-def common(board: Board, device: str) -> spec.Common:
+def common(board: Board, device: spec.Device) -> spec.Common:
     packages = dict(package_versions())
     if device == "cuda":  # attention depends on it (`stage.models`)
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -137,7 +137,7 @@ def choose_engine(wanted: str, device: str) -> spec.Engine:
 
 @cache
 def package_versions() -> dict[str, str]:
-    found = dict.fromkeys(PACKAGES, "missing")
+    found: dict[str, str] = dict.fromkeys(PACKAGES, "missing")
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)

@@ -32,7 +32,7 @@ class BudgetTable(Caps):
     chain: Literal["rest", "even"] = "rest"
 
     def caps(self) -> Caps:
-        return Caps(**self.set_caps())
+        return Caps.model_validate(self.set_caps())
 
     def set_caps(self) -> dict[str, float]:
         """Return the caps that are set, by name."""

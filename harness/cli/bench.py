@@ -117,12 +117,12 @@ def command(
     if gpu and not dry_run:
         raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
     host, loaded = options.open_board(board, data_dir, download=not dry_run)
-    device = choose_device(device)
+    where = choose_device(device)
     planned, note = None, ""
     if dry_run:
-        planned, note = preview.choose_gpu(gpu, loaded, device)
-        device = "cuda" if planned else "cpu"
-    plan = make_plan(loaded, host, plugins, seeds, overrides, device)
+        planned, note = preview.choose_gpu(gpu, loaded, where)
+        where = "cuda" if planned else "cpu"
+    plan = make_plan(loaded, host, plugins, seeds, overrides, where)
     plan.report_to = report_to
     folder = Folder(runs.resolve() / loaded.name)
     if dry_run:
@@ -133,7 +133,7 @@ def command(
             options.print_rich(render(shown))
         return
     compute = loaded.file.compute
-    outcome = run(plan, host, folder, jobs or default_jobs(device, compute.threads, compute.gpus))
+    outcome = run(plan, host, folder, jobs or default_jobs(where, compute.threads, compute.gpus))
     if outcome.records:
         leaderboard = build(outcome.records, loaded.conditions())
         written = write(leaderboard, folder.path)

@@ -33,45 +33,45 @@ COMMANDS = {
 class Commands(click.Group):
     """A group that imports a command's module, or plug-ins, only when that command is called."""
 
-    def list_commands(self, context: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*COMMANDS, *self.commands})
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name in COMMANDS:
-            command: click.Command = importlib.import_module(f"harness.cli.{name}").command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
             return command
-        if name not in self.commands:
+        if cmd_name not in self.commands:
             from harness.plugin.host import Host
 
             host = Host()
             host.load_all()
             host.hook.harness_commands(cli=self)
-        return super().get_command(context, name)
+        return super().get_command(ctx, cmd_name)
 
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # click's own imports every command for its help
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
     def resolve_command(
-        self, context: click.Context, args: list[str]
+        self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        context.obj = args  # for the answer to an old spelling
-        name, command, rest = args[0], self.get_command(context, args[0]), args[1:]
+        ctx.obj = args  # for the answer to an old spelling
+        name, command, rest = args[0], self.get_command(ctx, args[0]), args[1:]
         if command is None:
             from harness.errors import did_you_mean
 
-            hint = did_you_mean(name, self.list_commands(context))
-            context.fail(f"No such command {name!r}; {hint}")
+            hint = did_you_mean(name, self.list_commands(ctx))
+            ctx.fail(f"No such command {name!r}; {hint}")
         return name, command, rest
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except click.NoSuchOption as error:
             from harness.cli.spellings import refuse_old
 
-            refuse_old(context.obj, error)
+            refuse_old(ctx.obj, error)
             raise
 
 

@@ -31,12 +31,12 @@ def command(
     from harness.leaderboard.build import build
 
     host, loaded = options.open_board(board, data_dir)
-    device = choose_device(device)
+    where = choose_device(device)
     folder = Folder(runs.resolve() / loaded.name)
     records = []
     for plan, place in (
-        (plan_score(loaded, model, device), Folder(folder.path / "scored")),
-        (plan_start(loaded, device), folder),
+        (plan_score(loaded, model, where), Folder(folder.path / "scored")),
+        (plan_start(loaded, where), folder),
     ):
         outcome = run(plan, host, place, 1)
         records += outcome.records

@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.special import stdtr
@@ -160,7 +160,7 @@ class PairedDifference(NamedTuple):
     standard_error: float
     df: float
     test: str  # `two-level bootstrap`, `bootstrap over questions` or `exact McNemar`
-    claim: str  # `trainers` or `checkpoints`
+    claim: Literal["trainers", "checkpoints"]
 
 
 def compare(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -250,6 +250,10 @@ def _questions(
             kind=_kind(first["verdict"] == "correct", second["verdict"] == "correct"),
             problem=first["problem"],
             gold=first["gold"],
-            first=JudgedAnswer(**{name: first.get(name) for name in JudgedAnswer.model_fields}),
-            second=JudgedAnswer(**{name: second.get(name) for name in JudgedAnswer.model_fields}),
+            first=_judged(first),
+            second=_judged(second),
         )
+
+
+def _judged(line: Mapping[str, Any]) -> JudgedAnswer:
+    return JudgedAnswer.model_validate({name: line[name] for name in JudgedAnswer.model_fields})

@@ -111,11 +111,13 @@ def accuracy_interval(
     clusters = np.broadcast_to(group[:, None], answers.shape).ravel()
     distinct = np.unique(clusters).size
     if distinct == clusters.size:
-        return *wilson(int(answers.sum()), answers.size), "wilson"
+        low, high = wilson(int(answers.sum()), answers.size)
+        return low, high, "wilson"
     if distinct == 1:
         return 0.0, 1.0, "one group of questions bounds nothing"
     by = "group" if len(groups) else "question"
-    return *clustered_wilson(answers.ravel(), clusters), f"wilson, clustered by {by}"
+    low, high = clustered_wilson(answers.ravel(), clusters)
+    return low, high, f"wilson, clustered by {by}"
 
 
 def mcnemar(fixed: int, broken: int) -> float:

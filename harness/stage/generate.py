@@ -81,7 +81,7 @@ def generate_answers(
         raw, own, tasks = out / "lm_eval" / kind, kind == "own", _tasks(chosen)
         tracker = EvaluationTracker(output_path=str(raw))
         with torch.inference_mode():
-            results = simple_evaluate(
+            results: Any = simple_evaluate(
                 model=lm,
                 model_args=f"pretrained={model.name}",
                 tasks=tasks,
@@ -196,9 +196,9 @@ def _config(asked: Questions) -> dict[str, Any]:
 
 def _dataset(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[..., dict[str, Any]]:
     """Return what lm-eval calls in place of a download."""
-    splits: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    splits: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for split, doc in documents:
-        splits[split].append(doc)
+        splits[split].append(dict(doc))
 
     def load(**_: Any) -> dict[str, Any]:
         import datasets
@@ -214,10 +214,8 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         from lm_eval.models.vllm_causallms import VLLM
 
-        class Vllm(VllmEngine, VLLM):
-            pass
-
-        lm: Any = Vllm(
+        make: Any = type("Vllm", (VllmEngine, VLLM), {})
+        lm = make(
             pretrained=str(model),
             dtype="bfloat16",
             seed=0,
@@ -228,10 +226,8 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
     else:
         from lm_eval.models.huggingface import HFLM
 
-        class Hf(HfEngine, HFLM):
-            pass
-
-        lm = Hf(
+        make = type("Hf", (HfEngine, HFLM), {})
+        lm = make(
             pretrained=str(model),
             device=device,
             dtype="float32" if device == "cpu" else "bfloat16",

@@ -20,6 +20,7 @@ from harness.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.tasks.task import Task
+    from harness.verify.reading.extract import Form
 
 _NAMED = re.compile(rb"^(task|group):[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*(?:#.*)?\r?$", re.M)
 
@@ -38,7 +39,7 @@ class Definition:
         return int(self.content.get("num_fewshot") or 0)
 
     @property
-    def form(self) -> str:
+    def form(self) -> Form:
         """Return the form in which the task asks for the answer, for the verifier.
 
         It is read off the task's first filter: `hash` where that looks for `####`, `answer_is`
@@ -202,11 +203,12 @@ def _root() -> Path:
 def _find(name: str) -> Path:
     """Return the YAML file that defines a task: in a folder named like it, or anywhere."""
     folders = [path for path in _root().iterdir() if path.is_dir() and name.startswith(path.name)]
-    nearest_first = sorted(folders, key=lambda path: -len(path.name))
-    for folder in (*nearest_first, _root()):  # all of it takes about a second, once
-        tasks, groups = _defined(folder)
-        if name in tasks:
-            return tasks[name]
+    for folder in sorted(folders, key=lambda path: -len(path.name)):
+        if found := _defined(folder)[0].get(name):
+            return found
+    tasks, groups = _defined(_root())  # reads every file: about a second, once
+    if name in tasks:
+        return tasks[name]
     if name in groups:
         raise UsageError(f"{name!r} is a group of lm-eval's tasks: name one of its tasks")
     raise UsageError(f"lm-eval {version()} has no task {name!r}; {did_you_mean(name, tasks)}")
@@ -233,9 +235,10 @@ def _read(path: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         pass
 
-    Loader.add_constructor(
-        "!function", lambda loader, node: f"!function {loader.construct_scalar(node)}"
-    )
+    def named(loader: yaml.SafeLoader, node: Any) -> str:
+        return f"!function {loader.construct_scalar(node)}"
+
+    Loader.add_constructor("!function", named)
     content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
     included = content.pop("include", None) or ()
     for name in reversed([included] if isinstance(included, str) else included):

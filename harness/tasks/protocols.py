@@ -112,7 +112,7 @@ class LmEvalProtocol:
 
     task: str  # lm-eval's name of it
     version: str  # of lm-eval
-    form: str  # in which the verifier looks for the final answer first
+    form: Form  # in which the verifier looks for the final answer first
     summary: str  # for `harness boards` and the leaderboard
     chat = False
 

@@ -88,7 +88,7 @@ def generated(run: Run) -> tuple[datasets.Dataset, teacher.Solutions]:
     return data, teacher.generate_solutions(run, data["prompt"])
 
 
-def confirmed(run: Run, data: datasets.Dataset, solutions: teacher.Solutions) -> list[str]:
+def confirmed(run: Run, data: Any, solutions: teacher.Solutions) -> list[str]:
     """Return lines of JSON: the facts for the record, then prompt and completion of each row."""
     pairs = [
         (row, text)

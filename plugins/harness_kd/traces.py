@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness_sft import SupervisedOptions, expected, fine_tune
 from pydantic import Field
@@ -48,7 +48,7 @@ def chosen_traces(run: Run) -> datasets.Dataset:
     import datasets
 
     options: TracesOptions = run.options
-    data = run.traces_data()
+    data: Any = run.traces_data()
     texts = [shown(text, thoughts=options.thoughts) for text in data["solution"]]
     ends = [after_thought(text) for text in data["solution"]]
     right: list[bool | None] = [True] * len(texts)

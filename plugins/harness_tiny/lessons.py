@@ -66,7 +66,7 @@ def grouped(
 
     pad = tokenizer.convert_tokens_to_ids(PAD)
     chats = [[{"role": "user", "content": user_text(problem)}] for problem, _ in texts]
-    starts = tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
+    starts: Any = tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
     ends = [f"{completion}{END}\n" for _, completion in texts]
     prompts = tokenizer(starts, add_special_tokens=False).input_ids
     wholes = tokenizer(
