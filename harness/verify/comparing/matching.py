@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from harness.verify.reading.extract import HASH, Form, boxed
+from harness.verify.reading.extract import HASH, Form, boxed, tagged_answer
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
 _DIGITS, _IN_NUMBER = frozenset("0123456789"), frozenset("0123456789.,$")
@@ -30,13 +30,16 @@ def strict_match(text: str, gold: str, form: Form) -> bool:
 
     `boxed`: the last box. `hash`: the number behind the first `####` (as lm-eval's
     strict-match filter of gsm8k). `answer_is`: what follows the first "The answer is" up to
-    the end of its sentence (as gsm8k_cot). `bare`: the whole text.
+    the end of its sentence (as gsm8k_cot). `answer_tag`: the last `<answer>`. `bare`: the whole
+    text.
     """
     if form == "boxed":
         inner = boxed(text)
     elif form == "hash":
         match = HASH.search(text)
         inner = match.group(1) if match else None
+    elif form == "answer_tag":
+        inner = tagged_answer(text)
     elif form == "answer_is":
         match = re.search(r"The answer is[: ]*([^\n]{1,300}?)(?:\.(?=\s|$)|\n|$)", text)
         inner = match.group(1) if match else None

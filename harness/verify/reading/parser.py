@@ -10,7 +10,8 @@ from harness.verify.limits import Unreadable
 from harness.verify.reading import statements
 from harness.verify.reading.cursor import Cursor, is_math_word
 from harness.verify.reading.expressions import expression, factor, group, literal
-from harness.verify.reading.names import constant, letter
+from harness.verify.reading.names import constant, letter, subscripted
+from harness.verify.reading.numerals import spoken
 from harness.verify.reading.notation import command, function
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import CONSTANT_WORDS, FUNCTIONS, ROMAN
@@ -33,7 +34,7 @@ def _atom(c: Cursor) -> Node:
     if kind == "num":
         return _number(c, token)
     if kind == "let":
-        return letter(c, value)
+        return (spoken(c, value) if value in ("a", "A") else None) or letter(c, value)
     if kind == "word":
         return _word(c, token)
     if kind == "cmd":
@@ -123,7 +124,16 @@ def _word(c: Cursor, token: Token) -> Node:
         return constant(c, word)
     if word in ROMAN:
         return tree.sym(word)
-    for name in ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "ln", "log"):
+    number = spoken(c, word)
+    if number is not None:
+        return number
+    if len(word) > 2 and word.isupper() and not token.prose:
+        return subscripted(c, word)  # a triangle or an order of letters, ABC is not CAB
+    for name in (
+        ()
+        if token.prose
+        else ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "ln", "log")
+    ):
         if word.startswith(name) and len(word) <= len(name) + 1:  # sinx, lnx
             c.at -= 1
             c.tokens[c.at] = Token("let", word[len(name) :], False, token.prose)

@@ -9,7 +9,7 @@ from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression, group, postfix
 from harness.verify.reading.quantities import value, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words, number_of
+from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words
 
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 # relations of two characters; `= <` is a slip for `<=`
@@ -54,9 +54,35 @@ def items(c: Cursor, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
         if c.peek().kind == "end" or c.op(*closers):
             return found, joined
         if c.accept("implies"):
-            found.pop()  # a step on the way to the answer
+            step = found.pop()  # on the way to the answer
+            _follows(step, _clause_ahead(c, closers))
         elif not c.separator():
             raise Unreadable(f"{c.peek().value!r} is not expected here")
+
+
+def _clause_ahead(c: Cursor, closers: tuple[str, ...]) -> Node | None:
+    """Return the next clause without going past it; None if there is none."""
+    start, depth, tokens = c.at, c.depth, list(c.tokens)
+    if c.peek().kind == "end" or c.op(*closers):
+        return None
+    node = _clause(c, closers)
+    c.at, c.depth, c.tokens = start, depth, tokens
+    return node
+
+
+def _follows(step: Node, then: Node | None) -> None:
+    """Refuse a step from one value to another: `1 => 2`, `x = 4 => x = 9`."""
+    if then is None or step.key == then.key or "text" in (step.kind, then.kind):
+        return
+    values = [n.args[1][-1] if n.kind == "rel" else n for n in (step, then)]
+    if "rel" not in (step.kind, then.kind):
+        same = False
+    elif step.kind == then.kind and step.args[1][0].kind == "sym":
+        same = step.args[1][0] != then.args[1][0] or {*step.args[0], *then.args[0]} != {"="}
+    else:
+        return
+    if not same and values[0] != values[1] and all(v.kind == "num" for v in values):
+        raise Unreadable("a step from one value to another")
 
 
 # -- clauses ------------------------------------------------------------------------------------
@@ -87,10 +113,6 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
         taken.append(t)
     if not any(t.kind in ("word", "let") for t in taken):
         raise Unreadable("neither mathematics nor words")
-    if all(t.kind == "word" or t.value == "-" for t in taken):
-        number = number_of([t.value for t in taken if t.value != "-"])
-        if number is not None:
-            return tree.num(number)
     return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
 
 
@@ -100,7 +122,14 @@ def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
     ) or c.op("approx", "equiv", "="):
         c.take()
     _label(c)
-    sides = [_side(c)]
+    start, depth, tokens = c.at, c.depth, list(c.tokens)
+    try:
+        sides = [_side(c)]
+        if c.op("("):
+            raise Unreadable("a bracket in words")
+    except Unreadable:
+        c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
+        sides = [_name_in_words(c)]
     operators: list[str] = []
     while (operator := _relation_operator(c)) is not None:
         operators.append(operator)
@@ -109,6 +138,20 @@ def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
             raise TooLarge("a chain of relations is too long")
     _qualifier(c, closers)
     return tree.relation(operators, sides) if operators else sides[0]
+
+
+def _name_in_words(c: Cursor) -> Node:
+    r"""Read what stands before an equals sign as a name: `\text{Area} = 12`, `P(X = 2) = 1/3`."""
+    name, level = "", 0
+    while not (c.op("=") and not level) and c.peek().kind != "end":
+        t = c.take()
+        level += (t.kind == "op" and t.value in _CLOSE) - (t.value in _CLOSE.values())
+        name += (" " if t.space else "") + t.value
+        if not level and c.separator():
+            break
+    if not c.op("=") or not any(map(str.isalpha, name)):
+        raise Unreadable("no name before an equals sign")
+    return tree.text(normal_words(name))
 
 
 def _label(c: Cursor) -> None:
@@ -146,7 +189,8 @@ def _relation_operator(c: Cursor) -> str | None:
     t = c.peek()
     if t.kind == "op":
         after = c.peek(1)
-        two = _TWO_CHARACTERS.get(t.value + after.value) if after.kind == "op" else None
+        joined = after.kind == "op" and not (t.value == "!" and after.space)  # 5! = 120
+        two = _TWO_CHARACTERS.get(t.value + after.value) if joined else None
         if two is not None:
             c.at += 2
             return two
@@ -227,6 +271,10 @@ def _joinable(c: Cursor) -> Node:
             node = bracket(c, "{")
     else:
         node = value(c)
+    if c.accept("over"):
+        node = tree.div(node, value(c))
+    elif c.accept("choose"):
+        node = tree.fn("binomial", node, value(c))
     if c.op(":") and c.peek(1).value != "=":
         parts = [node]
         while c.accept(":"):
@@ -235,10 +283,27 @@ def _joinable(c: Cursor) -> Node:
     elif c.peek().value == "to" and c.peek(1).kind == "num" and node.kind == "num":
         c.take()
         node = tree.structure("ratio", [node, value(c)])
-    if c.accept("pmod", "mod", "bmod"):
-        modulus = group(c) if c.op("{") else postfix(c)
-        node = tree.make("fn", ("@mod", node, modulus), f"{node.key} mod {modulus.key}")
+    elif node.kind == "num" and [c.peek(i).value for i in (0, 1)] == ["out", "of"]:
+        c.at += 2
+        node = tree.div(node, value(c))
+    in_brackets = c.op("(") and c.peek(1).value in _MODULO
+    if in_brackets or c.peek().value in _MODULO:
+        c.at += 1 + in_brackets
+        node = _modulo(node, group(c) if c.op("{") else postfix(c))
+        if in_brackets:
+            c.expect(")")
     return with_unit(c, node)
+
+
+_MODULO = {"pmod", "mod", "bmod", "modulo"}
+
+
+def _modulo(value: Node, modulus: Node) -> Node:
+    """Return a residue with its modulus; whole numbers in lowest terms, `16 mod 11` as `5`."""
+    numbers = [n.args[0] for n in (value, modulus) if n.kind == "num"]
+    if len(numbers) == 2 and all(n.denominator == 1 for n in numbers) and numbers[1] > 0:
+        value = tree.num(numbers[0] % numbers[1])
+    return tree.make("fn", ("@mod", value, modulus), f"{value.key} mod {modulus.key}")
 
 
 # -- brackets -----------------------------------------------------------------------------------

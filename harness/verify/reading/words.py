@@ -32,8 +32,18 @@ _ONES = "zero one two three four five six seven eight nine ten eleven twelve thi
 NUMBER_WORDS = {w: i for i, w in enumerate(_ONES.split())}
 NUMBER_WORDS.update({w: 10 * (i + 2) for i, w in enumerate(
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])})
+_ORDINALS = "first _ third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth " \
+    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+# without "second", which is a unit
+ORDINAL_WORDS = {w: i + 1 for i, w in enumerate(_ORDINALS.split()) if w != "_"}
+# the lower half of a fraction in words, and whether it is a plural: a third, two thirds
+DENOMINATORS = {"half": (2, False), "halves": (2, True), "quarter": (4, False),
+                "quarters": (4, True), "hundredth": (100, False), "hundredths": (100, True),
+                "thousandth": (1000, False), "thousandths": (1000, True)}
+DENOMINATORS.update({w: (i, False) for w, i in ORDINAL_WORDS.items() if i > 2})
+DENOMINATORS.update({w + "s": (i, True) for w, i in ORDINAL_WORDS.items() if i > 2})
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
-          "trillion": 10**12, "dozen": 12}
+          "trillion": 10**12, "dozen": 12, "tens": 10}
 CONSTANT_WORDS = {"pi", "infinity", "inf", "oo", "infty", "Infinity", "undefined", "alpha", "beta",
                   "gamma", "delta", "theta", "lambda", "mu", "sigma", "omega", "phi", "epsilon",
                   "Pi", "PI", "rho", "tau", "psi"}
@@ -99,6 +109,8 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("dollar dollars usd bucks", "dollar", _F(1)),
     ("cent cents", "dollar", _F(1, 100)),
     ("euro euros eur", "euro", _F(1)),
+    ("°f fahrenheit", "fahrenheit", _F(1)),
+    ("°c celsius centigrade", "celsius", _F(1)),
 ]
 UNITS: dict[str, tuple[str, Fraction]] = {
     word: (kind, size) for line, kind, size in _UNIT_LINES for word in line.split()
