@@ -57,9 +57,9 @@ class Conventions(BaseModel):
         default="exact",
         description="`exact`: a decimal equals a value only exactly. `gold`: an answer is right if "
         "it rounds to a decimal gold at the gold's own places. `either`: as `gold`, or a decimal "
-        "answer of at least three significant digits to which the gold rounds. `problem`: where the "
-        "problem states a rounding ('to the nearest tenth'), an answer counts that agrees with the "
-        "gold at that place; where it states none, as `exact`.",
+        "answer of at least three significant digits to which the gold rounds. `problem`: where "
+        "the problem states a rounding ('to the nearest tenth'), an answer counts that agrees with "
+        "the gold at that place; where it states none, as `exact`.",
     )
     locale: Literal["auto", "point", "comma"] = Field(
         default="auto",

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from harness.errors import UsageError
@@ -20,10 +19,10 @@ from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Reason, Verdict, ungradable
 from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
 from harness.verify.reading.answer import choice, read, readable, tidy
-from harness.verify.reading.extract import FORMS, Form, boxed, extract
+from harness.verify.reading.extract import FORMS, Form, extract
+from harness.verify.reading.gold import decimals, gold_answer
 from harness.verify.reading.problem import asked_places, asked_unit, is_copy
 from harness.verify.reading.sentences import TEXT, affirmed, only_formula, value_among_words
-from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import normal_words
 
 _HOW = {
@@ -32,11 +31,8 @@ _HOW = {
     "last": "as the last formula or number",
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
-_DECIMAL = re.compile(
-    r"\d*\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
-)
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.A)
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.A)
 _COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)(?!\d)")
 
 
@@ -286,7 +282,7 @@ class _Case:
         """Return the decimal place that the convention of rounding looks at, or None."""
         if self.conventions.rounding == "problem":
             return asked_places(self.problem) if self.problem else None
-        return _gold_places(tidy(self.gold))
+        return decimals(tidy(self.gold))
 
     def readings(self, answer: str, golds: tuple[Node, ...]) -> tuple[Node, ...]:
         answers = readable(answer, read(answer))
@@ -323,24 +319,6 @@ class _Case:
         return None
 
 
-@lru_cache(maxsize=4096)
-def gold_answer(gold: str) -> str:
-    """Return the answer in a gold text: its last box, or what its last phrase commits to."""
-    if gold.isalnum() and gold.isascii():
-        return gold
-    if "\\\\boxed" in gold:
-        gold = gold.replace("\\\\boxed", "\\boxed")
-    if "boxed" in gold or "\\fbox" in gold:
-        inner = boxed(plain(gold) if not gold.isascii() else gold)
-        if inner is not None and inner.strip():
-            return inner
-    if len(gold) > 150 and re.search(r"answer is|#### ", gold):
-        found = extract(gold, "hash", "committed")
-        if found is not None:
-            return found.text
-    return gold if tidy(gold) else ""
-
-
 def _measured(gold: Node, unit: str | None) -> Node:
     """Return a gold answer without a unit in the unit that its problem asks for."""
     if unit is None or gold.kind not in EXPRESSIONS:
@@ -359,11 +337,3 @@ def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:
         return gold == answer, gold, answer
     x, y = Fraction(gold), Fraction(answer)
     return x == y, str(x), str(y)
-
-
-def _gold_places(gold: str) -> int | None:
-    """Return the place of a gold's last decimal, 9 for `2.88e-7`; None for one without decimals."""
-    match = _DECIMAL.search(gold)
-    if match is None:
-        return None
-    return len(match.group(1)) - int(match.group(2) or match.group(3) or 0)

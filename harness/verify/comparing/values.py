@@ -59,6 +59,7 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     mine, other = left - right, right - left
     if (
         len(mine) == len(other) == 1
+        and gold.kind != "sym"
         and mine | other <= {"C", "c", "K", "C_1", "c_1"}
         and equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
     ):

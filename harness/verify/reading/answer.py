@@ -135,7 +135,7 @@ def _time(text: str) -> tuple[list[Node], bool]:
     ):
         bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
         match = _TIME.fullmatch(bare.strip())
-    if match is None or not any(match.groups()[1:]) and "clock" not in text:
+    if match is None or (not any(match.groups()[1:]) and "clock" not in text):
         return [], False
     hour, minute, second = (int(g or 0) for g in match.groups()[:3])
     if hour > 24 or minute > 59:

@@ -136,8 +136,8 @@ class Cursor:
         token = self.peek(ahead)
         if token.kind == "cmd":  # \\frac{\text{m}}{\text{s}}, \mu\text{m}
             i = {"frac": 2, "mu": 1}.get(token.value)
-            named = i is not None and self.peek(ahead + i)
-            return bool(named) and named.prose and named.kind in ("let", "word")
+            unit = END if i is None else self.peek(ahead + i)
+            return unit.prose and unit.kind in ("let", "word")
         if token.value in ("F", "C") and self._behind_degrees(ahead):
             return True
         if token.kind == "let":

@@ -162,9 +162,9 @@ def extract(
         return None
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
     for other in marked:
-        inner = _of_form(text, other) if other != form else None
-        if inner is not None and inner[1].strip():
-            return Found(inner[1], "phrase")
+        by_other = _of_form(text, other) if other != form else None
+        if by_other is not None and by_other[1].strip():
+            return Found(by_other[1], "phrase")
     phrase = _by_phrase(text)
     if phrase is not None:
         return Found(phrase, "phrase")
@@ -227,9 +227,9 @@ def _by_phrase(text: str, pattern: re.Pattern[str] = _PHRASES, behind: int = 0) 
         value = _statement(window[phrase.end() : phrase.end() + 1_200])
         if any(map(str.isalnum, value)):
             return value
-        value = _value_before(window[max(0, phrase.start() - 400) : phrase.start()])
-        if value:
-            return value
+        before = _value_before(window[max(0, phrase.start() - 400) : phrase.start()])
+        if before:
+            return before
     return None
 
 

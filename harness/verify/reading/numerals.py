@@ -36,11 +36,9 @@ def spoken(c: Cursor, first: str) -> Node | None:
         return None
     words = [first]
     while True:
-        ahead = 0
-        if c.peek().value == "-" and not c.peek().space:
-            ahead = 1
-        elif c.peek().value.lower() == "and" and SCALES.get(words[-1], 0) >= 100:
-            ahead = 1
+        mark = c.peek()
+        joined = SCALES.get(words[-1], 0) >= 100 and mark.value.lower() == "and"
+        ahead = int(joined or (mark.value == "-" and not mark.space))
         word = c.peek(ahead).value.lower()
         if word not in NUMBER_WORDS and (ahead or word not in SCALES):
             break

@@ -11,8 +11,8 @@ from harness.verify.reading import statements
 from harness.verify.reading.cursor import Cursor, is_math_word
 from harness.verify.reading.expressions import expression, factor, group, literal
 from harness.verify.reading.names import constant, letter, subscripted
-from harness.verify.reading.numerals import spoken
 from harness.verify.reading.notation import command, function
+from harness.verify.reading.numerals import spoken
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import CONSTANT_WORDS, FUNCTIONS, ROMAN
 
@@ -127,8 +127,6 @@ def _word(c: Cursor, token: Token) -> Node:
     number = spoken(c, word)
     if number is not None:
         return number
-    if len(word) > 2 and word.isupper() and not token.prose:
-        return subscripted(c, word)  # a triangle or an order of letters, ABC is not CAB
     for name in (
         ()
         if token.prose
@@ -140,6 +138,8 @@ def _word(c: Cursor, token: Token) -> Node:
             return function(c, FUNCTIONS[name])
     if not is_math_word(token):
         raise Unreadable(f"the word {word!r}")
+    if len(word) > 2 and word.isupper():
+        return subscripted(c, word)  # a triangle or an order of letters: ABC is not CAB
     # the letters are factors; a power or subscript behind them belongs to the last
     c.tokens[c.at - 1 : c.at] = [
         Token("let", char, token.space and not i, token.prose) for i, char in enumerate(word)

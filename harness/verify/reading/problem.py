@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
+from math import gcd
 
 from harness.verify.limits import MAX_ANSWER
 from harness.verify.reading.sentences import MATH, content
@@ -38,7 +40,7 @@ def _pieces(text: str) -> tuple[str, ...]:
     for token in _PIECE.findall(plain(text)):
         escaped = token[0] == "\\" and len(token) > 1
         name = _SAME.get(token[1:], token[1:]) if escaped else token
-        if escaped and name in _SILENT or name in ("{", "}", "$", "~", "&"):
+        if (escaped and name in _SILENT) or name in ("{", "}", "$", "~", "&"):
             continue
         if not escaped and name.isalpha() and name not in FUNCTIONS:
             found.extend(name)  # a product
@@ -61,14 +63,15 @@ def _side(pieces: tuple[str, ...]) -> tuple[str, ...]:
 def _is_work(pieces: tuple[str, ...]) -> bool:
     """Whether an expression has something left to do: an operation, a function, a power."""
     bare = pieces[1:] if pieces[:1] in (("-",), ("+",)) else pieces
+    numbers = [int(p) for p in bare if p.isdigit()]
     if not bare or _SIMPLE.fullmatch(" ".join(bare)):
-        return False
+        return bool(bare) and gcd(*numbers) > 1
     if set(bare) & _WORK or "-" in bare:
         return True
+    if numbers and {"overline", "_"} & set(bare):
+        return True  # a repeating decimal, a numeral in another base
     # two numbers in brackets side by side, or a number before a bracket, are a product
-    return any(
-        b == "(" and (a == ")" or a[-1].isalnum()) for a, b in zip(bare, bare[1:], strict=False)
-    )
+    return any(b == "(" and (a == ")" or a[-1].isalnum()) for a, b in pairwise(bare))
 
 
 @lru_cache(maxsize=1024)
@@ -98,7 +101,9 @@ def is_copy(answer: str, gold: str, problem: str) -> bool:
     if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
         return False
     mine, other = _side(_pieces(answer)), _side(_pieces(gold))
-    if not _is_work(mine) or _bag(mine) == _bag(other):
+    decimal = "decimal" in problem and any("." in p for p in other)  # 9/2 as a decimal
+    fraction = _SIMPLE.fullmatch(" ".join(mine)) is not None
+    if not (_is_work(mine) or (decimal and fraction)) or _bag(mine) == _bag(other):
         return False
     bags, order = _expressions(problem)
     return _bag(mine) in bags or f" {' '.join(mine)} " in order

@@ -8,7 +8,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import Unreadable
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.expressions import expression, literal
+from harness.verify.reading.expressions import expression, group, literal, postfix
 from harness.verify.reading.words import QUALIFIERS, UNITS
 
 _CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
@@ -87,6 +87,24 @@ def _based(c: Cursor) -> Node | None:
     if start:
         shown, number = "-" + shown, -number
     return Node("base", (shown, n, number), f"{shown}_{n}", 1)
+
+
+_MODULO = {"pmod", "mod", "bmod", "modulo"}
+
+
+def with_modulus(c: Cursor, value: Node) -> Node:
+    """Attach the modulus behind a residue; whole numbers in lowest terms, `16 mod 11` as `5`."""
+    in_brackets = c.op("(") and c.peek(1).value in _MODULO
+    if not in_brackets and c.peek().value not in _MODULO:
+        return value
+    c.at += 1 + in_brackets
+    modulus = group(c) if c.op("{") else postfix(c)
+    if in_brackets:
+        c.expect(")")
+    numbers = [n.args[0] for n in (value, modulus) if n.kind == "num"]
+    if len(numbers) == 2 and all(n.denominator == 1 for n in numbers) and numbers[1] > 0:
+        value = tree.num(numbers[0] % numbers[1])
+    return tree.make("fn", ("@mod", value, modulus), f"{value.key} mod {modulus.key}")
 
 
 def with_unit(c: Cursor, node: Node) -> Node:

@@ -135,7 +135,7 @@ _AMOUNT = re.compile(
 _CHANGES = re.compile(
     r"(?:and|or|to|through|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
     r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|more|fewer|half"
-    r"|th|st|nd|rd|pi|sqrt|mod|by)\b",
+    r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else)\b",
     re.I,
 )
 _SECOND = re.compile(r"(?:\band|\bor|[,;&+=*/^])\s*\\?\$?\d", re.I)

@@ -6,8 +6,8 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.expressions import expression, group, postfix
-from harness.verify.reading.quantities import value, with_unit
+from harness.verify.reading.expressions import expression
+from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words
 
@@ -43,36 +43,29 @@ def items(c: Cursor, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
     """Read the items of a list up to a closing mark; also return what separates them."""
     found: list[Node] = []
     joined: set[str] = set()
+    step: Node | None = None
     while True:
         while c.separator():
             joined.add(c.take().value)
         if c.peek().kind == "end" or c.op(*closers):
             return found, joined
         found.append(_clause(c, closers))
+        if step is not None:
+            _follows(step, found[-1])
+            step = None
         if len(found) > MAX_ITEMS:
             raise TooLarge("a list has too many items")
         if c.peek().kind == "end" or c.op(*closers):
             return found, joined
         if c.accept("implies"):
             step = found.pop()  # on the way to the answer
-            _follows(step, _clause_ahead(c, closers))
         elif not c.separator():
             raise Unreadable(f"{c.peek().value!r} is not expected here")
 
 
-def _clause_ahead(c: Cursor, closers: tuple[str, ...]) -> Node | None:
-    """Return the next clause without going past it; None if there is none."""
-    start, depth, tokens = c.at, c.depth, list(c.tokens)
-    if c.peek().kind == "end" or c.op(*closers):
-        return None
-    node = _clause(c, closers)
-    c.at, c.depth, c.tokens = start, depth, tokens
-    return node
-
-
-def _follows(step: Node, then: Node | None) -> None:
+def _follows(step: Node, then: Node) -> None:
     """Refuse a step from one value to another: `1 => 2`, `x = 4 => x = 9`."""
-    if then is None or step.key == then.key or "text" in (step.kind, then.kind):
+    if step.key == then.key or "text" in (step.kind, then.kind):
         return
     values = [n.args[1][-1] if n.kind == "rel" else n for n in (step, then)]
     if "rel" not in (step.kind, then.kind):
@@ -286,24 +279,7 @@ def _joinable(c: Cursor) -> Node:
     elif node.kind == "num" and [c.peek(i).value for i in (0, 1)] == ["out", "of"]:
         c.at += 2
         node = tree.div(node, value(c))
-    in_brackets = c.op("(") and c.peek(1).value in _MODULO
-    if in_brackets or c.peek().value in _MODULO:
-        c.at += 1 + in_brackets
-        node = _modulo(node, group(c) if c.op("{") else postfix(c))
-        if in_brackets:
-            c.expect(")")
-    return with_unit(c, node)
-
-
-_MODULO = {"pmod", "mod", "bmod", "modulo"}
-
-
-def _modulo(value: Node, modulus: Node) -> Node:
-    """Return a residue with its modulus; whole numbers in lowest terms, `16 mod 11` as `5`."""
-    numbers = [n.args[0] for n in (value, modulus) if n.kind == "num"]
-    if len(numbers) == 2 and all(n.denominator == 1 for n in numbers) and numbers[1] > 0:
-        value = tree.num(numbers[0] % numbers[1])
-    return tree.make("fn", ("@mod", value, modulus), f"{value.key} mod {modulus.key}")
+    return with_unit(c, with_modulus(c, node))
 
 
 # -- brackets -----------------------------------------------------------------------------------

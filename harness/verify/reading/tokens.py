@@ -113,7 +113,8 @@ _SAME_CMDS = {
     "thinmuskip": " ", "lparen": "(", "rparen": ")", "slash": "/", "percent": "%", "arcsinh":
     "asinh", "arccosh": "acosh", "arctanh": "atanh", "tg": "tan", "ctg": "cot", "arctg": "arctan",
     "sh": "sinh", "ch": "cosh", "th": "tanh", "cosec": "csc", "euro": "€", "pounds": "£",
-    "cents": "cent", "nless": "ge", "ngtr": "le", "Vert": "|", "lVert": "|", "rVert": "|", "imath": "i",
+    "cents": "cent",
+    "nless": "ge", "ngtr": "le", "Vert": "|", "lVert": "|", "rVert": "|", "imath": "i",
 }
 # fmt: on
 _NUMBER = re.compile(

@@ -32,8 +32,8 @@ _ONES = "zero one two three four five six seven eight nine ten eleven twelve thi
 NUMBER_WORDS = {w: i for i, w in enumerate(_ONES.split())}
 NUMBER_WORDS.update({w: 10 * (i + 2) for i, w in enumerate(
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])})
-_ORDINALS = "first _ third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth " \
-    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+_ORDINALS = "first _ third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth " \
+    "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
 # without "second", which is a unit
 ORDINAL_WORDS = {w: i + 1 for i, w in enumerate(_ORDINALS.split()) if w != "_"}
 # the lower half of a fraction in words, and whether it is a plural: a third, two thirds
