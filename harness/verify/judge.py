@@ -22,7 +22,7 @@ from harness.verify.reading.answer import choice, read, readable, tidy
 from harness.verify.reading.extract import FORMS, Form, extract
 from harness.verify.reading.gold import decimals, gold_answer
 from harness.verify.reading.problem import asked_places, asked_unit, is_copy
-from harness.verify.reading.sentences import TEXT, affirmed, only_formula, value_among_words
+from harness.verify.reading.sentences import TEXT, affirmed, apart, only_formula, value_among_words
 from harness.verify.reading.words import normal_words
 
 _HOW = {
@@ -290,6 +290,9 @@ class _Case:
             formula = only_formula(answer) or value_among_words(answer)
             if formula is not None:
                 answers = readable(formula, read(formula)) or answers
+        if golds and golds[0].kind in ("num", "unit"):
+            measured = apart(answer)
+            answers += read(measured) if measured is not None else ()
         if answer[:1] in "(\\" and golds and golds[0].kind != "text":
             lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
             answers += read(lettered.group(1)) if lettered is not None else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal, proportional
 from harness.verify.algebra.node import Node
@@ -9,7 +11,7 @@ from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
 from harness.verify.comparing.names import is_compound, is_function, named
 from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared
-from harness.verify.comparing.regions import is_order, region, same_region
+from harness.verify.comparing.regions import NEGATIVE_INFINITY, is_order, region, same_region
 
 _Name = tuple[str, Node]  # of an assignment, with its value
 
@@ -163,6 +165,8 @@ def solved(node: Node) -> Node:
     Only where numbers bound an expression that is linear in one variable; any other node is
     returned as it is.
     """
+    if node.kind == "fn" and node.args[0] == "@setminus" and node.args[1].key == "RR":
+        return _without_points(node)
     if not is_order(node):
         return node
     operators, items = node.args
@@ -189,6 +193,16 @@ def solved(node: Node) -> Node:
     if slope.args[0] < 0:
         low, high, first, second = high, low, second, first
     return tree.relation((first, second), (low, tree.sym(name), high))
+
+
+def _without_points(node: Node) -> Node:
+    """Return the real numbers without a few as the union of intervals that they are."""
+    without = node.args[2]
+    points = list(without.args if without.kind == "set" else (without,))
+    if not points or any(p.kind != "num" for p in points):
+        return node
+    ends = [NEGATIVE_INFINITY, *sorted(points, key=lambda p: p.args[0]), tree.INFINITY]
+    return tree.structure("union", [tree.structure("br", e, "(", ")") for e in pairwise(ends)])
 
 
 _TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}

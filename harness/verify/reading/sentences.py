@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 
+from harness.verify.limits import MAX_ANSWER
+
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
     r"|\\\((.{1,800}?)\\\)",
@@ -29,11 +31,12 @@ TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|textrm|mathbf)\s*\{([^{}
 
 _NEGATION = re.compile(
     r"(?<!\\)\b(?:not|never|cannot|wrong|incorrect|isn['’]?t|aren['’]t|wasn['’]t|can['’]t"
-    r"|doesn['’]t|don['’]t|won['’]t|anything (?:but|except)|nicht|n['’]est pas)\b",
+    r"|doesn['’]t|don['’]t|won['’]t|anything (?:but|except)|nicht|kein|n['’]est pas|no es|no son"
+    r"|não é|non è|не)\b|不是",
     re.I,
 )
 _REMARK = re.compile(
-    r"\s*[,;(]\s*(?:and\s+|but\s+)?not\s|\s+(?:instead of|rather than|as opposed to)\s", re.I
+    r"[,;(]\s?(?:and\s|but\s)?not\s|\s(?:instead of|rather than|as opposed to)\s", re.I
 )
 _CORRECTED = re.compile(
     r"(?:\bnot\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
@@ -47,7 +50,9 @@ def affirmed(text: str) -> str | None:
 
     `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing.
     """
-    text = _REMARK.split(text, maxsplit=1)[0]
+    if len(text) > MAX_ANSWER:
+        return text  # the reader refuses it
+    text = _REMARK.split(text, maxsplit=1)[0].rstrip()
     if _NEGATION.search(text) is None:
         return text
     corrected = _CORRECTED.search(text)
@@ -55,6 +60,12 @@ def affirmed(text: str) -> str | None:
         text = text[corrected.end() :]
     return text if text.strip() and _NEGATION.search(text) is None else None
 
+
+_BOUND = re.compile(
+    r"(?:somewhere\s+)?(?:between|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
+    r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than|under|over|above|below)\b",
+    re.I,
+)
 
 # -- the value in a sentence ----------------------------------------------------------------------
 
@@ -65,8 +76,8 @@ def value_in(sentence: str) -> str:
     if choice is not None:
         return choice.group(1)
     said = affirmed(sentence)
-    if said is None:
-        return sentence  # whatever it denies is for the reader to refuse
+    if said is None or _BOUND.match(sentence):
+        return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = said
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
     short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
@@ -119,12 +130,37 @@ def only_formula(text: str) -> str | None:
     return content(found[0]) if len(found) == 1 else None
 
 
+# -- a unit apart from its number ---------------------------------------------------------------
+
+_APART = re.compile(
+    r"\$?((?:[-+.,\d\s^{}()*/]|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?(?:\s+|~|\\[ ,;]\s*)"
+    r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?)*)\$?"
+)
+
+
+def apart(text: str) -> str | None:
+    r"""Return `252\text{ N}` for `252 N`: letters of a unit that stand apart from a plain number.
+
+    A letter that touches its number (`5m`) is a variable.
+    """
+    found = _APART.fullmatch(text) if len(text) < 120 else None
+    if found is None or not any(map(str.isdigit, found.group(1))):
+        return None
+    return f"{found.group(1)}\\text{{ {found.group(2)}}}"
+
+
 # -- a number among words -------------------------------------------------------------------------
 
 _COPULA = re.compile(
     r"[A-Za-z][A-Za-z ,'’-]{0,80}?\b(?:is|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
     r"|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with|answer)\b\s*:?\s*"
     r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?(?=[-$€£\\(.\d])"
+)
+_ALL_SUCH = re.compile(
+    r"(?:the set of )?(?:all )?(?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?"
+    r"(?:\s*\$?[a-z]\$?)?\s+(?:(?:such that|with|where|satisfying|for which)"
+    r"|(except|other than)(?: for)?)\s+",
+    re.I,
 )
 _AMOUNT = re.compile(
     r"([-+]?\s?(?:\\?\$|€|£)?\s?\d[\d,]{0,30}(?:\.\d{1,30})?(?:\s?/\s?\d{1,9}|\s\d{1,9}/\d{1,9})?"
@@ -150,6 +186,10 @@ def value_among_words(text: str) -> str | None:
     if len(text) > 400:
         return None
     text = TEXT.sub(r"\1", text).strip()
+    such = _ALL_SUCH.match(text)
+    if such is not None:  # all real numbers x such that x > 3
+        condition = text[such.end() :].strip("$ .")
+        return f"x \\ne {condition}" if such.group(1) else condition
     copula = _COPULA.match(text)
     rest = text[copula.end() :].strip(" .") if copula is not None else text
     amount = _AMOUNT.match(rest)

@@ -135,14 +135,14 @@ def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
 
 def _name_in_words(c: Cursor) -> Node:
     r"""Read what stands before an equals sign as a name: `\text{Area} = 12`, `P(X = 2) = 1/3`."""
-    name, level = "", 0
+    name, level, start = "", 0, c.at
     while not (c.op("=") and not level) and c.peek().kind != "end":
         t = c.take()
         level += (t.kind == "op" and t.value in _CLOSE) - (t.value in _CLOSE.values())
         name += (" " if t.space else "") + t.value
         if not level and c.separator():
             break
-    if not c.op("=") or not any(map(str.isalpha, name)):
+    if not c.op("=") or not any(t.kind == "word" or t.value == "(" for t in c.tokens[start : c.at]):
         raise Unreadable("no name before an equals sign")
     return tree.text(normal_words(name))
 
