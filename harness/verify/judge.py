@@ -241,7 +241,7 @@ class _Case:
             return *by_choice, Reason.judged
         if said is None:
             return False, "the answer says what it is not", Reason.denied
-        right, why = self.equal(golds, answers)
+        right, why = self.equal(golds, answers, gold_text)
         if right:
             return True, why, Reason.judged
         if not golds or not answers or golds[0].kind == "text":
@@ -254,9 +254,11 @@ class _Case:
             return False, "the answer cannot be read as mathematics", Reason.unreadable
         return False, why, Reason.judged
 
-    def equal(self, golds: tuple[Node, ...], answers: tuple[Node, ...]) -> tuple[bool, str]:
+    def equal(
+        self, golds: tuple[Node, ...], answers: tuple[Node, ...], gold: str
+    ) -> tuple[bool, str]:
         """Return whether some reading of the answer equals one of the gold, and why."""
-        compare = comparison(self.conventions, self.places())
+        compare = comparison(self.conventions, self.places(gold))
         why = "the texts differ"
         if self.conventions.units == "problem" and self.problem:
             golds = tuple(_measured(g, asked_unit(self.problem)) for g in golds)
@@ -278,11 +280,11 @@ class _Case:
                     return True, why
         return False, why
 
-    def places(self) -> int | None:
+    def places(self, gold: str) -> int | None:
         """Return the decimal place that the convention of rounding looks at, or None."""
         if self.conventions.rounding == "problem":
             return asked_places(self.problem) if self.problem else None
-        return decimals(tidy(self.gold))
+        return decimals(gold)
 
     def readings(self, answer: str, golds: tuple[Node, ...]) -> tuple[Node, ...]:
         answers = readable(answer, read(answer))
@@ -290,10 +292,10 @@ class _Case:
             formula = only_formula(answer) or value_among_words(answer)
             if formula is not None:
                 answers = readable(formula, read(formula)) or answers
-        if golds and golds[0].kind in ("num", "unit"):
+        if golds and golds[0].kind in ("num", "unit") and answers and answers[0].kind == "mul":
             measured = apart(answer)
             answers += read(measured) if measured is not None else ()
-        if answer[:1] in "(\\" and golds and golds[0].kind != "text":
+        if "(" in answer[:12] and golds and golds[0].kind != "text":
             lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
             answers += read(lettered.group(1)) if lettered is not None else ()
         locale = self.conventions.locale

@@ -155,16 +155,16 @@ def extract(
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = _of_form(text, form)
-    if by_form is not None and by_form[1].strip():
-        later = _by_phrase(text, _COMMITS, by_form[0]) if precedence == "last" else None
-        return Found(by_form[1], "form") if later is None else Found(later, "phrase")
+    if by_form is not None and by_form.strip():
+        later = _by_phrase(text, _COMMITS, _end(text, form)) if precedence == "last" else None
+        return Found(by_form, "form") if later is None else Found(later, "phrase")
     if fallback == "form":
         return None
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
     for other in marked:
         by_other = _of_form(text, other) if other != form else None
-        if by_other is not None and by_other[1].strip():
-            return Found(by_other[1], "phrase")
+        if by_other is not None and by_other.strip():
+            return Found(by_other, "phrase")
     phrase = _by_phrase(text)
     if phrase is not None:
         return Found(phrase, "phrase")
@@ -174,19 +174,22 @@ def extract(
     return Found(last, "last") if last else None
 
 
-def _of_form(text: str, form: Form) -> tuple[int, str] | None:
-    """Return where the last answer in a form ends, and the answer."""
+def _of_form(text: str, form: Form) -> str | None:
     if form == "boxed":
-        inner = boxed(text)
-        return (boxes(text)[-1][1], inner) if inner is not None else None
+        return boxed(text)
     if form == "hash":
         found = last_match(HASH, text)
-        return (found.end(), _cut(found.group(1))) if found is not None else None
-    if form == "answer_tag":
-        tagged = tagged_answer(text)
-        return (text.rfind(_TAG), tagged) if tagged is not None else None
-    phrase = _by_phrase(text)
-    return (len(text), phrase) if phrase is not None else None
+        return _cut(found.group(1)) if found is not None else None
+    return tagged_answer(text) if form == "answer_tag" else _by_phrase(text)
+
+
+def _end(text: str, form: Form) -> int:
+    """Return where the last answer in a form ends, if there is one."""
+    if form == "boxed":
+        return boxes(text)[-1][1]
+    mark = {"hash": "####", "answer_tag": "</answer>"}.get(form)
+    start = text.rfind(mark) if mark is not None else -1
+    return (text.find("\n", start) + 1 or len(text)) if start >= 0 else len(text)
 
 
 _TAG = "<answer>"

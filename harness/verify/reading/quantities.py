@@ -36,13 +36,15 @@ _BASES = {
 
 def value(c: Cursor) -> Node:
     """Read an amount of money, a numeral with its base, or an expression."""
-    named = _CURRENCY_WORDS.get(c.peek().value.lower()) if c.peek().kind == "word" else None
-    if named is not None and (c.peek(1).kind == "num" or c.peek(1).value in ("money", ".")):
+    t, name = c.peek(), None
+    if t.kind == "op":
+        name = _CURRENCIES.get(t.value)
+    elif t.kind == "word" and (c.peek(1).kind == "num" or c.peek(1).value in ("money", ".")):
+        name = _CURRENCY_WORDS.get(t.value.lower())
+    if name is not None:
         c.take()
-        while c.accept(".", "money"):
+        while t.kind == "word" and c.accept(".", "money"):
             pass
-    if named is not None or (c.peek().kind == "op" and c.peek().value in _CURRENCIES):
-        name = named or _CURRENCIES[c.take().value]
         scale = c.peek(1)
         if c.peek().kind == "num" and scale.value in _THOUSANDS and not scale.space:
             amount = tree.mul(literal(c.take().value), tree.num(_THOUSANDS[c.take().value]))
@@ -94,8 +96,9 @@ _MODULO = {"pmod", "mod", "bmod", "modulo"}
 
 def with_modulus(c: Cursor, value: Node) -> Node:
     """Attach the modulus behind a residue; whole numbers in lowest terms, `16 mod 11` as `5`."""
-    in_brackets = c.op("(") and c.peek(1).value in _MODULO
-    if not in_brackets and c.peek().value not in _MODULO:
+    first = c.peek().value
+    in_brackets = first == "(" and c.peek(1).value in _MODULO
+    if not in_brackets and first not in _MODULO:
         return value
     c.at += 1 + in_brackets
     modulus = group(c) if c.op("{") else postfix(c)

@@ -50,8 +50,8 @@ def affirmed(text: str) -> str | None:
 
     `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing.
     """
-    if len(text) > MAX_ANSWER:
-        return text  # the reader refuses it
+    if len(text) > MAX_ANSWER or not (" " in text or "是" in text):
+        return text  # too long, which the reader refuses, or no sentence
     text = _REMARK.split(text, maxsplit=1)[0].rstrip()
     if _NEGATION.search(text) is None:
         return text

@@ -85,13 +85,22 @@ def _clause(c: Cursor, closers: tuple[str, ...]) -> Node:
     """Read one item of a list: a relation, a set or a value with its unit, or words."""
     start, depth, tokens = c.at, c.depth, list(c.tokens)
     try:
-        node = _relation(c, closers)
-        if not (c.peek().kind == "end" or c.op(*closers, "implies") or c.separator()):
-            raise Unreadable(f"{c.peek().value!r} is left over")
-        return node
+        return _all_of(c, closers, _relation(c, closers))
     except Unreadable:
-        c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
-        return _words(c, closers)
+        c.at, c.depth, c.bars, c.tokens = start, depth, 0, list(tokens)
+    if not closers:  # in brackets, where reading twice would double with every level, no names
+        try:
+            return _all_of(c, closers, _relation(c, closers, _name_in_words(c)))
+        except Unreadable:
+            c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
+    return _words(c, closers)
+
+
+def _all_of(c: Cursor, closers: tuple[str, ...], node: Node) -> Node:
+    """Return the node if its clause ends here."""
+    if not (c.peek().kind == "end" or c.op(*closers, "implies") or c.separator()):
+        raise Unreadable(f"{c.peek().value!r} is left over")
+    return node
 
 
 def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
@@ -109,20 +118,11 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
     return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
 
 
-def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
-    while (
-        c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
-    ) or c.op("approx", "equiv", "="):
-        c.take()
-    _label(c)
-    start, depth, tokens = c.at, c.depth, list(c.tokens)
-    try:
-        sides = [_side(c)]
-        if c.op("("):
-            raise Unreadable("a bracket in words")
-    except Unreadable:
-        c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
-        sides = [_name_in_words(c)]
+def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> Node:
+    """Read a value or a chain of relations, whose first side may have been read as a name."""
+    if name is None:
+        _lead(c)
+    sides = [name or _side(c)]
     operators: list[str] = []
     while (operator := _relation_operator(c)) is not None:
         operators.append(operator)
@@ -131,6 +131,15 @@ def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
             raise TooLarge("a chain of relations is too long")
     _qualifier(c, closers)
     return tree.relation(operators, sides) if operators else sides[0]
+
+
+def _lead(c: Cursor) -> None:
+    """Go past words such as "about", a relation without a left side, and a label."""
+    while (
+        c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
+    ) or c.op("approx", "equiv", "="):
+        c.take()
+    _label(c)
 
 
 def _name_in_words(c: Cursor) -> Node:
@@ -264,10 +273,9 @@ def _joinable(c: Cursor) -> Node:
             node = bracket(c, "{")
     else:
         node = value(c)
-    if c.accept("over"):
-        node = tree.div(node, value(c))
-    elif c.accept("choose"):
-        node = tree.fn("binomial", node, value(c))
+    if c.op("over", "choose"):
+        over = c.take().value == "over"
+        node = tree.div(node, value(c)) if over else tree.fn("binomial", node, value(c))
     if c.op(":") and c.peek(1).value != "=":
         parts = [node]
         while c.accept(":"):
