@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from harness.verify.conventions import Conventions
 from harness.verify.judge import explain, verify
-from harness.verify.judgement import VERIFIER_VERSION, Judgement, Verdict
+from harness.verify.judgement import VERIFIER_VERSION, Judgement, Reason, Verdict
 from harness.verify.selftest import VerifierBroken, self_test
 from harness.verify.workers.pool import VerifierPool
 
@@ -16,6 +16,7 @@ __all__ = [
     "VERIFIER_VERSION",
     "Conventions",
     "Judgement",
+    "Reason",
     "Verdict",
     "VerifierBroken",
     "VerifierPool",

@@ -18,6 +18,21 @@ class Verdict(enum.StrEnum):
     ungradable = "ungradable"
 
 
+class Reason(enum.StrEnum):
+    """What kind of grounds a verdict has, so that each kind can be counted.
+
+    Verdicts alone say too little: `wrong` is also the verdict on an answer that cannot be read.
+    """
+
+    judged = "judged"  # both sides were read and compared, or there was nothing to read
+    unreadable = "unreadable"  # the answer is neither mathematics that the reader knows nor words
+    denied = "denied"  # the answer says what it is not
+    copied = "copied"  # the answer is an expression of the problem that nobody evaluated
+    gold = "gold"  # the gold answer is empty or cannot be read
+    limit = "limit"  # a bound of size or time
+    failed = "failed"  # a fault of the verifier
+
+
 @dataclass(frozen=True)
 class Judgement:
     """One verdict with its grounds.
@@ -32,6 +47,8 @@ class Judgement:
             equals the gold as a normalised string or number.
         flexible: Lm-eval-like flexible match: the last number (or, for a gold that is no
             number, the last answer-looking piece) equals the gold in the same sense.
+        reason: What kind of grounds the verdict has. Records from before it was kept have
+            `judged` throughout.
     """
 
     verdict: Verdict
@@ -41,8 +58,9 @@ class Judgement:
     why: str
     strict: bool
     flexible: bool
+    reason: Reason = Reason.judged
 
 
-def ungradable(why: str) -> Judgement:
+def ungradable(why: str, reason: Reason = Reason.limit) -> Judgement:
     """Return the judgement of what could not be judged."""
-    return Judgement(Verdict.ungradable, None, None, None, why, False, False)
+    return Judgement(Verdict.ungradable, None, None, None, why, False, False, reason)

@@ -22,6 +22,8 @@ _CASES = (
     (r"x \in [1,2)", r"\boxed{1 \le x < 2}", "correct"),
     ("2x+z=1", r"\boxed{1}", "wrong"),
     ("1", "there is nothing", "no_answer"),
+    ("42", "The answer is not 42.", "wrong"),
+    ("106", r"\boxed{\text{one hundred and six}}", "correct"),
 )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
-from harness.verify.comparing.parts import is_region_list, items_of, named, pieces_of, values_of
+from harness.verify.comparing.names import items_of, named, values_of
+from harness.verify.comparing.parts import is_region_list, pieces_of
 from harness.verify.comparing.regions import same_region
 
 

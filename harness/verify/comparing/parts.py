@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.equal import equal
 from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
@@ -60,72 +59,6 @@ def single(node: Node) -> Node:
     while node.kind in ("list", "set") and len(node.args) == 1:
         node = node.args[0]
     return node
-
-
-def items_of(node: Node) -> list[Node]:
-    """Return the values of a list, a set or `n = 1, 2, 3`; else the node alone."""
-    if node.kind in ("list", "set"):
-        return list(node.args)
-    if node.kind == "rel":
-        pair = named(node)
-        if pair is not None and pair[1].kind in ("list", "set"):
-            return list(pair[1].args)
-    return [node]
-
-
-def values_of(items: list[Node]) -> list[Node]:
-    """Return items without the names of assignments."""
-    pairs = [named(x) for x in items]
-    if pairs[0] is None and any(pairs):
-        return items  # in `x = 1, 2` the name is that of both, in `1, x = 2` it is not
-    return [n[1] if n is not None else x for n, x in zip(pairs, items, strict=True)]
-
-
-def named(node: Node) -> tuple[str, Node] | None:
-    """Return (name, value) of an assignment such as `x = 5` or `f(x) = 2x`, or None."""
-    if node.kind != "rel":
-        return None
-    operators, items = node.args
-    if operators[0] == "approx" and not is_name(items[0]):
-        return ("", items[0])  # pi/4 ~ 0.785: the exact value is the answer
-    if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
-        return None
-    if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
-        items = items[: operators.index("approx", 1) + 1]
-    if is_name(items[0]):
-        return items[0].key, items[-1]
-    if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
-        return items[1].key, items[0]
-    # 2 + 3 = 5 is the value 5, if it is true
-    constants = all(not tree.symbols(x) and x.kind in EXPRESSIONS for x in items)
-    if constants and all(equal(items[0], x)[0] for x in items[1:]):
-        return "", items[-1]
-    return None
-
-
-def is_name(node: Node) -> bool:
-    """Whether the left side of an equation only names a quantity."""
-    kind = node.kind
-    if kind in ("sym", "text"):
-        return True
-    if kind == "unit":
-        return is_name(node.args[0])
-    if is_function(node):  # f(x) is a name, a sum that was not computed is a value
-        return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
-    if kind == "br":
-        return all(is_name(x) for x in node.args[2])
-    if kind == "ratio":
-        return all(is_name(x) for x in node.args)
-    if kind == "fn" and node.args[0] == "abs":
-        return is_name(node.args[1])
-    if kind == "mul":  # AB, the name of a segment
-        return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
-    return False
-
-
-def is_function(node: Node) -> bool:
-    """Whether a node is a function that only has a name."""
-    return node.kind == "fn" and node.args[0].startswith("@")
 
 
 def ascending(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]] | None:

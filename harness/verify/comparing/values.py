@@ -32,13 +32,14 @@ def values(c: Comparison, gold: Node, answer: Node) -> Result:
         common_logs(gold), common_logs(answer)
     )[0]:
         return True, "equal with log to base ten"
-    if names:
+    if names and c.conventions.letters == "units":
         # 5*m may be five metres: a unit inside the expression on one side only is dropped
         value, measured = without_unit(gold), without_unit(answer)
         if (value is gold) != (measured is answer) and not (
             tree.symbols(value) or tree.symbols(measured)
         ):
             return values(c, value, measured)
+    if names:
         return _renamed(c, gold, answer) or result
     rules = c.conventions
     if (rules.relative or rules.absolute) and tolerance_equal(
@@ -58,6 +59,7 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     mine, other = left - right, right - left
     if (
         len(mine) == len(other) == 1
+        and gold.kind != "sym"
         and mine | other <= {"C", "c", "K", "C_1", "c_1"}
         and equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
     ):
@@ -81,6 +83,11 @@ def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
         and rounds_to(gold.args[0], answer, c.gold_places)
     ):
         return True
+    if c.conventions.rounding == "problem":
+        places = c.gold_places
+        return (
+            places is not None and answer.kind == "num" and rounds_to(answer.args[0], gold, places)
+        )
     if c.conventions.rounding == "either" and answer.kind == "num":
         places = decimal_places(answer.args[0])
         # fewer than three significant digits would let a guess count
@@ -91,7 +98,12 @@ def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
 
 def units(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare values with a unit on one side or both."""
-    gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
+    if "deg" in (gold.kind, answer.kind):
+        gold, answer = _in_degrees(gold), _in_degrees(answer)
+        if gold.kind == answer.kind:
+            return angles(c, gold, answer)
+    if c.conventions.letters == "units" or gold.kind == "unit":  # the gold says that it has units
+        gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
     value, other = (n.args[0] if n.kind == "unit" else n for n in (gold, answer))
     none = ("", Fraction(1), "")
     (kind, size, name), (other_kind, other_size, other_name) = (
@@ -109,6 +121,13 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     elif match and name != other_name:
         return False, "a unit on one side only"
     return c.same(value, other)
+
+
+def _in_degrees(node: Node) -> Node:
+    """Return an angle in radians, `2 rad`, in degrees; any other node as it is."""
+    if node.kind != "unit" or node.args[1] not in ("rad", "rads", "radian", "radians"):
+        return node
+    return tree.degrees(tree.div(tree.mul(node.args[0], tree.num(180)), tree.PI))
 
 
 def percentages(c: Comparison, gold: Node, answer: Node) -> Result:

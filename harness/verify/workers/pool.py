@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.judge import judge_plainly
+from harness.verify.judge import Gold, check_form, judge_plainly
 from harness.verify.judgement import Judgement, Verdict, ungradable
 from harness.verify.reading.extract import Form
 from harness.verify.workers.cache import VerdictCache
@@ -28,7 +28,8 @@ from harness.verify.workers.wire import judgement_from, pack
 
 _CHUNK = 64
 _START_SECONDS = 30.0
-_Item = tuple[str, str, bool]  # an answer, its gold and whether it was cut off
+# an answer, its gold answer or answers, whether it was cut off, and the problem
+_Item = tuple[str, Gold, bool, str | None]
 _POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
 
 
@@ -123,31 +124,44 @@ class VerifierPool:
     def verify_many(
         self,
         answers: Sequence[str],
-        golds: Sequence[str],
+        golds: Sequence[Gold],
         conventions: Conventions = DEFAULT,
         form: Form = "boxed",
         truncated: Sequence[bool] | None = None,
+        problems: Sequence[str | None] | None = None,
     ) -> list[Judgement]:
         """Judge answers against their golds, in order; blocks until all are judged.
 
+        Args:
+            answers: The responses.
+            golds: A gold answer for each, or several of which any is right.
+            conventions: The task's named options.
+            form: The protocol's own answer form.
+            truncated: Which responses were cut off.
+            problems: The problems' texts, for the conventions that need them.
+
         Raises:
             HarnessError: If the pool is closed, lengths differ, or no worker can be started.
+            UsageError: If there is no such form.
         """
+        check_form(form)
         cut = list(truncated) if truncated is not None else [False] * len(answers)
-        if not len(answers) == len(golds) == len(cut):
+        asked = list(problems) if problems is not None else [None] * len(answers)
+        if not len(answers) == len(golds) == len(cut) == len(asked):
             raise HarnessError(
-                f"{len(answers)} answers, {len(golds)} golds and {len(cut)} marks of truncation "
-                "cannot be paired"
+                f"{len(answers)} answers, {len(golds)} golds, {len(cut)} marks of truncation and "
+                f"{len(asked)} problems cannot be paired"
             )
         self._check()
         judged: dict[int, Judgement] = {}
         keys: dict[bytes, list[int]] = {}
-        for i, (answer, gold, short) in enumerate(zip(answers, golds, cut, strict=True)):
+        items: list[_Item] = list(zip(answers, golds, cut, asked, strict=True))
+        for i, (answer, gold, short, problem) in enumerate(items):
             plain = judge_plainly(answer, gold, conventions, form, short)
             if plain is not None:
                 judged[i] = plain
                 continue
-            key = self.cache.key(answer, gold, conventions, form, short)
+            key = self.cache.key(answer, gold, conventions, form, short, problem)
             if key in keys:
                 keys[key].append(i)
                 continue
@@ -156,7 +170,7 @@ class VerifierPool:
                 judged[i] = known
             else:
                 keys[key] = [i]
-        todo = [(key, (answers[at[0]], golds[at[0]], cut[at[0]])) for key, at in keys.items()]
+        todo = [(key, items[at[0]]) for key, at in keys.items()]
         for (key, _), result in zip(
             todo, self._spread([item for _, item in todo], conventions, form), strict=True
         ):

@@ -47,10 +47,17 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
         conventions = known.get(options)
         if conventions is None:
             conventions = known[options] = Conventions.model_validate_json(options)
-        for answer, gold, truncated in message["items"]:
+        for answer, gold, truncated, problem in message["items"]:
             # the default action of SIGALRM ends the process even inside C code
             signal.setitimer(signal.ITIMER_REAL, seconds + 1.0)
-            judged = verify(answer, gold, conventions, form=message["form"], truncated=truncated)
+            judged = verify(
+                answer,
+                gold,
+                conventions,
+                form=message["form"],
+                truncated=truncated,
+                problem=problem,
+            )
             signal.setitimer(signal.ITIMER_REAL, 0)
             replies.write(pack(judgement_fields(judged)))
 
