@@ -67,6 +67,11 @@ class Conventions(BaseModel):
         default="convert",
         description="`30^\\circ` against `\\pi/6`: `convert` takes them as equal.",
     )
+    sampling: Literal["accept", "refuse"] = Field(
+        default="accept",
+        description="Two expressions that nothing proves equal, but that agree to many digits at "
+        "random points: `accept` takes them as equal and says 'probably equal', `refuse` does not.",
+    )
     fallback: Literal["any", "committed", "form"] = Field(
         default="any",
         description="Where an answer is looked for when the protocol's own form is missing: `any` "

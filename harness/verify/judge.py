@@ -13,7 +13,7 @@ from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Verdict, ungradable
-from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
+from harness.verify.limits import MAX_GOLD, MAX_TEXT, TooLarge, Unreadable, allowance
 from harness.verify.reading import extract as extraction
 from harness.verify.reading.answer import choice, read, tidy
 from harness.verify.reading.extract import Form
@@ -95,12 +95,19 @@ def _judge(
     steps: list[str] | None,
 ) -> Judgement:
     try:
-        answer_text = answer_text if isinstance(answer_text, str) else str(answer_text)
-        gold = gold if isinstance(gold, str) else str(gold)
-        text = answer_text[-MAX_TEXT:]
-        return _Case(text, gold, conventions, form, truncated, steps).judge()
+        # nothing looks at a text before its length is known to be within a bound
+        text = "" if answer_text is None else str(answer_text)
+        gold = "" if gold is None else str(gold)  # "None" may be an answer, None is none
+        if len(gold) > MAX_GOLD:
+            raise TooLarge(f"the gold answer has more than {MAX_GOLD} characters")
+        if len(text) > MAX_TEXT:  # the first characters tell whether a reasoning block is open
+            text = text[:200] + "\n" + text[-MAX_TEXT:]
+        with allowance():
+            return _Case(text, gold, conventions, form, truncated, steps).judge()
     except TooLarge as error:
         return ungradable(f"beyond a bound: {error}")
+    except RecursionError:
+        return ungradable("beyond a bound: nested too deeply")
     except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
         return ungradable(f"the verifier failed: {type(error).__name__}")
@@ -164,7 +171,7 @@ class _Case:
                 return False, "different numbers"
         gold_text, answer_text = tidy(gold), tidy(answer)
         if gold_text == answer_text and gold_text:
-            readings = read(gold_text) if len(gold_text) <= MAX_ANSWER else ()
+            readings = read(gold_text)
             self.gold_key = self.answer_key = readings[0].key if readings else gold_text
             return True, "equal as text"
         golds = read(gold_text)

@@ -7,8 +7,19 @@ from fractions import Fraction
 from functools import lru_cache
 from math import isqrt
 
-from harness.verify.algebra.node import INFINITY, MINUS_ONE, ONE, ZERO, I, Node, make, matrix, num
-from harness.verify.limits import MAX_BITS, TooLarge, Unreadable
+from harness.verify.algebra.node import (
+    INFINITY,
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    I,
+    Node,
+    bounded,
+    make,
+    matrix,
+    num,
+)
+from harness.verify.limits import MAX_BITS, Unreadable
 
 
 def _matrices(args: Iterable[Node]) -> bool:
@@ -27,12 +38,12 @@ def add(*terms: Node) -> Node:
         for part in term.args if term.kind == "add" else (term,):
             part = value_of(part)
             if part.kind == "num":
-                constant += part.args[0]
+                constant = bounded(constant + part.args[0])
                 continue
             factor, rest = coefficient(part)
             before = collected.get(rest.key)
             collected[rest.key] = (
-                (factor, rest) if before is None else (before[0] + factor, before[1])
+                (factor, rest) if before is None else (bounded(before[0] + factor), rest)
             )
     infinite = collected.get("oo")
     if infinite is not None and len(collected) == 1 and infinite[0]:
@@ -90,12 +101,10 @@ def mul(*factors: Node) -> Node:
         for part in factor.args if factor.kind == "mul" else (factor,):
             part = value_of(part)
             if part.kind == "num":
-                constant *= part.args[0]
+                constant = bounded(constant * part.args[0])
                 continue
             base, exponent = part.args if part.kind == "pow" else (part, ONE)
             collected.setdefault(base.key, (base, []))[1].append(exponent)
-    if constant.numerator.bit_length() > MAX_BITS or constant.denominator.bit_length() > MAX_BITS:
-        raise TooLarge("a number is too large")
     if not constant:
         if "oo" in collected:
             raise Unreadable("zero times infinity")
@@ -105,7 +114,7 @@ def mul(*factors: Node) -> Node:
         part = base if exponents == [ONE] else power(base, add(*exponents))
         for piece in part.args if part.kind == "mul" else (part,):
             if piece.kind == "num":
-                constant *= piece.args[0]
+                constant = bounded(constant * piece.args[0])
             else:
                 parts.append(piece)
     if "oo" in collected and len(parts) == 1 and parts[0].key == "oo":
@@ -256,7 +265,7 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
             whole = total.numerator // total.denominator
             if p.bit_length() * abs(whole) > MAX_BITS:
                 return _power(base, exponent)
-            outside *= Fraction(p) ** whole
+            outside = bounded(outside * Fraction(p) ** whole)
             if total != whole:
                 inside.append((p, total - whole))
     roots = [make("pow", (num(p), num(f)), f"{p}^({f})") for p, f in inside]

@@ -29,6 +29,7 @@ from harness.verify.algebra.node import (
     E,
     I,
     Node,
+    constants,
     make,
     matrix,
     num,
@@ -42,7 +43,7 @@ from harness.verify.algebra.node import (
 # fmt: off
 __all__ = [
     "HALF", "INFINITY", "MINUS_ONE", "ONE", "PI", "ZERO", "E", "I",
-    "Node", "add", "degrees", "determinant", "div", "fn", "make", "matrix",
+    "Node", "add", "constants", "degrees", "determinant", "div", "fn", "make", "matrix",
     "mul", "neg", "num", "percentage", "power", "rebuild", "relation", "root",
     "structure", "sub", "substitute", "sym", "symbols", "text", "value_of",
 ]

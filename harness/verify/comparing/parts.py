@@ -11,6 +11,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Result
 from harness.verify.comparing.regions import Piece, is_order, region
+from harness.verify.limits import MAX_EXPONENT_10
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
 NOTHING = {"no solution", "none", "empty set", "empty"}
@@ -96,7 +97,7 @@ def named(node: Node) -> tuple[str, Node] | None:
         return items[0].key, items[-1]
     if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
         return items[1].key, items[0]
-    # 2 + 3 = 5 is the value 5, if it is true
+    # 2 + 3 = 5 is the value 5, if it is true; that value is compared with the gold in turn
     constants = all(not tree.symbols(x) and x.kind in EXPRESSIONS for x in items)
     if constants and all(equal(items[0], x)[0] for x in items[1:]):
         return "", items[-1]
@@ -163,9 +164,9 @@ def common_logs(node: Node) -> Node:
 
 def decimal_places(value: Fraction) -> int | None:
     """Return how many decimals a number has, or None if it never ends."""
-    bottom, twos, fives = value.denominator, 0, 0
-    while bottom % 2 == 0:
-        bottom, twos = bottom // 2, twos + 1
+    bottom, fives = value.denominator, 0
+    twos = (bottom & -bottom).bit_length() - 1
+    bottom >>= twos
     while bottom % 5 == 0:
         bottom, fives = bottom // 5, fives + 1
     return max(twos, fives) if bottom == 1 else None
@@ -176,6 +177,8 @@ def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
 
     A negative number of decimals counts places before the point.
     """
+    if abs(places) > MAX_EXPONENT_10:
+        return False
     half = Fraction(1, 2) / Fraction(10) ** places
     if exact.kind == "num":
         return bool(abs(exact.args[0] - rounded) <= half)

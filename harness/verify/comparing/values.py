@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.equal import equal, tolerance_equal
+from harness.verify.algebra.equal import tolerance_equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.parts import (
@@ -22,13 +22,13 @@ from harness.verify.reading.words import canonical_unit
 
 def values(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare two expressions, then within the declared tolerance."""
-    result = equal(gold, answer)
+    result = c.equal(gold, answer)
     if result[0]:
         return result
     names = tree.symbols(gold) | tree.symbols(answer)
-    if "I" in names and equal(*(tree.substitute(n, "I", tree.I) for n in (gold, answer)))[0]:
+    if "I" in names and c.equal(*(tree.substitute(n, "I", tree.I) for n in (gold, answer)))[0]:
         return True, "equal with I as the imaginary unit"
-    if ("log(" in gold.key or "log(" in answer.key) and equal(
+    if ("log(" in gold.key or "log(" in answer.key) and c.equal(
         common_logs(gold), common_logs(answer)
     )[0]:
         return True, "equal with log to base ten"
@@ -59,7 +59,7 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     if (
         len(mine) == len(other) == 1
         and mine | other <= {"C", "c", "K", "C_1", "c_1"}
-        and equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
+        and c.equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
     ):
         return True, "equal up to the name of the constant"
     if "pi" not in gold.key or "pi" not in answer.key:
@@ -67,7 +67,7 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     if (
         len(left) == len(right) == 1
         and left | right <= {"k", "n", "m", "l"}
-        and equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]
+        and c.equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]
     ):
         return True, "equal up to the name of the whole number"
     return None
@@ -139,7 +139,7 @@ def angles(c: Comparison, gold: Node, answer: Node) -> Result:
         plain = (answer if gold.kind == "deg" else gold).key
         # a bare number is an angle in radians only where it looks like one
         turned = any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
-        if turned and equal(left, right)[0]:
+        if turned and c.equal(left, right)[0]:
             return True, "degrees against radians"
     return result
 
@@ -166,6 +166,6 @@ def bases(c: Comparison, gold: Node, answer: Node) -> Result:
     if gold.kind == answer.kind:
         return gold.args[:2] == answer.args[:2], "different numerals"
     if gold.kind == "base":
-        same = answer.kind == "num" and str(answer.args[0]) == gold.args[0]
+        same = answer.kind == "num" and answer.key == gold.args[0]
         return same, "the same digits without the base" if same else "not the same numeral"
     return c.same(gold, tree.num(answer.args[2]))

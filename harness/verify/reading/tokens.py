@@ -13,7 +13,7 @@ _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456
 _SUPER_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
 _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
 _SUB_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋]+")
-_VULGAR = re.compile("(\\d*)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
+_VULGAR = re.compile("(?<!\\s)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
 
 # fmt: off
 _CHARS = {
@@ -62,9 +62,8 @@ def plain(text: str) -> str:
 
 
 def _vulgar(match: re.Match[str]) -> str:
-    top, _, bottom = unicodedata.normalize("NFKC", match.group(2)).partition("\u2044")
-    whole = match.group(1)
-    return f"{whole}\\frac{{{top}}}{{{bottom}}}"
+    top, _, bottom = unicodedata.normalize("NFKC", match.group(1)).partition("\u2044")
+    return f"\\frac{{{top}}}{{{bottom}}}"
 
 
 class Token(NamedTuple):

@@ -6,13 +6,10 @@ parent dies, and by the kernel when one answer takes too long.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import signal
 import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
 from harness.verify.algebra.digits import digits
@@ -36,7 +33,7 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not reach the protocol
     digits()  # imports mpmath while files may still be opened freely
-    confine(parent, memory_mb, _import_sympy)
+    confine(parent, memory_mb)
     replies.write(pack({"ready": True}))
     known: dict[str, Conventions] = {}
     while True:
@@ -55,11 +52,9 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
             replies.write(pack(judgement_fields(judged)))
 
 
-def confine(parent: int, memory_mb: int, warm: Callable[[], object] | None = None) -> None:
+def confine(parent: int, memory_mb: int) -> None:
     """Give up memory, files, processes, network and privileges, as far as the kernel lets it."""
     _prctl(parent)
-    if warm is not None:  # after unshare, which needs one thread; before NPROC, which allows none
-        threading.Thread(target=warm, daemon=True).start()
     memory = memory_mb * 1024 * 1024
     limits = [
         ("RLIMIT_AS", memory),
@@ -83,12 +78,6 @@ def confine(parent: int, memory_mb: int, warm: Callable[[], object] | None = Non
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the controller decides when a bench stops
     sys.addaudithook(_deny)
-
-
-def _import_sympy() -> None:
-    """Import sympy beside the first answers, so that no answer's time is spent on it."""
-    with contextlib.suppress(Exception):
-        import sympy  # noqa: F401
 
 
 def _prctl(parent: int) -> None:
