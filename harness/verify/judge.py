@@ -13,7 +13,7 @@ from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Verdict, ungradable
-from harness.verify.limits import MAX_GOLD, MAX_TEXT, TooLarge, Unreadable, allowance
+from harness.verify.limits import MAX_GOLD, MAX_TEXT, TooLarge, Unreadable, with_allowance
 from harness.verify.reading import extract as extraction
 from harness.verify.reading.answer import choice, read, tidy
 from harness.verify.reading.extract import Form
@@ -102,8 +102,8 @@ def _judge(
             raise TooLarge(f"the gold answer has more than {MAX_GOLD} characters")
         if len(text) > MAX_TEXT:  # the first characters tell whether a reasoning block is open
             text = text[:200] + "\n" + text[-MAX_TEXT:]
-        with allowance():
-            return _Case(text, gold, conventions, form, truncated, steps).judge()
+        case = _Case(text, gold, conventions, form, truncated, steps)
+        return with_allowance(_Case.judge, case)
     except TooLarge as error:
         return ungradable(f"beyond a bound: {error}")
     except RecursionError:

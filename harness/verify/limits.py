@@ -8,8 +8,11 @@ of steps and not of seconds, so that a verdict is the same on every machine.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 MAX_TEXT = 400_000  # characters of a response that are looked at; of a longer one, the end
 MAX_GOLD = 20_000  # characters of a gold text, which may be a whole solution
@@ -23,7 +26,7 @@ MAX_BITS = 40_000  # size of an exact integer that is computed rather than kept 
 MAX_FACTORIAL = 1_000
 MAX_EXPONENT_10 = 5_000  # of scientific notation
 MAX_ITEMS = 400  # of a list, set, tuple or matrix
-MAX_WORK = 100_000  # steps of about a microsecond for one text to read or one pair to compare
+MAX_WORK = 80_000  # steps of about a microsecond for one text to read or one pair to compare
 
 
 class TooLarge(Exception):
@@ -52,15 +55,14 @@ def charge(steps: int) -> None:
         raise TooLarge(f"it takes more than {MAX_WORK} steps")
 
 
-@contextmanager
-def allowance() -> Iterator[None]:
-    """Give what runs inside `MAX_WORK` steps of its own, and afterwards the old rest back.
+def with_allowance(function: Callable[[_T], _R], argument: _T) -> _R:
+    """Call a function with `MAX_WORK` steps of its own, and give the rest from before back.
 
     Reading and comparing have one each: a reading comes from a cache or not, and a verdict must
     not depend on which.
     """
     before, WORK.left = WORK.left, MAX_WORK
     try:
-        yield
+        return function(argument)
     finally:
         WORK.left = before

@@ -33,7 +33,7 @@ class Digits:
         self.m.prec = bits
         self.bits = bits
         self.pi, self.e, self.i = +self.m.pi, +self.m.e, self.m.j
-        self.cost = 4 + (bits >> 7) ** 2 // 4
+        self.cost = 6 + (bits >> 7) ** 2 // 4
         self.tolerance = self.m.ldexp(1, -(bits * 3 // 5))
 
     def number(self, value: Fraction) -> Any:
@@ -67,7 +67,7 @@ class Digits:
         if abs(exponent) * (abs(self.m.mag(base)) + 1) > _WIDEST:
             raise Undecided
         self._seen(exponent)  # 2 to a tiny power is 1 and a little that nobody sees
-        charge(4 * self.cost)
+        charge(10 * self.cost)
         return self.check(self.m.power(base, exponent))
 
     def _seen(self, value: Any) -> None:
@@ -79,7 +79,7 @@ class Digits:
         if any(a and self.m.mag(a) > 64 for a in args):
             raise Undecided
         m = self.m
-        charge((100 if name in ("factorial", "binomial") else 8) * self.cost)
+        charge((60 if name in ("factorial", "binomial") else 10) * self.cost)
         if name not in _SHARP:
             for a in args:
                 self._seen(a)

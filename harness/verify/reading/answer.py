@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import MAX_ANSWER, TooLarge, Unreadable, allowance
+from harness.verify.limits import MAX_ANSWER, TooLarge, Unreadable, with_allowance
 from harness.verify.reading.parser import parse
 from harness.verify.reading.tokens import plain, tokenise
 from harness.verify.reading.words import normal_words
@@ -17,7 +17,7 @@ _TIME = re.compile(
     r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I
 )
 _CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
-_BLANKS = re.compile(r"(\s)\s+")
+_TRAIL = (*".,;:*_`\\ \t\n", "\\!", "\\quad", "\\qquad")
 _DOUBLED = re.compile(  # a backslash escaped once too often
     r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
     r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])"
@@ -29,7 +29,7 @@ def tidy(text: str) -> str:
     """Return an answer without the marks around it: math delimiters, full stops, emphasis."""
     if len(text) > MAX_ANSWER:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
-    text = _BLANKS.sub(r"\1", plain(text).strip())
+    text = " ".join(plain(text).split())  # a pattern may be slow in a run of blanks
     if len(text) > MAX_ANSWER:  # a character may have become a command
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
@@ -46,13 +46,11 @@ def tidy(text: str) -> str:
 
 def _without_trail(text: str) -> str:
     """Return a text without stops, blanks, line breaks and emphasis at its end, in one pass."""
-    while True:
-        before = len(text)
-        text = text.rstrip().rstrip(".,;:*_`\\")
-        for blank in ("\\!", "\\quad", "\\qquad"):
+    while text.endswith(_TRAIL):
+        text = text.rstrip(".,;:*_`\\ \t\n")
+        for blank in _TRAIL[-3:]:
             text = text.removesuffix(blank)
-        if len(text) == before:
-            return text
+    return text
 
 
 def read(text: str) -> tuple[Node, ...]:
@@ -61,16 +59,12 @@ def read(text: str) -> tuple[Node, ...]:
     Raises:
         TooLarge: If a bound is passed.
     """
-    if len(text) > 200:
-        with allowance():
-            return _read(text)
-    return _read_short(text)
+    return _read_short(text) if len(text) <= 200 else with_allowance(_read, text)
 
 
 @lru_cache(maxsize=4096)
 def _read_short(text: str) -> tuple[Node, ...]:
-    with allowance():
-        return _read(text)  # golds come back often; only short ones are kept
+    return with_allowance(_read, text)  # golds come back often; only short ones are kept
 
 
 def _read(text: str) -> tuple[Node, ...]:
