@@ -29,7 +29,8 @@ _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?",
 _DECIMAL = re.compile(
     r"\d*\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
 )
-_COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)(?!\d)")
+_COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
+_THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 
 
 def verify(
@@ -212,7 +213,8 @@ class _Case:
         if locale == "point" or "," not in answer:
             return answers
         decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
-        if locale == "comma" or decimal:
+        # a comma before three digits marks thousands unless the task says otherwise
+        if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
             swapped = _COMMA_DECIMAL.sub(r"\1.\2", answer)
             if swapped != answer:
                 extra = read(swapped)

@@ -56,7 +56,13 @@ class Digits:
         sizes = [self.m.mag(t) for t in terms if t]
         if sizes and max(sizes) - min(sizes) > self.bits // 3:
             raise Undecided
-        return self.check(self.m.fsum(terms))
+        total = self.m.fsum(terms)
+        # as near as this terms can only come to each other if they cancel
+        return self.check(total) if not sizes or self._above(total, max(sizes)) else self.m.mpf(0)
+
+    def _above(self, value: Any, size: int = 0) -> bool:
+        """Whether a value is more than the noise of a number of that size."""
+        return bool(value) and self.m.mag(value) > size - self.bits * 3 // 5
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return a power; zero to a power that is not positive is undefined."""
@@ -87,7 +93,8 @@ class Digits:
             if name in ("ln", "log"):
                 if not args[0]:
                     raise Undefined
-                return self.check(m.log(args[0]))
+                value = m.log(args[0])
+                return self.check(value) if self._above(value) else m.mpf(0)
             if name == "abs":
                 return abs(args[0])
             if name == "factorial":
@@ -109,7 +116,8 @@ class Digits:
                 raise Undecided  # it is 1 and less than the digits show
             if name not in _SAME_NAME:
                 raise Undecided
-            return self.check(getattr(m, name)(args[0]))
+            value = getattr(m, name)(args[0])
+            return self.check(value) if self._above(value) else m.mpf(0)
         except (ValueError, ZeroDivisionError, TypeError) as error:
             raise Undefined from error
         except OverflowError as error:
@@ -130,11 +138,7 @@ class Digits:
 
     def close(self, x: Any, y: Any) -> bool:
         """Whether two values agree as far as this field can tell."""
-        scale = max(abs(x), abs(y))
-        if abs(x - y) <= self.tolerance * scale:
-            return True
-        tiny = self.tolerance**2
-        return bool(scale < tiny and not (x and y) and abs(x - y) < tiny)
+        return bool(abs(x - y) <= self.tolerance * max(abs(x), abs(y)))
 
     def real(self, x: Any) -> bool:
         """Whether a value has no imaginary part."""

@@ -33,8 +33,11 @@ class Floats:
             raise Undecided from error
 
     def add(self, terms: list[Any]) -> Any:
-        """Return a sum."""
-        return sum(terms)
+        """Return a sum; undecided where too few digits are left of the terms."""
+        total = sum(terms)
+        if abs(total) * 1e10 < max(map(abs, terms)):
+            raise Undecided
+        return total
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return a power; zero to a power that is not positive is undefined."""

@@ -46,7 +46,7 @@ def _coordinate(kind: str, rng: random.Random, places: int) -> Fraction:
         kind = rng.choice(("unit", "wide", "negative"))
     if kind == "far":
         size = Fraction(rng.randint(1_050_000, 9_700_000), 1_000_003)
-        return rng.choice((1, -1)) * size * 10 ** rng.randint(1, places)
+        return size * Fraction(rng.choice((1, -1)) * 10 ** rng.randint(1, places))
     if kind == "whole":
         return Fraction(rng.randint(2, 9))
     if kind == "unit":

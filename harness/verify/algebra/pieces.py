@@ -108,6 +108,10 @@ class Pieces:
                 value = 0.0
             if abs(value) > 1e-6:
                 return node if value > 0 else tree.neg(node)
+        scale = _leading(node)
+        if scale != 1:  # |3x + 12| is 3|x + 4|
+            inner = tree.mul(tree.num(1 / scale), node)
+            return tree.mul(tree.num(abs(scale)), self._size(inner))
         opposite = tree.neg(node)
         for mark, value_of in self._absolute:
             if self._same(value_of, node) or self._same(value_of, opposite):
@@ -134,6 +138,14 @@ def _whole_power(node: Node) -> bool:
     return bool(
         node.kind == "pow" and node.args[1].kind == "num" and node.args[1].args[0].denominator == 1
     )
+
+
+def _leading(node: Node) -> Fraction:
+    """Return the factor of one part of a sum that does not depend on the factor of the whole."""
+    if node.kind != "add":
+        return Fraction(1)
+    parts = [tree.coefficient(a) for a in node.args if a.kind != "num"]
+    return min(parts, key=lambda p: p[1].key)[0]
 
 
 def _never_negative(node: Node) -> bool:

@@ -144,6 +144,19 @@ def quotient(node: Node) -> Node | None:
     return node
 
 
+def radians(node: Node) -> bool:
+    """Whether a value says that it is in radians."""
+    return node.kind == "unit" and node.args[1] in ("rad", "rads", "radian", "radians")
+
+
+def is_clock(node: Node) -> bool:
+    """Whether a ratio may be a time of day instead, as 2:20 may and 3:4 may not."""
+    return len(node.args) == 2 and all(
+        x.kind == "num" and x.args[0].denominator == 1 and low <= x.args[0] < high
+        for x, low, high in zip(node.args, (0, 10), (25, 60), strict=True)
+    )
+
+
 def same_time(gold: Node, answer: Node) -> Result:
     """Compare times of day; a half of the day counts where both give it."""
     if gold.kind != answer.kind:

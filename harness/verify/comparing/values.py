@@ -12,7 +12,9 @@ from harness.verify.comparing.parts import (
     EXPRESSIONS,
     common_logs,
     decimal_places,
+    is_clock,
     quotient,
+    radians,
     rounds_to,
     with_unit_symbol,
     without_unit,
@@ -91,6 +93,8 @@ def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
 
 def units(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare values with a unit on one side or both."""
+    if "deg" in (gold.kind, answer.kind) and (radians(gold) or radians(answer)):
+        return angles(c, gold, answer)
     gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
     value, other = (n.args[0] if n.kind == "unit" else n for n in (gold, answer))
     none = ("", Fraction(1), "")
@@ -116,8 +120,12 @@ def percentages(c: Comparison, gold: Node, answer: Node) -> Result:
     if gold.kind == answer.kind:
         return c.same(gold.args[0], answer.args[0])
     number = (gold if gold.kind == "pct" else answer).args[0]
+    plain = answer if gold.kind == "pct" else gold
+    # 7 is 700% by value alone: whoever may take p% as p writes 7% for it
+    several = plain.kind == "num" and plain.args[0].denominator == 1 and abs(plain.args[0]) > 1
+    wanted = "number" if c.conventions.percent == "either" and several else c.conventions.percent
     for name, value in (("value", tree.div(number, tree.num(100))), ("number", number)):
-        if c.conventions.percent in ("either", name):
+        if wanted in ("either", name):
             pair = (value, answer) if gold.kind == "pct" else (gold, value)
             if c.same(*pair)[0]:
                 return True, f"a percentage taken as its {name}"
@@ -128,8 +136,9 @@ def angles(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare an angle in degrees with degrees, a number or radians."""
     if gold.kind == answer.kind:
         return c.same(gold.args[0], answer.args[0])
-    left, right = (n.args[0] if n.kind == "deg" else n for n in (gold, answer))
-    result = c.same(left, right)
+    named = radians(gold) or radians(answer)
+    left, right = (n.args[0] if n.kind in ("deg", "unit") else n for n in (gold, answer))
+    result = (False, "degrees against radians") if named else c.same(left, right)
     if result[0] or c.conventions.degrees == "strict":
         return result
     if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS:
@@ -138,7 +147,7 @@ def angles(c: Comparison, gold: Node, answer: Node) -> Result:
         right = tree.mul(right, to_radians) if answer.kind == "deg" else right
         plain = (answer if gold.kind == "deg" else gold).key
         # a bare number is an angle in radians only where it looks like one
-        turned = any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
+        turned = named or any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
         if turned and c.equal(left, right)[0]:
             return True, "degrees against radians"
     return result
@@ -148,6 +157,8 @@ def ratios(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare ratios: as a quotient for two terms, up to a factor for more."""
     if gold.kind == answer.kind == "ratio":
         a, b = gold.args, answer.args
+        if is_clock(gold) and is_clock(answer):
+            return False, "two times of day, or one ratio in other terms"
         if len(a) != len(b):
             return False, "ratios of different length"
         same = "0" not in [n.key for n in (*a, *b)] and all(

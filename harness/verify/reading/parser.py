@@ -10,7 +10,7 @@ from harness.verify.limits import Unreadable
 from harness.verify.reading import statements
 from harness.verify.reading.cursor import Cursor, is_math_word
 from harness.verify.reading.expressions import expression, factor, group, literal
-from harness.verify.reading.names import constant, letter
+from harness.verify.reading.names import constant, letter, subscripted
 from harness.verify.reading.notation import command, function
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import CONSTANT_WORDS, FUNCTIONS, ROMAN
@@ -130,6 +130,8 @@ def _word(c: Cursor, token: Token) -> Node:
             return function(c, FUNCTIONS[name])
     if not is_math_word(token):
         raise Unreadable(f"the word {word!r}")
+    if len(word) == 3 and word.isupper():
+        return subscripted(c, word)  # the name of a triangle or an order, in which BCA is not ABC
     # the letters are factors; a power or subscript behind them belongs to the last
     c.tokens[c.at - 1 : c.at] = [
         Token("let", char, token.space and not i, token.prose) for i, char in enumerate(word)
