@@ -26,7 +26,7 @@ MAX_BITS = 40_000  # size of an exact integer that is computed rather than kept 
 MAX_FACTORIAL = 1_000
 MAX_EXPONENT_10 = 5_000  # of scientific notation
 MAX_ITEMS = 400  # of a list, set, tuple or matrix
-MAX_WORK = 80_000  # steps of about a microsecond for one text to read or one pair to compare
+MAX_WORK = 60_000  # steps of about a microsecond for one text to read or one pair to compare
 
 
 class TooLarge(Exception):

@@ -195,3 +195,8 @@ def digits(bits: int = DIGITS_BITS) -> Digits:
     if bits not in kept:
         kept[bits] = Digits(bits)
     return kept[bits]
+
+
+def forget() -> None:
+    """Drop this thread's fields, whose precision an interrupted computation may have left wrong."""
+    _LOCAL.__dict__.pop("fields", None)

@@ -52,7 +52,7 @@ class Node:
         self.size = size
         if size > MAX_NODES or len(key) > MAX_KEY:
             raise TooLarge("the expression is too large")
-        WORK.left -= 2 + (len(key) >> 6)
+        WORK.left -= 5 + (len(key) >> 6)
         if WORK.left < 0:
             charge(0)
 

@@ -90,7 +90,7 @@ class Cursor:
     def down(self) -> None:
         """Enter one more level of nesting."""
         self.depth += 1
-        charge(4)  # some rules read a text twice, one inside the other
+        charge(20)  # some rules read a text twice, one inside the other
         if self.depth > MAX_DEPTH:
             raise TooLarge(f"nested deeper than {MAX_DEPTH}")
 
