@@ -281,12 +281,17 @@ def tolerance_equal(a: Node, b: Node, relative: float, absolute: float) -> bool:
 
 def proportional(a: Node, b: Node, *, sampling: bool = True) -> int:
     """Return the sign of c if a = c*b for a constant c, or 0 if there is none."""
-    names = sorted(tree.symbols(a) | tree.symbols(b))
+    pieces = Pieces(lambda x, y: x.key == y.key)
+    cases = pieces.cases(pieces.smooth(a), pieces.smooth(b))
+    if not cases:
+        return 0
+    one, two = cases[0]  # a factor that holds in every case holds in this one
+    names = sorted(tree.symbols(one) | tree.symbols(two))
     rng = hashed_random("ratio", a.key, b.key)
     for count, at in enumerate(points(names, rng)):
         if count > 12:
             return 0
-        left, right = a, b
+        left, right = one, two
         try:
             for name, value in at.items():
                 point = tree.num(Fraction(value).limit_denominator(97))

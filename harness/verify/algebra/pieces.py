@@ -64,7 +64,9 @@ class Pieces:
         inner = [self.smooth(a) for a in args]
         charge(1)
         if kind == "pow" and inner[1].kind == "num" and not inner[1].args[0].denominator % 2:
-            return self._root(inner[0], inner[1].args[0])
+            root = self._root(inner[0], inner[1].args[0])
+            if root is not None:
+                return root
         return node if all(map(is_, inner, args)) else tree.rebuild(kind, inner)
 
     def cases(self, *nodes: Node) -> list[tuple[Node, ...]] | None:
@@ -120,16 +122,18 @@ class Pieces:
         self._absolute.append((mark, node))
         return mark
 
-    def _root(self, base: Node, exponent: Fraction) -> Node:
-        """Return an even root; that of a square is an absolute value."""
+    def _root(self, base: Node, exponent: Fraction) -> Node | None:
+        """Return an even root of squares, which is an absolute value; None where there are none."""
         outside, inside = [], []
         for factor in base.args if base.kind == "mul" else (base,):
             inner = factor.args[1].args[0] if _whole_power(factor) else Fraction(1)
-            if inner % 2 == 0 and "i" not in tree.constants(factor):
+            if not inner % 2 and "i" not in tree.constants(factor):
                 size = self._size(factor.args[0])
                 outside.append(tree.power(size, tree.num(inner * exponent)))
             else:
                 inside.append(factor)
+        if not outside:
+            return None
         rest = [tree.power(tree.mul(*inside), tree.num(exponent))] if inside else []
         return tree.mul(*outside, *rest)
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge
+from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge, charge
 
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni")
 _SUPER_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
@@ -168,6 +168,7 @@ def _group(text: str, start: int) -> int:
             if not depth:
                 return i + 1
         i += 1
+    charge((i - start) // 16)  # for each brace that nothing closes
     return -1
 
 
