@@ -1,9 +1,9 @@
 """Whether two expressions are equal: cheapest sufficient test first.
 
 1. equal canonical keys;
-2. the difference is a rational function of its variables and of opaque parts: evaluated modulo
-   large random numbers drawn from a digest of both, which shows equality up to a negligible
-   chance (Schwartz, 1980, doi:10.1145/322217.322225), and settles it where no opaque part is left;
+2. values modulo large random numbers drawn from a digest of both, with the laws of exponentials,
+   sines, logarithms and factorials (`modular.py`): they show equality up to a negligible chance,
+   and settle it for rational functions;
 3. complex floats at random points, as a filter that only ever rejects;
 4. for algebraic constants, enough digits to pass a root separation bound (Burnikel, Funke,
    Mehlhorn, Schirra, Schmitt, 2009, doi:10.1007/s00453-007-9132-4): a proof;
@@ -16,12 +16,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import gcd
-from random import Random
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.digits import DIGITS_BITS, REAL_FLOATS, Reals, Unguarded, digits
 from harness.verify.algebra.fields import FLOATS, Undecided, Undefined
+from harness.verify.algebra.modular import modular
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import evaluate, hashed_random, points
 from harness.verify.algebra.pieces import Pieces
@@ -50,10 +49,10 @@ def equal(a: Node, b: Node, *, sampling: bool = True) -> tuple[bool, str]:
     if "oo" in (a.key, b.key, a.key.removeprefix("-1*"), b.key.removeprefix("-1*")):
         return False, "infinity on one side"
     charge(a.size + b.size)
-    verdict = _modular(a, b)
+    verdict = modular(a, b)
     if verdict is not None:
         return verdict, (
-            "equal as rational functions" if verdict else "different as rational functions"
+            "equal by exact arithmetic" if verdict else "different by exact arithmetic"
         )
     names = sorted(tree.symbols(a) | tree.symbols(b))
     if _differ(a, b, names):
@@ -66,14 +65,14 @@ def equal(a: Node, b: Node, *, sampling: bool = True) -> tuple[bool, str]:
 
 def _in_pieces(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
     """Compare what is left of two expressions without absolute values and unknown functions."""
-    pieces = Pieces(lambda x, y: x.key == y.key or _modular(x, y) is True)
+    pieces = Pieces(lambda x, y: x.key == y.key or modular(x, y) is True)
     try:
         cases = pieces.cases(pieces.smooth(a), pieces.smooth(b))
     except Unreadable:  # a case divides by zero
         return _UNSHOWN
     result = _UNSHOWN
     for x, y in cases or ():
-        if x.key != y.key and _modular(x, y) is not True:
+        if x.key != y.key and modular(x, y) is not True:
             result = _numeric(x, y)
             if not result[0]:  # some case may never happen, so nothing is shown
                 return _UNSHOWN if pieces else result
@@ -92,68 +91,6 @@ def _part_by_part(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
         if all(right for right, _ in found):
             return found[-1]
     return _UNSHOWN
-
-
-# -- rational functions -------------------------------------------------------------------------
-
-
-class _Retry(Exception):
-    """A denominator has no inverse modulo this number; another number is needed."""
-
-
-def _modular(a: Node, b: Node) -> bool | None:
-    """Return True if equal as rational functions of parts, False if surely not, or None."""
-    rng = hashed_random(a.key, b.key)
-    opaque: set[str] = set()
-    for _ in range(2):
-        for _ in range(4):
-            modulus = rng.getrandbits(127) | (1 << 127) | 1
-            values: dict[str, int] = {}
-            try:
-                x = _mod(a, modulus, values, rng, opaque)
-                y = _mod(b, modulus, values, rng, opaque)
-                break
-            except _Retry:
-                continue
-        else:
-            return None
-        if x != y:
-            return None if opaque else False
-    return True
-
-
-def _mod(node: Node, m: int, values: dict[str, int], rng: Random, opaque: set[str]) -> int:
-    kind, args = node.kind, node.args
-    charge(1)
-    if kind == "num":
-        value: Fraction = args[0]
-        return value.numerator * _inverse(value.denominator, m) % m
-    if kind == "add":
-        return sum(_mod(x, m, values, rng, opaque) for x in args) % m
-    if kind == "mul":
-        product = 1
-        for x in args:
-            product = product * _mod(x, m, values, rng, opaque) % m
-        return product
-    if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
-        base = _mod(args[0], m, values, rng, opaque)
-        e = int(args[1].args[0])
-        if e < 0:
-            base, e = _inverse(base, m), -e
-        charge(e.bit_length())
-        return pow(base, e, m)
-    if node.key not in values:
-        values[node.key] = rng.getrandbits(127) % m
-    if kind != "sym" and node.key != "pi":
-        opaque.add(node.key)
-    return values[node.key]
-
-
-def _inverse(value: int, m: int) -> int:
-    charge(8)
-    if gcd(value, m) != 1:
-        raise _Retry
-    return pow(value, -1, m)
 
 
 # -- numbers ------------------------------------------------------------------------------------
