@@ -65,7 +65,7 @@ def _benchmarks(
     return found
 
 
-forms = click.Choice(["boxed", "hash", "answer_is", "bare"])
+forms = click.Choice(["boxed", "hash", "answer_is", "answer_tag", "bare"])
 board_argument = click.argument("board", default="tiny")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 runs_option = click.option(

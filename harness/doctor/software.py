@@ -138,13 +138,11 @@ def verifier() -> Iterator[Finding]:
         with VerifierPool(workers=1) as pool:
             (judged,) = pool.verify_many([r"\boxed{\frac{1}{\sqrt{2}}}"], [r"\frac{\sqrt{2}}{2}"])
     except HarnessError as error:
-        yield Finding(
-            "verifier", "problem", str(error), "pip install --force-reinstall sympy mpmath"
-        )
+        yield Finding("verifier", "problem", str(error), "pip install --force-reinstall mpmath")
         return
     if judged.verdict.value != "correct":
         yield Finding("verifier", "problem", f"its worker says {judged.verdict.value}",
-                      "pip install --force-reinstall sympy mpmath")  # fmt: skip
+                      "pip install --force-reinstall mpmath")  # fmt: skip
     else:
         yield Finding("verifier", "ok", f"version {VERIFIER_VERSION}, self-test and worker agree")
 

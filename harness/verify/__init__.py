@@ -1,7 +1,7 @@
 """The verifier: one judgement for scores and rewards alike.
 
 `verify` judges one answer in the calling process; `VerifierPool` judges many in guarded
-worker processes. Importing this package loads neither sympy nor mpmath.
+worker processes. Importing this package does not load mpmath.
 """
 
 from __future__ import annotations

@@ -88,6 +88,11 @@ class Conventions(BaseModel):
         description="An answer in the protocol's own form and a phrase such as 'the final answer "
         "is' behind it: `form` takes the first, `last` what stands last.",
     )
+    sampling: Literal["accept", "refuse"] = Field(
+        default="accept",
+        description="Two expressions that nothing proves equal, but that agree to many digits at "
+        "random points: `accept` takes them as equal and says 'probably equal', `refuse` does not.",
+    )
     fallback: Literal["any", "committed", "form"] = Field(
         default="any",
         description="Where an answer is looked for when the protocol's own form is missing: `any` "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -16,8 +16,15 @@ from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.comparing.parts import EXPRESSIONS
 from harness.verify.comparing.relations import without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.judgement import Judgement, Reason, Verdict, ungradable
-from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
+from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
+from harness.verify.limits import (
+    MAX_GOLD,
+    MAX_PROBLEM,
+    MAX_TEXT,
+    TooLarge,
+    Unreadable,
+    with_allowance,
+)
 from harness.verify.reading.answer import choice, read, readable, tidy
 from harness.verify.reading.extract import FORMS, Form, extract
 from harness.verify.reading.gold import decimals, gold_answer
@@ -32,8 +39,8 @@ _HOW = {
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
-_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.A)
-_COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)(?!\d)")
+_COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
+_THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 
 
 Gold = str | Sequence[str]  # one gold answer, or several of which each is right
@@ -130,33 +137,30 @@ def _judge(
             f"conventions are a Conventions object, not a {type(conventions).__name__}"
         )
     if isinstance(gold, (list, tuple)):
-        return _best(
+        return best(
             [_judge(answer_text, g, conventions, form, truncated, problem, steps) for g in gold]
         )
     try:
-        answer_text = "" if answer_text is None else str(answer_text)
-        gold = "" if gold is None else str(gold)
-        text = answer_text[-MAX_TEXT:]
-        return _Case(text, gold, conventions, form, truncated, problem or "", steps).judge()
+        # nothing looks at a text before its length is known to be within a bound
+        text = "" if answer_text is None else str(answer_text)
+        gold = "" if gold is None else str(gold)  # "None" may be an answer, None is none
+        if len(gold) > MAX_GOLD:
+            raise TooLarge(f"the gold answer has more than {MAX_GOLD} characters")
+        if len(text) > MAX_TEXT:  # the first characters tell whether a reasoning block is open
+            text = text[:200] + "\n" + text[-MAX_TEXT:]
+        asked = (problem or "")[-MAX_PROBLEM:]  # the question ends it
+        case = _Case(text, gold, conventions, form, truncated, asked, steps)
+        return with_allowance(_Case.judge, case)
     except TooLarge as error:
-        return ungradable(f"beyond a bound: {error}")
+        found = ungradable(f"beyond a bound: {error}")
+    except RecursionError:
+        found = ungradable("beyond a bound: nested too deeply")
     except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
-        return ungradable(f"the verifier failed: {type(error).__name__}", Reason.failed)
-
-
-def _best(judged: list[Judgement]) -> Judgement:
-    """Return the judgement against the gold that the answer meets, else the first that counts."""
-    if not judged:
-        return ungradable("there is no gold answer", Reason.gold)
-    best = next((j for j in judged if j.verdict is Verdict.correct), None) or next(
-        (j for j in judged if j.verdict is not Verdict.ungradable), judged[0]
-    )
-    return replace(
-        best,
-        strict=any(j.strict for j in judged),
-        flexible=any(j.flexible for j in judged),
-    )
+        found = ungradable(f"the verifier failed: {type(error).__name__}", Reason.failed)
+    if steps is not None:
+        steps.append(f"verdict: {found.verdict} ({found.why})")
+    return found
 
 
 @dataclass
@@ -224,7 +228,7 @@ class _Case:
                 return False, "different numbers", Reason.judged
         gold_text, answer_text = tidy(gold), tidy(answer)
         if gold_text == answer_text and gold_text:
-            readings = read(gold_text) if len(gold_text) <= MAX_ANSWER else ()
+            readings = read(gold_text)
             self.gold_key = self.answer_key = readings[0].key if readings else gold_text
             return True, "equal as text", Reason.judged
         by_choice = self.choices(gold_text, answer_text)
@@ -302,7 +306,8 @@ class _Case:
         if locale == "point" or "," not in answer:
             return answers
         decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
-        if locale == "comma" or (decimal and not _THOUSANDS.fullmatch(answer)):
+        # a comma before three digits marks thousands unless the task says otherwise
+        if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
             swapped = _COMMA_DECIMAL.sub(r"\1.\2", answer)
             if swapped != answer:
                 extra = read(swapped)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-VERIFIER_VERSION = "2"  # changes whenever a verdict on the project's own cases changes
+VERIFIER_VERSION = "3"  # changes whenever a verdict on the project's own cases changes
 
 
 class Verdict(enum.StrEnum):
@@ -64,3 +65,17 @@ class Judgement:
 def ungradable(why: str, reason: Reason = Reason.limit) -> Judgement:
     """Return the judgement of what could not be judged."""
     return Judgement(Verdict.ungradable, None, None, None, why, False, False, reason)
+
+
+def best(judged: Sequence[Judgement]) -> Judgement:
+    """Return the judgement against the gold that the answer meets, else the first that counts."""
+    if not judged:
+        return ungradable("there is no gold answer", Reason.gold)
+    found = next((j for j in judged if j.verdict is Verdict.correct), None) or next(
+        (j for j in judged if j.verdict is not Verdict.ungradable), judged[0]
+    )
+    return replace(
+        found,
+        strict=any(j.strict for j in judged),
+        flexible=any(j.flexible for j in judged),
+    )

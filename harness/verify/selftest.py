@@ -38,5 +38,5 @@ def self_test() -> None:
         if found.verdict is not Verdict(wanted):
             raise VerifierBroken(
                 f"the verifier judged {text!r} against {gold!r} {found.verdict} and not {wanted} "
-                f"({found.why}); reinstall mpmath and sympy"
+                f"({found.why}); reinstall mpmath"
             )

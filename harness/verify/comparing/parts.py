@@ -10,6 +10,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Result
 from harness.verify.comparing.regions import Piece, is_order, region
+from harness.verify.limits import MAX_EXPONENT_10
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
 NOTHING = {"no solution", "none", "empty set", "empty"}
@@ -76,6 +77,19 @@ def quotient(node: Node) -> Node | None:
     return node
 
 
+def radians(node: Node) -> bool:
+    """Whether a value says that it is in radians."""
+    return node.kind == "unit" and node.args[1] in ("rad", "rads", "radian", "radians")
+
+
+def is_clock(node: Node) -> bool:
+    """Whether a ratio may be a time of day instead, as 2:20 may and 3:4 may not."""
+    return len(node.args) == 2 and all(
+        x.kind == "num" and x.args[0].denominator == 1 and low <= x.args[0] < high
+        for x, low, high in zip(node.args, (0, 10), (25, 60), strict=True)
+    )
+
+
 def same_time(gold: Node, answer: Node) -> Result:
     """Compare times of day; a half of the day counts where both give it."""
     if gold.kind != answer.kind:
@@ -96,9 +110,9 @@ def common_logs(node: Node) -> Node:
 
 def decimal_places(value: Fraction) -> int | None:
     """Return how many decimals a number has, or None if it never ends."""
-    bottom, twos, fives = value.denominator, 0, 0
-    while bottom % 2 == 0:
-        bottom, twos = bottom // 2, twos + 1
+    bottom, fives = value.denominator, 0
+    twos = (bottom & -bottom).bit_length() - 1
+    bottom >>= twos
     while bottom % 5 == 0:
         bottom, fives = bottom // 5, fives + 1
     return max(twos, fives) if bottom == 1 else None
@@ -109,6 +123,8 @@ def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
 
     A negative number of decimals counts places before the point.
     """
+    if abs(places) > MAX_EXPONENT_10:
+        return False
     half = Fraction(1, 2) / Fraction(10) ** places
     if exact.kind == "num":
         return bool(abs(exact.args[0] - rounded) <= half)

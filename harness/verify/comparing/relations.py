@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.equal import equal, proportional
+from harness.verify.algebra.equal import equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
@@ -45,7 +45,7 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
         mixed = (left[0] is None) != (right[0] is None)
         if mixed and c.conventions.intervals == "strict" and not declared(gold, answer):
             return False, "an interval against an inequality"
-        same = same_region(left[1], right[1])
+        same = same_region(c, left[1], right[1])
         return same, "the same set of numbers" if same else "different sets of numbers"
     if "union" in (gold.kind, answer.kind):
         # a part is no set of real numbers, a tuple for instance: compare part by part
@@ -66,10 +66,10 @@ def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
         return _chains(c, gold, answer)
     mine, other = gold.args[0], answer.args[0]
     if mine == other == ("=",):
-        return _equations(gold, answer)
+        return _equations(c, gold, answer)
     if mine == other == ("ne",):
         left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
-        same = proportional(left, right) != 0
+        same = c.proportional(left, right) != 0
         return same, "the same excluded values" if same else "different excluded values"
     if (
         mine == other
@@ -80,7 +80,7 @@ def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
     return None
 
 
-def _equations(gold: Node, answer: Node) -> Result | None:
+def _equations(c: Comparison, gold: Node, answer: Node) -> Result | None:
     """Compare two equations as curves: left minus right, up to a constant factor."""
     mine, other = named(gold), named(answer)
     if mine and other and mine[0] == other[0]:
@@ -90,7 +90,7 @@ def _equations(gold: Node, answer: Node) -> Result | None:
     left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
     if not tree.symbols(left) or not tree.symbols(right):
         return None  # 2 + 3 = 5 is a value with its derivation
-    if proportional(left, right):
+    if c.proportional(left, right):
         return True, "the same equation up to a factor"
     if mine and other:
         return None  # y = 2x against f = 2x: perhaps one value under two names
@@ -105,7 +105,7 @@ def _chains(c: Comparison, gold: Node, answer: Node) -> Result:
     if len(a[0]) == 1:
         # a positive factor changes nothing, a negative one turns the sign
         left, right = (tree.sub(x[1][1], x[1][0]) for x in (a, b))
-        same = proportional(left, right) > 0
+        same = c.proportional(left, right) > 0
         return same, "the same inequality" if same else "different inequalities"
     return entries(c, a[1], b[1])
 
@@ -219,4 +219,4 @@ def _line(node: Node) -> tuple[str, Node, Node] | None:
     if zero.kind != "num" or slope.kind != "num" or slope.key == "0":
         return None
     line = tree.add(zero, tree.mul(slope, tree.sym(name)))
-    return (name, slope, zero) if equal(line, node)[0] else None
+    return (name, slope, zero) if equal(line, node, sampling=False)[0] else None

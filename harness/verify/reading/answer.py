@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import TooLarge, Unreadable
+from harness.verify.limits import MAX_ANSWER, TooLarge, Unreadable, with_allowance
 from harness.verify.reading.parser import parse
 from harness.verify.reading.sentences import TEXT
 from harness.verify.reading.tokens import plain, tokenise
@@ -36,7 +36,7 @@ _MIXED = re.compile(  # two and a third, or two values
     r"(-?\d{1,9})\s*(?:and|\\text\s*\{\s*and\s*\})\s*(\d{1,9}/\d{1,9}|\\[dt]?frac\{?\d+\}?\{?\d+\}?)(.*)",
     re.S,
 )
-_TRAIL = re.compile(r"(?:[\s.,;:*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
+_TRAIL = (*".,;:*_`\\ \t\n", "\\!", "\\quad", "\\qquad")
 _DOUBLED = re.compile(  # a backslash escaped once too often
     r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
     r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])"
@@ -46,7 +46,11 @@ _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
 
 def tidy(text: str) -> str:
     """Return an answer without the marks around it: math delimiters, full stops, emphasis."""
-    text = plain(text).strip()
+    if len(text) > MAX_ANSWER:
+        raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
+    text = " ".join(plain(text).split())  # a pattern may be slow in a run of blanks
+    if len(text) > MAX_ANSWER:  # a character may have become a command
+        raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
         text = _DOUBLED.sub(r"\\\1", text)
     while True:
@@ -54,13 +58,18 @@ def tidy(text: str) -> str:
         text = _MATH_MARK.sub(lambda m: " ", text) if "\\" in text or "$$" in text else text
         if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
             text = text[1:-1]
-        text = text.strip()
-        end = _TRAIL.search(text)
-        if end:
-            text = text[: end.start()]
-        text = text.lstrip("*_:;,?` \t\n").rstrip("`")
+        text = _without_trail(text.strip()).lstrip("*_:;,?` \t\n")
         if text == before:
             return text
+
+
+def _without_trail(text: str) -> str:
+    """Return a text without stops, blanks, line breaks and emphasis at its end, in one pass."""
+    while text.endswith(_TRAIL):
+        text = text.rstrip(".,;:*_`\\ \t\n")
+        for blank in _TRAIL[-3:]:
+            text = text.removesuffix(blank)
+    return text
 
 
 def read(text: str) -> tuple[Node, ...]:
@@ -69,7 +78,7 @@ def read(text: str) -> tuple[Node, ...]:
     Raises:
         TooLarge: If a bound is passed.
     """
-    return _read_short(text) if len(text) <= 200 else _read(text)
+    return _read_short(text) if len(text) <= 200 else with_allowance(_read, text)
 
 
 _SOUP = re.compile(r"[=^_<>+*|\\]")
@@ -84,7 +93,7 @@ def readable(text: str, readings: tuple[Node, ...]) -> tuple[Node, ...]:
 
 @lru_cache(maxsize=4096)
 def _read_short(text: str) -> tuple[Node, ...]:
-    return _read(text)  # golds come back often; only short ones are kept
+    return with_allowance(_read, text)  # golds come back often; only short ones are kept
 
 
 def _read(text: str) -> tuple[Node, ...]:
@@ -161,7 +170,7 @@ _WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
     r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|\s)\s*\(?\s*[a-zA-Z](?:\s*,\s*[a-z])?\s*\\in\s*"
     r"\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*\)?\s*$"
 )
-_OUTWARD = re.compile(r"([\[\]])([^\[\]()]*[,;][^\[\]()]*)([\[\]])")
+_OUTWARD = re.compile(r"([\[\]])(?=[^,;]*[,;])([^\[\]()]*)([\[\]])")
 
 
 def _parse(text: str, thousands: bool) -> Node | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.verify.algebra.node import Node
-from harness.verify.limits import MAX_DEPTH, TooLarge, Unreadable
+from harness.verify.limits import MAX_DEPTH, TooLarge, Unreadable, charge
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import (
     AND_OR,
@@ -90,6 +90,7 @@ class Cursor:
     def down(self) -> None:
         """Enter one more level of nesting."""
         self.depth += 1
+        charge(20)  # some rules read a text twice, one inside the other
         if self.depth > MAX_DEPTH:
             raise TooLarge(f"nested deeper than {MAX_DEPTH}")
 

@@ -141,8 +141,10 @@ def postfix(c: Cursor) -> Node:
                 value = tree.power(value, above)
         elif mark == "*" and c.peek(1).value == "*":
             c.at += 2
-            # an ordinal mark has no value: 2**th fails here and is ungradable
-            value = tree.power(value, exponent(c))  # type: ignore[arg-type]  # None, as above
+            above = exponent(c)
+            if above is None:
+                raise Unreadable("an ordinal in place of an exponent")
+            value = tree.power(value, above)
         elif mark == "!" and (c.peek(1).value != "=" or c.peek(1).space):
             c.take()
             value = tree.fn("factorial", value)

@@ -95,7 +95,9 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
-_GLM_BOX = re.compile(r"<\|begin_of_box\|>(.{0,2000}?)<\|end_of_box\|>", re.S)
+_GLM_BOX = re.compile(
+    r"<\|begin_of_box\|>((?:(?!<\|(?:begin|end)_of_box\|>).){0,2000})<\|end_of_box\|>", re.S
+)
 _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
     r"|\b(?:and|or)\b)*"

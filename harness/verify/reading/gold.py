@@ -10,7 +10,7 @@ from harness.verify.reading.extract import boxed, extract
 from harness.verify.reading.tokens import plain
 
 _DECIMAL = re.compile(
-    r"\d*\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
+    r"\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
 )
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 from math import gcd
 
-from harness.verify.limits import MAX_ANSWER
+from harness.verify.limits import MAX_ANSWER, charge, with_allowance
 from harness.verify.reading.sentences import MATH, content
 from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import FUNCTIONS, UNITS, number_of
@@ -31,13 +31,16 @@ _WORK = {
     "+", "*", "/", "^", "!", "|", "frac", "sqrt", "over", "choose", "binom", "dbinom", "sum",
     "prod", "int", "lim", "lfloor", "lceil", "mod", "bmod", "pmod", "cup", "cap", "pm", "det",
 } | set(FUNCTIONS)  # fmt: skip
+_MAX_DIGITS = 300  # of a numerator or denominator that may have to be reduced
 _SIMPLE = re.compile(r"frac \d+ \d+|\d+ / \d+")
 
 
 def _pieces(text: str) -> tuple[str, ...]:
     """Return the characters, names and numbers of a text, without what does not change it."""
     found: list[str] = []
-    for token in _PIECE.findall(plain(text)):
+    tokens = _PIECE.findall(plain(text))
+    charge(len(tokens) // 2)
+    for token in tokens:
         escaped = token[0] == "\\" and len(token) > 1
         name = _SAME.get(token[1:], token[1:]) if escaped else token
         if (escaped and name in _SILENT) or name in ("{", "}", "$", "~", "&"):
@@ -63,7 +66,7 @@ def _side(pieces: tuple[str, ...]) -> tuple[str, ...]:
 def _is_work(pieces: tuple[str, ...]) -> bool:
     """Whether an expression has something left to do: an operation, a function, a power."""
     bare = pieces[1:] if pieces[:1] in (("-",), ("+",)) else pieces
-    numbers = [int(p) for p in bare if p.isdigit()]
+    numbers = [int(p) for p in bare if p.isdecimal() and len(p) <= _MAX_DIGITS]
     if not bare or _SIMPLE.fullmatch(" ".join(bare)):
         return bool(bare) and gcd(*numbers) > 1
     if set(bare) & _WORK or "-" in bare:
@@ -74,10 +77,13 @@ def _is_work(pieces: tuple[str, ...]) -> bool:
     return any(b == "(" and (a == ")" or a[-1].isalnum()) for a, b in pairwise(bare))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # so it has an allowance of its own
 def _expressions(problem: str) -> tuple[frozenset[tuple[tuple[str, int], ...]], str]:
     """Return a problem's formulas as multisets of their pieces, and all its pieces in order."""
-    problem = problem[-4 * MAX_ANSWER :]
+    return with_allowance(_read, problem)
+
+
+def _read(problem: str) -> tuple[frozenset[tuple[tuple[str, int], ...]], str]:
     bags: set[tuple[tuple[str, int], ...]] = set()
     for formula in MATH.finditer(problem):
         pieces = _pieces(content(formula))
@@ -150,7 +156,7 @@ def asked_places(problem: str) -> int | None:
 def asked_unit(problem: str) -> str | None:
     """Return the unit that a problem asks its answer in, or None."""
     found = None
-    for match in _ASKED.finditer(problem[-4 * MAX_ANSWER :]):
+    for match in _ASKED.finditer(problem):
         power, unit = (match.group(1) or "").lower(), match.group(2).lower()
         if unit in UNITS:
             found = power + unit  # the last one: the question ends a problem

@@ -103,7 +103,7 @@ def value_in(sentence: str) -> str:
         return priced[0].group().strip()
     pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
     if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
-        return next(p for p in reversed(pieces) if any(c.isdigit() for c in p))
+        return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
     return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
 
 

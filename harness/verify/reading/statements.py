@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
+from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
 from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression
 from harness.verify.reading.quantities import value, with_modulus, with_unit
@@ -151,6 +151,7 @@ def _name_in_words(c: Cursor) -> Node:
         name += (" " if t.space else "") + t.value
         if not level and c.separator():
             break
+    charge(2 * (c.at - start))
     if not c.op("=") or not any(t.kind == "word" or t.value == "(" for t in c.tokens[start : c.at]):
         raise Unreadable("no name before an equals sign")
     return tree.text(normal_words(name))

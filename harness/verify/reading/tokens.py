@@ -7,13 +7,13 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge
+from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge, charge
 
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni")
 _SUPER_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
 _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
 _SUB_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋]+")
-_VULGAR = re.compile("(\\d*)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
+_VULGAR = re.compile("(?<!\\s)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
 
 # fmt: off
 _CHARS = {
@@ -62,9 +62,8 @@ def plain(text: str) -> str:
 
 
 def _vulgar(match: re.Match[str]) -> str:
-    top, _, bottom = unicodedata.normalize("NFKC", match.group(2)).partition("\u2044")
-    whole = match.group(1)
-    return f"{whole}\\frac{{{top}}}{{{bottom}}}"
+    top, _, bottom = unicodedata.normalize("NFKC", match.group(1)).partition("\u2044")
+    return f"\\frac{{{top}}}{{{bottom}}}"
 
 
 class Token(NamedTuple):
@@ -184,6 +183,7 @@ def _group(text: str, start: int) -> int:
             if not depth:
                 return i + 1
         i += 1
+    charge((i - start) // 16)  # for each brace that nothing closes
     return -1
 
 

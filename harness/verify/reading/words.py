@@ -145,6 +145,7 @@ _EXPONENTS = {
 }
 _DERIVED = {"mph": "mile per hour", "kph": "km per hour", "kmh": "km per hour",
             "kmph": "km per hour"}
+_MAX_UNIT_WORDS = 24  # a longer unit is no known one; each known one multiplies a size
 _DROP = {"a", "the", "of", "each", "in", "total", "more"}
 
 SAME_TEXT = {
@@ -182,6 +183,8 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
     relative within a kind.
     """
     words = text.lower().replace(".", " ").replace("*", " ").replace("^ ", "^").split()
+    if len(words) > _MAX_UNIT_WORDS:
+        return "", Fraction(1), text.lower()
     words = [w for word in words for w in _DERIVED.get(word, word).split()]
     parts: list[tuple[str, int]] = []  # units with their exponents
     sign, ahead = 1, 1

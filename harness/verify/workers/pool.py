@@ -1,7 +1,9 @@
 """Many judgements in guarded worker processes, in order, whatever the answers do.
 
-An answer on which a worker hangs, runs out of memory or crashes is `ungradable`; the worker is
-replaced and the other answers are not touched. Plain numbers never reach a worker.
+All answers of a batch are first judged under a short limit; those that are late get a second look
+when the others are done. An answer on which a worker hangs, runs out of memory or crashes is
+`ungradable`; the worker is replaced and the other answers are not touched. Plain numbers never
+reach a worker.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from harness.verify.workers.wire import judgement_from, pack
 
 _CHUNK = 64
 _START_SECONDS = 30.0
+_STARTS = 4  # how often a worker that ends while it starts is replaced
+_FIRST_SECONDS = 0.1  # of an answer's first look; nearly all take a hundredth of it
+_GRACE_SECONDS = 10.0  # in which a worker says that an answer is late, on the busiest machine
 # an answer, its gold answer or answers, whether it was cut off, and the problem
 _Item = tuple[str, Gold, bool, str | None]
 _POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
@@ -52,7 +57,7 @@ class VerifierPool:
 
     Args:
         workers: How many processes judge at once.
-        seconds: The time limit of one answer.
+        seconds: The time limit of one answer; what is late in one batch shares it.
         memory_mb: The address space of one worker in MiB.
         recycle_after: A worker is replaced after this many answers.
         cache_size: How many judgements are remembered; 0 remembers none.
@@ -61,7 +66,7 @@ class VerifierPool:
     def __init__(
         self,
         workers: int = 1,
-        seconds: float = 3.0,
+        seconds: float = 1.0,
         memory_mb: int = 1024,
         recycle_after: int = 5_000,
         cache_size: int = 65_536,
@@ -172,7 +177,7 @@ class VerifierPool:
                 keys[key] = [i]
         todo = [(key, items[at[0]]) for key, at in keys.items()]
         for (key, _), result in zip(
-            todo, self._spread([item for _, item in todo], conventions, form), strict=True
+            todo, self._twice([item for _, item in todo], conventions, form), strict=True
         ):
             if result.verdict is not Verdict.ungradable:
                 self.cache.put(key, result)
@@ -184,13 +189,25 @@ class VerifierPool:
         if self._closed:
             raise HarnessError("this verifier pool is closed; open a new one")
 
-    def _spread(self, items: list[_Item], conventions: Conventions, form: str) -> list[Judgement]:
+    def _twice(self, items: list[_Item], conventions: Conventions, form: str) -> list[Judgement]:
+        first = min(_FIRST_SECONDS, self.seconds)
+        done = self._spread(items, conventions, form, first)
+        late = [i for i, found in enumerate(done) if found is None]
+        share = max(first, self.seconds / max(1, len(late)))
+        again = self._spread([items[i] for i in late], conventions, form, share)
+        why = f"no verdict within {share:.2g} s"
+        judged = dict(zip(late, again, strict=True))
+        return [judged.get(i, found) or ungradable(why) for i, found in enumerate(done)]
+
+    def _spread(
+        self, items: list[_Item], conventions: Conventions, form: str, seconds: float
+    ) -> list[Judgement | None]:
         if not items:
             return []
         chunk = max(1, min(_CHUNK, -(-len(items) // self.workers)))
         chunks = [items[i : i + chunk] for i in range(0, len(items), chunk)]
-        results: list[list[Judgement] | BaseException | None] = [None] * len(chunks)
-        options = conventions.model_dump_json()
+        results: list[list[Judgement | None] | BaseException] = [[]] * len(chunks)
+        request = {"conventions": conventions.model_dump_json(), "form": form, "seconds": seconds}
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for i in range(len(chunks)):
             waiting.put(i)
@@ -202,7 +219,7 @@ class VerifierPool:
                 except queue.Empty:
                     return
                 try:
-                    results[i] = self._chunk(chunks[i], options, form)
+                    results[i] = self._chunk(chunks[i], request)
                 except BaseException as error:  # raised again in the calling thread
                     results[i] = error
 
@@ -215,15 +232,16 @@ class VerifierPool:
         work()
         for h in helpers:
             h.join()
-        done: list[Judgement] = []
+        done: list[Judgement | None] = []
         for r in results:
             if isinstance(r, BaseException):
                 raise r
-            done.extend(r or [])
+            done.extend(r)
         return done
 
-    def _chunk(self, items: list[_Item], options: str, form: str) -> list[Judgement]:
-        done: list[Judgement] = []
+    def _chunk(self, items: list[_Item], request: dict[str, Any]) -> list[Judgement | None]:
+        """Return the judgements of some answers, None for each that is late."""
+        done: list[Judgement | None] = []
         tried = -1  # the answer on which a worker has already ended once
         worker = self._idle.get()
         try:
@@ -235,10 +253,11 @@ class VerifierPool:
                     worker = self._start()
                 rest = items[len(done) :]
                 try:
-                    message = pack({"conventions": options, "form": form, "items": rest})
+                    message = pack(request | {"items": rest})
                     worker.send(message, time.monotonic() + 30.0)
                     for _ in rest:
-                        done.append(judgement_from(worker.receive(self.seconds)))
+                        reply = worker.receive(request["seconds"] + _GRACE_SECONDS)
+                        done.append(None if reply.get("late") else judgement_from(reply))
                         worker.served += 1
                 except (Lost, ValueError, KeyError) as error:
                     worker.kill()
@@ -264,12 +283,14 @@ class VerifierPool:
             if self._home is None:
                 self._home = tempfile.mkdtemp(prefix="harness-verify-")
                 self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
-        worker = self._keeper.start(self.seconds, self.memory_mb, self._home)
-        try:
-            worker.receive(_START_SECONDS)
-        except Lost as error:
-            worker.kill()
-            raise HarnessError(
-                f"a verifier worker did not start: {error}; run `harness doctor`"
-            ) from error
-        return worker
+        for _ in range(_STARTS):
+            worker = self._keeper.start(self.memory_mb, self._home)
+            try:
+                worker.receive(_START_SECONDS)
+                return worker
+            except Lost as error:  # perhaps killed from outside: once more
+                worker.kill()
+                why = str(error)
+        raise HarnessError(
+            f"a verifier worker did not start in {_STARTS} attempts: {why}; run `harness doctor`"
+        )
