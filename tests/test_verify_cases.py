@@ -20,7 +20,7 @@ CASES = [
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
-VERSION_AND_DIGEST = ("2", "ee6021979a4da7e0")
+VERSION_AND_DIGEST = ("3", "51cf037bb484dd44")
 
 
 def judge(case: dict) -> Judgement:
@@ -30,6 +30,7 @@ def judge(case: dict) -> Judgement:
         Conventions(**case.get("conventions", {})),
         form=case["form"],
         truncated=case.get("truncated", False),
+        problem=case.get("problem"),
     )
 
 
@@ -90,6 +91,7 @@ def test_cases_cover_all_categories_and_verdicts() -> None:
         "extraction",
         "convention",
         "gold",
+        "problem",
     }
     assert {c["category"] for c in CASES} == wanted
 
@@ -108,6 +110,7 @@ def test_judging_is_deterministic_and_explained() -> None:
             Conventions(**case.get("conventions", {})),
             form=case["form"],
             truncated=case.get("truncated", False),
+            problem=case.get("problem"),
         )
         assert first == again
         assert steps[-1].startswith(f"verdict: {first.verdict}")

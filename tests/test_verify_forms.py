@@ -7,17 +7,20 @@ import sys
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.verify import (
     Conventions,
     Judgement,
+    Reason,
     Verdict,
     VerifierBroken,
+    VerifierPool,
     self_test,
     selftest,
     verify,
 )
 from harness.verify.reading.extract import boxed, boxes, extract
+from harness.verify.workers.wire import judgement_fields, judgement_from
 
 
 def test_importing_the_verifier_loads_nothing_heavy() -> None:
@@ -93,11 +96,76 @@ def test_self_test_passes_and_names_what_is_broken(monkeypatch: pytest.MonkeyPat
 
 
 def test_conventions_refuse_what_they_do_not_know() -> None:
-    with pytest.raises(ValueError, match="percents"):
-        Conventions(percents="either")  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match="rounding"):
-        Conventions(rounding="some")  # type: ignore[arg-type]
+    with pytest.raises(
+        UsageError, match=r"convention 'percents': .*; known: percent, units"
+    ) as told:
+        Conventions(percents="either")
+    assert "\n" not in str(told.value)
+    with pytest.raises(UsageError, match=r"convention 'rounding': .*'gold'"):
+        Conventions(rounding="some")
+    with pytest.raises(UsageError, match="convention 'relative'"):
+        Conventions.model_validate_json('{"relative": 2}')
+    with pytest.raises(UsageError, match="not a dict"):
+        verify("7", "7", {"rounding": "gold"})  # type: ignore[arg-type]
     assert hash(Conventions()) == hash(Conventions())
+
+
+def test_a_form_that_there_is_not_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match="'bogus'; there are boxed, hash, answer_is") as told:
+        verify("7", "7", form="bogus")  # type: ignore[arg-type]
+    assert "\n" not in str(told.value)
+    with (
+        VerifierPool() as pool,
+        pytest.raises(UsageError, match="'bogus'"),
+    ):
+        pool.verify_many(["7"], ["7"], form="bogus")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "verdict", "reason"),
+    [
+        (r"\boxed{41}", "42", "wrong", "judged"),
+        (r"\boxed{\frac{1}{}", "42", "wrong", "unreadable"),
+        (r"\boxed{a+=b}", "42", "wrong", "unreadable"),
+        (r"\boxed{no solution}", "42", "wrong", "judged"),  # words are read, and differ
+        (r"\boxed{42 \text{ is not it}}", "42", "wrong", "denied"),
+        (r"\boxed{6 \cdot 7}", "42", "wrong", "copied"),
+        (r"\boxed{3}", r"\frac{1}{", "ungradable", "gold"),
+        (r"\boxed{3}", "", "ungradable", "gold"),
+        (r"\boxed{3}", None, "ungradable", "gold"),
+        (r"\boxed{" + "1" * 5_000 + "}", "42", "ungradable", "limit"),
+    ],
+)
+def test_a_judgement_says_what_kind_of_grounds_it_has(
+    answer: str, gold: str, verdict: str, reason: str
+) -> None:
+    judged = verify(answer, gold, problem=r"What is $6 \cdot 7$?")
+    assert (judged.verdict, judged.reason) == (verdict, reason)
+    assert judgement_from(judgement_fields(judged)) == judged
+
+
+def test_a_record_without_a_reason_is_still_valid() -> None:
+    fields = judgement_fields(verify(r"\boxed{41}", "42"))
+    del fields["reason"]
+    assert judgement_from(fields).reason is Reason.judged
+
+
+def test_several_golds_and_problems_pass_through_a_pool() -> None:
+    answers = [r"\boxed{4}", r"\boxed{6 \cdot 7}", r"\boxed{6 \cdot 7}", r"\boxed{x+1}"]
+    golds = [["3", "4"], "42", "42", ["x", "1+x"]]
+    problems = [None, r"What is $6 \cdot 7$?", None, "What follows $x$?"]
+    with VerifierPool() as pool:
+        judged = pool.verify_many(answers, golds, problems=problems)
+        again = pool.verify_many(answers, golds, problems=problems)
+        with pytest.raises(HarnessError, match=r"4 answers, 4 golds, 4 .*1 problems"):
+            pool.verify_many(answers, golds, problems=["one"])
+    assert [j.verdict for j in judged] == ["correct", "wrong", "correct", "correct"]
+    assert [j.reason for j in judged] == ["judged", "copied", "judged", "judged"]
+    assert (
+        again
+        == judged
+        == [verify(a, g, problem=p) for a, g, p in zip(answers, golds, problems, strict=True)]
+    )
 
 
 @pytest.mark.parametrize("value", [None, 42, 4.5, ["a"], b"x"])

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import random
 import sys
+import time
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.verify import Verdict, VerifierPool, verify
+from harness.verify import Conventions, Verdict, VerifierPool, verify
 
 # fmt: off
 PIECES = [
@@ -50,6 +52,90 @@ def test_random_text_is_judged(text: str, gold: str) -> None:
     for form in ("boxed", "hash", "answer_is", "bare"):
         judged = verify(text, gold, form=form)  # type: ignore[arg-type]
         assert not judged.why.startswith("the verifier failed")
+
+
+def _cost(text: str, gold: str) -> float:
+    """Return the seconds of processor time that a judgement takes, the median of five."""
+    took = []
+    for i in range(5):
+        started = time.process_time()
+        verify(text, gold + " " * i, form="boxed")  # another gold, so that nothing is remembered
+        took.append(time.process_time() - started)
+    return sorted(took)[2]
+
+
+@pytest.mark.parametrize(
+    ("before", "run", "behind"),
+    [
+        ("\\boxed{1", " ", "x}"),
+        ("\\boxed{1", ".", "x}"),
+        ("\\boxed{1", ",", "x}"),
+        ("\\boxed{1", "_", "x}"),
+        ("\\boxed{1", "\\,", "x}"),
+        ("\\boxed{1", "\n", "!\\in Z}"),
+        ("\\boxed{", "1", "é}"),
+        ("\\boxed{", "1", ",5 é}"),
+        ("\\boxed{[", ",", "(}"),
+        ("\\boxed{1,\\!", " ", "x}"),
+        ("", "<|begin_of_box|>", ""),
+    ],
+)
+def test_reading_is_linear(before: str, run: str, behind: str) -> None:
+    unit = 700 // len(run)
+    small, large = (before + run * n + behind for n in (unit, 8 * unit))
+    assert _cost(large, "\\frac12") < 24 * max(_cost(small, "\\frac12"), 1e-4)
+
+
+BOMBS = [  # (answer, gold): what would take long without the count of steps
+    ("(n+2024)!", "n!"), ("3^{10^{10}x}", "2^{10^{10}x}"), ("x" + "!" * 2500, "x"),
+    ("\\{" * 19 + "1" + "\\}" * 19, "1"), ("(" * 38 + "x+1" + ")^{-2}+1" * 38, "1"),
+    ("x^" * 38 + "x", "x^" * 37 + "x"), ("\\sqrt{x+" * 19 + "1" + "}" * 19, "x"),
+    ("\\frac{1}{x+" * 19 + "1" + "}" * 19, "x"), ("\\pm 1" * 500, "1"),
+    ("|x+" * 18 + "1" + "|" * 18, "x"),
+    ("\\sum_{k=1}^{199}\\sum_{j=1}^{199}\\sin(kjx)", "1"), ("1000!/999!" * 300, "1"),
+    ("+".join(f"7^{{{9000 + i}}}/11^{{{9000 - i}}}" for i in range(300)), "1"),
+    ("\\lcm(" + ",".join(f"{7 + 2 * i}^{{3000}}" for i in range(300)) + ")", "1"),
+    ("x^{7^{9999}}+" * 200 + "1", "x"), ("+".join(f"|x-{i}|" for i in range(200)), "x"),
+    ("\\max(" + ",".join(f"x+{i}" for i in range(300)) + ")", "x+298"),
+    *(
+        (",".join(f(i) for i in range(300)), ",".join(f(i + 1) for i in range(300)))
+        for f in map(attrgetter("format"), ("x+\\sin({})", "\\sqrt{{{}}}", "\\{{{}\\}}"))
+    ),
+    ("\\cup".join(f"(\\sqrt{{{i}}},{i})" for i in range(1, 300)), "(0,1)\\cup(2,300)"),
+    ("+".join(f"x_{{{i}}}y_{{{i}}}" for i in range(300)) + "=1", "a+b=2"),
+    ("0.5, 1.5\\times10^{-999999999}", "1.5\\times10^{-999999999}, 0.4"), ("x_1=" * 300 + "1", "1"),
+    ("\\text{" * 900, "1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(BOMBS)))
+def test_a_bomb_takes_a_bounded_count_of_steps(number: int) -> None:
+    text, gold = BOMBS[number]
+    for pair in ((text, gold), (gold, text)):
+        for rules in (Conventions(), Conventions(rounding="either", locale="comma", relative=0.01)):
+            judged = verify(*pair, rules, form="bare")
+            assert judged.verdict in (Verdict.wrong, Verdict.ungradable)
+            assert not judged.why.startswith("the verifier failed")
+
+
+def test_bombs_end_in_a_bounded_multiple_of_the_dearest_ordinary_judgement() -> None:
+    ordinary = max(_cost(a, g) for a, g in ORDINARY)
+    dearest = max(_cost(text, gold) for text, gold in BOMBS)
+    assert dearest < 400 * ordinary
+
+
+ORDINARY = [
+    ("\\boxed{\\frac{d!}{2k(d-k)!}}", "\\frac{\\binom{d}{k}(k-1)!}{2}"),
+    ("\\boxed{2\\arcsin\\sqrt a}", "\\arccos(1-2a)"),
+]
+
+
+def test_texts_of_any_length_are_judged() -> None:
+    for piece in ("1", "{", "\\boxed{", "\\boxed{1},", "#", "answer is ", "$1$", "<think>", "\n"):
+        text = piece * (1_000_000 // len(piece))
+        for form in ("boxed", "hash", "answer_is", "bare"):
+            assert verify(text, "\\frac12", form=form).verdict is not Verdict.correct  # type: ignore[arg-type]
+        assert verify("\\boxed{1}", text).verdict is Verdict.ungradable
 
 
 @pytest.mark.slow

@@ -122,3 +122,47 @@ def test_labelled_outputs_of_math() -> None:
     assert {r["answer"] for r in differ} == {r"\text{4:30 p.m.}", "10{,}000"}
     assert len(differ) == 9
     assert not any(r["correct"] for r in differ)
+
+
+_VERB = re.compile(
+    r"\b(?:find|compute|evaluate|simplify|what (?:is|are)|expand|factor|express|determine"
+    r"|calculate|solve|how many|convert|write|rationalize|give)\b",
+    re.I,
+)
+_FORMULA = re.compile(r"\\\[(.+?)\\\]|\$\$(.+?)\$\$|\$([^$]+)\$|\\\((.+?)\\\)", re.S)
+
+
+def copied(problem: str) -> str | None:
+    """Return the answer of the rule "box the first formula after the verb"."""
+    verb = _VERB.search(problem)
+    formula = _FORMULA.search(problem, verb.start() if verb else 0) or _FORMULA.search(problem)
+    return f"\\boxed{{{next(filter(None, formula.groups())).strip()}}}" if formula else None
+
+
+def test_copying_the_problem_scores_nothing() -> None:
+    problems = rows("data/math500.jsonl.gz")
+    answers = [(copied(r["problem"]) or "", r) for r in problems]
+    judged = [verify(a, r["answer"], problem=r["problem"]) for a, r in answers]
+    accepted = sum(j.verdict == "correct" for j in judged)
+    refused = sum(j.reason == "copied" for j in judged)
+    assert accepted < 0.005 * len(problems)
+    assert refused > 0.05 * len(problems)  # each would have been a reward for no arithmetic
+
+
+@pytest.mark.parametrize(
+    "name", ["math_train", "math500", "math_test", "minerva_math", "olympiadbench_math_en"]
+)
+def test_no_gold_is_a_copy_of_its_problem(name: str) -> None:
+    for row in rows(f"data/{name}.jsonl.gz"):
+        if row["answer"]:
+            answer = f"So \\boxed{{{row['answer']}}}."
+            judged = verify(answer, row["answer"], problem=row["problem"])
+            assert judged.verdict is Verdict.correct, (row["problem"], judged)
+
+
+@pytest.mark.parametrize("name", ["outputs_gsm8k_openai", "outputs_math_qwen"])
+def test_no_real_answer_is_called_a_copy(name: str) -> None:
+    form = "hash" if "gsm8k" in name else "boxed"
+    for row in rows(f"data/{name}.jsonl.gz")[::3]:
+        judged = verify(row["output"], row["answer"], form=form, problem=row["problem"])  # type: ignore[arg-type]
+        assert judged.reason != "copied", (row["id"], judged)

@@ -155,8 +155,64 @@ def test_a_bad_answer_is_ungradable_and_harms_no_other(monkeypatch, bad: str, wh
         judged = p.verify_many(answers, golds)
         assert verdicts(judged) == [*wanted(4), "ungradable", *wanted(9)[5:]]
         assert why in judged[4].why
-        assert p.killed >= 1
+        assert (p.killed > 0) == (bad != "hang")  # what hangs is interrupted and costs no worker
         assert len(p.cache) == 8  # an accident is not remembered
+
+
+HOSTILE = ["(n+2024)!", "3^{10^{10}x}", "\\{" * 19 + "1" + "\\}" * 19, "x" + "!" * 2500]
+
+
+def test_hostile_answers_in_a_batch_cost_no_worker_and_no_other_verdict() -> None:
+    answers, golds = sums(512)
+    for i, text in zip(range(50, 450, 50), HOSTILE * 2, strict=True):
+        answers[i], golds[i] = f"\\boxed{{{text}}}", ("n!", "2^{10^{10}x}", "1", "x")[i // 50 % 4]
+    with VerifierPool() as p:
+        judged = verdicts(p.verify_many(answers, golds))
+        assert p.killed == 0
+    bad = range(50, 450, 50)
+    assert [v for i, v in enumerate(judged) if i not in bad] == [
+        v for i, v in enumerate(wanted(512)) if i not in bad
+    ]
+    assert "correct" not in {judged[i] for i in bad}
+
+
+def test_what_is_late_shares_one_more_time_limit(monkeypatch) -> None:
+    monkeypatch.setattr(process, "BOOT", Stuck.boot)
+    looks: list[tuple[int, float]] = []
+    with VerifierPool(seconds=0.4) as p:
+        spread = p._spread
+        monkeypatch.setattr(
+            p,
+            "_spread",
+            lambda items, c, f, s: looks.append((len(items), s)) or spread(items, c, f, s),
+        )
+        answers, golds = sums(64)
+        for i in range(3, 35, 4):
+            answers[i] = f"\\boxed{{hang+{i}x}}"
+        judged = verdicts(p.verify_many(answers, golds))
+        assert judged.count("ungradable") == 8
+        assert p.killed == 0
+    assert [v for v in judged if v != "ungradable"] == [
+        v for i, v in enumerate(wanted(64)) if i not in range(3, 35, 4)
+    ]
+    (everything, first), (late, share) = looks
+    assert everything == 64
+    assert late >= 8
+    assert first <= 0.1
+    assert share <= max(first, 0.4 / 8)
+
+
+def test_a_worker_killed_while_it_starts_is_replaced(monkeypatch) -> None:
+    dying = "n = len(os.listdir('.')); open(str(n), 'w'); n < 2 and os.kill(os.getpid(), 9); "
+    monkeypatch.setattr(process, "BOOT", f"import os; {dying}{process.BOOT}")
+    with VerifierPool() as p:
+        assert verdicts(p.verify_many(*sums(12))) == wanted(12)
+
+
+def test_a_worker_that_never_starts_is_an_error(monkeypatch) -> None:
+    monkeypatch.setattr(process, "BOOT", "raise SystemExit # {path} {parent} {memory}")
+    with VerifierPool() as p, pytest.raises(HarnessError, match="did not start in 4 attempts"):
+        p.verify_many(*sums(3))
 
 
 def test_a_worker_killed_from_outside_costs_no_verdict() -> None:

@@ -74,7 +74,7 @@ def repeated(
     return click.option(*names, multiple=True, metavar=metavar, callback=callback, help=text)
 
 
-forms = click.Choice(["boxed", "hash", "answer_is", "bare"])
+forms = click.Choice(["boxed", "hash", "answer_is", "answer_tag", "bare"])
 board_argument = click.argument("board", default="tiny")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 runs_option = click.option(

@@ -122,7 +122,7 @@ def verifier() -> Iterator[Finding]:
     except HarnessError as error:
         wrong = str(error)
     if wrong is not None:
-        todo = "pip install --force-reinstall sympy mpmath"
+        todo = "pip install --force-reinstall mpmath"
         yield Finding("verifier", "problem", wrong, todo)
     else:
         yield Finding("verifier", "ok", f"version {VERIFIER_VERSION}, self-test and worker agree")

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
+from harness.errors import UsageError
+from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
+from harness.verify.comparing.parts import EXPRESSIONS
+from harness.verify.comparing.relations import without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.judgement import Judgement, Verdict, ungradable
-from harness.verify.limits import MAX_ANSWER, MAX_TEXT, TooLarge, Unreadable
-from harness.verify.reading import extract as extraction
-from harness.verify.reading.answer import choice, read, tidy
-from harness.verify.reading.extract import Form
-from harness.verify.reading.tokens import plain
+from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
+from harness.verify.limits import (
+    MAX_GOLD,
+    MAX_PROBLEM,
+    MAX_TEXT,
+    TooLarge,
+    Unreadable,
+    with_allowance,
+)
+from harness.verify.reading.answer import choice, read, readable, tidy
+from harness.verify.reading.extract import FORMS, Form, extract
+from harness.verify.reading.gold import decimals, gold_answer
+from harness.verify.reading.problem import asked_places, asked_unit, is_copy
+from harness.verify.reading.sentences import TEXT, affirmed, apart, only_formula, value_among_words
 from harness.verify.reading.words import normal_words
 
 _HOW = {
@@ -26,46 +38,59 @@ _HOW = {
     "last": "as the last formula or number",
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
-_DECIMAL = re.compile(
-    r"\d*\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
-)
-_COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)(?!\d)")
+_LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
+_COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
+_THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
+
+
+Gold = str | Sequence[str]  # one gold answer, or several of which each is right
 
 
 def verify(
     answer_text: str,
-    gold: str,
+    gold: Gold,
     conventions: Conventions = DEFAULT,
     *,
     form: Form = "boxed",
     truncated: bool = False,
+    problem: str | None = None,
 ) -> Judgement:
     """Judge one answer in the calling process.
 
-    Total and deterministic: it never raises, ends by the bounds in `limits.py`, and keeps no state
-    but caches.
+    Total and deterministic: whatever the texts, it never raises, ends by the bounds in
+    `limits.py`, and keeps no state but caches.
 
     Args:
         answer_text: The model's response, or with `form="bare"` the answer alone.
-        gold: The gold answer; a solution with a box in it is reduced to its answer.
+        gold: The gold answer, or several of which any is right; a solution with a box in it is
+            reduced to its answer.
         conventions: The task's named options.
         form: The protocol's own answer form.
         truncated: Whether generation stopped at the token limit.
+        problem: The problem's text, for the conventions that need it: `copies`,
+            `rounding="problem"` and `units="problem"`.
+
+    Raises:
+        UsageError: If the form or the conventions are none that there are.
     """
-    return _judge(answer_text, gold, conventions, form, truncated, None)
+    return _judge(answer_text, gold, conventions, form, truncated, problem, None)
 
 
 def judge_plainly(
-    text: str, gold: str, conventions: Conventions, form: Form, truncated: bool
+    text: str, gold: Gold, conventions: Conventions, form: Form, truncated: bool
 ) -> Judgement | None:
     """Return the judgement of `verify` where both sides are plain numbers, else None.
 
     Cheap by construction: linear in a text of bounded length, no reading, no arithmetic but one
-    comparison of two bounded fractions.
+    comparison of two bounded fractions. Plain numbers need no problem: none is a copy, and where
+    a convention looks at the problem the judgement is left to `verify`.
     """
+    if not isinstance(gold, str) or "problem" in (conventions.rounding, conventions.units):
+        return None
     if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
         return None
-    found = extraction.extract(text, form, "form" if truncated else conventions.fallback)
+    fallback = "form" if truncated else conventions.fallback
+    found = extract(text, form, fallback, conventions.precedence)
     if found is None or not _SIMPLE.fullmatch(found.text.strip()):
         return None
     if truncated and form == "bare":
@@ -75,15 +100,26 @@ def judge_plainly(
 
 def explain(
     answer_text: str,
-    gold: str,
+    gold: Gold,
     conventions: Conventions = DEFAULT,
     *,
     form: Form = "boxed",
     truncated: bool = False,
+    problem: str | None = None,
 ) -> tuple[Judgement, list[str]]:
     """Return a judgement with the steps that led to it, one sentence each."""
     steps: list[str] = []
-    return _judge(answer_text, gold, conventions, form, truncated, steps), steps
+    return _judge(answer_text, gold, conventions, form, truncated, problem, steps), steps
+
+
+def check_form(form: str) -> None:
+    """Refuse an unknown answer form.
+
+    Raises:
+        UsageError: If there is no such form.
+    """
+    if form not in FORMS:
+        raise UsageError(f"no answer form is called {form!r}; there are {', '.join(FORMS)}")
 
 
 def _judge(
@@ -92,18 +128,39 @@ def _judge(
     conventions: Conventions,
     form: Form,
     truncated: bool,
+    problem: str | None,
     steps: list[str] | None,
 ) -> Judgement:
+    check_form(form)
+    if not isinstance(conventions, Conventions):
+        raise UsageError(
+            f"conventions are a Conventions object, not a {type(conventions).__name__}"
+        )
+    if isinstance(gold, (list, tuple)):
+        return best(
+            [_judge(answer_text, g, conventions, form, truncated, problem, steps) for g in gold]
+        )
     try:
-        answer_text = answer_text if isinstance(answer_text, str) else str(answer_text)
-        gold = gold if isinstance(gold, str) else str(gold)
-        text = answer_text[-MAX_TEXT:]
-        return _Case(text, gold, conventions, form, truncated, steps).judge()
+        # nothing looks at a text before its length is known to be within a bound
+        text = "" if answer_text is None else str(answer_text)
+        gold = "" if gold is None else str(gold)  # "None" may be an answer, None is none
+        if len(gold) > MAX_GOLD:
+            raise TooLarge(f"the gold answer has more than {MAX_GOLD} characters")
+        if len(text) > MAX_TEXT:  # the first characters tell whether a reasoning block is open
+            text = text[:200] + "\n" + text[-MAX_TEXT:]
+        asked = (problem or "")[-MAX_PROBLEM:]  # the question ends it
+        case = _Case(text, gold, conventions, form, truncated, asked, steps)
+        return with_allowance(_Case.judge, case)
     except TooLarge as error:
-        return ungradable(f"beyond a bound: {error}")
+        found = ungradable(f"beyond a bound: {error}")
+    except RecursionError:
+        found = ungradable("beyond a bound: nested too deeply")
     except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
-        return ungradable(f"the verifier failed: {type(error).__name__}")
+        found = ungradable(f"the verifier failed: {type(error).__name__}", Reason.failed)
+    if steps is not None:
+        steps.append(f"verdict: {found.verdict} ({found.why})")
+    return found
 
 
 @dataclass
@@ -115,6 +172,7 @@ class _Case:
     conventions: Conventions
     form: Form
     truncated: bool
+    problem: str
     steps: list[str] | None
     extracted: str | None = None
     answer_key: str | None = None
@@ -124,21 +182,21 @@ class _Case:
         if self.steps is not None:
             self.steps.append(step)
 
-    def done(self, verdict: Verdict, why: str) -> Judgement:
+    def done(self, verdict: Verdict, why: str, reason: Reason = Reason.judged) -> Judgement:
         self.note(f"verdict: {verdict} ({why})")
         strict = strict_match(self.text, self.gold, self.form)
         flexible = flexible_match(self.text, self.gold)
         return Judgement(
-            verdict, self.extracted, self.answer_key, self.gold_key, why, strict, flexible
+            verdict, self.extracted, self.answer_key, self.gold_key, why, strict, flexible, reason
         )
 
     def judge(self) -> Judgement:
         gold = gold_answer(self.gold)
         if not gold:
-            return self.done(Verdict.ungradable, "the gold answer is empty")
+            return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
         self.note(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
-        found = extraction.extract(self.text, self.form, fallback)
+        found = extract(self.text, self.form, fallback, self.conventions.precedence)
         if found is None or not found.text.strip():
             self.note("no final answer found")
             if self.truncated:
@@ -148,36 +206,71 @@ class _Case:
         self.note(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
-        right, why = self.compare(gold, found.text)
-        return self.done(Verdict.correct if right else Verdict.wrong, why)
+        right, why, reason = self.compare(gold, found.text)
+        if right and self.problem and is_copy(found.text, gold, self.problem):
+            reason = Reason.copied
+            if self.conventions.copies == "refuse":
+                right, why = False, "an expression of the problem that was not evaluated"
+        verdict = Verdict.correct if right else Verdict.wrong
+        return self.done(Verdict.ungradable if reason is Reason.gold else verdict, why, reason)
 
-    def compare(self, gold: str, answer: str) -> tuple[bool, str]:
+    def compare(self, gold: str, answer: str) -> tuple[bool, str, Reason]:
+        """Return whether the answer equals the gold, why, and what kind of grounds that has."""
         quick = _quick(gold, answer)
         if quick is not None:
             self.gold_key, self.answer_key = quick[1], quick[2]
             if quick[0]:
-                return True, "equal numbers"
+                return True, "equal numbers", Reason.judged
             c = self.conventions
             # a comma may also separate two values or be a decimal mark: then both are read
             exact = not (c.relative or c.absolute or c.rounding != "exact")
             if exact and ("," not in answer or (c.locale != "comma" and "/" not in quick[1])):
-                return False, "different numbers"
+                return False, "different numbers", Reason.judged
         gold_text, answer_text = tidy(gold), tidy(answer)
         if gold_text == answer_text and gold_text:
-            readings = read(gold_text) if len(gold_text) <= MAX_ANSWER else ()
+            readings = read(gold_text)
             self.gold_key = self.answer_key = readings[0].key if readings else gold_text
-            return True, "equal as text"
-        golds = read(gold_text)
-        answers = self.readings(answer_text, golds)
+            return True, "equal as text", Reason.judged
+        by_choice = self.choices(gold_text, answer_text)
+        golds = readable(gold_text, read(gold_text))
+        said: str | None = answer_text
+        if golds and golds[0].kind != "text":
+            said = affirmed(answer_text)
+        answers = self.readings(said, golds) if said is not None else ()
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.note(f"gold read as: {self.gold_key}")
         self.note(f"answer read as: {self.answer_key}")
-        by_choice = self.choices(gold_text, answer_text)
         if by_choice is not None:
-            return by_choice
-        compare = comparison(self.conventions, _gold_places(gold_text))
-        why = "the answer cannot be read as mathematics" if golds else "the texts differ"
+            return *by_choice, Reason.judged
+        if said is None:
+            return False, "the answer says what it is not", Reason.denied
+        right, why = self.equal(golds, answers, gold_text)
+        if right:
+            return True, why, Reason.judged
+        if not golds or not answers or golds[0].kind == "text":
+            words = normal_words(gold_text)
+            if words and words == normal_words(answer_text) and len(words) > 1:
+                return True, "equal words", Reason.judged
+        if not golds:
+            return False, "the gold answer cannot be read", Reason.gold
+        if not answers:
+            return False, "the answer cannot be read as mathematics", Reason.unreadable
+        return False, why, Reason.judged
+
+    def equal(
+        self, golds: tuple[Node, ...], answers: tuple[Node, ...], gold: str
+    ) -> tuple[bool, str]:
+        """Return whether some reading of the answer equals one of the gold, and why."""
+        compare = comparison(self.conventions, self.places(gold))
+        why = "the texts differ"
+        if self.conventions.units == "problem" and self.problem:
+            golds = tuple(_measured(g, asked_unit(self.problem)) for g in golds)
+        if golds and answers and golds[0].kind == answers[0].kind == "time":
+            answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
+        bare = [any(without_modulus(n) is not n for n in side) for side in (golds, answers)]
+        if bare[0] != bare[1]:  # a modulus on one side only says how the residue was found
+            golds, answers = (tuple(map(without_modulus, side)) for side in (golds, answers))
         for g in golds:
             for a in answers:
                 try:
@@ -189,23 +282,32 @@ class _Case:
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key
                     return True, why
-        if not golds or not answers or golds[0].kind == "text":
-            words = normal_words(gold_text)
-            if words and words == normal_words(answer_text) and len(words) > 1:
-                return True, "equal words"
         return False, why
 
+    def places(self, gold: str) -> int | None:
+        """Return the decimal place that the convention of rounding looks at, or None."""
+        if self.conventions.rounding == "problem":
+            return asked_places(self.problem) if self.problem else None
+        return decimals(gold)
+
     def readings(self, answer: str, golds: tuple[Node, ...]) -> tuple[Node, ...]:
-        answers = read(answer)
+        answers = readable(answer, read(answer))
         if golds and golds[0].kind != "text" and (not answers or answers[0].kind == "text"):
-            formula = extraction.only_formula(answer)
+            formula = only_formula(answer) or value_among_words(answer)
             if formula is not None:
-                answers = read(tidy(formula))
+                answers = readable(formula, read(formula)) or answers
+        if golds and golds[0].kind in ("num", "unit") and answers and answers[0].kind == "mul":
+            measured = apart(answer)
+            answers += read(measured) if measured is not None else ()
+        if "(" in answer[:12] and golds and golds[0].kind != "text":
+            lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
+            answers += read(lettered.group(1)) if lettered is not None else ()
         locale = self.conventions.locale
         if locale == "point" or "," not in answer:
             return answers
         decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
-        if locale == "comma" or decimal:
+        # a comma before three digits marks thousands unless the task says otherwise
+        if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
             swapped = _COMMA_DECIMAL.sub(r"\1.\2", answer)
             if swapped != answer:
                 extra = read(swapped)
@@ -227,22 +329,11 @@ class _Case:
         return None
 
 
-@lru_cache(maxsize=4096)
-def gold_answer(gold: str) -> str:
-    """Return the answer in a gold text: its last box, or what its last phrase commits to."""
-    if gold.isalnum() and gold.isascii():
+def _measured(gold: Node, unit: str | None) -> Node:
+    """Return a gold answer without a unit in the unit that its problem asks for."""
+    if unit is None or gold.kind not in EXPRESSIONS:
         return gold
-    if "\\\\boxed" in gold:
-        gold = gold.replace("\\\\boxed", "\\boxed")
-    if "boxed" in gold or "\\fbox" in gold:
-        inner = extraction.boxed(plain(gold) if not gold.isascii() else gold)
-        if inner is not None and inner.strip():
-            return inner
-    if len(gold) > 150 and re.search(r"answer is|#### ", gold):
-        found = extraction.extract(gold, "hash", "committed")
-        if found is not None:
-            return found.text
-    return gold if tidy(gold) else ""
+    return tree.make("unit", (gold, unit), f"{gold.key} [{unit}]")
 
 
 def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:
@@ -256,11 +347,3 @@ def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:
         return gold == answer, gold, answer
     x, y = Fraction(gold), Fraction(answer)
     return x == y, str(x), str(y)
-
-
-def _gold_places(gold: str) -> int | None:
-    """Return the place of a gold's last decimal, 9 for `2.88e-7`; None for one without decimals."""
-    match = _DECIMAL.search(gold)
-    if match is None:
-        return None
-    return len(match.group(1)) - int(match.group(2) or match.group(3) or 0)

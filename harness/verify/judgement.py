@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-VERIFIER_VERSION = "2"  # changes whenever a verdict on the project's own cases changes
+VERIFIER_VERSION = "3"  # changes whenever a verdict on the project's own cases changes
 
 
 class Verdict(enum.StrEnum):
@@ -16,6 +17,21 @@ class Verdict(enum.StrEnum):
     no_answer = "no_answer"
     truncated = "truncated"
     ungradable = "ungradable"
+
+
+class Reason(enum.StrEnum):
+    """What kind of grounds a verdict has, so that each kind can be counted.
+
+    Verdicts alone say too little: `wrong` is also the verdict on an answer that cannot be read.
+    """
+
+    judged = "judged"  # both sides were read and compared, or there was nothing to read
+    unreadable = "unreadable"  # the answer is neither mathematics that the reader knows nor words
+    denied = "denied"  # the answer says what it is not
+    copied = "copied"  # the answer is an expression of the problem that nobody evaluated
+    gold = "gold"  # the gold answer is empty or cannot be read
+    limit = "limit"  # a bound of size or time
+    failed = "failed"  # a fault of the verifier
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,8 @@ class Judgement:
             equals the gold as a normalised string or number.
         flexible: Lm-eval-like flexible match: the last number (or, for a gold that is no
             number, the last answer-looking piece) equals the gold in the same sense.
+        reason: What kind of grounds the verdict has. Records from before it was kept have
+            `judged` throughout.
     """
 
     verdict: Verdict
@@ -41,8 +59,23 @@ class Judgement:
     why: str
     strict: bool
     flexible: bool
+    reason: Reason = Reason.judged
 
 
-def ungradable(why: str) -> Judgement:
+def ungradable(why: str, reason: Reason = Reason.limit) -> Judgement:
     """Return the judgement of what could not be judged."""
-    return Judgement(Verdict.ungradable, None, None, None, why, False, False)
+    return Judgement(Verdict.ungradable, None, None, None, why, False, False, reason)
+
+
+def best(judged: Sequence[Judgement]) -> Judgement:
+    """Return the judgement against the gold that the answer meets, else the first that counts."""
+    if not judged:
+        return ungradable("there is no gold answer", Reason.gold)
+    found = next((j for j in judged if j.verdict is Verdict.correct), None) or next(
+        (j for j in judged if j.verdict is not Verdict.ungradable), judged[0]
+    )
+    return replace(
+        found,
+        strict=any(j.strict for j in judged),
+        flexible=any(j.flexible for j in judged),
+    )

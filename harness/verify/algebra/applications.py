@@ -14,7 +14,7 @@ from harness.verify.algebra.arithmetic import (
     power,
     value_of,
 )
-from harness.verify.algebra.node import HALF, MINUS_ONE, ONE, PI, ZERO, E, Node, make, num
+from harness.verify.algebra.node import HALF, MINUS_ONE, ONE, PI, ZERO, E, Node, bounded, make, num
 from harness.verify.limits import MAX_FACTORIAL, Unreadable
 
 _EVEN = {"cos", "sec", "cosh", "abs"}
@@ -84,7 +84,10 @@ def _of_numbers(name: str, values: list[Fraction]) -> Node:
         return num(min(values) if name == "min" else max(values))
     if any(v.denominator != 1 for v in values):
         raise Unreadable(f"{name} of fractions")
-    return num((gcd if name == "gcd" else lcm)(*(int(v) for v in values)))
+    found = int(values[0])
+    for v in values:
+        found = int(bounded(Fraction((gcd if name == "gcd" else lcm)(found, int(v)))))
+    return num(found)
 
 
 _SQRT2, _SQRT3 = power(num(2), HALF), power(num(3), HALF)

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from functools import lru_cache
-from math import isqrt
+from math import gcd, prod
 
-from harness.verify.algebra.node import INFINITY, MINUS_ONE, ONE, ZERO, I, Node, make, matrix, num
-from harness.verify.limits import MAX_BITS, TooLarge, Unreadable
+from harness.verify.algebra.factors import factor
+from harness.verify.algebra.node import (
+    INFINITY,
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    I,
+    Node,
+    bounded,
+    make,
+    matrix,
+    num,
+)
+from harness.verify.limits import MAX_BITS, Unreadable
 
 
 def _matrices(args: Iterable[Node]) -> bool:
@@ -27,12 +38,12 @@ def add(*terms: Node) -> Node:
         for part in term.args if term.kind == "add" else (term,):
             part = value_of(part)
             if part.kind == "num":
-                constant += part.args[0]
+                constant = bounded(constant + part.args[0])
                 continue
-            factor, rest = coefficient(part)
+            size, rest = coefficient(part)
             before = collected.get(rest.key)
             collected[rest.key] = (
-                (factor, rest) if before is None else (before[0] + factor, before[1])
+                (size, rest) if before is None else (bounded(before[0] + size), rest)
             )
     infinite = collected.get("oo")
     if infinite is not None and len(collected) == 1 and infinite[0]:
@@ -86,16 +97,14 @@ def mul(*factors: Node) -> Node:
         return _matrix_product(factors)
     constant = Fraction(1)
     collected: dict[str, tuple[Node, list[Node]]] = {}
-    for factor in factors:
-        for part in factor.args if factor.kind == "mul" else (factor,):
+    for each in factors:
+        for part in each.args if each.kind == "mul" else (each,):
             part = value_of(part)
             if part.kind == "num":
-                constant *= part.args[0]
+                constant = bounded(constant * part.args[0])
                 continue
             base, exponent = part.args if part.kind == "pow" else (part, ONE)
             collected.setdefault(base.key, (base, []))[1].append(exponent)
-    if constant.numerator.bit_length() > MAX_BITS or constant.denominator.bit_length() > MAX_BITS:
-        raise TooLarge("a number is too large")
     if not constant:
         if "oo" in collected:
             raise Unreadable("zero times infinity")
@@ -105,7 +114,7 @@ def mul(*factors: Node) -> Node:
         part = base if exponents == [ONE] else power(base, add(*exponents))
         for piece in part.args if part.kind == "mul" else (part,):
             if piece.kind == "num":
-                constant *= piece.args[0]
+                constant = bounded(constant * piece.args[0])
             else:
                 parts.append(piece)
     if "oo" in collected and len(parts) == 1 and parts[0].key == "oo":
@@ -136,31 +145,6 @@ def sub(left: Node, right: Node) -> Node:
 def div(top: Node, bottom: Node) -> Node:
     """Return the quotient; division by the number zero is unreadable."""
     return mul(top, power(bottom, MINUS_ONE))
-
-
-# fmt: off
-_TRIED = (
-    2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
-    *range(101, 1000, 2),
-)
-# fmt: on
-@lru_cache(maxsize=4096)
-def _factor(n: int) -> tuple[tuple[int, int], ...]:
-    """Return the prime factors of n > 1 by trial division; the last may be a large cofactor."""
-    found = []
-    for p in _TRIED:
-        if p * p > n:
-            break
-        count = 0
-        while n % p == 0:
-            n //= p
-            count += 1
-        if count:
-            found.append((p, count))
-    if n > 1:
-        root = isqrt(n)
-        found.append((root, 2) if root * root == n else (n, 1))
-    return tuple(found)
 
 
 def power(base: Node, exponent: Node) -> Node:
@@ -196,6 +180,8 @@ def power(base: Node, exponent: Node) -> Node:
         return ONE
     elif base.key == "0":
         raise Unreadable("zero to an unknown power")
+    elif base.kind == "num" and base.args[0] > 0 and (split := _split_power(base, exponent)):
+        return split
     elif exponent.kind == "fn" and exponent.args[0] == "ln" and base.key == "e":
         logarithm: Node = exponent.args[1]
         return logarithm
@@ -209,6 +195,26 @@ def power(base: Node, exponent: Node) -> Node:
     ):
         return power(base.args[0], mul(base.args[1], exponent))  # (2^a)^b is 2^(ab) for 2 > 0
     return _power(base, exponent)
+
+
+def _split_power(base: Node, exponent: Node) -> Node | None:
+    """Return 4^(x+1) as 4*2^(2x) and (1/2)^x as 2^(-x); None where there is nothing to do."""
+    b: Fraction = base.args[0]
+    if b.numerator == 1:
+        return power(num(b.denominator), neg(exponent))
+    if b.denominator == 1 and b < 10**12:
+        factors = factor(b.numerator)
+        shared = gcd(*(count for _, count in factors))
+        if shared > 1:
+            stem = prod(p ** (count // shared) for p, count in factors)
+            return power(num(stem), mul(num(shared), exponent))
+    last = exponent.args[-1] if exponent.kind == "add" else ZERO
+    for part in exponent.args if exponent.kind == "add" else ():
+        last = part if part.kind == "num" else last
+    whole = int(last.args[0] // 1) if last.kind == "num" else 0
+    if not whole or b.numerator.bit_length() * abs(whole) > 2_000:
+        return None
+    return mul(num(b**whole), _power(base, sub(exponent, num(whole))))
 
 
 def _power(base: Node, exponent: Node) -> Node:
@@ -251,12 +257,12 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
     outside = Fraction(1)
     inside: list[tuple[int, Fraction]] = []
     for part, side in ((b.numerator, 1), (b.denominator, -1)):
-        for p, count in _factor(part) if part > 1 else ():
+        for p, count in factor(part) if part > 1 else ():
             total = side * count * e
             whole = total.numerator // total.denominator
             if p.bit_length() * abs(whole) > MAX_BITS:
                 return _power(base, exponent)
-            outside *= Fraction(p) ** whole
+            outside = bounded(outside * Fraction(p) ** whole)
             if total != whole:
                 inside.append((p, total - whole))
     roots = [make("pow", (num(p), num(f)), f"{p}^({f})") for p, f in inside]

@@ -1,7 +1,7 @@
 """Many digits by mpmath, for where the filter of floats lets pass.
 
 The field refuses (`Undecided`) where its digits would not carry the answer: magnitudes beyond its
-range, or a term so small beside another that it would vanish unseen.
+range, or something so small beside something else that it would vanish unseen.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from harness.verify.algebra.fields import FLOATS, Floats, Undecided, Undefined
+from harness.verify.limits import charge
 
 DIGITS_BITS = 220
 _WIDEST = 6_000  # binary exponents beyond this are refused
@@ -19,6 +20,7 @@ _SAME_NAME = {
     "sin", "cos", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "re",
     "im", "arg", "acot",
 }  # fmt: skip
+_SHARP = {"ln", "log", "abs", "floor", "ceil", "sgn", "max", "min", "re", "im"}  # at zero as well
 
 
 class Digits:
@@ -31,6 +33,7 @@ class Digits:
         self.m.prec = bits
         self.bits = bits
         self.pi, self.e, self.i = +self.m.pi, +self.m.e, self.m.j
+        self.cost = 6 + (bits >> 7) ** 2 // 4
         self.tolerance = self.m.ldexp(1, -(bits * 3 // 5))
 
     def number(self, value: Fraction) -> Any:
@@ -53,7 +56,13 @@ class Digits:
         sizes = [self.m.mag(t) for t in terms if t]
         if sizes and max(sizes) - min(sizes) > self.bits // 3:
             raise Undecided
-        return self.check(self.m.fsum(terms))
+        total = self.m.fsum(terms)
+        # as near as this terms can only come to each other if they cancel
+        return self.check(total) if not sizes or self._above(total, max(sizes)) else self.m.mpf(0)
+
+    def _above(self, value: Any, size: int = 0) -> bool:
+        """Whether a value is more than the noise of a number of that size."""
+        return bool(value) and self.m.mag(value) > size - self.bits * 3 // 5
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return a power; zero to a power that is not positive is undefined."""
@@ -63,18 +72,29 @@ class Digits:
             return self.m.mpf(0)
         if abs(exponent) * (abs(self.m.mag(base)) + 1) > _WIDEST:
             raise Undecided
+        self._seen(exponent)  # 2 to a tiny power is 1 and a little that nobody sees
+        charge(10 * self.cost)
         return self.check(self.m.power(base, exponent))
+
+    def _seen(self, value: Any) -> None:
+        if value and self.m.mag(value) < -self.bits // 6:
+            raise Undecided
 
     def function(self, name: str, args: list[Any]) -> Any:
         """Return a known function of values."""
         if any(a and self.m.mag(a) > 64 for a in args):
             raise Undecided
         m = self.m
+        charge((60 if name in ("factorial", "binomial") else 10) * self.cost)
+        if name not in _SHARP:
+            for a in args:
+                self._seen(a)
         try:
             if name in ("ln", "log"):
                 if not args[0]:
                     raise Undefined
-                return self.check(m.log(args[0]))
+                value = m.log(args[0])
+                return self.check(value) if self._above(value) else m.mpf(0)
             if name == "abs":
                 return abs(args[0])
             if name == "factorial":
@@ -90,11 +110,14 @@ class Digits:
                 return {"floor": m.floor, "ceil": m.ceil, "sgn": m.sign}[name](value)
             if name in ("max", "min"):
                 return (max if name == "max" else min)(self._real(a) for a in args)
-            if name in ("sinh", "cosh", "tanh") and abs(args[0]) > 2_000:
+            if name in ("sinh", "cosh") and abs(args[0]) > 2_000:
                 raise Undecided
+            if name == "tanh" and abs(args[0]) > self.bits // 8:
+                raise Undecided  # it is 1 and less than the digits show
             if name not in _SAME_NAME:
                 raise Undecided
-            return self.check(getattr(m, name)(args[0]))
+            value = getattr(m, name)(args[0])
+            return self.check(value) if self._above(value) else m.mpf(0)
         except (ValueError, ZeroDivisionError, TypeError) as error:
             raise Undefined from error
         except OverflowError as error:
@@ -113,19 +136,9 @@ class Digits:
             raise Undecided
         return self.check(self.m.factorial(value))
 
-    def smooth(self, a: float, b: float, value: Any) -> Any:
-        """Return the value of some smooth function, the same for the same a and b."""
-        if value and self.m.mag(value) > 64:
-            raise Undecided
-        return self.m.sin(value * (1 + a) + b) + value * b
-
     def close(self, x: Any, y: Any) -> bool:
         """Whether two values agree as far as this field can tell."""
-        scale = max(abs(x), abs(y))
-        if abs(x - y) <= self.tolerance * scale:
-            return True
-        tiny = self.tolerance**2
-        return bool(scale < tiny and not (x and y) and abs(x - y) < tiny)
+        return bool(abs(x - y) <= self.tolerance * max(abs(x), abs(y)))
 
     def real(self, x: Any) -> bool:
         """Whether a value has no imaginary part."""
@@ -139,7 +152,7 @@ class Unguarded:
         self._field = field
         self.pi, self.e, self.i = field.pi, field.e, field.i
         self.number, self.power, self.function = field.number, field.power, field.function
-        self.real, self.smooth = field.real, field.smooth
+        self.real, self.cost = field.real, field.cost
 
     def add(self, terms: list[Any]) -> Any:
         """Return a sum, however unlike its terms are."""
@@ -155,7 +168,7 @@ class Reals:
     def __init__(self, field: Floats | Digits) -> None:
         self.field = field
         self.pi, self.e, self.i = field.pi, field.e, field.i
-        self.number, self.add, self.smooth = field.number, field.add, field.smooth
+        self.number, self.add, self.cost = field.number, field.add, field.cost
         self.close, self.real = field.close, field.real
 
     def power(self, base: Any, exponent: Any) -> Any:
@@ -182,3 +195,8 @@ def digits(bits: int = DIGITS_BITS) -> Digits:
     if bits not in kept:
         kept[bits] = Digits(bits)
     return kept[bits]
+
+
+def forget() -> None:
+    """Drop this thread's fields, whose precision an interrupted computation may have left wrong."""
+    _LOCAL.__dict__.pop("fields", None)

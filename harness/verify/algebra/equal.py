@@ -1,133 +1,111 @@
 """Whether two expressions are equal: cheapest sufficient test first.
 
 1. equal canonical keys;
-2. the difference is a rational function of its variables and of opaque parts: evaluated modulo
-   large random numbers drawn from a digest of both, which shows equality up to a negligible
-   chance (Schwartz, 1980, doi:10.1145/322217.322225), and settles it where no opaque part is left;
+2. values modulo large random numbers drawn from a digest of both, with the laws of exponentials,
+   sines, logarithms and factorials (`modular.py`): they show equality up to a negligible chance,
+   and settle it for rational functions;
 3. complex floats at random points, as a filter that only ever rejects;
 4. for algebraic constants, enough digits to pass a root separation bound (Burnikel, Funke,
    Mehlhorn, Schirra, Schmitt, 2009, doi:10.1007/s00453-007-9132-4): a proof;
-5. for the rest, many digits at many points, where terms too small to be seen are refused;
-6. sympy, for small expressions that numbers could not settle.
+5. absolute values and extrema case by case, functions of which nothing is known as variables;
+6. for the rest, many digits at many points far and near, where what is too small to be seen is
+   refused. That is no proof, and whoever asks says whether it counts;
+7. equal arguments of the same function.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import gcd
-from random import Random
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.digits import DIGITS_BITS, REAL_FLOATS, Reals, Unguarded, digits
 from harness.verify.algebra.fields import FLOATS, Undecided, Undefined
+from harness.verify.algebra.modular import modular
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import evaluate, hashed_random, points
+from harness.verify.algebra.pieces import Pieces
 from harness.verify.algebra.separation import bound_bits
-from harness.verify.algebra.symbolic import zero
-from harness.verify.limits import Unreadable
+from harness.verify.limits import Unreadable, charge
 
 _TRIES = 40
 _WANTED = 10
+_MOST_BITS = 4_096  # of digits that are computed
+_UNSHOWN = False, "equality could not be shown"
 
 
-def equal(a: Node, b: Node) -> tuple[bool, str]:
-    """Return whether two expressions are equal, and how that was settled in a few words."""
+def equal(a: Node, b: Node, *, sampling: bool = True) -> tuple[bool, str]:
+    """Return whether two expressions are equal, and how that was settled in a few words.
+
+    Args:
+        a: The one.
+        b: The other.
+        sampling: Whether agreement at random points, or to many digits, counts where nothing is
+            proved.
+    """
     if a.key == b.key:
         return True, "the same expression"
     if a.kind == "num" and b.kind == "num":
         return False, "different exact numbers"
     if "oo" in (a.key, b.key, a.key.removeprefix("-1*"), b.key.removeprefix("-1*")):
         return False, "infinity on one side"
-    verdict = _modular(a, b)
+    charge(a.size + b.size)
+    verdict = modular(a, b)
     if verdict is not None:
         return verdict, (
-            "equal as rational functions" if verdict else "different as rational functions"
+            "equal by exact arithmetic" if verdict else "different by exact arithmetic"
         )
-    result = _numeric(a, b)
-    if result is not None:
-        return result
-    if not tree.symbols(a) and not tree.symbols(b):
-        return False, "equality of two constants out of numeric range could not be shown"
-    settled = zero(tree.sub(a, b))
-    if settled is not None:
-        return settled, "sympy simplified the difference to zero"
-    return False, "equality could not be shown"
+    names = sorted(tree.symbols(a) | tree.symbols(b))
+    if _differ(a, b, names):
+        return False, "different values"
+    right, why = _in_pieces(a, b, sampling)
+    if not right and why == _UNSHOWN[1] and a.kind == b.kind and len(a.args) == len(b.args):
+        return _part_by_part(a, b, sampling)
+    return right, why
 
 
-# -- rational functions -------------------------------------------------------------------------
+def _in_pieces(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
+    """Compare what is left of two expressions without absolute values and unknown functions."""
+    pieces = Pieces(lambda x, y: x.key == y.key or modular(x, y) is True)
+    try:
+        cases = pieces.cases(pieces.smooth(a), pieces.smooth(b))
+    except Unreadable:  # a case divides by zero
+        return _UNSHOWN
+    result = _UNSHOWN
+    for x, y in cases or ():
+        if x.key != y.key and modular(x, y) is not True:
+            result = _numeric(x, y)
+            if not result[0]:  # some case may never happen, so nothing is shown
+                return _UNSHOWN if pieces else result
+            if result[1].startswith(_PROBABLY) and not sampling:
+                return False, f"{result[1]}, which does not count here"
+        elif not result[0]:
+            result = True, "equal in every case"
+    return result
 
 
-class _Retry(Exception):
-    """A denominator has no inverse modulo this number; another number is needed."""
-
-
-def _modular(a: Node, b: Node) -> bool | None:
-    """Return True if equal as rational functions of parts, False if surely not, or None."""
-    rng = hashed_random(a.key, b.key)
-    opaque: set[str] = set()
-    for _ in range(2):
-        for _ in range(4):
-            modulus = rng.getrandbits(127) | (1 << 127) | 1
-            values: dict[str, int] = {}
-            try:
-                x = _mod(a, modulus, values, rng, opaque)
-                y = _mod(b, modulus, values, rng, opaque)
-                break
-            except _Retry:
-                continue
-        else:
-            return None
-        if x != y:
-            return None if opaque else False
-    return True
-
-
-def _mod(node: Node, m: int, values: dict[str, int], rng: Random, opaque: set[str]) -> int:
-    kind, args = node.kind, node.args
-    if kind == "num":
-        value: Fraction = args[0]
-        return value.numerator * _inverse(value.denominator, m) % m
-    if kind == "add":
-        return sum(_mod(x, m, values, rng, opaque) for x in args) % m
-    if kind == "mul":
-        product = 1
-        for x in args:
-            product = product * _mod(x, m, values, rng, opaque) % m
-        return product
-    if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
-        base = _mod(args[0], m, values, rng, opaque)
-        e = int(args[1].args[0])
-        if e < 0:
-            base, e = _inverse(base, m), -e
-        return pow(base, e, m)
-    if node.key not in values:
-        values[node.key] = rng.getrandbits(127) % m
-    if kind != "sym" and node.key != "pi":
-        opaque.add(node.key)
-    return values[node.key]
-
-
-def _inverse(value: int, m: int) -> int:
-    if gcd(value, m) != 1:
-        raise _Retry
-    return pow(value, -1, m)
+def _part_by_part(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
+    """Compare powers and functions by their arguments: enough to be equal, not to differ."""
+    if a.kind == "pow" or (a.kind == "fn" and a.args[0] == b.args[0]):
+        pairs = [(x, y) for x, y in zip(a.args, b.args, strict=True) if isinstance(x, Node)]
+        found = [equal(x, y, sampling=sampling) for x, y in pairs]
+        if all(right for right, _ in found):
+            return found[-1]
+    return _UNSHOWN
 
 
 # -- numbers ------------------------------------------------------------------------------------
 
+_PROBABLY = "probably equal"
 
-def _numeric(a: Node, b: Node) -> tuple[bool, str] | None:
+
+def _numeric(a: Node, b: Node) -> tuple[bool, str]:
     names = sorted(tree.symbols(a) | tree.symbols(b))
-    outcome = _filter(a, b, names)
-    if outcome is False:
-        return False, "different values"
-    if not names:
-        return _constants(a, b)
-    return _sampled(a, b, names)
+    found = _sampled(a, b, names) if names else _constants(a, b)
+    return found if found is not None else _UNSHOWN
 
 
-def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
-    """Compare floats at a few points; False only if they clearly differ."""
+def _differ(a: Node, b: Node, names: list[str]) -> bool:
+    """Whether floats clearly differ at one of a few points."""
     rng = hashed_random("filter", a.key, b.key)
     agreed = 0
     for count, at in enumerate(points(names, rng)):
@@ -143,23 +121,46 @@ def _filter(a: Node, b: Node, names: list[str]) -> bool | None:
         if names and not (FLOATS.real(x) and FLOATS.real(y)):
             continue
         if not FLOATS.close(x, y):
-            return False
+            return True
         agreed += 1
-    return None
+    return False
+
+
+def _height(*nodes: Node) -> int:
+    """Return the bits of the largest number in some expressions, above and below its line."""
+    found, todo = 0, list(nodes)
+    while todo:
+        n = todo.pop()
+        if n.kind == "num":
+            value: Fraction = n.args[0]
+            found = max(found, value.numerator.bit_length(), value.denominator.bit_length())
+        else:
+            todo.extend(x for x in n.args if isinstance(x, Node))
+    return found
+
+
+def _precision(least: int, height: int) -> int | None:
+    """Return how many bits show the difference of two numbers of that height, or None."""
+    bits = max(least, -(-4 * height // 256) * 256 + least)
+    return bits if bits <= _MOST_BITS else None
 
 
 def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
-    needed = bound_bits(tree.sub(a, b))
+    difference = tree.sub(a, b)
+    needed = bound_bits(difference)
     try:
         if needed is not None and needed <= 4_000:
             field = digits(-(-(needed + 80) // 256) * 256)
             try:
-                size = abs(evaluate(tree.sub(a, b), {}, Unguarded(field)))
+                size = abs(evaluate(difference, {}, Unguarded(field)))
             except Undefined:
                 return None
             same = not size or field.m.mag(size) < -needed
             return same, ("proved by a root separation bound" if same else "different values")
-        for bits in (DIGITS_BITS, 4 * DIGITS_BITS):
+        height = _height(a, b)
+        for bits in (_precision(DIGITS_BITS, height), _precision(4 * DIGITS_BITS, height)):
+            if bits is None:
+                return None
             field = digits(bits)
             try:
                 x, y = evaluate(a, {}, field), evaluate(b, {}, field)
@@ -167,8 +168,8 @@ def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
                 continue
             if not field.close(x, y):
                 return False, "different values"
-            if bits > DIGITS_BITS:
-                return True, "equal to 150 digits"
+            if bits >= 4 * DIGITS_BITS:
+                return True, f"{_PROBABLY}: {bits * 9 // 50} digits agree"
     except Undefined:
         return None
     return None
@@ -176,10 +177,14 @@ def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
 
 def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
     """Compare many digits at many points: first where all is real, else in the complex plane."""
-    for field, all_real in ((Reals(digits()), True), (digits(), False)):
+    height = _height(a, b)
+    bits = _precision(DIGITS_BITS, height) if height > DIGITS_BITS // 4 else DIGITS_BITS
+    if bits is None:
+        return None
+    for field, all_real in ((Reals(digits(bits)), True), (digits(bits), False)):
         rng = hashed_random("digits", a.key, b.key)
         agreed = elsewhere = differed = 0
-        for count, at in enumerate(points(names, rng)):
+        for count, at in enumerate(points(names, rng, 2 + height // 3)):
             if count >= _TRIES or agreed >= _WANTED:
                 break
             try:
@@ -196,7 +201,7 @@ def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
             else:
                 differed += 1
         if agreed >= 5 or (not all_real and not differed and agreed + elsewhere >= 8):
-            return True, f"equal to 40 digits at {agreed + elsewhere} random points"
+            return True, f"{_PROBABLY}: 40 digits agree at {agreed + elsewhere} random points"
         if differed:
             return False, "different values"
     return None
@@ -211,14 +216,19 @@ def tolerance_equal(a: Node, b: Node, relative: float, absolute: float) -> bool:
     return abs(x - y) <= max(relative * abs(x), absolute) * (1 + 1e-12)
 
 
-def proportional(a: Node, b: Node) -> int:
+def proportional(a: Node, b: Node, *, sampling: bool = True) -> int:
     """Return the sign of c if a = c*b for a constant c, or 0 if there is none."""
-    names = sorted(tree.symbols(a) | tree.symbols(b))
+    pieces = Pieces(lambda x, y: x.key == y.key)
+    cases = pieces.cases(pieces.smooth(a), pieces.smooth(b))
+    if not cases:
+        return 0
+    one, two = cases[0]  # a factor that holds in every case holds in this one
+    names = sorted(tree.symbols(one) | tree.symbols(two))
     rng = hashed_random("ratio", a.key, b.key)
     for count, at in enumerate(points(names, rng)):
         if count > 12:
             return 0
-        left, right = a, b
+        left, right = one, two
         try:
             for name, value in at.items():
                 point = tree.num(Fraction(value).limit_denominator(97))
@@ -230,7 +240,7 @@ def proportional(a: Node, b: Node) -> int:
             continue
         if not abs(x) > 1e-9 or not abs(y) > 1e-9 or abs(x.imag) + abs(y.imag) > 1e-9:
             continue
-        if equal(tree.mul(right, a), tree.mul(left, b))[0]:
+        if equal(tree.mul(right, a), tree.mul(left, b), sampling=sampling)[0]:
             return 1 if x.real * y.real > 0 else -1
         return 0
     return 0

@@ -23,6 +23,7 @@ class Floats:
     pi: Any = math.pi
     e: Any = math.e
     i: Any = 1j
+    cost = 1  # steps of work that a node takes
 
     def number(self, value: Fraction) -> complex:
         """Return an exact rational as a value of this field."""
@@ -32,8 +33,11 @@ class Floats:
             raise Undecided from error
 
     def add(self, terms: list[Any]) -> Any:
-        """Return a sum."""
-        return sum(terms)
+        """Return a sum; undecided where too few digits are left of the terms."""
+        total = sum(terms)
+        if abs(total) * 1e10 < max(map(abs, terms)):
+            raise Undecided
+        return total
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return a power; zero to a power that is not positive is undefined."""
@@ -58,12 +62,6 @@ class Floats:
             raise Undecided from error
         except (ZeroDivisionError, ValueError, TypeError) as error:
             raise Undefined from error
-
-    def smooth(self, a: float, b: float, value: Any) -> Any:
-        """Return the value of some smooth function, the same for the same a and b."""
-        if abs(value) > 1e6:
-            raise Undecided
-        return cmath.sin(value * (1 + a) + b) + value * b
 
     def close(self, x: Any, y: Any) -> bool:
         """Whether two values agree as far as this field can tell."""

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from harness.verify.limits import MAX_BITS, MAX_KEY, MAX_NODES, TooLarge, Unreadable
+from harness.verify.limits import (
+    MAX_BITS,
+    MAX_KEY,
+    MAX_NODES,
+    WORK,
+    TooLarge,
+    Unreadable,
+    charge,
+)
 
 
 class Node:
@@ -44,6 +52,9 @@ class Node:
         self.size = size
         if size > MAX_NODES or len(key) > MAX_KEY:
             raise TooLarge("the expression is too large")
+        WORK.left -= 5 + (len(key) >> 6)
+        if WORK.left < 0:
+            charge(0)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Node) and self.key == other.key
@@ -62,12 +73,20 @@ def make(kind: str, args: tuple[Any, ...], key: str) -> Node:
 
 def num(value: int | Fraction) -> Node:
     """Return the node of an exact rational number."""
-    value = Fraction(value)
+    value = bounded(Fraction(value))
     top, bottom = value.numerator, value.denominator
-    if top.bit_length() > MAX_BITS or bottom.bit_length() > MAX_BITS:
-        raise TooLarge("a number is too large")
     key = _digits(top) if bottom == 1 else f"{_digits(top)}/{_digits(bottom)}"
     return Node("num", (value,), key, 1)
+
+
+def bounded(value: Fraction) -> Fraction:
+    """Return a number whose size is within the bounds; large ones are charged for."""
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    if bits > 1_000:
+        charge(bits * bits >> 18)  # what the next common divisor will cost
+        if bits > MAX_BITS:
+            raise TooLarge("a number is too large")
+    return value
 
 
 def _digits(n: int) -> str:
@@ -121,11 +140,20 @@ def text(words: str) -> Node:
 
 def symbols(node: Node) -> set[str]:
     """Return the names of the variables in a node."""
+    return _leaves(node, "sym")
+
+
+def constants(node: Node) -> set[str]:
+    """Return the names of the constants in a node."""
+    return _leaves(node, "const")
+
+
+def _leaves(node: Node, kind: str) -> set[str]:
     found: set[str] = set()
     todo = [node]
     while todo:
         n = todo.pop()
-        if n.kind == "sym":
+        if n.kind == kind:
             found.add(n.args[0])
         else:
             for a in n.args:

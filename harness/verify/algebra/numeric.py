@@ -7,33 +7,46 @@ import random
 from collections.abc import Iterator
 from fractions import Fraction
 from hashlib import sha256
+from itertools import cycle
 from typing import Any
 
 from harness.verify.algebra.digits import Digits, Reals, Unguarded
 from harness.verify.algebra.fields import FLOAT_FUNCTIONS, FLOATS, Floats, Undecided, Undefined
 from harness.verify.algebra.node import Node
+from harness.verify.limits import charge
 
 Field = Floats | Digits | Reals | Unguarded
 
 
 def hashed_random(*texts: str) -> random.Random:
     """Return a generator seeded by texts, so that points are fixed but not foreseeable."""
+    charge(20 + sum(map(len, texts)) // 256)
     return random.Random(sha256("\0".join(texts).encode("utf-8", "replace")).digest())
 
 
-def points(names: list[str], rng: random.Random) -> Iterator[dict[str, Fraction]]:
-    """Yield sample points for variables: near zero, large, negative and whole ones in turn."""
-    kinds = ("unit", "wide", "whole", "negative", "unit", "mixed", "whole", "wide")
-    turn = 0
-    while True:
-        kind = kinds[turn % len(kinds)]
-        turn += 1
-        yield {name: _coordinate(kind, rng) for name in names}
+_NEAR = ("unit", "wide", "whole", "negative", "unit", "mixed", "whole", "wide")
+_FAR = ("unit", "far", "negative", "wide", "far", "mixed", "whole", "far")
 
 
-def _coordinate(kind: str, rng: random.Random) -> Fraction:
+def points(names: list[str], rng: random.Random, places: int = 0) -> Iterator[dict[str, Fraction]]:
+    """Yield sample points for variables: near zero, large, negative and whole ones in turn.
+
+    Args:
+        names: The variables.
+        rng: Where chance comes from.
+        places: If not 0, points of up to so many digits are among them.
+    """
+    for kind in cycle(_FAR if places else _NEAR):
+        charge(len(names))
+        yield {name: _coordinate(kind, rng, places) for name in names}
+
+
+def _coordinate(kind: str, rng: random.Random, places: int) -> Fraction:
     if kind == "mixed":
         kind = rng.choice(("unit", "wide", "negative"))
+    if kind == "far":
+        size = Fraction(rng.randint(1_050_000, 9_700_000), 1_000_003)
+        return size * Fraction(rng.choice((1, -1)) * 10 ** rng.randint(1, places))
     if kind == "whole":
         return Fraction(rng.randint(2, 9))
     if kind == "unit":
@@ -49,6 +62,7 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Field) -> Any:
         Undefined: If it has none there.
         Undecided: If it is out of range, or a node has no numeric meaning.
     """
+    charge(field.cost)
     kind, args = node.kind, node.args
     if kind == "num":
         return field.number(args[0])
@@ -83,13 +97,8 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Field) -> Any:
     if kind == "fn":
         name = args[0]
         values = [evaluate(a, at, field) for a in args[1:]]
-        if name.startswith("@") or name not in FLOAT_FUNCTIONS:
-            rng = hashed_random(name)
-            total = 0
-            for value in values:  # an unknown function counts as a smooth one, fixed by its name
-                a, b = rng.randint(1, 999) / 1024, rng.randint(1, 999) / 1024
-                total = total + field.smooth(a, b, value)
-            return total
+        if name not in FLOAT_FUNCTIONS:
+            raise Undecided
         return field.function(name, values)
     raise Undecided
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from harness.verify.algebra.applications import fn
 from harness.verify.algebra.arithmetic import (
     add,
+    coefficient,
     determinant,
     div,
     mul,
@@ -29,6 +30,7 @@ from harness.verify.algebra.node import (
     E,
     I,
     Node,
+    constants,
     make,
     matrix,
     num,
@@ -42,8 +44,8 @@ from harness.verify.algebra.node import (
 # fmt: off
 __all__ = [
     "HALF", "INFINITY", "MINUS_ONE", "ONE", "PI", "ZERO", "E", "I",
-    "Node", "add", "degrees", "determinant", "div", "fn", "make", "matrix",
-    "mul", "neg", "num", "percentage", "power", "rebuild", "relation", "root",
+    "Node", "add", "coefficient", "constants", "degrees", "determinant", "div", "fn",
+    "make", "matrix", "mul", "neg", "num", "percentage", "power", "rebuild", "relation", "root",
     "structure", "sub", "substitute", "sym", "symbols", "text", "value_of",
 ]
 # fmt: on

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.verify.algebra.equal import equal, proportional
 from harness.verify.algebra.node import Node
 from harness.verify.conventions import Conventions
+from harness.verify.limits import charge
 
 Result = tuple[bool, str]  # whether the two are equal, and why
 
@@ -29,6 +31,15 @@ class Comparison:
     gold_places: int | None
     compare: Callable[[Comparison, Node, Node], Result]
 
+    def equal(self, gold: Node, answer: Node) -> Result:
+        """Return whether two expressions are equal, and how that was settled."""
+        return equal(gold, answer, sampling=self.conventions.sampling == "accept")
+
+    def proportional(self, gold: Node, answer: Node) -> int:
+        """Return the sign of the constant by which two expressions differ, or 0."""
+        return proportional(gold, answer, sampling=self.conventions.sampling == "accept")
+
     def same(self, gold: Node, answer: Node) -> Result:
         """Return whether two parts are equal, and why."""
+        charge(4)
         return self.compare(self, gold, answer)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
-from harness.verify.reading.extract import HASH, Form, boxed
+from harness.verify.reading.extract import HASH, Form, boxed, tagged_answer
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
 _DIGITS, _IN_NUMBER = frozenset("0123456789"), frozenset("0123456789.,$")
@@ -25,24 +26,31 @@ def normalised(text: str) -> str:
     return bare.lower()
 
 
+_of_gold = lru_cache(maxsize=1024)(normalised)  # a gold answer comes back for every sample
+
+
 def strict_match(text: str, gold: str, form: Form) -> bool:
     """Whether the protocol's own form is there and its content equals the gold as a string.
 
     `boxed`: the last box. `hash`: the number behind the first `####` (as lm-eval's
     strict-match filter of gsm8k). `answer_is`: what follows the first "The answer is" up to
-    the end of its sentence (as gsm8k_cot). `bare`: the whole text.
+    the end of its sentence (as gsm8k_cot). `answer_tag`: the last `<answer>`. `bare`: the whole
+    text.
     """
     if form == "boxed":
         inner = boxed(text)
     elif form == "hash":
         match = HASH.search(text)
         inner = match.group(1) if match else None
+    elif form == "answer_tag":
+        inner = tagged_answer(text)
     elif form == "answer_is":
         match = re.search(r"The answer is[: ]*([^\n]{1,300}?)(?:\.(?=\s|$)|\n|$)", text)
         inner = match.group(1) if match else None
     else:
         inner = text
-    return inner is not None and bool(normalised(inner)) and normalised(inner) == normalised(gold)
+    shown = normalised(inner) if inner is not None else ""
+    return bool(shown) and shown == _of_gold(gold)
 
 
 def flexible_match(text: str, gold: str) -> bool:
@@ -51,7 +59,7 @@ def flexible_match(text: str, gold: str) -> bool:
     For a gold that is no number: whether the last box, else the last formula between dollar
     signs, else the last line does.
     """
-    wanted = normalised(gold)
+    wanted = _of_gold(gold)
     if not wanted:
         return False
     tail = text[-4_000:]

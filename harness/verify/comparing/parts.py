@@ -5,12 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.equal import equal
 from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Result
 from harness.verify.comparing.regions import Piece, is_order, region
+from harness.verify.limits import MAX_EXPONENT_10
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
 NOTHING = {"no solution", "none", "empty set", "empty"}
@@ -62,72 +62,6 @@ def single(node: Node) -> Node:
     return node
 
 
-def items_of(node: Node) -> list[Node]:
-    """Return the values of a list, a set or `n = 1, 2, 3`; else the node alone."""
-    if node.kind in ("list", "set"):
-        return list(node.args)
-    if node.kind == "rel":
-        pair = named(node)
-        if pair is not None and pair[1].kind in ("list", "set"):
-            return list(pair[1].args)
-    return [node]
-
-
-def values_of(items: list[Node]) -> list[Node]:
-    """Return items without the names of assignments."""
-    pairs = [named(x) for x in items]
-    if pairs[0] is None and any(pairs):
-        return items  # in `x = 1, 2` the name is that of both, in `1, x = 2` it is not
-    return [n[1] if n is not None else x for n, x in zip(pairs, items, strict=True)]
-
-
-def named(node: Node) -> tuple[str, Node] | None:
-    """Return (name, value) of an assignment such as `x = 5` or `f(x) = 2x`, or None."""
-    if node.kind != "rel":
-        return None
-    operators, items = node.args
-    if operators[0] == "approx" and not is_name(items[0]):
-        return ("", items[0])  # pi/4 ~ 0.785: the exact value is the answer
-    if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
-        return None
-    if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
-        items = items[: operators.index("approx", 1) + 1]
-    if is_name(items[0]):
-        return items[0].key, items[-1]
-    if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
-        return items[1].key, items[0]
-    # 2 + 3 = 5 is the value 5, if it is true
-    constants = all(not tree.symbols(x) and x.kind in EXPRESSIONS for x in items)
-    if constants and all(equal(items[0], x)[0] for x in items[1:]):
-        return "", items[-1]
-    return None
-
-
-def is_name(node: Node) -> bool:
-    """Whether the left side of an equation only names a quantity."""
-    kind = node.kind
-    if kind in ("sym", "text"):
-        return True
-    if kind == "unit":
-        return is_name(node.args[0])
-    if is_function(node):  # f(x) is a name, a sum that was not computed is a value
-        return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
-    if kind == "br":
-        return all(is_name(x) for x in node.args[2])
-    if kind == "ratio":
-        return all(is_name(x) for x in node.args)
-    if kind == "fn" and node.args[0] == "abs":
-        return is_name(node.args[1])
-    if kind == "mul":  # AB, the name of a segment
-        return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
-    return False
-
-
-def is_function(node: Node) -> bool:
-    """Whether a node is a function that only has a name."""
-    return node.kind == "fn" and node.args[0].startswith("@")
-
-
 def ascending(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]] | None:
     """Return (operators, items) of a chain turned to < and <=, or None if it is mixed."""
     operators, items = node.args
@@ -141,6 +75,19 @@ def quotient(node: Node) -> Node | None:
     if node.kind == "ratio":
         return tree.div(*node.args) if len(node.args) == 2 and node.args[1].key != "0" else None
     return node
+
+
+def radians(node: Node) -> bool:
+    """Whether a value says that it is in radians."""
+    return node.kind == "unit" and node.args[1] in ("rad", "rads", "radian", "radians")
+
+
+def is_clock(node: Node) -> bool:
+    """Whether a ratio may be a time of day instead, as 2:20 may and 3:4 may not."""
+    return len(node.args) == 2 and all(
+        x.kind == "num" and x.args[0].denominator == 1 and low <= x.args[0] < high
+        for x, low, high in zip(node.args, (0, 10), (25, 60), strict=True)
+    )
 
 
 def same_time(gold: Node, answer: Node) -> Result:
@@ -163,9 +110,9 @@ def common_logs(node: Node) -> Node:
 
 def decimal_places(value: Fraction) -> int | None:
     """Return how many decimals a number has, or None if it never ends."""
-    bottom, twos, fives = value.denominator, 0, 0
-    while bottom % 2 == 0:
-        bottom, twos = bottom // 2, twos + 1
+    bottom, fives = value.denominator, 0
+    twos = (bottom & -bottom).bit_length() - 1
+    bottom >>= twos
     while bottom % 5 == 0:
         bottom, fives = bottom // 5, fives + 1
     return max(twos, fives) if bottom == 1 else None
@@ -176,6 +123,8 @@ def rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
 
     A negative number of decimals counts places before the point.
     """
+    if abs(places) > MAX_EXPONENT_10:
+        return False
     half = Fraction(1, 2) / Fraction(10) ** places
     if exact.kind == "num":
         return bool(abs(exact.args[0] - rounded) <= half)

@@ -7,6 +7,7 @@ from harness.verify.algebra.equal import equal
 from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
+from harness.verify.comparing.comparison import Comparison
 from harness.verify.limits import Unreadable
 
 NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
@@ -109,7 +110,7 @@ def _linear(operator: str, difference: Node) -> Region | None:
     slope = tree.sub(at[1], at[0])
     if tree.sub(at[2], at[1]).key != slope.key or slope.key == "0":
         return None
-    if not equal(tree.add(at[0], tree.mul(slope, tree.sym(name))), difference)[0]:
+    if not equal(tree.add(at[0], tree.mul(slope, tree.sym(name))), difference, sampling=False)[0]:
         return None
     point = tree.neg(tree.div(at[0], slope))
     if magnitude(slope) < 0:  # dividing by a negative number turns the sign
@@ -117,7 +118,7 @@ def _linear(operator: str, difference: Node) -> Region | None:
     return _inequality((operator,), (tree.sym(name), point))
 
 
-def same_region(a: list[Piece], b: list[Piece]) -> bool:
+def same_region(c: Comparison, a: list[Piece], b: list[Piece]) -> bool:
     """Whether two lists of pieces are the same set, in any order, after joining what touches."""
     a, b = _joined(a), _joined(b)
     if len(a) != len(b):
@@ -127,8 +128,8 @@ def same_region(a: list[Piece], b: list[Piece]) -> bool:
         for other in rest:
             if (
                 piece[2:] == other[2:]
-                and equal(piece[0], other[0])[0]
-                and equal(piece[1], other[1])[0]
+                and c.equal(piece[0], other[0])[0]
+                and c.equal(piece[1], other[1])[0]
             ):
                 rest.remove(other)
                 break

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from harness.verify.algebra import tree
-from harness.verify.algebra.equal import proportional
+from harness.verify.algebra.equal import equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
-from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared, is_function, named
-from harness.verify.comparing.regions import is_order, region, same_region
+from harness.verify.comparing.names import is_compound, is_function, named
+from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared
+from harness.verify.comparing.regions import NEGATIVE_INFINITY, is_order, region, same_region
 
 _Name = tuple[str, Node]  # of an assignment, with its value
 
 
 def relations(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare equations, assignments, inequalities and unions."""
+    if " mod " in gold.key or " mod " in answer.key:
+        mine, other = _residue(gold), _residue(answer)
+        if mine is not None and other is not None:
+            differ = mine[0] and other[0] and mine[0] != other[0]
+            return (False, "different names") if differ else c.same(mine[1], other[1])
+    gold, answer = solved(gold), solved(answer)
     if gold.kind == answer.kind == "rel":
         both = _two_relations(c, gold, answer)
         if both is not None:
@@ -36,7 +45,7 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
         mixed = (left[0] is None) != (right[0] is None)
         if mixed and c.conventions.intervals == "strict" and not declared(gold, answer):
             return False, "an interval against an inequality"
-        same = same_region(left[1], right[1])
+        same = same_region(c, left[1], right[1])
         return same, "the same set of numbers" if same else "different sets of numbers"
     if "union" in (gold.kind, answer.kind):
         # a part is no set of real numbers, a tuple for instance: compare part by part
@@ -57,10 +66,10 @@ def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
         return _chains(c, gold, answer)
     mine, other = gold.args[0], answer.args[0]
     if mine == other == ("=",):
-        return _equations(gold, answer)
+        return _equations(c, gold, answer)
     if mine == other == ("ne",):
         left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
-        same = proportional(left, right) != 0
+        same = c.proportional(left, right) != 0
         return same, "the same excluded values" if same else "different excluded values"
     if (
         mine == other
@@ -71,7 +80,7 @@ def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
     return None
 
 
-def _equations(gold: Node, answer: Node) -> Result | None:
+def _equations(c: Comparison, gold: Node, answer: Node) -> Result | None:
     """Compare two equations as curves: left minus right, up to a constant factor."""
     mine, other = named(gold), named(answer)
     if mine and other and mine[0] == other[0]:
@@ -81,7 +90,7 @@ def _equations(gold: Node, answer: Node) -> Result | None:
     left, right = (tree.sub(*n.args[1]) for n in (gold, answer))
     if not tree.symbols(left) or not tree.symbols(right):
         return None  # 2 + 3 = 5 is a value with its derivation
-    if proportional(left, right):
+    if c.proportional(left, right):
         return True, "the same equation up to a factor"
     if mine and other:
         return None  # y = 2x against f = 2x: perhaps one value under two names
@@ -96,7 +105,7 @@ def _chains(c: Comparison, gold: Node, answer: Node) -> Result:
     if len(a[0]) == 1:
         # a positive factor changes nothing, a negative one turns the sign
         left, right = (tree.sub(x[1][1], x[1][0]) for x in (a, b))
-        same = proportional(left, right) > 0
+        same = c.proportional(left, right) > 0
         return same, "the same inequality" if same else "different inequalities"
     return entries(c, a[1], b[1])
 
@@ -109,6 +118,8 @@ def _two_names(c: Comparison, gold: Node, answer: Node, left: _Name, right: _Nam
         return False, "different names"
     a, b = gold.args[1][0], answer.args[1][0]
     one, two = left[1], right[1]
+    if is_compound(a) or is_compound(b):
+        return False, f"{a.key} against {b.key}"  # x + y = 5 and x + z = 5 are two equations
     if is_function(a) or is_function(b):
         # f(x) = 2x against g(t) = 2t: the arguments are bound names
         if is_function(a) and is_function(b) and len(a.args) == len(b.args):
@@ -124,3 +135,88 @@ def _two_names(c: Comparison, gold: Node, answer: Node, left: _Name, right: _Nam
     ):
         return False, f"{a.key} against {b.key}"
     return c.same(one, two)
+
+
+def is_residue(node: Node) -> bool:
+    """Whether a node is a number with its modulus, `5 mod 11`."""
+    return node.kind == "fn" and node.args[0] == "@mod"
+
+
+def _residue(node: Node) -> tuple[str, Node] | None:
+    """Return (name, residue) of `5 mod 11` or `x = 5 mod 11`, or None."""
+    if is_residue(node):
+        return "", node
+    if node.kind == "rel" and node.args[0] in (("=",), ("equiv",)):
+        name, value = node.args[1]
+        return (name.key, value) if name.kind == "sym" and is_residue(value) else None
+    return None
+
+
+def without_modulus(node: Node) -> Node:
+    """Return `5` for `5 mod 11` and for `x = 5 mod 11`; any other node as it is."""
+    found = _residue(node)
+    residue: Node = found[1].args[1] if found is not None else node
+    return residue
+
+
+def solved(node: Node) -> Node:
+    """Return `|x - a| < b` and `a < 2x + 1 < b` as the interval or union that they are.
+
+    Only where numbers bound an expression that is linear in one variable; any other node is
+    returned as it is.
+    """
+    if node.kind == "fn" and node.args[0] == "@setminus" and node.args[1].key == "RR":
+        return _without_points(node)
+    if not is_order(node):
+        return node
+    operators, items = node.args
+    if len(operators) == 1:
+        left, right = items
+        if right.kind == "fn" and right.args[0] == "abs" and left.kind == "num":
+            left, right, operators = right, left, (_TURNED[operators[0]],)
+        if left.kind != "fn" or left.args[0] != "abs" or right.kind != "num" or right.args[0] <= 0:
+            return node
+        inner, sign = left.args[1], operators[0]
+        if sign in ("<", "le"):
+            return solved(tree.relation((sign, sign), (tree.neg(right), inner, right)))
+        below = tree.relation((_TURNED[sign],), (inner, tree.neg(right)))
+        return tree.structure("union", (below, tree.relation((sign,), (inner, right))))
+    turned = ascending(node)
+    if turned is None or len(operators) != 2 or turned[1][1].kind == "sym":
+        return node
+    (first, second), (low, middle, high) = turned
+    line = _line(middle) if low.kind == high.kind == "num" else None
+    if line is None:
+        return node
+    name, slope, at_zero = line
+    low, high = (tree.div(tree.sub(end, at_zero), slope) for end in (low, high))
+    if slope.args[0] < 0:
+        low, high, first, second = high, low, second, first
+    return tree.relation((first, second), (low, tree.sym(name), high))
+
+
+def _without_points(node: Node) -> Node:
+    """Return the real numbers without a few as the union of intervals that they are."""
+    without = node.args[2]
+    points = list(without.args if without.kind == "set" else (without,))
+    if not points or any(p.kind != "num" for p in points):
+        return node
+    ends = [NEGATIVE_INFINITY, *sorted(points, key=lambda p: p.args[0]), tree.INFINITY]
+    return tree.structure("union", [tree.structure("br", e, "(", ")") for e in pairwise(ends)])
+
+
+_TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
+
+
+def _line(node: Node) -> tuple[str, Node, Node] | None:
+    """Return (variable, slope, value at 0) of an expression linear in one variable, or None."""
+    names = tree.symbols(node)
+    if len(names) != 1:
+        return None
+    name = next(iter(names))
+    zero, one = (tree.substitute(node, name, tree.num(n)) for n in (0, 1))
+    slope = tree.sub(one, zero)
+    if zero.kind != "num" or slope.kind != "num" or slope.key == "0":
+        return None
+    line = tree.add(zero, tree.mul(slope, tree.sym(name)))
+    return (name, slope, zero) if equal(line, node, sampling=False)[0] else None

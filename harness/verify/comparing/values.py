@@ -5,14 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.equal import equal, tolerance_equal
+from harness.verify.algebra.equal import tolerance_equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.parts import (
     EXPRESSIONS,
     common_logs,
     decimal_places,
+    is_clock,
     quotient,
+    radians,
     rounds_to,
     with_unit_symbol,
     without_unit,
@@ -22,23 +24,24 @@ from harness.verify.reading.words import canonical_unit
 
 def values(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare two expressions, then within the declared tolerance."""
-    result = equal(gold, answer)
+    result = c.equal(gold, answer)
     if result[0]:
         return result
     names = tree.symbols(gold) | tree.symbols(answer)
-    if "I" in names and equal(*(tree.substitute(n, "I", tree.I) for n in (gold, answer)))[0]:
+    if "I" in names and c.equal(*(tree.substitute(n, "I", tree.I) for n in (gold, answer)))[0]:
         return True, "equal with I as the imaginary unit"
-    if ("log(" in gold.key or "log(" in answer.key) and equal(
+    if ("log(" in gold.key or "log(" in answer.key) and c.equal(
         common_logs(gold), common_logs(answer)
     )[0]:
         return True, "equal with log to base ten"
-    if names:
+    if names and c.conventions.letters == "units":
         # 5*m may be five metres: a unit inside the expression on one side only is dropped
         value, measured = without_unit(gold), without_unit(answer)
         if (value is gold) != (measured is answer) and not (
             tree.symbols(value) or tree.symbols(measured)
         ):
             return values(c, value, measured)
+    if names:
         return _renamed(c, gold, answer) or result
     rules = c.conventions
     if (rules.relative or rules.absolute) and tolerance_equal(
@@ -58,8 +61,9 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     mine, other = left - right, right - left
     if (
         len(mine) == len(other) == 1
+        and gold.kind != "sym"
         and mine | other <= {"C", "c", "K", "C_1", "c_1"}
-        and equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
+        and c.equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
     ):
         return True, "equal up to the name of the constant"
     if "pi" not in gold.key or "pi" not in answer.key:
@@ -67,7 +71,7 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     if (
         len(left) == len(right) == 1
         and left | right <= {"k", "n", "m", "l"}
-        and equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]
+        and c.equal(gold, tree.substitute(answer, right.pop(), tree.sym(left.pop())))[0]
     ):
         return True, "equal up to the name of the whole number"
     return None
@@ -81,6 +85,11 @@ def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
         and rounds_to(gold.args[0], answer, c.gold_places)
     ):
         return True
+    if c.conventions.rounding == "problem":
+        places = c.gold_places
+        return (
+            places is not None and answer.kind == "num" and rounds_to(answer.args[0], gold, places)
+        )
     if c.conventions.rounding == "either" and answer.kind == "num":
         places = decimal_places(answer.args[0])
         # fewer than three significant digits would let a guess count
@@ -91,7 +100,10 @@ def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
 
 def units(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare values with a unit on one side or both."""
-    gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
+    if "deg" in (gold.kind, answer.kind) and (radians(gold) or radians(answer)):
+        return angles(c, gold, answer)
+    if c.conventions.letters == "units" or gold.kind == "unit":  # the gold says that it has units
+        gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
     value, other = (n.args[0] if n.kind == "unit" else n for n in (gold, answer))
     none = ("", Fraction(1), "")
     (kind, size, name), (other_kind, other_size, other_name) = (
@@ -116,8 +128,12 @@ def percentages(c: Comparison, gold: Node, answer: Node) -> Result:
     if gold.kind == answer.kind:
         return c.same(gold.args[0], answer.args[0])
     number = (gold if gold.kind == "pct" else answer).args[0]
+    plain = answer if gold.kind == "pct" else gold
+    # 7 is 700% by value alone: whoever may take p% as p writes 7% for it
+    several = plain.kind == "num" and plain.args[0].denominator == 1 and abs(plain.args[0]) > 1
+    wanted = "number" if c.conventions.percent == "either" and several else c.conventions.percent
     for name, value in (("value", tree.div(number, tree.num(100))), ("number", number)):
-        if c.conventions.percent in ("either", name):
+        if wanted in ("either", name):
             pair = (value, answer) if gold.kind == "pct" else (gold, value)
             if c.same(*pair)[0]:
                 return True, f"a percentage taken as its {name}"
@@ -128,8 +144,9 @@ def angles(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare an angle in degrees with degrees, a number or radians."""
     if gold.kind == answer.kind:
         return c.same(gold.args[0], answer.args[0])
-    left, right = (n.args[0] if n.kind == "deg" else n for n in (gold, answer))
-    result = c.same(left, right)
+    named = radians(gold) or radians(answer)
+    left, right = (n.args[0] if n.kind in ("deg", "unit") else n for n in (gold, answer))
+    result = (False, "degrees against radians") if named else c.same(left, right)
     if result[0] or c.conventions.degrees == "strict":
         return result
     if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS:
@@ -138,8 +155,8 @@ def angles(c: Comparison, gold: Node, answer: Node) -> Result:
         right = tree.mul(right, to_radians) if answer.kind == "deg" else right
         plain = (answer if gold.kind == "deg" else gold).key
         # a bare number is an angle in radians only where it looks like one
-        turned = any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
-        if turned and equal(left, right)[0]:
+        turned = named or any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
+        if turned and c.equal(left, right)[0]:
             return True, "degrees against radians"
     return result
 
@@ -148,6 +165,8 @@ def ratios(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare ratios: as a quotient for two terms, up to a factor for more."""
     if gold.kind == answer.kind == "ratio":
         a, b = gold.args, answer.args
+        if is_clock(gold) and is_clock(answer):
+            return False, "two times of day, or one ratio in other terms"
         if len(a) != len(b):
             return False, "ratios of different length"
         same = "0" not in [n.key for n in (*a, *b)] and all(
@@ -166,6 +185,6 @@ def bases(c: Comparison, gold: Node, answer: Node) -> Result:
     if gold.kind == answer.kind:
         return gold.args[:2] == answer.args[:2], "different numerals"
     if gold.kind == "base":
-        same = answer.kind == "num" and str(answer.args[0]) == gold.args[0]
+        same = answer.kind == "num" and answer.key == gold.args[0]
         return same, "the same digits without the base" if same else "not the same numeral"
     return c.same(gold, tree.num(answer.args[2]))

@@ -7,17 +7,36 @@ from functools import lru_cache
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import TooLarge, Unreadable
+from harness.verify.limits import MAX_ANSWER, TooLarge, Unreadable, with_allowance
 from harness.verify.reading.parser import parse
+from harness.verify.reading.sentences import TEXT
 from harness.verify.reading.tokens import plain, tokenise
 from harness.verify.reading.words import normal_words
 
 _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
 _TIME = re.compile(
-    r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s*m\b\.?|o'clock)?\.?", re.I
+    r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*"
+    r"(?:([ap])\.?\s*m\b\.?|o'clock\s*(?:([ap])\.?m\.?)?|(noon|midnight))?\.?",
+    re.I,
 )
-_CHOICE = re.compile(r"\(?([A-J])(?:\)[.:]?|[.:])\s*(.{0,200})|\(?([A-J])\)?", re.S)
-_TRAIL = re.compile(r"(?:[\s.,;:*_]|\\\\|\\(?=$|\s*\$)|\\[,;! ]|\\(?:quad|qquad)(?![a-zA-Z]))+$")
+_CHOICE = re.compile(
+    r"(?:(?i:option|choice|answer)\s+)?"
+    r"(?:[(\[]?([A-J])(?:[)\]][.:]?|[.:])\s*(.{0,200})|[(\[]?([A-J])[)\]]?|\(?([a-j])\))",
+    re.S,
+)
+# the text of an answer in the form that the parser reads
+_REWRITES = (
+    (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
+    (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
+    (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
+    (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
+)
+_BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")
+_MIXED = re.compile(  # two and a third, or two values
+    r"(-?\d{1,9})\s*(?:and|\\text\s*\{\s*and\s*\})\s*(\d{1,9}/\d{1,9}|\\[dt]?frac\{?\d+\}?\{?\d+\}?)(.*)",
+    re.S,
+)
+_TRAIL = (*".,;:*_`\\ \t\n", "\\!", "\\quad", "\\qquad")
 _DOUBLED = re.compile(  # a backslash escaped once too often
     r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
     r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])"
@@ -27,7 +46,11 @@ _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
 
 def tidy(text: str) -> str:
     """Return an answer without the marks around it: math delimiters, full stops, emphasis."""
-    text = plain(text).strip()
+    if len(text) > MAX_ANSWER:
+        raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
+    text = " ".join(plain(text).split())  # a pattern may be slow in a run of blanks
+    if len(text) > MAX_ANSWER:  # a character may have become a command
+        raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
         text = _DOUBLED.sub(r"\\\1", text)
     while True:
@@ -35,13 +58,18 @@ def tidy(text: str) -> str:
         text = _MATH_MARK.sub(lambda m: " ", text) if "\\" in text or "$$" in text else text
         if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
             text = text[1:-1]
-        text = text.strip()
-        end = _TRAIL.search(text)
-        if end:
-            text = text[: end.start()]
-        text = text.lstrip("*_:;,?` \t\n").rstrip("`")
+        text = _without_trail(text.strip()).lstrip("*_:;,?` \t\n")
         if text == before:
             return text
+
+
+def _without_trail(text: str) -> str:
+    """Return a text without stops, blanks, line breaks and emphasis at its end, in one pass."""
+    while text.endswith(_TRAIL):
+        text = text.rstrip(".,;:*_`\\ \t\n")
+        for blank in _TRAIL[-3:]:
+            text = text.removesuffix(blank)
+    return text
 
 
 def read(text: str) -> tuple[Node, ...]:
@@ -50,12 +78,22 @@ def read(text: str) -> tuple[Node, ...]:
     Raises:
         TooLarge: If a bound is passed.
     """
-    return _read_short(text) if len(text) <= 200 else _read(text)
+    return _read_short(text) if len(text) <= 200 else with_allowance(_read, text)
+
+
+_SOUP = re.compile(r"[=^_<>+*|\\]")
+
+
+def readable(text: str, readings: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the readings of a text, none where it is mathematics that was only read as words."""
+    if not readings or readings[0].kind != "text" or not _SOUP.search(text):
+        return readings
+    return () if _SOUP.search(TEXT.sub(r"\1", text)) else readings
 
 
 @lru_cache(maxsize=4096)
 def _read_short(text: str) -> tuple[Node, ...]:
-    return _read(text)  # golds come back often; only short ones are kept
+    return with_allowance(_read, text)  # golds come back often; only short ones are kept
 
 
 def _read(text: str) -> tuple[Node, ...]:
@@ -67,11 +105,25 @@ def _read(text: str) -> tuple[Node, ...]:
         return tuple(readings)
     if any(mark in text for mark in (".\\", "\\overline", "\\dot", "\\bar")):
         text = _REPEATING.sub(_repeating, text)
-    whole = _parse(text, True)
+    if len(text) < 60:
+        for pattern, form in _REWRITES:
+            rewritten = pattern.fullmatch(text)
+            text = rewritten.expand(form) if rewritten is not None else text
+    if " x " in text or " X " in text:
+        text = _BY.sub(r"\\times ", text)
+    parsed = _parse(text, True)
+    whole = spread(parsed) if parsed is not None else None
     if whole is not None:
         readings.append(whole)
+    if parsed is not None and "\\pm" in text and "\\mp" not in text:
+        readings += _independent(parsed)
+    mixed = _MIXED.fullmatch(text) if "and" in text else None
+    if mixed is not None:
+        number = _parse(" ".join(mixed.groups()), True)
+        readings += [number] if number is not None else []
     if re.search(r"\d,\d{3}(?!\d)", text):
         split = _parse(text, False)
+        split = spread(split) if split is not None else None
         if split is not None and all(split.key != r.key for r in readings):
             bracketed = text.startswith(("(", "[", "{", "\\{", "\\left", "\\langle", "\\lbrace"))
             if bracketed and whole is not None and not re.search(r",\s", text):
@@ -87,17 +139,21 @@ def _time(text: str) -> tuple[list[Node], bool]:
     """
     match = _TIME.fullmatch(text) if len(text) < 30 else None
     if match is None and (
-        (":" in text and len(text) < 60)
+        ((":" in text or "clock" in text) and len(text) < 60)
         or (len(text) < 40 and re.search(r"[ap]\.?m", text, re.I) is not None)
     ):
         bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
         match = _TIME.fullmatch(bare.strip())
-    if match is None or not (match.group(2) or match.group(4)):
+    if match is None or (not any(match.groups()[1:]) and "clock" not in text):
         return [], False
     hour, minute, second = (int(g or 0) for g in match.groups()[:3])
     if hour > 24 or minute > 59:
         return [], False
-    half = (match.group(4) or "").lower()
+    half = (match.group(4) or match.group(5) or "").lower()
+    if match.group(6):
+        half = "p" if match.group(6).lower() == "noon" else "a"
+    if hour > 12 and not half:  # 15:45
+        hour, half = hour - 12, "p" if hour < 24 else "a"
     shown = f"{hour}:{minute:02d}:{second:02d}{half and ' ' + half + 'm'}"
     certain = bool(half or match.group(3) or (match.group(2) or "0")[0] == "0")
     return [Node("time", (hour, minute, second, half), shown, 1)], certain
@@ -114,7 +170,7 @@ _WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
     r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|\s)\s*\(?\s*[a-zA-Z](?:\s*,\s*[a-z])?\s*\\in\s*"
     r"\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*\)?\s*$"
 )
-_OUTWARD = re.compile(r"([\[\]])([^\[\]()]*[,;][^\[\]()]*)([\[\]])")
+_OUTWARD = re.compile(r"([\[\]])(?=[^,;]*[,;])([^\[\]()]*)([\[\]])")
 
 
 def _parse(text: str, thousands: bool) -> Node | None:
@@ -130,7 +186,7 @@ def _parse(text: str, thousands: bool) -> Node | None:
             + ("]" if outward.group(3) == "]" else ")")
         )
     try:
-        return spread(parse(tokenise(text, thousands=thousands)))
+        return parse(tokenise(text, thousands=thousands))
     except Unreadable:
         return None
     except RecursionError as error:
@@ -151,12 +207,29 @@ def spread(node: Node) -> Node:
     return tree.structure("list", both) if both[0].key != both[1].key else both[0]
 
 
+def _independent(node: Node) -> list[Node]:
+    """Return the reading of a tuple in which each of its signs ± is free: four for two of them."""
+    signed = node.kind == "br" and [i for i, x in enumerate(node.args[2]) if "±" in x.key]
+    if not signed or not 2 <= len(signed) <= 4:
+        return []
+    tuples = [list(node.args[2])]
+    for i in signed:
+        tuples = [
+            [*t[:i], tree.substitute(t[i], "±", sign), *t[i + 1 :]]
+            for t in tuples
+            for sign in (tree.ONE, tree.MINUS_ONE)
+        ]
+    each = [tree.structure("br", t, *node.args[:2]) for t in tuples]
+    return [tree.structure("list", each)]
+
+
 def choice(text: str) -> tuple[str, str] | None:
     """Return (letter, words) of a multiple-choice answer such as `(D) Alina`, or None."""
     bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{([^{}]*)\}|[${}]", r"\1", tidy(text))
     match = _CHOICE.fullmatch(bare.strip())
     if match is None:
         return None
-    return (
-        (match.group(1), normal_words(match.group(2))) if match.group(1) else (match.group(3), "")
-    )
+    lettered, words, letter, small = match.groups()
+    if lettered:
+        return lettered, normal_words(words)
+    return (letter or small).upper(), ""

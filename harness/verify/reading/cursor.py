@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.verify.algebra.node import Node
-from harness.verify.limits import MAX_DEPTH, TooLarge, Unreadable
+from harness.verify.limits import MAX_DEPTH, TooLarge, Unreadable, charge
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import (
     AND_OR,
@@ -90,6 +90,7 @@ class Cursor:
     def down(self) -> None:
         """Enter one more level of nesting."""
         self.depth += 1
+        charge(20)  # some rules read a text twice, one inside the other
         if self.depth > MAX_DEPTH:
             raise TooLarge(f"nested deeper than {MAX_DEPTH}")
 
@@ -126,13 +127,20 @@ class Cursor:
             if value == "|":
                 return not self.bars
             if value == "(":  # a remark in words is no factor
-                return self.peek(1).kind != "word" or is_math_word(self.peek(1))
+                word = self.peek(1)
+                return word.kind != "word" or (is_math_word(word) and word.value != "mod")
             return value in ("{", "[")
-        return kind == "cmd" and value in _BEGIN_FACTOR
+        return kind == "cmd" and value in _BEGIN_FACTOR and not self.unit_ahead(0)
 
     def unit_ahead(self, ahead: int) -> bool:
         """Whether the token there begins a unit behind a value rather than a factor."""
         token = self.peek(ahead)
+        if token.kind == "cmd":  # \\frac{\text{m}}{\text{s}}, \mu\text{m}
+            i = {"frac": 2, "mu": 1}.get(token.value)
+            unit = END if i is None else self.peek(ahead + i)
+            return unit.prose and unit.kind in ("let", "word")
+        if token.value in ("F", "C") and self._behind_degrees(ahead):
+            return True
         if token.kind == "let":
             if ahead == 1:  # a slash before it: per
                 return token.prose and token.value in ("s", "h", "m", "g", "l", "L")
@@ -144,6 +152,13 @@ class Cursor:
             return False
         named = word in FUNCTIONS or word in CONSTANT_WORDS
         return word in SHORT_UNITS or ((token.prose or len(word) > 3) and not named)
+
+    def _behind_degrees(self, ahead: int) -> bool:
+        """Whether a degree mark was just read."""
+        i = self.at + ahead - 1
+        while i > 0 and self.tokens[i].value == "}":
+            i -= 1
+        return self.tokens[i].value in ("circ", "degrees", "degree") and i >= 0
 
     def raw_group(self) -> str:
         """Read a subscript as text."""

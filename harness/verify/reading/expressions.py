@@ -12,9 +12,10 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_EXPONENT_10, TooLarge, Unreadable
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.words import DEGREE_WORDS, ORDINALS, PERCENT_WORDS
+from harness.verify.reading.words import DEGREE_WORDS, ORDINALS, PERCENT_WORDS, SCALES
 
 _MAX_OPERANDS = 2_000
+_POWERS = {"squared": 2, "cubed": 3}
 
 
 def expression(c: Cursor) -> Node:
@@ -35,7 +36,7 @@ def expression(c: Cursor) -> Node:
         elif terms and not sign:
             break
         value = term(c)
-        terms.append(tree.mul(sign, value) if sign else value)
+        terms.append(_signed(sign, value) if sign else value)
         sign = None
         if len(terms) > _MAX_OPERANDS:
             raise TooLarge("a sum has too many terms")
@@ -100,7 +101,14 @@ def factor(c: Cursor) -> Node:
     if c.accept("pm"):
         sign = tree.mul(sign, tree.sym("±"))
     value = postfix(c)
-    return value if sign is tree.ONE else tree.mul(sign, value)
+    return value if sign is tree.ONE else _signed(sign, value)
+
+
+def _signed(sign: Node, value: Node) -> Node:
+    """Return a value with its sign, which belongs to the number of an angle."""
+    if value.kind == "deg":
+        return tree.degrees(tree.mul(sign, value.args[0]))
+    return tree.mul(sign, value)
 
 
 def postfix(c: Cursor) -> Node:
@@ -114,6 +122,10 @@ def postfix(c: Cursor) -> Node:
                 value = tree.percentage(value)
             elif mark.lower() in DEGREE_WORDS:
                 value = tree.degrees(value)
+            elif mark.lower() in SCALES and value.kind == "num":  # 3.5 million
+                value = tree.mul(value, tree.num(SCALES[mark.lower()]))
+            elif mark.lower() in _POWERS and value.kind == "num":
+                value = tree.power(value, tree.num(_POWERS[mark.lower()]))
             elif not (mark in ORDINALS and value.kind == "num" and not token.space):
                 return value
             c.take()
@@ -129,9 +141,11 @@ def postfix(c: Cursor) -> Node:
                 value = tree.power(value, above)
         elif mark == "*" and c.peek(1).value == "*":
             c.at += 2
-            # an ordinal mark has no value: 2**th fails here and is ungradable
-            value = tree.power(value, exponent(c))  # type: ignore[arg-type]  # None, as above
-        elif mark == "!" and c.peek(1).value != "=":
+            above = exponent(c)
+            if above is None:
+                raise Unreadable("an ordinal in place of an exponent")
+            value = tree.power(value, above)
+        elif mark == "!" and (c.peek(1).value != "=" or c.peek(1).space):
             c.take()
             value = tree.fn("factorial", value)
         elif mark == "%":
@@ -200,6 +214,8 @@ def group(c: Cursor) -> Node:
     value = expression(c)
     if c.accept("choose"):
         value = tree.fn("binomial", value, expression(c))
+    elif c.accept("over"):
+        value = tree.div(value, expression(c))
     c.bars = bars
     c.depth -= 1
     c.expect("}")

@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-Form = Literal["boxed", "hash", "answer_is", "bare"]
+from harness.verify.reading.sentences import (
+    MATH,
+    NUMBERISH,
+    affirmed,
+    content,
+    last_formulas,
+    value_in,
+)
+
+Form = Literal["boxed", "hash", "answer_is", "answer_tag", "bare"]
+FORMS: tuple[str, ...] = get_args(Form)
 
 _WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
 _THINK_END = ("</think>", "</thinking>", "</thought>", "<|end_of_thought|>")
@@ -85,7 +95,9 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
-_GLM_BOX = re.compile(r"<\|begin_of_box\|>(.{0,2000}?)<\|end_of_box\|>", re.S)
+_GLM_BOX = re.compile(
+    r"<\|begin_of_box\|>((?:(?!<\|(?:begin|end)_of_box\|>).){0,2000})<\|end_of_box\|>", re.S
+)
 _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
     r"|\b(?:and|or)\b)*"
@@ -119,26 +131,23 @@ _PHRASES = re.compile(
     r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I,
 )
+_COMMITS = re.compile(
+    r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
+)
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
-_MATH = re.compile(
-    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
-    r"|\\\((.{1,800}?)\\\)",
-    re.S,
-)
-_NUMBERISH = re.compile(
-    r"(?<![A-Za-z0-9_.])(?:[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d+)"
-    r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?|[-−+]?\.\d+)"
-)
 _SENTENCE = re.compile(r"(?<=[^\d\s])[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。")
 
 
-def extract(text: str, form: Form = "boxed", fallback: str = "any") -> Found | None:
+def extract(
+    text: str, form: Form = "boxed", fallback: str = "any", precedence: str = "form"
+) -> Found | None:
     """Return the final answer of a response, or None.
 
     Args:
         text: The response.
         form: The protocol's own answer form.
         fallback: As in `Conventions`.
+        precedence: As in `Conventions`.
     """
     if form == "bare":
         text = text.strip()
@@ -149,14 +158,15 @@ def extract(text: str, form: Form = "boxed", fallback: str = "any") -> Found | N
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = _of_form(text, form)
     if by_form is not None and by_form.strip():
-        return Found(by_form, "form")
+        later = _by_phrase(text, _COMMITS, _end(text, form)) if precedence == "last" else None
+        return Found(by_form, "form") if later is None else Found(later, "phrase")
     if fallback == "form":
         return None
-    for other in ("boxed", "hash"):
-        if other != form:
-            inner = _of_form(text, other)
-            if inner is not None and inner.strip():
-                return Found(inner, "phrase")
+    marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
+    for other in marked:
+        by_other = _of_form(text, other) if other != form else None
+        if by_other is not None and by_other.strip():
+            return Found(by_other, "phrase")
     phrase = _by_phrase(text)
     if phrase is not None:
         return Found(phrase, "phrase")
@@ -172,7 +182,30 @@ def _of_form(text: str, form: Form) -> str | None:
     if form == "hash":
         found = last_match(HASH, text)
         return _cut(found.group(1)) if found is not None else None
-    return _by_phrase(text)
+    return tagged_answer(text) if form == "answer_tag" else _by_phrase(text)
+
+
+def _end(text: str, form: Form) -> int:
+    """Return where the last answer in a form ends, if there is one."""
+    if form == "boxed":
+        return boxes(text)[-1][1]
+    mark = {"hash": "####", "answer_tag": "</answer>"}.get(form)
+    start = text.rfind(mark) if mark is not None else -1
+    return (text.find("\n", start) + 1 or len(text)) if start >= 0 else len(text)
+
+
+_TAG = "<answer>"
+
+
+def tagged_answer(text: str) -> str | None:
+    """Return what stands in the last `<answer>...</answer>`, reduced to its box if it has one."""
+    start = text.rfind(_TAG)
+    end = text.find("</answer>", start) if start >= 0 else -1
+    if end < 0:
+        return None
+    inner = text[start + len(_TAG) : end].strip()
+    within = boxed(inner) if "box" in inner else None
+    return inner if within is None else within
 
 
 def _cut(text: str) -> str:
@@ -183,24 +216,46 @@ def _cut(text: str) -> str:
     return text.strip().strip("*_").strip()
 
 
-def _by_phrase(text: str) -> str | None:
-    """Return what the last answer phrase, or a last line `A: ...`, commits to."""
-    window = text[-_WINDOW:]
-    found, line = last_match(_PHRASES, window), last_match(_LINE_A, window)
-    if line is not None and (found is None or line.start() > found.start()):
+def _by_phrase(text: str, pattern: re.Pattern[str] = _PHRASES, behind: int = 0) -> str | None:
+    """Return what the last answer phrase, or a last line `A: ...`, commits to.
+
+    Args:
+        text: The response.
+        pattern: The phrases.
+        behind: Where to begin.
+    """
+    window = text[max(behind, len(text) - _WINDOW) :]
+    phrases, line = list(pattern.finditer(window)), last_match(_LINE_A, window)
+    if line is not None and (not phrases or line.start() > phrases[-1].start()):
         return _cut(line.group(1))
-    starts = [m.end() for m in _PHRASES.finditer(window)]
-    for start in reversed(starts):
-        value = _statement(window[start : start + 1_200])
-        if value:
+    for phrase in reversed(phrases):
+        value = _statement(window[phrase.end() : phrase.end() + 1_200])
+        if any(map(str.isalnum, value)):
             return value
+        before = _value_before(window[max(0, phrase.start() - 400) : phrase.start()])
+        if before:
+            return before
     return None
 
 
-def _content(formula: re.Match[str]) -> str:
-    """Return a formula without its delimiters."""
-    content: str = next(filter(None, formula.groups()))
-    return content
+_IS_THE = re.compile(
+    r"\s*(?:,\s*which\s+)?\b(?:is|are)\s+(?:therefore\s+|thus\s+)?(?:the|our|my|your)\s+"
+    r"(?:final\s+|correct\s+|required\s+|desired\s+|right\s+)*$"
+)
+
+
+def _value_before(text: str) -> str | None:
+    """Return the value in front of "is the answer": its last formula, else its last number."""
+    end = _IS_THE.search(text)
+    if end is None:
+        return None
+    sentence = text[: end.start()]
+    stops = list(_SENTENCE.finditer(sentence))
+    sentence = sentence[stops[-1].end() :] if stops else sentence
+    formulas, number = list(MATH.finditer(sentence)), last_match(NUMBERISH, sentence)
+    if formulas and (number is None or number.start() < formulas[-1].end()):
+        return last_formulas(formulas, sentence)
+    return number.group().strip() if number is not None else None
 
 
 def _statement(rest: str) -> str:
@@ -212,11 +267,11 @@ def _statement(rest: str) -> str:
         boxed_here = boxes(rest)
         if boxed_here and boxed_here[0][0] == 0:
             return boxed_here[0][2]
-    math = _MATH.match(rest)
+    math = MATH.match(rest)
     if math is not None:
         tail = rest[math.end() : math.end() + 30]
-        inner = _content(math)
-        if re.match(r"\s*(?:and|or|,)\s*\$", tail):
+        inner = content(math)
+        if re.match(r"\s*(?:(?:and|or|,)\s*\$|(?:is|are)(?:\s+not|n't)\b)", tail):
             end = _SENTENCE.search(rest)
             return rest[: end.start()] if end else rest
         return inner.strip()
@@ -225,66 +280,7 @@ def _statement(rest: str) -> str:
     sentence = sentence.strip().strip("*_").strip()
     if not sentence:
         return ""
-    return _value_in(sentence)
-
-
-def _value_in(sentence: str) -> str:
-    """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    sentence = _DENIED.split(sentence, maxsplit=1)[0]
-    choice = _CHOSEN.match(sentence)
-    if choice is not None:
-        return choice.group(1)
-    foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
-    short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
-    if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
-        return sentence
-    formulas = list(_MATH.finditer(sentence))
-    numbers = list(_NUMBERISH.finditer(sentence))
-    priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
-    if formulas:
-        last = formulas[-1]
-        inner = _last_formulas(formulas, sentence)
-        outside = [m for m in numbers if m.start() >= last.end()]
-        if not outside or not _NAME_ONLY.fullmatch(inner):
-            return inner
-        return outside[0].group().strip()
-    lead = _NUMBERISH.match(sentence)
-    if lead is not None:
-        return lead.group()
-    choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
-    if choice is not None and not re.match(r"A\s+[a-z]", sentence):
-        return choice.group(1)
-    if len(priced) == 1 and len(numbers) > 1:
-        return priced[0].group().strip()
-    pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
-    if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
-        return next(p for p in reversed(pieces) if any(c.isdigit() for c in p))
-    return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
-
-
-_TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
-_WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
-_CHOSEN = re.compile(
-    r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
-)
-_DENIED = re.compile(r"\s*[,;(]\s*(?:and\s+)?not\s|\s+(?:instead of|rather than)\s")
-_NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}")
-_PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
-
-
-_AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
-
-
-def _last_formulas(found: list[re.Match[str]], text: str) -> str:
-    """Return the last formula, with those that "and" or "or" joins to it."""
-    parts = [found[-1]]
-    while len(parts) < len(found) and len(parts) < 20:
-        before = found[-1 - len(parts)]
-        if not _AND.fullmatch(text[before.end() : parts[0].start()]):
-            break
-        parts.insert(0, before)
-    return ", ".join(_content(m).strip() for m in parts)
+    return value_in(sentence)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -295,22 +291,22 @@ def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     return found
 
 
-def only_formula(text: str) -> str | None:
-    """Return the single formula between math delimiters in a text, or None."""
-    found = list(_MATH.finditer(text))
-    if len(found) != 1:
-        return None
-    return _content(found[0])
-
-
 def _last(text: str) -> str | None:
     """Return the last formula or number of a response that commits to nothing."""
     window = _cut(text[-_WINDOW:]) or text[-_WINDOW:].strip()
     if not window:
         return None
-    formula, number = last_match(_MATH, window), last_match(_NUMBERISH, window)
+    formula, number = last_match(MATH, window), last_match(NUMBERISH, window)
     if formula is not None and (number is None or number.end() <= formula.end() + 1):
-        return _last_formulas(list(_MATH.finditer(window)), window)
+        return _unless_denied(last_formulas(list(MATH.finditer(window)), window), window, formula)
     if number is not None:
-        return number.group().strip()
+        return _unless_denied(number.group().strip(), window, number)
     return None
+
+
+def _unless_denied(value: str, text: str, found: re.Match[str]) -> str:
+    """Return a value, or the clause around it where that says what the answer is not."""
+    start = max(text.rfind(mark, 0, found.start()) for mark in (". ", "\n", ", ", "; ")) + 1
+    stop = _SENTENCE.search(text, found.end())
+    clause = text[start : stop.start() if stop else len(text)].strip()
+    return value if affirmed(clause) is not None else clause

@@ -10,8 +10,9 @@ from harness.verify.limits import Unreadable
 from harness.verify.reading import statements
 from harness.verify.reading.cursor import Cursor, is_math_word
 from harness.verify.reading.expressions import expression, factor, group, literal
-from harness.verify.reading.names import constant, letter
+from harness.verify.reading.names import constant, letter, subscripted
 from harness.verify.reading.notation import command, function
+from harness.verify.reading.numerals import spoken
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import CONSTANT_WORDS, FUNCTIONS, ROMAN
 
@@ -33,7 +34,7 @@ def _atom(c: Cursor) -> Node:
     if kind == "num":
         return _number(c, token)
     if kind == "let":
-        return letter(c, value)
+        return (spoken(c, value) if value in ("a", "A") else None) or letter(c, value)
     if kind == "word":
         return _word(c, token)
     if kind == "cmd":
@@ -123,13 +124,22 @@ def _word(c: Cursor, token: Token) -> Node:
         return constant(c, word)
     if word in ROMAN:
         return tree.sym(word)
-    for name in ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "ln", "log"):
+    number = spoken(c, word)
+    if number is not None:
+        return number
+    for name in (
+        ()
+        if token.prose
+        else ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "ln", "log")
+    ):
         if word.startswith(name) and len(word) <= len(name) + 1:  # sinx, lnx
             c.at -= 1
             c.tokens[c.at] = Token("let", word[len(name) :], False, token.prose)
             return function(c, FUNCTIONS[name])
     if not is_math_word(token):
         raise Unreadable(f"the word {word!r}")
+    if len(word) > 2 and word.isupper():
+        return subscripted(c, word)  # a triangle or an order of letters: ABC is not CAB
     # the letters are factors; a power or subscript behind them belongs to the last
     c.tokens[c.at - 1 : c.at] = [
         Token("let", char, token.space and not i, token.prose) for i, char in enumerate(word)

@@ -8,10 +8,26 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import Unreadable
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.expressions import expression
-from harness.verify.reading.words import QUALIFIERS
+from harness.verify.reading.expressions import expression, group, literal, postfix
+from harness.verify.reading.words import QUALIFIERS, UNITS
 
 _CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
+_CURRENCY_WORDS = {
+    "usd": "dollar",
+    "us": "dollar",
+    "eur": "euro",
+    "gbp": "£",
+    "rs": "₹",
+    "inr": "₹",
+}
+_TEMPERATURES = {
+    "f": "°f",
+    "c": "°c",
+    "fahrenheit": "°f",
+    "celsius": "°c",
+    "centigrade": "°c",
+}
+_THOUSANDS = {"k": 1_000, "K": 1_000, "M": 10**6, "B": 10**9}
 _BASES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
     "ten": 10, "twelve": 12, "sixteen": 16,
@@ -20,9 +36,20 @@ _BASES = {
 
 def value(c: Cursor) -> Node:
     """Read an amount of money, a numeral with its base, or an expression."""
-    if c.peek().kind == "op" and c.peek().value in _CURRENCIES:
-        name = _CURRENCIES[c.take().value]
-        amount = expression(c)
+    t, name = c.peek(), None
+    if t.kind == "op":
+        name = _CURRENCIES.get(t.value)
+    elif t.kind == "word" and (c.peek(1).kind == "num" or c.peek(1).value in ("money", ".")):
+        name = _CURRENCY_WORDS.get(t.value.lower())
+    if name is not None:
+        c.take()
+        while t.kind == "word" and c.accept(".", "money"):
+            pass
+        scale = c.peek(1)
+        if c.peek().kind == "num" and scale.value in _THOUSANDS and not scale.space:
+            amount = tree.mul(literal(c.take().value), tree.num(_THOUSANDS[c.take().value]))
+        else:
+            amount = expression(c)
         return tree.make("unit", (amount, name), f"{amount.key} [{name}]")
     if c.op("-") and c.peek(1).value in ("money", "€", "£"):
         c.take()
@@ -64,6 +91,25 @@ def _based(c: Cursor) -> Node | None:
     return Node("base", (shown, n, number), f"{shown}_{n}", 1)
 
 
+_MODULO = {"pmod", "mod", "bmod", "modulo"}
+
+
+def with_modulus(c: Cursor, value: Node) -> Node:
+    """Attach the modulus behind a residue; whole numbers in lowest terms, `16 mod 11` as `5`."""
+    first = c.peek().value
+    in_brackets = first == "(" and c.peek(1).value in _MODULO
+    if not in_brackets and first not in _MODULO:
+        return value
+    c.at += 1 + in_brackets
+    modulus = group(c) if c.op("{") else postfix(c)
+    if in_brackets:
+        c.expect(")")
+    numbers = [n.args[0] for n in (value, modulus) if n.kind == "num"]
+    if len(numbers) == 2 and all(n.denominator == 1 for n in numbers) and numbers[1] > 0:
+        value = tree.num(numbers[0] % numbers[1])
+    return tree.make("fn", ("@mod", value, modulus), f"{value.key} mod {modulus.key}")
+
+
 def with_unit(c: Cursor, node: Node) -> Node:
     """Attach the words behind a value as its unit."""
     words: list[str] = []
@@ -91,12 +137,14 @@ def with_unit(c: Cursor, node: Node) -> Node:
             c.take()
             words.append("per")
         elif (  # cm2
-            words
-            and t.kind == "num"
-            and c.tokens[c.at - 1].kind in ("word", "let")
-            and (not t.space and t.value in ("2", "3"))
+            words and t.kind == "num" and c.tokens[c.at - 1].kind in ("word", "let") and not t.space
         ):
-            words.append(f"^{c.take().value}")
+            words.append(("^" if t.value in ("2", "3") else "") + c.take().value)
+        elif t.kind == "cmd" and c.unit_ahead(0):
+            if c.take().value == "frac":
+                words += [c.raw_group(), "per", c.raw_group()]
+            else:
+                words.append("micro" + c.take().value)
         elif words and t.kind == "cmd" and t.value == "frac":
             raise Unreadable("a unit with a fraction")
         else:
@@ -104,7 +152,24 @@ def with_unit(c: Cursor, node: Node) -> Node:
     if not words or node.kind == "unit":
         return node
     unit = " ".join(words).lower()
+    if node.kind == "deg" and unit in _TEMPERATURES:
+        node, unit = node.args[0], _TEMPERATURES[unit]
+    node = _compound(c, node, unit)
     return tree.make("unit", (node, unit), f"{node.key} [{unit}]")
+
+
+def _compound(c: Cursor, node: Node, unit: str) -> Node:
+    """Add the smaller part of a quantity in two units: `2 hours and 15 minutes`."""
+    while node.kind == "num" and unit in UNITS:
+        ahead = 1 if c.peek().value in ("and", ",") else 0
+        number, name = c.peek(ahead), c.peek(ahead + 1)
+        kind, size = UNITS[unit]
+        smaller = UNITS.get(name.value.lower())
+        if number.kind != "num" or smaller is None or smaller[0] != kind or smaller[1] >= size:
+            break
+        c.at += ahead + 2
+        node = tree.add(node, tree.mul(literal(number.value), tree.num(smaller[1] / size)))
+    return node
 
 
 def _words_only(c: Cursor) -> bool:

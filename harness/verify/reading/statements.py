@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
+from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.expressions import expression, group, postfix
-from harness.verify.reading.quantities import value, with_unit
+from harness.verify.reading.expressions import expression
+from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words, number_of
+from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words
 
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 # relations of two characters; `= <` is a slip for `<=`
@@ -43,20 +43,39 @@ def items(c: Cursor, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
     """Read the items of a list up to a closing mark; also return what separates them."""
     found: list[Node] = []
     joined: set[str] = set()
+    step: Node | None = None
     while True:
         while c.separator():
             joined.add(c.take().value)
         if c.peek().kind == "end" or c.op(*closers):
             return found, joined
         found.append(_clause(c, closers))
+        if step is not None:
+            _follows(step, found[-1])
+            step = None
         if len(found) > MAX_ITEMS:
             raise TooLarge("a list has too many items")
         if c.peek().kind == "end" or c.op(*closers):
             return found, joined
         if c.accept("implies"):
-            found.pop()  # a step on the way to the answer
+            step = found.pop()  # on the way to the answer
         elif not c.separator():
             raise Unreadable(f"{c.peek().value!r} is not expected here")
+
+
+def _follows(step: Node, then: Node) -> None:
+    """Refuse a step from one value to another: `1 => 2`, `x = 4 => x = 9`."""
+    if step.key == then.key or "text" in (step.kind, then.kind):
+        return
+    values = [n.args[1][-1] if n.kind == "rel" else n for n in (step, then)]
+    if "rel" not in (step.kind, then.kind):
+        same = False
+    elif step.kind == then.kind and step.args[1][0].kind == "sym":
+        same = step.args[1][0] != then.args[1][0] or {*step.args[0], *then.args[0]} != {"="}
+    else:
+        return
+    if not same and values[0] != values[1] and all(v.kind == "num" for v in values):
+        raise Unreadable("a step from one value to another")
 
 
 # -- clauses ------------------------------------------------------------------------------------
@@ -66,13 +85,22 @@ def _clause(c: Cursor, closers: tuple[str, ...]) -> Node:
     """Read one item of a list: a relation, a set or a value with its unit, or words."""
     start, depth, tokens = c.at, c.depth, list(c.tokens)
     try:
-        node = _relation(c, closers)
-        if not (c.peek().kind == "end" or c.op(*closers, "implies") or c.separator()):
-            raise Unreadable(f"{c.peek().value!r} is left over")
-        return node
+        return _all_of(c, closers, _relation(c, closers))
     except Unreadable:
-        c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
-        return _words(c, closers)
+        c.at, c.depth, c.bars, c.tokens = start, depth, 0, list(tokens)
+    if not closers:  # in brackets, where reading twice would double with every level, no names
+        try:
+            return _all_of(c, closers, _relation(c, closers, _name_in_words(c)))
+        except Unreadable:
+            c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
+    return _words(c, closers)
+
+
+def _all_of(c: Cursor, closers: tuple[str, ...], node: Node) -> Node:
+    """Return the node if its clause ends here."""
+    if not (c.peek().kind == "end" or c.op(*closers, "implies") or c.separator()):
+        raise Unreadable(f"{c.peek().value!r} is left over")
+    return node
 
 
 def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
@@ -87,20 +115,14 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
         taken.append(t)
     if not any(t.kind in ("word", "let") for t in taken):
         raise Unreadable("neither mathematics nor words")
-    if all(t.kind == "word" or t.value == "-" for t in taken):
-        number = number_of([t.value for t in taken if t.value != "-"])
-        if number is not None:
-            return tree.num(number)
     return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
 
 
-def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
-    while (
-        c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
-    ) or c.op("approx", "equiv", "="):
-        c.take()
-    _label(c)
-    sides = [_side(c)]
+def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> Node:
+    """Read a value or a chain of relations, whose first side may have been read as a name."""
+    if name is None:
+        _lead(c)
+    sides = [name or _side(c)]
     operators: list[str] = []
     while (operator := _relation_operator(c)) is not None:
         operators.append(operator)
@@ -109,6 +131,30 @@ def _relation(c: Cursor, closers: tuple[str, ...]) -> Node:
             raise TooLarge("a chain of relations is too long")
     _qualifier(c, closers)
     return tree.relation(operators, sides) if operators else sides[0]
+
+
+def _lead(c: Cursor) -> None:
+    """Go past words such as "about", a relation without a left side, and a label."""
+    while (
+        c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
+    ) or c.op("approx", "equiv", "="):
+        c.take()
+    _label(c)
+
+
+def _name_in_words(c: Cursor) -> Node:
+    r"""Read what stands before an equals sign as a name: `\text{Area} = 12`, `P(X = 2) = 1/3`."""
+    name, level, start = "", 0, c.at
+    while not (c.op("=") and not level) and c.peek().kind != "end":
+        t = c.take()
+        level += (t.kind == "op" and t.value in _CLOSE) - (t.value in _CLOSE.values())
+        name += (" " if t.space else "") + t.value
+        if not level and c.separator():
+            break
+    charge(2 * (c.at - start))
+    if not c.op("=") or not any(t.kind == "word" or t.value == "(" for t in c.tokens[start : c.at]):
+        raise Unreadable("no name before an equals sign")
+    return tree.text(normal_words(name))
 
 
 def _label(c: Cursor) -> None:
@@ -146,7 +192,8 @@ def _relation_operator(c: Cursor) -> str | None:
     t = c.peek()
     if t.kind == "op":
         after = c.peek(1)
-        two = _TWO_CHARACTERS.get(t.value + after.value) if after.kind == "op" else None
+        joined = after.kind == "op" and not (t.value == "!" and after.space)  # 5! = 120
+        two = _TWO_CHARACTERS.get(t.value + after.value) if joined else None
         if two is not None:
             c.at += 2
             return two
@@ -227,6 +274,9 @@ def _joinable(c: Cursor) -> Node:
             node = bracket(c, "{")
     else:
         node = value(c)
+    if c.op("over", "choose"):
+        over = c.take().value == "over"
+        node = tree.div(node, value(c)) if over else tree.fn("binomial", node, value(c))
     if c.op(":") and c.peek(1).value != "=":
         parts = [node]
         while c.accept(":"):
@@ -235,10 +285,10 @@ def _joinable(c: Cursor) -> Node:
     elif c.peek().value == "to" and c.peek(1).kind == "num" and node.kind == "num":
         c.take()
         node = tree.structure("ratio", [node, value(c)])
-    if c.accept("pmod", "mod", "bmod"):
-        modulus = group(c) if c.op("{") else postfix(c)
-        node = tree.make("fn", ("@mod", node, modulus), f"{node.key} mod {modulus.key}")
-    return with_unit(c, node)
+    elif node.kind == "num" and [c.peek(i).value for i in (0, 1)] == ["out", "of"]:
+        c.at += 2
+        node = tree.div(node, value(c))
+    return with_unit(c, with_modulus(c, node))
 
 
 # -- brackets -----------------------------------------------------------------------------------

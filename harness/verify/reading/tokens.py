@@ -7,13 +7,13 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge
+from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge, charge
 
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni")
 _SUPER_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
 _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-")
 _SUB_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋]+")
-_VULGAR = re.compile("(\\d*)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
+_VULGAR = re.compile("(?<!\\s)\\s*([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒])")
 
 # fmt: off
 _CHARS = {
@@ -32,7 +32,7 @@ _CHARS = {
     "ϵ": r"\epsilon ", "，": ",", "、": ",", "；": ";", "：": ":", "。": ".", "％": "%", "（": "(",
     "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "〈": r"\langle ", "〉": r"\rangle ",
     "⟨": r"\langle ", "⟩": r"\rangle ", "∥": r"\|", "⊥": r"\perp ", "∀": r"\forall ",
-    "€": r"\€", "£": r"\£", "¥": r"\¥", "￥": r"\¥", "₹": r"\₹", "$": "$",
+    "¢": r"\text{ cents}", "€": r"\€", "£": r"\£", "¥": r"\¥", "￥": r"\¥", "₹": r"\₹", "$": "$",
 }
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi " \
     "rho _ sigma tau upsilon phi chi psi omega"
@@ -62,9 +62,8 @@ def plain(text: str) -> str:
 
 
 def _vulgar(match: re.Match[str]) -> str:
-    top, _, bottom = unicodedata.normalize("NFKC", match.group(2)).partition("\u2044")
-    whole = match.group(1)
-    return f"{whole}\\frac{{{top}}}{{{bottom}}}"
+    top, _, bottom = unicodedata.normalize("NFKC", match.group(1)).partition("\u2044")
+    return f"\\frac{{{top}}}{{{bottom}}}"
 
 
 class Token(NamedTuple):
@@ -113,6 +112,7 @@ _SAME_CMDS = {
     "thinmuskip": " ", "lparen": "(", "rparen": ")", "slash": "/", "percent": "%", "arcsinh":
     "asinh", "arccosh": "acosh", "arctanh": "atanh", "tg": "tan", "ctg": "cot", "arctg": "arctan",
     "sh": "sinh", "ch": "cosh", "th": "tanh", "cosec": "csc", "euro": "€", "pounds": "£",
+    "cents": "cent",
     "nless": "ge", "ngtr": "le", "Vert": "|", "lVert": "|", "rVert": "|", "imath": "i",
 }
 # fmt: on
@@ -151,7 +151,21 @@ def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     out: list[Token] = []
     _lex(text, out, thousands, prose=False)
-    return out
+    return _operators(out) if _SPOKEN.search(text) else out
+
+
+_SPOKEN = re.compile(r"\b(?:minus|plus|negative|positive)\b", re.I)
+_SIGNS = {"minus": "-", "negative": "-", "plus": "+", "positive": "+"}
+
+
+def _operators(tokens: list[Token]) -> list[Token]:
+    """Return the tokens with "minus" and the like as signs where something follows them."""
+    return [
+        Token("op", _SIGNS[t.value.lower()], t.space, t.prose)
+        if t.value.lower() in _SIGNS and i + 1 < len(tokens)
+        else t
+        for i, t in enumerate(tokens)
+    ]
 
 
 def _group(text: str, start: int) -> int:
@@ -169,6 +183,7 @@ def _group(text: str, start: int) -> int:
             if not depth:
                 return i + 1
         i += 1
+    charge((i - start) // 16)  # for each brace that nothing closes
     return -1
 
 
@@ -211,7 +226,7 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
                 continue
             elif char == "$":
                 nxt = text[i : i + 1]
-                if nxt.isdigit() or (nxt in ".-" and nxt):
+                if (nxt.isdigit() or (nxt in ".-" and nxt)) and not _closed(text, i):
                     out.append(Token("op", "money", space, prose))
                 space = True
                 continue
@@ -220,6 +235,12 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
             space = False
         if len(out) > MAX_TOKENS:
             raise TooLarge(f"the answer has more than {MAX_TOKENS} tokens")
+
+
+def _closed(text: str, i: int) -> bool:
+    """Whether the dollar sign before `i` opens a formula: `$125$ miles`, but not `$5 and $6`."""
+    end = text.find("$", i)
+    return end > 0 and text[end - 1] not in " \\" and not text[end + 1 : end + 2].isdigit()
 
 
 def _command(
@@ -264,6 +285,8 @@ def _command(
         out.append(Token("op", value, space, prose))
     elif name == "imath":
         out.append(Token("let", "i", space, prose))
+    elif value == "cent":
+        out.append(Token("word", value, space, True))
     else:
         out.append(Token("cmd", value, space, prose))
     return i, False

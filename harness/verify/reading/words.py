@@ -32,8 +32,18 @@ _ONES = "zero one two three four five six seven eight nine ten eleven twelve thi
 NUMBER_WORDS = {w: i for i, w in enumerate(_ONES.split())}
 NUMBER_WORDS.update({w: 10 * (i + 2) for i, w in enumerate(
     ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])})
+_ORDINALS = "first _ third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth " \
+    "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+# without "second", which is a unit
+ORDINAL_WORDS = {w: i + 1 for i, w in enumerate(_ORDINALS.split()) if w != "_"}
+# the lower half of a fraction in words, and whether it is a plural: a third, two thirds
+DENOMINATORS = {"half": (2, False), "halves": (2, True), "quarter": (4, False),
+                "quarters": (4, True), "hundredth": (100, False), "hundredths": (100, True),
+                "thousandth": (1000, False), "thousandths": (1000, True)}
+DENOMINATORS.update({w: (i, False) for w, i in ORDINAL_WORDS.items() if i > 2})
+DENOMINATORS.update({w + "s": (i, True) for w, i in ORDINAL_WORDS.items() if i > 2})
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
-          "trillion": 10**12, "dozen": 12}
+          "trillion": 10**12, "dozen": 12, "tens": 10}
 CONSTANT_WORDS = {"pi", "infinity", "inf", "oo", "infty", "Infinity", "undefined", "alpha", "beta",
                   "gamma", "delta", "theta", "lambda", "mu", "sigma", "omega", "phi", "epsilon",
                   "Pi", "PI", "rho", "tau", "psi"}
@@ -99,6 +109,19 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("dollar dollars usd bucks", "dollar", _F(1)),
     ("cent cents", "dollar", _F(1, 100)),
     ("euro euros eur", "euro", _F(1)),
+    ("n newton newtons", "force", _F(1)),
+    ("kn kilonewton kilonewtons", "force", _F(1000)),
+    ("j joule joules", "energy", _F(1)),
+    ("kj kilojoule kilojoules", "energy", _F(1000)),
+    ("w watt watts", "power", _F(1)),
+    ("kw kilowatt kilowatts", "power", _F(1000)),
+    ("pa pascal pascals", "pressure", _F(1)),
+    ("kpa kilopascal kilopascals", "pressure", _F(1000)),
+    ("hz hertz", "frequency", _F(1)),
+    ("khz kilohertz", "frequency", _F(1000)),
+    ("v volt volts", "voltage", _F(1)),
+    ("°f fahrenheit", "fahrenheit", _F(1)),
+    ("°c celsius centigrade", "celsius", _F(1)),
 ]
 UNITS: dict[str, tuple[str, Fraction]] = {
     word: (kind, size) for line, kind, size in _UNIT_LINES for word in line.split()
@@ -116,7 +139,14 @@ SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {
 }
 PERCENT_WORDS = {"percent", "pct", "percents", "percentage", "prozent", "pourcent"}
 DEGREE_WORDS = {"degree", "degrees", "deg", "degs"}
-_DROP = {"square", "sq", "cubic", "cu", "per", "a", "the", "of", "each", "in", "total", "more"}
+_EXPONENTS = {
+    "square": 2, "sq": 2, "squared": 2, "^2": 2, "2": 2, "cubic": 3, "cu": 3, "cubed": 3, "^3": 3,
+    "3": 3, "^-1": -1, "^-2": -2, "^-3": -3,
+}
+_DERIVED = {"mph": "mile per hour", "kph": "km per hour", "kmh": "km per hour",
+            "kmph": "km per hour"}
+_MAX_UNIT_WORDS = 24  # a longer unit is no known one; each known one multiplies a size
+_DROP = {"a", "the", "of", "each", "in", "total", "more"}
 
 SAME_TEXT = {
     "no solution": "no solution", "no solutions": "no solution", "none": "none",
@@ -149,25 +179,40 @@ def number_of(words: list[str]) -> int | None:
 def canonical_unit(text: str) -> tuple[str, Fraction, str]:
     """Return (kind, size, name) of a unit phrase; an unknown unit has the kind `""`.
 
-    `square cm`, `cm^2` and `cm squared` agree. Sizes are relative within a kind.
+    `square cm`, `cm^2` and `cm squared` agree, and so do `m/s`, `m per s` and `m s^-1`. Sizes are
+    relative within a kind.
     """
-    words = text.lower().replace(".", " ").replace("*", " ").split()
-    exponent = 1
-    kept: list[str] = []
+    words = text.lower().replace(".", " ").replace("*", " ").replace("^ ", "^").split()
+    if len(words) > _MAX_UNIT_WORDS:
+        return "", Fraction(1), text.lower()
+    words = [w for word in words for w in _DERIVED.get(word, word).split()]
+    parts: list[tuple[str, int]] = []  # units with their exponents
+    sign, ahead = 1, 1
     for w in words:
-        if w in ("square", "sq", "squared", "^2", "2"):
-            exponent = 2
-        elif w in ("cubic", "cu", "cubed", "^3", "3"):
-            exponent = 3
+        if w in _EXPONENTS:
+            if w in ("squared", "cubed") or w[0] in "^23":
+                if parts:
+                    name, power = parts[-1]
+                    parts[-1] = name, (1 if power > 0 else -1) * _EXPONENTS[w]
+            else:
+                ahead = _EXPONENTS[w]
+        elif w == "per":
+            sign = -1
         elif w not in _DROP and w not in ("unit", "units"):
-            kept.append(w)
-    if not kept:
+            parts.append((w, sign * ahead))
+            ahead = 1
+    if not parts:
         return "", Fraction(1), ""
-    known = UNITS.get(kept[0]) if len(kept) == 1 else None
-    if known is None:
-        return "", Fraction(1), " ".join(w.rstrip("s") for w in kept)
-    kind, size = known
-    return f"{kind}^{exponent}", size**exponent, f"{_NAMES_OF[known]}^{exponent}"
+    kinds: dict[str, int] = {}
+    size = Fraction(1)
+    for name, power in parts:
+        known = UNITS.get(name)
+        if known is None:
+            return "", Fraction(1), " ".join(n.rstrip("s") for n, _ in parts)
+        kinds[known[0]] = kinds.get(known[0], 0) + power
+        size *= known[1] ** power
+    shown = " ".join(f"{_NAMES_OF[UNITS[n]]}^{p}" for n, p in parts)
+    return " ".join(f"{k}^{n}" for k, n in sorted(kinds.items())), size, shown
 
 
 def normal_words(text: str) -> str:

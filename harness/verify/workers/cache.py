@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from harness.verify.conventions import Conventions
@@ -25,15 +26,23 @@ class VerdictCache:
         self._lock = threading.Lock()
 
     @staticmethod
-    def key(answer: str, gold: str, conventions: Conventions, form: str, truncated: bool) -> bytes:
+    def key(
+        answer: str,
+        gold: str | Sequence[str],
+        conventions: Conventions,
+        form: str,
+        truncated: bool,
+        problem: str | None = None,
+    ) -> bytes:
         """Return a digest of version, options, gold and answer."""
         parts = (
             VERIFIER_VERSION,
             conventions.model_dump_json(),
             form,
             str(truncated),
-            gold,
+            problem or "",
             answer,
+            *((gold,) if isinstance(gold, str) else gold),
         )
         digest = blake2b(digest_size=20)
         for part in parts:

@@ -1,7 +1,9 @@
 """Many judgements in guarded worker processes, in order, whatever the answers do.
 
-An answer on which a worker hangs, runs out of memory or crashes is `ungradable`; the worker is
-replaced and the other answers are not touched. Plain numbers never reach a worker.
+All answers of a batch are first judged under a short limit; those that are late get a second look
+when the others are done. An answer on which a worker hangs, runs out of memory or crashes is
+`ungradable`; the worker is replaced and the other answers are not touched. Plain numbers never
+reach a worker.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.judge import judge_plainly
+from harness.verify.judge import Gold, check_form, judge_plainly
 from harness.verify.judgement import Judgement, Verdict, ungradable
 from harness.verify.reading.extract import Form
 from harness.verify.workers.cache import VerdictCache
@@ -28,7 +30,11 @@ from harness.verify.workers.wire import judgement_from, pack
 
 _CHUNK = 64
 _START_SECONDS = 30.0
-_Item = tuple[str, str, bool]  # an answer, its gold and whether it was cut off
+_STARTS = 4  # how often a worker that ends while it starts is replaced
+_FIRST_SECONDS = 0.1  # of an answer's first look; nearly all take a hundredth of it
+_GRACE_SECONDS = 10.0  # in which a worker says that an answer is late, on the busiest machine
+# an answer, its gold answer or answers, whether it was cut off, and the problem
+_Item = tuple[str, Gold, bool, str | None]
 _POOLS: weakref.WeakSet[VerifierPool] = weakref.WeakSet()
 
 
@@ -51,7 +57,7 @@ class VerifierPool:
 
     Args:
         workers: How many processes judge at once.
-        seconds: The time limit of one answer.
+        seconds: The time limit of one answer; what is late in one batch shares it.
         memory_mb: The address space of one worker in MiB.
         recycle_after: A worker is replaced after this many answers.
         cache_size: How many judgements are remembered; 0 remembers none.
@@ -60,7 +66,7 @@ class VerifierPool:
     def __init__(
         self,
         workers: int = 1,
-        seconds: float = 3.0,
+        seconds: float = 1.0,
         memory_mb: int = 1024,
         recycle_after: int = 5_000,
         cache_size: int = 65_536,
@@ -123,31 +129,44 @@ class VerifierPool:
     def verify_many(
         self,
         answers: Sequence[str],
-        golds: Sequence[str],
+        golds: Sequence[Gold],
         conventions: Conventions = DEFAULT,
         form: Form = "boxed",
         truncated: Sequence[bool] | None = None,
+        problems: Sequence[str | None] | None = None,
     ) -> list[Judgement]:
         """Judge answers against their golds, in order; blocks until all are judged.
 
+        Args:
+            answers: The responses.
+            golds: A gold answer for each, or several of which any is right.
+            conventions: The task's named options.
+            form: The protocol's own answer form.
+            truncated: Which responses were cut off.
+            problems: The problems' texts, for the conventions that need them.
+
         Raises:
             HarnessError: If the pool is closed, lengths differ, or no worker can be started.
+            UsageError: If there is no such form.
         """
+        check_form(form)
         cut = list(truncated) if truncated is not None else [False] * len(answers)
-        if not len(answers) == len(golds) == len(cut):
+        asked = list(problems) if problems is not None else [None] * len(answers)
+        if not len(answers) == len(golds) == len(cut) == len(asked):
             raise HarnessError(
-                f"{len(answers)} answers, {len(golds)} golds and {len(cut)} marks of truncation "
-                "cannot be paired"
+                f"{len(answers)} answers, {len(golds)} golds, {len(cut)} marks of truncation and "
+                f"{len(asked)} problems cannot be paired"
             )
         self._check()
         judged: dict[int, Judgement] = {}
         keys: dict[bytes, list[int]] = {}
-        for i, (answer, gold, short) in enumerate(zip(answers, golds, cut, strict=True)):
+        items: list[_Item] = list(zip(answers, golds, cut, asked, strict=True))
+        for i, (answer, gold, short, problem) in enumerate(items):
             plain = judge_plainly(answer, gold, conventions, form, short)
             if plain is not None:
                 judged[i] = plain
                 continue
-            key = self.cache.key(answer, gold, conventions, form, short)
+            key = self.cache.key(answer, gold, conventions, form, short, problem)
             if key in keys:
                 keys[key].append(i)
                 continue
@@ -156,9 +175,9 @@ class VerifierPool:
                 judged[i] = known
             else:
                 keys[key] = [i]
-        todo = [(key, (answers[at[0]], golds[at[0]], cut[at[0]])) for key, at in keys.items()]
+        todo = [(key, items[at[0]]) for key, at in keys.items()]
         for (key, _), result in zip(
-            todo, self._spread([item for _, item in todo], conventions, form), strict=True
+            todo, self._twice([item for _, item in todo], conventions, form), strict=True
         ):
             if result.verdict is not Verdict.ungradable:
                 self.cache.put(key, result)
@@ -170,13 +189,25 @@ class VerifierPool:
         if self._closed:
             raise HarnessError("this verifier pool is closed; open a new one")
 
-    def _spread(self, items: list[_Item], conventions: Conventions, form: str) -> list[Judgement]:
+    def _twice(self, items: list[_Item], conventions: Conventions, form: str) -> list[Judgement]:
+        first = min(_FIRST_SECONDS, self.seconds)
+        done = self._spread(items, conventions, form, first)
+        late = [i for i, found in enumerate(done) if found is None]
+        share = max(first, self.seconds / max(1, len(late)))
+        again = self._spread([items[i] for i in late], conventions, form, share)
+        why = f"no verdict within {share:.2g} s"
+        judged = dict(zip(late, again, strict=True))
+        return [judged.get(i, found) or ungradable(why) for i, found in enumerate(done)]
+
+    def _spread(
+        self, items: list[_Item], conventions: Conventions, form: str, seconds: float
+    ) -> list[Judgement | None]:
         if not items:
             return []
         chunk = max(1, min(_CHUNK, -(-len(items) // self.workers)))
         chunks = [items[i : i + chunk] for i in range(0, len(items), chunk)]
-        results: list[list[Judgement] | BaseException | None] = [None] * len(chunks)
-        options = conventions.model_dump_json()
+        results: list[list[Judgement | None] | BaseException] = [[]] * len(chunks)
+        request = {"conventions": conventions.model_dump_json(), "form": form, "seconds": seconds}
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         for i in range(len(chunks)):
             waiting.put(i)
@@ -188,7 +219,7 @@ class VerifierPool:
                 except queue.Empty:
                     return
                 try:
-                    results[i] = self._chunk(chunks[i], options, form)
+                    results[i] = self._chunk(chunks[i], request)
                 except BaseException as error:  # raised again in the calling thread
                     results[i] = error
 
@@ -201,15 +232,16 @@ class VerifierPool:
         work()
         for h in helpers:
             h.join()
-        done: list[Judgement] = []
+        done: list[Judgement | None] = []
         for r in results:
             if isinstance(r, BaseException):
                 raise r
-            done.extend(r or [])
+            done.extend(r)
         return done
 
-    def _chunk(self, items: list[_Item], options: str, form: str) -> list[Judgement]:
-        done: list[Judgement] = []
+    def _chunk(self, items: list[_Item], request: dict[str, Any]) -> list[Judgement | None]:
+        """Return the judgements of some answers, None for each that is late."""
+        done: list[Judgement | None] = []
         tried = -1  # the answer on which a worker has already ended once
         worker = self._idle.get()
         try:
@@ -221,10 +253,11 @@ class VerifierPool:
                     worker = self._start()
                 rest = items[len(done) :]
                 try:
-                    message = pack({"conventions": options, "form": form, "items": rest})
+                    message = pack(request | {"items": rest})
                     worker.send(message, time.monotonic() + 30.0)
                     for _ in rest:
-                        done.append(judgement_from(worker.receive(self.seconds)))
+                        reply = worker.receive(request["seconds"] + _GRACE_SECONDS)
+                        done.append(None if reply.get("late") else judgement_from(reply))
                         worker.served += 1
                 except (Lost, ValueError, KeyError) as error:
                     worker.kill()
@@ -250,12 +283,14 @@ class VerifierPool:
             if self._home is None:
                 self._home = tempfile.mkdtemp(prefix="harness-verify-")
                 self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
-        worker = self._keeper.start(self.seconds, self.memory_mb, self._home)
-        try:
-            worker.receive(_START_SECONDS)
-        except Lost as error:
-            worker.kill()
-            raise HarnessError(
-                f"a verifier worker did not start: {error}; run `harness doctor`"
-            ) from error
-        return worker
+        for _ in range(_STARTS):
+            worker = self._keeper.start(self.memory_mb, self._home)
+            try:
+                worker.receive(_START_SECONDS)
+                return worker
+            except Lost as error:  # perhaps killed from outside: once more
+                worker.kill()
+                why = str(error)
+        raise HarnessError(
+            f"a verifier worker did not start in {_STARTS} attempts: {why}; run `harness doctor`"
+        )

@@ -18,7 +18,7 @@ from harness.verify.workers.wire import HEADER
 
 BOOT = (
     "import sys; sys.path.insert(0, {path!r}); "
-    "from harness.verify.workers.worker import main; main({parent}, {seconds}, {memory})"
+    "from harness.verify.workers.worker import main; main({parent}, {memory})"
 )
 
 
@@ -33,9 +33,9 @@ class Ended(Lost):
 class Worker:
     """One worker process and its pipes."""
 
-    def __init__(self, seconds: float, memory_mb: int, home: str) -> None:
+    def __init__(self, memory_mb: int, home: str) -> None:
         path = str(Path(__file__).resolve().parents[3])
-        boot = BOOT.format(path=path, parent=os.getpid(), seconds=seconds, memory=memory_mb)
+        boot = BOOT.format(path=path, parent=os.getpid(), memory=memory_mb)
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-X", "utf8", "-c", boot],
             stdin=subprocess.PIPE,
@@ -97,7 +97,7 @@ class Worker:
 
 
 _Answer = queue.SimpleQueue[Worker | Exception]
-_Order = tuple[float, int, str, _Answer]
+_Order = tuple[int, str, _Answer]
 
 
 class Keeper:
@@ -116,17 +116,17 @@ class Keeper:
             order = self._asked.get()
             if order is None:
                 return
-            seconds, memory_mb, home, answer = order
+            memory_mb, home, answer = order
             try:
-                answer.put(Worker(seconds, memory_mb, home))
+                answer.put(Worker(memory_mb, home))
             except Exception as error:  # raised again by `start`
                 answer.put(error)
             del order, answer  # this thread must not keep a worker that the pool drops
 
-    def start(self, seconds: float, memory_mb: int, home: str) -> Worker:
+    def start(self, memory_mb: int, home: str) -> Worker:
         """Return a new worker."""
         answer: _Answer = queue.SimpleQueue()
-        self._asked.put((seconds, memory_mb, home, answer))
+        self._asked.put((memory_mb, home, answer))
         worker = answer.get()
         if isinstance(worker, Exception):
             raise HarnessError(f"no verifier worker could be started: {worker}") from worker

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from harness.verify.judgement import Judgement, Verdict
+from harness.verify.judgement import Judgement, Reason, Verdict
 
 HEADER = 4  # bytes of the length, big-endian
 
@@ -27,7 +27,10 @@ def unpack(stream: BinaryIO) -> Any:
 
 def judgement_fields(judgement: Judgement) -> dict[str, Any]:
     """Return a judgement as plain JSON values."""
-    return asdict(judgement) | {"verdict": judgement.verdict.value}
+    return asdict(judgement) | {
+        "verdict": judgement.verdict.value,
+        "reason": judgement.reason.value,
+    }
 
 
 def judgement_from(fields: dict[str, Any]) -> Judgement:
@@ -47,4 +50,5 @@ def judgement_from(fields: dict[str, Any]) -> Judgement:
         str(fields["why"]),
         bool(fields["strict"]),
         bool(fields["flexible"]),
+        Reason(fields.get("reason", Reason.judged)),
     )

@@ -1,23 +1,25 @@
 """The process in which answers are judged: it drops every right it does not need, then reads.
 
-Run only by `VerifierPool`. It ends when its input ends, when its
-parent dies, and by the kernel when one answer takes too long.
+Run only by `VerifierPool`. An answer that takes too long is interrupted and said to be late; the
+worker goes on. It ends when its input ends, when its parent dies, and by the kernel where one
+answer cannot be interrupted.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import signal
 import sys
-import threading
 from collections.abc import Callable
+from functools import partial
+from types import FrameType
 from typing import Any
 
-from harness.verify.algebra.digits import digits
+from harness.verify.algebra.digits import digits, forget
 from harness.verify.conventions import Conventions
 from harness.verify.judge import verify
+from harness.verify.judgement import Judgement
 from harness.verify.workers.wire import judgement_fields, pack, unpack
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
@@ -31,12 +33,38 @@ _FORBIDDEN = (
 )  # fmt: skip
 
 
-def main(parent: int, seconds: float, memory_mb: int) -> None:
+_STUCK_SECONDS = 1.0  # of processor time after which an answer that was not interrupted ends it
+
+
+class _Late(BaseException):
+    """The time of an answer is over; no `except Exception` may hold this back."""
+
+
+def _ring(number: int, frame: FrameType | None) -> None:
+    raise _Late
+
+
+def _timed(seconds: float, judge: Callable[[], Judgement]) -> dict[str, Any]:
+    """Return the fields of a judgement, or `late` where it took more than that many seconds."""
+    try:
+        # the default action of SIGPROF ends the process even inside C code
+        signal.setitimer(signal.ITIMER_PROF, seconds + _STUCK_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        fields = judgement_fields(judge())
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except _Late:
+        forget()  # it may have been interrupted between two digits
+        fields = {"late": True}
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return fields
+
+
+def main(parent: int, memory_mb: int) -> None:
     """Serve judgements on standard input and output until the input ends."""
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not reach the protocol
     digits()  # imports mpmath while files may still be opened freely
-    confine(parent, memory_mb, _import_sympy)
+    confine(parent, memory_mb)
     replies.write(pack({"ready": True}))
     known: dict[str, Conventions] = {}
     while True:
@@ -47,19 +75,22 @@ def main(parent: int, seconds: float, memory_mb: int) -> None:
         conventions = known.get(options)
         if conventions is None:
             conventions = known[options] = Conventions.model_validate_json(options)
-        for answer, gold, truncated in message["items"]:
-            # the default action of SIGALRM ends the process even inside C code
-            signal.setitimer(signal.ITIMER_REAL, seconds + 1.0)
-            judged = verify(answer, gold, conventions, form=message["form"], truncated=truncated)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            replies.write(pack(judgement_fields(judged)))
+        for answer, gold, truncated, problem in message["items"]:
+            judge = partial(
+                verify,
+                answer,
+                gold,
+                conventions,
+                form=message["form"],
+                truncated=truncated,
+                problem=problem,
+            )
+            replies.write(pack(_timed(message["seconds"], judge)))
 
 
-def confine(parent: int, memory_mb: int, warm: Callable[[], object] | None = None) -> None:
+def confine(parent: int, memory_mb: int) -> None:
     """Give up memory, files, processes, network and privileges, as far as the kernel lets it."""
     _prctl(parent)
-    if warm is not None:  # after unshare, which needs one thread; before NPROC, which allows none
-        threading.Thread(target=warm, daemon=True).start()
     memory = memory_mb * 1024 * 1024
     limits = [
         ("RLIMIT_AS", memory),
@@ -80,15 +111,10 @@ def confine(parent: int, memory_mb: int, warm: Callable[[], object] | None = Non
             resource.setrlimit(kind, (value, value))
         except (OSError, ValueError):
             continue
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, _ring)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the controller decides when a bench stops
     sys.addaudithook(_deny)
-
-
-def _import_sympy() -> None:
-    """Import sympy beside the first answers, so that no answer's time is spent on it."""
-    with contextlib.suppress(Exception):
-        import sympy  # noqa: F401
 
 
 def _prctl(parent: int) -> None:

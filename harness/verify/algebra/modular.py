@@ -1,0 +1,265 @@
+"""Equality of expressions by their values modulo large random numbers.
+
+A rational function that is zero at a random point modulo a random number is zero, up to a
+negligible chance (Schwartz, 1980, doi:10.1145/322217.322225). Functions join in by their laws:
+sines and exponentials are rational in powers of a few quantities that are taken as variables,
+`i` is a square root of -1 modulo `i^2 + 1`, a logarithm of a product is a sum, a factorial a
+multiple of a smaller one. Of other functions only that equal arguments give equal values is used.
+Whatever is equal so is equal; what is not may be, if it has such parts.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd, isqrt
+from random import Random
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.factors import factor
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import hashed_random
+from harness.verify.limits import Unreadable, charge
+
+_ROOTS = 5_040  # where there are fractions, variables are such powers, so that they have roots
+# modulo a small prime such a power is 0 or 1; no other primes divide i^2 + 1
+_SMALL = [p for p in range(5, 6_000, 4) if all(p % q for q in range(3, isqrt(p) + 1, 2))]
+_STEPS = 60  # of the recurrence of the factorial
+_Key = tuple[object, ...]
+
+
+class _Retry(Exception):
+    """A denominator has no inverse modulo this number; another number is needed."""
+
+
+def modular(a: Node, b: Node) -> bool | None:
+    """Return True if two expressions are equal, False if surely not, or None."""
+    rng = hashed_random(a.key, b.key)
+    roots = _ROOTS if "/" in a.key or "/" in b.key else 1
+    for _ in range(2):
+        for _ in range(4):
+            ring = _Ring(rng, roots)
+            try:
+                same = ring.value(a) == ring.value(b)
+                break
+            except _Retry:
+                continue
+            except Unreadable:
+                return None
+        else:
+            return None
+        if not same:
+            return None if ring.opaque else False
+    return True
+
+
+class _Ring:
+    """Numbers modulo a random one, with a random value for every variable."""
+
+    def __init__(self, rng: Random, roots: int) -> None:
+        self.i = rng.getrandbits(64) | 1 << 64
+        self.i -= self.i % 2  # even, so that the modulus is odd
+        self.m = self.i**2 + 1
+        for prime in _SMALL if roots > 1 else ():
+            while self.m % prime == 0:
+                self.m //= prime
+        self.roots = roots
+        self.opaque = False  # whether something has laws that are not used
+        self._rng = rng
+        self._drawn: dict[_Key, int] = {}
+        self._known: dict[str, int] = {}
+
+    def value(self, node: Node) -> int:
+        """Return the value of an expression."""
+        kind, args, m = node.kind, node.args, self.m
+        charge(1)
+        if kind == "num":
+            number: Fraction = args[0]
+            return number.numerator * self._power(number.denominator, -1) % m
+        if kind == "add":
+            return sum(map(self.value, args)) % m
+        if kind == "mul":
+            product = 1
+            for x in args:
+                product = product * self.value(x) % m
+            return product
+        if kind == "sym" or node.key == "pi":
+            return self._power(self._draw(kind, args[0]), self.roots)
+        if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
+            return self._power(self.value(args[0]), int(args[1].args[0]))
+        if node.key not in self._known:
+            found = self._special(node)
+            if found is None:
+                name = args[0] if kind in ("fn", "const") else kind
+                parts = [self.value(x) for x in args if isinstance(x, Node)]
+                self.opaque, found = True, self._draw(name, *parts)
+            self._known[node.key] = found
+        return self._known[node.key]
+
+    def _draw(self, *key: object) -> int:
+        if key not in self._drawn:
+            self._drawn[key] = self._rng.getrandbits(127) % self.m
+        return self._drawn[key]
+
+    def _power(self, value: int, exponent: int) -> int:
+        charge(abs(exponent).bit_length())
+        if exponent < 0:
+            charge(8)
+            if gcd(value, self.m) != 1:
+                raise _Retry
+        return pow(value, exponent, self.m)
+
+    # -- functions with laws --------------------------------------------------------------------
+
+    def _special(self, node: Node) -> int | None:
+        """Return the value of what is no rational operation, or None where it has no law."""
+        kind, args = node.kind, node.args
+        if node.key == "i":
+            return self.i
+        if kind == "deg":
+            return self.value(tree.mul(args[0], tree.PI, tree.num(Fraction(1, 180))))
+        if kind == "pct":
+            return self.value(args[0]) * self._power(100, -1) % self.m
+        self.opaque = True
+        if node.key == "e":
+            return self._exponential(tree.ONE)
+        if kind == "pow":
+            base, exponent = args
+            if base.key == "e":
+                return self._exponential(exponent)
+            if exponent.kind == "num":
+                return self._root(base, exponent.args[0])
+            return self._number_power(base, exponent) if base.kind == "num" else None
+        if kind != "fn":
+            return None
+        name, x = args[0], args[1]
+        if name in ("sin", "cos", "sinh", "cosh"):
+            above = self._exponential(tree.mul(tree.I, x) if name in ("sin", "cos") else x)
+            if above is None:
+                return None
+            below = self._power(above, -1)
+            half = self._power(2 * self.i if name == "sin" else 2, -1)
+            return (above - below if name in ("sin", "sinh") else above + below) * half % self.m
+        if name in ("ln", "log"):
+            return self._logarithm(x)
+        if name == "factorial":
+            return self._factorial(x)
+        if name == "binomial":
+            n, k, rest = (self._factorial(t) for t in (x, args[2], tree.sub(x, args[2])))
+            return n * self._power(k * rest, -1) % self.m
+        return None
+
+    def _exponential(self, exponent: Node) -> int | None:
+        """Return e to a sum, a product of powers of one variable for each of its terms."""
+        product = 1
+        for part in exponent.args if exponent.kind == "add" else (exponent,):
+            if part.kind == "mul" and any(f.kind == "add" for f in part.args):
+                i = [f for f in part.args if f.key == "i"]
+                inner = next(f for f in part.args if f.kind == "add")
+                others = [f for f in part.args if f is not inner and f.key != "i"]
+                if all(f.kind == "num" for f in others):  # i(x + y) is ix + iy
+                    spread = tree.add(*(tree.mul(*i, *others, t) for t in inner.args))
+                    found = self._exponential(spread)
+                    if found is None:
+                        return None
+                    product = product * found % self.m
+                    continue
+            size, rest = tree.coefficient(_radians(part)) if part.kind != "num" else (
+                part.args[0], tree.ONE
+            )  # fmt: skip
+            if rest.key == "i*pi":
+                if (2 * size).denominator != 1:
+                    return None
+                product = product * self._power(self.i, int(2 * size) % 4) % self.m
+                continue
+            if self.roots % size.denominator:
+                return None
+            variable = self._draw("e^", self.value(rest))
+            product = product * self._power(variable, int(size * self.roots)) % self.m
+        return product
+
+    def _number_power(self, base: Node, exponent: Node) -> int | None:
+        """Return 6^x as 2^x 3^x, each a power of a variable."""
+        number: Fraction = base.args[0]
+        if number <= 0:
+            return None
+        product = 1
+        for part in exponent.args if exponent.kind == "add" else (exponent,):
+            size, rest = tree.coefficient(part)
+            if part.kind == "num":
+                product = product * self.value(tree.power(base, part)) % self.m
+                continue
+            if self.roots % size.denominator:
+                return None
+            for n, sign in ((number.numerator, 1), (number.denominator, -1)):
+                for prime, count in factor(n) if n > 1 else ():
+                    variable = self._draw(prime, self.value(rest))
+                    power = int(size * self.roots) * count * sign
+                    product = product * self._power(variable, power) % self.m
+        return product
+
+    def _root(self, base: Node, exponent: Fraction) -> int | None:
+        """Return a power with a fraction above; a variable has roots, of a sum they are drawn."""
+        whole, degree = exponent.numerator // exponent.denominator, exponent.denominator
+        if base.kind in ("sym", "const") and base.key != "i" and self.roots % degree == 0:
+            variable = self._draw(base.kind, base.args[0])
+            return self._power(variable, self.roots // degree * exponent.numerator)
+        inside = self.value(base)
+        drawn = self._draw("root", inside, degree)
+        power = self._power(drawn, exponent.numerator - whole * degree)
+        return self._power(inside, whole) * power % self.m
+
+    def _logarithm(self, x: Node) -> int | None:
+        """Return a natural logarithm, which `log` is until both sides are read to base ten."""
+        if x.key == "e":
+            return 1
+        parts = x.args if x.kind == "mul" else (x,)
+        if not all(_splits(f) for f in parts):
+            return self._draw("ln", self.value(x))
+        if x.kind == "mul":
+            return sum(self.value(tree.fn("ln", f)) for f in parts) % self.m
+        if x.kind == "pow":
+            return self.value(x.args[1]) * self.value(tree.fn("ln", x.args[0])) % self.m
+        if x.kind != "num":
+            return self._draw("ln", self.value(x))
+        total = 0
+        for n, sign in ((x.args[0].numerator, 1), (x.args[0].denominator, -1)):
+            for prime, count in factor(n) if n > 1 else ():
+                total += sign * count * self._draw("ln", prime)
+        return total % self.m
+
+    def _factorial(self, x: Node) -> int:
+        """Return (n + 3)! as (n + 3)(n + 2)(n + 1) n!."""
+        known = tree.fn("factorial", x)
+        if known.kind == "num":
+            return self.value(known)
+        terms = x.args if x.kind == "add" else (x,)
+        shift = sum((int(t.args[0] // 1) for t in terms if t.kind == "num"), 0)
+        if abs(shift) > _STEPS:
+            shift = 0
+        start = self.value(tree.sub(x, tree.num(shift)))
+        steps = range(min(shift, 0) + 1, max(shift, 0) + 1)
+        if any((start + step) % self.m == 0 for step in steps):
+            raise _Retry  # past a pole the law ends
+        product = self._draw("!", start)
+        for step in steps:
+            product = product * self._power(start + step, 1 if shift > 0 else -1) % self.m
+        return product
+
+
+def _splits(node: Node) -> bool:
+    """Whether the logarithm of a product may be split at this factor: it can be positive."""
+    if "i" in tree.constants(node):
+        return False
+    if node.kind == "num":
+        return bool(node.args[0] > 0)
+    base = node.args[0] if node.kind == "pow" else node
+    return bool(tree.symbols(base)) or base.key == "pi" or (base.kind == "num" and _splits(base))
+
+
+def _radians(node: Node) -> Node:
+    """Return a term with its angles in degrees turned to radians."""
+    if node.kind == "deg":
+        return tree.mul(node.args[0], tree.PI, tree.num(Fraction(1, 180)))
+    if node.kind == "mul" and any(f.kind == "deg" for f in node.args):
+        return tree.mul(*map(_radians, node.args))
+    return node

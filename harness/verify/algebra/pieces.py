@@ -1,0 +1,166 @@
+"""Expressions with absolute values, extrema and functions of which nothing is known, made smooth.
+
+An absolute value is its argument or minus its argument: two expressions are equal if they are in
+each case. A function without a meaning of its own is a new variable, the same one for arguments
+that are equal. What is left is smooth, so that random points may say something about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import product
+from operator import is_
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.fields import FLOAT_FUNCTIONS, Undecided, Undefined
+from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
+from harness.verify.limits import charge
+
+SMOOTH = {
+    "sin", "cos", "asin", "acos", "atan", "acot", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+    "ln", "log", "factorial", "binomial",
+}  # fmt: skip
+_MOST = 5  # absolute values with cases of their own
+_Same = Callable[[Node, Node], bool]
+
+
+class Pieces:
+    """What stands for absolute values and unknown functions in some expressions.
+
+    Args:
+        same: Whether two arguments are equal; must be sure where it says so.
+    """
+
+    def __init__(self, same: _Same) -> None:
+        self._same = same
+        self._opaque: list[tuple[str, list[Node], Node]] = []
+        self._absolute: list[tuple[Node, Node]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._opaque or self._absolute)
+
+    def smooth(self, node: Node) -> Node:
+        """Return the expression with a variable for each part that is not smooth."""
+        kind, args = node.kind, node.args
+        if kind == "fn":
+            name, inner = args[0], [self.smooth(a) for a in args[1:]]
+            if name in SMOOTH:
+                return tree.fn(name, *inner)
+            if name == "abs":
+                return self._size(inner[0])
+            if name in ("max", "min") and inner:
+                half = tree.HALF if name == "max" else tree.neg(tree.HALF)
+                value = inner[0]
+                for x in inner[1:]:  # the greater is half of the sum and of the distance
+                    mean = tree.mul(tree.HALF, tree.add(value, x))
+                    value = tree.add(mean, tree.mul(half, self._size(tree.sub(value, x))))
+                return value
+            constant = not any(tree.symbols(x) for x in inner)
+            return node if constant and name in FLOAT_FUNCTIONS else self._unknown(name, inner)
+        if kind not in ("add", "mul", "pow", "deg", "pct"):
+            return node
+        inner = [self.smooth(a) for a in args]
+        charge(1)
+        if kind == "pow" and inner[1].kind == "num" and not inner[1].args[0].denominator % 2:
+            root = self._root(inner[0], inner[1].args[0])
+            if root is not None:
+                return root
+        return node if all(map(is_, inner, args)) else tree.rebuild(kind, inner)
+
+    def cases(self, *nodes: Node) -> list[tuple[Node, ...]] | None:
+        """Return the expressions for every choice of signs, or None if there are too many."""
+        if len(self._absolute) > _MOST:
+            return None
+        found = []
+        for signs in product((tree.ONE, tree.MINUS_ONE), repeat=len(self._absolute)):
+            these = nodes
+            for sign, (name, value) in zip(signs, reversed(self._absolute), strict=True):
+                signed = tree.mul(sign, value)
+                these = tuple(tree.substitute(n, name.key, signed) for n in these)
+            found.append(these)
+        return found
+
+    def _unknown(self, name: str, args: list[Node]) -> Node:
+        for other, values, mark in self._opaque:
+            if other == name and len(values) == len(args) and all(map(self._same, values, args)):
+                return mark
+        mark = tree.sym(f"@{len(self._opaque)}")
+        self._opaque.append((name, args, mark))
+        return mark
+
+    def _size(self, node: Node) -> Node:
+        """Return the absolute value of a real expression, factor by factor."""
+        if node.kind == "mul":
+            return tree.mul(*map(self._size, node.args))
+        if node.kind == "pow" and node.args[1].kind == "num":
+            exponent = node.args[1].args[0]
+            if exponent.denominator % 2:
+                return tree.power(self._size(node.args[0]), node.args[1])
+        if _never_negative(node):
+            return node
+        if "i" in tree.constants(node):
+            conjugate = tree.substitute(node, "i", tree.neg(tree.I))
+            return tree.power(tree.mul(node, conjugate), tree.HALF)
+        if not tree.symbols(node):
+            try:
+                value = magnitude(node)
+            except (Undecided, Undefined, KeyError, OverflowError):
+                value = 0.0
+            if abs(value) > 1e-6:
+                return node if value > 0 else tree.neg(node)
+        scale = _leading(node)
+        if scale != 1:  # |3x + 12| is 3|x + 4|
+            inner = tree.mul(tree.num(1 / scale), node)
+            return tree.mul(tree.num(abs(scale)), self._size(inner))
+        opposite = tree.neg(node)
+        for mark, value_of in self._absolute:
+            if self._same(value_of, node) or self._same(value_of, opposite):
+                return mark
+        mark = tree.sym(f"@abs {len(self._absolute)}")
+        self._absolute.append((mark, node))
+        return mark
+
+    def _root(self, base: Node, exponent: Fraction) -> Node | None:
+        """Return an even root of squares, which is an absolute value; None where there are none."""
+        outside, inside = [], []
+        for factor in base.args if base.kind == "mul" else (base,):
+            inner = factor.args[1].args[0] if _whole_power(factor) else Fraction(1)
+            if not inner % 2 and "i" not in tree.constants(factor):
+                size = self._size(factor.args[0])
+                outside.append(tree.power(size, tree.num(inner * exponent)))
+            else:
+                inside.append(factor)
+        if not outside:
+            return None
+        rest = [tree.power(tree.mul(*inside), tree.num(exponent))] if inside else []
+        return tree.mul(*outside, *rest)
+
+
+def _whole_power(node: Node) -> bool:
+    return bool(
+        node.kind == "pow" and node.args[1].kind == "num" and node.args[1].args[0].denominator == 1
+    )
+
+
+def _leading(node: Node) -> Fraction:
+    """Return the factor of one part of a sum that does not depend on the factor of the whole."""
+    if node.kind != "add":
+        return Fraction(1)
+    parts = [tree.coefficient(a) for a in node.args if a.kind != "num"]
+    return min(parts, key=lambda p: p[1].key)[0]
+
+
+def _never_negative(node: Node) -> bool:
+    """Whether a real expression is seen to be nowhere negative."""
+    kind, args = node.kind, node.args
+    if kind == "num":
+        return bool(args[0] >= 0)
+    if kind in ("add", "mul"):
+        return all(map(_never_negative, args))
+    if kind == "pow":
+        if args[1].kind == "num" and args[1].args[0].numerator % 2 == 0:
+            return True
+        return _never_negative(args[0])
+    return node.key in ("pi", "e") or (kind == "sym" and node.key.startswith("@abs "))

@@ -1,0 +1,118 @@
+"""Names in equations: what only names a value, and the value that it names."""
+
+from __future__ import annotations
+
+from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal
+from harness.verify.algebra.node import Node
+from harness.verify.comparing.parts import EXPRESSIONS
+
+# functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
+_NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
+
+
+def items_of(node: Node) -> list[Node]:
+    """Return the values of a list, a set or `n = 1, 2, 3`; else the node alone."""
+    if node.kind in ("list", "set"):
+        return list(node.args)
+    if node.kind == "rel":
+        pair = named(node)
+        if pair is not None and pair[1].kind in ("list", "set"):
+            return list(pair[1].args)
+    return [node]
+
+
+def values_of(items: list[Node]) -> list[Node]:
+    """Return items without the names of assignments."""
+    pairs = [named(x) for x in items]
+    if pairs[0] is None and any(pairs):
+        return items  # in `x = 1, 2` the name is that of both, in `1, x = 2` it is not
+    return [n[1] if n is not None else x for n, x in zip(pairs, items, strict=True)]
+
+
+def named(node: Node) -> tuple[str, Node] | None:
+    """Return (name, value) of an assignment such as `x = 5` or `f(x) = 2x`, or None.
+
+    A chain that contradicts itself, such as `x = 1 = 2`, names no value.
+    """
+    if node.kind != "rel":
+        return None
+    operators, items = node.args
+    if operators[0] == "approx" and not is_name(items[0]):
+        return ("", items[0])  # pi/4 ~ 0.785: the exact value is the answer
+    if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
+        return None
+    if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
+        items = items[: operators.index("approx", 1) + 1]
+    if is_name(items[0]):
+        return (items[0].key, items[-1]) if _agree(items[1:]) else None
+    if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
+        return items[1].key, items[0]
+    if is_compound(items[0]) and not any(map(tree.symbols, items[1:])) and _agree(items[1:]):
+        return items[0].key, items[-1]
+    # 2 + 3 = 5 is the value 5, if it is true
+    constants = all(not tree.symbols(_bare(x)) for x in items)
+    return ("", items[-1]) if constants and _agree(items) else None
+
+
+def _bare(node: Node) -> Node:
+    bare: Node = node.args[0] if node.kind == "unit" else node
+    return bare
+
+
+def _agree(items: tuple[Node, ...]) -> bool:
+    """Whether the values of a chain are one value; a unit may stand behind the last alone."""
+    last = _bare(items[-1])
+    return all(
+        x.key == last.key
+        or x.kind == "sym"  # x = y = 2
+        or (x.kind in EXPRESSIONS and last.kind in EXPRESSIONS and equal(x, last)[0])
+        or (x.kind in ("pct", "deg", "ratio") or last.kind in ("pct", "deg", "ratio"))
+        for x in map(_bare, items[:-1])
+    )
+
+
+def is_compound(node: Node) -> bool:
+    """Whether the left side of an equation is a value asked for, made of names: `a + b`, `xy`.
+
+    Not where a coefficient makes it an equation to solve: `2x + z = 1` does not answer 1, and
+    neither does an equation in one unknown, such as `x^2 = 16`.
+    """
+    if node.kind == "fn":
+        return node.args[0] in _NAMING and bool(tree.symbols(node))
+    return len(tree.symbols(node)) > 1 and _without_coefficients(node)
+
+
+def _without_coefficients(node: Node) -> bool:
+    if node.kind == "sym":
+        return True
+    if node.kind == "pow":
+        return _without_coefficients(node.args[0]) and node.args[1].kind == "num"
+    if node.kind in ("add", "mul"):
+        return all(_without_coefficients(x) or x.key == "-1" for x in node.args)
+    return node.kind == "fn" and node.args[0] in _NAMING
+
+
+def is_name(node: Node) -> bool:
+    """Whether the left side of an equation only names a quantity."""
+    kind = node.kind
+    if kind in ("sym", "text"):
+        return True
+    if kind == "unit":
+        return is_name(node.args[0])
+    if is_function(node):  # f(x) is a name, a sum that was not computed is a value
+        return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
+    if kind == "br":
+        return all(is_name(x) for x in node.args[2])
+    if kind == "ratio":
+        return all(is_name(x) for x in node.args)
+    if kind == "fn" and node.args[0] == "abs":
+        return is_name(node.args[1])
+    if kind == "mul":  # AB, the name of a segment
+        return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
+    return False
+
+
+def is_function(node: Node) -> bool:
+    """Whether a node is a function that only has a name."""
+    return node.kind == "fn" and node.args[0].startswith("@")

@@ -1,0 +1,163 @@
+"""What a problem's text says about its answer: its own expressions, the rounding, the unit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from itertools import pairwise
+from math import gcd
+
+from harness.verify.limits import MAX_ANSWER, charge, with_allowance
+from harness.verify.reading.sentences import MATH, content
+from harness.verify.reading.tokens import plain
+from harness.verify.reading.words import FUNCTIONS, UNITS, number_of
+
+# -- copies ---------------------------------------------------------------------------------------
+
+_PIECE = re.compile(r"\\(?:[a-zA-Z]+|.)|[a-zA-Z]+|\d+(?:\.\d+)?|\S", re.S)
+# marks that change nothing, whatever they stand around
+_SILENT = {
+    "{", "}", "$", "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr",
+    "displaystyle", "textstyle", ",", ";", "!", ":", " ", "quad", "qquad", "limits", "mathrm",
+    "text", "boxed", "operatorname", "tag", "[", "]", "(", ")", "&", "~",
+}  # fmt: skip
+_SAME = {
+    "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "cdot": "*", "times": "*", "div": "/",
+    "leq": "le", "geq": "ge", "lt": "<", "gt": ">", "circ": "degree",
+}  # fmt: skip
+_RELATIONS = {"=", "<", ">", "le", "ge", "ne", "approx", "equiv", "in"}
+_WORK = {
+    "+", "*", "/", "^", "!", "|", "frac", "sqrt", "over", "choose", "binom", "dbinom", "sum",
+    "prod", "int", "lim", "lfloor", "lceil", "mod", "bmod", "pmod", "cup", "cap", "pm", "det",
+} | set(FUNCTIONS)  # fmt: skip
+_MAX_DIGITS = 300  # of a numerator or denominator that may have to be reduced
+_SIMPLE = re.compile(r"frac \d+ \d+|\d+ / \d+")
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    """Return the characters, names and numbers of a text, without what does not change it."""
+    found: list[str] = []
+    tokens = _PIECE.findall(plain(text))
+    charge(len(tokens) // 2)
+    for token in tokens:
+        escaped = token[0] == "\\" and len(token) > 1
+        name = _SAME.get(token[1:], token[1:]) if escaped else token
+        if (escaped and name in _SILENT) or name in ("{", "}", "$", "~", "&"):
+            continue
+        if not escaped and name.isalpha() and name not in FUNCTIONS:
+            found.extend(name)  # a product
+        else:
+            found.append(name)
+    while found and found[-1] in (".", ",", ";", ":", "?", "="):
+        found.pop()
+    return tuple(found)
+
+
+def _side(pieces: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the right side of an equation that names something on its left."""
+    if pieces.count("=") == 1:
+        left, right = pieces[: pieces.index("=")], pieces[pieces.index("=") + 1 :]
+        if right and not (set(left) & _WORK or any(map(str.isdigit, "".join(left)))):
+            return right
+    return pieces
+
+
+def _is_work(pieces: tuple[str, ...]) -> bool:
+    """Whether an expression has something left to do: an operation, a function, a power."""
+    bare = pieces[1:] if pieces[:1] in (("-",), ("+",)) else pieces
+    numbers = [int(p) for p in bare if p.isdecimal() and len(p) <= _MAX_DIGITS]
+    if not bare or _SIMPLE.fullmatch(" ".join(bare)):
+        return bool(bare) and gcd(*numbers) > 1
+    if set(bare) & _WORK or "-" in bare:
+        return True
+    if numbers and {"overline", "_"} & set(bare):
+        return True  # a repeating decimal, a numeral in another base
+    # two numbers in brackets side by side, or a number before a bracket, are a product
+    return any(b == "(" and (a == ")" or a[-1].isalnum()) for a, b in pairwise(bare))
+
+
+@lru_cache(maxsize=1024)  # so it has an allowance of its own
+def _expressions(problem: str) -> tuple[frozenset[tuple[tuple[str, int], ...]], str]:
+    """Return a problem's formulas as multisets of their pieces, and all its pieces in order."""
+    return with_allowance(_read, problem)
+
+
+def _read(problem: str) -> tuple[frozenset[tuple[tuple[str, int], ...]], str]:
+    bags: set[tuple[tuple[str, int], ...]] = set()
+    for formula in MATH.finditer(problem):
+        pieces = _pieces(content(formula))
+        bags.add(_bag(pieces))
+        bags.add(_bag(_side(pieces)))
+        for part in re.split(r"(?<!\\)[=,;]|\\(?:le|ge|quad|text)", content(formula)):
+            bags.add(_bag(_pieces(part)))
+    return frozenset(bags), f" {' '.join(_pieces(problem))} "
+
+
+def _bag(pieces: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(p for p in pieces if p not in "()[]").items()))
+
+
+def is_copy(answer: str, gold: str, problem: str) -> bool:
+    """Whether an answer is an expression of the problem that nobody evaluated.
+
+    It is one if it has work left in it, stands in the problem (in any order of its terms, where
+    it is a whole formula), and is not written as the gold answer is.
+    """
+    if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
+        return False
+    mine, other = _side(_pieces(answer)), _side(_pieces(gold))
+    decimal = "decimal" in problem and any("." in p for p in other)  # 9/2 as a decimal
+    fraction = _SIMPLE.fullmatch(" ".join(mine)) is not None
+    if not (_is_work(mine) or (decimal and fraction)) or _bag(mine) == _bag(other):
+        return False
+    bags, order = _expressions(problem)
+    return _bag(mine) in bags or f" {' '.join(mine)} " in order
+
+
+# -- what is asked for ----------------------------------------------------------------------------
+
+_PLACES = {
+    "tenth": 1, "hundredth": 2, "thousandth": 3, "cent": 2, "penny": 2, "ten": -1, "hundred": -2,
+    "thousand": -3, "million": -6,
+}  # fmt: skip
+_NEAREST = re.compile(
+    r"\bnearest\s+\$?(?:\\?\$)?(one[- ]|ten[- ])?(whole|integer|unit|dollar|degree|percent|tenth"
+    r"|hundredth|thousandth|cent|penny|ten|hundred|thousand|million|[a-z]{1,12})\b",
+    re.I,
+)
+_DECIMALS = re.compile(
+    r"\b(\d|one|two|three|four|five|six)\s+(?:decimal|places?\s+(?:after|of\s+decimal))", re.I
+)
+_ASKED = re.compile(
+    r"\b(?:in|how\s+many|number\s+of)\s+(?:the\s+)?(square\s+|cubic\s+)?\$?(?:\\(?:text|mathrm)"
+    r"\s*\{\s*)?([a-z]{2,12})\b(?!\s+(?:per|of|a|an|each)\b)",
+    re.I,
+)
+
+
+@lru_cache(maxsize=1024)
+def asked_places(problem: str) -> int | None:
+    """Return the place that a problem rounds to: 1 for tenths, 0 for whole numbers; or None."""
+    decimals = _DECIMALS.search(problem)
+    if decimals is not None:
+        said = decimals.group(1).lower()
+        return int(said) if said.isdigit() else number_of([said])
+    nearest = _NEAREST.search(problem)
+    if nearest is None:
+        return None
+    scale, unit = nearest.group(1) or "", nearest.group(2).lower()
+    if scale.lower().startswith("ten") and unit in ("thousand", "thousandth"):
+        return _PLACES[unit] + (1 if unit == "thousandth" else -1)
+    return _PLACES.get(unit, 0)
+
+
+@lru_cache(maxsize=1024)
+def asked_unit(problem: str) -> str | None:
+    """Return the unit that a problem asks its answer in, or None."""
+    found = None
+    for match in _ASKED.finditer(problem):
+        power, unit = (match.group(1) or "").lower(), match.group(2).lower()
+        if unit in UNITS:
+            found = power + unit  # the last one: the question ends a problem
+    return found

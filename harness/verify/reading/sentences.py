@@ -1,0 +1,203 @@
+"""The value in a sentence: its formula, its first number, what follows "is"; and what it denies."""
+
+# ruff: noqa: RUF001 -- these characters are the subject
+from __future__ import annotations
+
+import re
+
+from harness.verify.limits import MAX_ANSWER
+
+MATH = re.compile(
+    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
+    r"|\\\((.{1,800}?)\\\)",
+    re.S,
+)
+NUMBERISH = re.compile(
+    r"(?<![A-Za-z0-9_.])(?:[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d+)"
+    r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?|[-−+]?\.\d+)"
+)
+_TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
+_WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
+_CHOSEN = re.compile(
+    r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
+)
+_NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
+_PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+_AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
+TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|textrm|mathbf)\s*\{([^{}]*)\}")
+
+# -- what is denied -------------------------------------------------------------------------------
+
+_NEGATION = re.compile(
+    r"(?<!\\)\b(?:not|never|cannot|wrong|incorrect|isn['’]?t|aren['’]t|wasn['’]t|can['’]t"
+    r"|doesn['’]t|don['’]t|won['’]t|anything (?:but|except)|nicht|kein|n['’]est pas|no es|no son"
+    r"|não é|non è|не)\b|不是",
+    re.I,
+)
+_REMARK = re.compile(
+    r"[,;(]\s?(?:and\s|but\s)?not\s|\s(?:instead of|rather than|as opposed to)\s", re.I
+)
+_CORRECTED = re.compile(
+    r"(?:\bnot\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
+    r"|[,;.]?\s+(?:it|that|the answer)(?:\s+is|['’]s)\s+)(?!not\b)",
+    re.I,
+)
+
+
+def affirmed(text: str) -> str | None:
+    """Return what a text says to be so, without what it says not to be; None if nothing is left.
+
+    `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing.
+    """
+    if len(text) > MAX_ANSWER or not (" " in text or "是" in text):
+        return text  # too long, which the reader refuses, or no sentence
+    text = _REMARK.split(text, maxsplit=1)[0].rstrip()
+    if _NEGATION.search(text) is None:
+        return text
+    corrected = _CORRECTED.search(text)
+    if corrected is not None:
+        text = text[corrected.end() :]
+    return text if text.strip() and _NEGATION.search(text) is None else None
+
+
+_BOUND = re.compile(
+    r"(?:somewhere\s+)?(?:between|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
+    r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than|under|over|above|below)\b",
+    re.I,
+)
+
+# -- the value in a sentence ----------------------------------------------------------------------
+
+
+def value_in(sentence: str) -> str:
+    """Return the value of a sentence: all of it if it is short, else a formula or number."""
+    choice = _CHOSEN.match(sentence)
+    if choice is not None:
+        return choice.group(1)
+    said = affirmed(sentence)
+    if said is None or _BOUND.match(sentence):
+        return sentence  # what it denies, or a bound, is for the reader to refuse
+    sentence = said
+    foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
+    short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
+    if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
+        return sentence
+    formulas = list(MATH.finditer(sentence))
+    numbers = list(NUMBERISH.finditer(sentence))
+    priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
+    if formulas:
+        last = formulas[-1]
+        inner = last_formulas(formulas, sentence)
+        outside = [m for m in numbers if m.start() >= last.end()]
+        if not outside or not _NAME_ONLY.fullmatch(inner.strip()):
+            return inner
+        return outside[0].group().strip()
+    lead = NUMBERISH.match(sentence)
+    if lead is not None:
+        return lead.group()
+    choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
+    if choice is not None and not re.match(r"A\s+[a-z]", sentence):
+        return choice.group(1)
+    if len(priced) == 1 and len(numbers) > 1:
+        return priced[0].group().strip()
+    pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
+    if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
+        return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
+    return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
+
+
+def content(formula: re.Match[str]) -> str:
+    """Return a formula without its delimiters."""
+    inner: str = next(filter(None, formula.groups()))
+    return inner
+
+
+def last_formulas(found: list[re.Match[str]], text: str) -> str:
+    """Return the last formula, with those that "and" or "or" joins to it."""
+    parts = [found[-1]]
+    while len(parts) < len(found) and len(parts) < 20:
+        before = found[-1 - len(parts)]
+        if not _AND.fullmatch(text[before.end() : parts[0].start()]):
+            break
+        parts.insert(0, before)
+    return ", ".join(content(m).strip() for m in parts)
+
+
+def only_formula(text: str) -> str | None:
+    """Return the single formula between math delimiters in a text, or None."""
+    found = list(MATH.finditer(text))
+    return content(found[0]) if len(found) == 1 else None
+
+
+# -- a unit apart from its number ---------------------------------------------------------------
+
+_APART = re.compile(
+    r"\$?((?:[-+.,\d\s^{}()*/]|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?(?:\s+|~|\\[ ,;]\s*)"
+    r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?)*)\$?"
+)
+
+
+def apart(text: str) -> str | None:
+    r"""Return `252\text{ N}` for `252 N`: letters of a unit that stand apart from a plain number.
+
+    A letter that touches its number (`5m`) is a variable.
+    """
+    found = _APART.fullmatch(text) if len(text) < 120 else None
+    if found is None or not any(map(str.isdigit, found.group(1))):
+        return None
+    return f"{found.group(1)}\\text{{ {found.group(2)}}}"
+
+
+# -- a number among words -------------------------------------------------------------------------
+
+_COPULA = re.compile(
+    r"[A-Za-z][A-Za-z ,'’-]{0,80}?\b(?:is|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
+    r"|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with|answer)\b\s*:?\s*"
+    r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?(?=[-$€£\\(.\d])"
+)
+_ALL_SUCH = re.compile(
+    r"(?:the set of )?(?:all )?(?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?"
+    r"(?:\s*\$?[a-z]\$?)?\s+(?:(?:such that|with|where|satisfying|for which)"
+    r"|(except|other than)(?: for)?)\s+",
+    re.I,
+)
+_AMOUNT = re.compile(
+    r"([-+]?\s?(?:\\?\$|€|£)?\s?\d[\d,]{0,30}(?:\.\d{1,30})?(?:\s?/\s?\d{1,9}|\s\d{1,9}/\d{1,9})?"
+    r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b)?%?)"
+    r"[*_\s]+([A-Za-z(][^\n]{0,300})"
+)
+# words behind a number that make another value of it, or another answer
+_CHANGES = re.compile(
+    r"(?:and|or|to|through|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
+    r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|more|fewer|half"
+    r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else)\b",
+    re.I,
+)
+_SECOND = re.compile(r"(?:\band|\bor|[,;&+=*/^])\s*\\?\$?\d", re.I)
+
+
+def value_among_words(text: str) -> str | None:
+    r"""Return the value of an answer in words: `14 pears remained in crate 6`, `\text{It is } 7`.
+
+    Only where the words leave no doubt: the number comes first, or behind "is", "has" and the
+    like, and no second one is joined to it. Otherwise None.
+    """
+    if len(text) > 400:
+        return None
+    text = TEXT.sub(r"\1", text).strip()
+    such = _ALL_SUCH.match(text)
+    if such is not None:  # all real numbers x such that x > 3
+        condition = text[such.end() :].strip("$ .")
+        return f"x \\ne {condition}" if such.group(1) else condition
+    copula = _COPULA.match(text)
+    rest = text[copula.end() :].strip(" .") if copula is not None else text
+    amount = _AMOUNT.match(rest)
+    if amount is None:
+        return rest if copula is not None and not _TWO_WORDS.search(rest) else None
+    behind = amount.group(2)
+    if behind.startswith("("):  # a remark
+        return amount.group(1)
+    if _CHANGES.match(behind) or _SECOND.search(behind.split("because")[0].split("since")[0]):
+        return None
+    return amount.group(1)
