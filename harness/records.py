@@ -153,6 +153,8 @@ class Score(Frozen):
     flexible: int  # answers right under flexible string matching
     completion_tokens: int
     limit_reached: int  # answers that ended at the token limit, whatever their verdict
+    unreadable: int = 0  # answers that the verifier could not read; their verdict is wrong
+    copied: int = 0  # answers that repeat an expression of the problem; their verdict is wrong
     samples_sha256: str  # of the samples file in the run folder
     groups: tuple[int, ...] = ()  # group of each problem (instances of one template); () if alone
     overlap_13: tuple[int, ...] = ()  # problems that share 13 words in a row with training data

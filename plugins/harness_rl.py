@@ -56,7 +56,7 @@ def rewards(run: Run) -> tuple[list[Callable[..., list[float]]], dict[str, int]]
     counts = {"rollouts": 0, "rollouts_ungradable": 0}
 
     def correctness(completions: list[Any], answer: list[str], **columns: Any) -> list[float]:
-        right = run.correct(completions, answer, columns["task"])
+        right = run.correct(completions, answer, columns["task"], columns["problem"])
         counts["rollouts"] += len(right)
         counts["rollouts_ungradable"] += right.count(None)
         return [float(bool(verdict)) for verdict in right]

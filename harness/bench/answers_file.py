@@ -207,7 +207,11 @@ def judge_rows(
         ]
         answers = [_text(row, columns.answer, n) for n, row in numbered]
         truncated = [bool(row.get("truncated", False)) for row in batch]
-        judged = pool.verify_many(answers, expected, conventions, form, truncated)
+        problems = [
+            next((row[name] for name in PROBLEMS if isinstance(row.get(name), str)), None)
+            for row in batch
+        ]
+        judged = pool.verify_many(answers, expected, conventions, form, truncated, problems)
         for row, gold, judgement in zip(batch, expected, judged, strict=True):
             tally.add(judgement, row, gold, columns)
             fields = judgement_fields(judgement)

@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     help="Form in which ANSWER gives its answer; bare takes all of it.",
 )
 @options.convention_option
+@click.option("--problem", help="The problem, for conventions that look at its text.")
 @click.option("--truncated", is_flag=True, help="ANSWER was cut off at the token limit.")
 @options.json_option
 def command(
-    gold: str, answer: str, form: Form, conventions: Conventions, truncated: bool, as_json: bool
+    gold: str,
+    answer: str,
+    form: Form,
+    conventions: Conventions,
+    problem: str | None,
+    truncated: bool,
+    as_json: bool,
 ) -> None:
     """Judge one answer, and explain it step by step.
 
@@ -37,7 +44,9 @@ def command(
     from harness.verify.workers.wire import judgement_fields
 
     self_test()
-    judgement, steps = explain(answer, gold, conventions, form=form, truncated=truncated)
+    judgement, steps = explain(
+        answer, gold, conventions, form=form, truncated=truncated, problem=problem
+    )
     if as_json:
         shown = judgement_fields(judgement) | {"steps": steps, "verifier": VERIFIER_VERSION}
         options.print_json(shown)

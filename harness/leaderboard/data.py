@@ -54,6 +54,8 @@ class TaskResult(Frozen):
     flexible: float
     verdicts: dict[str, float]  # share of each verdict
     limit_reached: float  # share of answers that ended at the token limit
+    unreadable: float = 0.0  # share of answers that the verifier could not read
+    copied: float = 0.0  # share of answers that repeat an expression of the problem
     mean_tokens: float  # completion tokens an answer
     samples: int = 1  # answers to each question; the accuracy is their mean (avg@k)
     # several answers: k -> share of questions with one right of k

@@ -130,6 +130,8 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
         flexible=sum(score.flexible for score in scores) / answers,
         verdicts={name: sum(score.counts[name] for score in scores) / answers for name in LETTERS},
         limit_reached=sum(score.limit_reached for score in scores) / answers,
+        unreadable=sum(score.unreadable for score in scores) / answers,
+        copied=sum(score.copied for score in scores) / answers,
         mean_tokens=sum(score.completion_tokens for score in scores) / answers,
         samples=scores[0].samples,
         pass_at=_pass_at(entry.correct(key)),

@@ -87,7 +87,7 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         "lm_eval": _named(result.own) if result else None,
         **_of(result, "strict", "flexible"),
         **{name: result.verdicts[name] if result else None for name in verdicts},
-        **_of(result, "limit_reached", "mean_tokens"),
+        **_of(result, "unreadable", "copied", "limit_reached", "mean_tokens"),
         **_of(row.cost, "steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops"),
         **_of(row.cost, "seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
         "environment": row.environment,

@@ -47,6 +47,7 @@ def judge(
         score.conventions,
         form=score.form,
         truncated=[answer["finish"] == "length" for answer in given],
+        problems=[row["problem"] for row in rows],
     )
     text = jsonl(
         {
@@ -72,6 +73,8 @@ def judge(
         verdicts="".join(LETTERS[str(judgement.verdict)] for judgement in judged),
         strict=sum(judgement.strict for judgement in judged),
         flexible=sum(judgement.flexible for judgement in judged),
+        unreadable=sum(judgement.reason == "unreadable" for judgement in judged),
+        copied=sum(judgement.reason == "copied" for judgement in judged),
         completion_tokens=sum(answer["tokens"] for answer in given),
         limit_reached=sum(answer["finish"] == "length" for answer in given),
         samples_sha256=hashlib.sha256(text.encode()).hexdigest(),

@@ -192,13 +192,19 @@ class Run:
         completions: Sequence[str | Messages],
         answers: Sequence[str],
         tasks: Sequence[str] | None = None,
+        problems: Sequence[str] | None = None,
     ) -> list[bool | None]:
         """Return whether each completion's final answer is right, by the verifier that also scores.
+
+        Where a score takes two expressions for equal because they agree at random points, this
+        does not: what is learnt from must be proved.
 
         Args:
             completions: In the form that TRL generates; they are read as by `cut`.
             answers: The right answer to each.
             tasks: The task of each, where tasks read answers differently; by default the first.
+            problems: The problem of each. With it an answer that only repeats an expression of
+                its problem is wrong, as it is in a score.
 
         Returns:
             True or False for each; None where an answer cannot be graded.
@@ -212,8 +218,9 @@ class Run:
             judged = self._stage.verifier.verify_many(
                 [self.cut(completions[i]) for i in chosen],
                 [answers[i] for i in chosen],
-                conventions.get(task, Conventions()),
+                conventions.get(task, Conventions()).model_copy(update={"sampling": "refuse"}),
                 form=self.protocol.form,
+                problems=[problems[i] for i in chosen] if problems is not None else None,
             )
             for i, judgement in zip(chosen, judged, strict=True):
                 ungradable = judgement.verdict == Verdict.ungradable
@@ -225,9 +232,10 @@ class Run:
         completions: Sequence[str | Messages],
         answers: Sequence[str],
         tasks: Sequence[str] | None = None,
+        problems: Sequence[str] | None = None,
     ) -> list[float]:
         """Return 1.0 where `correct` finds a completion right and 0.0 otherwise."""
-        return [float(bool(right)) for right in self.correct(completions, answers, tasks)]
+        return [float(bool(right)) for right in self.correct(completions, answers, tasks, problems)]
 
     # -- training -------------------------------------------------------------------------------
 

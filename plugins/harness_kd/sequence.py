@@ -99,6 +99,7 @@ def confirmed(run: Run, data: Any, solutions: teacher.Solutions) -> list[str]:
         [text or "" for _, text in pairs],
         [row["answer"] for row, _ in pairs],
         [row["task"] for row, _ in pairs],
+        [row["problem"] for row, _ in pairs],
     )
     lines, seen = [], set()
     for (row, text), verdict in zip(pairs, right, strict=True):

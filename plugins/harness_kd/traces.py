@@ -53,7 +53,9 @@ def chosen_traces(run: Run) -> datasets.Dataset:
     ends = [after_thought(text) for text in data["solution"]]
     right: list[bool | None] = [True] * len(texts)
     if options.verified:
-        right = run.correct([end or "" for end in ends], data["answer"], data["task"])
+        right = run.correct(
+            [end or "" for end in ends], data["answer"], data["task"], data["problem"]
+        )
     pairs = [
         {"prompt": row["prompt"], "completion": sequence.completion(run, answered(run, row, text))}
         for row, text, verdict in zip(data, texts, right, strict=True)
