@@ -156,33 +156,21 @@ def answers(leaderboard: Leaderboard) -> Iterator[str]:
     yield "## How answers ended"
     yield (
         "Per cent of answers. Verified is the accuracy; strict and flexible are string matching"
-        " on the same answers. Unreadable is what the verifier could not read, copied an expression"
-        " of the problem that nobody evaluated; neither is right. The last column is the mean"
-        " length in tokens."
+        " on the same answers. In brackets behind the wrong ones: those that the verifier could not"
+        " read, and those that only repeat an expression of their problem. The last column is the"
+        " mean length in tokens."
     )
-
     others = [name for name in LETTERS if name != "correct"]
     named = (name.replace("_", " ").capitalize() for name in others)
-    head = (
-        "Trainer",
-        "Verified",
-        "Strict",
-        "Flexible",
-        *named,
-        "Unreadable",
-        "Copied",
-        "At the limit",
-        "Tokens",
-    )
+    head = ("Trainer", "Verified", "Strict", "Flexible", *named, "At the limit", "Tokens")
 
     def cells(_: Row, result: TaskResult) -> tuple[str, ...]:
+        shown = {name: numbers.percent(result.verdicts[name]) for name in others}
+        not_compared = map(numbers.percent, (result.unreadable, result.copied))
+        shown["wrong"] += f" ({', '.join(not_compared)})"
         matched = (result.verdicts["correct"], result.strict, result.flexible)
-        rest = (result.verdicts[name] for name in others)
-        percent = map(
-            numbers.percent,
-            (*matched, *rest, result.unreadable, result.copied, result.limit_reached),
-        )
-        return *percent, f"{result.mean_tokens:.0f}"
+        ended = numbers.percent(result.limit_reached), f"{result.mean_tokens:.0f}"
+        return *map(numbers.percent, matched), *shown.values(), *ended
 
     yield from _each(leaderboard, (), lambda _: (head, cells), lambda _: True)
 
