@@ -77,6 +77,11 @@ def _cost(text: str, gold: str) -> float:
         ("\\boxed{", "1", ",5 é}"),
         ("\\boxed{[", ",", "(}"),
         ("\\boxed{1,\\!", " ", "x}"),
+        ("\\boxed{1", "\\(", "!\\in Z}"),
+        ("\\boxed{", "not 5 ", "}"),
+        ("\\boxed{5 ", "mm ", "}"),
+        ("the answer is not ", "not but ", "5"),
+        ("5 ", "is the answer ", ""),
         ("", "<|begin_of_box|>", ""),
     ],
 )
@@ -104,7 +109,10 @@ BOMBS = [  # (answer, gold): what would take long without the count of steps
     ("\\cup".join(f"(\\sqrt{{{i}}},{i})" for i in range(1, 300)), "(0,1)\\cup(2,300)"),
     ("+".join(f"x_{{{i}}}y_{{{i}}}" for i in range(300)) + "=1", "a+b=2"),
     ("0.5, 1.5\\times10^{-999999999}", "1.5\\times10^{-999999999}, 0.4"), ("x_1=" * 300 + "1", "1"),
-    ("\\text{" * 900, "1"),
+    ("\\text{" * 900, "1"), ("5 " + "km per " * 800, "5 \\text{ km}"),
+    ("(" * 400 + "a b," * 600, "1"), ("2 " + "million " * 700, "1"), ("|x" * 900, "(0,1)"),
+    ("x=1\\implies " * 390 + "x=2", "2"), ("two " * 1400, "1"),
+    ("(\\pm1,\\pm2" + ",1" * 390 + ")", "1"),
 ]  # fmt: skip
 
 

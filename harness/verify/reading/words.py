@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from harness.verify.limits import TooLarge
+
 # fmt: off
 AND_OR = {"and", "or", "und", "oder", "et", "ou", "y", "o", "e", "和", "或", "与"}
 QUALIFIERS = {
@@ -145,7 +147,7 @@ _EXPONENTS = {
 }
 _DERIVED = {"mph": "mile per hour", "kph": "km per hour", "kmh": "km per hour",
             "kmph": "km per hour"}
-_MAX_UNIT_WORDS = 24  # a longer unit is no known one; each known one multiplies a size
+_MAX_UNITS = 24  # in a product, each of which multiplies its size
 _DROP = {"a", "the", "of", "each", "in", "total", "more"}
 
 SAME_TEXT = {
@@ -183,8 +185,6 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
     relative within a kind.
     """
     words = text.lower().replace(".", " ").replace("*", " ").replace("^ ", "^").split()
-    if len(words) > _MAX_UNIT_WORDS:
-        return "", Fraction(1), text.lower()
     words = [w for word in words for w in _DERIVED.get(word, word).split()]
     parts: list[tuple[str, int]] = []  # units with their exponents
     sign, ahead = 1, 1
@@ -205,10 +205,12 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
         return "", Fraction(1), ""
     kinds: dict[str, int] = {}
     size = Fraction(1)
-    for name, power in parts:
+    for i, (name, power) in enumerate(parts):
         known = UNITS.get(name)
         if known is None:
             return "", Fraction(1), " ".join(n.rstrip("s") for n, _ in parts)
+        if i == _MAX_UNITS:
+            raise TooLarge(f"a unit is a product of more than {_MAX_UNITS}")
         kinds[known[0]] = kinds.get(known[0], 0) + power
         size *= known[1] ** power
     shown = " ".join(f"{_NAMES_OF[UNITS[n]]}^{p}" for n, p in parts)
