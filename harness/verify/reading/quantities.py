@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import Unreadable
+from harness.verify.limits import Unreadable, charge
 from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression, group, literal, postfix
 from harness.verify.reading.words import QUALIFIERS, UNITS
@@ -66,6 +66,7 @@ def _based(c: Cursor) -> Node | None:
     while c.peek(i).kind in ("num", "let", "word") and (i == start or not c.peek(i).space):
         digits += c.peek(i).value
         i += 1
+    charge(i - start)
     if i == start or not (c.peek(i).kind == "op" and c.peek(i).value == "_"):
         return None
     # letters are digits only behind a figure, or where several are capitals: x_3 is a variable
