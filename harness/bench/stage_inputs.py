@@ -15,7 +15,7 @@ from harness.records import Cost, total_cost
 from harness.stage import spec
 from harness.stage.spec import GenerateIdentity, JudgeIdentity, StageSpec, TrainIdentity
 
-MOST_WORKERS = 8  # of the verifier, each with the memory of a sympy
+MOST_WORKERS = 8  # of the verifier: more are not faster, and each takes memory
 Rows = Sequence[Mapping[str, Any]]
 
 

@@ -23,7 +23,7 @@ COST = (
     "Memory",
     "Energy",
 )
-PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm", "sympy")
+PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm")
 FEWER = "fewer than three training seeds"
 
 
