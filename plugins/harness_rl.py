@@ -119,7 +119,7 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
     """Train with a GRPOTrainer class; `more` goes to its constructor."""
     from trl import GRPOConfig
 
-    problems = run.train_data().select_columns(["prompt", "answer", "task"])
+    problems = run.train_data().select_columns(["prompt", "answer", "task", "problem"])
     functions, counts = rewards(run)
     tokenizer = run.tokenizer()
     trainer = trainer_class(
