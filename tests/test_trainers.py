@@ -572,6 +572,7 @@ def test_rewards_are_the_verifiers_and_stop_where_the_score_stops(student, tmp_p
     functions, counts = harness_rl.rewards(run)
     completions = ["is \\boxed{0.50}", "is \\boxed{3}", "is 4\n\nProblem: \\boxed{9}", "hm"]
     columns = {"completions": completions, "answer": ["1/2", "4", "9", "9"], "task": ["sums"] * 4}
+    columns["problem"] = [""] * 4
     try:
         assert [function(**columns) for function in functions] == [
             [1.0, 0.0, 0.0, 0.0],
@@ -580,6 +581,19 @@ def test_rewards_are_the_verifiers_and_stop_where_the_score_stops(student, tmp_p
     finally:
         run.close()
     assert counts == {"rollouts": 4, "rollouts_ungradable": 0}
+
+
+def test_a_reward_is_neither_for_copying_nor_for_what_is_only_probable(student, tmp_path):
+    run = models.make_run(tmp_path, student, None)
+    copied, asked = ["\\boxed{3+4}"], ["What is $3+4$?"]
+    probable = ["\\boxed{\\frac{1-x^2}{1+x^2}}"], ["\\cos(2\\arctan x)"]
+    try:
+        assert run.reward(copied, ["7"]) == [1.0]
+        assert run.reward(copied, ["7"], problems=asked) == [0.0]
+        assert run.correct(["\\boxed{7}"], ["7"], problems=asked) == [True]
+        assert run.correct(*probable) == [False]
+    finally:
+        run.close()
 
 
 def test_chains_are_made_of_trainers_that_exist():
