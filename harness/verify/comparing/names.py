@@ -96,8 +96,11 @@ def _without_coefficients(node: Node) -> bool:
 def is_name(node: Node) -> bool:
     """Whether the left side of an equation only names a quantity."""
     kind = node.kind
-    if kind in ("sym", "text"):
+    if kind == "sym":
         return True
+    if kind == "text":  # "this would lead to 0" = 1 says 0 = 1, which names nothing
+        words = node.key.strip('"').split()
+        return not (words and words[-1].isdecimal() and words[-2:-1] and words[-2].isalpha())
     if kind == "unit":
         return is_name(node.args[0])
     if is_function(node):  # f(x) is a name, a sum that was not computed is a value
