@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from processes import imported_by
 
 import harness.cli
-from harness.cli.main import COMMANDS, cli
+from harness.cli.main import GROUPS, MODULES, cli
 from harness.errors import UsageError
 
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic"}
@@ -30,21 +30,23 @@ def test_help_imports_nothing_but_click():
 
 def test_the_table_of_commands_is_the_modules_and_their_own_help():
     folder = Path(harness.cli.__file__).parent
-    modules = {path.stem for path in folder.glob("*.py")}
-    assert set(COMMANDS) == modules - {"__init__", "main", "options", "spellings"}
-    for name, line in COMMANDS.items():
-        command = importlib.import_module(f"harness.cli.{name}").command
+    files = {path.relative_to(folder).with_suffix("") for path in folder.glob("*/*.py")}
+    modules = {".".join(("harness.cli", *path.parts)) for path in files if path.stem != "__init__"}
+    assert set(MODULES.values()) == modules
+    lines = {name: line for _, names in GROUPS.values() for name, line in names.items()}
+    for name, line in lines.items():
+        command = importlib.import_module(MODULES[name]).command
         assert isinstance(command, click.Command)
         assert command.name == name
         assert command.get_short_help_str(limit=200) == line
     shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output.splitlines()
-    for name, line in COMMANDS.items():
+    for name, line in lines.items():
         assert f"  {name:<13}  {line}" in shown  # in one line each
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", MODULES)
 def test_every_option_and_argument_of_a_command_is_explained(name):
-    command = importlib.import_module(f"harness.cli.{name}").command
+    command = importlib.import_module(MODULES[name]).command
     for one in command.params:
         if isinstance(one, click.Option):
             assert one.help, one.name

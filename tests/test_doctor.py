@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.doctor import render
+from harness.cli.inspect.doctor import render
 from harness.doctor import machine, software
 from harness.doctor.finding import Finding, start
 

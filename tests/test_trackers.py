@@ -7,7 +7,7 @@ import importlib.util
 import models
 import pytest
 
-from harness.cli.bench import TRACKERS, check_trackers
+from harness.cli.measure.bench import TRACKERS, check_trackers
 from harness.errors import UsageError
 
 

@@ -10,23 +10,42 @@ from typing import Any
 
 import click
 
-# name -> its line in `harness --help`; the module `harness.cli.<name>` offers it as `command`
-COMMANDS = {
-    "bench": "Train and score a board's trainers.",
-    "boards": "List the boards, or show one in full.",
-    "contamination": "Compare training data with test sets.",
-    "diff": "Compare two cells question by question.",
-    "doctor": "Check this machine for what usually breaks.",
-    "export": "Write a board's results in a format that others read.",
-    "judge": "Judge a file of answers made elsewhere.",
-    "plugins": "List the plug-ins and the trainers they offer.",
-    "publish": "Write the pages of boards from their records, or check them.",
-    "push": "Show or send a cell's scores for a model repository.",
-    "regrade": "Judge a board's stored answers again, without generating.",
-    "report": "Write a board's report: one HTML file.",
-    "score": "Score a checkpoint folder, without training.",
-    "tasks": "List the tasks, or show one in full.",
-    "verify": "Judge one answer, and explain it step by step.",
+# folder -> its title in `harness --help`, and name -> line there; the module
+# `harness.cli.<folder>.<name>` offers the command as `command`
+GROUPS = {
+    "measure": (
+        "Train, score and judge",
+        {
+            "bench": "Train and score a board's trainers.",
+            "judge": "Judge a file of answers made elsewhere.",
+            "regrade": "Judge a board's stored answers again, without generating.",
+            "score": "Score a checkpoint folder, without training.",
+            "verify": "Judge one answer, and explain it step by step.",
+        },
+    ),
+    "share": (
+        "Publish and hand in",
+        {
+            "export": "Write a board's results in a format that others read.",
+            "publish": "Write the pages of boards from their records, or check them.",
+            "push": "Show or send a cell's scores for a model repository.",
+            "report": "Write a board's report: one HTML file.",
+        },
+    ),
+    "inspect": (
+        "Show and check",
+        {
+            "boards": "List the boards, or show one in full.",
+            "contamination": "Compare training data with test sets.",
+            "diff": "Compare two cells question by question.",
+            "doctor": "Check this machine for what usually breaks.",
+            "plugins": "List the plug-ins and the trainers they offer.",
+            "tasks": "List the tasks, or show one in full.",
+        },
+    ),
+}
+MODULES = {
+    name: f"harness.cli.{folder}.{name}" for folder, (_, names) in GROUPS.items() for name in names
 }
 
 
@@ -34,11 +53,11 @@ class Commands(click.Group):
     """A group that imports a command's module, or plug-ins, only when that command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*COMMANDS, *self.commands})
+        return sorted({*MODULES, *self.commands})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in COMMANDS:
-            command: click.Command = importlib.import_module(f"harness.cli.{cmd_name}").command
+        if cmd_name in MODULES:
+            command: click.Command = importlib.import_module(MODULES[cmd_name]).command
             return command
         if cmd_name not in self.commands:
             from harness.plugin.host import Host
@@ -50,8 +69,10 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # click's own imports every command for its help
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(COMMANDS.items()))
+        width = max(map(len, MODULES))
+        for title, names in GROUPS.values():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), line) for name, line in names.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

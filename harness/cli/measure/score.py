@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli import options
-from harness.cli.bench import run, show, stop_if_unfinished
+from harness.cli.measure.bench import run, show, stop_if_unfinished
 
 
 @click.command("score")

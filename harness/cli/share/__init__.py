@@ -1,0 +1,1 @@
+"""Commands that publish results and hand them to others."""
