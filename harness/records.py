@@ -109,6 +109,28 @@ class Environment(Frozen):
     gpus: int = 1  # of one training stage
     packages: dict[str, str] = {}
     commit: str | None = None  # of the harness, where it is a git checkout
+    confinement: str = ""  # what kept its process from files and network; empty: not known
+
+
+class Outside(Frozen):
+    """What a stage used as measured outside its process, summed over its attempts."""
+
+    seconds: float  # wall clock, from the start of the process to the end of its last child
+    cpu_seconds: float  # of all its processes
+    gpu_seconds: float = 0.0  # wall clock times the GPUs it had
+    peak_memory_bytes: int = 0  # resident, of its largest process
+    processes: int = 1  # the most that were seen at once
+    attempts: int = 1  # that were measured
+
+    def plus(self, other: Outside) -> Outside:
+        return Outside(
+            seconds=self.seconds + other.seconds,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            gpu_seconds=self.gpu_seconds + other.gpu_seconds,
+            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
+            processes=max(self.processes, other.processes),
+            attempts=self.attempts + other.attempts,
+        )
 
 
 class StageRef(Frozen):
@@ -126,6 +148,7 @@ class StageRef(Frozen):
     attempts: int = 1
     notes: dict[str, Any] = {}  # what a reader must know, from the trainer
     environment: Environment | None = None  # where it was trained
+    outside: Outside | None = None  # None where nobody measured
 
 
 class Checkpoint(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import checkpoints, records
+from harness.bench import measured
 from harness.bench.executor import Ended
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
@@ -23,6 +25,8 @@ from harness.stage import spec
 from harness.stage.environment import processor_name
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
+
+NOTES = 65_536  # characters of a stage's notes in a record
 
 
 class Recorder:
@@ -59,7 +63,9 @@ class Recorder:
                 bytes=checkpoints.size_bytes(scored),
             ),
             scores=tuple(self._scores(cell, generated)),
-            environment=ran.model_copy(update=environment),
+            environment=_seen(ran, measured.read(self.folder.stage(cell.generate))).model_copy(
+                update=environment
+            ),
         )
 
     def _scores(self, cell: Cell, generated: spec.GenerateResult) -> list[Score]:
@@ -102,6 +108,7 @@ class Recorder:
         identity, path = self.plan.stages[name].identity, self.folder.stage(name)
         assert isinstance(identity, spec.TrainIdentity)
         result = None if ended else spec.read(path / "result.json", spec.TrainResult)
+        seen = measured.read(path)
         return StageRef(
             trainer=identity.trainer,
             plugin=identity.plugin.name,
@@ -111,8 +118,9 @@ class Recorder:
             status=ended.status if ended else "ok",
             cost=result.cost if result else records.Cost(),
             attempts=previous_attempts(path),
-            notes=result.notes if result else {},
-            environment=result.environment if result else None,
+            notes=_short(result.notes) if result else {},
+            environment=_seen(result.environment, seen) if result else None,
+            outside=seen.outside if seen else None,
         )
 
     def _write(
@@ -142,6 +150,27 @@ class Recorder:
             **fields,
         )
         return records.read_record(records.write_record(record, self.folder.records))
+
+
+def _seen(ran: records.Environment, seen: measured.Measured | None) -> records.Environment:
+    """Return an environment with how its process was confined, which only its guard knows."""
+    return ran.model_copy(update={"confinement": seen.confinement if seen else ""})
+
+
+def _short(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trainer's notes, but for those that are too long for a record."""
+    kept: dict[str, Any] = {}
+    left, too_long = NOTES, 0
+    for name, value in notes.items():
+        size = len(name) + len(json.dumps(value))
+        if size > left:
+            too_long += 1
+            continue
+        kept[name] = value
+        left -= size
+    if too_long:
+        kept["left_out"] = f"{too_long} notes: together the notes passed {NOTES:,} characters"
+    return kept
 
 
 def previous_attempts(path: Path) -> int:

@@ -6,8 +6,10 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.bench.executor import Ended, LocalExecutor
@@ -15,6 +17,7 @@ from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
+from harness.errors import HarnessError, StageError
 from harness.plugin.host import Host
 from harness.records import Cell, Record
 from harness.stage import manifest
@@ -30,7 +33,7 @@ class Outcome:
 
     records: list[Record] = field(default_factory=list)
     computed: int = 0  # stages that ran in this bench
-    interrupted: bool = False
+    interrupted: int = 0  # the signal that ended it early
 
     @property
     def failed(self) -> list[Record]:
@@ -42,9 +45,20 @@ def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: 
 
     Returns:
         One record for each cell, in the plan's order; a cell that was interrupted has none.
+
+    Raises:
+        HarnessError: If somebody removed the folder while the bench ran.
     """
     with folder.locked():
-        return _Bench(plan, host, folder, executor, watch).run()
+        try:
+            return _Bench(plan, host, folder, executor, watch).run()
+        except FileNotFoundError as error:
+            if error.filename and folder.path not in Path(str(error.filename)).parents:
+                raise
+            raise HarnessError(
+                f"{error.filename or folder.path} was removed while the bench ran;"
+                " the same command does again what is missing"
+            ) from error
 
 
 class _Bench:
@@ -58,6 +72,7 @@ class _Bench:
         self.records: dict[str, Record] = {}  # cell digest -> record
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
         self.done: set[str] = set()
+        self.again: set[str] = set()  # stages that were done and are done again
         self.started_cells: set[str] = set()
         self.outcome = Outcome()
 
@@ -72,8 +87,8 @@ class _Bench:
             self.executor.warm_up()
             try:
                 self._execute(open_cells)
-            except KeyboardInterrupt:
-                self.outcome.interrupted = True
+            except KeyboardInterrupt as error:
+                self.outcome.interrupted = getattr(error, "number", signal.SIGINT)
                 for path in self.executor.stop():
                     self.watch("interrupted", {"stage": path.name})
             finally:
@@ -87,6 +102,7 @@ class _Bench:
         self.inputs.write_rows(waiting)
         running: set[str] = set()
         while True:
+            self.folder.check()
             for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
                 waiting.remove(name)
                 self.done.add(name)
@@ -134,11 +150,12 @@ class _Bench:
             if cell.digest in self.records:
                 continue
             failed = next((name for name in cell.stages if name in self.failures), None)
+            record: Record | None = None
             if failed is not None:
                 record = self.recorder.failed(cell, failed, self.failures)
             elif all(name in self.done for name in cell.stages):
-                record = self.recorder.finished(cell)
-            else:
+                record = self._finished(cell, waiting)
+            if record is None:
                 continue
             self.records[cell.digest] = record
             self.watch("record", {"cell": cell.name, "record": record})
@@ -147,6 +164,26 @@ class _Bench:
         left = [cell for cell in open_cells if cell.digest not in self.records]
         wanted = {name for cell in left for name in cell.stages}
         waiting[:] = [name for name in waiting if name in wanted]
+
+    def _finished(self, cell: Cell, waiting: list[str]) -> Record | None:
+        """Return the record of a cell whose stages are done.
+
+        A stage of which a file is gone meanwhile is done again, once.
+        """
+        try:
+            return self.recorder.finished(cell)
+        except (StageError, FileNotFoundError):
+            self.folder.check()
+            gone = {each for each in cell.stages if not manifest.is_done(self.folder.stage(each))}
+            if not gone or gone & self.again:
+                raise
+        self.again |= gone
+        self.done -= gone
+        waiting += sorted(gone)
+        self.inputs.write_rows(gone)
+        for name in sorted(gone):
+            self.watch("warning", {"text": f"{name}: a file of it is gone; it is done again"})
+        return None
 
     def _start(self, name: str) -> None:
         stage = self.plan.stages[name]
@@ -159,5 +196,6 @@ class _Bench:
                 for error in self.host.observe("harness_cell_started", cell=cell):
                     self.watch("warning", {"text": error})
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
-        seconds = self.plan.board.file.compute.stage_seconds
-        self.executor.start(path, seconds, light=stage.light)
+        compute = self.plan.board.file.compute
+        names = compute.environment if stage.kind == "train" else ()
+        self.executor.start(path, compute.stage_seconds, light=stage.light, names=names)

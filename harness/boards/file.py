@@ -73,6 +73,8 @@ class Compute(Frozen, allow_inf_nan=False):
     gradient_checkpointing: bool = False
     save_every: int = pydantic.Field(default=0, ge=0)  # steps between training checkpoints
     stage_seconds: float = pydantic.Field(default=86_400, gt=0)  # time limit of one stage
+    network: bool = False  # whether training may use it
+    environment: tuple[str, ...] = ()  # variables that training sees beside the usual ones
 
 
 class BoardFile(Frozen):

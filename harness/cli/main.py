@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
 import click
+
+from harness.cli.signals import stopping
 
 # folder -> its title in `harness --help`, and name -> line there; the module
 # `harness.cli.<folder>.<name>` offers the command as `command`
@@ -110,23 +113,26 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; an error for people is one line on standard error."""
-    try:
-        code = cli.main(standalone_mode=False, prog_name="harness")
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
-    except Exception as error:
-        if "--debug" in sys.argv:
-            raise
-        text, code = _explain(error)
-        click.echo(f"harness: {text}", err=True)
-        sys.exit(code)
+    with stopping() as came:
+        try:
+            code = cli.main(standalone_mode=False, prog_name="harness")
+            sys.exit(code if isinstance(code, int) else 0)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            number = came[0] if came else signal.SIGINT
+            click.echo(f"harness: ended by {signal.Signals(number).name}", err=True)
+            sys.exit(128 + number)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(0)
+        except Exception as error:
+            if "--debug" in sys.argv:
+                raise
+            text, code = _explain(error)
+            click.echo(f"harness: {text}", err=True)
+            sys.exit(code)
 
 
 def _explain(error: Exception) -> tuple[str, int]:

@@ -168,6 +168,7 @@ class TrainCompute(Frozen):
     gradient_checkpointing: bool
     stage_seconds: float
     shared_gpu: bool
+    network: bool = False  # whether it may be used
 
 
 class TrainSpec(_File):

@@ -118,15 +118,15 @@ def _guard_test_rows(offend: Callable[[str], None]) -> None:
     task_class.split, host_class.tasks = split, tasks
 
 
-def run_child(parent: int, folder: Path, environment: dict[str, str]) -> None:
-    """Do one stage in a freshly forked child, watched where it trains."""
+def work(folder: Path) -> int:
+    """Do one stage's work in its process, watched where it trains."""
     if folder.name.startswith("train-"):
         watch(folder)
-    _run_child(parent, folder, environment)
+    return _work(folder)
 
 
-_run_child = warm.run_child
+_work = warm.work
 
 if __name__ == "__main__":
-    warm.run_child = run_child
+    warm.work = work
     warm.serve(int(sys.argv[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,8 +107,8 @@ def command(
     The leaderboard is printed. The same command again continues what was interrupted, and does
     nothing when all is done. BOARD is a board's name or TOML file; tiny if none is given.
     """
-    from harness.bench.executor import choose_device, default_jobs
     from harness.bench.folder import Folder
+    from harness.bench.gpus import choose_device, default_jobs
     from harness.bench.plan import plan as make_plan
     from harness.forecast import preview
     from harness.leaderboard.build import build
@@ -168,10 +169,11 @@ def show(leaderboard: Leaderboard, as_json: bool) -> None:
 
 
 def stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
-    """Name what was not finished, and end with its exit code: 130 interrupted, 1 failed."""
+    """Name what was not finished, and end with its exit code: 1 failed, 128 + n by signal n."""
     if outcome.interrupted:
-        click.echo("Interrupted; the same command continues.", err=True)
-        sys.exit(130)
+        name = signal.Signals(outcome.interrupted).name
+        click.echo(f"Interrupted by {name}; the same command continues.", err=True)
+        sys.exit(128 + outcome.interrupted)
     for record in outcome.failed:
         log = os.path.relpath(folder.path / (record.log or ""))
         click.echo(f"{record.name}: {record.status}: {record.error} (log: {log})", err=True)

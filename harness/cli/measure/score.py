@@ -25,8 +25,8 @@ def command(
     MODEL is a folder with safetensors and a tokenizer; it is scored beside the board's start
     model. BOARD is a board's name or TOML file; tiny if none is given.
     """
-    from harness.bench.executor import choose_device
     from harness.bench.folder import Folder
+    from harness.bench.gpus import choose_device
     from harness.bench.plan import plan_score, plan_start
     from harness.leaderboard.build import build
 
