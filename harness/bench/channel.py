@@ -30,7 +30,7 @@ class Channel:
         errors.parent.mkdir(parents=True, exist_ok=True)
         with errors.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *module],
+                [sys.executable, "-P", "-m", *module],  # the working folder holds no modules
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -1,12 +1,13 @@
 """Confinement: the kernel keeps a stage's process from what is not its own.
 
 Files and signals by Landlock, which needs no privilege and holds for whatever the process starts;
-the network by a network namespace of its own, and where none may be made by Landlock's rules for
-TCP. What the kernel does not offer is left open, and said in the text that `confine` returns.
+the network and root's privileges by namespaces of its own. Where no network namespace may be made,
+Landlock's rules for TCP are left. What the kernel does not offer is left open, and said in the text
+that `confine` returns.
 
 landlockpy makes the Landlock calls. bubblewrap, the other well-kept way, starts a program and so
-cannot confine a process that was forked with everything imported. For the namespace Python 3.11 has
-no function (`os.unshare` came with 3.12), so libc's is called here.
+cannot confine a process that was forked with everything imported. For namespaces Python 3.11 has no
+function (`os.unshare` came with 3.12), so libc's is called here.
 """
 
 from __future__ import annotations
@@ -106,11 +107,14 @@ def confine(rights: Rights) -> str:
 
     The process must have one thread. What the system does not offer is left out.
     """
-    network = "network" if rights.network else _leave_network()
+    users, offline = _leave_namespaces(rights.network)
     abi = landlockpy.abi_version()
+    only_tcp = not (offline or rights.network) and rights.alone and abi >= 4
+    left = "no network" if offline else "no TCP" if only_tcp else "network"
+    if not users and os.getuid() == 0:
+        left = f"root's privileges, {left}"
     if not abi:
-        return f"none (this system has no Landlock); {network}"
-    only_tcp = network == "network" and not rights.network and rights.alone and abi >= 4
+        return f"none (this system has no Landlock); {left}"
     try:
         with landlockpy.Ruleset(
             handled_net=~AccessNet.NONE if only_tcp else AccessNet.NONE,
@@ -127,13 +131,13 @@ def confine(rights: Rights) -> str:
                 _allow(rules, [Path("/run")], READ)  # where resolvers leave their files
             rules.restrict()
     except OSError as error:
-        return f"none (Landlock: {error.strerror or error}); {network}"
-    return f"landlock {abi}; {'no TCP' if only_tcp else network}"
+        return f"none (Landlock: {error.strerror or error}); {left}"
+    return f"landlock {abi}; {left}"
 
 
 def _allow(rules: landlockpy.Ruleset, paths: Iterable[Path], access: AccessFS) -> None:
     for path in paths:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             rules.allow_path(path, access if path.is_dir() else access & OF_A_FILE)
 
 
@@ -225,26 +229,61 @@ def _with_targets(path: Path) -> Iterator[Path]:
         yield from (each.resolve() for each in path.iterdir() if each.is_symlink())
 
 
-# -- network --------------------------------------------------------------------------------------
+# -- namespaces -----------------------------------------------------------------------------------
 
 
-def _leave_network() -> str:
-    """Move this process into a network of its own, with nothing in it but itself."""
-    user, group = os.getuid(), os.getgid()
-    if _unshare(CLONE_NEWNET):  # with the privilege
-        pass
-    elif _unshare(CLONE_NEWUSER | CLONE_NEWNET):
-        with contextlib.suppress(OSError):  # its files stay its own; names of users may be lost
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
-            Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    else:
-        return "network"
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_one:
-        request = struct.pack("16sh14x", b"lo", 0)  # its processes may talk to one another
-        flags = struct.unpack("16sh14x", fcntl.ioctl(any_one, SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(any_one, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
-    return "no network"
+def _leave_namespaces(network: bool) -> tuple[bool, bool]:
+    """Move this process into namespaces of its own; return whether it has left users and network.
+
+    In a user namespace that maps every user to itself files are as before, but root has no power
+    over the system left, such as reading other processes. The network is one with nothing in it
+    but this process and what it starts.
+    """
+    net = 0 if network else CLONE_NEWNET
+    users = _unshare_users(net)
+    offline = not network and (users or _unshare(CLONE_NEWNET))
+    if offline:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            # its processes may talk to one another
+            request = struct.pack("16sh14x", b"lo", 0)
+            flags = struct.unpack("16sh14x", fcntl.ioctl(one, SIOCGIFFLAGS, request))[1]
+            fcntl.ioctl(one, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+    return users, offline
+
+
+def _unshare_users(others: int) -> bool:
+    """Enter a user namespace, and others with it; return whether the system lets us.
+
+    Only a process outside may say in it who is who, so one is forked for that.
+    """
+    wait, go = os.pipe()
+    outer = os.getpid()
+    helper = os.fork()
+    if helper == 0:
+        try:
+            os.close(go)
+            if os.read(wait, 1):
+                _map_users(outer)
+        finally:
+            os._exit(0)
+    os.close(wait)
+    entered = _unshare(CLONE_NEWUSER | others)
+    os.write(go, b"x" * entered)
+    os.close(go)
+    os.waitpid(helper, 0)
+    return entered
+
+
+def _map_users(pid: int) -> None:
+    """Map every user and group to itself; without privilege, only one's own."""
+    place = Path(f"/proc/{pid}")
+    for name, own in (("uid_map", os.getuid()), ("gid_map", os.getgid())):
+        ranges = [line.split() for line in Path("/proc/self", name).read_text().splitlines()]
+        if os.getuid():
+            ranges = [[str(own), "", "1"]]
+            with contextlib.suppress(OSError):
+                (place / "setgroups").write_text("deny")
+        (place / name).write_text("".join(f"{first} {first} {n}\n" for first, _, n in ranges))
 
 
 def _unshare(flags: int) -> bool:

@@ -22,6 +22,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,8 @@ def guard(job: Job, work: Callable[[Path], object], close: Collection[int] = ())
         os.setsid()
         subreaper()
         code = _Guard(job, work, close).run()
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 
@@ -165,6 +168,7 @@ class _Guard:
         if not end_children():
             why = "failed", "processes of the stage could not be ended"
         watch.cut_log()
+        os.close(log)
         shutil.rmtree(private, ignore_errors=True)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         status, error = why or (None, None)
@@ -245,13 +249,17 @@ def _stage(
         if given is not None:
             _settle_in(private)
         how = confine(given) if given is not None else "none (it was not asked for)"
+        die_with_parent(parent)  # asked again, for a change of rights may take it back
         os.write(heard, how.encode())
         os.close(heard)
         result = work(job.folder)
         code = result if isinstance(result, int) else 0
         sys.stdout.flush()
-        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
     finally:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
         os._exit(code)
 
 
@@ -260,19 +268,11 @@ def _settle_in(private: Path) -> None:
     os.chdir(private)
     os.environ |= {"HOME": str(private), "TMPDIR": str(private), "VLLM_HOST_IP": "127.0.0.1"}
     tempfile.tempdir = None  # asks for TMPDIR again
-    # a Python that this one starts finds the modules that this one finds
-    own = [
-        path
-        for path in sys.path
-        if path
-        and not any(Path(path).is_relative_to(each) for each in (sys.prefix, sys.base_prefix))
-    ]
-    os.environ["PYTHONPATH"] = os.pathsep.join(own)
 
 
 def _fresh(folder: Path) -> NoReturn:
     """Become a fresh interpreter that does the stage."""
-    command = [sys.executable, "-m", "harness.stage.main", str(folder), str(os.getppid())]
+    command = [sys.executable, "-P", "-m", "harness.stage.main", str(folder), str(os.getppid())]
     os.execv(sys.executable, command)
 
 

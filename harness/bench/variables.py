@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -36,13 +37,19 @@ PRIVATE = {
 def usual(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of an environment that any stage may see.
 
-    The Hub's cache is named in full: a stage's home folder is an empty one of its own.
+    The Hub's cache is named in full: a stage's home folder is an empty one of its own. A stage
+    finds the modules that this process finds, and its own working folder is no place for them.
     """
     kept = {name: value for name, value in environment.items() if _is_usual(name)}
     home = Path(environment.get("HOME") or Path.home())
     cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
     kept.setdefault("HF_HOME", str(cache / "huggingface"))
     kept.setdefault("HF_HUB_CACHE", os.path.join(kept["HF_HOME"], "hub"))
+    prefixes = (sys.prefix, sys.base_prefix)
+    places = [os.path.abspath(place) for place in sys.path]
+    kept["PYTHONPATH"] = os.pathsep.join(
+        place for place in places if not any(Path(place).is_relative_to(one) for one in prefixes)
+    )
     return kept
 
 

@@ -95,6 +95,9 @@ WarningKind = Literal[
     "seeds_scored_differently",
     "seeds_trained_differently",
     "seeds_trained_elsewhere",
+    "unconfined",
+    "had_network",
+    "costs_contradict",
 ]
 WarningValue = int | float | str | tuple[str, ...] | tuple[int, ...]
 

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from harness.boards.conditions import Baseline, Benchmark, Conditions
     from harness.leaderboard.cells import Entry
     from harness.leaderboard.data import TaskResult
-    from harness.records import Record, Score
+    from harness.records import Record, Score, StageRef
 
 # shares of answers beyond which a reader is warned
 LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
 UNGRADABLE = 0.01
 FEW_QUESTIONS = 100
+SLACK_SECONDS = 1.0  # by which two clocks may differ
+IDLE_SECONDS = 120.0  # that a stage may take, with its imports, and count no FLOPs
 
 
 def _warning(
@@ -57,6 +59,30 @@ def row_warnings(
         yield _warning("seeds_trained_differently")
     if len({frozenset(_trained_on(cell)) for cell in entry.done}) > 1:
         yield _warning("seeds_trained_elsewhere")
+    yield from _process_warnings([stage for cell in entry.done for stage in cell.stages])
+
+
+def _process_warnings(stages: Sequence[StageRef]) -> Iterator[LeaderboardWarning]:
+    """Yield what a reader must know of the processes that trained; nothing where nobody looked."""
+    how = [stage.environment.confinement for stage in stages if stage.environment]
+    if any(text.startswith("none") for text in how):
+        yield _warning("unconfined")
+    if any(text and not text.endswith(("no network", "no TCP")) for text in how):
+        yield _warning("had_network")
+    contradictions = sorted({text for stage in stages for text in _contradictions(stage)})
+    if contradictions:
+        yield _warning("costs_contradict", what="; ".join(contradictions))
+
+
+def _contradictions(stage: StageRef) -> Iterator[str]:
+    """Yield where the cost that was counted inside a stage cannot be what it took."""
+    outside, cost = stage.outside, stage.cost
+    if outside is None or outside.attempts < stage.attempts:
+        return  # of an attempt that a killed bench did not live to measure
+    if cost.seconds > outside.seconds + SLACK_SECONDS:
+        yield "more seconds than its process ran"
+    if not cost.flops and max(outside.cpu_seconds, outside.gpu_seconds) > IDLE_SECONDS:
+        yield "no FLOPs in minutes of work"
 
 
 def _task_warnings(task: TaskResult) -> Iterator[LeaderboardWarning]:

@@ -53,6 +53,9 @@ SENTENCES: dict[data.WarningKind, str] = {
         "its seeds were trained with different options or versions of a trainer"
     ),
     "seeds_trained_elsewhere": "its seeds were trained on different hardware",
+    "unconfined": "trained unconfined: nothing kept it from other files (docs/reliability.md)",
+    "had_network": "trained with the network at hand",
+    "costs_contradict": "its counted cost contradicts what was measured outside: {what}",
 }
 """The sentence of each kind, for `str.format`; every number is a `Span`."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from harness.bench.channel import Channel
-from harness.bench.executor import LocalExecutor
+from harness.bench.executor import Ended, LocalExecutor
 
 HARNESS = (sys.executable, "-m", "harness")
 PLUGINS = Path(__file__).parent / "plugins"
@@ -41,6 +41,14 @@ def imported_by(*arguments: str, folder: Path | None = None) -> set[str]:
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     return set(done.stderr.splitlines()[-1].split())
+
+
+def all_ended(executor: LocalExecutor) -> list[Ended]:
+    """Wait for all that an executor runs."""
+    ended = []
+    while executor._running:
+        ended += executor.wait(0.2)
+    return ended
 
 
 def start(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
