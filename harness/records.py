@@ -134,6 +134,9 @@ class Checkpoint(Frozen):
     digest: str  # sha256 over configuration, weights and tokenizer
     parameters: int
     bytes: int
+    weights: str = ""  # sha256 over the tensors' values alone, however they are stored
+    # share of the tensors, alike in shape, that are the teacher's to the bit and not the start's
+    from_teacher: float = pydantic.Field(default=0.0, ge=0, le=1)
 
 
 class Score(Frozen):

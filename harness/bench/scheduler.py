@@ -6,6 +6,7 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,9 @@ class _Bench:
         self.inputs = StageInputs(plan, folder, executor)
         self.records: dict[str, Record] = {}  # cell digest -> record
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
-        self.done: set[str] = set()
+        self.seals: dict[str, str] = {}  # stage that is done -> what it was sealed with
+        self.inputs.seals = self.recorder.seals = self.seals
+        self.started: dict[str, float] = {}  # stage -> when, by the clock of this process
         self.started_cells: set[str] = set()
         self.outcome = Outcome()
 
@@ -89,7 +92,7 @@ class _Bench:
         while True:
             for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
                 waiting.remove(name)
-                self.done.add(name)
+                self.seals[name] = manifest.seal(self.folder.stage(name))
                 self.watch("reused", {"stage": name})
             self._settle(open_cells, waiting)
             for name in self._ready(waiting):
@@ -106,7 +109,8 @@ class _Bench:
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
-                    self.done.add(name)
+                    self.seals[name] = manifest.seal(ended.folder)
+                    self.recorder.seconds[name] = time.monotonic() - self.started[name]
                 else:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
@@ -125,7 +129,7 @@ class _Bench:
         return sorted(depth, key=lambda name: (-depth[name], order[name]))
 
     def _ready(self, waiting: Sequence[str]) -> list[str]:
-        ready = {None, *self.done}
+        ready = {None, *self.seals}
         return [name for name in waiting if self.plan.stages[name].parent in ready]
 
     def _settle(self, open_cells: Sequence[Cell], waiting: list[str]) -> None:
@@ -136,7 +140,7 @@ class _Bench:
             failed = next((name for name in cell.stages if name in self.failures), None)
             if failed is not None:
                 record = self.recorder.failed(cell, failed, self.failures)
-            elif all(name in self.done for name in cell.stages):
+            elif all(name in self.seals for name in cell.stages):
                 record = self.recorder.finished(cell)
             else:
                 continue
@@ -160,4 +164,5 @@ class _Bench:
                     self.watch("warning", {"text": error})
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
         seconds = self.plan.board.file.compute.stage_seconds
+        self.started[name] = time.monotonic()
         self.executor.start(path, seconds, light=stage.light)

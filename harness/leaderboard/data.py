@@ -95,6 +95,11 @@ WarningKind = Literal[
     "seeds_scored_differently",
     "seeds_trained_differently",
     "seeds_trained_elsewhere",
+    "same_as_start",
+    "same_as_teacher",
+    "near_teacher",
+    "same_as_other",
+    "uncounted",
 ]
 WarningValue = int | float | str | tuple[str, ...] | tuple[int, ...]
 
