@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -62,19 +62,23 @@ class Caps(Frozen, allow_inf_nan=False):
         return Caps(**shares)
 
 
+Whole = Annotated[int, pydantic.Field(ge=0)]
+Amount = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+
+
 class Cost(pydantic.BaseModel, extra="forbid"):
     """What was spent. Sums of stages are sums of fields, but for the peak, which is a maximum."""
 
-    steps: int = 0  # optimiser steps
-    trained_tokens: int = 0  # non-padding tokens in forward passes with a gradient
-    generated_tokens: int = 0  # tokens sampled from the model in training, up to the end of turn
-    reference_tokens: int = 0  # forward passes of the student or a reference without a gradient
-    teacher_tokens: int = 0  # tokens the teacher read or wrote
-    flops: float = 0.0
-    seconds: float = 0.0  # wall clock inside the trainer
-    gpu_seconds: float = 0.0
-    peak_memory_bytes: int = 0  # of the GPU where one is used, else of the process
-    energy_joules: float | None = None  # where NVML answers
+    steps: Whole = 0  # optimiser steps
+    trained_tokens: Whole = 0  # non-padding tokens in forward passes with a gradient
+    generated_tokens: Whole = 0  # tokens sampled from the model in training, up to the end of turn
+    reference_tokens: Whole = 0  # forward passes of the student or a reference without a gradient
+    teacher_tokens: Whole = 0  # tokens the teacher read or wrote
+    flops: Amount = 0.0
+    seconds: Amount = 0.0  # wall clock inside the trainer
+    gpu_seconds: Amount = 0.0
+    peak_memory_bytes: Whole = 0  # of the GPU where one is used, else of the process
+    energy_joules: Amount | None = None  # where NVML answers
 
     def plus(self, other: Cost) -> Cost:
         total = dict(self)
@@ -157,6 +161,9 @@ class Checkpoint(Frozen):
     digest: str  # sha256 over configuration, weights and tokenizer
     parameters: int
     bytes: int
+    weights: str = ""  # sha256 over the tensors' values alone, however they are stored
+    # share of the tensors, alike in shape, that are the teacher's to the bit and not the start's
+    from_teacher: float = pydantic.Field(default=0.0, ge=0, le=1)
 
 
 class Score(Frozen):

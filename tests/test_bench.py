@@ -35,7 +35,7 @@ EXPECTED = {
         "failed",
         "left no usable checkpoint: the checkpoint in checkpoint has no config.json",
     ),
-    "unruly-pickle": ("failed", "has only pickled weights"),
+    "unruly-pickle": ("failed", "pytorch_model.bin could run code; leave safetensors only"),
     "unruly-overrun": ("failed", "stopped: the trainer went on after its budget of 3 steps"),
 }
 

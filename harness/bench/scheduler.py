@@ -7,6 +7,7 @@ continues an interrupted bench and does nothing when all of it is done.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
-from harness.errors import HarnessError, StageError
+from harness.errors import HarnessError
 from harness.plugin.host import Host
 from harness.records import Cell, Record
 from harness.stage import manifest
@@ -71,8 +72,10 @@ class _Bench:
         self.inputs = StageInputs(plan, folder, executor)
         self.records: dict[str, Record] = {}  # cell digest -> record
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
-        self.done: set[str] = set()
         self.again: set[str] = set()  # stages that were done and are done again
+        self.seals: dict[str, str] = {}  # stage that is done -> what it was sealed with
+        self.inputs.seals = self.recorder.seals = self.seals
+        self.started: dict[str, float] = {}  # stage -> when, by the clock of this process
         self.started_cells: set[str] = set()
         self.outcome = Outcome()
 
@@ -105,7 +108,7 @@ class _Bench:
             self.folder.check()
             for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
                 waiting.remove(name)
-                self.done.add(name)
+                self.seals[name] = manifest.seal(self.folder.stage(name))
                 self.watch("reused", {"stage": name})
             self._settle(open_cells, waiting)
             for name in self._ready(waiting):
@@ -122,7 +125,8 @@ class _Bench:
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
-                    self.done.add(name)
+                    self.seals[name] = manifest.seal(ended.folder)
+                    self.recorder.seconds[name] = time.monotonic() - self.started[name]
                 else:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
@@ -141,7 +145,7 @@ class _Bench:
         return sorted(depth, key=lambda name: (-depth[name], order[name]))
 
     def _ready(self, waiting: Sequence[str]) -> list[str]:
-        ready = {None, *self.done}
+        ready = {None, *self.seals}
         return [name for name in waiting if self.plan.stages[name].parent in ready]
 
     def _settle(self, open_cells: Sequence[Cell], waiting: list[str]) -> None:
@@ -153,7 +157,7 @@ class _Bench:
             record: Record | None = None
             if failed is not None:
                 record = self.recorder.failed(cell, failed, self.failures)
-            elif all(name in self.done for name in cell.stages):
+            elif all(name in self.seals for name in cell.stages):
                 record = self._finished(cell, waiting)
             if record is None:
                 continue
@@ -170,15 +174,13 @@ class _Bench:
 
         A stage of which a file is gone meanwhile is done again, once.
         """
-        try:
+        self.folder.check()
+        gone = {each for each in cell.stages if manifest.lost_files(self.folder.stage(each))}
+        if not gone or gone & self.again:
             return self.recorder.finished(cell)
-        except (StageError, FileNotFoundError):
-            self.folder.check()
-            gone = {each for each in cell.stages if not manifest.is_done(self.folder.stage(each))}
-            if not gone or gone & self.again:
-                raise
         self.again |= gone
-        self.done -= gone
+        for name in gone:
+            del self.seals[name]
         waiting += sorted(gone)
         self.inputs.write_rows(gone)
         for name in sorted(gone):
@@ -198,4 +200,5 @@ class _Bench:
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
         compute = self.plan.board.file.compute
         names = compute.environment if stage.kind == "train" else ()
+        self.started[name] = time.monotonic()
         self.executor.start(path, compute.stage_seconds, light=stage.light, names=names)

@@ -27,6 +27,7 @@ class StageInputs:
 
     def __init__(self, plan: Plan, folder: Folder, executor: LocalExecutor) -> None:
         self.plan, self.folder, self.executor = plan, folder, executor
+        self.seals: Mapping[str, str] = {}  # stage that is done -> `manifest.seal`
         self._files: dict[str, Path] = {}  # kind of rows -> file
 
     def write_rows(self, waiting: Iterable[str]) -> None:
@@ -81,6 +82,7 @@ class StageInputs:
             ),
             compute=spec.TrainCompute(**compute, shared_gpu=self.executor.shared),
             caps=caps,
+            sealed=self.seals.get(stage.parent or ""),
             conventions={
                 name: board.tasks[name].conventions
                 for name in (*board.file.data.train, *board.file.data.traces)
@@ -99,12 +101,16 @@ class StageInputs:
 
     def _generate(self, stage: Stage, identity: GenerateIdentity, attempts: int) -> StageSpec:
         names = [score.name for score in identity.scores]
+        board, trained = self.plan.board, stage.parent is not None
         paths = spec.GeneratePaths(
             base_model=model_folder(self.plan, self.folder, stage),
+            start=board.model("start") if trained else None,
+            teacher=board.at_hand("teacher") if trained else None,
             problems=tuple(self._files[f"problems-{name}"] for name in names),
             documents=tuple(self._files.get(f"documents-{name}") for name in names),
         )
-        return spec.GenerateSpec(attempts=attempts, identity=identity, paths=paths)
+        sealed = self.seals.get(stage.parent or "")
+        return spec.GenerateSpec(attempts=attempts, identity=identity, paths=paths, sealed=sealed)
 
     def _judge(self, stage: Stage, identity: JudgeIdentity, attempts: int) -> StageSpec:
         """Return what a judging stage is to do, after writing golds into its own folder."""
@@ -115,6 +121,7 @@ class StageInputs:
             attempts=attempts,
             identity=identity,
             answers=self.folder.stage(identity.answers) / "answers",
+            sealed=self.seals.get(identity.answers),
             workers=min(MOST_WORKERS, self.executor.spare_cores),
         )
 

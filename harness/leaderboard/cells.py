@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.leaderboard.bootstrap import Questions, Sample, mean_of_tasks, sample
+from harness.leaderboard.origins import Origins
 from harness.records import LETTERS, START, Record, Score
 
 if TYPE_CHECKING:
@@ -60,8 +61,12 @@ class Entry:
 
     @property
     def ranked(self) -> bool:
-        """Whether it takes part in the ranking: every ranking score, no failed seed."""
-        return self.total is not None and not self.start and not self.failed
+        """Whether it takes part in the ranking.
+
+        It has every ranking score and no failed seed, and counted training made its weights.
+        """
+        complete = self.total is not None and not self.start and not self.failed
+        return complete and not self.questions.origins.barred(self.done)
 
 
 class BoardQuestions:
@@ -76,6 +81,7 @@ class BoardQuestions:
             for score in record.scores:
                 self._check(record, score)
         self._drawn: dict[tuple[Key, tuple[int, ...]], Questions] = {}
+        self.origins = Origins(records)
 
     def _check(self, record: Record, score: Score) -> None:
         key = (score.task, score.protocol)

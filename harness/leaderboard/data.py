@@ -98,6 +98,11 @@ WarningKind = Literal[
     "unconfined",
     "had_network",
     "costs_contradict",
+    "same_as_start",
+    "same_as_teacher",
+    "near_teacher",
+    "same_as_other",
+    "uncounted",
 ]
 WarningValue = int | float | str | tuple[str, ...] | tuple[int, ...]
 

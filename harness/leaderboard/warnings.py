@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.bootstrap import TRAINER_SEEDS
 from harness.leaderboard.cells import describe_environment, hardware
 from harness.leaderboard.data import LeaderboardWarning, WarningKind, WarningValue
+from harness.leaderboard.origins import NEAR, from_teacher
 from harness.leaderboard.stats import minimum_detectable
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def row_warnings(
     if len({frozenset(_trained_on(cell)) for cell in entry.done}) > 1:
         yield _warning("seeds_trained_elsewhere")
     yield from _process_warnings([stage for cell in entry.done for stage in cell.stages])
+    yield from _origin_warnings(entry)
 
 
 def _process_warnings(stages: Sequence[StageRef]) -> Iterator[LeaderboardWarning]:
@@ -83,6 +85,24 @@ def _contradictions(stage: StageRef) -> Iterator[str]:
         yield "more seconds than its process ran"
     if not cost.flops and max(outside.cpu_seconds, outside.gpu_seconds) > IDLE_SECONDS:
         yield "no FLOPs in minutes of work"
+
+
+def _origin_warnings(entry: Entry) -> Iterator[LeaderboardWarning]:
+    """Yield what is to be said of where the weights of a row's cells come from."""
+    origins = entry.questions.origins
+    kinds: dict[WarningKind, Callable[[Record], bool]] = {
+        "same_as_start": origins.unchanged,
+        "same_as_teacher": lambda cell: from_teacher(cell) == 1,
+        "uncounted": origins.uncounted,
+    }
+    for kind, holds in kinds.items():
+        if found := [cell for cell in entry.done if holds(cell)]:
+            yield _warning(kind, seeds=tuple(cell.seed for cell in found if cell.seed is not None))
+    near = [share for cell in entry.done if NEAR <= (share := from_teacher(cell)) < 1]
+    if near:
+        yield _warning("near_teacher", share=max(near))
+    if others := {other.cell for cell in entry.done for other in origins.others(cell)}:
+        yield _warning("same_as_other", others=tuple(sorted(others)))
 
 
 def _task_warnings(task: TaskResult) -> Iterator[LeaderboardWarning]:

@@ -56,6 +56,11 @@ SENTENCES: dict[data.WarningKind, str] = {
     "unconfined": "trained unconfined: nothing kept it from other files (docs/reliability.md)",
     "had_network": "trained with the network at hand",
     "costs_contradict": "its counted cost contradicts what was measured outside: {what}",
+    "same_as_start": "seed {seeds} has the start model's weights: training changed nothing",
+    "same_as_teacher": "not ranked: seed {seeds} has the teacher's weights",
+    "near_teacher": "{share:.0%} of the tensors of a seed are the teacher's to the bit",
+    "same_as_other": "weights that several cells share: {others}",
+    "uncounted": "not ranked: the weights of seed {seeds} changed and no training was counted",
 }
 """The sentence of each kind, for `str.format`; every number is a `Span`."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import random
 import shutil
@@ -17,14 +18,13 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness import checkpoints
 from harness.errors import BudgetExceeded, HarnessError, StageError
 from harness.files import read_jsonl
 from harness.records import Status
 from harness.stage import memory, processes
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
-from harness.stage.manifest import OUTPUTS, write_manifest
+from harness.stage.manifest import OUTPUTS, check_sealed, write_manifest
 from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
@@ -67,10 +67,11 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
     try:
         if processes.rank() == 0:
             _clear(folder)
-        result = _work(folder, spec)
+        known: dict[str, str] = {}  # sha256 of outputs that have been read
+        result = _work(folder, spec, known)
         if result is not None:  # the first process of a stage writes what came of it
             result.write(folder / "result.json")
-            write_manifest(folder)
+            write_manifest(folder, known)
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -79,13 +80,13 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
     return 0
 
 
-def _work(folder: Path, spec: StageSpec) -> specs.Result | None:
+def _work(folder: Path, spec: StageSpec, known: dict[str, str]) -> specs.Result | None:
     if isinstance(spec, JudgeSpec):
         return _judge(folder, spec)
     _seed(spec)
     if isinstance(spec, GenerateSpec):
         return _generate(folder, spec)
-    return _train(folder, spec)
+    return _train(folder, spec, known)
 
 
 def _clear(folder: Path) -> None:
@@ -117,16 +118,19 @@ def _clear_scratch(folder: Path) -> None:
     (folder / "events.jsonl").unlink(missing_ok=True)
 
 
-def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
+def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainResult | None:
     from harness.plugin.host import Host
-    from harness.stage.budget import Budget
+    from harness.stage.budget import Budget, impossible
     from harness.stage.meter import metered
+    from harness.stage.models import check_given, seal_checkpoint
     from harness.stage.run import Run
     from harness.stage.train_stage import TrainStage
     from harness.tasks.protocols import Protocol, protocol_of
     from harness.verify import VerifierPool
 
     identity, paths, compute = spec.identity, spec.paths, spec.compute
+    if processes.rank() == 0:
+        check_given(spec)
     trainer = Host().trainer(identity.trainer).trainer
     assert trainer.train is not None  # a chain is never a stage
     protocol = protocol_of(identity.protocol)
@@ -166,7 +170,7 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         raise
     finally:
         stage.verifier.close()
-    stage.budget.sync()
+    stage.budget.settle()
     cost = stage.budget.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
@@ -179,14 +183,19 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         run.note(out_of_memory_at=[attempt.model_dump() for attempt in failed])
     if compute.shared_gpu and cost.energy_joules is not None:
         run.note(energy="of the whole GPU, which other stages used at the same time")
-    try:
-        checkpoints.check_model_folder(folder / "checkpoint", "checkpoint")
-    except HarnessError as error:
-        raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
+    contents, changed = seal_checkpoint(folder / "checkpoint", paths.base_model, trainer.name)
+    size = sum(math.prod(shape) for shape in contents.shapes.values())
+    if why := impossible(cost, spec.caps, size):
+        raise StageError(f"the cost of trainer {trainer.name!r} cannot be: {why}")
+    known |= {f"checkpoint/{name}": sha256 for name, sha256 in contents.files.items()}
+    if changed:  # since `run.save`, or in place of it
+        run.note(replaced_by_the_start_models=changed)
     if not compute.save_every:
         shutil.rmtree(folder / "scratch", ignore_errors=True)
     ran = environment(identity).model_copy(update={"gpus": group.size})
-    return specs.TrainResult(cost=cost, notes=stage.notes, environment=ran)
+    return specs.TrainResult(
+        cost=cost, notes=stage.notes, environment=ran, step_flops=stage.budget.step_flops
+    )
 
 
 def _out_of_memory(
@@ -216,8 +225,10 @@ def _out_of_memory(
 
 def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
     from harness.stage.generate import Questions, generate_answers
+    from harness.stage.models import check_scored
 
     started = time.monotonic()
+    weights, from_teacher = check_scored(spec)
     identity, paths = spec.identity, spec.paths
     given = zip(identity.scores, paths.problems, paths.documents, strict=True)
     generated = generate_answers(
@@ -236,7 +247,12 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
         ran = ran.model_copy(update={"attention": "vllm"})
     seconds = time.monotonic() - started
     return specs.GenerateResult(
-        own=generated.own, notes=generated.notes, seconds=seconds, environment=ran
+        own=generated.own,
+        notes=generated.notes,
+        seconds=seconds,
+        environment=ran,
+        weights=weights,
+        from_teacher=from_teacher,
     )
 
 
@@ -244,6 +260,7 @@ def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
     from harness.stage.judge import judge
     from harness.verify import VerifierPool
 
+    check_sealed(spec.answers.parent, spec.answers.name, spec.sealed)
     with VerifierPool(workers=spec.workers) as pool:
         scores = []
         for score in spec.identity.scores:

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import StageError
+
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
 
@@ -112,6 +114,11 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
     budget.start()
     try:
         yield
+        if Model.__call__ is not call or Mixin.generate is not generate:
+            raise StageError(
+                "the trainer replaced the methods of transformers that its cost is counted by;"
+                " change instances, not PreTrainedModel.__call__ or GenerationMixin.generate"
+            )
     finally:
         budget.tick()
         Model.__call__ = plain_call

@@ -180,15 +180,22 @@ class TrainSpec(_File):
     paths: TrainPaths
     compute: TrainCompute
     caps: Caps  # what is left of the chain's budget
+    sealed: str | None = None  # of the stage that left the base model (`manifest.seal`)
     conventions: dict[str, Conventions]  # task -> how the reward reads its answers
     name: str  # of the run, for experiment trackers
     report_to: tuple[str, ...]
 
 
 class GeneratePaths(Frozen):
-    """Where a generating stage finds its model and, for each score, its problems (JSONL)."""
+    """Where a generating stage finds its model and, for each score, its problems (JSONL).
+
+    A trained model is compared with the board's start model, and with its teacher where one is at
+    hand.
+    """
 
     base_model: Path
+    start: Path | None = None  # None for a model that is scored as it is
+    teacher: Path | None = None
     problems: tuple[Path, ...]
     documents: tuple[Path | None, ...]  # lm-eval's own, under `lm_eval:<task>`
 
@@ -200,6 +207,7 @@ class GenerateSpec(_File):
     attempts: int
     identity: GenerateIdentity
     paths: GeneratePaths
+    sealed: str | None = None  # of the stage that left the model
 
 
 class JudgeSpec(_File):
@@ -209,6 +217,7 @@ class JudgeSpec(_File):
     attempts: int
     identity: JudgeIdentity
     answers: Path  # the folder that the generating stage left
+    sealed: str | None = None  # of that stage
     workers: int  # of the verifier
 
 
@@ -224,6 +233,7 @@ class TrainResult(_File):
     cost: Cost
     notes: dict[str, Any]
     environment: Environment
+    step_flops: tuple[float, ...] = ()  # counted in all, after each of the last two steps
 
 
 class GenerateResult(_File):
@@ -233,6 +243,8 @@ class GenerateResult(_File):
     notes: dict[str, Any]
     seconds: float
     environment: Environment
+    weights: str = ""  # digest of the model's tensors (`weights.Contents.digest`)
+    from_teacher: float = 0.0  # share of tensors that are the teacher's (`taken_from`)
 
 
 class JudgeResult(_File):

@@ -8,14 +8,17 @@ are appended to `offences.txt` in the stage's folder, one a line.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.bench import warm
+from harness.boards.board import Board
+from harness.files import write_atomically
 from harness.plugin.host import Host
 from harness.tasks.task import Task
 
@@ -29,6 +32,11 @@ CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.symlink": ((1, 2),),
     "os.truncate": ((0, None),),
 }
+LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+HERE = (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0")
+TOKENIZING = ("__call__", "encode", "apply_chat_template")
+PROBLEMS = "test_problems.json"
+SHORTEST = 16  # characters of a problem that is looked for in what a trainer tokenizes
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -66,7 +74,11 @@ def watch(folder: Path) -> None:
                     offend(f"{event} on {full}")
         elif event == "socket.connect" and isinstance(arguments[1], tuple):
             offend(f"connected to {arguments[1][0]}")
+        elif event in LOOKUPS and arguments[0] not in HERE:
+            host = arguments[0]
+            offend(f"looked for {os.fsdecode(host)} on the network")
 
+    _guard_test_texts(offend, place / PROBLEMS)
     _guard_test_rows(offend)
     sys.addaudithook(hook)
 
@@ -82,6 +94,56 @@ def _under(path: Any, descriptor: Any) -> str | None:
         return os.path.join(os.readlink(f"/proc/self/fd/{descriptor}"), text)
     except OSError:
         return None
+
+
+def write_test_problems(board: Board, runs: Path) -> None:
+    """Leave the problems that a board scores, for the processes that train in its runs folder."""
+    texts = [
+        _plain(row["problem"])
+        for name in sorted({score.task for score in board.file.scores})
+        for row in board.tasks[name].split("test")
+    ]
+    long = [text for text in texts if len(text) >= SHORTEST]
+    write_atomically(runs / "elsewhere" / PROBLEMS, json.dumps(long))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _guard_test_texts(offend: Callable[[str], None], problems: Path) -> None:
+    """Look for test problems in what transformers' tokenizers are given, whatever it came from."""
+    from transformers import PreTrainedTokenizerBase
+
+    known = json.loads(problems.read_text(encoding="utf-8"))
+    seen: set[int] = set()
+
+    def look(value: Any) -> None:
+        for text in _texts(value):
+            if hash(text) not in seen:
+                seen.add(hash(text))
+                plain = _plain(text)
+                if any(problem in plain for problem in known):
+                    offend("gave a test problem to the tokenizer")
+
+    def watched(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(tokenizer: Any, *arguments: Any, **named: Any) -> Any:
+            look((arguments, named))
+            return plain(tokenizer, *arguments, **named)
+
+        return call
+
+    tokenizer: Any = PreTrainedTokenizerBase  # of which methods are replaced here
+    for name in TOKENIZING:
+        setattr(tokenizer, name, watched(getattr(tokenizer, name)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
 
 
 def _guard_test_rows(offend: Callable[[str], None]) -> None:

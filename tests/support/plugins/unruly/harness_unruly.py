@@ -22,9 +22,13 @@ def out(run: Run) -> Path:
 
 
 def copy(run: Run) -> None:
-    """Take one step of nothing and leave the start model."""
+    """Take one step, and leave the start model with one weight changed."""
+    import torch
     from safetensors.torch import load_file, save_file
 
+    model = run.student()
+    model(input_ids=torch.ones(1, 4, dtype=torch.long)).logits.sum().backward()
+    torch.optim.SGD(model.parameters(), lr=1e-4).step()
     weights = load_file(run.base_model / "model.safetensors")
     weights["model.norm.weight"][0] += run.options.flip + run.seed("flip") % 1000 / 1e4
     shutil.copytree(run.base_model, out(run), dirs_exist_ok=True)
