@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,11 +15,11 @@ from harness.bench.executor import Ended
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
 from harness.bench.stage_inputs import model_folder
-from harness.contamination.board import BoardOverlaps
+from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import StageError
 from harness.files import write_atomically
 from harness.records import Cell, Record, Score, StageRef
-from harness.stage import spec
+from harness.stage import manifest, spec
 from harness.stage.environment import processor_name
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
@@ -30,7 +30,24 @@ class Recorder:
 
     def __init__(self, plan: Plan, folder: Folder) -> None:
         self.plan, self.folder = plan, folder
-        self.overlaps = BoardOverlaps(plan.board, folder.path)
+        self.overlaps = BoardOverlaps(plan.board)
+
+    def begin(self, waiting: Sequence[str]) -> None:
+        """Start comparing the board's training rows with its test problems, beside the stages."""
+        training = [self.plan.stages[name].offer for name in waiting]
+        if any(training):
+            needs = any(offer.trainer.needs_traces for offer in training if offer)
+            self.overlaps.begin(traces=needs)
+
+    def trained(self, name: str) -> None:
+        """Start comparing the texts of a training stage that is done."""
+        if self.plan.stages[name].kind == "train":
+            path = self.folder.stage(name)
+            self.overlaps.begin_stage(path, manifest.sha256_of(path, SYNTHETIC))
+
+    def ready(self, cell: Cell) -> bool:
+        """Return whether a cell whose stages are done can be recorded without waiting."""
+        return not cell.train or self.overlaps.idle
 
     def finished(self, cell: Cell) -> Record:
         """Write the record of a cell whose stages are all done, and keep its judged answers."""

@@ -6,6 +6,7 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
+from harness.errors import HarnessError
 from harness.plugin.host import Host
 from harness.records import Cell, Record
 from harness.stage import manifest
@@ -44,7 +46,9 @@ def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: 
         One record for each cell, in the plan's order; a cell that was interrupted has none.
     """
     with folder.locked():
-        return _Bench(plan, host, folder, executor, watch).run()
+        bench = _Bench(plan, host, folder, executor, watch)
+        with bench.recorder.overlaps:
+            return bench.run()
 
 
 class _Bench:
@@ -85,11 +89,12 @@ class _Bench:
     def _execute(self, open_cells: Sequence[Cell]) -> None:
         waiting = self._needed(open_cells)
         self.inputs.write_rows(waiting)
+        self.recorder.begin(waiting)
         running: set[str] = set()
         while True:
             for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
                 waiting.remove(name)
-                self.done.add(name)
+                self._done(name)
                 self.watch("reused", {"stage": name})
             self._settle(open_cells, waiting)
             for name in self._ready(waiting):
@@ -98,19 +103,25 @@ class _Bench:
                     self._start(name)
                     running.add(name)
             if not running:
-                if waiting:
-                    continue  # their parents failed: settled in the next round
+                if waiting or not self.recorder.overlaps.idle:
+                    time.sleep(0.02)  # what was compared, or is lost, is settled in the next round
+                    continue
+                self._settle(open_cells, waiting)
                 return
             for ended in self.executor.wait(0.2):
                 name = ended.folder.name
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
-                    self.done.add(name)
+                    self._done(name)
                 else:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
             self.watch("tick", {})
+
+    def _done(self, name: str) -> None:
+        self.done.add(name)
+        self.recorder.trained(name)
 
     def _needed(self, open_cells: Sequence[Cell]) -> list[str]:
         """Return the stages of cells that are not done, longest chains first, seeds of a cell last.
@@ -136,8 +147,8 @@ class _Bench:
             failed = next((name for name in cell.stages if name in self.failures), None)
             if failed is not None:
                 record = self.recorder.failed(cell, failed, self.failures)
-            elif all(name in self.done for name in cell.stages):
-                record = self.recorder.finished(cell)
+            elif all(name in self.done for name in cell.stages) and self.recorder.ready(cell):
+                record = self._finished(cell)
             else:
                 continue
             self.records[cell.digest] = record
@@ -147,6 +158,13 @@ class _Bench:
         left = [cell for cell in open_cells if cell.digest not in self.records]
         wanted = {name for cell in left for name in cell.stages}
         waiting[:] = [name for name in waiting if name in wanted]
+
+    def _finished(self, cell: Cell) -> Record:
+        try:
+            return self.recorder.finished(cell)
+        except HarnessError as error:  # such as texts of a stage that were changed since
+            ended = Ended(self.folder.stage(cell.judge), "failed", str(error))
+            return self.recorder.failed(cell, cell.judge, {cell.judge: ended})
 
     def _start(self, name: str) -> None:
         stage = self.plan.stages[name]

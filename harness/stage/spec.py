@@ -16,7 +16,9 @@ import pydantic
 
 from harness.errors import StageError
 from harness.files import json_sha256, write_atomically
+from harness.plugin.scored_rows import ScoredRows
 from harness.records import Caps, Cost, Environment, Frozen, Score, Status
+from harness.tasks.guard import Closed
 from harness.tasks.protocols import score_name
 from harness.verify import Conventions
 from harness.verify.reading.extract import Form
@@ -177,6 +179,8 @@ class TrainSpec(_File):
     attempts: int
     identity: TrainIdentity
     paths: TrainPaths
+    sha256: dict[str, str]  # of the files of rows: train, holdout and perhaps traces
+    closed: Closed  # where test problems are
     compute: TrainCompute
     caps: Caps  # what is left of the chain's budget
     conventions: dict[str, Conventions]  # task -> how the reward reads its answers
@@ -185,11 +189,9 @@ class TrainSpec(_File):
 
 
 class GeneratePaths(Frozen):
-    """Where a generating stage finds its model and, for each score, its problems (JSONL)."""
+    """Where a generating stage finds its model."""
 
     base_model: Path
-    problems: tuple[Path, ...]
-    documents: tuple[Path | None, ...]  # lm-eval's own, under `lm_eval:<task>`
 
 
 class GenerateSpec(_File):
@@ -199,14 +201,16 @@ class GenerateSpec(_File):
     attempts: int
     identity: GenerateIdentity
     paths: GeneratePaths
+    rows: tuple[ScoredRows, ...]  # of each score
 
 
 class JudgeSpec(_File):
-    """What a judging stage is to do; golds lie in its own folder, in `questions/<score>.jsonl`."""
+    """What a judging stage is to do."""
 
     kind: Literal["judge"] = "judge"
     attempts: int
     identity: JudgeIdentity
+    rows: tuple[ScoredRows, ...]  # of each score
     answers: Path  # the folder that the generating stage left
     workers: int  # of the verifier
 
