@@ -90,6 +90,8 @@ class _Bench:
         waiting = self._needed(open_cells)
         self.inputs.write_rows(waiting)
         self.recorder.begin(waiting)
+        for line in self.inputs.within_reach(waiting):
+            self.watch("warning", {"text": line})
         running: set[str] = set()
         while True:
             for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:

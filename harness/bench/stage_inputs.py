@@ -129,9 +129,29 @@ class StageInputs:
     def _scored(self) -> tuple[ScoredRows, ...]:
         return tuple(described(score.task, score.table.limit) for score in self.plan.board.scores)
 
+    def within_reach(self, waiting: Iterable[str]) -> list[str]:
+        """Return a line for each trainer whose own plug-in makes test problems of the board."""
+        offers = [self.plan.stages[name].offer for name in waiting]
+        return [
+            f"{trainer}: nothing keeps it from the test problems of {', '.join(tasks)}, which its"
+            " own plug-in makes; put trainers and tasks into two plug-ins"
+            for trainer, offer in {each.trainer.name: each for each in offers if each}.items()
+            if (tasks := self._within_reach(offer))
+        ]
+
+    def _within_reach(self, offer: Offer) -> list[str]:
+        own = {*offer.plugin.modules}
+        return [name for name, modules in self._makers.items() if own & modules]
+
     @cached_property
-    def _host(self) -> Host:
-        return Host(download=False)
+    def _makers(self) -> dict[str, set[str]]:
+        """The modules of the plug-ins that make test problems, by task."""
+        host = Host(download=False)
+        tasks = {score.task.name: score.task for score in self.plan.board.scores}
+        return {
+            name: {*host.load(task.plugin).modules} if task.plugin else set()
+            for name, task in tasks.items()
+        }
 
     def _closed(self, stage: Stage, paths: TrainPaths) -> Closed:
         """Return what a training stage may not have: whatever its board's test rows come from.
@@ -139,14 +159,10 @@ class StageInputs:
         The trainer's own plug-in, and those that it is made from, stay open: what the same modules
         offer as tasks cannot be kept from it.
         """
-        assert isinstance(stage.offer, Offer)
+        assert stage.offer is not None
         own = {*stage.offer.plugin.modules}
         tasks = {score.task.name: score.task for score in self.plan.board.scores}
-        makers = {
-            name: {*self._host.load(task.plugin).modules} if task.plugin else set()
-            for name, task in tasks.items()
-        }
-        modules = sorted(set().union(*makers.values()) - own)
+        modules = sorted(set().union(*self._makers.values()) - own)
         files = [path for task in tasks.values() for path in task.files("test")]
         folders = {task.place.data_dir for task in tasks.values() if task.place.data_dir}
         published = [path for folder in folders for path in _published(folder)]
@@ -159,7 +175,7 @@ class StageInputs:
             modules=tuple(modules),
             paths=tuple(dict.fromkeys([*sources, *files, *published, *dataset_caches()])),
             open=(*models, *config, self.folder.path),
-            within_reach=tuple(name for name, made in makers.items() if made & own),
+            within_reach=tuple(self._within_reach(stage.offer)),
         )
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from harness.errors import StageError
 from harness.records import Frozen
 
 _MEMORY = re.compile(r"/proc/(\d+)/(?:task/\d+/)?mem")  # of another process
@@ -37,11 +38,11 @@ def close(closed: Closed) -> None:
     """Refuse, from now on to the end of this process, what is closed.
 
     Raises:
-        RuntimeError: If a module that is closed has been imported already.
+        StageError: If a module that is closed has been imported already.
     """
     known = [name for name in sys.modules if _below(name, closed.modules)]
     if known:
-        raise RuntimeError(f"{known[0]} was imported before training began")
+        raise StageError(f"{known[0]}, which makes test problems, was imported before training")
     folders = [os.path.realpath(path) for path in closed.paths]
     allowed = {os.path.realpath(path) for path in closed.open}
     own, told = str(os.getpid()), set[str]()

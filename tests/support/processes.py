@@ -19,7 +19,10 @@ from harness.bench.executor import LocalExecutor
 HARNESS = (sys.executable, "-m", "harness")
 PLUGINS = Path(__file__).parent / "plugins"
 # fixture plug-ins that can be found side by side: the others break what is found beside them
-SOUND = [str(PLUGINS / name) for name in ("greedy", "observer", "quoting", "unruly", "wayward")]
+SOUND = [
+    str(PLUGINS / name)
+    for name in ("greedy", "observer", "quoting", "thief", "unruly", "vault", "wayward")
+]
 
 
 def written(folder: Path) -> dict[Path, tuple[int, int]]:
