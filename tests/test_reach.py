@@ -161,7 +161,7 @@ def test_data_that_a_trainer_changed_ends_the_stages_that_read_it(small_board, h
     (data,) = (tmp_path / "runs/small/data").glob("train-*.jsonl")
     before = data.read_bytes()
     small_board.write_text(small_board.read_text().replace('["unruly"]\nseeds', SPOILED))
-    done = harness("bench", "small.toml", "--seeds", "0", check=1)
+    done = harness("bench", "small.toml", "--seeds", "0", "--jobs", "1", check=1)
     assert f"{data.name} was changed after it was written; the next bench writes it" in done.stderr
     assert data.read_bytes() != before
     record = of_trainer("unruly-slow", tmp_path / "runs/small/records")

@@ -7,17 +7,14 @@ are appended to `offences.txt` in the stage's folder, one a line.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness.bench import warm
-from harness.plugin.host import Host
-from harness.tasks.task import Task
+from harness.tasks import guard
 
 # audit event -> places of (path, folder descriptor) among its arguments
 CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -67,7 +64,7 @@ def watch(folder: Path) -> None:
         elif event == "socket.connect" and isinstance(arguments[1], tuple):
             offend(f"connected to {arguments[1][0]}")
 
-    _guard_test_rows(offend)
+    guard.tellers.append(lambda what: offend(f"asked for {what}"))
     sys.addaudithook(hook)
 
 
@@ -82,40 +79,6 @@ def _under(path: Any, descriptor: Any) -> str | None:
         return os.path.join(os.readlink(f"/proc/self/fd/{descriptor}"), text)
     except OSError:
         return None
-
-
-def _guard_test_rows(offend: Callable[[str], None]) -> None:
-    """Make every task refuse its test split in this process."""
-
-    def refuse(name: str, split: str) -> None:
-        if split == "test":
-            offend(f"asked for the test rows of {name}")
-            raise PermissionError(f"a trainer must not read the test rows of {name}")
-
-    # a trainer may call `split` of a task that it has, or the plug-in's own function of rows
-    plain_split, plain_tasks = Task.split, Host.tasks
-
-    def split(task: Task, name: str) -> Any:
-        refuse(task.name, name)
-        return plain_split(task, name)
-
-    def guarded(task: Task) -> Task:
-        plain = task.rows
-        if plain is None:
-            return task
-
-        def rows(split: str) -> Any:
-            refuse(task.name, split)
-            return plain(split)
-
-        return dataclasses.replace(task, rows=rows)
-
-    def tasks(host: Host) -> dict[str, Task]:
-        return {name: guarded(task) for name, task in plain_tasks(host).items()}
-
-    task_class: Any = Task  # of which methods are replaced here
-    host_class: Any = Host
-    task_class.split, host_class.tasks = split, tasks
 
 
 def run_child(parent: int, folder: Path, environment: dict[str, str]) -> None:
