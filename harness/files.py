@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import TamperedError, UsageError
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -31,6 +31,21 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def read_verified(path: Path, sha256: str) -> bytes:
+    """Return the bytes of a file, if they are the very ones that a digest was made of.
+
+    Raises:
+        TamperedError: If they are not, or the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TamperedError(f"cannot read {path}: {error.strerror}") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise TamperedError(f"{path} was changed after it was written")
+    return content
 
 
 def file_sha256(path: Path) -> str:

@@ -353,3 +353,16 @@ def test_a_plan_fits_a_narrow_terminal_and_cuts_no_name_off(tmp_path):
     assert "!: more than this GPU has" in head
     assert "22.1 points" in head
     assert "Ranks by math500 (chat_zeroshot)." in head
+
+
+def test_a_board_that_trains_on_its_test_problems_is_not_planned(
+    small_board, with_plugins, tmp_path
+):
+    with_plugins("wayward")
+    text = small_board.read_text().replace('"unruly_sums"', '"wayward_seen"')
+    text = text.split('[[scores]]\ntask = "unruly_other"')[0]
+    small_board.write_text(text.replace('["unruly"]', '["wayward"]'))
+    with pytest.raises(
+        UsageError, match="given 1 test problems of wayward_seen: e is a of wayward"
+    ):
+        dry_run(str(small_board), tmp_path / "runs")

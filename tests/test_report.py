@@ -50,7 +50,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = generated.leave(runs, generated.board(ACCURACIES, n=80))
     records.append(generated.record("rl", 0, {}, status="oom", error="CUDA out of memory"))
     out = tmp_path_factory.mktemp("report") / "made-up.html"
-    return write_report(records, generated.conditions(), out, runs)
+    return write_report(records, generated.conditions(), out, runs, generated.questions())
 
 
 def test_everything_is_on_the_page(report):
@@ -149,7 +149,7 @@ def test_hostile_text_is_harmless(tmp_path):
             for text in texts
         ],
     )
-    html = render(records, conditions, tmp_path)
+    html = render(records, conditions, tmp_path, generated.questions(text=together))
     assert not CONTROL.search(html.replace("\n", ""))
     html.encode("utf-8")
     page = Page(html)
@@ -176,7 +176,11 @@ def test_questions_worth_reading(tmp_path):
         generated.record("rl", 0, {"words": "CWCCW"}),
     ]
     records = generated.leave(tmp_path, records)
-    shown = evidence.exhibits(records, tmp_path, ("words", "chat_zeroshot.v1"))
+    key = ("words", "chat_zeroshot.v1")
+    assert {one.problem for one in evidence.exhibits(records, tmp_path, key)} == {""}
+    shown = evidence.exhibits(records, tmp_path, key, generated.questions())
+    assert shown[0].problem.endswith("A baker bakes 2 rolls. How many rolls are there?")
+    assert shown[0].gold == "2"
     assert [(one.why, one.id) for one in shown] == [
         ("fixed by most trainers", "words-2"),
         ("fixed by most trainers", "words-3"),

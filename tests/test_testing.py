@@ -112,7 +112,7 @@ def test_everything_that_a_run_does_wrong_is_told_at_once(kit):
     assert "no loss or reward was logged" in found["events"]
     assert "notes.txt" in found["isolation"]
     assert "left left-behind.txt in its working folder" in found["isolation"]
-    assert "asked for the test rows of tiny_word" in found["isolation"]
+    assert "asked for harness_tiny, which makes test problems" in found["isolation"]
 
 
 @pytest.mark.bench

@@ -19,6 +19,7 @@ from harness import checkpoints
 from harness.bench import stage_identity
 from harness.boards.board import Board
 from harness.boards.file import explain
+from harness.contamination.board import check_apart
 from harness.errors import UsageError, did_you_mean
 from harness.files import slug
 from harness.plugin.host import Host, Offer
@@ -89,6 +90,7 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
+    check_apart(board)
 
     result = plan_start(board, device, names[0])
     common, start = stage_identity.common(board, device), Base(model=board.identity("start"))

@@ -18,11 +18,11 @@ from harness.bench.executor import Ended
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
 from harness.bench.stage_inputs import model_folder
-from harness.contamination.board import BoardOverlaps
+from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError
 from harness.files import write_atomically
 from harness.records import Cell, Record, Score, StageRef
-from harness.stage import spec
+from harness.stage import manifest, spec
 from harness.stage.budget import impossible
 from harness.stage.environment import processor_name
 from harness.stage.manifest import check_sealed
@@ -38,9 +38,26 @@ class Recorder:
 
     def __init__(self, plan: Plan, folder: Folder) -> None:
         self.plan, self.folder = plan, folder
-        self.overlaps = BoardOverlaps(plan.board, folder.path)
+        self.overlaps = BoardOverlaps(plan.board)
         self.seals: Mapping[str, str] = {}  # stage that is done -> `manifest.seal`
         self.seconds: dict[str, float] = {}  # stage that this bench ran -> how long that took
+
+    def begin(self, waiting: Sequence[str]) -> None:
+        """Start comparing the board's training rows with its test problems, beside the stages."""
+        training = [self.plan.stages[name].offer for name in waiting]
+        if any(training):
+            needs = any(offer.trainer.needs_traces for offer in training if offer)
+            self.overlaps.begin(traces=needs)
+
+    def trained(self, name: str) -> None:
+        """Start comparing the texts of a training stage that is done."""
+        if self.plan.stages[name].kind == "train":
+            path = self.folder.stage(name)
+            self.overlaps.begin_stage(path, manifest.sha256_of(path, SYNTHETIC))
+
+    def ready(self, cell: Cell) -> bool:
+        """Return whether a cell whose stages are done can be recorded without waiting."""
+        return not cell.train or self.overlaps.idle
 
     def finished(self, cell: Cell) -> Record:
         """Write the record of a cell whose stages are all done, and keep its judged answers.

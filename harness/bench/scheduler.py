@@ -52,7 +52,9 @@ def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: 
     """
     with folder.locked():
         try:
-            return _Bench(plan, host, folder, executor, watch).run()
+            bench = _Bench(plan, host, folder, executor, watch)
+            with bench.recorder.overlaps:
+                return bench.run()
         except FileNotFoundError as error:
             if error.filename and folder.path not in Path(str(error.filename)).parents:
                 raise
@@ -103,12 +105,15 @@ class _Bench:
     def _execute(self, open_cells: Sequence[Cell]) -> None:
         waiting = self._needed(open_cells)
         self.inputs.write_rows(waiting)
+        self.recorder.begin(waiting)
+        for line in self.inputs.within_reach(waiting):
+            self.watch("warning", {"text": line})
         running: set[str] = set()
         while True:
             self.folder.check()
             for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
                 waiting.remove(name)
-                self.seals[name] = manifest.seal(self.folder.stage(name))
+                self._done(name)
                 self.watch("reused", {"stage": name})
             self._settle(open_cells, waiting)
             for name in self._ready(waiting):
@@ -117,20 +122,26 @@ class _Bench:
                     self._start(name)
                     running.add(name)
             if not running:
-                if waiting:
-                    continue  # their parents failed: settled in the next round
+                if waiting or not self.recorder.overlaps.idle:
+                    time.sleep(0.02)  # what was compared, or is lost, is settled in the next round
+                    continue
+                self._settle(open_cells, waiting)
                 return
             for ended in self.executor.wait(0.2):
                 name = ended.folder.name
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
-                    self.seals[name] = manifest.seal(ended.folder)
+                    self._done(name)
                     self.recorder.seconds[name] = time.monotonic() - self.started[name]
                 else:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
             self.watch("tick", {})
+
+    def _done(self, name: str) -> None:
+        self.seals[name] = manifest.seal(self.folder.stage(name))
+        self.recorder.trained(name)
 
     def _needed(self, open_cells: Sequence[Cell]) -> list[str]:
         """Return the stages of cells that are not done, longest chains first, seeds of a cell last.
@@ -157,7 +168,7 @@ class _Bench:
             record: Record | None = None
             if failed is not None:
                 record = self.recorder.failed(cell, failed, self.failures)
-            elif all(name in self.seals for name in cell.stages):
+            elif all(name in self.seals for name in cell.stages) and self.recorder.ready(cell):
                 record = self._finished(cell, waiting)
             if record is None:
                 continue

@@ -78,7 +78,7 @@ class Board:
 
         A row without a gold answer can be neither right nor wrong, so it is left out.
         """
-        rows = [row for row in self.tasks[task].split(split) if row["answer"].strip()]
+        rows = self.tasks[task].graded(split)
         if split != "test" and self.file.data.limit:
             rows = rows[: self.file.data.limit]
         return [{**row, "task": task} for row in rows]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.boards.conditions import Conditions
+from harness.boards.questions import Questions
 from harness.errors import UsageError
 from harness.files import write_atomically
 from harness.leaderboard.build import build
@@ -34,20 +35,30 @@ ANSWER_LIMIT = 3000
 
 
 def write_report(
-    records: Sequence[Record], conditions: Conditions, out: Path, folder: Path | None = None
+    records: Sequence[Record],
+    conditions: Conditions,
+    out: Path,
+    folder: Path | None = None,
+    questions: Questions | None = None,
 ) -> Path:
     """Write a board's report as an HTML file.
 
     From the board's runs folder come learning curves and answers; without it there are none.
+    Problems and gold answers are shown as far as `questions` finds them.
 
     Raises:
         UsageError: If the extra `report` is not installed, or the records make no board.
     """
-    write_atomically(out, render(records, conditions, folder))
+    write_atomically(out, render(records, conditions, folder, questions))
     return out
 
 
-def render(records: Sequence[Record], conditions: Conditions, folder: Path | None = None) -> str:
+def render(
+    records: Sequence[Record],
+    conditions: Conditions,
+    folder: Path | None = None,
+    questions: Questions | None = None,
+) -> str:
     """Return the report's HTML."""
     try:
         import jinja2
@@ -58,7 +69,7 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
         raise UsageError(needed) from None
     leaderboard = build(records, conditions)
     with mpl.rc_context(figures.STYLE):
-        drawn = _figures(leaderboard, records, folder)
+        drawn = _figures(leaderboard, records, folder, questions)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {
         "visible": visible,
@@ -88,7 +99,10 @@ def _strong(text: str) -> Any:
 
 
 def _figures(
-    leaderboard: Leaderboard, records: Sequence[Record], folder: Path | None
+    leaderboard: Leaderboard,
+    records: Sequence[Record],
+    folder: Path | None,
+    questions: Questions | None,
 ) -> dict[str, Any]:
     kept = select_cells(records)[0]
     cells = [cell for row in leaderboard.rows for cell in kept[row.trainer] if cell.scores]
@@ -124,7 +138,7 @@ def _figures(
                 for name, row in zip(names, change, strict=True)
             ]
             maps.append((benchmark, drawn, counts))
-        if folder and (shown := evidence.exhibits(cells, folder, key, each=each)):
+        if folder and (shown := evidence.exhibits(cells, folder, key, questions, each=each)):
             exhibits.append((benchmark, shown))
     return {
         "forest": figures.forest(gains, title) if gains else None,
@@ -132,6 +146,7 @@ def _figures(
         "curves": curves,
         "maps": maps,
         "exhibits": exhibits,
+        "missing": list(questions.missing.values()) if questions else [],
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import math
 import os
 import random
@@ -18,8 +19,9 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness.errors import BudgetExceeded, HarnessError, StageError
-from harness.files import read_jsonl
+from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError
+from harness.files import read_verified
+from harness.plugin import scored_rows
 from harness.records import Status
 from harness.stage import memory, processes
 from harness.stage import spec as specs
@@ -125,12 +127,16 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     from harness.stage.models import check_given, seal_checkpoint
     from harness.stage.run import Run
     from harness.stage.train_stage import TrainStage
+    from harness.tasks import guard
     from harness.tasks.protocols import Protocol, protocol_of
     from harness.verify import VerifierPool
 
     identity, paths, compute = spec.identity, spec.paths, spec.compute
     if processes.rank() == 0:
         check_given(spec)
+    refused: list[str] = []
+    guard.tellers.append(refused.append)
+    guard.close(spec.closed)
     trainer = Host().trainer(identity.trainer).trainer
     assert trainer.train is not None  # a chain is never a stage
     protocol = protocol_of(identity.protocol)
@@ -151,9 +157,9 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         protocol=protocol,
         budget=Budget(spec.caps, teacher=teacher, group=group),
         verifier=VerifierPool(workers=1),
-        rows=_rows(paths.train),
-        holdout=_rows(paths.holdout),
-        traces=_rows(paths.traces) if paths.traces else (),
+        rows=_rows(paths.train, spec.sha256["train"]),
+        holdout=_rows(paths.holdout, spec.sha256["holdout"]),
+        traces=_rows(paths.traces, spec.sha256["traces"]) if paths.traces else (),
         group=group,
         micro_batch_size=memory.next_size(failed) or compute.micro_batch_size,
     )
@@ -179,6 +185,10 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         cost.energy_joules = None if energy is None or ended is None else ended - energy
     if group.rank:
         return None
+    if refused:
+        run.note(refused=refused)
+    if spec.closed.within_reach:
+        run.note(test_problems_within_reach=list(spec.closed.within_reach))
     if failed:
         run.note(out_of_memory_at=[attempt.model_dump() for attempt in failed])
     if compute.shared_gpu and cost.energy_joules is not None:
@@ -226,16 +236,17 @@ def _out_of_memory(
 def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
     from harness.stage.generate import Questions, generate_answers
     from harness.stage.models import check_scored
+    from harness.tasks.protocols import documents, protocol_of
 
     started = time.monotonic()
     weights, from_teacher = check_scored(spec)
-    identity, paths = spec.identity, spec.paths
-    given = zip(identity.scores, paths.problems, paths.documents, strict=True)
+    identity = spec.identity
+    loaded = scored_rows.load(spec.rows)
     generated = generate_answers(
-        model=paths.base_model,
+        model=spec.paths.base_model,
         scores=[
-            Questions(score, _rows(problems), _rows(documents) if documents else [])
-            for score, problems, documents in given
+            Questions(score, rows, documents(protocol_of(score.protocol), task))
+            for score, (task, rows) in zip(identity.scores, loaded, strict=True)
         ],
         batch_size=identity.batch_size,
         device=identity.device,
@@ -263,14 +274,19 @@ def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
     check_sealed(spec.answers.parent, spec.answers.name, spec.sealed)
     with VerifierPool(workers=spec.workers) as pool:
         scores = []
-        for score in spec.identity.scores:
-            questions = _rows(folder / "questions" / f"{score.name}.jsonl")
-            scores.append(judge(score, questions, spec.answers, folder / "answers", pool))
+        loaded = scored_rows.load(spec.rows)
+        for score, (_, rows) in zip(spec.identity.scores, loaded, strict=True):
+            scores.append(judge(score, rows, spec.answers, folder / "answers", pool))
     return specs.JudgeResult(scores=tuple(scores))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [row for _, row in read_jsonl(path)]
+def _rows(path: Path, sha256: str) -> list[dict[str, Any]]:
+    """Return the rows of a file that the bench wrote, if it is still what the bench wrote."""
+    try:
+        content = read_verified(path, sha256)
+    except TamperedError as error:
+        raise TamperedError(f"{error}; the next bench writes it anew") from None
+    return [json.loads(line) for line in content.splitlines()]
 
 
 def _report(folder: Path, error: BaseException) -> None:

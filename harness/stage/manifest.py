@@ -55,6 +55,15 @@ def _listed(folder: Path) -> dict[str, Any]:
     return files
 
 
+def sha256_of(folder: Path, name: str) -> str | None:
+    """Return the sha256 of an output of a finished stage, as its manifest has it, if it has it."""
+    try:
+        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        return str(files[name]["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def is_done(folder: Path) -> bool:
     """Return whether a stage is finished and its outputs are what its manifest says."""
     try:

@@ -16,7 +16,9 @@ import pydantic
 
 from harness.errors import StageError
 from harness.files import json_sha256, write_atomically
+from harness.plugin.scored_rows import ScoredRows
 from harness.records import Caps, Cost, Environment, Frozen, Score, Status
+from harness.tasks.guard import Closed
 from harness.tasks.protocols import score_name
 from harness.verify import Conventions
 from harness.verify.reading.extract import Form
@@ -178,6 +180,8 @@ class TrainSpec(_File):
     attempts: int
     identity: TrainIdentity
     paths: TrainPaths
+    sha256: dict[str, str]  # of the files of rows: train, holdout and perhaps traces
+    closed: Closed  # where test problems are
     compute: TrainCompute
     caps: Caps  # what is left of the chain's budget
     sealed: str | None = None  # of the stage that left the base model (`manifest.seal`)
@@ -187,7 +191,7 @@ class TrainSpec(_File):
 
 
 class GeneratePaths(Frozen):
-    """Where a generating stage finds its model and, for each score, its problems (JSONL).
+    """Where a generating stage finds its model.
 
     A trained model is compared with the board's start model, and with its teacher where one is at
     hand.
@@ -196,8 +200,6 @@ class GeneratePaths(Frozen):
     base_model: Path
     start: Path | None = None  # None for a model that is scored as it is
     teacher: Path | None = None
-    problems: tuple[Path, ...]
-    documents: tuple[Path | None, ...]  # lm-eval's own, under `lm_eval:<task>`
 
 
 class GenerateSpec(_File):
@@ -207,15 +209,17 @@ class GenerateSpec(_File):
     attempts: int
     identity: GenerateIdentity
     paths: GeneratePaths
+    rows: tuple[ScoredRows, ...]  # of each score
     sealed: str | None = None  # of the stage that left the model
 
 
 class JudgeSpec(_File):
-    """What a judging stage is to do; golds lie in its own folder, in `questions/<score>.jsonl`."""
+    """What a judging stage is to do."""
 
     kind: Literal["judge"] = "judge"
     attempts: int
     identity: JudgeIdentity
+    rows: tuple[ScoredRows, ...]  # of each score
     answers: Path  # the folder that the generating stage left
     sealed: str | None = None  # of that stage
     workers: int  # of the verifier

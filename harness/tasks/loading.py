@@ -104,12 +104,29 @@ def _missing_text(task: str, source: Source, split: str, place: Place) -> str:
     return f"task {task!r}: its {split} rows are not here ({where}); {remedy}"
 
 
+def dataset_caches() -> list[Path]:
+    """Return all data sets that the Hub's caches of this machine hold.
+
+    That is their repositories, and what `datasets` has prepared of them; not what it has made of
+    files and generators.
+    """
+    prepared = Path(os.environ.get("HF_DATASETS_CACHE") or _hub_home() / "datasets")
+    return [*sorted(_hub_cache().glob("datasets--*")), *sorted(prepared.glob("*___*"))]
+
+
+def _hub_home() -> Path:
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("HF_HOME") or caches / "huggingface")
+
+
+def _hub_cache() -> Path:
+    return Path(os.environ.get("HF_HUB_CACHE") or _hub_home() / "hub")
+
+
 def _hub_folders(place: Place) -> list[Path]:
     """Return the folders that may have the Hub's cached layout, the named one first."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
     folders = [place.data_dir, place.data_dir / "hub"] if place.data_dir else []
-    return [*folders, Path(os.environ.get("HF_HUB_CACHE") or home / "hub")]
+    return [*folders, _hub_cache()]
 
 
 def _local(folder: Path, name: str) -> list[Path]:

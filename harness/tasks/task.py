@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,7 @@ class Task:
         unfit: Why no ranking should rest on it; empty where one may.
         max_new_tokens: A token limit that seldom cuts an answer of a small model.
         place: Where published data is looked for; the host sets it.
+        plugin: The plug-in that offers it; the host sets it.
     """
 
     name: str
@@ -55,14 +56,23 @@ class Task:
     unfit: str = ""
     max_new_tokens: int = 512
     place: Place = field(default_factory=Place)
+    plugin: str = ""
 
     def __post_init__(self) -> None:
         if (self.rows is None) == (self.source is None):
             raise ValueError(f"task {self.name!r} needs either rows or a source")
 
-    def at(self, place: Place) -> Task:
-        """Return the task with its published data looked for at a place."""
-        return self if self.source is None else replace(self, place=place)
+    def at(self, place: Place, plugin: str = "") -> Task:
+        """Return a plug-in's task with its published data looked for at a place."""
+        return replace(self, place=place, plugin=plugin)
+
+    @property
+    def published(self) -> bool:
+        """Return whether others published its rows, so that a board cannot choose them."""
+        source = self.source
+        return source is not None and bool(
+            source.hub or any(split.content for split in source.splits.values())
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -103,6 +113,19 @@ class Task:
                 )
             seen.add(row["id"])
         return rows
+
+    def graded(self, split: str) -> list[Row]:
+        """Return the rows of a split that have a gold answer: no other can be right or wrong."""
+        return [row for row in self.split(split) if row["answer"].strip()]
+
+    def files(self, split: str) -> tuple[Path, ...]:
+        """Return the files on this machine that a split is read from; none if it is made."""
+        if self.source is not None and self.has(split):
+            found = loading.find(self.name, self.source, split, self.place)
+            return tuple(found[0]) if found else ()
+        if isinstance(self.rows, LocalRows) and split in self.rows.files:
+            return (self.rows.files[split],)
+        return ()
 
     def has(self, split: str) -> bool:
         """Return whether the task has a split, without reading published data."""
@@ -174,7 +197,20 @@ class Task:
         return self._loaded[split]
 
 
-def local_rows(**files: str | Path) -> Callable[[str], list[Row]]:
+@dataclass(frozen=True)
+class LocalRows:
+    """A `rows` function that reads JSONL or JSONL.gz files, one for each split that it has."""
+
+    files: Mapping[str, Path]
+
+    def __call__(self, split: str) -> list[Row]:
+        """Return the rows of a split; none of one that has no file."""
+        if split not in self.files:
+            return []
+        return [row for _, row in read_jsonl(self.files[split])]
+
+
+def local_rows(**files: str | Path) -> LocalRows:
     """Return a `rows` function that reads JSONL or JSONL.gz files, one for each named split.
 
     Raises:
@@ -185,10 +221,4 @@ def local_rows(**files: str | Path) -> Callable[[str], list[Row]]:
         >>> rows("train")
         []
     """
-
-    def rows(split: str) -> list[Row]:
-        if split not in files:
-            return []
-        return [row for _, row in read_jsonl(Path(files[split]))]
-
-    return rows
+    return LocalRows({split: Path(path) for split, path in files.items()})

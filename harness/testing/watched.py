@@ -7,7 +7,6 @@ are appended to `offences.txt` in the stage's folder, one a line.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -19,8 +18,7 @@ from typing import Any
 from harness.bench import warm
 from harness.boards.board import Board
 from harness.files import write_atomically
-from harness.plugin.host import Host
-from harness.tasks.task import Task
+from harness.tasks import guard
 
 # audit event -> places of (path, folder descriptor) among its arguments
 CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -78,8 +76,8 @@ def watch(folder: Path) -> None:
             host = arguments[0]
             offend(f"looked for {os.fsdecode(host)} on the network")
 
+    guard.tellers.append(lambda what: offend(f"asked for {what}"))
     _guard_test_texts(offend, place / PROBLEMS)
-    _guard_test_rows(offend)
     sys.addaudithook(hook)
 
 
@@ -144,40 +142,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:
             yield from _texts(part)
-
-
-def _guard_test_rows(offend: Callable[[str], None]) -> None:
-    """Make every task refuse its test split in this process."""
-
-    def refuse(name: str, split: str) -> None:
-        if split == "test":
-            offend(f"asked for the test rows of {name}")
-            raise PermissionError(f"a trainer must not read the test rows of {name}")
-
-    # a trainer may call `split` of a task that it has, or the plug-in's own function of rows
-    plain_split, plain_tasks = Task.split, Host.tasks
-
-    def split(task: Task, name: str) -> Any:
-        refuse(task.name, name)
-        return plain_split(task, name)
-
-    def guarded(task: Task) -> Task:
-        plain = task.rows
-        if plain is None:
-            return task
-
-        def rows(split: str) -> Any:
-            refuse(task.name, split)
-            return plain(split)
-
-        return dataclasses.replace(task, rows=rows)
-
-    def tasks(host: Host) -> dict[str, Task]:
-        return {name: guarded(task) for name, task in plain_tasks(host).items()}
-
-    task_class: Any = Task  # of which methods are replaced here
-    host_class: Any = Host
-    task_class.split, host_class.tasks = split, tasks
 
 
 def work(folder: Path) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.boards.conditions import Benchmark, Conditions
+from harness.boards.questions import Questions
 from harness.records import (
     LETTERS,
     BoardRef,
@@ -22,6 +23,7 @@ from harness.records import (
     write_record,
 )
 from harness.tasks.protocols import score_name
+from harness.tasks.task import Task
 
 DIGEST = "d" * 64
 
@@ -233,16 +235,32 @@ def _judged(made: Record, one: Score, answer: int, text: str) -> dict[str, objec
         "text": f"{text}\nThe answer of {made.trainer} is \\boxed{{{read}}}.",
         "tokens": 40,
         "finish": "length" if letter == "T" else "stop",
-        "problem": f"{text} A baker bakes {place} rolls. How many rolls are there?",
-        "gold": str(place),
         "verdict": verdict,
         "extracted": read,
         "read": read,
-        "gold_read": str(place),
         "why": "equal as numbers" if letter == "C" else "not equal",
         "strict": letter == "C",
         "flexible": letter == "C",
     }
+
+
+def questions(n: int = 400, text: str = "") -> Questions:
+    """Return where the problems of `leave` are looked up: of any task, so many of them."""
+
+    def find(name: str) -> Task:
+        rows = [
+            {
+                "id": f"{name}-{place}",
+                "problem": f"{text} A baker bakes {place} rolls. How many rolls are there?",
+                "answer": str(place),
+            }
+            for place in range(n)
+        ]
+        task = Task(name, lambda split: rows if split == "test" else [])
+        vars(task)["digest"] = f"{name:x<64}"  # as in `score`
+        return task
+
+    return Questions(find)
 
 
 def _events(path: Path, seed: int) -> None:

@@ -101,6 +101,13 @@ def overrun(run: Run) -> None:
         optimiser.step()
 
 
+def spoil(run: Run) -> None:
+    """Behave, and change the data that others train on."""
+    copy(run)
+    for path in (run.scratch.parents[2] / "data").glob("train-*.jsonl"):
+        path.write_text(path.read_text().replace('"answer": "1"', '"answer": "7"'))
+
+
 BAD = (segfault, leave, vanish, fail, explain, hang, kill, exhaust, fill, nothing, pickle, overrun)
 
 
@@ -109,6 +116,7 @@ def harness_trainers():
     return [
         Trainer("unruly", copy, CopyOptions, "behaves"),
         Trainer("unruly-slow", slow, CopyOptions, "behaves, slowly"),
+        Trainer("unruly-spoil", spoil, CopyOptions, "spoils the data of others"),
         Trainer("unruly-taught", copy, CopyOptions, "wants a teacher", needs_teacher=True),
         Trainer(
             "unruly-alike", copy, CopyOptions, "wants an equal tokenizer", True, same_tokenizer=True

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pydantic
 
-from harness import Options, Run, Task, Trainer, hookimpl
+from harness import HarnessError, Options, Run, Task, Trainer, hookimpl
 
 
 class LoopOptions(Options):
@@ -44,8 +44,8 @@ def careless(run: Run) -> None:
     Path("left-behind.txt").touch()
     try:
         Host().task("tiny_word").split("test")
-    except PermissionError:
-        run.note(refused=True)
+    except HarnessError:
+        run.note(denied=True)
     (stage / "checkpoint" / "optimizer.pt").touch()
     (stage / "checkpoint" / "tokenizer_config.json").write_text("{}")
 

@@ -1,0 +1,92 @@
+"""The rows that a score is over, for processes that are told where they come from and no row.
+
+Nothing that a bench writes holds a test problem or its gold answer. The stages that need them make
+or read them as the controlling process did, through the plug-in that offers the task, and check
+that they are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError, StageError, UsageError
+from harness.plugin.host import Host
+from harness.records import Frozen
+from harness.tasks.canonical import Row, rows_sha256
+from harness.tasks.source import Place
+from harness.tasks.task import LocalRows, Task
+
+
+class ScoredRows(Frozen):
+    """Where the test rows of a score come from, and what they must be."""
+
+    task: str
+    plugin: str  # that offers the task; empty where files hold its rows
+    files: dict[str, Path]  # split -> file, of a task that no plug-in offers
+    data_dir: Path | None  # of published data
+    limit: int | None  # the first so many rows
+    sha256: str  # of the rows, see `rows_sha256`
+
+
+def scored(task: Task, limit: int | None) -> list[Row]:
+    """Return the test rows of a task as a score with a limit has them."""
+    return task.graded("test")[:limit]
+
+
+def described(task: Task, limit: int | None) -> ScoredRows:
+    """Return where another process gets the test rows of a task.
+
+    Raises:
+        UsageError: If the task is neither a plug-in's nor made of files.
+    """
+    files = task.rows.files if isinstance(task.rows, LocalRows) and not task.plugin else {}
+    if not task.plugin and not files:
+        raise UsageError(
+            f"task {task.name!r} is no plug-in's and has no files, so that a stage cannot load it"
+        )
+    return ScoredRows(
+        task=task.name,
+        plugin=task.plugin,
+        files={split: Path(path).resolve() for split, path in files.items()},
+        data_dir=task.place.data_dir.resolve() if task.place.data_dir else None,
+        limit=limit,
+        sha256=rows_sha256(scored(task, limit)),
+    )
+
+
+def load(wanted: Sequence[ScoredRows]) -> list[tuple[Task, list[Row]]]:
+    """Return the task and the rows of each score; a task is loaded once. Nothing is downloaded.
+
+    Raises:
+        StageError: If the rows are not those that the board scores, or cannot be had.
+    """
+    hosts: dict[Path | None, Host] = {}
+    tasks: dict[tuple[str, str], Task] = {}
+    found = []
+    for one in wanted:
+        try:
+            if (one.plugin, one.task) not in tasks:
+                host = hosts.setdefault(one.data_dir, Host(data_dir=one.data_dir, download=False))
+                tasks[one.plugin, one.task] = _task(one, host)
+            task = tasks[one.plugin, one.task]
+            rows = scored(task, one.limit)
+        except HarnessError as error:
+            raise StageError(f"the test problems of {one.task} cannot be loaded: {error}") from None
+        if rows_sha256(rows) != one.sha256:
+            raise StageError(
+                f"the test problems of {one.task} are not those that this bench was planned with;"
+                " run the same command again"
+            )
+        found.append((task, rows))
+    return found
+
+
+def _task(one: ScoredRows, host: Host) -> Task:
+    if not one.plugin:
+        return Task(one.task, LocalRows(one.files), place=Place(one.data_dir, download=False))
+    host.load(one.plugin)
+    known = host.tasks()
+    if one.task not in known:
+        raise UsageError(f"plug-in {one.plugin!r} offers no task {one.task!r}")
+    return known[one.task]
