@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.files import file_sha256
+from harness.files import file_sha256, open_regular, parse_json, read_json
 
 # entries of a configuration that name a path or follow the library's version
 VOLATILE = ("_name_or_path", "transformers_version", "dtype", "torch_dtype")
@@ -62,16 +62,16 @@ def weight_files(path: Path) -> list[Path]:
 def safetensors_header(path: Path) -> dict[str, Any]:
     """Return the header of a safetensors file that is whole: name to dtype, shape and offsets."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > 100_000_000:
                 raise ValueError
-            header: dict[str, Any] = json.loads(file.read(length))
+            header: dict[str, Any] = parse_json(file.read(length), path.name)
         header.pop("__metadata__", None)
         end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
         if path.stat().st_size < 8 + length + end:
             raise ValueError
-    except (struct.error, ValueError, KeyError, TypeError):
+    except (struct.error, ValueError, UsageError, AttributeError, KeyError, TypeError):
         raise UsageError(f"{path} is not a whole safetensors file") from None
     return header
 
@@ -162,12 +162,9 @@ def find_model(reference: str, folder: Path) -> Path | None:
 
 
 def _json(path: Path, what: str = "model") -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise UsageError(f"the {what} in {path.parent} has no {path.name}") from None
-    except ValueError:
-        raise UsageError(f"{path} is not JSON") from None
+    if not path.exists():
+        raise UsageError(f"the {what} in {path.parent} has no {path.name}")
+    content = read_json(path)
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a JSON object")
     return content

@@ -39,8 +39,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the sha256 of a regular file; for its errors see `read_bytes`."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def json_sha256(value: Any) -> str:
@@ -66,7 +67,7 @@ def read_bytes(path: Path, limit: int = LARGEST_JSON) -> bytes:
     Raises:
         UsageError: If it cannot be read, is larger, or is no regular file (a pipe, a device).
     """
-    with _opened(path) as file:
+    with open_regular(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise UsageError(f"{path} is larger than {limit:,} bytes, the most that is read")
@@ -175,7 +176,7 @@ def read_jsonl(
 
 def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with _opened(path) as file, gzip.open(file) if path.suffix == ".gz" else file as lines:
+        with open_regular(path) as file, gzip.open(file) if path.suffix == ".gz" else file as lines:
             number = 0
             while line := lines.readline(LARGEST_LINE + 1):
                 number += 1
@@ -188,7 +189,7 @@ def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise UsageError(f"cannot read {path}: {reason}") from None
 
 
-def _opened(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> IO[bytes]:
     """Open a regular file; a pipe is refused and not waited for, a device is not read from."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -10,8 +10,10 @@ import pydantic
 
 from harness.boards.conditions import Baseline, Quoted
 from harness.errors import UsageError, did_you_mean
+from harness.files import read_text
 from harness.records import Caps, Frozen
 
+LARGEST_BOARD = 2**20  # bytes
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 Which = Literal["start", "teacher"]
@@ -111,14 +113,15 @@ class BoardFile(Frozen):
 
 
 def read_board_file(path: Path) -> BoardFile:
+    """Read and check a board's TOML file; what is wrong with it is one line."""
     try:
-        return BoardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read board {path}: {error.strerror}") from None
+        return BoardFile.model_validate(tomllib.loads(read_text(path, LARGEST_BOARD)))
     except pydantic.ValidationError as error:
         raise UsageError(f"board {path}: {explain(error, BoardFile)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"board {path} is not TOML: {error}") from None
+    except (RecursionError, ValueError):  # lists in lists, a number of thousands of digits
+        raise UsageError(f"board {path} is not TOML that can be read") from None
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:

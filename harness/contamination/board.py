@@ -10,7 +10,8 @@ import pydantic
 
 from harness.boards.board import Board
 from harness.contamination.overlap import VERSION, Overlap, Passage, TestSets, passages
-from harness.files import json_sha256, read_jsonl, write_atomically
+from harness.errors import UsageError
+from harness.files import json_sha256, read_bytes, read_jsonl, write_atomically
 from harness.records import Score
 
 SYNTHETIC = "synthetic.jsonl"
@@ -96,8 +97,8 @@ class BoardOverlaps:
         if key not in self._found:
             path = self.folder / f"{key[:32]}.json" if self.folder else None
             try:
-                found = _Overlaps.validate_json(path.read_bytes() if path else b"")
-            except (OSError, ValueError):  # not there, or of another version of `Overlap`
+                found = _Overlaps.validate_json(read_bytes(path) if path else b"")
+            except (UsageError, ValueError):  # not there, or of another version of `Overlap`
                 found = tuple(self._index.check(texts).values())
                 if path:
                     write_atomically(path, _Overlaps.dump_json(found, indent=1).decode() + "\n")

@@ -6,7 +6,6 @@ so nothing here is read as markup and control characters are taken out.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -20,6 +19,8 @@ from rich.live import Live as Screen
 from rich.table import Table
 
 from harness.bench.plan import Plan
+from harness.errors import UsageError
+from harness.files import parse_json
 from harness.records import Record, cell_name
 from harness.render.escape import terminal
 
@@ -47,9 +48,10 @@ def last_event(folder: Path) -> dict[str, Any]:
         with (folder / "events.jsonl").open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 4096))
             *_, last, _ = file.read().split(b"\n")  # what follows the last newline is torn
-        return dict(json.loads(last))
-    except (OSError, ValueError):
+        event = parse_json(last, "the event")
+    except (OSError, ValueError, UsageError):
         return {}
+    return event if isinstance(event, dict) else {}
 
 
 def values(event: Facts) -> list[str]:

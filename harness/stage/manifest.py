@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from harness.files import file_sha256, write_atomically
+from harness.errors import UsageError
+from harness.files import file_sha256, read_json, write_atomically
 
 OUTPUTS = (
     "checkpoint",
@@ -38,13 +39,13 @@ def write_manifest(folder: Path) -> None:
 def is_done(folder: Path) -> bool:
     """Return whether a stage is finished and its outputs are what its manifest says."""
     try:
-        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        files = read_json(folder / "manifest.json")["files"]
         for name, expected in files.items():
             path, size = folder / name, expected["bytes"]
             if path.stat().st_size != size:
                 return False
             if size < HASHED_BELOW and file_sha256(path) != expected["sha256"]:
                 return False
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, UsageError, KeyError, TypeError, AttributeError):
         return False
     return bool(files)
