@@ -243,5 +243,5 @@ def test_a_row_without_a_gold_answer_is_neither_trained_on_nor_scored(small_boar
 def test_a_board_file_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match=r"no board file .*gone\.toml"):
         load_board(str(tmp_path / "gone.toml"), Host())
-    with pytest.raises(UsageError, match="cannot read .*: it is not a regular file"):
+    with pytest.raises(UsageError, match=r"cannot read .*: it is not a regular file"):
         read_board_file(tmp_path)

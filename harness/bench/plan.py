@@ -24,6 +24,7 @@ from harness.files import slug
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
 from harness.records import START, Cell, cell_name
+from harness.redact import redact
 from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
 
 
@@ -164,7 +165,7 @@ def _add_cell(
 def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """Write the overrides of one cell as on the command line."""
     return tuple(
-        f"{trainer}.{option}={value}"
+        redact(f"{trainer}.{option}={value}")
         for trainer, values in sorted(changed.items())
         for option, value in sorted(values.items())
     )

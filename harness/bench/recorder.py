@@ -19,6 +19,7 @@ from harness.contamination.board import BoardOverlaps
 from harness.errors import StageError
 from harness.files import write_atomically
 from harness.records import Cell, Record, Score, StageRef
+from harness.redact import publishable, redacted
 from harness.stage import spec
 from harness.stage.environment import processor_name
 from harness.tasks.protocols import score_name
@@ -93,7 +94,7 @@ class Recorder:
             cell,
             refs,
             status=ended.status,
-            error=ended.error,
+            error=publishable(ended.error),
             log=str((ended.folder / "log.txt").relative_to(self.folder.path)),
             environment=here,
         )
@@ -106,12 +107,12 @@ class Recorder:
             trainer=identity.trainer,
             plugin=identity.plugin.name,
             **identity.plugin.model_dump(exclude={"name"}),
-            options=identity.options,
+            options=redacted(identity.options),
             stage=name,
             status=ended.status if ended else "ok",
             cost=result.cost if result else records.Cost(),
             attempts=previous_attempts(path),
-            notes=result.notes if result else {},
+            notes=publishable(result.notes) if result else {},
             environment=result.environment if result else None,
         )
 

@@ -6,8 +6,10 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from harness.bench.executor import Ended, LocalExecutor
@@ -17,6 +19,7 @@ from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
 from harness.plugin.host import Host
 from harness.records import Cell, Record
+from harness.redact import redact, redact_file
 from harness.stage import manifest
 from harness.verify import self_test
 
@@ -75,9 +78,11 @@ class _Bench:
             except KeyboardInterrupt:
                 self.outcome.interrupted = True
                 for path in self.executor.stop():
+                    _clean(path / "log.txt")
                     self.watch("interrupted", {"stage": path.name})
             finally:
                 self.executor.stop()
+                _clean(self.executor.log)
         found = [self.records.get(cell.digest) for cell in self.plan.cells]
         self.outcome.records = [record for record in found if record]
         return self.outcome
@@ -101,8 +106,8 @@ class _Bench:
                 if waiting:
                     continue  # their parents failed: settled in the next round
                 return
-            for ended in self.executor.wait(0.2):
-                name = ended.folder.name
+            for found in self.executor.wait(0.2):
+                ended, name = _without_secrets(found), found.folder.name
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
@@ -161,3 +166,14 @@ class _Bench:
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
         seconds = self.plan.board.file.compute.stage_seconds
         self.executor.start(path, seconds, light=stage.light)
+
+
+def _without_secrets(ended: Ended) -> Ended:
+    """Return how a stage ended, after taking secrets out of its log and of its error."""
+    _clean(ended.folder / "log.txt")
+    return replace(ended, error=redact(ended.error) if ended.error else None)
+
+
+def _clean(log: Path) -> None:
+    with contextlib.suppress(OSError):  # a full disk: the bench goes on
+        redact_file(log)

@@ -131,13 +131,20 @@ def main() -> None:
 
 def _explain(error: Exception) -> tuple[str, int]:
     from harness.errors import HarnessError
+    from harness.redact import redact
+    from harness.render.escape import terminal
 
     if isinstance(error, HarnessError):
-        from harness.render.escape import terminal
-
-        return terminal(str(error)), error.exit_code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text, code = str(error), error.exit_code
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = error.filename or "no file named"
-        return f"the disk is full ({where}); free some space and give the same command again", 1
-    text = next(iter(str(error).strip().splitlines()), "")
-    return f"unexpected {type(error).__name__}: {text} (harness --debug shows where)", 1
+        text = f"the disk is full ({where}); free some space and give the same command again"
+        code = 1
+    elif isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        text = f"cannot write or read {error.filename or 'a file'}: {error.strerror}"
+        code = 1
+    else:
+        first = next(iter(str(error).strip().splitlines()), "")
+        text = f"unexpected {type(error).__name__}: {first} (harness --debug shows where)"
+        code = 1
+    return terminal(redact(text)), code

@@ -22,6 +22,7 @@ from harness.bench.plan import Plan
 from harness.errors import UsageError
 from harness.files import parse_json
 from harness.records import Record, cell_name
+from harness.redact import redact
 from harness.render.escape import terminal
 
 Facts = Mapping[str, Any]
@@ -71,7 +72,7 @@ class Lines:
         """Write the line of an event, if it has one."""
         if text := self.line(event, facts):
             seconds = time.monotonic() - self.started
-            sys.stderr.write(f"[{seconds:6.1f}s] {terminal(text)}\n")
+            sys.stderr.write(f"[{seconds:6.1f}s] {terminal(redact(text))}\n")
             sys.stderr.flush()
 
     def line(self, event: str, facts: Facts) -> str:
@@ -124,7 +125,7 @@ class Live(Lines):
         text = self.line(event, facts)
         failed = event == "ended" and facts["status"] != "ok"
         if failed or event in ("record", "warning", "interrupted"):
-            self.console.print(terminal(text))
+            self.console.print(terminal(redact(text)))
         self.screen.update(self.table())
 
     def table(self) -> Table:

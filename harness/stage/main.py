@@ -21,6 +21,7 @@ from harness import checkpoints
 from harness.errors import BudgetExceeded, HarnessError, StageError
 from harness.files import read_jsonl
 from harness.records import Status
+from harness.redact import redact
 from harness.stage import memory, processes
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
@@ -271,7 +272,7 @@ def _report(folder: Path, error: BaseException) -> None:
         line = f"{type(error).__name__}: {text}"
     if isinstance(error, BudgetExceeded):
         line = f"stopped: {line}"
-    line = line.replace(f"{folder}/", "")  # a record says nothing of where it was made
+    line = redact(line).replace(f"{folder}/", "")  # a record says nothing of where it was made
     if processes.COUNT in os.environ and (folder / "error.json").exists():
         return  # another process of this stage failed first
     status: Status = "oom" if memory.is_out_of_memory(error) else "failed"

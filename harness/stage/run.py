@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StageError
 from harness.files import write_atomically
 from harness.records import Cost
+from harness.redact import redacted
 from harness.stage import models, stopping, tokens
 from harness.stage.budget import Budget
 from harness.stage.processes import Group
@@ -324,11 +325,11 @@ class Run:
     def note(self, **facts: Any) -> None:
         """Put facts into the cell's record: what a reader must know of how this was trained.
 
-        Each must be JSON. Where a stage runs as several processes, the first one's are kept; see
-        `group.gather`.
+        Each must be JSON; secrets are taken out of it (`harness.redact`). Where a stage runs as
+        several processes, the first one's are kept; see `group.gather`.
         """
         json.dumps(facts)  # a fact that is not JSON fails here, where its author sees it
-        self._stage.notes.update(facts)
+        self._stage.notes.update(redacted(facts))
 
     def save(self, model: Any) -> None:
         """Write the checkpoint: safetensors, configuration, and the start model's own tokenizer.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
+from harness.render.escape import terminal
 
 if TYPE_CHECKING:
     from harness.bench.folder import Folder
@@ -174,6 +175,7 @@ def stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
         sys.exit(130)
     for record in outcome.failed:
         log = os.path.relpath(folder.path / (record.log or ""))
-        click.echo(f"{record.name}: {record.status}: {record.error} (log: {log})", err=True)
+        line = f"{record.name}: {record.status}: {record.error} (log: {log})"
+        click.echo(terminal(line), err=True)
     if outcome.failed:
         sys.exit(1)
