@@ -12,6 +12,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from harness import hub
 from harness.errors import UsageError
 from harness.files import file_sha256, open_regular, parse_json, read_json
 
@@ -127,16 +128,11 @@ def resolve_model(reference: str, folder: Path) -> Path:
         raise UsageError(
             f"model {name!r} needs a pinned revision: write '{name}@<40-digit commit>'"
         )
-    import huggingface_hub
-
     wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
     try:
-        return Path(
-            huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
-        )
-    except Exception as error:  # the Hub client has many kinds of error, all mean the same here
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"cannot get model {reference!r} from the Hub: {reason}") from None
+        return hub.download(name, kind="model", revision=revision, patterns=wanted)
+    except hub.HubError as error:
+        raise UsageError(f"cannot get model {reference!r} from the Hub: {error}") from None
 
 
 def find_model(reference: str, folder: Path) -> Path | None:

@@ -89,6 +89,7 @@ class _Bench:
 
     def _execute(self, open_cells: Sequence[Cell]) -> None:
         waiting = self._needed(open_cells)
+        self.watch("planned", {"stages": tuple(waiting)})
         self.inputs.write_rows(waiting)
         running: set[str] = set()
         while True:

@@ -110,6 +110,10 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; an error for people is one line on standard error."""
+    if any("utf" not in (stream.encoding or "").lower() for stream in (sys.stdout, sys.stderr)):
+        from harness.cli.ascii import never_fail
+
+        never_fail(sys.stdout, sys.stderr)
     try:
         code = cli.main(standalone_mode=False, prog_name="harness")
         sys.exit(code if isinstance(code, int) else 0)
@@ -140,8 +144,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         where = error.filename or "no file named"
         text = f"the disk is full ({where}); free some space and give the same command again"
         code = 1
-    elif isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        text = f"cannot write or read {error.filename or 'a file'}: {error.strerror}"
+    elif isinstance(error, OSError) and error.filename is not None:
+        text = f"cannot use {error.filename}: {error.strerror}; name another place, or change it"
         code = 1
     else:
         first = next(iter(str(error).strip().splitlines()), "")

@@ -144,7 +144,7 @@ def open_records(
 
 def print_json(value: Any) -> None:
     # ASCII, since a terminal or a pipe may take no lone surrogate
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def print_lines(lines: Iterable[str], limit: int | None = 10_000) -> None:

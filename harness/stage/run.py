@@ -316,7 +316,11 @@ class Run:
         finite: dict[str, Any] = {
             name: n for name, n in numbers.items() if not isinstance(n, float) or math.isfinite(n)
         }
-        event = {"time": round(time.time(), 3), "step": self.budget.cost.steps} | finite
+        cost = self.budget.cost
+        event: dict[str, Any] = {"time": round(time.time(), 3), "step": cost.steps}
+        event["seconds"] = round(cost.seconds, 2)
+        event["tokens"] = cost.trained_tokens + cost.generated_tokens
+        event |= finite
         if len(finite) < len(numbers):
             event["not_finite"] = [name for name in numbers if name not in finite]
         with (self._stage.folder / "events.jsonl").open("a", encoding="utf-8") as file:

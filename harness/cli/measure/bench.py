@@ -41,7 +41,10 @@ def check_trackers(
 
 
 def _split(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not parts:
+        raise click.BadParameter("it names nothing; leave the option out to take the board's")
+    return parts
 
 
 def _seeds(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -51,7 +54,10 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
         numbers = tuple(int(part) for part in _split(context, option, text))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
-    for number in numbers:  # NumPy takes no other seed
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise click.BadParameter(f"{number} is given twice")
+        # NumPy takes no other seed
         if not 0 <= number <= LARGEST_SEED:
             raise click.BadParameter(f"{number} is not between 0 and {LARGEST_SEED}")
     return numbers
@@ -70,7 +76,10 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
 )
 @options.repeated(
-    "--set", "overrides", metavar="TRAINER.OPTION=VALUE", text="Such as kd.temperature=2"
+    "--set",
+    "overrides",
+    metavar="TRAINER.OPTION=VALUE",
+    text="Change an option of a trainer, such as kd.temperature=2 (harness plugins kd lists them)",
 )
 @click.option(
     "--jobs",
