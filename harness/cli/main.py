@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
@@ -134,14 +133,14 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    from harness.errors import HarnessError
+    from harness.errors import HarnessError, is_disk_full
     from harness.redact import redact
     from harness.render.escape import terminal
 
     if isinstance(error, HarnessError):
         text, code = str(error), error.exit_code
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = error.filename or "no file named"
+    elif is_disk_full(error):
+        where = getattr(error, "filename", None) or "no file named"
         text = f"the disk is full ({where}); free some space and give the same command again"
         code = 1
     elif isinstance(error, OSError) and error.filename is not None:

@@ -6,7 +6,6 @@ stage is done only if that file is there and what it lists is what is on disk.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import random
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness import checkpoints
-from harness.errors import BudgetExceeded, HarnessError, StageError
+from harness.errors import BudgetExceeded, HarnessError, StageError, is_disk_full
 from harness.files import read_jsonl
 from harness.records import Status
 from harness.redact import redact
@@ -266,8 +265,8 @@ def _report(folder: Path, error: BaseException) -> None:
         line = text
     elif isinstance(error, SystemExit):
         line = f"the trainer ended its process by sys.exit({error.code!r})"
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        line = f"the disk is full: {text}"
+    elif is_disk_full(error):
+        line = f"the disk is full: {text}; free some space and give the same command again"
     else:
         line = f"{type(error).__name__}: {text}"
     if isinstance(error, BudgetExceeded):

@@ -318,9 +318,8 @@ class Run:
         }
         cost = self.budget.cost
         event: dict[str, Any] = {"time": round(time.time(), 3), "step": cost.steps}
-        event["seconds"] = round(cost.seconds, 2)
-        event["tokens"] = cost.trained_tokens + cost.generated_tokens
-        event |= finite
+        tokens = cost.trained_tokens + cost.generated_tokens
+        event |= {"seconds": round(cost.seconds, 2), "tokens": tokens, **finite}
         if len(finite) < len(numbers):
             event["not_finite"] = [name for name in numbers if name not in finite]
         with (self._stage.folder / "events.jsonl").open("a", encoding="utf-8") as file:
