@@ -56,6 +56,13 @@ def configuration(path: Path, what: str = "model") -> dict[str, Any]:
     return _json(path / "config.json", what)
 
 
+def context_length(path: Path) -> int | None:
+    """Return how many tokens a model's prompt and answer may have; None if it does not say."""
+    config = configuration(path)
+    names = ("n_positions", "max_position_embeddings", "n_ctx")
+    return next((config[name] for name in names if isinstance(config.get(name), int)), None)
+
+
 def weight_files(path: Path) -> list[Path]:
     return sorted(path.glob("*.safetensors"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -9,7 +10,7 @@ import os
 import pytest
 
 from harness import files
-from harness.errors import UsageError
+from harness.errors import UsageError, is_disk_full
 from harness.files import read_json, read_jsonl, read_lines, read_text
 
 
@@ -100,3 +101,22 @@ def test_a_text_that_is_not_utf_8_is_named_with_its_line(tmp_path):
     path.write_bytes(b"a = 1\nb = '\xe9'\n")
     with pytest.raises(UsageError, match=r"line 2 of .*board\.toml is not UTF-8"):
         read_text(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x"), True),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
+        # as safetensors and tokenizers word it, whose errors are none of the system's
+        (
+            RuntimeError("serializing: IoError(Os { code: 28, kind: StorageFull })"),
+            True,
+        ),
+        (Exception("No space left on device (os error 28)"), True),
+        (OSError(errno.ENOENT, "No such file"), False),
+        (ValueError("the exit code: 281"), False),
+    ],
+)
+def test_a_full_disk_is_recognised(error, full):
+    assert is_disk_full(error) is full

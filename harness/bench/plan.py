@@ -19,7 +19,8 @@ from harness import checkpoints
 from harness.bench import stage_identity
 from harness.boards.board import Board
 from harness.boards.file import explain
-from harness.errors import UsageError, did_you_mean
+from harness.boards.own import check_rows, check_solutions
+from harness.errors import PluginError, UsageError, did_you_mean
 from harness.files import slug
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
@@ -80,6 +81,7 @@ def plan(
     for term in terms or board.file.trainers:
         offered = [name for name in host.offers(term) if name not in names]
         names += [name for name in offered if term != "all" or _has_needs(name, host, board)]
+    _check_options(board, host)
     changed = _overrides(overrides)
     parts = {name: _parts(name, host) for name in names}
     used = {part for chain in parts.values() for part in chain}
@@ -150,8 +152,10 @@ def _add_cell(
     """
     board, parent = result.board, chain[-1] if chain else None
     if parent is None:  # every plan has such a cell
+        check_rows(board)
         for score in board.scores:
             score.check()
+        _check_context(board, model)
     label = parent.label if parent else name
     identity = stage_identity.generation(board, common, base)
     generate = _stage("generate", label, seed, identity, parent, model=model)
@@ -222,11 +226,46 @@ def _check_needs(trainer: Trainer, board: Board) -> None:
             )
         if trainer.same_tokenizer and board.at_hand("start") and board.at_hand("teacher"):
             _check_tokenizer(trainer, board)
+    if trainer.needs_solutions:
+        check_solutions(board, trainer.name)
     if trainer.needs_traces and not board.file.data.traces:
         raise UsageError(
             f"trainer {trainer.name!r} needs traces; board {board.name!r} names none"
             " ([data] traces)"
         )
+
+
+def _check_context(board: Board, model: Path | None) -> None:
+    """Refuse a token limit that leaves no room for a prompt in the context of a model at hand."""
+    folder, what = (model, f"the model in {model}") if model else (None, "the start model")
+    folder = folder or board.at_hand("start")
+    context = checkpoints.context_length(folder) if folder else None
+    for score in board.file.scores:
+        if context is not None and score.max_new_tokens >= context:
+            raise UsageError(
+                f"board {board.name!r}: max_new_tokens = {score.max_new_tokens:,} of"
+                f" {score.task} leaves no room for a prompt: {what} has a context of"
+                f" {context:,} tokens"
+            )
+
+
+def _check_options(board: Board, host: Host) -> None:
+    """Refuse options of a trainer that nobody offers, and values that one does not take."""
+    for name in board.file.options:
+        owner = host.owner(name)
+        if owner is None:
+            host.load_all()
+            hint = did_you_mean(name, host.trainers())
+            raise UsageError(f"board {board.name!r}: [options.{name}]: no such trainer; {hint}")
+        try:
+            host.load(owner)
+        except PluginError:
+            continue  # it is broken, and this bench may not need it
+        offers = host.trainers()
+        if name not in offers or offers[name].trainer.chain:
+            hint = did_you_mean(name, [n for n, o in offers.items() if not o.trainer.chain])
+            raise UsageError(f"board {board.name!r}: [options.{name}]: no such trainer; {hint}")
+        _options(offers[name], board, {})
 
 
 def _check_tokenizer(trainer: Trainer, board: Board) -> None:

@@ -47,6 +47,10 @@ class Board:
         shipped = (BUILT_IN / f"{file.name}.toml", host.boards().get(file.name))
         self.reference = file.name if path in shipped else path.name
         known = host.tasks()
+        for name, own in file.tasks.items():
+            if name in known:
+                raise UsageError(f"board {file.name!r}: a plug-in has a task {name!r} already")
+            known[name] = own.task(name, path.parent)
         self.tasks: dict[str, Task] = {}
         used = [(name, "train") for name in (*file.data.train, *file.data.traces)]
         self._used = dict.fromkeys([*used, *((score.task, "test") for score in file.scores)])
