@@ -63,6 +63,14 @@ def context_length(path: Path) -> int | None:
     return next((config[name] for name in names if isinstance(config.get(name), int)), None)
 
 
+def has_chat_template(path: Path) -> bool:
+    """Return whether a model's tokenizer has a chat template."""
+    if (path / "chat_template.jinja").exists():
+        return True
+    config = path / "tokenizer_config.json"
+    return config.exists() and bool(_json(config, "tokenizer").get("chat_template"))
+
+
 def weight_files(path: Path) -> list[Path]:
     return sorted(path.glob("*.safetensors"))
 

@@ -51,7 +51,13 @@ def newest_commit(repository: str) -> str:
     """
     from huggingface_hub import HfApi, constants
 
-    _reach(constants.ENDPOINT, constants.HF_HUB_OFFLINE)
+    try:
+        _reach(constants.ENDPOINT, constants.HF_HUB_OFFLINE)
+    except HubError:  # then the newest is the one that was the newest at the last download
+        known = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}/refs/main"
+        if not known.is_file():
+            raise
+        return known.read_text(encoding="ascii").strip()
     try:
         return str(HfApi().model_info(repository).sha)
     except Exception as error:

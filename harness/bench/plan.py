@@ -115,12 +115,19 @@ def plan(
     return result
 
 
-def plan_score(board: Board, model: Path, device: Device = "cpu") -> Plan:
-    """Return the plan that scores one model folder as it is."""
+def plan_score(
+    board: Board,
+    model: Path,
+    device: Device = "cpu",
+    *,
+    name: str | None = None,
+    command: str | None = None,
+) -> Plan:
+    """Return the plan that scores one model folder as it is, called `name` in its record."""
     checkpoints.check_model_folder(model)
     result = Plan(board, device)
-    name = slug(model.resolve().name)
-    command = f"harness score {model} {board.reference}"
+    name = slug(name or model.resolve().name)
+    command = command or f"harness score {model} {board.reference}"
     base, common = Base(model=checkpoints.digest(model)), stage_identity.common(board, device)
     shown = name if name != START else "model"
     _add_cell(result, shown, None, (), base, common, command, model.resolve())
