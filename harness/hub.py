@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -32,13 +33,21 @@ def download(repository: str, *, kind: str, revision: str | None, patterns: Sequ
     """
     from huggingface_hub import constants, snapshot_download
 
-    _reach(constants.ENDPOINT, constants.HF_HUB_OFFLINE)
+    wanted: dict[str, Any] = {
+        "repo_id": repository,
+        "repo_type": kind,
+        "revision": revision,
+        "allow_patterns": list(patterns),
+    }
     try:
-        return Path(
-            snapshot_download(
-                repository, repo_type=kind, revision=revision, allow_patterns=list(patterns)
-            )
-        )
+        _reach(constants.ENDPOINT, constants.HF_HUB_OFFLINE)
+    except HubError as unreachable:
+        try:  # what an earlier download left
+            return Path(snapshot_download(**wanted, local_files_only=True))
+        except Exception:
+            raise unreachable from None
+    try:
+        return Path(snapshot_download(**wanted))
     except Exception as error:  # the Hub's client has many kinds of error, all mean the same here
         raise _hub_error(error) from None
 

@@ -31,6 +31,10 @@ GROUPS = {
             "report": "Write a board's report: one HTML file.",
         },
     ),
+    "create": (
+        "Start something of your own",
+        {"new": "Write a plug-in or a board to start from."},
+    ),
     "inspect": (
         "Show and check",
         {
