@@ -156,7 +156,7 @@ def _index_faults(folder: Path) -> list[str]:
         other = sorted(files - {"model.safetensors"})
         return [f"{other[0]} is in no {checkpoints.INDEX}; save with run.save"] if other else []
     here = {name: tensor.file.name for name, tensor in weights.tensors(folder).items()}
-    listed = checkpoints.read_json(index).get("weight_map")
+    listed = checkpoints.model_json(index).get("weight_map")
     same = listed == here and "model.safetensors" not in files
     return [] if same else [f"{index.name} does not list the tensors of the files beside it"]
 

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import weights
+from harness import hub, weights
 from harness.errors import UsageError
-from harness.files import file_sha256
+from harness.files import file_sha256, read_json
 from harness.weights import weight_files
 
 # entries of a configuration that name a path or follow the library's version
@@ -61,7 +61,22 @@ def check_model_folder(path: Path, what: str = "model") -> None:
 
 def configuration(path: Path, what: str = "model") -> dict[str, Any]:
     """Return the configuration of a model folder; `UsageError` if it has none that is JSON."""
-    return read_json(path / "config.json", what)
+    return model_json(path / "config.json", what)
+
+
+def context_length(path: Path) -> int | None:
+    """Return how many tokens a model's prompt and answer may have; None if it does not say."""
+    config = configuration(path)
+    names = ("n_positions", "max_position_embeddings", "n_ctx")
+    return next((config[name] for name in names if isinstance(config.get(name), int)), None)
+
+
+def has_chat_template(path: Path) -> bool:
+    """Return whether a model's tokenizer has a chat template."""
+    if (path / "chat_template.jinja").exists():
+        return True
+    config = path / "tokenizer_config.json"
+    return config.exists() and bool(model_json(config, "tokenizer").get("chat_template"))
 
 
 def parameter_count(path: Path) -> int:
@@ -173,7 +188,7 @@ def same_tokenizer(one: Path, other: Path) -> bool:
     The size of the embedding, which may be padded differently, and special tokens added behind a
     common vocabulary are not compared.
     """
-    left, right = (read_json(path / "tokenizer.json", "tokenizer") for path in (one, other))
+    left, right = (model_json(path / "tokenizer.json", "tokenizer") for path in (one, other))
     return all(left.get(key) == right.get(key) for key in ("model", "normalizer", "pre_tokenizer"))
 
 
@@ -192,16 +207,11 @@ def resolve_model(reference: str, folder: Path) -> Path:
         raise UsageError(
             f"model {name!r} needs a pinned revision: write '{name}@<40-digit commit>'"
         )
-    import huggingface_hub
-
     wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
     try:
-        return Path(
-            huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=wanted)
-        )
-    except Exception as error:  # the Hub client has many kinds of error, all mean the same here
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"cannot get model {reference!r} from the Hub: {reason}") from None
+        return hub.download(name, kind="model", revision=revision, patterns=wanted)
+    except hub.HubError as error:
+        raise UsageError(f"cannot get model {reference!r} from the Hub: {error}") from None
 
 
 def find_model(reference: str, folder: Path) -> Path | None:
@@ -226,19 +236,11 @@ def find_model(reference: str, folder: Path) -> Path | None:
     return found
 
 
-def read_json(path: Path, what: str = "model") -> dict[str, Any]:
+def model_json(path: Path, what: str = "model") -> dict[str, Any]:
     """Return the content of one of a model's files; `UsageError` if it is no JSON object."""
-    try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > JSON_BYTES:
-            raise UsageError(f"{path} is no plain file of at most {JSON_BYTES // 2**20} MiB")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise UsageError(f"the {what} in {path.parent} has no {path.name}") from None
-    except RecursionError:
-        raise UsageError(f"{path} is nested too deeply") from None
-    except ValueError:
-        raise UsageError(f"{path} is not JSON") from None
+    if not path.exists():
+        raise UsageError(f"the {what} in {path.parent} has no {path.name}")
+    content = read_json(path, JSON_BYTES)
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a JSON object")
     return content

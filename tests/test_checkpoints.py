@@ -269,3 +269,32 @@ def test_all_but_the_weights_is_the_start_models(model, small_models):
     assert checkpoints.dress(model, start) == changed
     assert checkpoints.undressed(model, start) == []
     assert {path.name for path in model.iterdir()} == {path.name for path in start.iterdir()}
+
+
+def test_without_a_network_the_hub_is_asked_once_and_what_is_here_is_used(tmp_path, monkeypatch):
+    """The client by itself would try six times in half a minute."""
+    from huggingface_hub import constants
+
+    from harness import hub
+
+    tried = []
+
+    def refuse(address, timeout):
+        tried.append(address)
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr(hub.socket, "create_connection", refuse)
+    monkeypatch.setattr(hub, "getproxies", dict)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    says = r"the Hub \(huggingface\.co\) cannot be reached: Name or service not known"
+    asked = {"kind": "model", "revision": "a" * 40, "patterns": ["*.json"]}
+    with pytest.raises(hub.HubError, match=says):
+        hub.download("our-school/small", **asked)
+    with pytest.raises(hub.HubError, match=says):
+        hub.newest_commit("our-school/small")
+    assert tried == [("huggingface.co", 443)] * 2
+    here = tmp_path / "models--our-school--small" / "snapshots" / ("a" * 40)
+    here.mkdir(parents=True)
+    (here / "config.json").write_text("{}")
+    assert hub.download("our-school/small", **asked) == here

@@ -368,6 +368,16 @@ def test_the_terminal_table_fits(board, width):
     assert "<0.001" in ranking[0]
 
 
+@pytest.mark.parametrize("width", [40, 48, 60, 72])
+def test_a_narrow_terminal_leaves_out_columns_and_never_the_trainer(board, width):
+    lines = shown(board, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    assert any(line.split()[:2] == ["Rank", "Trainer"] for line in lines)
+    (first,) = [line for line in lines if line.split()[:2] == ["1", "sft+rl"]]
+    assert ("<0.001" in first) is (width >= 60)
+
+
 def test_every_markdown_table_has_as_many_cells_in_each_line(board):
     tables = [line for line in markdown.render(board).splitlines() if line.startswith("|")]
     assert len(tables) > 20

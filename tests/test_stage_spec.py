@@ -151,7 +151,7 @@ def test_a_spec_that_is_not_ours_is_refused_in_one_line(specs, tmp_path, change,
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [(None, "cannot read"), ("{", "is not a JSON object"), ("[]", "is not a JSON object")],
+    [(None, "cannot read"), ("{", "is not JSON"), ("[]", "is not a JSON object")],
 )
 def test_a_result_that_is_broken_is_refused_in_one_line(tmp_path, text, says):
     path = tmp_path / "result.json"

@@ -22,6 +22,7 @@ from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError
 from harness.files import write_atomically
 from harness.records import Cell, Record, Score, StageRef
+from harness.redact import publishable, redacted
 from harness.stage import manifest, spec
 from harness.stage.budget import impossible
 from harness.stage.environment import processor_name
@@ -171,7 +172,7 @@ class Recorder:
             cell,
             refs,
             status=ended.status,
-            error=ended.error,
+            error=publishable(ended.error),
             log=str((ended.folder / "log.txt").relative_to(self.folder.path)),
             environment=self._here(),
         )
@@ -191,12 +192,12 @@ class Recorder:
             trainer=identity.trainer,
             plugin=identity.plugin.name,
             **identity.plugin.model_dump(exclude={"name"}),
-            options=identity.options,
+            options=redacted(identity.options),
             stage=name,
             status=ended.status if ended else "ok",
             cost=result.cost if result else records.Cost(),
             attempts=previous_attempts(path),
-            notes=_short(result.notes) if result else {},
+            notes=_short(publishable(result.notes)) if result else {},
             environment=_seen(result.environment, seen) if result else None,
             outside=seen.outside if seen else None,
         )

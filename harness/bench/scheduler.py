@@ -6,10 +6,11 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from harness.bench.stage_inputs import StageInputs
 from harness.errors import HarnessError
 from harness.plugin.host import Host
 from harness.records import Cell, Record
+from harness.redact import redact, redact_file
 from harness.stage import manifest
 from harness.verify import self_test
 
@@ -95,15 +97,18 @@ class _Bench:
             except KeyboardInterrupt as error:
                 self.outcome.interrupted = getattr(error, "number", signal.SIGINT)
                 for path in self.executor.stop():
+                    _clean(path / "log.txt")
                     self.watch("interrupted", {"stage": path.name})
             finally:
                 self.executor.stop()
+                _clean(self.executor.log)
         found = [self.records.get(cell.digest) for cell in self.plan.cells]
         self.outcome.records = [record for record in found if record]
         return self.outcome
 
     def _execute(self, open_cells: Sequence[Cell]) -> None:
         waiting = self._needed(open_cells)
+        self.watch("planned", {"stages": tuple(waiting)})
         self.inputs.write_rows(waiting)
         self.recorder.begin(waiting)
         for line in self.inputs.within_reach(waiting):
@@ -127,8 +132,8 @@ class _Bench:
                     continue
                 self._settle(open_cells, waiting)
                 return
-            for ended in self.executor.wait(0.2):
-                name = ended.folder.name
+            for found in self.executor.wait(0.2):
+                ended, name = _without_secrets(found), found.folder.name
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
@@ -213,3 +218,14 @@ class _Bench:
         names = compute.environment if stage.kind == "train" else ()
         self.started[name] = time.monotonic()
         self.executor.start(path, compute.stage_seconds, light=stage.light, names=names)
+
+
+def _without_secrets(ended: Ended) -> Ended:
+    """Return how a stage ended, after taking secrets out of its log and of its error."""
+    _clean(ended.folder / "log.txt")
+    return replace(ended, error=redact(ended.error) if ended.error else None)
+
+
+def _clean(log: Path) -> None:
+    with contextlib.suppress(OSError):  # a full disk: the bench goes on
+        redact_file(log)

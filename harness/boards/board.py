@@ -15,7 +15,7 @@ from harness.errors import UsageError, did_you_mean
 from harness.files import file_sha256, json_sha256
 from harness.plugin.host import Host
 from harness.records import START
-from harness.tasks.protocols import get_protocol, training_protocol
+from harness.tasks.protocols import Protocol, get_protocol, training_protocol
 from harness.tasks.task import Task
 from harness.verify import VERIFIER_VERSION
 
@@ -36,7 +36,6 @@ class Board:
         folder: Where the file lies; model folders are relative to it.
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
-        protocol: The protocol that it ranks by; it makes the training prompts.
         reference: What a command takes as BOARD: its name, or its file if it has no known name.
     """
 
@@ -47,6 +46,10 @@ class Board:
         shipped = (BUILT_IN / f"{file.name}.toml", host.boards().get(file.name))
         self.reference = file.name if path in shipped else path.name
         known = host.tasks()
+        for name, own in file.tasks.items():
+            if name in known:
+                raise UsageError(f"board {file.name!r}: a plug-in has a task {name!r} already")
+            known[name] = own.task(name, path.parent)
         self.tasks: dict[str, Task] = {}
         used = [(name, "train") for name in (*file.data.train, *file.data.traces)]
         self._used = dict.fromkeys([*used, *((score.task, "test") for score in file.scores)])
@@ -62,11 +65,17 @@ class Board:
             BoardScore(score, self.tasks[score.task], get_protocol(score.protocol))
             for score in file.scores
         )
-        self.protocol = training_protocol(self.ranking.protocol)
+        if file.data.train:
+            _ = self.protocol  # a board that trains is refused here if it has none
 
     @property
     def name(self) -> str:
         return self.file.name
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """Return the protocol that it ranks by, which makes the training prompts."""
+        return training_protocol(self.ranking.protocol)
 
     @property
     def ranking(self) -> ScoreTable:

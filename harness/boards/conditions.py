@@ -8,6 +8,7 @@ from pathlib import Path
 import pydantic
 
 from harness.errors import UsageError
+from harness.files import read_json
 from harness.records import Frozen
 
 
@@ -98,10 +99,9 @@ class Conditions(Frozen):
 
 def read_conditions(path: Path) -> Conditions:
     """Read the conditions that are published beside a board's records."""
+    content = read_json(path)
     try:
-        return Conditions.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        return Conditions.model_validate(content)
     except ValueError as error:
         line = " ".join(str(error).split())
         raise UsageError(f"{path} does not hold conditions: {line[:200]}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import signal
@@ -22,7 +21,7 @@ GROUPS = {
             "bench": "Train and score a board's trainers.",
             "judge": "Judge a file of answers made elsewhere.",
             "regrade": "Judge a board's stored answers again, without generating.",
-            "score": "Score a checkpoint folder, without training.",
+            "score": "Score a model on a board or on tasks, without training.",
             "verify": "Judge one answer, and explain it step by step.",
         },
     ),
@@ -35,6 +34,10 @@ GROUPS = {
             "report": "Write a board's report: one HTML file.",
         },
     ),
+    "create": (
+        "Start something of your own",
+        {"new": "Write a plug-in or a board to start from."},
+    ),
     "inspect": (
         "Show and check",
         {
@@ -43,6 +46,7 @@ GROUPS = {
             "diff": "Compare two cells question by question.",
             "doctor": "Check this machine for what usually breaks.",
             "plugins": "List the plug-ins and the trainers they offer.",
+            "show": "Show an example problem and its exact prompt.",
             "tasks": "List the tasks, or show one in full.",
         },
     ),
@@ -113,6 +117,10 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; an error for people is one line on standard error."""
+    if any("utf" not in (stream.encoding or "").lower() for stream in (sys.stdout, sys.stderr)):
+        from harness.cli.ascii import never_fail
+
+        never_fail(sys.stdout, sys.stderr)
     with stopping() as came:
         try:
             code = cli.main(standalone_mode=False, prog_name="harness")
@@ -136,14 +144,21 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    from harness.errors import HarnessError
+    from harness.errors import HarnessError, is_disk_full
+    from harness.redact import redact
+    from harness.render.escape import terminal
 
     if isinstance(error, HarnessError):
-        from harness.render.escape import terminal
-
-        return terminal(str(error)), error.exit_code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = error.filename or "no file named"
-        return f"the disk is full ({where}); free some space and give the same command again", 1
-    text = next(iter(str(error).strip().splitlines()), "")
-    return f"unexpected {type(error).__name__}: {text} (harness --debug shows where)", 1
+        text, code = str(error), error.exit_code
+    elif is_disk_full(error):
+        where = getattr(error, "filename", None) or "no file named"
+        text = f"the disk is full ({where}); free some space and give the same command again"
+        code = 1
+    elif isinstance(error, OSError) and error.filename is not None:
+        text = f"cannot use {error.filename}: {error.strerror}; name another place, or change it"
+        code = 1
+    else:
+        first = next(iter(str(error).strip().splitlines()), "")
+        text = f"unexpected {type(error).__name__}: {first} (harness --debug shows where)"
+        code = 1
+    return terminal(redact(text)), code

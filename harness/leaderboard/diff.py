@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import TamperedError, UsageError, did_you_mean
+from harness.files import file_sha256, read_jsonl
 from harness.records import LETTERS, Frozen, Record, Score, read_records
 from harness.tasks.protocols import score_name
 
@@ -164,13 +163,12 @@ def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, A
     """
     path = folder / "answers" / record.id / f"{score_name(score.task, score.protocol)}.jsonl"
     try:
-        content = path.read_bytes()
-    except OSError:
+        found = file_sha256(path)
+    except UsageError:
         raise UsageError(f"no answers of {record.cell}: {path} cannot be read") from None
-    if hashlib.sha256(content).hexdigest() != score.samples_sha256:
+    if found != score.samples_sha256:
         raise TamperedError(f"{path} is not what the record {record.id} was made from")
-    # Lines end with a newline alone: an answer may hold any other separator.
-    return [json.loads(line) for line in content.decode("utf-8").split("\n") if line]
+    return [row for _, row in read_jsonl(path)]
 
 
 def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from harness.leaderboard.bootstrap import PairedDifference
 from harness.leaderboard.cells import Entry, describe_environment
@@ -112,6 +113,16 @@ def _notes(cells: Sequence[Record]) -> tuple[str, ...]:
     found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for stage in (stage for cell in cells for stage in cell.stages):
         for name, value in sorted(stage.notes.items()):
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            found[stage.trainer, name][text] = None
+            found[stage.trainer, name][_worded(value)] = None
     return tuple(f"{trainer}: {name} {', '.join(v)}" for (trainer, name), v in found.items())
+
+
+def _worded(value: Any) -> str:
+    """Return a JSON value for people: `correct 1, format 0` and not as a program writes it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_worded(each)}" for name, each in value.items())
+    return "; ".join(map(_worded, value)) if isinstance(value, list | tuple) else str(value)

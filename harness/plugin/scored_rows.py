@@ -14,8 +14,9 @@ from harness.errors import HarnessError, StageError, UsageError
 from harness.plugin.host import Host
 from harness.records import Frozen
 from harness.tasks.canonical import Row, rows_sha256
+from harness.tasks.local import Columns, LocalRows
 from harness.tasks.source import Place
-from harness.tasks.task import LocalRows, Task
+from harness.tasks.task import Task
 
 
 class ScoredRows(Frozen):
@@ -24,6 +25,7 @@ class ScoredRows(Frozen):
     task: str
     plugin: str  # that offers the task; empty where files hold its rows
     files: dict[str, Path]  # split -> file, of a task that no plug-in offers
+    columns: Columns  # of these files
     data_dir: Path | None  # of published data
     limit: int | None  # the first so many rows
     sha256: str  # of the rows, see `rows_sha256`
@@ -40,15 +42,16 @@ def described(task: Task, limit: int | None) -> ScoredRows:
     Raises:
         UsageError: If the task is neither a plug-in's nor made of files.
     """
-    files = task.rows.files if isinstance(task.rows, LocalRows) and not task.plugin else {}
-    if not task.plugin and not files:
+    own = task.rows if isinstance(task.rows, LocalRows) and not task.plugin else LocalRows({})
+    if not task.plugin and not own.files:
         raise UsageError(
             f"task {task.name!r} is no plug-in's and has no files, so that a stage cannot load it"
         )
     return ScoredRows(
         task=task.name,
         plugin=task.plugin,
-        files={split: Path(path).resolve() for split, path in files.items()},
+        files={split: Path(path).resolve() for split, path in own.files.items()},
+        columns=own.columns,
         data_dir=task.place.data_dir.resolve() if task.place.data_dir else None,
         limit=limit,
         sha256=rows_sha256(scored(task, limit)),
@@ -84,7 +87,9 @@ def load(wanted: Sequence[ScoredRows]) -> list[tuple[Task, list[Row]]]:
 
 def _task(one: ScoredRows, host: Host) -> Task:
     if not one.plugin:
-        return Task(one.task, LocalRows(one.files), place=Place(one.data_dir, download=False))
+        return Task(
+            one.task, LocalRows(one.files, one.columns), place=Place(one.data_dir, download=False)
+        )
     host.load(one.plugin)
     known = host.tasks()
     if one.task not in known:

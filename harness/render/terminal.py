@@ -1,10 +1,10 @@
-"""A leaderboard in a terminal: one table that fits 80 columns, by rich."""
+"""A leaderboard in a terminal: one table that fits its width, by rich."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.text import Text
 
 from harness.records import cell_name
@@ -16,30 +16,18 @@ if TYPE_CHECKING:
     from harness.leaderboard.data import Leaderboard
 
 NAME_LIMIT = 24
+# columns, and the least width of a terminal that shows each
+COLUMNS = {
+    "Rank": 0, "Trainer": 0, "Seeds": 50, "Accuracy %": 0, "Gain, points": 46, "p": 60, "Time": 72,
+}  # fmt: skip
+ONE_LINE = 80  # the least width for figures with their intervals in one line
+_SIDES: dict[str, JustifyMethod] = {"Rank": "center"}
 
 
 def render(leaderboard: Leaderboard) -> RenderableType:
     """Return what `rich.console.Console.print` shows."""
     conditions = leaderboard.conditions
     ranking = ", ".join(one.task for one in conditions.benchmarks if one.ranking)
-    title = Text(terminal(f"{conditions.title} ({conditions.board})", 200))
-    ranks = table(title, {}, ())
-    ranks.add_column("Rank", justify="center", no_wrap=True)
-    ranks.add_column("Trainer", overflow="fold")
-    for head in ("Seeds", "Accuracy %", "Gain, points", "p", "Time"):
-        ranks.add_column(head, justify="right", no_wrap=True)
-    for row in leaderboard.rows:
-        name = terminal(row.trainer, NAME_LIMIT) + (" !" if row.warnings else "")
-        ranks.add_row(
-            Text(numbers.rank(row)),
-            Text(name, style="" if row.start else "bold"),
-            Text(numbers.seeds(row)),
-            Text(numbers.accuracy(row.accuracy)),
-            Text(numbers.gain(row.gain)),
-            Text(numbers.p_value(row.gain.p_adjusted if row.gain else None)),
-            Text(numbers.time_spent(row.cost) if row.cost else numbers.NONE),
-            style="dim" if row.start else "",
-        )
     lines = [
         Text(terminal(f"Accuracy on {ranking}; [ ] are 95 % intervals; a rank is a range.", 300)),
         Text(sentences.claim(leaderboard).replace("**", "")),
@@ -58,4 +46,41 @@ def render(leaderboard: Leaderboard) -> RenderableType:
         about = "; ".join(terminal(text, 200) for text in (one.source, one.note) if text)
         figure = f"  {terminal(one.task, 40)} {numbers.percent(one.accuracy)} %"
         lines.append(Text(f"{figure}: {terminal(one.name, 80)} ({about})", style="dim"))
-    return Group(ranks, *lines)
+    return Group(_Ranks(leaderboard), *lines)
+
+
+class _Ranks:
+    """The table of ranks, with the columns that the width has room for; the trainer's always."""
+
+    def __init__(self, leaderboard: Leaderboard) -> None:
+        self.leaderboard = leaderboard
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the table for a width."""
+        conditions, width = self.leaderboard.conditions, options.max_width
+        shown = [name for name, least in COLUMNS.items() if width >= least]
+        title = Text(terminal(f"{conditions.title} ({conditions.board})", 200))
+        ranks = table(title, {}, ())
+        for name in shown:
+            if name == "Trainer":
+                ranks.add_column(name, overflow="fold", min_width=6)
+            else:
+                ranks.add_column(name, justify=_SIDES.get(name, "right"), no_wrap=True)
+        # an interval goes below its figure before it would be cut
+        mark = "\n[" if width < ONE_LINE else " ["
+        for row in self.leaderboard.rows:
+            name = terminal(row.trainer, NAME_LIMIT) + (" !" if row.warnings else "")
+            cells = {
+                "Rank": numbers.rank(row),
+                "Seeds": numbers.seeds(row),
+                "Accuracy %": numbers.accuracy(row.accuracy).replace(" [", mark),
+                "Gain, points": numbers.gain(row.gain).replace(" [", mark),
+                "p": numbers.p_value(row.gain.p_adjusted if row.gain else None),
+                "Time": numbers.time_spent(row.cost) if row.cost else numbers.NONE,
+            }
+            trainer = Text(name, style="" if row.start else "bold")
+            ranks.add_row(
+                *(trainer if head == "Trainer" else Text(cells[head]) for head in shown),
+                style="dim" if row.start else "",
+            )
+        yield ranks

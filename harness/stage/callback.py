@@ -65,6 +65,7 @@ class BudgetCallback(TrainerCallback):
             numbers["spent"] = round(self.budget.fraction, 4)
             if state.max_steps > 0:
                 numbers["progress"] = round(state.global_step / state.max_steps, 4)
+                numbers["steps"] = state.max_steps
             self.log(**numbers)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.files import read_json
 from harness.stage.decoding import Decoder, Prompt
 from harness.stage.models import forget_defaults
 from harness.stage.stopping import cut, room
@@ -159,7 +160,7 @@ def vllm_completion(output: Any, stop: Sequence[str]) -> Completion:
 def end_tokens(model: Path) -> list[int]:
     """Return the tokens that end a turn by a checkpoint's `generation_config.json`."""
     path = model / "generation_config.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json(path) if path.is_file() else {}
     ends = found.get("eos_token_id")
     return list(ends) if isinstance(ends, list) else [] if ends is None else [ends]
 

@@ -6,7 +6,6 @@ stage is done only if that file is there and what it lists is what is on disk.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import math
@@ -19,10 +18,11 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError
+from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError, is_disk_full
 from harness.files import read_verified
 from harness.plugin import scored_rows
 from harness.records import Status
+from harness.redact import redact
 from harness.stage import memory, processes
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
@@ -298,13 +298,13 @@ def _report(folder: Path, error: BaseException) -> None:
         line = text
     elif isinstance(error, SystemExit):
         line = f"the trainer ended its process by sys.exit({error.code!r})"
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        line = f"the disk is full: {text}"
+    elif is_disk_full(error):
+        line = f"the disk is full: {text}; free some space and give the same command again"
     else:
         line = f"{type(error).__name__}: {text}"
     if isinstance(error, BudgetExceeded):
         line = f"stopped: {line}"
-    line = line.replace(f"{folder}/", "")  # a record says nothing of where it was made
+    line = redact(line).replace(f"{folder}/", "")  # a record says nothing of where it was made
     if processes.COUNT in os.environ and (folder / "error.json").exists():
         return  # another process of this stage failed first
     status: Status = "oom" if memory.is_out_of_memory(error) else "failed"

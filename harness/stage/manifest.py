@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoints import read_sha256
-from harness.errors import TamperedError
-from harness.files import file_sha256, write_atomically
+from harness.errors import TamperedError, UsageError
+from harness.files import file_sha256, read_json, write_atomically
 
 OUTPUTS = (
     "checkpoint",
@@ -50,7 +50,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _listed(folder: Path) -> dict[str, Any]:
-    files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+    files = read_json(folder / "manifest.json")["files"]
     assert isinstance(files, dict)
     return files
 
@@ -58,9 +58,9 @@ def _listed(folder: Path) -> dict[str, Any]:
 def sha256_of(folder: Path, name: str) -> str | None:
     """Return the sha256 of an output of a finished stage, as its manifest has it, if it has it."""
     try:
-        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        files = read_json(folder / "manifest.json")["files"]
         return str(files[name]["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, UsageError, KeyError, TypeError):
         return None
 
 
@@ -76,7 +76,7 @@ def is_done(folder: Path) -> bool:
             hashed = size < HASHED_BELOW or state.st_mtime_ns > written
             if hashed and read_sha256(path) != expected["sha256"]:
                 return False
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
+    except (OSError, UsageError, KeyError, TypeError, AttributeError, AssertionError):
         return False
     return bool(files)
 
@@ -85,7 +85,7 @@ def lost_files(folder: Path) -> bool:
     """Return whether a file of a finished stage is not there any more, its manifest included."""
     try:
         return not all((folder / name).exists() for name in _listed(folder))
-    except (OSError, ValueError, KeyError, TypeError, AssertionError):
+    except (OSError, UsageError, KeyError, TypeError, AssertionError):
         return True
 
 
@@ -93,7 +93,7 @@ def seal(folder: Path) -> str:
     """Return what tells whether a finished stage was sealed anew: the digest of its manifest."""
     try:
         return file_sha256(folder / "manifest.json")
-    except OSError:
+    except UsageError:
         return ""  # which no manifest has
 
 
@@ -120,7 +120,7 @@ def check_sealed(
         if sealed is not None and seal(folder) != sealed:
             raise TamperedError(f"manifest.json of stage {folder.name} was written anew; {again}")
         listed = {name: one["sha256"] for name, one in files.items() if _within(name, part)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
+    except (OSError, UsageError, KeyError, TypeError, AttributeError, AssertionError):
         raise TamperedError(f"stage {folder.name} has no whole manifest.json; {again}") from None
     here = {str(path.relative_to(folder)) for path in _files(folder / part)}
     found = {}

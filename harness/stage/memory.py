@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pydantic
 
-from harness.files import write_atomically
+from harness.files import read_bytes, write_atomically
 
 FILE = "memory.json"  # in the stage's folder; a stage that continues keeps what was learnt
 
@@ -46,10 +46,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def failures(folder: Path) -> tuple[Attempt, ...]:
     """Return the attempts of a stage that ran out of memory, in order."""
-    try:
-        return _Attempts.validate_json((folder / FILE).read_bytes())
-    except FileNotFoundError:
-        return ()
+    path = folder / FILE
+    return _Attempts.validate_json(read_bytes(path)) if path.exists() else ()
 
 
 def add_failure(folder: Path, known: tuple[Attempt, ...], failure: Attempt) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StageError
 from harness.files import write_atomically
 from harness.records import Cost
+from harness.redact import redacted
 from harness.stage import models, stopping, tokens
 from harness.stage.budget import Budget
 from harness.stage.processes import Group
@@ -315,7 +316,10 @@ class Run:
         finite: dict[str, Any] = {
             name: n for name, n in numbers.items() if not isinstance(n, float) or math.isfinite(n)
         }
-        event = {"time": round(time.time(), 3), "step": self.budget.cost.steps} | finite
+        cost = self.budget.cost
+        event: dict[str, Any] = {"time": round(time.time(), 3), "step": cost.steps}
+        tokens = cost.trained_tokens + cost.generated_tokens
+        event |= {"seconds": round(cost.seconds, 2), "tokens": tokens, **finite}
         if len(finite) < len(numbers):
             event["not_finite"] = [name for name in numbers if name not in finite]
         with (self._stage.folder / "events.jsonl").open("a", encoding="utf-8") as file:
@@ -324,11 +328,11 @@ class Run:
     def note(self, **facts: Any) -> None:
         """Put facts into the cell's record: what a reader must know of how this was trained.
 
-        Each must be JSON. Where a stage runs as several processes, the first one's are kept; see
-        `group.gather`.
+        Each must be JSON; secrets are taken out of it (`harness.redact`). Where a stage runs as
+        several processes, the first one's are kept; see `group.gather`.
         """
         json.dumps(facts)  # a fact that is not JSON fails here, where its author sees it
-        self._stage.notes.update(facts)
+        self._stage.notes.update(redacted(facts))
 
     def save(self, model: Any) -> None:
         """Write the checkpoint: safetensors, configuration, and the start model's own tokenizer.

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from harness.errors import StageError
-from harness.files import json_sha256, write_atomically
+from harness.errors import StageError, UsageError
+from harness.files import json_sha256, read_json, write_atomically
 from harness.plugin.scored_rows import ScoredRows
 from harness.records import Caps, Cost, Environment, Frozen, Score, Status
 from harness.tasks.guard import Closed
@@ -288,13 +288,13 @@ def read(path: Path, model: type[_Model]) -> _Model:
 def _checked(path: Path, validate: Callable[[Any], _Model]) -> _Model:
     again = f"remove {path.parent} and run the same command again"
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         version = content.get("schema_version")
         if version != SCHEMA:
             raise StageError(f"{path} has schema {version}, this harness reads {SCHEMA}; {again}")
         return validate(content)
-    except OSError as error:
-        raise StageError(f"cannot read {path}: {error.strerror}; {again}") from None
+    except UsageError as error:
+        raise StageError(f"{error}; {again}") from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

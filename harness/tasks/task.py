@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from harness.errors import DataMissing, UsageError
-from harness.files import read_jsonl
 from harness.tasks import loading
 from harness.tasks.canonical import Row
 from harness.tasks.loading import Loaded
+from harness.tasks.local import LocalRows
 from harness.tasks.source import Place, Source
 from harness.verify import Conventions
 
@@ -106,6 +106,10 @@ class Task:
                 raise UsageError(
                     f"task {self.name!r}: row {number} of {name} has no {sorted(missing)[0]!r}"
                 )
+            for key in ("id", "problem", "answer"):
+                if not isinstance(row[key], str):
+                    which = f"{key!r} of {row['id']!r} in {name}"
+                    raise UsageError(f"task {self.name!r}: {which} is not a string")
             if row["id"] in seen:
                 raise UsageError(
                     f"task {self.name!r}: two rows of {name} have the id {row['id']!r};"
@@ -142,6 +146,8 @@ class Task:
 
         Nothing is read or downloaded.
         """
+        if isinstance(self.rows, LocalRows):
+            return str(self.rows.files[split]) if split in self.rows.files else None
         if self.source is None:
             return "made by its plug-in"
         found = loading.find(self.name, self.source, split, self.place)
@@ -195,30 +201,3 @@ class Task:
         if split not in self._loaded:
             self._loaded[split] = loading.load(self.name, self.source, split, self.place)
         return self._loaded[split]
-
-
-@dataclass(frozen=True)
-class LocalRows:
-    """A `rows` function that reads JSONL or JSONL.gz files, one for each split that it has."""
-
-    files: Mapping[str, Path]
-
-    def __call__(self, split: str) -> list[Row]:
-        """Return the rows of a split; none of one that has no file."""
-        if split not in self.files:
-            return []
-        return [row for _, row in read_jsonl(self.files[split])]
-
-
-def local_rows(**files: str | Path) -> LocalRows:
-    """Return a `rows` function that reads JSONL or JSONL.gz files, one for each named split.
-
-    Raises:
-        UsageError: When called, if a file is missing or a line is not a JSON object.
-
-    Examples:
-        >>> rows = local_rows(test="my_benchmark.jsonl.gz")
-        >>> rows("train")
-        []
-    """
-    return LocalRows({split: Path(path) for split, path in files.items()})

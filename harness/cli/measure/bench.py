@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
+from harness.render.escape import terminal
 
 if TYPE_CHECKING:
     from harness.bench.folder import Folder
@@ -41,7 +42,10 @@ def check_trackers(
 
 
 def _split(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not parts:
+        raise click.BadParameter("it names nothing; leave the option out to take the board's")
+    return parts
 
 
 def _seeds(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -51,7 +55,10 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
         numbers = tuple(int(part) for part in _split(context, option, text))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
-    for number in numbers:  # NumPy takes no other seed
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise click.BadParameter(f"{number} is given twice")
+        # NumPy takes no other seed
         if not 0 <= number <= LARGEST_SEED:
             raise click.BadParameter(f"{number} is not between 0 and {LARGEST_SEED}")
     return numbers
@@ -70,7 +77,10 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
 )
 @options.repeated(
-    "--set", "overrides", metavar="TRAINER.OPTION=VALUE", text="Such as kd.temperature=2"
+    "--set",
+    "overrides",
+    metavar="TRAINER.OPTION=VALUE",
+    text="Change an option of a trainer, such as kd.temperature=2 (harness plugins kd lists them)",
 )
 @click.option(
     "--jobs",
@@ -176,6 +186,7 @@ def stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
         sys.exit(128 + outcome.interrupted)
     for record in outcome.failed:
         log = os.path.relpath(folder.path / (record.log or ""))
-        click.echo(f"{record.name}: {record.status}: {record.error} (log: {log})", err=True)
+        line = f"{record.name}: {record.status}: {record.error} (log: {log})"
+        click.echo(terminal(line), err=True)
     if outcome.failed:
         sys.exit(1)

@@ -64,6 +64,21 @@ def explain(run: Run) -> None:
     raise StageError("no row is short enough; raise max_length")
 
 
+def leak(run: Run) -> None:
+    """Quote a secret, colours, and marks that turn a line around, wherever a message may go."""
+    token, hostile = os.environ["LEAKED_TOKEN"], "\x1b[31mred\x1b]0;title\x07 \u202eback\u2066"
+    sys.stderr.write(f"logged in with {token}\n")
+    raise ValueError(f"{hostile} 401 for {token} <b>|`*{{{run.base_model}}}")
+
+
+def tell(run: Run) -> None:
+    """Copy, and note a secret, colours and a path."""
+    copy(run)
+    token = os.environ["LEAKED_TOKEN"]
+    run.note(hub=[{"token": token}], says="\x1b[2J\u202e=cmd()", found=str(run.scratch / "x.txt"))
+    sys.stderr.write(token)
+
+
 def hang(run: Run) -> None:
     time.sleep(600)
 
@@ -108,7 +123,21 @@ def spoil(run: Run) -> None:
         path.write_text(path.read_text().replace('"answer": "1"', '"answer": "7"'))
 
 
-BAD = (segfault, leave, vanish, fail, explain, hang, kill, exhaust, fill, nothing, pickle, overrun)
+BAD = (
+    leak,
+    segfault,
+    leave,
+    vanish,
+    fail,
+    explain,
+    hang,
+    kill,
+    exhaust,
+    fill,
+    nothing,
+    pickle,
+    overrun,
+)
 
 
 @hookimpl
@@ -117,6 +146,7 @@ def harness_trainers():
         Trainer("unruly", copy, CopyOptions, "behaves"),
         Trainer("unruly-slow", slow, CopyOptions, "behaves, slowly"),
         Trainer("unruly-spoil", spoil, CopyOptions, "spoils the data of others"),
+        Trainer("unruly-tell", tell, CopyOptions, "behaves, and tells"),
         Trainer("unruly-taught", copy, CopyOptions, "wants a teacher", needs_teacher=True),
         Trainer(
             "unruly-alike", copy, CopyOptions, "wants an equal tokenizer", True, same_tokenizer=True
