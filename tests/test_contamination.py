@@ -215,7 +215,7 @@ def test_two_files_are_compared(tmp_path, harness):
     [
         ("{", "line 1 of rows.jsonl is not JSON"),
         ("", "rows.jsonl holds no row"),
-        ("[" * 100_000, "line 1 of rows.jsonl is not JSON"),
+        ("[" * 100_000, "line 1 of rows.jsonl is nested more than"),
         ("[1]", "line 1 of rows.jsonl is not a JSON object"),
         ('{"text": 3}', "line 1 has no text under problem or question"),
     ],

@@ -136,7 +136,7 @@ def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("in.jsonl", b"[1]", "in.jsonl is not a JSON object"),
-        ("in.jsonl", b"[" * 100_000 + b"\n", "in.jsonl is not JSON"),
+        ("in.jsonl", b"[" * 100_000 + b"\n", "in.jsonl is nested more than"),
         ("in.jsonl", b'{"output": "1", "gold": "1"}\n{"out\n{}', "in.jsonl is not JSON"),
         ("in.jsonl", b'{"output": "\xff", "gold": "1"}\n', "in.jsonl is not UTF-8"),
         ("in.jsonl", b'{"output": "1", "go', "in.jsonl holds no answer"),
