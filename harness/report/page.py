@@ -90,7 +90,7 @@ def _strong(text: str) -> Any:
 def _figures(
     leaderboard: Leaderboard, records: Sequence[Record], folder: Path | None
 ) -> dict[str, Any]:
-    kept = select_cells(records)[0]
+    kept = select_cells(records).kept
     cells = [cell for row in leaderboard.rows for cell in kept[row.trainer] if cell.scores]
     gains = {
         row.trainer: (row.gain.difference, row.gain.low, row.gain.high)
