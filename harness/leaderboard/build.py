@@ -115,6 +115,7 @@ def build(
     claims = {gains[name].claim for name in family} | {one.claim for one in ranking.pairs}
     result = Leaderboard(
         conditions=conditions,
+        published=published,
         claim="mixed" if len(claims) > 1 else next(iter(claims), "checkpoints"),
         date=max(record.created for record in records)[:10],
         verifier=tuple(sorted({cell.verifier_version for cell in done})),

@@ -192,6 +192,7 @@ class Leaderboard(Frozen):
 
     schema_version: int = SCHEMA
     conditions: Conditions
+    published: bool  # by the rules of published boards, with what is known of each record
     claim: Literal["trainers", "checkpoints", "mixed"]
     date: str  # of the latest record
     verifier: tuple[str, ...]
