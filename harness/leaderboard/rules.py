@@ -99,6 +99,13 @@ def _place(record: Record, known: Knowledge) -> int:
 def _foreign(record: Record, conditions: Conditions) -> str | None:
     if record.board.name != conditions.board:
         return f"it is of the board {record.board.name!r}"
+    benchmarks = {(one.task, one.protocol): one for one in conditions.benchmarks}
+    for score in record.scores:
+        wanted = benchmarks.get((score.task, score.protocol))
+        if wanted is None:
+            return f"the board has no task {score.task!r} under {score.protocol!r}"
+        if (wanted.max_new_tokens, wanted.samples) != (score.max_new_tokens, score.samples):
+            return f"{score.task}: another token limit or number of answers than the board's"
     if not record.command.strip():
         return "it has no command that makes it again"
     if record.trainer == START:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import TamperedError, UsageError
 from harness.files import LARGEST_LINE, jsonl, parse_json, read_bytes, read_jsonl
-from harness.records import Record
+from harness.records import LETTERS, Record
 from harness.tasks.protocols import score_name
 
 FOLDER = "answers"
@@ -106,6 +106,10 @@ def parse(text: str, record: Record, path: Path) -> Answers:
         found[score].append(_kept(row, where))
     if to_text(found) != text:
         raise TamperedError(f"{path} is not written as harness publish writes answers")
+    for name, score in zip(found, record.scores, strict=True):
+        letters = "".join(LETTERS.get(row["verdict"], "?") for row in found[name])
+        if letters != score.verdicts:
+            raise TamperedError(f"{score.task}: its answers have other verdicts")
     return found
 
 

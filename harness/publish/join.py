@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.errors import TamperedError
 from harness.leaderboard.evidence import Ledger, Published
 from harness.leaderboard.rules import objections
 from harness.publish import answers
@@ -92,11 +93,13 @@ def _checked(
     if one.answers is None:
         result.claims.append(f"{record.cell} ({record.id}) is a claim: there are no answers of it")
         return None
-    found = answers.parse(one.answers, record, one.path)
     if tasks is None or pool is None:
         return None
     try:
+        found = answers.parse(one.answers, record, one.path)
         differ = differences(record, found, tasks, pool)
+    except TamperedError as error:
+        raise _DiffersError(f"{one.path}: {record.cell}: {error}") from None
     except CannotJudgeError as error:
         result.claims.append(f"{record.cell} ({record.id}) is a claim: {error}")
         return None

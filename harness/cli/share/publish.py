@@ -52,17 +52,21 @@ def command(
         return
     if not boards:
         raise click.UsageError("name a board to publish, or use --check")
+    from harness.errors import UsageError
     from harness.plugin.host import Host
     from harness.publish.write import publish
 
     host, refused = Host(data_dir=data_dir, download=False), False
-    for board in boards:
-        conditions, file = _board(board, host, out)
+    for reference in boards:
+        conditions, file = _board(reference, host, out)
         own = runs / conditions.board
         published = (out / "records" / conditions.board).is_dir()
         sources = [Path(folder) for folder in given]
-        if not given and ((own / "records").is_dir() or not published):
+        if not given and (own / "records").is_dir():
             sources = [own]
+        elif not given and not published:
+            board = conditions.board
+            raise UsageError(f"{own} has no record of board {board!r}: run harness bench")
         outcome = publish(sources, conditions, out, file, replace=replace, tasks=host.task)
         for path in outcome.written:
             click.echo(str(path))
