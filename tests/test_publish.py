@@ -129,9 +129,7 @@ def test_a_record_added_by_copying_a_file_asks_for_publishing(published, tmp_pat
     extra = generated.board({"kd": 0.65}, n=120)
     for record in extra:
         write_record(record, published / "records" / "made-up")
-    with pytest.raises(
-        TamperedError, match=r"not listed in published\.json: harness publish"
-    ):
+    with pytest.raises(TamperedError, match=r"not listed in published\.json: harness publish"):
         check(published)
     publish([], generated.conditions(), published)
     assert check(published) == ["made-up"]
