@@ -180,7 +180,7 @@ def test_a_superseding_record_replaces_the_old_one():
 
 
 @pytest.mark.parametrize("alike", [True, False])
-def test_duplicates_and_conflicts_are_named(alike):
+def test_a_cell_made_again_confirms_the_first_or_is_in_conflict_with_it(alike):
     records = generated.board({"start": 0.4, "sft": 0.6})
     first = next(r for r in records if r.trainer == "sft" and r.seed == 0)
     scores = first.scores
@@ -191,8 +191,8 @@ def test_duplicates_and_conflicts_are_named(alike):
         update={"id": "elsewhere", "created": "2027-01-01T00:00:00Z", "scores": scores}
     ).sealed()
     board = build([*records, other], generated.conditions())
-    expected = "elsewhere is a duplicate of" if alike else "elsewhere is in conflict with"
-    assert any(expected in line for line in warned(board))
+    assert [ref.id for ref in row(board, "sft").confirmations] == ["elsewhere"] * alike
+    assert any("elsewhere has other answers" in line for line in warned(board)) != alike
     assert row(board, "sft").accuracy == row(build(records, generated.conditions()), "sft").accuracy
 
 
@@ -321,12 +321,17 @@ def test_grouped_questions_widen_the_interval():
 
 def test_comparable_leaves_out_what_differs_between_two_runs_of_the_same():
     records = generated.board({"start": 0.4, "sft": 0.6})
+    measured = {"seconds": 99.0, "peak_memory_bytes": 1}
     again = [
         r.model_copy(
             update={
                 "id": f"again-{r.id}",
                 "created": "2027-07-07T00:00:00Z",
-                "cost": r.cost.model_copy(update={"seconds": 99.0, "peak_memory_bytes": 1}),
+                "cost": r.cost.model_copy(update=measured if r.stages else {}),
+                "stages": tuple(
+                    one.model_copy(update={"cost": one.cost.model_copy(update=measured)})
+                    for one in r.stages
+                ),
             }
         ).sealed()
         for r in records

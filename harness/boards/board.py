@@ -209,6 +209,7 @@ class Board:
             teacher=self._described("teacher"),
             data=data,
             budget=f"at most {caps}; each stage of a chain gets {split}",
+            caps=file.budget.caps(),
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),
             trainers=(START, *file.trainers),

@@ -9,7 +9,7 @@ import pydantic
 
 from harness.errors import UsageError
 from harness.files import read_json
-from harness.records import Frozen
+from harness.records import Caps, Frozen
 
 
 class Baseline(Frozen):
@@ -59,6 +59,7 @@ class Conditions(Frozen):
     teacher: str | None = None
     data: str
     budget: str
+    caps: Caps | None = None  # the budget in numbers, of a whole cell
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)
     trainers: tuple[str, ...] = ()  # those the board plans; others may join

@@ -28,10 +28,12 @@ GROUPS = {
     "share": (
         "Publish and hand in",
         {
+            "check": "Judge published answers anew, and recompute every score.",
             "export": "Write a board's results in a format that others read.",
             "publish": "Write the pages of boards from their records, or check them.",
             "push": "Show or send a cell's scores for a model repository.",
             "report": "Write a board's report: one HTML file.",
+            "submit": "Make a folder with results to hand in.",
         },
     ),
     "create": (

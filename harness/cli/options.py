@@ -158,11 +158,7 @@ def open_records(
         loaded = load_board(reference, Host(data_dir=data_dir, download=False))
         conditions, folder = loaded.conditions(), runs / loaded.name
         place = folder / "records"
-    found = [
-        record
-        for record in read_records(place, superseded=True)
-        if record.board.digest == conditions.digest
-    ]
+    found = read_records(place, board=conditions.digest, superseded=True)
     if not found:
         raise UsageError(f"{place} has no record of board {conditions.board!r}: run harness bench")
     return found, conditions, folder

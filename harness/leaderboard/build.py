@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
-from harness.leaderboard.data import Detectable, Failure, Leaderboard, tidy
+from harness.leaderboard.data import Detectable, Failure, Leaderboard, RecordRef, Refused, tidy
 from harness.leaderboard.multiple_testing import holm
 from harness.leaderboard.ranking import rank
 from harness.leaderboard.results import compare_entries
-from harness.leaderboard.row import build_row, record_ref
+from harness.leaderboard.row import build_row
+from harness.leaderboard.rules import NOTHING, Knowledge, Known, objections
 from harness.leaderboard.stats import minimum_detectable, t_quantile
 from harness.leaderboard.warnings import board_warnings
 from harness.records import START
@@ -32,14 +33,28 @@ def _detectable(comparisons: Iterable[PairedDifference]) -> float | None:
     return median(found) if found else None
 
 
-def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
+def build(
+    records: Iterable[Record],
+    conditions: Conditions,
+    known: Knowledge = NOTHING,
+    *,
+    published: bool = False,
+    asked: Collection[str] | None = None,
+) -> Leaderboard:
     """Compute a board's leaderboard from its records, superseded and failed ones included.
+
+    Args:
+        records: All records of the board.
+        conditions: What the board fixes.
+        known: What is known of the records, such as which of them are mere claims.
+        published: Whether the rules of published boards hold (`leaderboard.rules`).
+        asked: The trainers that were asked for; a planned one that was not is not missing.
 
     Raises:
         UsageError: If there is no record, or one belongs to another board, names a task that the
             board does not have, or was scored on other questions.
     """
-    records = sorted(records, key=lambda record: record.id)
+    records = sorted(records, key=lambda record: (record.id, record.digest))
     if not records:
         raise UsageError(f"board {conditions.board!r} has no records yet: run harness bench first")
     for record in records:
@@ -48,12 +63,40 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
                 f"record {record.id} was made under other conditions (board digest"
                 f" {record.board.digest[:12]}, not {conditions.digest[:12]}); it cannot be joined"
             )
-    kept, dropped, doubled = select_cells(records)
-    questions = BoardQuestions(conditions, [cell for cells in kept.values() for cell in cells])
-    entries = {name: Entry(name, cells, questions) for name, cells in kept.items()}
+    refused = objections(records, conditions, known, published=published)
+    if len(refused) == len(records):
+        first = records[0]
+        raise UsageError(
+            f"board {conditions.board!r}: no record can be counted; {first.cell}:"
+            f" {refused[first.digest]}"
+        )
+    chosen = select_cells([one for one in records if one.digest not in refused], known)
+    questions = BoardQuestions(conditions, [cell for row in chosen.kept.values() for cell in row])
+
+    def about(record: Record) -> Known:
+        return known.get(record.digest) or Known(record.id)
+
+    def ref(record: Record) -> RecordRef:
+        return RecordRef(
+            **{name: getattr(record, name) for name in ("id", "digest", "seed", "status")},
+            **{key: value for key, value in vars(about(record)).items() if key != "place"},
+        )
+
+    entries = {
+        name: Entry(
+            name,
+            cells,
+            questions,
+            claimed=any(cell.status == "ok" and about(cell).claimed for cell in cells),
+        )
+        for name, cells in chosen.kept.items()
+    }
     rows = sorted(entries.values(), key=_order)
     start = entries.get(START)
     start = start if start and start.total else None
+    # What is checked is not measured from a claim: a start model said to be worse makes gains.
+    if start and start.claimed and not all(entry.claimed for entry in rows):
+        start = None
     ranking = rank(rows)
     gains = {
         entry.trainer: compare_entries(start, entry, questions.ranking)
@@ -72,6 +115,7 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
     claims = {gains[name].claim for name in family} | {one.claim for one in ranking.pairs}
     result = Leaderboard(
         conditions=conditions,
+        published=published,
         claim="mixed" if len(claims) > 1 else next(iter(claims), "checkpoints"),
         date=max(record.created for record in records)[:10],
         verifier=tuple(sorted({cell.verifier_version for cell in done})),
@@ -94,29 +138,40 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
                 ranking,
                 gains.get(entry.trainer),
                 adjusted.get(entry.trainer),
+                ref,
+                [again for cell in entry.cells for again in chosen.again[cell.digest]],
             )
             for entry in rows
         ),
-        failures=tuple(_failure(cell) for entry in entries.values() for cell in entry.failed),
-        superseded=tuple(record_ref(record) for record in dropped),
-        warnings=tuple(board_warnings(conditions, entries, start, doubled)),
+        failures=tuple(
+            _failure(cell, about(cell).file)
+            for cell in [*(one for row in rows for one in row.failed), *chosen.failed]
+        ),
+        superseded=tuple(map(ref, chosen.dropped)),
+        refused=tuple(
+            Refused(record=ref(one), trainer=one.trainer, reason=refused[one.digest])
+            for one in records
+            if one.digest in refused
+        ),
+        warnings=tuple(board_warnings(conditions, entries, start, chosen.conflicts, asked)),
     )
     return Leaderboard.model_validate(tidy(result.model_dump()))
 
 
-def _order(entry: Entry) -> tuple[bool, float, str]:
-    """Order rows by accuracy, those without one last."""
-    return entry.total is None, -(entry.total.accuracy if entry.total else 0.0), entry.trainer
+def _order(entry: Entry) -> tuple[bool, bool, float, str]:
+    """Order rows by accuracy, mere claims below what can be checked, those without one last."""
+    accuracy = entry.total.accuracy if entry.total else 0.0
+    return entry.claimed, entry.total is None, -accuracy, entry.trainer
 
 
-def _failure(cell: Record) -> Failure:
+def _failure(cell: Record, file: str) -> Failure:
     return Failure(
         trainer=cell.trainer,
         seed=cell.seed,
         status=cell.status,
         error=cell.error or ("no scores" if cell.status == "ok" else ""),
         log=cell.log or "",
-        record=cell.id,
+        record=file,
     )
 
 

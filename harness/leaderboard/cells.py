@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from harness.errors import UsageError
 from harness.leaderboard.bootstrap import Questions, Sample, mean_of_tasks, sample
 from harness.leaderboard.origins import Origins
+from harness.leaderboard.rules import NOTHING, Knowledge, Known, replaced_here, same_result
 from harness.records import LETTERS, START, Record, Score
 
 if TYPE_CHECKING:
@@ -23,8 +25,15 @@ Key = tuple[str, str]  # task and protocol
 class Entry:
     """The cells of one trainer: their scores by task, and the resamples of these."""
 
-    def __init__(self, trainer: str, cells: Sequence[Record], questions: BoardQuestions) -> None:
-        self.trainer = trainer
+    def __init__(
+        self,
+        trainer: str,
+        cells: Sequence[Record],
+        questions: BoardQuestions,
+        *,
+        claimed: bool = False,
+    ) -> None:
+        self.trainer, self.claimed = trainer, claimed
         self.questions = questions
         self.start = trainer == START
         self.done = [cell for cell in cells if cell.status == "ok" and cell.scores]
@@ -63,9 +72,10 @@ class Entry:
     def ranked(self) -> bool:
         """Whether it takes part in the ranking.
 
-        It has every ranking score and no failed seed, and counted training made its weights.
+        It has every ranking score, no failed seed and no claim, and counted training made its
+        weights.
         """
-        complete = self.total is not None and not self.start and not self.failed
+        complete = self.total is not None and not (self.start or self.failed or self.claimed)
         return complete and not self.questions.origins.barred(self.done)
 
 
@@ -142,28 +152,69 @@ def describe_environment(record: Record) -> str:
     )
 
 
-def select_cells(
-    records: Sequence[Record],
-) -> tuple[dict[str, list[Record]], list[Record], list[tuple[Record, Record]]]:
-    """Return the records that count: one a cell, by trainer.
+@dataclass
+class Selected:
+    """Which records of a board count, and what became of the others."""
 
-    Returns:
-        Those records; the ones that do not count; and of these the finished ones that no record
-        replaces, each with the record that counts for its cell.
+    kept: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    """Those that count, one a cell, by trainer."""
+    again: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    """Those that confirm one that counts, by its digest."""
+    conflicts: list[tuple[Record, Record]] = field(default_factory=list)
+    """Finished ones with other answers than the one that counts, each with that one."""
+    failed: list[Record] = field(default_factory=list)
+    """Failures that others had with a trainer's cells; they say nothing of its row."""
+    dropped: list[Record] = field(default_factory=list)
+    """Those that are replaced or count for nothing else."""
+
+
+def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selected:
+    """Choose the record that counts for each cell, by the rule that pages state.
+
+    A finished record counts and not a failed attempt, one whose verdicts can be checked and not a
+    claim, and then the first that was published, or else made. So nobody who joins later changes
+    what counts: neither its cell, nor a row by a failure or a claim for a seed of it.
     """
-    replaced = {record.supersedes for record in records}
+
+    def about(record: Record) -> Known:
+        return known.get(record.digest) or Known(record.id)
+
+    found = Selected()
+    gone = replaced_here(records, known)
+    found.dropped += [record for record in records if record.digest in gone]
     cells: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in records:
-        if record.id not in replaced:
+        if record.digest not in gone:
             cells[record.trainer, -1 if record.seed is None else record.seed].append(record)
-    kept: dict[str, list[Record]] = defaultdict(list)
-    dropped = [record for record in records if record.id in replaced]
-    doubled = []
+    rows: dict[str, list[Record]] = defaultdict(list)
     for (trainer, _), same in sorted(cells.items()):
-        # A finished record counts and not failed attempts; of two finished ones the earlier does.
-        same.sort(key=lambda record: (record.status != "ok", record.created, record.id))
-        first = same[0]
-        kept[trainer].append(first)
-        dropped += same[1:]
-        doubled += [(other, first) for other in same[1:] if other.status == "ok"]
-    return kept, dropped, doubled
+        same.sort(
+            key=lambda record: (
+                record.status != "ok",
+                about(record).claimed,
+                about(record).place,
+                record.created,
+                record.id,
+            )
+        )
+        first, *others = same
+        rows[trainer].append(first)
+        for other in others:
+            if other.status != "ok" or first.status != "ok":
+                found.dropped.append(other)
+            elif same_result(first, other):
+                found.again[first.digest].append(other)
+            else:
+                found.conflicts.append((other, first))
+                found.dropped.append(other)
+    for trainer, row in rows.items():
+        checked = [one for one in row if one.status == "ok" and not about(one).claimed]
+        hands = {about(one).submission for one in checked}
+        for record in row:
+            if checked and record.status == "ok" and about(record).claimed:
+                found.dropped.append(record)
+            elif checked and record.status != "ok" and about(record).submission not in hands:
+                found.failed.append(record)
+            else:
+                found.kept[trainer].append(record)
+    return found

@@ -80,9 +80,9 @@ WarningKind = Literal[
     "unfit_to_rank",
     "no_figure_to_compare",
     "off_baseline",
-    "duplicate",
     "conflict",
     # about a row
+    "claimed",
     "failed",
     "unscored",
     "missing_seeds",
@@ -133,6 +133,18 @@ class RecordRef(Frozen):
     digest: str
     seed: int | None
     status: str
+    file: str  # its name without `.json`: its id, or its id and digest
+    claimed: bool  # no answers that give its verdicts are known
+    submission: str = ""  # that brought it; empty for the publisher's own
+    signer: str = ""  # of that submission
+
+
+class Refused(Frozen):
+    """A record that counts for nothing."""
+
+    record: RecordRef
+    trainer: str
+    reason: str  # in one line
 
 
 class Row(Frozen):
@@ -159,6 +171,8 @@ class Row(Frozen):
     notes: tuple[str, ...]  # what a reader must know, from the trainers
     warnings: tuple[LeaderboardWarning, ...]
     records: tuple[RecordRef, ...]
+    claimed: bool  # its verdicts cannot be checked, so it is not ranked
+    confirmations: tuple[RecordRef, ...]  # made again with the same weights and answers
     commands: tuple[str, ...]
 
 
@@ -170,7 +184,7 @@ class Failure(Frozen):
     status: str
     error: str
     log: str
-    record: str
+    record: str  # the name of its file without `.json`
 
 
 class Detectable(Frozen):
@@ -186,6 +200,7 @@ class Leaderboard(Frozen):
 
     schema_version: int = SCHEMA
     conditions: Conditions
+    published: bool  # by the rules of published boards, with what is known of each record
     claim: Literal["trainers", "checkpoints", "mixed"]
     date: str  # of the latest record
     verifier: tuple[str, ...]
@@ -196,7 +211,8 @@ class Leaderboard(Frozen):
     detectable: Detectable | None
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
-    superseded: tuple[RecordRef, ...]  # published, replaced by a later record
+    superseded: tuple[RecordRef, ...]  # replaced by another record, or not the one that counts
+    refused: tuple[Refused, ...]
     warnings: tuple[LeaderboardWarning, ...]
 
     def to_json(self) -> str:
@@ -210,9 +226,10 @@ class Leaderboard(Frozen):
         and energy.
         """
         measured = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
-        content = self.model_dump(mode="json", exclude={"date", "superseded"})
+        content = self.model_dump(mode="json", exclude={"date", "superseded", "refused"})
         for row in content["rows"]:
             row["records"] = [[ref["seed"], ref["status"]] for ref in row["records"]]
+            del row["confirmations"]
             for name in measured if row["cost"] else ():
                 del row["cost"][name]
         for failure in content["failures"]:

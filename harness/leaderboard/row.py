@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.leaderboard.bootstrap import PairedDifference
@@ -36,10 +36,6 @@ def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def record_ref(record: Record) -> RecordRef:
-    return RecordRef(id=record.id, digest=record.digest, seed=record.seed, status=record.status)
-
-
 def build_row(
     entry: Entry,
     start: Entry | None,
@@ -47,6 +43,8 @@ def build_row(
     ranking: Ranking,
     gain: PairedDifference | None,
     p_adjusted: float | None,
+    ref: Callable[[Record], RecordRef],
+    again: Sequence[Record],
 ) -> Row:
     """Compute a row.
 
@@ -57,6 +55,8 @@ def build_row(
         ranking: Of the board.
         gain: The comparison with the start model by the ranking score, if there is one.
         p_adjusted: Its p-value after Holm's correction, for a ranked row.
+        ref: Names a record.
+        again: Records that confirm those of the trainer.
     """
     conditions, keys = entry.questions.conditions, entry.questions.ranking
     results = [task_result(entry, one, start) for one in conditions.benchmarks]
@@ -90,7 +90,9 @@ def build_row(
         environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
         notes=_notes(entry.done),
         warnings=tuple(row_warnings(entry, tasks, missing)),
-        records=tuple(record_ref(cell) for cell in entry.cells),
+        records=tuple(map(ref, entry.cells)),
+        claimed=entry.claimed,
+        confirmations=tuple(map(ref, again)),
         commands=_commands(entry.cells),
     )
 

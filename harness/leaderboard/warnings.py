@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.bootstrap import TRAINER_SEEDS
@@ -43,6 +43,8 @@ def row_warnings(
     entry: Entry, tasks: Sequence[TaskResult], missing: tuple[int, ...]
 ) -> Iterator[LeaderboardWarning]:
     """Yield the warnings about a row; `missing` are the board's seeds that it has no cell of."""
+    if entry.claimed:
+        yield _warning("claimed")
     if entry.failed and not entry.start:
         seeds = tuple(cell.seed for cell in entry.failed if cell.seed is not None)
         yield _warning("failed", seeds=seeds)
@@ -134,7 +136,8 @@ def board_warnings(
     conditions: Conditions,
     entries: Mapping[str, Entry],
     start: Entry | None,
-    doubled: Sequence[tuple[Record, Record]],
+    conflicts: Sequence[tuple[Record, Record]],
+    asked: Collection[str] | None = None,
 ) -> Iterator[LeaderboardWarning]:
     """Yield the warnings about a whole board.
 
@@ -142,13 +145,15 @@ def board_warnings(
         conditions: The board's.
         entries: Every row, by trainer.
         start: The start model, if it has every ranking score.
-        doubled: Finished records of a cell that has one already, each with the one that counts.
+        conflicts: Finished records with other answers than the one that counts, each with that one.
+        asked: The trainers that were asked for; None for all that the board plans.
     """
     for text in conditions.warnings:
         yield _warning("declared", text=text)
     if start is None:
         yield _warning("no_start_model")
-    absent = tuple(sorted(set(conditions.trainers) - set(entries)))
+    planned = set(conditions.trainers) if asked is None else {*asked}
+    absent = tuple(sorted(planned - set(entries)))
     if absent:
         yield _warning("no_record", trainers=absent)
     yield from _mixed([cell for entry in entries.values() for cell in entry.done])
@@ -161,9 +166,8 @@ def board_warnings(
             yield from _weak(benchmark, scores[0].n)
         if benchmark.baseline is not None and start is not None and key in start.scores:
             yield from _off_baseline(benchmark, benchmark.baseline, start.scores[key])
-    for record, counted in doubled:
-        alike = [one.verdicts for one in record.scores] == [one.verdicts for one in counted.scores]
-        yield _warning("duplicate" if alike else "conflict", record=record.id, counted=counted.id)
+    for record, counted in conflicts:
+        yield _warning("conflict", record=record.id, counted=counted.id, cell=counted.cell)
 
 
 def _mixed(cells: Sequence[Record]) -> Iterator[LeaderboardWarning]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.render import numbers, sections, sentences, warnings
+from harness.render import evidence, numbers, sections, sentences, warnings
 from harness.render.escape import code, link, markdown
 from harness.render.sections import name, table
 from harness.render.sentences import label
@@ -81,6 +81,7 @@ def _conditions(leaderboard: Leaderboard) -> Iterator[str]:
     ]
     if packages:
         yield f"- **Software:** {', '.join(packages)}"
+    yield from evidence.evidence(leaderboard)
     yield f"- **Date of the latest record:** {markdown(leaderboard.date)}"
     yield f"- **Board digest:** {code(conditions.digest[:16])}"
     for note in conditions.notes:
@@ -151,7 +152,7 @@ def _failures(leaderboard: Leaderboard) -> Iterator[str]:
                     numbers.NONE if cell.seed is None else str(cell.seed),
                     markdown(cell.status),
                     markdown(cell.error, 200),
-                    _record(leaderboard, cell.record, "record"),
+                    evidence.record_link(leaderboard, cell.record, "record"),
                 )
                 for cell in leaderboard.failures
             ],
@@ -179,11 +180,6 @@ def _quoted(leaderboard: Leaderboard) -> Iterator[str]:
         )
 
 
-def _record(leaderboard: Leaderboard, record: str, text: str) -> str:
-    # Publishing refuses a record whose id is not a plain file name.
-    return f"[{markdown(text)}](records/{leaderboard.conditions.board}/{record}.json)"
-
-
 def _reproduce(leaderboard: Leaderboard) -> Iterator[str]:
     yield "## Records and how to reproduce a row"
     for row in leaderboard.rows:
@@ -192,14 +188,15 @@ def _reproduce(leaderboard: Leaderboard) -> Iterator[str]:
             f" (source {code(s.source_sha256[:12])})"
             for s in row.sources
         )
-        links = ", ".join(
-            _record(leaderboard, ref.id, "record" if ref.seed is None else f"seed {ref.seed}")
-            for ref in row.records
-        )
+        links = evidence.records(leaderboard, row)
         lines = [f"- {name(row)}: {sources + '; ' if sources else ''}{links}"]
+        lines += evidence.confirmations(leaderboard, row)
         lines += [f"  - {code(command)}" for command in row.commands]
         lines += [f"  - {markdown(note.strip(), 200)}" for note in row.notes]
         yield "\n".join(lines)
     if leaderboard.superseded:
-        links = ", ".join(_record(leaderboard, ref.id, ref.id) for ref in leaderboard.superseded)
-        yield f"Replaced by later records or counted once: {links}."
+        found = (
+            evidence.record_link(leaderboard, ref.file, ref.file) for ref in leaderboard.superseded
+        )
+        yield f"Replaced by later records, or not those that count: {', '.join(found)}."
+    yield from evidence.refused(leaderboard)

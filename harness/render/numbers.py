@@ -60,6 +60,8 @@ def p_value(p: float | None) -> str:
 
 def rank(row: Row) -> str:
     """Return the range of places: `2`, `1-3` with an en dash, or a dash for an unranked row."""
+    if row.claimed and not row.start:
+        return "claimed"
     if row.rank is None:
         return NONE
     low, high = row.rank

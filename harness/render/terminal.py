@@ -39,13 +39,16 @@ def render(leaderboard: Leaderboard) -> RenderableType:
         failed = cell_name(terminal(cell.trainer, NAME_LIMIT), cell.seed, " ")
         what = f"x {failed}: {terminal(cell.status)}: {terminal(cell.error, 300)}"
         lines.append(Text(what, style="red"))
+    for one in leaderboard.refused:
+        what = f"x {terminal(one.record.file, 80)}: refused: {terminal(one.reason, 300)}"
+        lines.append(Text(what, style="red"))
     if conditions.quoted:
         quoted = "Quoted from publications; not measured here, never ranked:"
         lines.append(Text(quoted, style="dim"))
-    for one in conditions.quoted:
-        about = "; ".join(terminal(text, 200) for text in (one.source, one.note) if text)
-        figure = f"  {terminal(one.task, 40)} {numbers.percent(one.accuracy)} %"
-        lines.append(Text(f"{figure}: {terminal(one.name, 80)} ({about})", style="dim"))
+    for quote in conditions.quoted:
+        about = "; ".join(terminal(text, 200) for text in (quote.source, quote.note) if text)
+        figure = f"  {terminal(quote.task, 40)} {numbers.percent(quote.accuracy)} %"
+        lines.append(Text(f"{figure}: {terminal(quote.name, 80)} ({about})", style="dim"))
     return Group(_Ranks(leaderboard), *lines)
 
 

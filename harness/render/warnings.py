@@ -31,8 +31,14 @@ SENTENCES: dict[data.WarningKind, str] = {
         "the start model scores {accuracy:.1%}{metric}, while {source} gives {expected:.1%} ±"
         " {tolerance:.1p} points{note}"
     ),
-    "duplicate": "{record} is a duplicate of {counted}; the earlier one counts",
-    "conflict": "{record} is in conflict with {counted}; the earlier one counts",
+    "conflict": (
+        "{cell}: the record {record} has other answers than {counted}; the one that was published"
+        " first counts"
+    ),
+    "claimed": (
+        "claimed, not ranked: no answers are published that give its verdicts, so nobody can check"
+        " them"
+    ),
     "failed": "seed {seeds} failed: not ranked, because the other seeds are no fair sample",
     "unscored": "not ranked: a score that the board ranks by is missing",
     "missing_seeds": "missing of the board's seeds: {seeds}",

@@ -18,7 +18,9 @@ from harness.files import write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.cells import select_cells
 from harness.leaderboard.data import Leaderboard, Row
-from harness.records import LETTERS, Record
+from harness.leaderboard.evidence import known_of
+from harness.leaderboard.rules import NOTHING, Knowledge
+from harness.records import CONDITIONS, LETTERS, Record
 from harness.render import numbers, sections, sentences, warnings
 from harness.render.escape import visible
 from harness.report import evidence, figures
@@ -67,9 +69,11 @@ def render(
     except ImportError as error:
         needed = f"a report needs {error.name}: pip install 'srlm-harness[report]'"
         raise UsageError(needed) from None
-    leaderboard = build(records, conditions)
+    known = known_of(folder, records) if folder else NOTHING
+    published = bool(folder and (folder / CONDITIONS).is_file())
+    leaderboard = build(records, conditions, known, published=published)
     with mpl.rc_context(figures.STYLE):
-        drawn = _figures(leaderboard, records, folder, questions)
+        drawn = _figures(leaderboard, records, folder, known, questions)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {
         "visible": visible,
@@ -102,9 +106,11 @@ def _figures(
     leaderboard: Leaderboard,
     records: Sequence[Record],
     folder: Path | None,
+    known: Knowledge,
     questions: Questions | None,
 ) -> dict[str, Any]:
-    kept = select_cells(records)[0]
+    refused = {one.record.digest for one in leaderboard.refused}
+    kept = select_cells([one for one in records if one.digest not in refused], known).kept
     cells = [cell for row in leaderboard.rows for cell in kept[row.trainer] if cell.scores]
     gains = {
         row.trainer: (row.gain.difference, row.gain.low, row.gain.high)

@@ -20,6 +20,7 @@ from harness.records import (
     Record,
     Score,
     StageRef,
+    total_cost,
     write_record,
 )
 from harness.tasks.protocols import score_name
@@ -84,6 +85,10 @@ def score(task: str, verdicts: str, **more: object) -> Score:
     )
 
 
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
 def record(
     trainer: str, seed: int | None, scores: Mapping[str, str] | Sequence[Score], **more: object
 ) -> Record:
@@ -124,9 +129,13 @@ def record(
             "created": f"2026-01-02T03:04:{number:02d}Z",
             "command": f"harness bench made-up --plugins {trainer}",
             "stages": stages,
-            "cost": cost if stages else Cost(),
+            "cost": total_cost(stage.cost for stage in stages),
             "scoring_seconds": 4.5,
-            "checkpoint": Checkpoint(digest="c" * 64, parameters=840_000, bytes=3_400_000),
+            "checkpoint": Checkpoint(
+                digest="0123456789ab" + "0" * 52 if trainer == "start" else _digest(trainer, seed),
+                parameters=840_000,
+                bytes=3_400_000,
+            ),
             "verifier_version": "1",
             "scores": tuple(scores),
             "environment": Environment(

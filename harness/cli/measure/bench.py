@@ -122,7 +122,9 @@ def command(
     from harness.bench.plan import plan as make_plan
     from harness.forecast import preview
     from harness.leaderboard.build import build
+    from harness.leaderboard.evidence import known_of
     from harness.publish.write import write
+    from harness.records import read_records
     from harness.render.plan import render
 
     if gpu and not dry_run:
@@ -146,7 +148,11 @@ def command(
     compute = loaded.file.compute
     outcome = run(plan, host, folder, jobs or default_jobs(where, compute.threads, compute.gpus))
     if outcome.records:
-        leaderboard = build(outcome.records, loaded.conditions())
+        # of all that lies there: a bench of few cells leaves no smaller leaderboard than before
+        records = read_records(folder.records, board=loaded.digest, superseded=True)
+        known = known_of(folder.path, records)
+        asked = {record.trainer for record in outcome.records}
+        leaderboard = build(records, loaded.conditions(), known, asked=asked)
         written = write(leaderboard, folder.path)
         show(leaderboard, as_json)
         click.echo(f"Written to {written[0]}", err=True)
