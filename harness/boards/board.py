@@ -200,6 +200,8 @@ class Board:
             teacher=self._described("teacher"),
             data=data,
             budget=f"at most {caps}; each stage of a chain gets {split}",
+            caps=file.budget.set_caps(),
+            margin=file.margin,
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),
             trainers=(START, *file.trainers),

@@ -58,6 +58,8 @@ class Conditions(Frozen):
     teacher: str | None = None
     data: str
     budget: str
+    caps: dict[str, float] = pydantic.Field(default={})  # of a cell, by name
+    margin: float = 2.0  # points within which two rows count as equal
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)
     trainers: tuple[str, ...] = ()  # those the board plans; others may join

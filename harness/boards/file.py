@@ -88,6 +88,7 @@ class BoardFile(Frozen):
     seeds: tuple[Seed, ...] = pydantic.Field(min_length=1)
     data: Data
     budget: BudgetTable
+    margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
     options: dict[str, dict[str, Any]] = pydantic.Field(default={})  # trainer -> option -> value
