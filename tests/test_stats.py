@@ -6,11 +6,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from harness.errors import UsageError
-from harness.leaderboard import ranking, stats
 from harness.leaderboard.bootstrap import (
     Questions,
     compare,
@@ -18,6 +13,11 @@ from harness.leaderboard.bootstrap import (
     mean_of_tasks,
     sample,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.leaderboard import ranking, stats
 from harness.leaderboard.multiple_testing import holm
 
 RANDOM_TABLES = 1000

@@ -42,7 +42,7 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
     kept, dropped, doubled = select_cells(records)
     questions = BoardQuestions(conditions, [cell for cells in kept.values() for cell in cells])
     entries = {name: Entry(name, cells, questions) for name, cells in kept.items()}
-    # One claim on a page: on trainers from three seeds on, and else on the checkpoints of its cells.
+    # One claim on a page: on trainers from three seeds on, else on the checkpoints of its cells.
     whole = any(entry.ranked for entry in entries.values())
     questions.claim = (
         "trainers" if whole and len(conditions.seeds) >= TRAINER_SEEDS else "checkpoints"
@@ -124,7 +124,7 @@ def _detectable(
     """Return what the verdicts of this page find, from what was measured."""
     scored = [key for key in questions.ranking if key in questions.first]
     n = min((questions.of(key).sizes.size for key in scored), default=0)
-    if not n or not gains and not ranking.pairs:
+    if not n or (not gains and not ranking.pairs):
         return None
     if questions.claim == "checkpoints":
         known = start or next(row for row in rows if row.total is not None)
@@ -147,7 +147,7 @@ def _detectable(
 
 
 def _order(entry: Entry) -> tuple[bool, bool, float, str]:
-    """Order rows by accuracy, after them those that are not compared, and those without one last."""
+    """Order rows by accuracy; after them come those that are not compared, then those without."""
     aside = not entry.compared and not entry.start
     return entry.total is None, aside, -(entry.total.mean if entry.total else 0.0), entry.trainer
 

@@ -7,14 +7,14 @@ question (an answer that flips). With n questions and S seeds the variance of a 
     V = var_q / n  +  sum over sides of max(0, s2_seed - MS_residual / n) / S
 
 where var_q is the variance over questions of the difference of means over seeds (the answers' share
-is in it already), s2_seed the variance of a side's seed means, and MS_residual / n what answers alone
-would make of that. The interval is that of Student's t.
+is in it already), s2_seed the variance of a side's seed means, and MS_residual / n what answers
+alone would make of that. The interval is that of Student's t.
 
 Its degrees of freedom are Satterthwaite's (1946) over the questions and all that differs between
-seeds. That part is never taken to be less than the answers' share, so its S - 1 degrees are felt also
-where a few seeds happen to agree; and two sides together have `LOST` degrees fewer than they would
-have if it were known how their variances compare. `benchmarks/claims.py` measures what this gives.
-Nothing is drawn at random.
+seeds. That part is never taken to be less than the answers' share, so its S - 1 degrees are felt
+also where a few seeds happen to agree; and two sides together have `LOST` degrees fewer than they
+would have if it were known how their variances compare. `benchmarks/claims.py` measures what this
+gives. Nothing is drawn at random.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -82,7 +83,7 @@ class Sample:
         """Of the statistic between seeds, flips of answers included."""
         return float(self.values.var(ddof=1)) if self.seeds > 1 else 0.0
 
-    @property
+    @cached_property
     def answer_variance(self) -> float:
         """Of a seed's statistic, as far as flips of answers alone explain it: MS_residual / n."""
         if self.seeds == 1:
@@ -146,7 +147,9 @@ class Components(NamedTuple):
     """What moves the accuracy of a single seed, as standard deviations; shares of 1."""
 
     questions: float  # by the choice of questions
-    seeds: float | None  # by the training seed itself, flips of answers taken out; None for one seed
+    seeds: (
+        float | None
+    )  # by the training seed itself, flips of answers taken out; None for one seed
     answers: float | None  # by answers that flip between seeds, question by question
 
 

@@ -128,8 +128,8 @@ def _task(one: Score, other: Score) -> TaskDifference:
 
 
 def _compare(one: Score, other: Score) -> PairedDifference:
-    from harness.leaderboard.comparison import Questions, compare, compare_checkpoints, sample
     from harness.leaderboard.cells import correct_answers
+    from harness.leaderboard.comparison import Questions, compare, compare_checkpoints, sample
 
     right = correct_answers(one), correct_answers(other)
     if one.samples == 1 and not one.groups:

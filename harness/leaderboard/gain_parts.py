@@ -1,14 +1,14 @@
 """The two parts of a gain, format and correctness, with what moves them.
 
 Accuracy is r q: the share r of answers that can be read at all (verdict correct or wrong) times the
-share q of those that is right. The gain is the change of r at the mean q, and the change of q at the
-mean r (Shapley's symmetric split, so no order of the two is preferred):
+share q of those that is right. The gain is the change of r at the mean q, and the change of q at
+the mean r (Shapley's symmetric split, so no order of the two is preferred):
 
     r1 q1 - r0 q0 = (r1 - r0) (q0 + q1) / 2  +  (q1 - q0) (r0 + r1) / 2
 
-Where one side has no readable answer its q is unknown and taken to be the other's: the whole gain is
-then format. The interval of a part is that of any difference; what a question adds to a part is its
-first-order effect (the delta method).
+Where one side has no readable answer its q is unknown and taken to be the other's: the whole gain
+is then format. The interval of a part is that of any difference; what a question adds to a part is
+its first-order effect (the delta method).
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def split(before: Readable, after: Readable, questions: Questions) -> tuple[_Tab
     )
     correctness = _Table(
         np.where(both, (q1 - q0) * (r0 + r1) / 2, 0.0),
-        np.where(both[..., None], (d_q1 - d_q0) * mean + (q1 - q0)[..., None] * (d_r0 + d_r1) / 2, 0),
+        np.where(
+            both[..., None], (d_q1 - d_q0) * mean + (q1 - q0)[..., None] * (d_r0 + d_r1) / 2, 0
+        ),
     )
     return form, correctness
 

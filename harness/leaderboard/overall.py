@@ -1,9 +1,9 @@
 """One row over all of a board's tasks: the mean, its gain, and how often it is the better one.
 
 The scores of a task under several protocols are averaged first, then the tasks, each weighing the
-same. The tasks are taken as they are, not as a sample of others. How often a row is above another is
-the probability of improvement of Agarwal et al. 2021 (arXiv 2108.13264): of a seed of one, a seed of
-the other and a task, all drawn at random, ties counting half.
+same. The tasks are taken as they are, not as a sample of others. How often a row is above another
+is the probability of improvement of Agarwal et al. 2021 (arXiv 2108.13264): of a seed of one, a
+seed of the other and a task, all drawn at random, ties counting half.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def overall(entries: Sequence[Entry], start: Entry | None) -> dict[str, Overall]
     found = {}
     for name, mine in tasks.items():
         total = mean_of_tasks(mine)
-        gain = compare(
-            mean_of_tasks(base), total, first_trained=False, claim=start.questions.claim
-        )
+        gain = compare(mean_of_tasks(base), total, first_trained=False, claim=start.questions.claim)
         others = [_above(mine, theirs) for other, theirs in tasks.items() if other != name]
         found[name] = Overall(
             accuracy=total.mean,

@@ -13,7 +13,6 @@ from itertools import product
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING
 
-import numpy as np
 from scipy.special import chdtri
 
 from harness.leaderboard.comparison import TRAINER_SEEDS, Uncertainty
@@ -21,7 +20,7 @@ from harness.leaderboard.data import Noise
 
 if TYPE_CHECKING:
     from harness.leaderboard.cells import Entry
-    from harness.leaderboard.comparison import PairedDifference
+    from harness.leaderboard.comparison import PairedDifference, Sample
 
 ASSUMED = Noise(questions=0.06, seeds=0.01**2, answers=0.1)
 """Before there are records: two trainers of about 40 % that differ on some questions by nature, a
@@ -102,17 +101,24 @@ def questions_needed(
 def noise_of(
     rows: Sequence[Entry], comparisons: Iterable[PairedDifference], questions: int
 ) -> Noise | None:
-    """Return what moves the differences of a board's rows: the row, and the pair, in the middle.
+    """Return what moves the differences of a board's ranked rows, from their comparisons."""
+    samples = [row.sample(row.questions.ranking) for row in rows]
+    return noise_of_samples(samples, comparisons, questions)
+
+
+def noise_of_samples(
+    rows: Sequence[Sample], comparisons: Iterable[PairedDifference], questions: int
+) -> Noise | None:
+    """Return what moves the differences of rows: of the row, and the pair, in the middle.
 
     The middle seed variance of few seeds lies below the true one by a known factor, which is taken
-    out.
+    out. None where too few seeds were trained to know.
     """
-    samples = [row.sample(row.questions.ranking) for row in rows]
-    samples = [one for one in samples if one.seeds >= TRAINER_SEEDS]
+    samples = [one for one in rows if one.seeds >= TRAINER_SEEDS]
     pairs = [one.uncertainty for one in comparisons]
     if not samples or not pairs:
         return None
-    low = float(np.median([float(chdtri(one.seeds - 1, 0.5)) / (one.seeds - 1) for one in samples]))
+    low = median(float(chdtri(one.seeds - 1, 0.5)) / (one.seeds - 1) for one in samples)
     flips = median(one.answer_variance for one in samples)
     seeds = median(one.seed_variance for one in samples) / low - flips
     apart = median(pair.question - sum(part for _, part, _ in pair.sides) for pair in pairs)

@@ -12,8 +12,8 @@ from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
 from harness.leaderboard.results import compare_entries
 
 if TYPE_CHECKING:
-    from harness.leaderboard.comparison import PairedDifference
     from harness.leaderboard.cells import Entry
+    from harness.leaderboard.comparison import PairedDifference
     from harness.leaderboard.data import TaskResult
 
 
@@ -35,23 +35,26 @@ def rank(entries: Iterable[Entry], margin: float) -> Ranking:
     The margin, a share of 1, is what two rows may differ by and still count as equal.
     """
     ranked = [entry for entry in entries if entry.ranked]
-    order = [entry.trainer for entry in ranked]
     pairs = [
         compare_entries(first, second, first.questions.ranking)
         for first, second in combinations(ranked, 2)
     ]
+    return ranking_of([entry.trainer for entry in ranked], pairs, margin)
+
+
+def ranking_of(order: Sequence[str], pairs: Sequence[PairedDifference], margin: float) -> Ranking:
+    """Return the ranking of rows, given the best first, from the comparisons of every two."""
     adjusted = holm([one.p for one in pairs])
     different = {
         frozenset(names)
         for names, p in zip(combinations(order, 2), adjusted, strict=True)
         if p < SIGNIFICANCE
     }
-    places = {name: place_of(name, order, different) for name in order}
     return Ranking(
-        order,
-        places,
+        list(order),
+        {name: place_of(name, order, different) for name in order},
         letters(order, different),
-        pairs,
+        list(pairs),
         _equal(order, pairs, margin),
         _not_worse(order, pairs, margin),
     )
@@ -76,9 +79,7 @@ def _not_worse(
     """
     behind = [pair._replace(difference=-pair.difference) for pair in pairs[: len(order) - 1]]
     adjusted = holm([pair.p_below(margin) for pair in behind])
-    return tuple(
-        name for name, p in zip(order[1:], adjusted, strict=False) if p < SIGNIFICANCE
-    )
+    return tuple(name for name, p in zip(order[1:], adjusted, strict=False) if p < SIGNIFICANCE)
 
 
 def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) -> tuple[int, int]:

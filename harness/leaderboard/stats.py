@@ -1,8 +1,9 @@
 """Statistics of right and wrong answers: intervals, tests, pass@k.
 
 Accuracies, differences and intervals are shares (0 to 1, or -1 to 1), never per cent. What has no
-defined result is refused in one line. Comparisons over questions and seeds are in `comparison`, Holm's
-correction in `multiple_testing`; `docs/statistics.md` says which claim rests on which function.
+defined result is refused in one line. Comparisons over questions and seeds are in `comparison`,
+Holm's correction in `multiple_testing`; `docs/statistics.md` says which claim rests on which
+function.
 """
 
 from __future__ import annotations

@@ -49,9 +49,7 @@ class Sorted(NamedTuple):
     alike: list[LeaderboardWarning]  # about a score, its numbers those of the row in the middle
 
 
-def sort_warnings(
-    entries: Sequence[Entry], results: Mapping[str, Sequence[TaskResult]]
-) -> Sorted:
+def sort_warnings(entries: Sequence[Entry], results: Mapping[str, Sequence[TaskResult]]) -> Sorted:
     """Return what a reader must know of each row that does not hold for its neighbours as well.
 
     What an answer's form or the data bring to a score, they bring to every row of it. So a row is
@@ -158,7 +156,7 @@ def board_warnings(
 def benchmark_properties(
     conditions: Conditions, entries: Mapping[str, Entry]
 ) -> Iterator[LeaderboardWarning]:
-    """Yield what holds for a benchmark or the board whatever row is read: said once, at the foot."""
+    """Yield what holds for a benchmark or the board, whatever row is read."""
     for text in conditions.warnings:
         yield _warning("declared", text=text)
     seen = set()

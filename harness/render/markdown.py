@@ -137,7 +137,7 @@ def _ranking(leaderboard: Leaderboard) -> Iterator[str]:
 def _equal(leaderboard: Leaderboard) -> Iterator[str]:
     if leaderboard.pair_family:
         yield f"## Within {leaderboard.conditions.margin:g} points of each other"
-        yield sentences.equal(leaderboard)
+        yield sentences.equal(leaderboard, markdown)
 
 
 def _aside(leaderboard: Leaderboard) -> Iterator[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.comparison import TRAINER_SEEDS
 from harness.render import numbers
-from harness.render.escape import markdown
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Benchmark, Conditions
@@ -26,16 +25,16 @@ COST = (
 )
 PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm")
 NOT_RANKED = (
-    "A board fixes its seeds before anyone trains. A row without a score under each of them is shown,"
-    " but compared with none: some seeds are no fair sample of all. The interval of its accuracy is"
-    " over questions."
+    "A board fixes its seeds before anyone trains. A row without a score under each of them is"
+    " shown, but compared with none: some seeds are no fair sample of all. The interval of its"
+    " accuracy is over questions."
 )
 CHAINS = (
-    "The difference between a chain and the chain that ends one stage earlier, on the same questions,"
-    " seed by seed where the longer chain went on from the very checkpoints of the shorter one. It is"
-    " what that stage and the compute it spent came to together. The last column is the share of the"
-    " budget that the two spent: whether the same compute spent otherwise would have done as much is"
-    " not shown by it."
+    "The difference between a chain and the chain that ends one stage earlier, on the same"
+    " questions, seed by seed where the longer chain went on from the very checkpoints of the"
+    " shorter one. It is what that stage and the compute it spent came to together. The last"
+    " column is the share of the budget that the two spent: whether the same compute spent"
+    " otherwise would have done as much is not shown by it."
 )
 
 
@@ -65,20 +64,21 @@ def claim(leaderboard: Leaderboard) -> str:
     )
 
 
-def equal(leaderboard: Leaderboard) -> str:
-    """Return which rows were shown to be equal, and which not worse than the first."""
+def equal(leaderboard: Leaderboard, shown: Callable[[str], str]) -> str:
+    """Return which rows were shown to be equal, and which not worse than the first.
+
+    The text is plain but for the rows' names, which `shown` makes harmless where they are read.
+    """
     margin = f"{leaderboard.conditions.margin:g} points"
     first = next(row.trainer for row in leaderboard.rows if row.rank)
-    pairs = "; ".join(
-        f"{markdown(one.first)} and {markdown(one.second)}" for one in leaderboard.equal
-    )
-    others = ", ".join(markdown(one) for one in leaderboard.not_worse)
+    pairs = "; ".join(f"{shown(one.first)} and {shown(one.second)}" for one in leaderboard.equal)
+    others = ", ".join(map(shown, leaderboard.not_worse))
     number = leaderboard.pair_family
     return (
-        f"*Not told apart* is not *equal*. Shown to differ by less than {margin} either way (two"
-        f" one-sided tests at 5 % after Holm's correction over {_pairs(number)}):"
-        f" {pairs or 'no two rows'}. Shown to be less than {margin} behind"
-        f" {markdown(first)} (one-sided, Holm's correction over the other rows):"
+        f"Rows that were not told apart are not shown to be equal by it. Shown to differ by less"
+        f" than {margin} either way (two one-sided tests at 5 % after Holm's correction over"
+        f" {_pairs(number)}): {pairs or 'no two rows'}. Shown to be less than {margin} behind"
+        f" {shown(first)} (one-sided, Holm's correction over the other rows):"
         f" {others or 'no row'}."
     )
 
@@ -124,14 +124,15 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
             " Student's t where they come in groups, have several answers, or a row has several"
             " seeds."
         )
-        + " Intervals are not widened for the number of comparisons; **p** is, by Holm's method over"
-        f" {_comparisons(leaderboard.gain_family)} with the start model."
+        + " Intervals are not widened for the number of comparisons; **p** is, by Holm's method"
+        f" over {_comparisons(leaderboard.gain_family)} with the start model."
     )
     yield (
         "**Format** is the part of a gain that comes from more answers that could be read,"
         " **correctness** the part that comes from readable answers being right more often, each"
-        " with its 95 % interval. With r the readable share and q the share right among them, format"
-        " is (r1 - r0)(q0 + q1)/2 and correctness (q1 - q0)(r0 + r1)/2; they sum to the gain."
+        " with its 95 % interval. With r the readable share and q the share right among them,"
+        " format is (r1 - r0)(q0 + q1)/2 and correctness (q1 - q0)(r0 + r1)/2; they sum to the"
+        " gain."
     )
     if leaderboard.detectable:
         found = leaderboard.detectable
@@ -160,10 +161,10 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
             " *Without them* is the accuracy on the problems that share no 13."
         )
     yield (
-        "**W/T/L** counts the scores on which a row beats, ties with and loses to the start model at"
-        f" 5 % after Holm's correction over all {leaderboard.score_family} rows and scores of this"
-        " page. **Cost** is the mean of a seed, teacher and sampling included; FLOPs are 6 N per"
-        " trained token and 2 N per token read or generated."
+        "**W/T/L** counts the scores on which a row beats, ties with and loses to the start model"
+        f" at 5 % after Holm's correction over all {leaderboard.score_family} rows and scores of"
+        f" this page. **Cost** is the mean of a seed, teacher and sampling included; FLOPs are 6"
+        f" N per trained token and 2 N per token read or generated."
     )
 
 
