@@ -35,6 +35,7 @@ import generated  # noqa: E402
 from claims_report import report, write  # noqa: E402
 
 from harness.boards.conditions import Benchmark  # noqa: E402
+from harness.files import write_atomically  # noqa: E402
 from harness.leaderboard.build import build  # noqa: E402
 from harness.leaderboard.comparison import (  # noqa: E402
     PairedDifference,
@@ -241,7 +242,7 @@ def accuracies(rng: Draw, n: int, group: int, accuracy: float) -> Counts:
 
 
 def page(rng: Draw, n: int, seeds: int, sd: float, arms: int, tasks: int) -> Counts:
-    """Build pages from records: equal trainers as good as the start model, and one seed of one more.
+    """Build pages from records: equal trainers as good as the start model, and a single seed more.
 
     Any win or loss is wrong, and any two rows told apart; the row without the board's seeds must
     not be ranked.
@@ -371,7 +372,7 @@ def main() -> None:
     for name, place in cells(arguments.only):
         if json.dumps([name, place], sort_keys=True) not in done:
             results.append(measure(name, place, arguments.repeats or MEASURED[name][1]))
-            path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            write_atomically(path, json.dumps(results, indent=1) + "\n")
             sys.stdout.write(f"{name} {place}: {results[-1]['means']}\n")
             sys.stdout.flush()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
 from harness.leaderboard.comparison import TRAINER_SEEDS
-from harness.leaderboard.data import Detectable, Failure, Leaderboard, tidy
+from harness.leaderboard.data import Detectable, Failure, Leaderboard, Row, tidy
 from harness.leaderboard.multiple_testing import holm
 from harness.leaderboard.overall import overall
 from harness.leaderboard.planning import noise_of, smallest_difference
@@ -60,6 +60,24 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
     together = overall(rows, start)
     done = [cell for entry in entries.values() for cell in entry.done]
     marks = sort_warnings(rows, results)
+    made = [
+        build_row(
+            entry,
+            start,
+            entries.get(entry.trainer.rpartition("+")[0]),
+            ranking,
+            results[entry.trainer],
+            tallies[entry.trainer],
+            gains.get(entry.trainer),
+            adjusted.get(entry.trainer),
+        ).model_copy(
+            update={
+                "overall": together.get(entry.trainer),
+                "warnings": tuple(marks.rows[entry.trainer]),
+            }
+        )
+        for entry in rows
+    ]
     result = Leaderboard(
         conditions=conditions,
         claim=questions.claim,
@@ -73,30 +91,27 @@ def build(records: Iterable[Record], conditions: Conditions) -> Leaderboard:
         detectable=_detectable(questions, rows, start, ranking, gains),
         equal=ranking.equal,
         not_worse=ranking.not_worse,
-        rows=tuple(
-            build_row(
-                entry,
-                start,
-                entries.get(entry.trainer.rpartition("+")[0]),
-                ranking,
-                results[entry.trainer],
-                tallies[entry.trainer],
-                gains.get(entry.trainer),
-                adjusted.get(entry.trainer),
-            ).model_copy(
-                update={
-                    "overall": together.get(entry.trainer),
-                    "warnings": tuple(marks.rows[entry.trainer]),
-                }
-            )
-            for entry in rows
-        ),
+        rows=_chains_adjusted(made),
         failures=tuple(_failure(cell) for entry in entries.values() for cell in entry.failed),
         superseded=tuple(record_ref(record) for record in dropped),
         warnings=tuple(board_warnings(conditions, entries, start, doubled)),
         properties=(*benchmark_properties(conditions, entries), *marks.alike),
     )
     return Leaderboard.model_validate(tidy(result.model_dump()))
+
+
+def _chains_adjusted(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Correct what is said of chains for how many there are."""
+    gains = [row.stage_gain for row in rows if row.stage_gain]
+    adjusted = iter(holm([gain.p for gain in gains]))
+    return tuple(
+        row.model_copy(
+            update={"stage_gain": row.stage_gain.model_copy(update={"p_adjusted": next(adjusted)})}
+        )
+        if row.stage_gain
+        else row
+        for row in rows
+    )
 
 
 def _check(record: Record, conditions: Conditions) -> None:

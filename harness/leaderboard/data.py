@@ -41,7 +41,7 @@ class Gain(Frozen):
     low: float  # not adjusted for the number of comparisons
     high: float
     p: float
-    p_adjusted: float | None  # Holm over the family; None where the row is in none
+    p_adjusted: float | None  # Holm over its family; None where it is in none
     test: str
     claim: Literal["trainers", "checkpoints"]
     format: float  # part of the difference: more answers could be read

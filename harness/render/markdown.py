@@ -170,6 +170,7 @@ def _chains(leaderboard: Leaderboard) -> Iterator[str]:
             name(row),
             markdown(gain.to),
             numbers.gain(gain),
+            numbers.p_value(gain.p_adjusted),
             *numbers.parts(gain),
             f"{used[gain.to]} \N{RIGHTWARDS ARROW} {used[row.trainer]}",
         )
@@ -179,8 +180,8 @@ def _chains(leaderboard: Leaderboard) -> Iterator[str]:
     if rows:
         yield "## Chains against the chain without the last stage"
         yield sentences.CHAINS
-        head = ("Chain", "Compared with", "Difference", "Format", "Correctness", "Budget")
-        yield table(head, rows, left=2)
+        figures = ("Difference", "p (Holm)", "Format", "Correctness", "Budget")
+        yield table(("Chain", "Compared with", *figures), rows, left=2)
 
 
 def _properties(leaderboard: Leaderboard) -> Iterator[str]:
