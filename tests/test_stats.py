@@ -410,16 +410,22 @@ def test_the_estimated_variance_is_about_right_on_average():
     assert 0.95 < np.mean(estimates) / np.var(differences) < 1.2
 
 
-def test_with_one_trained_side_the_degrees_are_satterthwaites():
+def test_with_one_side_to_vary_squared_half_widths_are_added():
     known = Uncertainty(0.4, 200, ((0.5, 0.1, 3),))
     assert known.variance == pytest.approx(0.9)
-    assert known.df == pytest.approx(0.9**2 / (0.3**2 / 200 + 0.6**2 / 2))
+    for alpha in (0.3, 0.05, 1e-4, 1e-12):
+        quantiles = (-stats.t_quantile(alpha / 2, free) for free in (200, 2))
+        parts = [t**2 * part for t, part in zip(quantiles, (0.4, 0.5), strict=True)]
+        assert known.half_width(alpha) == pytest.approx(math.sqrt(sum(parts)))
+        assert known.p_value(known.half_width(alpha)) == pytest.approx(alpha)
+    assert known.p_value(0) == pytest.approx(1)
+    assert Uncertainty(0.4, 200, ((0.0, 0.1, 3),)).half_width(0.05) < known.half_width(0.05) / 2
 
 
 def test_two_sides_have_fewer_degrees_than_if_their_ratio_were_known():
     alike = Uncertainty(0.0, 200, ((1.0, 0.0, 3), (1.0, 0.0, 3)))
     assert alike.df == pytest.approx(4 - LOST)
-    one = Uncertainty(0.0, 200, ((1.0, 0.0, 3), (1e-9, 0.0, 3)))
+    one = Uncertainty(1e-12, 200, ((1.0, 0.0, 3), (1e-9, 0.0, 3)))
     assert one.df == pytest.approx(2)
     assert Uncertainty(1.0, math.inf).df == math.inf
 

@@ -8,13 +8,16 @@ question (an answer that flips). With n questions and S seeds the variance of a 
 
 where var_q is the variance over questions of the difference of means over seeds (the answers' share
 is in it already), s2_seed the variance of a side's seed means, and MS_residual / n what answers
-alone would make of that. The interval is that of Student's t.
+alone would make of that.
 
-Its degrees of freedom are Satterthwaite's (1946) over the questions and all that differs between
-seeds. That part is never taken to be less than the answers' share, so its S - 1 degrees are felt
-also where a few seeds happen to agree; and two sides together have `LOST` degrees fewer than they
-would have if it were known how their variances compare. `benchmarks/claims.py` measures what this
-gives. Nothing is drawn at random.
+Few seeds make s2_seed itself uncertain, and three may happen to agree. Where one side has seeds to
+vary (a gain over the start model, or seeds that are pairs), the squared half-width of the interval
+is the sum of the two terms' squared half-widths, each with its own quantile of Student's t
+(Banerjee 1960). Where both sides have, that would count the doubt twice; there the degrees of
+freedom are Satterthwaite's (1946), over the questions and all that differs between seeds, which is
+never taken to be less than the answers' share. They are `LOST` fewer than if it were known how the
+two sides' variances compare. `benchmarks/claims.py` measures what this gives. Nothing is drawn at
+random.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from harness.errors import UsageError
-from harness.leaderboard.stats import mcnemar, paired_interval, t_quantile
+from harness.leaderboard.stats import mcnemar, paired_interval, t_beyond
 
 TRAINER_SEEDS = 3
 """Fewer seeds than this support a claim on checkpoints only, not on trainers."""
@@ -189,17 +192,29 @@ class Uncertainty:
         if self.sides:
             parts = [(excess + flips, seeds - 1) for excess, flips, seeds in self.sides]
             own = sum(part**2 / free for part, free in parts)
-            free = sum(free for _, free in parts) - LOST * (len(parts) - 1)
+            free = sum(free for _, free in parts) - LOST
             squares += max(own, sum(part for part, _ in parts) ** 2 / free)
         return max(1.0, self.variance**2 / squares) if squares else math.inf
 
     def half_width(self, alpha: float) -> float:
         """Return half the width of the interval that misses with probability `alpha`."""
-        return t_quantile(1 - alpha / 2, self.df) * self.standard_error
+        if len(self.sides) != 1:
+            return t_beyond(alpha / 2, self.df) * self.standard_error
+        excess, _, seeds = self.sides[0]
+        squared = t_beyond(alpha / 2, self.question_df) ** 2 * self.question
+        return math.sqrt(squared + t_beyond(alpha / 2, seeds - 1) ** 2 * excess)
 
     def p_value(self, distance: float) -> float:
         """Return the two-sided p-value of a distance: the `alpha` whose half-width it is."""
-        return 2 * float(stdtr(min(self.df, 1e12), -abs(distance) / self.standard_error))
+        distance = abs(distance)
+        if len(self.sides) != 1:
+            return 2 * float(stdtr(min(self.df, 1e12), -distance / self.standard_error))
+        low, high = math.log(1e-300), 0.0
+        for _ in range(70):  # halving: the half-width falls as alpha rises
+            middle = (low + high) / 2
+            wide = self.half_width(math.exp(middle)) > distance
+            low, high = (middle, high) if wide else (low, middle)
+        return math.exp(high)
 
 
 class PairedDifference(NamedTuple):

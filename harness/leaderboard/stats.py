@@ -46,6 +46,11 @@ def t_quantile(probability: float, df: float) -> float:
     return float(stdtrit(df, probability))
 
 
+def t_beyond(probability: float, df: float) -> float:
+    """Return the value above which Student's t lies with this probability, however small it is."""
+    return -t_quantile(probability, df)
+
+
 def wilson(k: float, n: float) -> Interval:
     """Return Wilson's 95 % score interval of a share (Wilson 1927), for k of n independent answers.
 

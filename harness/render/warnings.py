@@ -121,9 +121,16 @@ def why_unranked(leaderboard: data.Leaderboard, row: data.Row) -> str:
 
 def properties(leaderboard: data.Leaderboard) -> Iterator[str]:
     """Yield the sentences of what holds for a benchmark or for all rows alike."""
+    conditions = leaderboard.conditions
+    alike: dict[tuple[object, ...], list[data.LeaderboardWarning]] = defaultdict(list)
     for one in leaderboard.properties:
-        usual = one.kind in ("token_limit", "matching", "ungradable", "shared_words")
-        text = sentence(leaderboard.conditions, one)
+        same = (value for value in one.values.values() if not isinstance(value, int | float))
+        alike[one.kind, *same].append(one)
+    for (kind, *_), found in alike.items():
+        subjects = list(dict.fromkeys(label(conditions, one) for one in found))
+        several = f"{len(subjects)} of {len(conditions.benchmarks)} scores"
+        text = _sentence(several if len(subjects) > SUBJECTS else ", ".join(subjects), found)
+        usual = kind in ("token_limit", "matching", "ungradable", "shared_words")
         yield f"{text} (the row in the middle)" if usual else text
 
 

@@ -84,21 +84,32 @@ class Difference:
         self._finish(free)
 
     def _finish(self, question_df: float) -> None:
+        self.free = question_df
         self.variance = self.question + sum(more for more, _, _ in self.seeds)
         flips = sum(flips for _, flips, _ in self.seeds)
         below = max(0.0, self.question - flips) ** 2 / question_df
         if self.seeds:
             each = [(more + flips, df) for more, flips, df in self.seeds]
-            together = sum(df for _, df in each) - LOST * (len(each) - 1)
+            together = sum(df for _, df in each) - LOST
             below += max(sum(v * v / df for v, df in each), sum(v for v, _ in each) ** 2 / together)
         self.df = max(1.0, self.variance**2 / below)
 
     def half(self, level: float) -> float:
-        return float(stats.t.ppf(1 - level / 2, self.df)) * math.sqrt(self.variance)
+        if len(self.seeds) != 1:
+            return float(stats.t.isf(level / 2, self.df)) * math.sqrt(self.variance)
+        more, _, free = self.seeds[0]
+        by_question = float(stats.t.isf(level / 2, self.free)) ** 2 * self.question
+        return math.sqrt(by_question + float(stats.t.isf(level / 2, free)) ** 2 * more)
 
     def p(self, away: float | None = None) -> float:
-        away = self.value if away is None else away
-        return 2 * float(stats.t.sf(abs(away) / math.sqrt(self.variance), self.df))
+        away = abs(self.value if away is None else away)
+        if len(self.seeds) != 1:
+            return 2 * float(stats.t.sf(away / math.sqrt(self.variance), self.df))
+        if self.half(1e-14) <= away:
+            return 0.0  # a page does not tell it from none
+        return math.exp(
+            optimize.brentq(lambda x: self.half(math.exp(x)) - away, -33, 0, xtol=1e-13)
+        )
 
     def interval(self) -> tuple[float, float]:
         half = self.half(0.05)
