@@ -125,7 +125,7 @@ def _check(record: Record, conditions: Conditions) -> None:
         seeds = ", ".join(map(str, conditions.seeds))
         raise UsageError(
             f"record {record.id} has the seed {record.seed}, and board {conditions.board!r} fixes"
-            f" the seeds {seeds}: leave it out, for seeds chosen afterwards prove nothing"
+            f" the seeds {seeds}: take its file away, for seeds chosen afterwards prove nothing"
         )
 
 
