@@ -150,9 +150,7 @@ class Components(NamedTuple):
     """What moves the accuracy of a single seed, as standard deviations; shares of 1."""
 
     questions: float  # by the choice of questions
-    seeds: (
-        float | None
-    )  # by the training seed itself, flips of answers taken out; None for one seed
+    seeds: float | None  # by the seed itself, flips taken out; None for one seed
     answers: float | None  # by answers that flip between seeds, question by question
 
 
