@@ -21,6 +21,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
@@ -145,7 +146,7 @@ def power(rng: Draw, n: int, seeds: int, sd: float, effect: float) -> Counts:
 def printed(rng: Draw, n: int, seeds: int, sd: float, arms: int) -> Counts:
     """Make one trainer better by what the board says it finds: is it told from another?"""
     world, count = World(rng, n), math.comb(arms, 2)
-    size = smallest_difference(_true_noise(sd), n, seeds, count)
+    size = _size(n, seeds, sd, count)
     rows = [world.row(seeds, sd, ACCURACY + size), *(world.row(seeds, sd) for _ in range(arms - 1))]
     pairs = _pairs(rows)
     noise = noise_of_samples(rows, pairs, n)
@@ -156,18 +157,20 @@ def printed(rng: Draw, n: int, seeds: int, sd: float, arms: int) -> Counts:
     }
 
 
-_NOISE: dict[float, Noise] = {}
+@cache
+def _true_noise() -> Noise:
+    """Return the true components of the model but for the seeds', by a large sample."""
+    world = World(np.random.default_rng(99), 200_000)
+    rows = [world.row(4, 0.0) for _ in range(2)]
+    found = noise_of_samples(rows, _pairs(rows), 200_000)
+    assert found is not None
+    return found
 
 
-def _true_noise(sd: float) -> Noise:
-    """Return the true components of the model, by a large sample."""
-    if sd not in _NOISE:
-        world = World(np.random.default_rng(99), 200_000)
-        rows = [world.row(4, 0.0) for _ in range(2)]
-        found = noise_of_samples(rows, _pairs(rows), 200_000)
-        assert found is not None
-        _NOISE[sd] = found.model_copy(update={"seeds": sd**2})
-    return _NOISE[sd]
+@cache
+def _size(n: int, seeds: int, sd: float, pairs: int) -> float:
+    """Return the difference that is said to be found."""
+    return smallest_difference(_true_noise().model_copy(update={"seeds": sd**2}), n, seeds, pairs)
 
 
 def chain(rng: Draw, n: int, seeds: int, sd: float, effect: float) -> Counts:
@@ -323,7 +326,7 @@ MEASURED: dict[str, tuple[Callable[..., Counts], int, list[dict[str, Any]]]] = {
     "early": (early, 500, [{"n": 1319, "sd": sd, "most": 10} for sd in (0.0, 0.01, 0.02)]),
     "parts": (parts, 1000, PAIRS),
     "equal_rows": (equal_rows, 1000, BOARDS),
-    "printed": (printed, 500, [{**one, "arms": arms} for one in FEW for arms in (6, 12)]),
+    "printed": (printed, 400, [{**one, "arms": arms} for one in FEW for arms in (6, 12)]),
     "ranks": (
         ranks,
         800,

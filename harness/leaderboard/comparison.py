@@ -81,7 +81,7 @@ class Sample:
     def seeds(self) -> int:
         return self.values.size
 
-    @property
+    @cached_property
     def seed_variance(self) -> float:
         """Of the statistic between seeds, flips of answers included."""
         return float(self.values.var(ddof=1)) if self.seeds > 1 else 0.0
@@ -104,6 +104,7 @@ class Sample:
         parts = zip(self.influence, other.influence, strict=True)
         return Sample(self.values - other.values, tuple(mine - theirs for mine, theirs in parts))
 
+    @cached_property
     def averaged(self) -> Sample:
         """Return the mean over seeds as if it were one seed's."""
         parts = tuple(part.mean(axis=0, keepdims=True) for part in self.influence)
@@ -208,7 +209,7 @@ class Uncertainty:
         if len(self.sides) != 1:
             return 2 * float(stdtr(min(self.df, 1e12), -distance / self.standard_error))
         low, high = math.log(1e-300), 0.0
-        for _ in range(70):  # halving: the half-width falls as alpha rises
+        for _ in range(50):  # halving: the half-width falls as alpha rises
             middle = (low + high) / 2
             wide = self.half_width(math.exp(middle)) > distance
             low, high = (middle, high) if wide else (low, middle)
@@ -298,7 +299,7 @@ def compare(
             stages: their differences are then compared, seed by seed.
         claim: `checkpoints` where no claim on trainers is wanted, whatever the number of seeds.
     """
-    total = second.averaged().minus(first.averaged())
+    total = second.averaged.minus(first.averaged)
     trained = [(first, first_trained), (second, second_trained)]
     if any(one and side.seeds < TRAINER_SEEDS for side, one in trained):
         claim = "checkpoints"

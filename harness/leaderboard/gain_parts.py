@@ -64,10 +64,10 @@ class _Table(NamedTuple):
             values = np.diagonal(self.values)
             influence = np.diagonal(self.influence).T
             one = Sample(values, (influence,))
-            return one.averaged(), one, one
+            return one.averaged, one, one
         first = Sample(self.values.mean(axis=1), (self.influence.mean(axis=1),))
         second = Sample(self.values.mean(axis=0), (self.influence.mean(axis=0),))
-        return second.averaged(), first, second
+        return second.averaged, first, second
 
 
 def split(before: Readable, after: Readable, questions: Questions) -> tuple[_Table, _Table]:

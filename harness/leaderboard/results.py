@@ -109,7 +109,7 @@ def accuracy_of(entry: Entry, keys: Sequence[Key], without: tuple[int, ...] = ()
         group = entry.questions.of(keys[0], without).group
         low, high, _ = accuracy_interval(entry.correct(keys[0], without), groups=group)
     else:
-        found = difference_of(total.averaged(), (), "checkpoints")
+        found = difference_of(total.averaged, (), "checkpoints")
         low, high = max(0.0, found.low), found.high
     moved = components(total)
     return Accuracy(
