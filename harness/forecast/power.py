@@ -27,14 +27,17 @@ if TYPE_CHECKING:
 
 WANTED = (0.01, 0.02, 0.04)
 """Differences that a plan is priced for."""
+MORE_SEEDS = (5, 10, 20, 50)
+"""Seeds that are tried where no number of questions is enough for those of the plan."""
 
 
 class Need(pydantic.BaseModel, frozen=True):
-    """What it takes to find a difference four times in five, one of the two changed at a time."""
+    """What it takes to find a difference four times in five: more seeds, or more questions."""
 
     difference: float  # a share of 1
     seeds: int | None  # with the board's questions; None where no number of up to 50 does
-    questions: int | None  # with the plan's seeds; None where no number of up to 100,000 does
+    questions: int | None  # None where no number of up to 100,000 does
+    with_seeds: int  # so many questions with so many seeds: the plan's, or more if these never do
 
 
 class Power(pydantic.BaseModel, frozen=True):
@@ -66,11 +69,16 @@ def power(plan: Plan, board: Board, records: Sequence[Record], questions: int) -
     noise, comparisons = measured or ASSUMED, max(1, pairs)
     needs = []
     for wanted in WANTED if seeds >= TRAINER_SEEDS and pairs else ():
+        for count in (seeds, *(more for more in MORE_SEEDS if more > seeds)):
+            needed = questions_needed(noise, count, comparisons, wanted)
+            if needed is not None:
+                break
         needs.append(
             Need(
                 difference=wanted,
                 seeds=seeds_needed(noise, questions, comparisons, wanted),
-                questions=questions_needed(noise, seeds, comparisons, wanted),
+                questions=needed,
+                with_seeds=count,
             )
         )
     return Power(

@@ -114,8 +114,10 @@ def _found(power: Power) -> str:
     if not power.needs:
         what = "checkpoints" if power.seeds < TRAINER_SEEDS else "a row from the start model"
         return f"{often}{over}, of {what}."
-    known = "measured in" if power.source == "earlier records" else "before there are"
-    return f"{often}{over} with {power.seeds} seeds, with noise as {known} earlier records."
+    known = "the noise of earlier records"
+    if power.source == "assumed":
+        known = "assumed noise, for want of earlier records"
+    return f"{often}{over} with {power.seeds} seeds, by {known}."
 
 
 def _finds(preview: Preview) -> list[str]:
@@ -127,7 +129,7 @@ def _finds(preview: Preview) -> list[str]:
         if need.questions is not None:
             problems = f"about {_rounded(need.questions):,} problems"
         points = "1 point" if need.difference == 0.01 else f"{100 * need.difference:g} points"
-        with_seeds = _many(preview.power.seeds, "seed")
+        with_seeds = _many(need.with_seeds, "seed")
         lines.append(
             f"To find {points}: {seeds} with these problems, or {problems} with {with_seeds}."
         )
