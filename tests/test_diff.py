@@ -205,7 +205,7 @@ def test_of_several_answers_the_most_frequent_one_stands_for_the_question(tmp_pa
     found = diff(tmp_path, "start", "sft/0", limit=None)
     words = found.tasks[0]
     assert words.kinds == {"fixed": 1, "broken": 1, "both_wrong": 1, "both_right": 1}
-    assert (words.n, words.samples, words.test) == (4, 3, "bootstrap over questions")
+    assert (words.n, words.samples, words.test) == (4, 3, "t over questions")
     assert words.difference == pytest.approx(0)
     fixed = next(question for question in found.questions if question.kind == "fixed")
     assert (fixed.first.verdict, fixed.second.verdict) == ("wrong", "correct")

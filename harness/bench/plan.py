@@ -89,6 +89,13 @@ def plan(
     for trainer in changed:
         if trainer not in used:
             raise UsageError(f"--set {trainer}.…: not in this bench; {did_you_mean(trainer, used)}")
+    if foreign := sorted({*seeds} - {*board.file.seeds}):
+        fixed = ", ".join(map(str, board.file.seeds))
+        raise UsageError(
+            f"--seeds: board {board.name!r} fixes the seeds {fixed}, and"
+            f" {', '.join(map(str, foreign))} is not among them; a board of another name may fix"
+            " others"
+        )
     offers = {part: host.trainer(part) for part in used}
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():

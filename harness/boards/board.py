@@ -210,6 +210,7 @@ class Board:
             data=data,
             budget=f"at most {caps}; each stage of a chain gets {split}",
             caps=file.budget.caps(),
+            margin=file.margin,
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),
             trainers=(START, *file.trainers),

@@ -130,6 +130,7 @@ class BoardFile(Frozen):
     tasks: dict[TaskName, OwnTask] = pydantic.Field(default={})  # made of files of one's own
     data: Data
     budget: BudgetTable
+    margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
     options: dict[str, dict[str, Any]] = pydantic.Field(default={})  # trainer -> option -> value

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from statistics import median
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
-from harness.leaderboard.data import Detectable, Failure, Leaderboard, RecordRef, Refused, tidy
+from harness.leaderboard.comparison import TRAINER_SEEDS
+from harness.leaderboard.data import (
+    Detectable,
+    Failure,
+    Leaderboard,
+    RecordRef,
+    Refused,
+    Row,
+    tidy,
+)
 from harness.leaderboard.multiple_testing import holm
-from harness.leaderboard.ranking import rank
-from harness.leaderboard.results import compare_entries
+from harness.leaderboard.overall import overall
+from harness.leaderboard.planning import noise_of, smallest_difference
+from harness.leaderboard.ranking import rank, tally
+from harness.leaderboard.results import compare_entries, task_results
 from harness.leaderboard.row import build_row
 from harness.leaderboard.rules import NOTHING, Knowledge, Known, objections
-from harness.leaderboard.stats import minimum_detectable, t_quantile
-from harness.leaderboard.warnings import board_warnings
+from harness.leaderboard.stats import minimum_detectable
+from harness.leaderboard.warnings import benchmark_properties, board_warnings, sort_warnings
 from harness.records import START
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
-    from harness.leaderboard.bootstrap import PairedDifference
+    from harness.leaderboard.comparison import PairedDifference
+    from harness.leaderboard.ranking import Ranking
     from harness.records import Record
-
-
-def _detectable(comparisons: Iterable[PairedDifference]) -> float | None:
-    found = [
-        one.standard_error * (t_quantile(0.975, one.df) + t_quantile(0.8, one.df))
-        for one in comparisons
-    ]
-    return median(found) if found else None
 
 
 def build(
@@ -91,58 +94,62 @@ def build(
         )
         for name, cells in chosen.kept.items()
     }
+    # One claim on a page: on trainers from three seeds on, else on the checkpoints of its cells.
+    whole = any(entry.ranked for entry in entries.values())
+    questions.claim = (
+        "trainers" if whole and len(conditions.seeds) >= TRAINER_SEEDS else "checkpoints"
+    )
     rows = sorted(entries.values(), key=_order)
     start = entries.get(START)
     start = start if start and start.total else None
     # What is checked is not measured from a claim: a start model said to be worse makes gains.
     if start and start.claimed and not all(entry.claimed for entry in rows):
         start = None
-    ranking = rank(rows)
+    ranking = rank(rows, conditions.margin / 100)
+    family = [entry.trainer for entry in rows if start and entry.compared]
     gains = {
-        entry.trainer: compare_entries(start, entry, questions.ranking)
-        for entry in rows
-        if start and entry.total and not entry.start
+        name: compare_entries(start, entries[name], questions.ranking) for name in family if start
     }
-    # A gain of a row that is not ranked is shown, but claims nothing: Holm's family is without it.
-    family = [name for name in ranking.order if name in gains]
     adjusted = dict(zip(family, holm([gains[name].p for name in family]), strict=True))
-    reference = start or (entries[ranking.order[0]] if ranking.order else None)
+    results, tallies, score_family = tally({row.trainer: task_results(row, start) for row in rows})
+    together = overall(rows, start)
     done = [cell for entry in entries.values() for cell in entry.done]
-    n = min(
-        (questions.of(key).group.size for key in questions.ranking if key in questions.first),
-        default=0,
-    )
-    claims = {gains[name].claim for name in family} | {one.claim for one in ranking.pairs}
+    marks = sort_warnings(rows, results)
+    made = [
+        build_row(
+            entry,
+            start,
+            entries.get(entry.trainer.rpartition("+")[0]),
+            ranking,
+            results[entry.trainer],
+            tallies[entry.trainer],
+            gains.get(entry.trainer),
+            adjusted.get(entry.trainer),
+            ref,
+            [again for cell in entry.cells for again in chosen.again[cell.digest]],
+        ).model_copy(
+            update={
+                "overall": together.get(entry.trainer),
+                "warnings": tuple(marks.rows[entry.trainer]),
+            }
+        )
+        for entry in rows
+    ]
     result = Leaderboard(
         conditions=conditions,
         published=published,
-        claim="mixed" if len(claims) > 1 else next(iter(claims), "checkpoints"),
+        claim=questions.claim,
         date=max(record.created for record in records)[:10],
         verifier=tuple(sorted({cell.verifier_version for cell in done})),
         hardware=tuple(sorted({describe_environment(cell) for cell in done})),
         packages=_packages(done),
         gain_family=len(family),
         pair_family=len(ranking.pairs),
-        detectable=Detectable(
-            checkpoints=minimum_detectable(n, reference.total.accuracy),
-            gain=_detectable(gains[name] for name in family),
-            pair=_detectable(ranking.pairs),
-        )
-        if n and reference and reference.total
-        else None,
-        rows=tuple(
-            build_row(
-                entry,
-                start,
-                entries.get(entry.trainer.rpartition("+")[0]),
-                ranking,
-                gains.get(entry.trainer),
-                adjusted.get(entry.trainer),
-                ref,
-                [again for cell in entry.cells for again in chosen.again[cell.digest]],
-            )
-            for entry in rows
-        ),
+        score_family=score_family,
+        detectable=_detectable(questions, rows, start, ranking, gains),
+        equal=ranking.equal,
+        not_worse=ranking.not_worse,
+        rows=_chains_adjusted(made),
         failures=tuple(
             _failure(cell, about(cell).file)
             for cell in [*(one for row in rows for one in row.failed), *chosen.failed]
@@ -154,14 +161,62 @@ def build(
             if one.digest in refused
         ),
         warnings=tuple(board_warnings(conditions, entries, start, chosen.conflicts, asked)),
+        properties=(*benchmark_properties(conditions, entries), *marks.alike),
     )
     return Leaderboard.model_validate(tidy(result.model_dump()))
 
 
-def _order(entry: Entry) -> tuple[bool, bool, float, str]:
-    """Order rows by accuracy, mere claims below what can be checked, those without one last."""
-    accuracy = entry.total.accuracy if entry.total else 0.0
-    return entry.claimed, entry.total is None, -accuracy, entry.trainer
+def _chains_adjusted(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Correct what is said of chains for how many there are."""
+    gains = [row.stage_gain for row in rows if row.stage_gain]
+    adjusted = iter(holm([gain.p for gain in gains]))
+    return tuple(
+        row.model_copy(
+            update={"stage_gain": row.stage_gain.model_copy(update={"p_adjusted": next(adjusted)})}
+        )
+        if row.stage_gain
+        else row
+        for row in rows
+    )
+
+
+def _detectable(
+    questions: BoardQuestions,
+    rows: Sequence[Entry],
+    start: Entry | None,
+    ranking: Ranking,
+    gains: Mapping[str, PairedDifference],
+) -> Detectable | None:
+    """Return what the verdicts of this page find, from what was measured."""
+    scored = [key for key in questions.ranking if key in questions.first]
+    n = min((questions.of(key).sizes.size for key in scored), default=0)
+    if not n or (not gains and not ranking.pairs):
+        return None
+    if questions.claim == "checkpoints":
+        known = start or next(row for row in rows if row.total is not None)
+        accuracy = known.total.mean if known.total else 0.5
+
+        def found(comparisons: int) -> float | None:
+            return minimum_detectable(n, accuracy, 0.5, comparisons) if comparisons else None
+
+        return Detectable(gain=found(len(gains)), pair=found(len(ranking.pairs)), noise=None)
+    seeds = len(questions.conditions.seeds)
+    ranked = [row for row in rows if row.ranked]
+    over_start, over_rows = (
+        noise_of(ranked, pairs, n) for pairs in (gains.values(), ranking.pairs)
+    )
+    return Detectable(
+        gain=smallest_difference(over_start, n, seeds, len(gains), 1) if over_start else None,
+        pair=smallest_difference(over_rows, n, seeds, len(ranking.pairs)) if over_rows else None,
+        noise=over_rows,
+    )
+
+
+def _order(entry: Entry) -> tuple[bool, bool, bool, float, str]:
+    """Order rows by accuracy; then come those not compared, mere claims, and those without."""
+    aside = not entry.compared and not entry.start
+    accuracy = entry.total.mean if entry.total else 0.0
+    return entry.claimed, entry.total is None, aside, -accuracy, entry.trainer
 
 
 def _failure(cell: Record, file: str) -> Failure:

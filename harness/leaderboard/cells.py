@@ -1,4 +1,4 @@
-"""The cells of a board, grouped by trainer, checked to be comparable, with their resamples."""
+"""The cells of a board, grouped by trainer and checked to be comparable."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.errors import UsageError
-from harness.leaderboard.bootstrap import Questions, Sample, mean_of_tasks, sample
+from harness.leaderboard.comparison import Questions, Sample, mean_of_tasks, sample
 from harness.leaderboard.origins import Origins
 from harness.leaderboard.rules import NOTHING, Knowledge, Known, replaced_here, same_result
 from harness.records import LETTERS, START, Record, Score
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
+    from harness.leaderboard.comparison import Claim
     from harness.records import Environment
 
 Key = tuple[str, str]  # task and protocol
 
 
 class Entry:
-    """The cells of one trainer: their scores by task, and the resamples of these."""
+    """The cells of one trainer: their scores by task, and the accuracies that follow."""
 
     def __init__(
         self,
@@ -39,7 +40,7 @@ class Entry:
         self.done = [cell for cell in cells if cell.status == "ok" and cell.scores]
         self.failed = [cell for cell in cells if cell not in self.done]
         self.cells = list(cells)
-        self._drawn: dict[tuple[Key, tuple[int, ...]], Sample] = {}
+        self._samples: dict[tuple[Key, tuple[int, ...]], Sample] = {}
         found: dict[Key, list[Score]] = defaultdict(list)
         for cell in self.done:
             for score in cell.scores:
@@ -55,13 +56,13 @@ class Entry:
         return np.delete(found, without, axis=1) if without else found
 
     def sample(self, keys: Sequence[Key], without: tuple[int, ...] = ()) -> Sample:
-        """Return the resamples of the mean over tasks; of a single one, without some questions."""
+        """Return the mean accuracy over tasks; of a single one, without some questions."""
         for key in keys:
-            if (key, without) not in self._drawn:
-                self._drawn[key, without] = sample(
-                    self.correct(key, without), self.questions.of(key, without), key=self.trainer
+            if (key, without) not in self._samples:
+                self._samples[key, without] = sample(
+                    self.correct(key, without), self.questions.of(key, without)
                 )
-        return mean_of_tasks([self._drawn[key, without] for key in keys])
+        return mean_of_tasks([self._samples[key, without] for key in keys])
 
     def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
         """Return the questions that share so many words with what any of its seeds trained on."""
@@ -69,14 +70,46 @@ class Entry:
         return tuple(sorted(set().union(*places)))
 
     @property
-    def ranked(self) -> bool:
-        """Whether it takes part in the ranking.
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds that count, in order."""
+        return tuple(sorted(cell.seed for cell in self.done if cell.seed is not None))
 
-        It has every ranking score, no failed seed and no claim, and counted training made its
-        weights.
+    @property
+    def complete(self) -> bool:
+        """Whether every score of the board was made under each of its seeds."""
+        return all(key in self.scores for key in self.questions.benchmarks)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it takes part in the ranking: every ranking score under every seed of the board.
+
+        The board fixes its seeds before anyone trains: who could choose some of them, or more of
+        them, could choose the lucky ones. A mere claim does not, nor weights that no counted
+        training made.
         """
-        complete = self.total is not None and not (self.start or self.failed or self.claimed)
-        return complete and not self.questions.origins.barred(self.done)
+        planned = self.seeds == tuple(sorted(self.questions.conditions.seeds))
+        return self.comparable and not self.failed and planned
+
+    @property
+    def comparable(self) -> bool:
+        """Whether its scores can be set beside others: it has them, checked and its own."""
+        shown = self.total is not None and not self.start and not self.claimed
+        return shown and not self.questions.origins.barred(self.done)
+
+    @property
+    def compared(self) -> bool:
+        """Whether the page states gains of it: where trainers are compared, of ranked rows only."""
+        return self.ranked if self.questions.claim == "trainers" else self.comparable
+
+    def shares_stages(self, chain: Entry) -> bool:
+        """Whether seed by seed a longer chain went on from the very checkpoints of this one."""
+        mine, theirs = (
+            {cell.seed: [one.stage for one in cell.stages] for cell in entry.done}
+            for entry in (self, chain)
+        )
+        return mine.keys() == theirs.keys() and all(
+            stages and stages == theirs[seed][: len(stages)] for seed, stages in mine.items()
+        )
 
 
 class BoardQuestions:
@@ -86,11 +119,12 @@ class BoardQuestions:
         self.benchmarks = {(one.task, one.protocol): one for one in conditions.benchmarks}
         self.ranking = [key for key, one in self.benchmarks.items() if one.ranking]
         self.conditions = conditions
+        self.claim: Claim = "trainers"  # of the whole page; `harness.leaderboard.build` decides it
         self.first: dict[Key, Score] = {}
         for record in records:
             for score in record.scores:
                 self._check(record, score)
-        self._drawn: dict[tuple[Key, tuple[int, ...]], Questions] = {}
+        self._questions: dict[tuple[Key, tuple[int, ...]], Questions] = {}
         self.origins = Origins(records)
 
     def _check(self, record: Record, score: Score) -> None:
@@ -113,17 +147,12 @@ class BoardQuestions:
             raise UsageError(f"record {record.id}: task {score.task!r} has no questions")
 
     def of(self, key: Key, without: tuple[int, ...] = ()) -> Questions:
-        """Return the resamples of a task's questions (some left out), the same for every row."""
-        if (key, without) not in self._drawn:
-            first = self.first[key]
-            name = f"{self.conditions.digest} {key[0]} {key[1]}"
-            left_out = set(without)
-            self._drawn[key, without] = Questions.of(
-                first.n - len(without),
-                [group for place, group in enumerate(first.groups) if place not in left_out],
-                key=f"{name} without {without}" if without else name,
-            )
-        return self._drawn[key, without]
+        """Return a task's questions (some left out), the same for every row."""
+        if (key, without) not in self._questions:
+            first, left_out = self.first[key], set(without)
+            groups = [group for place, group in enumerate(first.groups) if place not in left_out]
+            self._questions[key, without] = Questions.of(first.n - len(without), groups)
+        return self._questions[key, without]
 
     def single(self, key: Key) -> bool:
         """Return whether a task's answers are independent: no groups, one answer to each."""
@@ -131,11 +160,16 @@ class BoardQuestions:
         return not first.groups and first.samples == 1
 
 
+def verdict_letters(score: Score) -> np.ndarray:
+    """Return the letter of each answer as its code, shape (n, answers to each question)."""
+    letters = np.frombuffer(score.verdicts.encode(), dtype=np.uint8)
+    return letters.reshape(score.n, score.samples)
+
+
 def correct_answers(score: Score) -> np.ndarray:
     """Return which answers are right, shape (n, answers to each question)."""
-    letters = np.frombuffer(score.verdicts.encode(), dtype=np.uint8)
-    right: np.ndarray = letters == ord(LETTERS["correct"])
-    return right.reshape(score.n, score.samples)
+    right: np.ndarray = verdict_letters(score) == ord(LETTERS["correct"])
+    return right
 
 
 def hardware(where: Environment) -> str:

@@ -13,16 +13,22 @@ import pydantic
 from harness.boards.conditions import Conditions
 from harness.records import Cost, Frozen
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class Accuracy(Frozen):
-    """Mean over seeds, interval over questions (of these checkpoints), spread over seeds."""
+    """Mean over seeds, interval over questions (of these checkpoints), what moves one seed.
+
+    The three standard deviations are of the accuracy of a single seed; those of seeds and answers
+    are None where there is one seed.
+    """
 
     accuracy: float
     low: float
     high: float
-    seed_sd: float | None  # None for a single seed
+    question_sd: float  # by which questions were chosen
+    seed_sd: float | None  # by the training seed, flips of single answers taken out
+    answer_sd: float | None  # by answers that flip between seeds
     n: int  # questions
     seeds: int
 
@@ -35,11 +41,23 @@ class Gain(Frozen):
     low: float  # not adjusted for the number of comparisons
     high: float
     p: float
-    p_adjusted: float | None  # Holm over the family; None where the row is in none
+    p_adjusted: float | None  # Holm over its family; None where it is in none
     test: str
     claim: Literal["trainers", "checkpoints"]
     format: float  # part of the difference: more answers could be read
+    format_low: float
+    format_high: float
     correctness: float  # part of the difference: readable answers are more often right
+    correctness_low: float
+    correctness_high: float
+
+
+class Share(Frozen):
+    """A share of questions with its interval over questions."""
+
+    share: float
+    low: float
+    high: float
 
 
 class TaskResult(Frozen):
@@ -59,8 +77,8 @@ class TaskResult(Frozen):
     mean_tokens: float  # completion tokens an answer
     samples: int = 1  # answers to each question; the accuracy is their mean (avg@k)
     # several answers: k -> share of questions with one right of k
-    pass_at: dict[int, float] = pydantic.Field(default={})
-    majority: float | None = None  # several answers: share whose most frequent answer is right
+    pass_at: dict[int, Share] = pydantic.Field(default={})
+    majority: Share | None = None  # several answers: share whose most frequent answer is right
     # lm-eval's own metrics, under protocols that are its own tasks
     own: dict[str, float] = pydantic.Field(default={})
     overlap_13: int = 0  # questions that share 13 words in a row with what was trained on
@@ -86,7 +104,6 @@ WarningKind = Literal[
     "failed",
     "unscored",
     "missing_seeds",
-    "few_seeds",
     "token_limit",
     "matching",
     "ungradable",
@@ -114,6 +131,20 @@ class LeaderboardWarning(Frozen):
     task: str | None  # None where it is about a row or the board as a whole
     protocol: str | None  # None where it is about a task under any protocol
     values: dict[str, WarningValue]  # by kind; shares of 1, counts, names, texts
+
+
+class Overall(Frozen):
+    """One row over all of the board's tasks, each weighing the same, however often it is scored.
+
+    The tasks are taken as they are: the interval is over their questions and the training seeds.
+    """
+
+    accuracy: float
+    gain: float  # over the start model
+    low: float
+    high: float
+    above_start: float  # share of (task, seed) in which it is above the start model; ties half
+    above_others: float | None  # the same against a seed of another row, of all ranked rows
 
 
 class TrainedBy(Frozen):
@@ -159,12 +190,14 @@ class Row(Frozen):
     missing_seeds: tuple[int, ...]
     accuracy: Accuracy | None  # by which rows are ranked: mean over the ranking tasks
     gain: Gain | None
-    wins: int  # tasks on which it beats the start model, Holm-adjusted over its tasks
+    wins: int  # scores on which it beats the start model, Holm-adjusted over the whole page
     ties: int
     losses: int
     tasks: tuple[TaskResult, ...]
-    stage_gain: Gain | None  # what the last stage of a chain added to the chain before it
+    overall: Overall | None  # of a ranked row, where the board has several tasks
+    stage_gain: Gain | None  # of a chain over the chain without its last stage
     cost: Cost | None  # mean over seeds; None where nothing was trained
+    budget_used: float | None  # share of the tightest cap that was spent, mean over seeds
     parameters: int | None
     sources: tuple[TrainedBy, ...]
     environment: str  # hardware, engine, dtype and batch size the scores were made on
@@ -187,12 +220,28 @@ class Failure(Frozen):
     record: str  # the name of its file without `.json`
 
 
-class Detectable(Frozen):
-    """The smallest differences that this board finds with 80 % power, before Holm."""
+class Noise(Frozen):
+    """What moves the difference of two rows, per question and per seed: variances of shares."""
 
-    checkpoints: float  # two checkpoints, over questions only
-    gain: float | None  # a trainer over the start model: median over rows, as measured
-    pair: float | None  # one trainer over another: median over pairs, as measured
+    questions: float  # of a question's true difference: over n it is the variance of the mean
+    seeds: float  # of a seed's accuracy, flips of answers taken out
+    answers: float  # of an answer's flips, per question
+
+
+class Detectable(Frozen):
+    """The smallest true differences that the printed verdicts find four times in five."""
+
+    gain: float | None  # a row over the start model, after Holm over the page's gains
+    pair: float | None  # one ranked row over another, after Holm over all pairs
+    noise: Noise | None  # what they were computed from: the row in the middle
+
+
+class Equal(Frozen):
+    """Two rows shown to differ by less than the board's margin, either way."""
+
+    first: str
+    second: str
+    p: float  # of two one-sided tests, Holm over all pairs
 
 
 class Leaderboard(Frozen):
@@ -201,19 +250,23 @@ class Leaderboard(Frozen):
     schema_version: int = SCHEMA
     conditions: Conditions
     published: bool  # by the rules of published boards, with what is known of each record
-    claim: Literal["trainers", "checkpoints", "mixed"]
+    claim: Literal["trainers", "checkpoints"]
     date: str  # of the latest record
     verifier: tuple[str, ...]
     hardware: tuple[str, ...]
     packages: dict[str, tuple[str, ...]]
     gain_family: int  # comparisons with the start model that Holm's correction is over
     pair_family: int  # pairs of rows that Holm's correction is over
+    score_family: int  # rows times scores that Holm's correction of wins and losses is over
     detectable: Detectable | None
+    equal: tuple[Equal, ...]  # within the margin of the conditions
+    not_worse: tuple[str, ...]  # rows shown to be less than the margin behind the first one
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     superseded: tuple[RecordRef, ...]  # replaced by another record, or not the one that counts
     refused: tuple[Refused, ...]
     warnings: tuple[LeaderboardWarning, ...]
+    properties: tuple[LeaderboardWarning, ...]  # of a benchmark or of every row alike
 
     def to_json(self) -> str:
         """Return the file's text: sorted keys, ASCII, a newline at the end."""

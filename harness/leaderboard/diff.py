@@ -15,7 +15,7 @@ from harness.tasks.protocols import score_name
 
 if TYPE_CHECKING:
     from harness.boards.questions import Questions
-    from harness.leaderboard.bootstrap import PairedDifference
+    from harness.leaderboard.comparison import PairedDifference
 
 Kind = Literal["fixed", "broken", "both_right", "both_wrong"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "both_wrong", "both_right")
@@ -59,7 +59,7 @@ class TaskDifference(Frozen):
     low: float
     high: float
     p: float  # not adjusted for the number of tasks
-    test: str  # exact McNemar, or a bootstrap where answers are not independent
+    test: str  # exact McNemar, or t over questions where answers are not independent
 
 
 class Difference(Frozen):
@@ -129,13 +129,13 @@ def _task(one: Score, other: Score) -> TaskDifference:
 
 
 def _compare(one: Score, other: Score) -> PairedDifference:
-    from harness.leaderboard.bootstrap import Questions, compare, compare_checkpoints, sample
     from harness.leaderboard.cells import correct_answers
+    from harness.leaderboard.comparison import Questions, compare, compare_checkpoints, sample
 
     right = correct_answers(one), correct_answers(other)
     if one.samples == 1 and not one.groups:
         return compare_checkpoints(right[0][:, 0], right[1][:, 0])
-    questions = Questions.of(one.n, one.groups, key=f"{one.task_digest} {one.protocol}")
+    questions = Questions.of(one.n, one.groups)
     return compare(*(sample(each[None], questions) for each in right))
 
 

@@ -35,6 +35,9 @@ def objection(record: Record, conditions: Conditions) -> str | None:
         return None
     if record.trainer == START:
         return _start(record, conditions)
+    if record.seed is not None and record.seed not in conditions.seeds:  # a score alone has none
+        planned = ", ".join(map(str, conditions.seeds))
+        return f"seed {record.seed} is none of the board's seeds {planned}"
     return _cost(record, conditions)
 
 
@@ -110,11 +113,8 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
         return "it has no command that makes it again"
     if record.trainer == START:
         return None
-    if record.seed not in conditions.seeds:
-        planned = ", ".join(map(str, conditions.seeds))
-        return f"seed {record.seed} is none of the board's seeds {planned}"
-    if not record.stages:
-        return "it was trained by no stage"
+    if not record.stages or record.seed is None:
+        return "it has no seed, or was trained by no stage"
     return None
 
 

@@ -6,7 +6,7 @@ Needs the extra `report` (jinja2 and matplotlib).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -86,9 +86,11 @@ def render(
     return template.render(
         leaderboard=leaderboard,
         warnings=list(warnings.grouped(leaderboard)),
+        properties=list(warnings.properties(leaderboard)),
         numbers=numbers,
         sections=sections,
         sentences=sentences,
+        shown=visible,
         verdicts=tuple(LETTERS),
         svg=Markup,
         **drawn,
@@ -119,7 +121,13 @@ def _figures(
     }
     title = f"Gains over the start model on {leaderboard.conditions.title}, with 95 % intervals"
     pareto = [
-        figures.pareto(points, text, f"Accuracy against {text}", f"cost-{name}")
+        figures.pareto(
+            points,
+            _undominated(leaderboard.rows, points),
+            text,
+            f"Accuracy against {text}",
+            f"cost-{name}",
+        )
         for name, text in COSTS.items()
         if (points := _points(leaderboard.rows, name))
     ]
@@ -154,6 +162,21 @@ def _figures(
         "exhibits": exhibits,
         "missing": list(questions.missing.values()) if questions else [],
     }
+
+
+def _undominated(
+    rows: Sequence[Row], points: Mapping[str, tuple[float, figures.Interval]]
+) -> set[str]:
+    """Return the rows that were told apart from no better row of the same cost or less."""
+    ranked = [row for row in rows if row.rank and row.trainer in points]  # the best first
+    behind = {
+        row.trainer
+        for place, row in enumerate(ranked)
+        for better in ranked[:place]
+        if points[better.trainer][0] <= points[row.trainer][0]
+        and not {*better.letters} & {*row.letters}
+    }
+    return points.keys() - behind
 
 
 def _points(rows: Sequence[Row], cost: str) -> dict[str, tuple[float, figures.Interval]]:
