@@ -29,8 +29,14 @@ from harness.verify.reading.answer import choice, read, readable, tidy
 from harness.verify.reading.extract import FORMS, Form, extract
 from harness.verify.reading.gold import decimals, gold_answer
 from harness.verify.reading.problem import asked_places, asked_unit, is_copy
-from harness.verify.reading.sentences import TEXT, affirmed, apart, only_formula, value_among_words
-from harness.verify.reading.words import normal_words
+from harness.verify.reading.sentences import (
+    affirmed,
+    apart,
+    only_formula,
+    stated,
+    value_among_words,
+)
+from harness.verify.reading.words import TEXT, normal_words
 
 _HOW = {
     "form": "in the protocol's own form",
@@ -40,6 +46,7 @@ _HOW = {
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
+_EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
 _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 
 
@@ -231,6 +238,8 @@ class _Case:
             readings = read(gold_text)
             self.gold_key = self.answer_key = readings[0].key if readings else gold_text
             return True, "equal as text", Reason.judged
+        if "is" in answer_text or ":" in answer_text or "=" in answer_text or "are" in answer_text:
+            answer_text = tidy(stated(answer_text))
         by_choice = self.choices(gold_text, answer_text)
         golds = readable(gold_text, read(gold_text))
         said: str | None = answer_text
@@ -252,6 +261,11 @@ class _Case:
             words = normal_words(gold_text)
             if words and words == normal_words(answer_text) and len(words) > 1:
                 return True, "equal words", Reason.judged
+            first = re.match(
+                r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)", normal_words(answer_text)
+            )
+            if first is not None and first.group(1) == words:
+                return True, "the first word of a sentence", Reason.judged
         if not golds:
             return False, "the gold answer cannot be read", Reason.gold
         if not answers:
@@ -308,7 +322,10 @@ class _Case:
         decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
         # a comma before three digits marks thousands unless the task says otherwise
         if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
-            swapped = _COMMA_DECIMAL.sub(r"\1.\2", answer)
+            swapped = _EUROPEAN.sub(
+                lambda m: m.group(1).replace(".", "") + "." + m.group(2), answer
+            )
+            swapped = _COMMA_DECIMAL.sub(r"\1.\2", swapped)
             if swapped != answer:
                 extra = read(swapped)
                 return (*extra, *answers) if locale == "comma" else (*answers, *extra)

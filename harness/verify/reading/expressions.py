@@ -12,9 +12,11 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_EXPONENT_10, TooLarge, Unreadable
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.words import DEGREE_WORDS, ORDINALS, PERCENT_WORDS, SCALES
+from harness.verify.reading.words import DEGREE_WORDS, DENOMINATORS, ORDINALS, PERCENT_WORDS, SCALES
 
 _MAX_OPERANDS = 2_000
+_PARTS = {w: Fraction(1, n) for w, (n, plural) in DENOMINATORS.items() if plural}
+del _PARTS["quarters"]  # coins, too
 _POWERS = {"squared": 2, "cubed": 3}
 
 
@@ -126,6 +128,8 @@ def postfix(c: Cursor) -> Node:
                 value = tree.mul(value, tree.num(SCALES[mark.lower()]))
             elif mark.lower() in _POWERS and value.kind == "num":
                 value = tree.power(value, tree.num(_POWERS[mark.lower()]))
+            elif mark.lower() in _PARTS and value.kind == "num":  # 5 hundredths
+                value = tree.mul(value, tree.num(_PARTS[mark.lower()]))
             elif not (mark in ORDINALS and value.kind == "num" and not token.space):
                 return value
             c.take()

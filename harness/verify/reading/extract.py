@@ -17,6 +17,7 @@ from harness.verify.reading.sentences import (
     affirmed,
     content,
     last_formulas,
+    last_numbers,
     value_in,
 )
 
@@ -123,7 +124,7 @@ def boxed(text: str) -> str | None:
 
 HASH = re.compile(r"####[ \t]*([^\n]*)")
 _PHRASES = re.compile(
-    r"(?:final\s+answer|\banswer|\b(?:correct|right)\s+(?:option|choice)|\bresult|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
+    r"(?:final\s+answer|\banswer|\b(?:correct|right)\s+(?:option|choice)|\bresult\b|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
     r"答え|回答|정답|الجواب)"
     r"(?:\s+(?:is|was|est|es|ist|lautet|è|são|é|to\s+the\s+(?:question|problem)\s+is|will\s+be|"
     r"should\s+be|must\s+be|comes\s+to|for\s+sure"
@@ -229,13 +230,37 @@ def _by_phrase(text: str, pattern: re.Pattern[str] = _PHRASES, behind: int = 0) 
     if line is not None and (not phrases or line.start() > phrases[-1].start()):
         return _cut(line.group(1))
     for phrase in reversed(phrases):
-        value = _statement(window[phrase.end() : phrase.end() + 1_200])
+        rest = window[phrase.end() : phrase.end() + 1_200]
+        value = _corrected(rest) or _statement(rest)
         if any(map(str.isalnum, value)):
             return value
         before = _value_before(window[max(0, phrase.start() - 400) : phrase.start()])
         if before:
             return before
     return None
+
+
+_CORRECTION = re.compile(
+    r"(?:^|[.!?…—–,\n])[\s*_]*(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
+    r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,)",
+    re.I,
+)
+_RATHER = re.compile(
+    r"\b(?:(?:it|that|this)(?:['’]s|\s+is|\s+was)|(?:it|that|this)\s+(?:should|must|would)\s+be"
+    r"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|no,)\s+"
+    r"(?:it['’]s\s+|actually\s+|really\s+|rather\s+|supposed\s+to\s+be\s+)*(?=[-+$\\.\d])",
+    re.I,
+)
+
+
+def _corrected(rest: str) -> str | None:
+    """Return the value that takes back the one before it: "12. Wait, no, it's 14"."""
+    mark = _CORRECTION.search(rest)
+    again = last_match(_RATHER, rest[mark.start() :]) if mark is not None else None
+    if mark is None or again is None:
+        return None
+    found = _statement(rest[mark.start() + again.end() :])
+    return found if any(map(str.isdigit, found)) else None
 
 
 _IS_THE = re.compile(
@@ -300,8 +325,17 @@ def _last(text: str) -> str | None:
     if formula is not None and (number is None or number.end() <= formula.end() + 1):
         return _unless_denied(last_formulas(list(MATH.finditer(window)), window), window, formula)
     if number is not None:
-        return _unless_denied(number.group().strip(), window, number)
+        value = number.group().strip()
+        if _ENDS.match(window, number.end()):  # "the numbers are 3 and -3."
+            value = last_numbers(list(NUMBERISH.finditer(window)), window)
+        return _unless_denied(value, window, number)
     return None
+
+
+_ENDS = re.compile(r"[\s*_]*(?:[.!]?\s*$|\.\s)")
+_COMPARED = re.compile(
+    r"\b(?:less|more|greater|fewer|larger|smaller|bigger|higher|lower|shorter|longer)\s+than\s*[$\\(\[]{0,2}$"
+)
 
 
 def _unless_denied(value: str, text: str, found: re.Match[str]) -> str:
@@ -309,4 +343,5 @@ def _unless_denied(value: str, text: str, found: re.Match[str]) -> str:
     start = max(text.rfind(mark, 0, found.start()) for mark in (". ", "\n", ", ", "; ")) + 1
     stop = _SENTENCE.search(text, found.end())
     clause = text[start : stop.start() if stop else len(text)].strip()
-    return value if affirmed(clause) is not None else clause
+    compared = _COMPARED.search(text[max(0, found.start() - 20) : found.start()])
+    return value if affirmed(clause) is not None and compared is None else clause

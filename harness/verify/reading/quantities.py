@@ -9,7 +9,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.limits import Unreadable, charge
 from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression, group, literal, postfix
-from harness.verify.reading.words import QUALIFIERS, UNITS
+from harness.verify.reading.words import DENOMINATORS, QUALIFIERS, SCALES, UNITS
 
 _CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
 _CURRENCY_WORDS = {
@@ -26,6 +26,12 @@ _TEMPERATURES = {
     "fahrenheit": "°f",
     "celsius": "°c",
     "centigrade": "°c",
+}
+_NO_UNITS = {"below", *SCALES, *(w for w, (_, plural) in DENOMINATORS.items() if plural)} - {
+    "quarters",
+    "halves",
+    "tens",
+    "dozen",
 }
 _THOUSANDS = {"k": 1_000, "K": 1_000, "M": 10**6, "B": 10**9}
 _BASES = {
@@ -152,6 +158,8 @@ def with_unit(c: Cursor, node: Node) -> Node:
             break
     if not words or node.kind == "unit":
         return node
+    if _NO_UNITS.intersection(map(str.lower, words)):
+        raise Unreadable("words that make another value of the number")
     unit = " ".join(words).lower()
     if node.kind == "deg" and unit in _TEMPERATURES:
         node, unit = node.args[0], _TEMPERATURES[unit]

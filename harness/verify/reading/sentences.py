@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.limits import MAX_ANSWER
+from harness.verify.reading.words import TEXT
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
@@ -21,11 +22,11 @@ _WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
 _CHOSEN = re.compile(
     r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
 )
+_OTHERWISE = re.compile(r"\s*,?\s*\b(?:or|and)\b[^.;]{0,30}?\d", re.I)  # 14, or maybe 15
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
 _AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
-TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|textrm|mathbf)\s*\{([^{}]*)\}")
 
 # -- what is denied -------------------------------------------------------------------------------
 
@@ -67,6 +68,23 @@ _BOUND = re.compile(
     re.I,
 )
 
+_STATED = re.compile(
+    r"(?:(?:so|thus|hence|therefore)\b,?\s*)?(?:the\s+|my\s+|our\s+)?(?:(?:final|correct|right)\s+)*"
+    r"(?:answer|result|solution)s?\s*(?:is|are|:|=)\s*:?\s*(?=\S)",
+    re.I,
+)
+
+
+def stated(text: str) -> str:
+    """Return what follows "the answer is" at the beginning of an answer, else all of it."""
+    found = _STATED.match(text)
+    if found is None and TEXT.match(text):
+        bare = TEXT.sub(r"\1", text, count=1)
+        found = _STATED.match(bare)
+        text = bare if found is not None else text
+    return text[found.end() :] if found is not None else text
+
+
 # -- the value in a sentence ----------------------------------------------------------------------
 
 
@@ -95,7 +113,7 @@ def value_in(sentence: str) -> str:
         return outside[0].group().strip()
     lead = NUMBERISH.match(sentence)
     if lead is not None:
-        return lead.group()
+        return sentence if _OTHERWISE.match(sentence, lead.end()) else lead.group()
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
@@ -104,7 +122,9 @@ def value_in(sentence: str) -> str:
     pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
     if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
         return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
-    return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
+    if numbers:
+        return last_numbers(numbers, sentence)
+    return sentence if len(sentence) <= 200 else ""
 
 
 def content(formula: re.Match[str]) -> str:
@@ -122,6 +142,18 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
             break
         parts.insert(0, before)
     return ", ".join(content(m).strip() for m in parts)
+
+
+def last_numbers(found: list[re.Match[str]], text: str) -> str:
+    """Return the last number, with those that "and" or "or" joins to it: `3 and -3`."""
+    first = len(found) - 1
+    while first and len(found) - first < 20:
+        gap = text[found[first - 1].end() : found[first].start()]
+        joined = _AND.fullmatch(gap) if first == len(found) - 1 else gap.strip() == ","
+        if not joined:
+            break
+        first -= 1
+    return text[found[first].start() : found[-1].end()].strip()
 
 
 def only_formula(text: str) -> str | None:
@@ -151,6 +183,12 @@ def apart(text: str) -> str | None:
 
 # -- a number among words -------------------------------------------------------------------------
 
+# words in front of a number of which it is only a part of the value
+_WORK = re.compile(
+    r"\b(?:half|third|quarter|twice|double|triple|squared?|cubed?|root|sum|difference|product"
+    r"|quotient|minus|plus|times|percent|except|factors?|divisors?|multiples?|powers?)\b",
+    re.I,
+)
 _COPULA = re.compile(
     r"[A-Za-z][A-Za-z ,'’-]{0,80}?\b(?:is|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
     r"|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with|answer)\b\s*:?\s*"
@@ -171,7 +209,9 @@ _AMOUNT = re.compile(
 _CHANGES = re.compile(
     r"(?:and|or|to|through|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
     r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|more|fewer|half"
-    r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else)\b",
+    r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else|[a-z]+(?:ths|rds)|halves|below"
+    r"|(?:is|are|was|were|seems?|looks)\s+(?:too|almost|nearly|wrong|impossible|smaller|larger|bigger"
+    r"|less|more|greater|only|twice|half)|degrees?\s+below)\b",
     re.I,
 )
 _SECOND = re.compile(r"(?:\band|\bor|[,;&+=*/^])\s*\\?\$?\d", re.I)
@@ -191,8 +231,10 @@ def value_among_words(text: str) -> str | None:
         condition = text[such.end() :].strip("$ .")
         return f"x \\ne {condition}" if such.group(1) else condition
     copula = _COPULA.match(text)
-    rest = text[copula.end() :].strip(" .") if copula is not None else text
+    rest = text[copula.end() :].strip().rstrip(".") if copula is not None else text
     amount = _AMOUNT.match(rest)
+    if copula is not None and _WORK.search(copula.group()):
+        return None
     if amount is None:
         return rest if copula is not None and not _TWO_WORDS.search(rest) else None
     behind = amount.group(2)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from harness.verify.algebra import tree
+from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
 from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression
 from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words
+from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, RELATIONS, normal_words
 
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 # relations of two characters; `= <` is a slip for `<=`
@@ -29,6 +31,10 @@ def answer(c: Cursor) -> Node:
         found = list(dict.fromkeys(found))  # one value in two notations
     if len(found) == 1:
         return found[0]
+    if len(found) == 2 and "or" not in joined:
+        both = _between(*found)
+        if both is not None:
+            return both
     # "x < 1 or x > 3" is a set of numbers, "x = 1 or x = 3" two values
     if (
         "or" in joined
@@ -37,6 +43,34 @@ def answer(c: Cursor) -> Node:
     ):
         return tree.structure("union", found)
     return tree.structure("list", found)
+
+
+def _between(one: Node, two: Node) -> Node | None:
+    """Return `0 < x <= 3` for "x > 0 and x <= 3"; None where the two do not overlap."""
+    low = high = None
+    for bound in (one, two):
+        if bound.kind != "rel" or len(bound.args[0]) != 1:
+            return None
+        (sign,), (left, right) = bound.args
+        if right.kind == "sym" != left.kind and sign in _TURNED:
+            sign, left, right = _TURNED[sign], right, left
+        if left.kind != "sym" or left.key in tree.symbols(right):
+            return None
+        if sign in (">", "ge"):
+            low = (_TURNED[sign], left, right)
+        elif sign in ("<", "le"):
+            high = (sign, left, right)
+    if low is None or high is None or low[1] != high[1]:
+        return None
+    try:
+        if magnitude(low[2]) >= magnitude(high[2]):
+            return None  # x < 1 and x > 3 are two parts
+    except (Undecided, Undefined, KeyError, OverflowError):
+        pass
+    return tree.relation((low[0], high[0]), (low[2], low[1], high[2]))
+
+
+_TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
 
 
 def items(c: Cursor, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
@@ -115,7 +149,8 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
         taken.append(t)
     if not any(t.kind in ("word", "let") for t in taken):
         raise Unreadable("neither mathematics nor words")
-    return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
+    words = normal_words("".join((" " if t.space else "") + t.value for t in taken))
+    return tree.sym("RR") if words in ALL_REALS else tree.text(words)
 
 
 def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> Node:
@@ -237,7 +272,7 @@ def _side(c: Cursor) -> Node:
     """Read one side of a relation: sets joined by union, or a value, a ratio, a unit."""
     node = _joinable(c)
     parts = [node]
-    while c.op("cup", "bigcup") or _u_between_sets(c):
+    while c.op("cup", "bigcup"):
         c.take()
         parts.append(_joinable(c))
     if len(parts) > 1:
@@ -249,18 +284,6 @@ def _side(c: Cursor) -> Node:
             right = _side(c)
             return tree.make("fn", (f"@{mark}", node, right), f"{mark}({node.key}, {right.key})")
     return node
-
-
-def _u_between_sets(c: Cursor) -> bool:
-    """Whether a letter U comes here that is typed for a union sign."""
-    t = c.peek()
-    return (
-        t.kind == "let"
-        and t.value == "U"
-        and c.at > 0
-        and c.tokens[c.at - 1].value in (")", "]", "}set")
-        and c.peek(1).value in ("(", "[", "{set")
-    )
 
 
 def _joinable(c: Cursor) -> Node:
