@@ -141,7 +141,7 @@ def _read(text: str) -> tuple[Node, ...]:
     if mixed is not None:
         number = _parse(" ".join(mixed.groups()), True)
         readings += [number] if number is not None else []
-    if re.search(r"\d,\d{3}(?!\d)", text):
+    if re.search(r"\d,[1-9]\d\d(?!\d)", text) and not re.search(r"\d,0\d\d(?!\d)", text):
         split = _parse(text, False)
         split = spread(split) if split is not None else None
         if split is not None and all(split.key != r.key for r in readings):

@@ -168,10 +168,13 @@ def _minutes(c: Cursor, value: Node) -> Node:
         marks = [c.peek(i).value for i in (1, 2, 3)]
         if marks[0] == "^" and marks[1] != "'" and marks[1:] != ["{", "'"]:
             return value
-        minutes = literal(c.take().value)
-        while c.accept("^", "{", "'", "}"):
-            pass
-        return tree.degrees(tree.add(value.args[0], tree.div(minutes, tree.num(60))))
+        amount, size = value.args[0], 60
+        while c.peek().kind == "num" and size <= 3600:  # minutes, then seconds
+            amount = tree.add(amount, tree.div(literal(c.take().value), tree.num(size)))
+            size *= 60
+            while c.accept("^", "{", "'", '"', "}"):
+                pass
+        return tree.degrees(amount)
     return value
 
 

@@ -52,7 +52,7 @@ def _between(one: Node, two: Node) -> Node | None:
         if bound.kind != "rel" or len(bound.args[0]) != 1:
             return None
         (sign,), (left, right) = bound.args
-        if right.kind == "sym" != left.kind and sign in _TURNED:
+        if right.kind == "sym" and left.kind != "sym" and sign in _TURNED:
             sign, left, right = _TURNED[sign], right, left
         if left.kind != "sym" or left.key in tree.symbols(right):
             return None
@@ -254,7 +254,11 @@ def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
     t, inner = c.peek(), c.peek(1)
     if (
         (t.kind == "cmd" and t.value in ("forall", "exists"))
-        or (t.kind == "word" and t.value.lower() in QUALIFIERS)
+        or (
+            t.kind == "word"
+            and t.value.lower() in QUALIFIERS
+            and (t.value not in ("is", "are") or inner.value in ("the", "our", "my"))
+        )
         or (
             c.op("(")
             and inner.kind == "word"
