@@ -45,6 +45,7 @@ _HOW = {
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
+_TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
 _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
@@ -320,6 +321,11 @@ class _Case:
         if "(" in answer[:12] and golds and golds[0].kind != "text":
             lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
             answers += read(lettered.group(1)) if lettered is not None else ()
+        twice = _TWICE.fullmatch(answer) if answer.endswith(")") else None
+        if twice is not None:  # 17 (8 + 9), 5 (five): the same value once more
+            once, again = read(twice.group(1)), read(twice.group(2))
+            if once and again and once[0].key == again[0].key:
+                answers = once
         locale = self.conventions.locale
         if locale == "point" or "," not in answer:
             return answers

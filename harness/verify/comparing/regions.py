@@ -44,8 +44,8 @@ def _region(node: Node) -> Region | None:
         name, pieces = None, []
         for part in args:
             inner = _region(part)
-            if inner is None or (name and inner[0] and inner[0] != name):
-                return None  # x < 1 or y > 2 is a set in the plane
+            if inner is None or (name and inner[0] and inner[0] != name) or part.key == "RR":
+                return None  # x < 1 or y > 2 is a set in the plane; "all reals, x > 0" is none
             name = name or inner[0]
             pieces.extend(inner[1])
         return name, pieces

@@ -23,6 +23,7 @@ from harness.verify.reading.words import (
 )
 
 END = Token("end", "", False, False)
+_EACH = UNITS.keys() | {"person", "piece", "head", "night", "share", "item"}
 _UNIT_LETTERS = set("msghlLNJWVCKFd")
 _BEGIN_FACTOR = (
     {"frac", "pi", "binom", "lfloor", "lceil", "langle", "infty", "begin", "mathop", "operatorname"}
@@ -120,7 +121,7 @@ class Cursor:
         if kind == "num":
             return True
         if kind == "let":
-            return not self.unit_ahead(0)
+            return not self.unit_ahead(0) and not self.each_ahead()
         if kind == "word":
             return not self.unit_ahead(0) and is_math_word(token)
         if kind == "op":
@@ -131,6 +132,11 @@ class Cursor:
                 return word.kind != "word" or (is_math_word(word) and word.value != "mod")
             return value in ("{", "[")
         return kind == "cmd" and value in _BEGIN_FACTOR and not self.unit_ahead(0)
+
+    def each_ahead(self) -> bool:
+        """Whether "a week" and the like follows a value."""
+        token, after = self.peek(), self.peek(1)
+        return token.value == "a" and after.space and len(after.value) > 2 and after.value in _EACH
 
     def unit_ahead(self, ahead: int) -> bool:
         """Whether the token there begins a unit behind a value rather than a factor."""

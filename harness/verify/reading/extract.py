@@ -15,9 +15,9 @@ from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
+    concluded,
     content,
     last_formulas,
-    last_numbers,
     value_in,
 )
 
@@ -123,14 +123,19 @@ def boxed(text: str) -> str | None:
 
 
 HASH = re.compile(r"####[ \t]*([^\n]*)")
+_SAYS = r"(?:is|are|was|were|(?:will|would|should|must|could)\s+be|comes\s+to|equals)\b"
 _PHRASES = re.compile(
-    r"(?:final\s+answer|\banswer|\b(?:correct|right)\s+(?:option|choice)|\bresult\b|réponse|respuesta|antwort|risposta|resposta|ответ|答案|"
-    r"答え|回答|정답|الجواب)"
-    r"(?:\s+(?:is|was|est|es|ist|lautet|è|são|é|to\s+the\s+(?:question|problem)\s+is|will\s+be|"
-    r"should\s+be|must\s+be|comes\s+to|for\s+sure"
-    r"|therefore|thus|hence|simply|just|exactly|approximately|about)\b)*"
+    r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
+    r"(?!\s(?:as|in|by)\b)(?:,?[ ](?!" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
+    r"(?=[\s*_]*(?:" + _SAYS + r"|[:：=≈]|therefore\b|thus\b))"
+    r"|(?<!to\s)\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to)\b)"
+    r"|\b(?:correct|right)\s+(?:option|choice)"
+    r"|réponse|respuesta|antwort|risposta|resposta|ответ|答案|答え|回答|정답|الجواب)"
+    r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
+    r"|could\s+be|comes\s+to|equals|for\s+sure|therefore|thus|hence|simply|just|exactly"
+    r"|approximately|about)\b)*"
     r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
-    re.I,
+    re.I | re.S,
 )
 _COMMITS = re.compile(
     r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
@@ -230,13 +235,13 @@ def _by_phrase(text: str, pattern: re.Pattern[str] = _PHRASES, behind: int = 0) 
     if line is not None and (not phrases or line.start() > phrases[-1].start()):
         return _cut(line.group(1))
     for phrase in reversed(phrases):
+        before = _value_before(window[max(0, phrase.start() - 400) : phrase.start()])
+        if before:
+            return before
         rest = window[phrase.end() : phrase.end() + 1_200]
         value = _corrected(rest) or _statement(rest)
         if any(map(str.isalnum, value)):
             return value
-        before = _value_before(window[max(0, phrase.start() - 400) : phrase.start()])
-        if before:
-            return before
     return None
 
 
@@ -264,7 +269,7 @@ def _corrected(rest: str) -> str | None:
 
 
 _IS_THE = re.compile(
-    r"\s*(?:,\s*which\s+)?\b(?:is|are)\s+(?:therefore\s+|thus\s+)?(?:the|our|my|your)\s+"
+    r"\s*(?:,\s*which\s+)?\b(?:is|are|as)\s+(?:therefore\s+|thus\s+)?(?:the|our|my|your)\s+"
     r"(?:final\s+|correct\s+|required\s+|desired\s+|right\s+)*$"
 )
 
@@ -321,20 +326,31 @@ def _last(text: str) -> str | None:
     window = _cut(text[-_WINDOW:]) or text[-_WINDOW:].strip()
     if not window:
         return None
-    formula, number = last_match(MATH, window), last_match(NUMBERISH, window)
-    if formula is not None and (number is None or number.end() <= formula.end() + 1):
-        return _unless_denied(last_formulas(list(MATH.finditer(window)), window), window, formula)
-    if number is not None:
-        value = number.group().strip()
-        if _ENDS.match(window, number.end()):  # "the numbers are 3 and -3."
-            value = last_numbers(list(NUMBERISH.finditer(window)), window)
-        return _unless_denied(value, window, number)
-    return None
+    formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
+    if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
+        return _unless_denied(last_formulas(formulas, window), window, formulas[-1])
+    if number is None:
+        return None
+    start = 0
+    for stop in _SENTENCE.finditer(window, 0, number.start()):
+        start = stop.end()
+    end = _SENTENCE.search(window, number.end())
+    sentence = window[start : end.start() if end else len(window)].strip()
+    value = concluded(sentence)
+    if value is not None and "=" in sentence:
+        return value  # what comes behind an equation says nothing about its value
+    return _unless_denied(value or number.group().strip(), window, number)
 
 
-_ENDS = re.compile(r"[\s*_]*(?:[.!]?\s*$|\.\s)")
-_COMPARED = re.compile(
-    r"\b(?:less|more|greater|fewer|larger|smaller|bigger|higher|lower|shorter|longer)\s+than\s*[$\\(\[]{0,2}$"
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不是)\s*(?:(?!(?:is|are|was|equals)\b)[\w'’]{1,20}\s+){0,4}"
+    r"[$\\(\[]{0,2}$|\b(?:less|more|greater|fewer|larger|smaller|bigger|higher|lower|shorter"
+    r"|longer)\s+than\s*[$\\(\[]{0,2}$"
+)
+# a condition before a value, in which "not" says nothing about it
+_SUCH = re.compile(r"\b(?:such that|where|who|which|that|so that)\b[^.]*\b(?:is|are|equals)\b")
+_WRONG = re.compile(
+    r"[$\\)\]]{0,2}\s*(?:is|are|was|were)\s*(?:not\b|n['’]t\b|wrong|incorrect)", re.I
 )
 
 
@@ -343,5 +359,7 @@ def _unless_denied(value: str, text: str, found: re.Match[str]) -> str:
     start = max(text.rfind(mark, 0, found.start()) for mark in (". ", "\n", ", ", "; ")) + 1
     stop = _SENTENCE.search(text, found.end())
     clause = text[start : stop.start() if stop else len(text)].strip()
-    compared = _COMPARED.search(text[max(0, found.start() - 20) : found.start()])
-    return value if affirmed(clause) is not None and compared is None else clause
+    if _WRONG.match(text, found.end()) or _DENIED.search(text[start : found.start()]):
+        return clause
+    denies = affirmed(clause) is None and not _SUCH.search(text, start, found.start())
+    return clause if denies else value

@@ -130,9 +130,10 @@ def with_unit(c: Cursor, node: Node) -> Node:
         if t.kind in ("word", "let") and not c.separator():
             if not words:
                 qualifier = t.value.lower() in QUALIFIERS and t.value.lower() != "in"
-                if qualifier or not (t.kind == "word" or c.unit_ahead(0)):
+                if qualifier or not (t.kind == "word" or c.unit_ahead(0) or c.each_ahead()):
                     break
-            words.append(c.take().value)
+            words.append("per" if c.each_ahead() else t.value)
+            c.take()
         elif words and t.kind == "op" and t.value == "^":
             c.take()
             words.append(f"^{c.raw_group()}")

@@ -27,8 +27,11 @@ def answer(c: Cursor) -> Node:
         raise Unreadable(f"{c.peek().value!r} is left over")
     if not found:
         raise Unreadable("nothing to read")
-    if joined == {"or"}:
-        found = list(dict.fromkeys(found))  # one value in two notations
+    if "or" in joined and joined <= {"or", ","}:
+        worth = {
+            (tree.div(n.args[0], tree.num(100)) if n.kind == "pct" else n): n for n in found[::-1]
+        }
+        found = list(worth.values())[::-1]  # one value in two notations
     if len(found) == 1:
         return found[0]
     if len(found) == 2 and "or" not in joined:
@@ -174,6 +177,8 @@ def _lead(c: Cursor) -> None:
         c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
     ) or c.op("approx", "equiv", "="):
         c.take()
+    if c.at and c.tokens[c.at - 1].kind == "word":
+        c.accept(":")  # Total: 30
     _label(c)
 
 
