@@ -45,6 +45,9 @@ _HOW = {
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
+_IT_IS = re.compile(
+    r"^(?:it|this|that|they|the [a-z]{2,12})(?:'s|\s+is|\s+are)\s+(?:(?:an?|the)\s+)?"
+)
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
@@ -262,7 +265,8 @@ class _Case:
             return True, why, Reason.judged
         if not golds or not answers or golds[0].kind == "text":
             words = normal_words(gold_text)
-            if words and words == normal_words(answer_text) and len(words) > 1:
+            said = _IT_IS.sub("", normal_words(answer_text))
+            if words and words in (said, normal_words(answer_text)) and len(words) > 1:
                 return True, "equal words", Reason.judged
             first = re.match(
                 r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)", normal_words(answer_text)

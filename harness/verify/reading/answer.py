@@ -13,6 +13,9 @@ from harness.verify.reading.tokens import group_end, plain, tokenise
 from harness.verify.reading.words import TEXT, normal_words
 
 _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
+_DOTS = re.compile(
+    r"(?<![\d.])(\d{0,9})\.(\d{0,9}?)(\d{1,9}?)\3+(?:\.{3}|\\[lc]?dots)"
+)  # 0.2727...
 _TIME = re.compile(
     r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*"
     r"(?:([ap])\.?\s*m\b\.?|o'clock\s*(?:([ap])\.?m\.?)?|(noon|midnight))?\.?",
@@ -52,6 +55,8 @@ def tidy(text: str) -> str:
     if len(text) > MAX_ANSWER:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     text = " ".join(plain(text).split())  # a pattern may be slow in a run of blanks
+    if "..." in text or "dots" in text:
+        text = _DOTS.sub(_repeating, text)
     if len(text) > MAX_ANSWER:  # a character may have become a command
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     if "\\\\" in text and "begin" not in text:
@@ -64,9 +69,9 @@ def tidy(text: str) -> str:
         if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
             text = text[1:-1]
         text = _without_trail(text.strip()).lstrip("*_:;,?` \t\n")
+        text = _unwrapped(text)
         if text == before:
             return text
-        text = _unwrapped(text)
 
 
 def _unwrapped(text: str) -> str:

@@ -191,6 +191,7 @@ def is_math_word(token: Token) -> bool:
         return False
     if any(word.startswith(f) and len(word) <= len(f) + 1 for f in ("sin", "cos", "tan", "ln")):
         return True
-    if len(word) == 3 and word[1] in "aeiou" and token.space:
+    named = word[0].isupper() and word[1:].islower()
+    if len(word) == 3 and word[1] in "aeiou" and (token.space or named):
         return False  # it can be pronounced
     return (len(word) <= 3 and lower not in WORDS_OF_THREE) or not word.isascii()

@@ -141,7 +141,9 @@ def postfix(c: Cursor) -> Node:
                 value = _minutes(c, tree.degrees(value))
                 continue
             above = exponent(c)
-            if above is not None:
+            if above is not None and value.kind == "matrix" and above.key in ("T", "top"):
+                value = tree.matrix(zip(*value.args, strict=True))
+            elif above is not None:
                 value = tree.power(value, above)
         elif mark == "*" and c.peek(1).value == "*":
             c.at += 2

@@ -244,7 +244,7 @@ def only_formula(text: str) -> str | None:
 # -- a unit apart from its number ---------------------------------------------------------------
 
 _APART = re.compile(
-    r"\$?((?:[-+.,\d\s^{}()*/]|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?(?:\s+|~|\\[ ,;]\s*)"
+    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?(?:\s+|~|\\[ ,;]\s*)"
     r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?)*)\$?"
 )
 
@@ -317,6 +317,8 @@ def value_among_words(text: str) -> str | None:
     if amount is None:
         return rest if copula is not None and not _TWO_WORDS.search(rest) else None
     behind = amount.group(2)
+    if "\\" in behind or "^" in behind:  # 2 cis 45^\circ
+        return None
     if behind.startswith("("):  # a remark
         return amount.group(1)
     if _CHANGES.match(behind) or _SECOND.search(behind.split("because")[0].split("since")[0]):

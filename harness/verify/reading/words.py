@@ -65,7 +65,7 @@ FUNCTIONS = {
     "abs": "abs", "Abs": "abs", "floor": "floor", "ceil": "ceil", "ceiling": "ceil",
     "factorial": "factorial", "binomial": "binomial", "arccot": "acot", "acot": "acot",
     "det": "det", "Re": "re", "Im": "im", "arg": "arg", "sgn": "sgn", "sign": "sgn", "arsinh":
-    "asinh", "root": "root", "log10": "log10", "log2": "log2", "Matrix": "Matrix",
+    "asinh", "root": "root", "cis": "cis", "log10": "log10", "log2": "log2", "Matrix": "Matrix",
 }
 INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh",
             "tanh": "atanh", "cot": "acot"}
@@ -243,5 +243,5 @@ def normal_words(text: str) -> str:
     text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
     text = re.sub(r"\s+", " ", text)
     lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
-    lowered = re.sub(r"^(?:the|a|an)\s+", "", lowered)
+    lowered = re.sub(r"^(?:the|a|an)\s+|(?<=\d)(?:st|nd|rd|th)\b", "", lowered)
     return SAME_TEXT.get(lowered, lowered)
