@@ -246,6 +246,8 @@ class _Case:
             answer_text = tidy(stated(answer_text))
         by_choice = self.choices(gold_text, answer_text)
         golds = readable(gold_text, read(gold_text))
+        if self.conventions.locale == "comma" and "," in gold_text:
+            golds = read(_with_points(gold_text)) + golds
         if not golds and (formula := only_formula(gold_text)) is not None:
             golds = readable(formula, read(formula))
         said: str | None = answer_text
@@ -336,10 +338,7 @@ class _Case:
         decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
         # a comma before three digits marks thousands unless the task says otherwise
         if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
-            swapped = _EUROPEAN.sub(
-                lambda m: m.group(1).replace(".", "") + "." + m.group(2), answer
-            )
-            swapped = _COMMA_DECIMAL.sub(r"\1.\2", swapped)
+            swapped = _with_points(answer)
             if swapped != answer:
                 extra = read(swapped)
                 return (*extra, *answers) if locale == "comma" else (*answers, *extra)
@@ -358,6 +357,12 @@ class _Case:
         if a is None and g[1] and normal_words(answer) == g[1]:
             return True, "the words of the choice"
         return None
+
+
+def _with_points(text: str) -> str:
+    """Return a text with commas for decimal marks, and points for thousands, turned to points."""
+    text = _EUROPEAN.sub(lambda m: m.group(1).replace(".", "") + "." + m.group(2), text)
+    return _COMMA_DECIMAL.sub(r"\1.\2", text)
 
 
 def _measured(gold: Node, unit: str | None) -> Node:

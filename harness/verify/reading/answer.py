@@ -26,7 +26,9 @@ _CHOICE = re.compile(
     r"(?:[(\[]?([A-J])(?:[)\]][.:]?|[.:])\s*(.{0,200})|[(\[]?([A-J])[)\]]?|\(?([a-j])\))",
     re.S,
 )
-_MORE = re.compile(r"(?:,\s*)?(?:and|or|nor|is\s+not|isn['’]t)\b|[,;&/]\s*\(?[A-J]\b", re.I)
+_MORE = re.compile(
+    r"(?:,\s*)?(?:and|or|nor|is\s+(?:not|wrong|incorrect)|isn['’]t)\b|[,;&/]\s*\(?[A-J]\b", re.I
+)
 # the text of an answer in the form that the parser reads
 _REWRITES = (
     (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),

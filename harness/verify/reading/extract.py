@@ -123,7 +123,7 @@ def boxed(text: str) -> str | None:
 
 
 HASH = re.compile(r"####[ \t]*([^\n]*)")
-_SAYS = r"(?:is|are|was|were|(?:will|would|should|must|could)\s+be|comes\s+to|equals)\b"
+_SAYS = r"(?:is|are|was|were|(?:will|would|should|must|could|might|may)\s+be|comes\s+to|equals)\b"
 _PHRASES = re.compile(
     r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
     r"(?!\s(?:as|in|by)\b)(?:,?[ ](?!" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
@@ -132,7 +132,7 @@ _PHRASES = re.compile(
     r"|\b(?:correct|right)\s+(?:option|choice)"
     r"|réponse|respuesta|antwort|risposta|resposta|ответ|答案|答え|回答|정답|الجواب)"
     r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
-    r"|could\s+be|comes\s+to|equals|for\s+sure|therefore|thus|hence|simply|just|exactly"
+    r"|comes\s+to|equals|for\s+sure|therefore|thus|hence|simply|just|exactly"
     r"|approximately|about)\b)*"
     r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I | re.S,
@@ -159,7 +159,7 @@ def extract(
         text = text.strip()
         inner = boxed(text) if "box" in text else None
         return Found(inner if inner is not None else text, "form") if text else None
-    text = after_thinking(text)
+    text = _first_turn(after_thinking(text), form)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = _of_form(text, form)
@@ -180,6 +180,19 @@ def extract(
         return None
     last = _last(text)
     return Found(last, "last") if last else None
+
+
+_TURNS = re.compile(r"\n\n(?:Question|Problem):|\nQ:")
+
+
+def _first_turn(text: str, form: Form) -> str:
+    """Return a response without further questions that the model asks itself behind its answer."""
+    turn = _TURNS.search(text) if "Q:" in text or "n:" in text or "m:" in text else None
+    if turn is None:
+        return text
+    first = text[: turn.start()]
+    answered = _of_form(first, form) or _by_phrase(first)
+    return first if answered is not None and answered.strip() else text
 
 
 def _of_form(text: str, form: Form) -> str | None:
@@ -235,16 +248,27 @@ def _by_phrase(text: str, pattern: re.Pattern[str] = _PHRASES, behind: int = 0) 
     if line is not None and (not phrases or line.start() > phrases[-1].start()):
         return _cut(line.group(1))
     for phrase in reversed(phrases):
-        before = _value_before(window[max(0, phrase.start() - 400) : phrase.start()])
+        lead = window[max(0, phrase.start() - 400) : phrase.start()]
+        before = _value_before(lead)
         if before:
             return before
         rest = window[phrase.end() : phrase.end() + 1_200]
+        doubt = _DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
+        if doubt is not None:
+            return doubt.group() + rest[:200]  # which the reader refuses
         value = _corrected(rest) or _statement(rest)
         if any(map(str.isalnum, value)):
             return value
     return None
 
 
+_DOUBTED = re.compile(  # "I do not think that the answer is 5"
+    r"(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
+    r"|possible|follow|conclude)\b)[^.!?\n]*$",
+    re.I,
+)
+_MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
+_NUMBERS = NUMBERISH.findall
 _CORRECTION = re.compile(
     r"(?:^|[.!?…—–,\n])[\s*_]*(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
     r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,)",
@@ -265,7 +289,8 @@ def _corrected(rest: str) -> str | None:
     if mark is None or again is None:
         return None
     found = _statement(rest[mark.start() + again.end() :])
-    return found if any(map(str.isdigit, found)) else None
+    plain = not rest.startswith(("$", "\\"), mark.start() + again.end())
+    return None if plain and not any(map(str.isdigit, found)) else found
 
 
 _IS_THE = re.compile(
@@ -301,7 +326,9 @@ def _statement(rest: str) -> str:
     if math is not None:
         tail = rest[math.end() : math.end() + 30]
         inner = content(math)
-        if re.match(r"\s*(?:(?:and|or|,)\s*\$|(?:is|are)(?:\s+not|n't)\b)", tail):
+        if re.match(
+            r"\s*(?:,?\s*(?:and|or|,)\s*(?:\$|\\\(|-?\d)|(?:is|are)(?:\s+not|n't)\b)", tail
+        ):
             end = _SENTENCE.search(rest)
             return rest[: end.start()] if end else rest
         return inner.strip()

@@ -57,6 +57,8 @@ def affirmed(text: str) -> str | None:
     if len(text) > MAX_ANSWER or not (" " in text or "是" in text):
         return text  # too long, which the reader refuses, or no sentence
     text = _REMARK.split(text, maxsplit=1)[0].rstrip()
+    if _BOUND.match(text):
+        return None
     if _NEGATION.search(text) is None:
         return text
     corrected = _CORRECTED.search(text)
@@ -87,6 +89,8 @@ def stated(text: str) -> str:
         text = bare if found is not None else text
     return text[found.end() :] if found is not None else text
 
+
+_BOUND_BEFORE = re.compile(_BOUND.pattern + r"\s*$", re.I)
 
 # -- the value in a sentence ----------------------------------------------------------------------
 
@@ -238,7 +242,9 @@ def last_numbers(found: list[re.Match[str]], text: str) -> str:
 def only_formula(text: str) -> str | None:
     """Return the single formula between math delimiters in a text, or None."""
     found = list(MATH.finditer(text))
-    return content(found[0]) if len(found) == 1 else None
+    if len(found) != 1 or _BOUND_BEFORE.search(text[: found[0].start()]):
+        return None
+    return content(found[0])
 
 
 # -- a unit apart from its number ---------------------------------------------------------------
