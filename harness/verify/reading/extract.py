@@ -137,6 +137,10 @@ _PHRASES = re.compile(
     r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I | re.S,
 )
+_PHRASE_WORDS = (
+    "answer", "result", "option", "choice", "résultat", "réponse", "respuesta", "antwort",
+    "risposta", "resposta", "ответ", "答案", "答え", "回答", "정답", "الجواب",
+)  # fmt: skip
 _COMMITS = re.compile(
     r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
 )
@@ -187,7 +191,8 @@ _TURNS = re.compile(r"\n\n(?:Question|Problem):|\nQ:")
 
 def _first_turn(text: str, form: Form) -> str:
     """Return a response without further questions that the model asks itself behind its answer."""
-    turn = _TURNS.search(text) if "Q:" in text or "n:" in text or "m:" in text else None
+    asks = "Question:" in text or "Problem:" in text or "\nQ:" in text
+    turn = _TURNS.search(text) if asks else None
     if turn is None:
         return text
     first = text[: turn.start()]
@@ -244,7 +249,9 @@ def _by_phrase(text: str, pattern: re.Pattern[str] = _PHRASES, behind: int = 0) 
         behind: Where to begin.
     """
     window = text[max(behind, len(text) - _WINDOW) :]
-    phrases, line = list(pattern.finditer(window)), last_match(_LINE_A, window)
+    lower = window.lower()  # a word is found faster than a pattern
+    phrases = list(pattern.finditer(window)) if any(w in lower for w in _PHRASE_WORDS) else []
+    line = last_match(_LINE_A, window)
     if line is not None and (not phrases or line.start() > phrases[-1].start()):
         return _cut(line.group(1))
     for phrase in reversed(phrases):
@@ -370,7 +377,7 @@ def _last(text: str) -> str | None:
 
 
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不是)\s*(?:(?!(?:is|are|was|equals)\b)[\w'’]{1,20}\s+){0,4}"
+    r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不是)\s*(?:(?!(?:is|are|was|equals|it['’]s|that['’]s)\b)[\w'’]{1,20}\s+){0,4}"
     r"[$\\(\[]{0,2}$|\b(?:less|more|greater|fewer|larger|smaller|bigger|higher|lower|shorter"
     r"|longer)\s+than\s*[$\\(\[]{0,2}$"
 )

@@ -44,7 +44,7 @@ _REMARK = re.compile(
 )
 _CORRECTED = re.compile(
     r"(?:\bnot\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
-    r"|[,;.]\s+(?:it|that|the answer)(?:\s+is|['’]s)\s+)(?!not\b)",
+    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+is|['’]s)\s+)(?!not\b)",
     re.I,
 )
 

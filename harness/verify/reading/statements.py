@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
-from harness.verify.algebra.numeric import magnitude
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
 from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression
@@ -34,10 +32,6 @@ def answer(c: Cursor) -> Node:
         found = list(worth.values())[::-1]  # one value in two notations
     if len(found) == 1:
         return found[0]
-    if len(found) == 2 and "or" not in joined:
-        both = _between(*found)
-        if both is not None:
-            return both
     # "x < 1 or x > 3" is a set of numbers, "x = 1 or x = 3" two values
     if (
         "or" in joined
@@ -46,34 +40,6 @@ def answer(c: Cursor) -> Node:
     ):
         return tree.structure("union", found)
     return tree.structure("list", found)
-
-
-def _between(one: Node, two: Node) -> Node | None:
-    """Return `0 < x <= 3` for "x > 0 and x <= 3"; None where the two do not overlap."""
-    low = high = None
-    for bound in (one, two):
-        if bound.kind != "rel" or len(bound.args[0]) != 1:
-            return None
-        (sign,), (left, right) = bound.args
-        if right.kind == "sym" and left.kind != "sym" and sign in _TURNED:
-            sign, left, right = _TURNED[sign], right, left
-        if left.kind != "sym" or left.key in tree.symbols(right):
-            return None
-        if sign in (">", "ge"):
-            low = (_TURNED[sign], left, right)
-        elif sign in ("<", "le"):
-            high = (sign, left, right)
-    if low is None or high is None or low[1] != high[1]:
-        return None
-    try:
-        if magnitude(low[2]) >= magnitude(high[2]):
-            return None  # x < 1 and x > 3 are two parts
-    except (Undecided, Undefined, KeyError, OverflowError):
-        pass
-    return tree.relation((low[0], high[0]), (low[2], low[1], high[2]))
-
-
-_TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
 
 
 def items(c: Cursor, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
