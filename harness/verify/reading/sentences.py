@@ -195,6 +195,8 @@ def concluded(sentence: str) -> str | None:
 
     `Therefore, she has 12 apples left after giving away 8` is about 12. None leaves it open.
     """
+    if len(sentence) > 800:
+        return None
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))
@@ -202,11 +204,10 @@ def concluded(sentence: str) -> str | None:
         return sentence
     if "=" in sentence:
         behind = sentence[sentence.rindex("=") + 1 :].strip()
-        if NUMBERISH.match(behind) is None:
-            return None
-        if _NOT_THAT.search(behind):
-            return sentence
-        return value_among_words(behind) or NUMBERISH.match(behind).group()
+        number = NUMBERISH.match(behind)
+        if number is None or _NOT_THAT.search(behind):
+            return sentence if number is not None else None
+        return value_among_words(behind) or number.group()
     numbers = list(NUMBERISH.finditer(sentence))
     joined = last_numbers(numbers, sentence) if numbers else ""
     if numbers and numbers[-1].end() == len(sentence) and joined != numbers[-1].group().strip():
