@@ -19,7 +19,7 @@ from harness.files import jsonl, write_atomically
 from harness.plugin.host import Host
 from harness.records import LETTERS, read_records, write_record
 from harness.stage.judge import judge, majority
-from harness.stage.manifest import is_done
+from harness.stage.manifest import is_done, write_manifest
 from harness.stage.spec import JudgeResult, read
 from harness.verify import Conventions, VerifierPool
 
@@ -98,6 +98,7 @@ def test_a_judging_process_needs_neither_torch_nor_the_bench(small_board, tmp_pa
         ]  # fmt: skip
         path = folder.stage(cell.generate) / "answers" / f"{score.name}.jsonl"
         write_atomically(path, jsonl(lines))
+    write_manifest(folder.stage(cell.generate))
     stage = folder.stage(cell.judge)
     inputs = StageInputs(made, folder, LocalExecutor(1, "cpu", 1, tmp_path / "log"))
     inputs.spec(made.stages[cell.judge], attempts=1).write(stage / "stage.json")
