@@ -181,10 +181,11 @@ class StageInputs:
         # a model's files may be links into a cache
         models = [file.resolve() for path in given if path for file in path.rglob("*")]
         config = [paths.accelerate] if paths.accelerate else []
+        folders_of_models = [path for path in given if path]
         return Closed(
             modules=tuple(modules),
             paths=tuple(dict.fromkeys([*sources, *files, *published, *dataset_caches()])),
-            open=(*models, *config, self.folder.path),
+            open=(*folders_of_models, *models, *config, self.folder.path),
             within_reach=tuple(self._within_reach(stage.offer)),
         )
 

@@ -8,25 +8,26 @@ that they are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import HarnessError, StageError, UsageError
 from harness.plugin.host import Host
 from harness.records import Frozen
 from harness.tasks.canonical import Row, rows_sha256
-from harness.tasks.local import Columns, LocalRows
+from harness.tasks.local import LocalRows
 from harness.tasks.source import Place
-from harness.tasks.task import Task
+from harness.tasks.task import SPLITS, Task
 
 
 class ScoredRows(Frozen):
     """Where the test rows of a score come from, and what they must be."""
 
     task: str
-    plugin: str  # that offers the task; empty where files hold its rows
-    files: dict[str, Path]  # split -> file, of a task that no plug-in offers
-    columns: Columns  # of these files
+    plugin: str  # that offers the task; empty where it is made of files of one's own
+    local: LocalRows | None  # these files, as they are read
     data_dir: Path | None  # of published data
+    reads: tuple[Path, ...]  # all files and folders that the rows are read from
     limit: int | None  # the first so many rows
     sha256: str  # of the rows, see `rows_sha256`
 
@@ -42,20 +43,30 @@ def described(task: Task, limit: int | None) -> ScoredRows:
     Raises:
         UsageError: If the task is neither a plug-in's nor made of files.
     """
-    own = task.rows if isinstance(task.rows, LocalRows) and not task.plugin else LocalRows({})
-    if not task.plugin and not own.files:
+    local = task.rows if isinstance(task.rows, LocalRows) and not task.plugin else None
+    if not task.plugin and not local:
         raise UsageError(
             f"task {task.name!r} is no plug-in's and has no files, so that a stage cannot load it"
         )
+    if local:
+        files = {split: Path(path).resolve() for split, path in local.files.items()}
+        local = replace(local, files=files)
+    read = (_whole_set(path) for split in SPLITS for path in task.files(split))
     return ScoredRows(
         task=task.name,
         plugin=task.plugin,
-        files={split: Path(path).resolve() for split, path in own.files.items()},
-        columns=own.columns,
+        local=local,
         data_dir=task.place.data_dir.resolve() if task.place.data_dir else None,
+        reads=tuple(dict.fromkeys(read)),
         limit=limit,
         sha256=rows_sha256(scored(task, limit)),
     )
+
+
+def _whole_set(path: Path) -> Path:
+    """Return the data set of the Hub's cached layout that a file is in, or the file."""
+    sets = (folder for folder in path.parents if folder.name.startswith("datasets--"))
+    return next(sets, path).resolve()
 
 
 def load(wanted: Sequence[ScoredRows]) -> list[tuple[Task, list[Row]]]:
@@ -86,10 +97,8 @@ def load(wanted: Sequence[ScoredRows]) -> list[tuple[Task, list[Row]]]:
 
 
 def _task(one: ScoredRows, host: Host) -> Task:
-    if not one.plugin:
-        return Task(
-            one.task, LocalRows(one.files, one.columns), place=Place(one.data_dir, download=False)
-        )
+    if one.local:
+        return Task(one.task, one.local, place=Place(one.data_dir, download=False))
     host.load(one.plugin)
     known = host.tasks()
     if one.task not in known:

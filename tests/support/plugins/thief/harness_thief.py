@@ -111,13 +111,10 @@ def search(run: Run) -> None:
     runs = run.scratch.parents[3]
     count = {"files": 0, "refused": 0}
     found = in_files([runs.parent, folder], count) | in_tasks(folder)
-    environments = {
-        b"".join(SECRET.findall(Path(f"/proc/{p}/environ").read_bytes())) for p in parents()
-    }
     for process in parents():
         with contextlib.suppress(OSError):
+            found |= {*SECRET.findall(Path(f"/proc/{process}/environ").read_bytes())}
             found |= in_memory(process)
-    found |= environments - {b""}
     run.note(
         at_start=sorted(map(bytes.decode, at_start)),
         found=sorted(map(bytes.decode, found)),

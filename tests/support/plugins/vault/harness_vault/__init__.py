@@ -5,6 +5,8 @@ from pathlib import Path
 
 from harness import Source, Split, Task, hookimpl, local_rows
 
+OPEN = f"GOLD-{'a' * 24}"  # of a training problem: what may be found is found
+
 
 def secret(kind: str, number: int) -> str:
     digest = hashlib.sha256(f"{kind} of lock {number}".encode()).hexdigest()
@@ -13,8 +15,8 @@ def secret(kind: str, number: int) -> str:
 
 def rows(split: str) -> list[dict[str, str]]:
     if split != "test":
-        plain = {"id": f"{split}0", "problem": "What is 1 + 1?", "answer": "2", "solution": "2"}
-        return [plain | {"question": plain["problem"]}]
+        plain = {"id": f"{split}0", "problem": "What is 1 + 1?", "question": "What is 1 + 1?"}
+        return [plain | {"answer": OPEN, "solution": "2"}]
     return [
         {
             "id": f"lock{number}",
