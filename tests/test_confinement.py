@@ -171,6 +171,7 @@ def test_modules_beside_runs_can_be_imported_and_nothing_else_read(tmp_path):
     (tmp_path / "package/__init__.py").write_text("x = 2")
     (tmp_path / "data.jsonl").write_text("gold")
     (tmp_path / "runs/small/stages/train-x").mkdir(parents=True)
+    (tmp_path / "runs/small/record.json").write_text("a record")
     script = """
 import sys
 from pathlib import Path
@@ -182,7 +183,7 @@ rights = confinement.Rights((*roots, *reads), lists, (), network=False, alone=Tr
 print(confinement.confine(rights))
 import package, plain
 print(package.x + plain.x)
-for path in ("data.jsonl", "runs/small"):
+for path in ("data.jsonl", "runs/small/record.json"):
     try:
         print(open(path).read())
     except OSError as error:
