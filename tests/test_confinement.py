@@ -12,9 +12,14 @@ import landlockpy
 import pytest
 from processes import all_ended
 
-from harness.bench import confinement
+from harness.bench import confinement, measured
+from harness.bench import executor as executor_module
+from harness.bench.executor import LocalExecutor
 from harness.leaderboard.data import Leaderboard
-from harness.records import read_records
+from harness.leaderboard.warnings import _process_warnings
+from harness.records import Cost, Environment, Outside, StageRef, read_records
+
+ENVIRONMENT = Environment(python="3", platform="Linux", processor="one core")
 
 needs_landlock = pytest.mark.skipif(
     landlockpy.abi_version() < 6, reason="this kernel has no Landlock, or one older than ABI 6"
@@ -94,18 +99,57 @@ def test_a_board_may_allow_the_network_and_variables(attacked, listener):
 
 @pytest.mark.bench
 def test_without_landlock_a_row_says_so(attacked, listener, monkeypatch, tmp_path):
-    """A library that finds no Landlock, in the processes that start stages."""
+    """A library that finds no Landlock; then an attack ends the bench, in one clear line."""
     place = tmp_path / "site"
     place.mkdir()
     (place / "sitecustomize.py").write_text(
         "import landlockpy\nlandlockpy.abi_version = lambda: 0\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
-    record, warnings, done = attacked(listener)
-    stage = record.stages[0]
-    assert stage.environment.confinement.startswith("none (this system has no Landlock)")
-    assert "unconfined" in warnings
-    assert "trained unconfined" in done.stdout
+    monkeypatch.syspath_prepend(str(place))
+    with pytest.raises(AssertionError, match=r"/runs/small was removed while the bench ran; the"):
+        attacked(listener)
+
+
+@pytest.mark.parametrize(
+    ("how", "kinds"),
+    [
+        ("", set()),  # a record of before
+        ("landlock 7; no network", set()),
+        ("landlock 3; no TCP", set()),
+        ("landlock 7; network", {"had_network"}),
+        ("none (this system has no Landlock); no network", {"unconfined"}),
+        ("none (this system has no Landlock); network", {"unconfined", "had_network"}),
+    ],
+)
+def test_a_row_says_how_it_was_trained(how, kinds):
+    stage = trained(
+        Cost(flops=1e9), environment=ENVIRONMENT.model_copy(update={"confinement": how})
+    )
+    assert {warning.kind for warning in _process_warnings([stage])} == kinds
+
+
+@pytest.mark.parametrize(
+    ("cost", "outside", "attempts", "what"),
+    [
+        (Cost(flops=1e9, seconds=10), Outside(seconds=12, cpu_seconds=9), 1, None),
+        (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 1, "more seconds"),
+        (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 2, None),
+        (Cost(), Outside(seconds=12, cpu_seconds=9), 1, None),
+        (Cost(), Outside(seconds=400, cpu_seconds=390), 1, "no FLOPs"),
+        (Cost(), Outside(seconds=400, cpu_seconds=9, gpu_seconds=400), 1, "no FLOPs"),
+    ],
+)
+def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attempts, what):
+    found = list(_process_warnings([trained(cost, outside=outside, attempts=attempts)]))
+    assert [warning.kind for warning in found] == (["costs_contradict"] if what else [])
+    assert all(what in warning.values["what"] for warning in found)
+
+
+def trained(cost: Cost, **fields) -> StageRef:
+    known = {"trainer": "t", "plugin": "t", "distribution": "t", "version": "1", "options": {}}
+    known |= {"source_sha256": "", "stage": "train-t", "status": "ok"}
+    return StageRef(**known, cost=cost, **fields)
 
 
 def test_what_is_granted_of_a_folder_with_runs_in_it(tmp_path):
@@ -127,6 +171,7 @@ def test_modules_beside_runs_can_be_imported_and_nothing_else_read(tmp_path):
     (tmp_path / "package/__init__.py").write_text("x = 2")
     (tmp_path / "data.jsonl").write_text("gold")
     (tmp_path / "runs/small/stages/train-x").mkdir(parents=True)
+    (tmp_path / "runs/small/record.json").write_text("a record")
     script = """
 import sys
 from pathlib import Path
@@ -138,7 +183,7 @@ rights = confinement.Rights((*roots, *reads), lists, (), network=False, alone=Tr
 print(confinement.confine(rights))
 import package, plain
 print(package.x + plain.x)
-for path in ("data.jsonl", "runs/small"):
+for path in ("data.jsonl", "runs/small/record.json"):
     try:
         print(open(path).read())
     except OSError as error:
@@ -148,6 +193,21 @@ for path in ("data.jsonl", "runs/small"):
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[1:] == ["3", "PermissionError", "PermissionError"]
+
+
+def test_a_fresh_interpreter_is_guarded_as_a_fork_is(tmp_path, monkeypatch):
+    """As on a GPU; it finds no `stage.json`, and says so."""
+    monkeypatch.setattr(executor_module, "gpu_names", lambda: ("0",))
+    executor = LocalExecutor(1, "cuda", 1, tmp_path / "guard.log")
+    (tmp_path / "stage").mkdir()
+    executor.start(tmp_path / "stage", 300)
+    (ended,) = all_ended(executor)
+    executor.stop()
+    assert ended.status == "failed"
+    assert ended.error.startswith("cannot read stage.json")
+    seen = measured.read(tmp_path / "stage")
+    assert seen.outside.gpu_seconds == seen.outside.seconds > 0
+    assert seen.confinement.startswith("landlock" if landlockpy.abi_version() else "none")
 
 
 @needs_landlock

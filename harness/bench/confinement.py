@@ -168,7 +168,7 @@ def _code() -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     Of such a folder that is modules and packages, with the metadata of distributions: it may hold
     anything else besides, such as runs, data or a home.
     """
-    places = [Path(entry).resolve() for entry in sys.path if entry]
+    places = [Path(entry).resolve() for entry in sys.path]  # an empty one is the working folder
     for name, module in list(sys.modules.items()):
         if name.startswith("__editable__"):  # setuptools' way of an editable install
             found: dict[str, str] = getattr(module, "MAPPING", {})

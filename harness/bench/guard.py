@@ -104,7 +104,8 @@ def guard(job: Job, work: Callable[[Path], object], close: Collection[int] = ())
     """
     code = 1
     try:
-        os.setsid()
+        if os.getsid(0) != os.getpid():  # forked; a program is started in a session of its own
+            os.setsid()
         subreaper()
         code = _Guard(job, work, close).run()
     except BaseException:

@@ -16,7 +16,7 @@ NAMES = {
     "PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "VIRTUAL_ENV",
     "CONDA_PREFIX", "CC", "CXX", "CPATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "LD_PRELOAD",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "TOKENIZERS_PARALLELISM",
-    "DO_NOT_TRACK", "XDG_CACHE_HOME",
+    "DO_NOT_TRACK",
 }  # fmt: skip
 PREFIXES = (
     "LC_", "PYTHON", "HARNESS_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TRL_", "ACCELERATE_",
@@ -46,7 +46,8 @@ def usual(environment: Mapping[str, str]) -> dict[str, str]:
     kept.setdefault("HF_HOME", str(cache / "huggingface"))
     kept.setdefault("HF_HUB_CACHE", os.path.join(kept["HF_HOME"], "hub"))
     prefixes = (sys.prefix, sys.base_prefix)
-    places = [os.path.abspath(place) for place in sys.path]
+    given = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
+    places = dict.fromkeys(os.path.abspath(place) for place in (*given, *sys.path))
     kept["PYTHONPATH"] = os.pathsep.join(
         place for place in places if not any(Path(place).is_relative_to(one) for one in prefixes)
     )
