@@ -30,6 +30,12 @@ TASKS = Host(download=False).task
 SFT = ("sft", 0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_pool():
+    with handed_in.one_pool():
+        yield
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a published board and the runs of three others.
@@ -132,6 +138,10 @@ def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
     assert "sft/0 cannot be handed in (claimed): there are no answers of it" in done.stderr
     made = harness("submit", "tiny", "--cells", "sft/1", "--trials", "1").stdout.splitlines()[0]
     assert harness("check", made).stdout.strip() == "1 recomputed"
+    assert (
+        "there is no folder submissions/none"
+        in harness("check", "submissions/none", check=2).stderr
+    )
     assert (
         "is there already"
         in harness("submit", "tiny", "--cells", "sft/1", "--trials", "1", check=2).stderr
