@@ -156,6 +156,19 @@ def test_a_submission_that_is_not_what_its_manifest_lists_is_refused(folder, har
     assert "is not the record that it lists" in done.stderr
 
 
+def test_nobody_hands_in_under_the_name_of_another(folder, harness):
+    """The same name would be the same hand, whose records may replace each other."""
+    harness("publish", "tiny", "--from", "submissions/new")
+    name = read_manifest(folder / "submissions" / "new").name
+    manifest = folder / "submissions" / "other" / "submission.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(content | {"name": name}))
+    before = tree(folder / "leaderboards")
+    done = harness("publish", "tiny", "--from", "submissions/other", check=2)
+    assert f"another submission is named '{name}'" in done.stderr
+    assert tree(folder / "leaderboards") == before
+
+
 @pytest.mark.skipif(not can_verify(), reason="ssh-keygen is not installed")
 def test_a_signature_is_checked_and_shown(folder, harness):
     for name in ("key", "stranger"):
