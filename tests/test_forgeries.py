@@ -29,6 +29,12 @@ TASKS = Host(download=False).task
 FORGER = {("rl", 0): 0.5, ("rl", 1): 0.5}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_pool():
+    with handed_in.one_pool():
+        yield
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a published board and the runs of somebody who wants to be first."""

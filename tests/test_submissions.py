@@ -30,6 +30,12 @@ TASKS = Host(download=False).task
 SFT = ("sft", 0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_pool():
+    with handed_in.one_pool():
+        yield
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a published board and the runs of three others.
@@ -133,6 +139,10 @@ def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
     made = harness("submit", "tiny", "--cells", "sft/1", "--trials", "1").stdout.splitlines()[0]
     assert harness("check", made).stdout.strip() == "1 recomputed"
     assert (
+        "there is no folder submissions/none"
+        in harness("check", "submissions/none", check=2).stderr
+    )
+    assert (
         "is there already"
         in harness("submit", "tiny", "--cells", "sft/1", "--trials", "1", check=2).stderr
     )
@@ -144,6 +154,19 @@ def test_a_submission_that_is_not_what_its_manifest_lists_is_refused(folder, har
     assert "is not the record that it lists" in harness("check", "submissions/new", check=3).stderr
     done = harness("publish", "tiny", "--from", "submissions/new", check=3)
     assert "is not the record that it lists" in done.stderr
+
+
+def test_nobody_hands_in_under_the_name_of_another(folder, harness):
+    """The same name would be the same hand, whose records may replace each other."""
+    harness("publish", "tiny", "--from", "submissions/new")
+    name = read_manifest(folder / "submissions" / "new").name
+    manifest = folder / "submissions" / "other" / "submission.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(content | {"name": name}))
+    before = tree(folder / "leaderboards")
+    done = harness("publish", "tiny", "--from", "submissions/other", check=2)
+    assert f"another submission is named '{name}'" in done.stderr
+    assert tree(folder / "leaderboards") == before
 
 
 @pytest.mark.skipif(not can_verify(), reason="ssh-keygen is not installed")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import TamperedError
@@ -45,18 +48,19 @@ def join(
     A record that is there already is not added again; its answers are, where only they are new. One
     of the same id with other content gets a name with its digest.
     """
-    result = Joined()
+    result, tasks = Joined(), cache(tasks) if tasks else None
     listed = {one.digest: one for one in ledger.records}
     result.records = {one.file: files[one.file] for one in ledger.records}
     before = set(listed)
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(verifier_pool()) if brought and tasks else None
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-join-")))
         for one in sorted(brought, key=lambda each: (each.record.created, each.record.id)):
             record, entry = one.record, listed.get(one.record.digest)
             if entry and (entry.answers or one.answers is None):
                 continue
             try:
-                lines = _checked(one, tasks, pool, result)
+                lines = _checked(one, tasks, pool, scratch, result)
             except _DiffersError as error:
                 result.refused.append(str(error))
                 continue
@@ -84,7 +88,7 @@ class _DiffersError(Exception):
 
 
 def _checked(
-    one: Brought, tasks: Tasks | None, pool: VerifierPool | None, result: Joined
+    one: Brought, tasks: Tasks | None, pool: VerifierPool | None, scratch: Path, result: Joined
 ) -> str | None:
     """Return the lines of a record's answers if they give its scores, None for a claim."""
     record = one.record
@@ -97,7 +101,7 @@ def _checked(
         return None
     try:
         found = answers.parse(one.answers, record, one.path)
-        differ = differences(record, found, tasks, pool)
+        differ = differences(record, found, tasks, pool, scratch)
     except TamperedError as error:
         raise _DiffersError(f"{one.path}: {record.cell}: {error}") from None
     except CannotJudgeError as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from harness.boards.conditions import Conditions
@@ -50,10 +53,11 @@ def recheck(
     records = [one.record for one in source.records]
     known = {} if source.manifest else known_of(source.folder, records)
     refused = objections(records, conditions, known, published=not source.runs)
-    with verifier_pool() as pool:
+    tasks = cache(tasks)
+    with verifier_pool() as pool, tempfile.TemporaryDirectory(prefix="harness-check-") as scratch:
         for one in source.records:
             record = one.record
-            state, why = _state(one, tasks, pool)
+            state, why = _state(one, tasks, pool, Path(scratch))
             if record.digest in refused:
                 state, why = "differs", refused[record.digest]
             if state == "recomputed" and regenerate is not None and one.answers is not None:
@@ -64,14 +68,16 @@ def recheck(
             yield Checked(record.board.name, record.cell, one.path.stem, state, why)
 
 
-def _state(one: Brought, tasks: Tasks, pool: VerifierPool) -> tuple[State, str]:
+def _state(one: Brought, tasks: Tasks, pool: VerifierPool, scratch: Path) -> tuple[State, str]:
     record = one.record
     if record.status != "ok" or not record.scores:
         return "failed", record.error or "no scores"
     if one.answers is None:
         return "claimed", "there are no answers of it"
     try:
-        found = differences(record, answers.parse(one.answers, record, one.path), tasks, pool)
+        found = differences(
+            record, answers.parse(one.answers, record, one.path), tasks, pool, scratch
+        )
     except CannotJudgeError as error:
         return "claimed", str(error)
     except HarnessError as error:

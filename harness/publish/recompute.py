@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +23,17 @@ class CannotJudgeError(UsageError):
     """Answers cannot be judged here; the text says why."""
 
 
-def differences(record: Record, answers: Answers, tasks: Tasks, pool: VerifierPool) -> list[str]:
+def differences(
+    record: Record, answers: Answers, tasks: Tasks, pool: VerifierPool, scratch: Path
+) -> list[str]:
     """Judge a record's answers anew and return, a line each, where its scores are others.
+
+    Args:
+        record: The record.
+        answers: Its answers.
+        tasks: Finds a task by its name.
+        pool: Judges.
+        scratch: A folder for files in between, which the next record may use too.
 
     Raises:
         CannotJudgeError: If a task is not at hand, has other questions, or another version of the
@@ -37,14 +45,13 @@ def differences(record: Record, answers: Answers, tasks: Tasks, pool: VerifierPo
             f" {VERIFIER_VERSION}"
         )
     found = []
-    with tempfile.TemporaryDirectory(prefix="harness-check-") as folder:
-        given, out = Path(folder) / "given", Path(folder) / "judged"
-        write_apart(answers, given)
-        for score in record.scores:
-            try:
-                found += _differences(score, _rejudged(score, given, out, tasks, pool))
-            except TamperedError as error:
-                found.append(f"{score.task}: {error}")
+    given, out = scratch / "given", scratch / "judged"
+    write_apart(answers, given)
+    for score in record.scores:
+        try:
+            found += _differences(score, _rejudged(score, given, out, tasks, pool))
+        except TamperedError as error:
+            found.append(f"{score.task}: {error}")
     return found
 
 

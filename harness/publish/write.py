@@ -90,7 +90,8 @@ def publish(
     ledger = Ledger() if changed else read_ledger(records, files, whole=False)
     given = [sources] if isinstance(sources, Path) else list(sources)
     found = [gather(one, conditions.digest) for one in given]
-    signers = {one.manifest.name: _signer(one, folder) for one in found if one.manifest is not None}
+    signers = {one.manifest.name: _signer(one, folder) for one in found if one.manifest}
+    _check_names(found, records, ledger)
     brought = [one for source in found for one in source.records]
     brought += _unlisted(records, files, ledger)
     if not brought and not ledger.records:
@@ -137,6 +138,22 @@ def _unlisted(records: Path, files: dict[str, Record], ledger: Ledger) -> list[B
             text = answers.read(packed) if packed.exists() else None
             found.append(Brought(record, records / f"{name}.json", text, BY_HAND))
     return found
+
+
+def _check_names(found: Sequence[Source], records: Path, ledger: Ledger) -> None:
+    """Refuse a submission that has the name of another: by that name a hand is known."""
+    taken = {one.submission: "" for one in ledger.records}
+    for path in (records / SUBMISSIONS).glob("*.json"):
+        taken[path.stem] = submission.read_manifest_file(path).to_json()
+    for source in found:
+        manifest = source.manifest
+        if manifest is None:
+            continue
+        if taken.setdefault(manifest.name, manifest.to_json()) != manifest.to_json():
+            raise UsageError(
+                f"{source.folder}: another submission is named {manifest.name!r}; harness submit"
+                " gives each a name of its own"
+            )
 
 
 def _signer(source: Source, folder: Path) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import generated
 
 from harness.bench.stage_identity import judged_score
 from harness.boards.board import Board, load_board
 from harness.plugin.host import Host
-from harness.records import BoardRef, Checkpoint, Record, write_record
+from harness.publish import join, recheck
+from harness.records import BoardRef, Checkpoint, Record, total_cost, write_record
 from harness.stage.judge import judge
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
@@ -23,6 +26,18 @@ CELLS = {("start", None): 0.4, ("sft", 0): 0.7, ("sft", 1): 0.72, ("sft", 2): 0.
 @cache
 def tiny() -> Board:
     return load_board("tiny", Host(download=False))
+
+
+@contextlib.contextmanager
+def one_pool() -> Iterator[None]:
+    """Let all publishing and checking use one pool of verifiers, which takes long to start."""
+    with VerifierPool(workers=1) as pool:
+        same = contextlib.nullcontext(pool)
+        with (
+            mock.patch.object(join, "verifier_pool", return_value=same),
+            mock.patch.object(recheck, "verifier_pool", return_value=same),
+        ):
+            yield
 
 
 def answer(gold: str, number: int, accuracy: float, salt: str) -> str:
@@ -89,7 +104,5 @@ def cheap(made: Record) -> Record:
     stages = tuple(
         one.model_copy(update={"cost": one.cost.model_copy(update=cut)}) for one in made.stages
     )
-    from harness.records import total_cost
-
     cost = total_cost(one.cost for one in stages)
     return made.model_copy(update={"stages": stages, "cost": cost}).sealed()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,87 +52,91 @@ def command(
 
     First every page is compared with its records, as `harness publish --check` does. Then each
     record is said to be claimed (nothing can be judged), recomputed, or spot-checked; what differs
-    is named and ends with exit code 3. BOARD is the name of a published board, or the folder of a
-    submission or of a board's runs; all published boards if none is given.
+    is named and ends with exit code 3. BOARD is the name or TOML file of a published board, or a
+    folder such as submissions/NAME or runs/NAME; all published boards if none is given.
     """
     from harness.plugin.host import Host
-    from harness.publish.recheck import summary
+    from harness.publish.recheck import recheck, summary
+    from harness.publish.sources import gather
 
     host = Host(data_dir=data_dir, download=False)
     found: list[Checked] = []
-    for folder, conditions in _folders(boards, out):
+    for one in _places(boards, out, host):
         again = None
         if regenerate is not None:
-            places = tuple(map(Path, checkpoints))
-            again = _spot_check(conditions, folder, host, regenerate, runs, places, device)
-        found += _checked(folder, conditions, host, again)
+            folders = tuple(map(Path, checkpoints))
+            again = _spot_check(one, host, regenerate, runs, folders, device)
+        source = gather(one.folder, one.conditions.digest)
+        found += recheck(source, one.conditions, host.task, again)
     if as_json:
         options.print_json([vars(one) for one in found])
     else:
-        for one in found:
-            if one.state in ("claimed", "differs"):
-                options.print_lines([f"{one.board}: {one.cell} {one.state}: {one.why}"])
+        lines = (one for one in found if one.state in ("claimed", "differs"))
+        options.print_lines(f"{one.board}: {one.cell} {one.state}: {one.why}" for one in lines)
         click.echo(summary(found))
     if any(one.state == "differs" for one in found):
         sys.exit(3)
 
 
-def _folders(boards: tuple[str, ...], out: Path) -> Iterator[tuple[Path, Conditions]]:
-    """Yield the folders of records that are asked for, with what their boards fix."""
-    from harness.boards.conditions import read_conditions
-    from harness.publish.check import check
-    from harness.publish.submission import MANIFEST
-    from harness.records import CONDITIONS
+@dataclass(frozen=True)
+class _Place:
+    """A folder of records that is to be checked."""
 
-    given = [Path(name) for name in boards if "/" in name or (Path(name) / MANIFEST).exists()]
-    names = [name for name in boards if Path(name) not in given]
-    if names or not given:
-        for name in check(out, names):
-            folder = out / "records" / name
-            yield folder, read_conditions(folder / CONDITIONS)
-    for folder in given:
-        yield folder, _conditions_of(folder, out)
+    folder: Path
+    conditions: Conditions
+    board: str  # as `load_board` takes it
 
 
-def _conditions_of(folder: Path, out: Path) -> Conditions:
-    """Return what the board of a submission or a runs folder fixes."""
+def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
+    """Yield the folders that are asked for, after comparing published pages with their records."""
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
-    from harness.plugin.host import Host
+    from harness.publish.check import check
+    from harness.records import CONDITIONS
+
+    files = {load_board(name, host).name: name for name in boards if name.endswith(".toml")}
+    others = [name for name in boards if not name.endswith(".toml")]
+    for folder in (Path(name) for name in others if "/" in name):
+        yield _folder(folder, out, host, files)
+    names = [name for name in others if "/" not in name]
+    if names or files or not boards:
+        for name in check(out, [*names, *files]):
+            place = out / "records" / name
+            conditions = read_conditions(place / CONDITIONS)
+            yield _Place(place, conditions, files.get(name, name))
+
+
+def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _Place:
+    """Return a submission or a runs folder with what its board fixes."""
+    from harness.boards.board import load_board
+    from harness.boards.conditions import read_conditions
+    from harness.errors import UsageError
     from harness.publish.submission import MANIFEST, read_manifest
     from harness.records import CONDITIONS
 
-    if (folder / CONDITIONS).is_file():
-        return read_conditions(folder / CONDITIONS)
-    name = read_manifest(folder).board if (folder / MANIFEST).exists() else folder.resolve().name
-    published = out / "records" / name / CONDITIONS
-    if published.is_file():
-        return read_conditions(published)
-    return load_board(name, Host(download=False)).conditions()
-
-
-def _checked(
-    folder: Path, conditions: Conditions, host: Host, again: SpotCheck | None
-) -> Iterator[Checked]:
-    from harness.publish.recheck import recheck
-    from harness.publish.sources import gather
-
-    return recheck(gather(folder, conditions.digest), conditions, host.task, again)
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
+    name = folder.resolve().name
+    if (folder / MANIFEST).exists():
+        name = read_manifest(folder).board
+    for place in (folder, out / "records" / name):
+        if (place / CONDITIONS).is_file():
+            return _Place(folder, read_conditions(place / CONDITIONS), files.get(name, name))
+    return _Place(folder, load_board(name, host).conditions(), name)
 
 
 def _spot_check(
-    conditions: Conditions,
-    folder: Path,
+    one: _Place,
     host: Host,
     questions: int,
     runs: Path,
-    places: tuple[Path, ...],
+    folders: tuple[Path, ...],
     device: str,
 ) -> SpotCheck:
     from harness.bench.gpus import choose_device
     from harness.boards.board import load_board
     from harness.publish.spot_check import SpotCheck
 
-    board = load_board(conditions.board, host)
-    stages = folder if (folder / "stages").is_dir() else runs / board.name
-    return SpotCheck(board, host, questions, stages.resolve(), places, choose_device(device))
+    board = load_board(one.board, host)
+    place = one.folder if (one.folder / "stages").is_dir() else runs / board.name
+    return SpotCheck(board, host, questions, place.resolve(), folders, choose_device(device))

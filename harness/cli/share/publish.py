@@ -55,6 +55,7 @@ def command(
     from harness.errors import UsageError
     from harness.plugin.host import Host
     from harness.publish.write import publish
+    from harness.render.escape import terminal
 
     host, refused = Host(data_dir=data_dir, download=False), False
     for reference in boards:
@@ -71,9 +72,9 @@ def command(
         for path in outcome.written:
             click.echo(str(path))
         for line in outcome.joined.claims:
-            click.echo(f"harness: {line}", err=True)
+            click.echo(f"harness: {terminal(line, 1000)}", err=True)
         for line in outcome.joined.refused:
-            click.echo(f"harness: refused: {line}", err=True)
+            click.echo(f"harness: refused: {terminal(line, 1000)}", err=True)
         refused = refused or bool(outcome.joined.refused)
     if refused:
         sys.exit(3)

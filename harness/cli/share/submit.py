@@ -55,6 +55,6 @@ def command(
     if key is not None:
         sign(folder, key)
     click.echo(str(folder))
-    for line in (folder / "PULL_REQUEST.md").read_text(encoding="utf-8").splitlines():
-        click.echo(f"    {line}")
+    text = (folder / "PULL_REQUEST.md").read_text(encoding="utf-8")
+    options.print_lines(f"    {line}" for line in text.split("\n"))
     click.echo("Put the folder into submissions/ of the project by a pull request.", err=True)
