@@ -105,7 +105,7 @@ def _example(
     Without a model at hand the prompt is what the protocol says, without a chat template.
     """
     from harness.errors import UsageError
-    from harness.stage.prompts import Prompts
+    from harness.render.alone import Prompts
     from harness.tasks.protocols import LmEvalProtocol
 
     if rows is None:
