@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from harness.errors import UsageError
 from harness.leaderboard.cells import correct_answers
 from harness.leaderboard.stats import accuracy_interval
 from harness.records import Score
@@ -108,7 +109,7 @@ class Prompts:
     """Makes prompts as a score's generation does, with the tokenizer of a model's folder."""
 
     def __init__(self, model: Path) -> None:
-        self.tokenizer: Any = load_tokenizer(model)
+        self.model, self.tokenizer = model, cast(Any, load_tokenizer(model))
 
     def text(self, protocol: Protocol | LmEvalProtocol, problem: str) -> str | None:
         """Return the whole prompt of a problem; None where a task of lm-eval makes it."""
@@ -117,6 +118,11 @@ class Prompts:
         prompt = protocol.prompt(problem)
         if not protocol.chat:
             return prompt
+        if not self.tokenizer.chat_template:
+            raise UsageError(
+                f"protocol {protocol.name} needs a chat template and {self.model} has none;"
+                " take base_fewshot"
+            )
         messages = [{"role": "user", "content": prompt}]
         return str(
             self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

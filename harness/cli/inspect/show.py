@@ -43,7 +43,7 @@ def command(
     """Show an example problem and its exact prompt.
 
     NAME is a board's name or TOML file, of which each score and the training data are shown with
-    the tokenizer of its start model; or a task's name. Nothing is downloaded.
+    the tokenizer of its start model; or a task's name. Nothing but MODEL is downloaded.
     """
     from harness.boards.board import known_boards, load_board
     from harness.plugin.host import Host
