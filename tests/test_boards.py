@@ -289,3 +289,23 @@ def test_a_hostile_board_file_is_one_line(tmp_path, content):
         read_board_file(path)
     assert "x.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_chat_needs_a_template(small_board):
+    """It would fail after training otherwise, when the answers are generated."""
+    import shutil
+
+    start = small_board.parent / "start"
+    folder = start.resolve()
+    start.unlink()
+    shutil.copytree(folder, start)
+    (start / "chat_template.jinja").unlink()
+    host = Host()
+    says = r"chat_zeroshot needs a chat template and the start model has none; take base_fewshot"
+    with pytest.raises(UsageError, match=says):
+        plan(load_board(str(small_board), host), host)
+    text = small_board.read_text().replace("ranking", 'protocol = "base_fewshot"\nranking')
+    small_board.write_text(
+        text.replace('task = "unruly_other"', 'task = "unruly_other"\nprotocol = "base_fewshot"')
+    )
+    assert plan(load_board(str(small_board), Host()), host).cells

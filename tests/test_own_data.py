@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,3 +205,29 @@ def test_a_wrong_table_is_one_line(board_file, old, new, says):
         load(board_file)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+PAGE = Path(__file__).parents[1] / "docs" / "own-data.md"
+
+
+@pytest.mark.bench
+def test_the_page_leads_from_rows_to_a_leaderboard(harness, tmp_path):
+    """Its blocks in their order; of the whole bench, which takes minutes, the plan."""
+    ran = []
+    for kind, text in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        if kind == "toml":
+            (tmp_path / "mine.toml").write_text(text)
+        elif kind == "python":
+            subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True)
+        for line in text.splitlines() if kind == "sh" else ():
+            command = line.split(" #")[0].split()
+            whole = command == ["harness", "bench", "mine.toml"]
+            ran.append(harness(*command[1:], *(["--dry-run"] if whole else [])))
+    show, plan_, score, bench, _, diff, publish = (done.stdout for done in ran)
+    assert "Ben has 2 times as many" in show
+    assert "To do:" in plan_
+    assert "test under chat_zeroshot.v1: 20 problems" in score
+    assert "sft" in bench
+    assert "my_sums" in diff
+    assert "pages/mine.md" in publish
+    assert "Which trainer teaches my sums?" in (tmp_path / "pages" / "mine.md").read_text()

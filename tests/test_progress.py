@@ -121,7 +121,7 @@ def test_the_table_has_what_runs_and_the_count_of_what_is_done(plan, tmp_path):
     assert live.table().row_count == 1
     live("ended", {"stage": "t", **OK})
     assert live.table().row_count == 0
-    assert live.table().title.startswith("2 of 3 stages done, 0 cells finished")
+    assert live.headline().startswith("2 of 3 stages done, 0 of 3 cells finished")
 
 
 def test_the_table_says_how_long_the_bench_has_left(plan, tmp_path, clock):
@@ -135,7 +135,7 @@ def test_the_table_says_how_long_the_bench_has_left(plan, tmp_path, clock):
     live("reused", {"stage": "g"})
     # t has 100 s left, sft with another seed takes 200, rl as long as what trains
     assert live.left() == pytest.approx(100 + 200 + 200)
-    assert "about 8 min left" in live.table().title
+    assert "about 8 min left" in live.headline()
     clock.seconds += 100
     live("ended", {"stage": "t", **OK})
     live("started", {"stage": "u"})
@@ -145,7 +145,7 @@ def test_the_table_says_how_long_the_bench_has_left(plan, tmp_path, clock):
     failed = SimpleNamespace(status="failed", scores=())
     live("ended", {"stage": "u", **FAILED})
     live("record", {"cell": "rl seed 0", "record": failed})
-    assert "3 of 5 stages done, 1 cells finished" in live.table().title
+    assert "3 of 5 stages done, 1 of 3 cells finished" in live.headline()
     live("ended", {"stage": "v", **OK})
     assert live.planned == {"j"}
     assert live.left() == 0.0

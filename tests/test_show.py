@@ -54,9 +54,9 @@ def test_a_model_is_scored_on_tasks_without_a_board(harness, tmp_path):
 @pytest.mark.bench
 def test_the_exact_prompt_is_what_a_model_is_given(small_models, tmp_path, monkeypatch):
     """Under both protocols, to the character, with the template that the model came with."""
+    from harness.render.alone import Prompts
     from harness.stage.engines import Engine
     from harness.stage.generate import Questions, generate_answers
-    from harness.stage.prompts import Prompts
     from harness.stage.spec import GeneratedScore
 
     given: list[str] = []

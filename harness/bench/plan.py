@@ -171,7 +171,7 @@ def _add_cell(
         check_rows(board)
         for score in board.scores:
             score.check()
-        _check_context(board, model)
+        _check_model(board, model)
     label = parent.label if parent else name
     identity = stage_identity.generation(board, common, base)
     generate = _stage("generate", label, seed, identity, parent, model=model)
@@ -251,12 +251,19 @@ def _check_needs(trainer: Trainer, board: Board) -> None:
         )
 
 
-def _check_context(board: Board, model: Path | None) -> None:
-    """Refuse a token limit that leaves no room for a prompt in the context of a model at hand."""
+def _check_model(board: Board, model: Path | None) -> None:
+    """Refuse what a model at hand cannot do: a chat without a template, a limit without room."""
     folder, what = (model, f"the model in {model}") if model else (None, "the start model")
     folder = folder or board.at_hand("start")
     context = checkpoints.context_length(folder) if folder else None
-    for score in board.file.scores:
+    template = folder is None or checkpoints.has_chat_template(folder)
+    for one in board.scores:
+        if one.protocol.chat and not template:
+            raise UsageError(
+                f"board {board.name!r}: protocol {one.protocol.name} needs a chat template and"
+                f" {what} has none; take base_fewshot"
+            )
+        score = one.table
         if context is not None and score.max_new_tokens >= context:
             raise UsageError(
                 f"board {board.name!r}: max_new_tokens = {score.max_new_tokens:,} of"

@@ -1,15 +1,19 @@
-"""The scores of one model, and example problems with their exact prompts, in a terminal."""
+"""The scores of one model, and example problems with their exact prompts, for people to read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
+from harness.errors import UsageError
 from harness.leaderboard.cells import correct_answers
 from harness.leaderboard.stats import accuracy_interval
 from harness.records import Score
 from harness.render import numbers
 from harness.render.escape import visible
+from harness.stage.models import load_tokenizer
+from harness.tasks.protocols import LmEvalProtocol, Protocol
 
 
 def score_json(score: Score) -> dict[str, Any]:
@@ -99,3 +103,31 @@ def example_lines(
 def _block(title: str, text: str) -> Iterator[str]:
     yield f"{title}:"
     yield from (f"  | {line}" for line in visible(text, 20_000, lines=True).split("\n"))
+
+
+class Prompts:
+    """Makes prompts as a score's generation does, with the tokenizer of a model's folder."""
+
+    def __init__(self, model: Path) -> None:
+        self.model, self.tokenizer = model, cast(Any, load_tokenizer(model))
+
+    def text(self, protocol: Protocol | LmEvalProtocol, problem: str) -> str | None:
+        """Return the whole prompt of a problem; None where a task of lm-eval makes it."""
+        if isinstance(protocol, LmEvalProtocol):
+            return None
+        prompt = protocol.prompt(problem)
+        if not protocol.chat:
+            return prompt
+        if not self.tokenizer.chat_template:
+            raise UsageError(
+                f"protocol {protocol.name} needs a chat template and {self.model} has none;"
+                " take base_fewshot"
+            )
+        messages = [{"role": "user", "content": prompt}]
+        return str(
+            self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        )
+
+    def tokens(self, prompt: str) -> int:
+        """Return how many tokens a prompt has."""
+        return len(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])

@@ -17,9 +17,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live as Screen
 from rich.table import Table
+from rich.text import Text
 
 from harness.bench.plan import Plan, Stage
 from harness.errors import UsageError
@@ -253,14 +254,18 @@ class Live(Lines):
         if failed or event in ("record", "warning", "interrupted"):
             self.console.print(terminal(redact(text)))
         self.note(event, facts)
-        self.screen.update(self.table())
+        self.screen.update(Group(Text(self.headline()), self.table()))
+
+    def headline(self) -> str:
+        """Return what is done, how long it took, and about how long the rest will take."""
+        elapsed, left = time.monotonic() - self.started, self.left()
+        text = f"{self.finished} of {self.finished + len(self.planned)} stages done"
+        text += f", {self.records} of {len(self.plan.cells)} cells finished"
+        text += f", {numbers.duration(elapsed)}"
+        return f"{text}, about {numbers.duration(left)} left" if left else text
 
     def table(self) -> Table:
-        elapsed, left = time.monotonic() - self.started, self.left()
-        title = f"{self.finished} of {self.finished + len(self.planned)} stages done"
-        title += f", {self.records} cells finished, {numbers.duration(elapsed)}"
-        title += f", about {numbers.duration(left)} left" if left else ""
-        table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        table = Table(box=None, padding=(0, 2, 0, 0))
         for heading in ("cell", "stage", "at", "loss or reward", "left"):
             table.add_column(heading, no_wrap=True)
         for name in self.running:

@@ -13,7 +13,7 @@ from harness.render.escape import terminal
 from harness.render.tables import table
 
 if TYPE_CHECKING:
-    from harness.leaderboard.data import Leaderboard
+    from harness.leaderboard.data import Leaderboard, Row
 
 NAME_LIMIT = 24
 # columns, and the least width of a terminal that shows each
@@ -52,6 +52,11 @@ def render(leaderboard: Leaderboard) -> RenderableType:
     return Group(_Ranks(leaderboard), *lines)
 
 
+def kinds(row: Row) -> set[str]:
+    """Return the kinds of a row's warnings; what every trained row has marks none of them."""
+    return {one.kind for one in row.warnings}
+
+
 class _Ranks:
     """The table of ranks, with the columns that the width has room for; the trainer's always."""
 
@@ -71,8 +76,10 @@ class _Ranks:
                 ranks.add_column(name, justify=_SIDES.get(name, "right"), no_wrap=True)
         # an interval goes below its figure before it would be cut
         mark = "\n[" if width < ONE_LINE else " ["
+        trained = [kinds(row) for row in self.leaderboard.rows if not row.start]
+        shared = set.intersection(*trained) if len(trained) > 1 else set()
         for row in self.leaderboard.rows:
-            name = terminal(row.trainer, NAME_LIMIT) + (" !" if row.warnings else "")
+            name = terminal(row.trainer, NAME_LIMIT) + (" !" if kinds(row) - shared else "")
             cells = {
                 "Rank": numbers.rank(row),
                 "Seeds": numbers.seeds(row),

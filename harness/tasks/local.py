@@ -93,6 +93,8 @@ class LocalRows:
         row = {}
         for key in ("problem", "answer", "solution"):
             column = getattr(self.columns, key)
+            if column == "problem" and column not in raw and "question" in raw:
+                column = "question"  # as many data sets call it
             value = raw.get(column)
             if value is None and key == "solution":
                 continue
@@ -116,7 +118,7 @@ class LocalRows:
         if not row.get("solution"):
             row.pop("solution", None)
         taken = {"id", "task", self.columns.problem, self.columns.answer, self.columns.solution}
-        taken |= row.keys()
+        taken |= {"question", *row}
         others = {k: v for k, v in raw.items() if isinstance(v, str) and k not in taken}
         if raw.get("id") is None:
             asked = row["problem"] + (row.get("solution", "") if split == "train" else "")

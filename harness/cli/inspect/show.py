@@ -43,7 +43,7 @@ def command(
     """Show an example problem and its exact prompt.
 
     NAME is a board's name or TOML file, of which each score and the training data are shown with
-    the tokenizer of its start model; or a task's name. Nothing is downloaded.
+    the tokenizer of its start model; or a task's name. Nothing but MODEL is downloaded.
     """
     from harness.boards.board import known_boards, load_board
     from harness.plugin.host import Host
@@ -105,7 +105,7 @@ def _example(
     Without a model at hand the prompt is what the protocol says, without a chat template.
     """
     from harness.errors import UsageError
-    from harness.stage.prompts import Prompts
+    from harness.render.alone import Prompts
     from harness.tasks.protocols import LmEvalProtocol
 
     if rows is None:

@@ -128,7 +128,7 @@ def _print(
         if not examples:
             continue
         from harness.leaderboard.diff import read_answers
-        from harness.stage.prompts import Prompts
+        from harness.render.alone import Prompts
 
         prompts, answers = Prompts(model), read_answers(place.path, record, score)
         shown[-1]["examples"] = []
