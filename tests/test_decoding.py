@@ -7,7 +7,10 @@ import random
 import pytest
 from models import byte_tokenizer, save_model
 
-from harness.stage.decoding import Decoder, Prompt, _Row, choose
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.sampling import choose
+from harness.stage.decoding.stops import Row, Stops
 from harness.stage.stopping import cut, room, stop_at
 
 
@@ -77,7 +80,9 @@ def test_rows_end_at_the_token_that_completes_a_stop_string(model, tokenizer):
     free = written(model, tokenizer, given, 20)
     middle = [tokens[len(tokens) // 2 :][:2] for tokens, _ in free if len(tokens) > 6]
     stop = [
-        text for text in map(tokenizer.decode, middle) if "\ufffd" not in text and "<" not in text
+        text
+        for text in map(tokenizer.decode, middle)
+        if text and "\ufffd" not in text and "<" not in text
     ]
     assert stop, "the model writes nothing printable"
     for (tokens, _), (short, ended) in zip(
@@ -98,28 +103,19 @@ def test_tokens_that_come_in_blocks_are_cut_where_single_ones_are(tokenizer, str
     """A GPU is asked what it wrote every few tokens only."""
     text = "3 apples.\n\nProblem: and so on, with Problem: again<|im_end|>more"
     tokens = tokenizer(text)["input_ids"]
-    decoder = Decoder(_Model(tokenizer.eos_token_id), tokenizer, 1, stop=["\n\nProblem:"])
-    row = _Row(limit=100)
+    stops = Stops(tokenizer, [0, tokenizer.eos_token_id], ["\n\nProblem:"])
+    row = Row(limit=100)
     for start in range(0, len(tokens), stride):
-        row.extend(tokens[start : start + stride], decoder)
+        row.extend(tokens[start : start + stride], stops)
     assert tokenizer.decode(row.tokens) == "3 apples.\n\nProblem:"
     assert row.done
     assert row.stopped
-    unstopped = _Row(limit=5)
+    unstopped = Row(limit=5)
     for start in range(0, len(tokens), stride):
-        unstopped.extend(tokens[start : start + stride], decoder)
+        unstopped.extend(tokens[start : start + stride], stops)
     assert unstopped.tokens == tokens[:5]
     assert unstopped.done
     assert not unstopped.stopped
-
-
-class _Model:
-    """What a row asks of a model: the token that ends a turn."""
-
-    def __init__(self, end: int) -> None:
-        from transformers import GenerationConfig
-
-        self.generation_config = GenerationConfig(eos_token_id=[end, 0])
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_loses_no_answer(model, tokenizer):

@@ -13,7 +13,7 @@ from harness.bench.stage_identity import choose_engine, common
 from harness.boards.board import load_board
 from harness.errors import UsageError
 from harness.plugin.host import Host
-from harness.stage.decoding import Prompt
+from harness.stage.decoding.prompt import Prompt
 from harness.stage.engines import Completion, end_tokens, seed, vllm_completion, vllm_sampling
 
 WITH_VLLM = importlib.util.find_spec("vllm") is not None

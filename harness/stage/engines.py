@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.stage.decoding import Decoder, Prompt
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.prompt import Prompt
 from harness.stage.models import forget_defaults
 from harness.stage.stopping import cut, room
 
