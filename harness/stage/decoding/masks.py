@@ -21,7 +21,6 @@ class Masks:
     def __init__(self, model: Any) -> None:
         config = model.config
         self._dtype = model.dtype
-        self._additive = config._attn_implementation == "eager"
         self._window: int | None = None
         kinds = set(getattr(config, "layer_types", None) or ())
         window = getattr(config, "sliding_window", None)
@@ -48,14 +47,11 @@ class Masks:
         return near
 
     def _made(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return what is added to attention scores: made once here, not once in every layer."""
         import torch
 
-        if not self._additive:
-            return seen
-        hidden = torch.finfo(self._dtype).min
-        return torch.zeros(seen.shape, dtype=self._dtype, device=seen.device).masked_fill(
-            ~seen, hidden
-        )
+        zeros = torch.zeros((), dtype=self._dtype, device=seen.device)
+        return torch.where(seen, zeros, -torch.inf)
 
 
 def unknown(model: Any) -> str | None:

@@ -21,8 +21,11 @@ def against_slots(model: Any) -> str | None:
     begin alike, of different lengths, and writes two tokens to each. Its logits must be those of
     plain passes over the same tokens. What it says is kept as long as the model.
     """
+    import torch
+
     if model not in _found:
-        _found[model] = unknown(model) or _difference(model)
+        with torch.no_grad():
+            _found[model] = unknown(model) or _difference(model)
     return _found[model]
 
 

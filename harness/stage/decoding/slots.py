@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 REFILL = 0.125  # share of the slots that is free when prompts are read into them
 STRIDE = 8  # tokens between two looks at what a GPU has written: each look waits for it
-READ = 16_384  # tokens of prompts read at once, at least one prompt
+READ = {"cpu": 2048}  # tokens of prompts read at once, at least one prompt: what caches hold,
+READ_MOST = 16_384  # and what a GPU is busy with
 SHARED = 16  # tokens that prompts must have in common for those to be read apart,
 ALIKE = 8  # and how many prompts must begin with them
 
@@ -48,6 +49,7 @@ class Slots:
         self._reader = Reader(model, slots)
         self._stops, self._choose, self._sampled = stops, choose, sampled
         self._stride = 1 if model.device.type == "cpu" else STRIDE
+        self._most = READ.get(model.device.type, READ_MOST)
         self._slots = slots
         self._device = model.device
         self._rows: list[tuple[int, Row]] = []  # of each live slot its prompt's place, its answer
@@ -95,7 +97,7 @@ class Slots:
         width = len(self._prompts[family.places[0]].tokens) - shared  # of the longest
         while family.places and len(given) < free:
             tail = tuple(self._prompts[family.places[0]].tokens[shared:])
-            if tail not in alike and alike and (len(alike) + 1) * width > READ:
+            if tail not in alike and alike and (len(alike) + 1) * width > self._most:
                 break
             read.append(alike.setdefault(tail, len(alike)))
             given.append(family.places.popleft())
