@@ -12,7 +12,7 @@ from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.sampling import choose
 from harness.stage.decoding.stops import Row, Stops
-from harness.stage.stopping import cut, room, stop_at
+from harness.stage.decoding.stopping import cut, room, stop_at
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,8 @@ generation engines outside transformers only vLLM is seen, where it is the board
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from harness.errors import BudgetExceeded
 from harness.records import Caps, Cost
@@ -37,6 +39,7 @@ class Budget:
     Attributes:
         caps: What may be spent.
         cost: What has been spent.
+        apart: Above 0 while what models do is counted by whoever makes them do it.
     """
 
     caps: Caps
@@ -52,6 +55,16 @@ class Budget:
         self._largest: dict[str, float] = dict.fromkeys(self._last, 0.0)
         self._steps_here = 0
         self._ended = False
+        self.apart = 0
+
+    @contextmanager
+    def counted_apart(self) -> Iterator[None]:
+        """Count no pass over a model meanwhile: the caller counts what the passes are for."""
+        self.apart += 1
+        try:
+            yield
+        finally:
+            self.apart -= 1
 
     def _amounts(self) -> dict[str, float]:
         """Return what is spent as of the last `sync`, or as of now in a stage of one process."""

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.stopping import cut, room
 from harness.stage.models import forget_defaults
-from harness.stage.stopping import cut, room
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
         if result is not None:  # the first process of a stage writes what came of it
             result.write(folder / "result.json")
             write_manifest(folder)
+            # optimiser states, several times the checkpoint; nothing continues a stage that is done
+            shutil.rmtree(folder / "scratch", ignore_errors=True)
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -161,7 +163,7 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         with metered(stage.budget, identity.engine):
             trainer.train(run)
     except BaseException as error:
-        if memory.is_out_of_memory(error):
+        if memory.is_out_of_memory(error) and not isinstance(error, memory.NoRoom):
             _out_of_memory(stage, failed, error)
         raise
     finally:
@@ -183,8 +185,6 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         checkpoints.check_model_folder(folder / "checkpoint", "checkpoint")
     except HarnessError as error:
         raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
-    if not compute.save_every:
-        shutil.rmtree(folder / "scratch", ignore_errors=True)
     ran = environment(identity).model_copy(update={"gpus": group.size})
     return specs.TrainResult(cost=cost, notes=stage.notes, environment=ran)
 
