@@ -11,8 +11,8 @@ from models import byte_tokenizer, save_model
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.sampling import choose
-from harness.stage.decoding.stops import Row, Stops
 from harness.stage.decoding.stopping import cut, room, stop_at
+from harness.stage.decoding.stops import Row, Stops
 
 
 @pytest.fixture(scope="module")

@@ -107,5 +107,5 @@ def test_another_version_of_flash_attention_is_another_stage_on_a_gpu_alone(tmp_
 
 @pytest.mark.skipif(WITH_VLLM, reason="vLLM is installed")
 def test_a_board_that_wants_vllm_says_how_to_get_it():
-    with pytest.raises(UsageError, match=r'pip install "srlm-harness\[vllm\]"'):
+    with pytest.raises(UsageError, match=r'-c constraints-vllm.txt "srlm-harness\[vllm\]"'):
         choose_engine("vllm", "cuda")

@@ -106,11 +106,13 @@ class HfEngine(Engine):
             found[place] = Completion(text, len(tokens), "stop" if stopped else "length")
         if (smallest := decoder.smallest) is not None:
             self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))
+        if decoder.plain is not None:
+            self.notes["batch_by_batch"] = decoder.plain
         return [found[place] for place in range(len(prompts))]
 
 
 class VllmEngine(Engine):
-    """Generates with vLLM (0.18 and later): all prompts at once, on one GPU."""
+    """Generates with vLLM (0.22 and later): all prompts at once, on one GPU."""
 
     model: Any
 

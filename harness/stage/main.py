@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.stage.train_stage import TrainStage
 
 AGAIN = 75  # exit code of an attempt that ran out of memory and left what to try next
+KEEP_SCRATCH = False  # the conformance kit interrupts stages after the fact
 
 
 def main(folder: Path) -> int:
@@ -71,8 +72,8 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
         if result is not None:  # the first process of a stage writes what came of it
             result.write(folder / "result.json")
             write_manifest(folder)
-            # optimiser states, several times the checkpoint; nothing continues a stage that is done
-            shutil.rmtree(folder / "scratch", ignore_errors=True)
+            if not KEEP_SCRATCH:  # several times the checkpoint, and nothing continues from it now
+                shutil.rmtree(folder / "scratch", ignore_errors=True)
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -185,7 +186,8 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         checkpoints.check_model_folder(folder / "checkpoint", "checkpoint")
     except HarnessError as error:
         raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
-    ran = environment(identity).model_copy(update={"gpus": group.size})
+    packed = bool(identity.options.get("packing"))
+    ran = environment(identity, packed=packed).model_copy(update={"gpus": group.size})
     return specs.TrainResult(cost=cost, notes=stage.notes, environment=ran)
 
 

@@ -154,10 +154,10 @@ class Run:
         """Return the start model, on the CPU, with float32 weights.
 
         Args:
-            tokenizer: Its tokenizer, where the student is to generate: completions then end at the
-                protocol's stop strings, as scored answers do, and not at the end of turn alone.
+            tokenizer: Its tokenizer, if its own `generate` is to end at the protocol's stops.
         """
-        model = models.load_model(self.base_model, "float32", self.device)
+        packed = getattr(self.options, "packing", False)
+        model = models.load_model(self.base_model, "float32", self.device, packed=packed)
         if tokenizer is not None:
             stopping.stop_at(model, tokenizer, self.protocol.stop)
         return model
@@ -338,7 +338,7 @@ class Run:
     def save(self, model: Any) -> None:
         """Write the checkpoint: safetensors, configuration, and the start model's own tokenizer.
 
-        Weights that are sharded over processes are gathered; every process must call this.
+        Weights that are sharded are gathered; every process must call this.
 
         Args:
             model: A model of transformers; a PEFT adapter is merged, so that a checkpoint is always

@@ -101,9 +101,9 @@ class TrainStage:
             given = tokenizer(given, add_special_tokens=False)["input_ids"]
         answers = write(decoder, given, samples, limit, self.budget)
         if decoder.smallest is not None:
-            self.notes["generation_rows"] = decoder.smallest
+            self.notes["smallest_batch"] = decoder.smallest
         if decoder.plain is not None:
-            self.notes["generation_by_batches"] = decoder.plain
+            self.notes["batch_by_batch"] = decoder.plain
         return answers
 
     def correct(

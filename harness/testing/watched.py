@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.bench import warm
 from harness.plugin.host import Host
+from harness.stage import main as stage
 from harness.tasks.task import Task
 
 # audit event -> places of (path, folder descriptor) among its arguments
@@ -68,6 +69,7 @@ def watch(folder: Path) -> None:
             offend(f"connected to {arguments[1][0]}")
 
     _guard_test_rows(offend)
+    stage.KEEP_SCRATCH = True
     sys.addaudithook(hook)
 
 
