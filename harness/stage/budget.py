@@ -15,6 +15,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from harness.errors import BudgetExceeded, StageError
@@ -40,6 +42,9 @@ class Budget:
 
     A trainer shares the process that counts: what it reads here are copies, but a trainer that
     means to can change the counts themselves.
+
+    Attributes:
+        apart: Above 0 while what models do is counted by whoever makes them do it.
     """
 
     def __init__(self, caps: Caps, teacher: str | None = None, group: Group | None = None) -> None:
@@ -54,6 +59,7 @@ class Budget:
         self._ended = self._running = False
         self._refused: str | None = None  # why the trainer was stopped
         self._step_flops: deque[float] = deque(maxlen=2)
+        self.apart = 0
 
     @property
     def caps(self) -> Caps:
@@ -69,6 +75,15 @@ class Budget:
     def step_flops(self) -> tuple[float, ...]:
         """Return the FLOPs that were counted in all after each of the last two steps."""
         return tuple(self._step_flops)
+
+    @contextmanager
+    def counted_apart(self) -> Iterator[None]:
+        """Count no pass over a model meanwhile: the caller counts what the passes are for."""
+        self.apart += 1
+        try:
+            yield
+        finally:
+            self.apart -= 1
 
     def _amounts(self) -> dict[str, float]:
         """Return what is spent as of the last `sync`, or as of now in a stage of one process."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.files import write_atomically
+from harness.stage.train_stage import COST_FILE
 
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
@@ -73,5 +74,4 @@ class BudgetCallback(TrainerCallback):
         if state.is_world_process_zero:
             self.budget.tick()
             folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
-            # a checkpoint without this file is not resumed from
-            write_atomically(folder / "harness_cost.json", self.budget.cost.model_dump_json())
+            write_atomically(folder / COST_FILE, self.budget.cost.model_dump_json())

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.files import read_json
-from harness.stage.decoding import Decoder, Prompt
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.stopping import cut, room
 from harness.stage.models import forget_defaults
-from harness.stage.stopping import cut, room
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,13 @@ class HfEngine(Engine):
             found[place] = Completion(text, len(tokens), "stop" if stopped else "length")
         if (smallest := decoder.smallest) is not None:
             self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))
+        if decoder.plain is not None:
+            self.notes["batch_by_batch"] = decoder.plain
         return [found[place] for place in range(len(prompts))]
 
 
 class VllmEngine(Engine):
-    """Generates with vLLM (0.18 and later): all prompts at once, on one GPU."""
+    """Generates with vLLM (0.22 and later): all prompts at once, on one GPU."""
 
     model: Any
 

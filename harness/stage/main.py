@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from harness.stage.train_stage import TrainStage
 
 AGAIN = 75  # exit code of an attempt that ran out of memory and left what to try next
+KEEP_SCRATCH = False  # the conformance kit interrupts stages after the fact
 
 
 def main(folder: Path) -> int:
@@ -74,6 +75,8 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
         if result is not None:  # the first process of a stage writes what came of it
             result.write(folder / "result.json")
             write_manifest(folder, known)
+            if not KEEP_SCRATCH:  # several times the checkpoint, and nothing continues from it now
+                shutil.rmtree(folder / "scratch", ignore_errors=True)
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -171,7 +174,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         with metered(stage.budget, identity.engine):
             trainer.train(run)
     except BaseException as error:
-        if memory.is_out_of_memory(error):
+        if memory.is_out_of_memory(error) and not isinstance(error, memory.NoRoom):
             _out_of_memory(stage, failed, error)
         raise
     finally:
@@ -200,9 +203,8 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     known |= {f"checkpoint/{name}": sha256 for name, sha256 in contents.files.items()}
     if changed:  # since `run.save`, or in place of it
         run.note(replaced_by_the_start_models=changed)
-    if not compute.save_every:
-        shutil.rmtree(folder / "scratch", ignore_errors=True)
-    ran = environment(identity).model_copy(update={"gpus": group.size})
+    packed = bool(identity.options.get("packing"))
+    ran = environment(identity, packed=packed).model_copy(update={"gpus": group.size})
     return specs.TrainResult(
         cost=cost, notes=stage.notes, environment=ran, step_flops=stage.budget.step_flops
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pydantic
 
+from harness.errors import StageError
 from harness.files import read_bytes, write_atomically
 
 FILE = "memory.json"  # in the stage's folder; a stage that continues keeps what was learnt
@@ -19,6 +20,10 @@ FILE = "memory.json"  # in the stage's folder; a stage that continues keeps what
 
 class TryAgain(Exception):
     """An attempt ran out of memory, and what to try next is on disk."""
+
+
+class NoRoom(StageError):
+    """Answers that a trainer generates do not fit, which no division of its batch would change."""
 
 
 class Attempt(pydantic.BaseModel, frozen=True, extra="forbid"):

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from harness.stage.spec import GenerateSpec, TrainSpec
 
 
-def attention(device: str) -> str:
+def attention(device: str, *, packed: bool = False) -> str:
     """Return the name of transformers' attention implementation for a device.
 
-    FlashAttention 2 (Dao 2023, arXiv 2307.08691) on a GPU where the package `flash_attn` works,
-    else torch's scaled dot product attention. FlashAttention computes in half precision only: a
-    model with float32 weights must run under autocast.
+    FlashAttention 2 (Dao 2023, arXiv 2307.08691) for packed rows on a GPU where the package
+    `flash_attn` works, else torch's scaled dot product attention: rows that are padded would have
+    to be unpacked and packed in every layer, with two waits for the GPU. FlashAttention computes in
+    half precision only: a model with float32 weights must run under autocast.
     """
-    if device == "cpu":
+    if device == "cpu" or not packed:
         return "sdpa"
     from transformers.utils.import_utils import is_flash_attn_2_available
 
@@ -45,10 +46,13 @@ def forget_defaults(model: Any) -> None:
     model.generation_config = make(**known)
 
 
-def load_model(folder: Path, dtype: str, device: str) -> transformers.PreTrainedModel:
+def load_model(
+    folder: Path, dtype: str, device: str, *, packed: bool = False
+) -> transformers.PreTrainedModel:
     """Return the causal model of a folder, on the CPU, to run on `device`.
 
-    No code of the folder is run. `dtype` is torch's name of the type of its weights.
+    No code of the folder is run. `dtype` is torch's name of the type of its weights; `packed` says
+    that a sequence which it reads holds several rows.
     """
     import torch
     import torch.utils.deterministic
@@ -61,7 +65,7 @@ def load_model(folder: Path, dtype: str, device: str) -> transformers.PreTrained
     model: transformers.PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=getattr(torch, dtype),
-        attn_implementation=attention(device),
+        attn_implementation=attention(device, packed=packed),
         use_safetensors=True,
         trust_remote_code=False,
     )

@@ -18,6 +18,7 @@ from typing import Any
 from harness.bench import warm
 from harness.boards.board import Board
 from harness.files import write_atomically
+from harness.stage import main as stage
 from harness.tasks import guard
 
 # audit event -> places of (path, folder descriptor) among its arguments
@@ -78,6 +79,7 @@ def watch(folder: Path) -> None:
 
     guard.tellers.append(lambda what: offend(f"asked for {what}"))
     _guard_test_texts(offend, place / PROBLEMS)
+    stage.KEEP_SCRATCH = True
     sys.addaudithook(hook)
 
 
