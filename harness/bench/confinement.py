@@ -29,7 +29,7 @@ import landlockpy
 import pydantic
 from landlockpy import AccessFS, AccessNet, Scope
 
-from harness.stage.spec import JudgeSpec, StageSpec, TrainSpec
+from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
@@ -87,7 +87,7 @@ def rights(folder: Path, spec: StageSpec, private: Path) -> Rights:
     kept, (code, lists) = _kept(folder), _code()
     reads = [path for root in _system() for path in _without(root, kept)]
     reads += (path for path in code if not _concerns(path, kept))
-    for path in {*_models(), *_paths(spec.paths)}:
+    for path in {*_models(), *_paths(spec.paths), *_given(spec)}:
         reads += _with_targets(path)
     trains = isinstance(spec, TrainSpec)
     trackers = set(spec.report_to) - NOT_IN_NETWORK if isinstance(spec, TrainSpec) else set()
@@ -220,6 +220,14 @@ def _paths(value: Any) -> Iterator[Path]:
     elif isinstance(value, tuple):
         for item in value:
             yield from _paths(item)
+
+
+def _given(spec: TrainSpec | GenerateSpec) -> Iterator[Path]:
+    """Yield what a stage reads besides: its model's seal, and of scores where problems lie."""
+    if spec.sealed:
+        yield spec.paths.base_model.parent / "manifest.json"
+    for one in spec.rows if isinstance(spec, GenerateSpec) else ():
+        yield from one.reads
 
 
 def _with_targets(path: Path) -> Iterator[Path]:
