@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,30 @@ def test_no_file_that_a_bench_writes_holds_a_test_problem(specs, tmp_path):
         ("unruly_sums", "unruly"),
         ("unruly_other", "unruly"),
     ]
+
+
+def test_what_is_closed_to_training_is_named_by_its_whole_path(
+    tmp_path, small_models, with_plugins, monkeypatch
+):
+    """A stage may work in another folder than the bench."""
+    from test_reach import BOARD
+
+    with_plugins("vault", "thief")
+    monkeypatch.chdir(tmp_path)
+    Path("start").symlink_to(small_models / "start")
+    Path("locked.toml").write_text(BOARD)
+    Path("data").mkdir()
+    row = '{"problem": "a", "answer": "1"}\n{"problem": "b", "answer": "2"}\n'
+    Path("data/vault_published_test.jsonl").write_text(row)
+    host = Host(data_dir=Path("data"), download=False)
+    made = plan(load_board("locked.toml", host), host, ["thief"], [0])
+    inputs = StageInputs(made, Folder(Path("runs")), LocalExecutor(1, "cpu", 1, Path("log")))
+    inputs.write_rows(made.stages)
+    (stage,) = [each for each in made.stages.values() if each.kind == "train"]
+    closed = inputs.spec(stage, attempts=1).closed
+    assert closed.modules == ("harness_vault",)
+    assert {path.name for path in closed.paths} >= {"harness_vault", "vault_published_test.jsonl"}
+    assert all(path.is_absolute() for path in (*closed.paths, *closed.open))
 
 
 def test_rows_that_are_not_the_plans_are_not_scored(specs):

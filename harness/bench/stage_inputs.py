@@ -181,11 +181,12 @@ class StageInputs:
         # a model's files may be links into a cache
         models = [file.resolve() for path in given if path for file in path.rglob("*")]
         config = [paths.accelerate] if paths.accelerate else []
-        folders_of_models = [path for path in given if path]
-        return Closed(
+        closed = dict.fromkeys([*sources, *files, *published, *dataset_caches()])
+        kept_open = [*filter(None, given), *models, *config, self.folder.path]
+        return Closed(  # whole paths: a stage may work in another folder than the bench
             modules=tuple(modules),
-            paths=tuple(dict.fromkeys([*sources, *files, *published, *dataset_caches()])),
-            open=(*folders_of_models, *models, *config, self.folder.path),
+            paths=tuple(path.resolve() for path in closed),
+            open=tuple(path.resolve() for path in kept_open),
             within_reach=tuple(self._within_reach(stage.offer)),
         )
 
