@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 REFILL = 0.125  # share of the slots that is free when prompts are read into them
-STRIDE = 8  # tokens between two looks at what a GPU has written: each look waits for it
-READ = {"cpu": 2048}  # tokens of prompts read at once, at least one prompt: what caches hold,
-READ_MOST = 16_384  # and what a GPU is busy with
+STRIDE = {"cpu": 1, "cuda": 8}  # tokens between two looks: each waits for what a GPU has written
+READ = {"cpu": 2048, "cuda": 16_384}  # tokens of prompts that are read at once
 SHARED = 16  # tokens that prompts must have in common for those to be read apart,
 ALIKE = 8  # and how many prompts must begin with them
 
@@ -48,8 +47,8 @@ class Slots:
         """
         self._reader = Reader(model, slots)
         self._stops, self._choose, self._sampled = stops, choose, sampled
-        self._stride = 1 if model.device.type == "cpu" else STRIDE
-        self._most = READ.get(model.device.type, READ_MOST)
+        kind = "cpu" if model.device.type == "cpu" else "cuda"
+        self._stride, self._most = STRIDE[kind], READ[kind]
         self._slots = slots
         self._device = model.device
         self._rows: list[tuple[int, Row]] = []  # of each live slot its prompt's place, its answer
