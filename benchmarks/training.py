@@ -1,9 +1,9 @@
-"""Time of training: what the harness costs beside TRL alone, and what its engine saves in rollouts.
+"""Time of training: what the harness costs beside TRL alone, what its engine saves in rollouts.
 
-Stages of the board `tiny` run in this process, each as a bench runs it: same model, rows, options and
-seed, so many optimiser steps. Three ways, in turns, A B C A B C:
+Stages of the board `tiny` run in this process, each as a bench runs it, for a number of optimiser
+steps: the same model, rows, options and seed in three ways, in turns, A B C A B C:
 
-- `alone`: TRL's trainer with the same arguments, data and rewards, but nothing is counted, logged or
+- `alone`: TRL's trainer with the same arguments, data and rewards; nothing is counted, logged or
   stopped, and rollouts are written by TRL's own generation;
 - `before`: with the harness around it, rollouts by TRL's own generation;
 - `harness`: with the harness around it, rollouts by its engine.
@@ -62,7 +62,7 @@ def spec_of(trainer: str, seed: int, steps: int, folder: Path) -> tuple[Path, An
 
 
 @contextmanager
-def way(name: str, steps: int) -> Iterator[None]:
+def way(name: str) -> Iterator[None]:
     """Let stages train in one of the three ways."""
     import harness_rl
     from transformers import TrainerCallback
@@ -83,10 +83,10 @@ def way(name: str, steps: int) -> Iterator[None]:
     with ExitStack() as stack:
         patch = stack.enter_context
         if name == "alone":
-            patch(mock.patch("harness.stage.meter.metered", lambda *_: nullcontext()))
+            patch(mock.patch("harness.stage.meter.metered", return_value=nullcontext()))
             patch(mock.patch.object(Run, "callback", lambda run: Rewards(run)))
         if name != "harness":
-            patch(mock.patch.object(harness_rl, "rollouts", lambda *_: None))
+            patch(mock.patch.object(harness_rl, "rollouts", return_value=None))
             patch(mock.patch.object(Group, "sharded", True))  # TRL then generates by itself
         yield
 
@@ -99,7 +99,7 @@ def trained(trainer: str, seed: int, steps: int, how: str) -> tuple[float, str, 
     with tempfile.TemporaryDirectory() as place:
         folder, spec = spec_of(trainer, seed, steps, Path(place))
         stage_main._seed(spec)
-        with way(how, steps):
+        with way(how):
             started = time.process_time()
             stage_main._train(folder, spec)
             seconds = time.process_time() - started

@@ -105,6 +105,19 @@ def test_another_version_of_flash_attention_is_another_stage_on_a_gpu_alone(tmp_
     assert common(board, "cuda").packages == packages
 
 
+def test_flash_attention_is_for_packed_rows(monkeypatch):
+    """Padded rows are unpacked and packed in every layer, with two waits for the GPU."""
+    import transformers.utils.import_utils as found
+
+    from harness.stage.models import attention
+
+    monkeypatch.setattr(found, "is_flash_attn_2_available", lambda: True)
+    assert attention("cuda") == attention("cpu", packed=True) == "sdpa"
+    assert attention("cuda", packed=True) == "flash_attention_2"
+    monkeypatch.setattr(found, "is_flash_attn_2_available", lambda: False)
+    assert attention("cuda", packed=True) == "sdpa"
+
+
 @pytest.mark.skipif(WITH_VLLM, reason="vLLM is installed")
 def test_a_board_that_wants_vllm_says_how_to_get_it():
     with pytest.raises(UsageError, match=r'-c constraints-vllm.txt "srlm-harness\[vllm\]"'):

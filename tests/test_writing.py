@@ -218,5 +218,6 @@ def test_on_policy_distillation_computes_in_half_precision_where_the_run_says_so
         return output
 
     monkeypatch.setattr(Qwen2Attention, "forward", watched)
-    train("kd-on-policy", tmp_path, start, start, options={"max_steps": 1})
+    run = train("kd-on-policy", tmp_path, start, start, options={"max_steps": 1})
+    assert "batch_by_batch" not in run.notes
     assert seen == {(torch.float32, torch.bfloat16)}

@@ -53,6 +53,7 @@ def with_transformers(run: Run) -> Generate:
             temperature=options.temperature,
             top_p=options.top_p,
             limit=options.max_new_tokens,
+            rows=options.teacher_batch_size * options.samples,
         )
         return [[one.text if one.stopped else None for one in samples] for samples in answers]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
+from harness.errors import StageError
 from harness.stage.decoding import probe
 from harness.stage.decoding.batches import Batches
 from harness.stage.decoding.prompt import Prompt
@@ -44,8 +45,14 @@ class Decoder:
         Yields:
             The index of a prompt, the token ids of its answer, and whether that ended before its
             limit; each as soon as it is over.
+
+        Raises:
+            StageError: If a prompt has no tokens, or an answer may have none.
         """
         import torch
+
+        if not all(prompt.tokens and prompt.limit > 0 for prompt in prompts):
+            raise StageError("a prompt without tokens, or a limit below one, cannot be answered")
 
         kind = Slots if self.plain is None else Batches
         left = dict.fromkeys(range(len(prompts)))

@@ -21,6 +21,10 @@ class Masks:
     def __init__(self, model: Any) -> None:
         config = model.config
         self._dtype = model.dtype
+        # On a CPU a mask that is added is made once here, and not from a boolean one in every
+        # layer. Kernels of a GPU want it in the type of the queries, which autocast may change.
+        eager = config._attn_implementation == "eager"
+        self._added = eager or model.device.type == "cpu"
         self._window: int | None = None
         kinds = set(getattr(config, "layer_types", None) or ())
         window = getattr(config, "sliding_window", None)
@@ -47,9 +51,10 @@ class Masks:
         return near
 
     def _made(self, seen: torch.Tensor) -> torch.Tensor:
-        """Return what is added to attention scores: made once here, not once in every layer."""
         import torch
 
+        if not self._added:
+            return seen
         zeros = torch.zeros((), dtype=self._dtype, device=seen.device)
         return torch.where(seen, zeros, -torch.inf)
 

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 REFILL = 0.125  # share of the slots that is free when prompts are read into them
-STRIDE = 8  # tokens between two looks at what a GPU has written: each look waits for it
-READ = {"cpu": 2048}  # tokens of prompts read at once, at least one prompt: what caches hold,
-READ_MOST = 16_384  # and what a GPU is busy with
+STRIDE = {"cpu": 1, "cuda": 8}  # tokens between two looks: each waits for what a GPU has written
+READ = {"cpu": 2048, "cuda": 16_384}  # tokens of prompts that are read at once
 SHARED = 16  # tokens that prompts must have in common for those to be read apart,
 ALIKE = 8  # and how many prompts must begin with them
 
@@ -39,7 +38,7 @@ class Slots:
         """Make the slots.
 
         Args:
-            model: A causal model that `masks.unknown` and `probe.difference` find nothing against.
+            model: A causal model that `probe.against_slots` finds nothing against.
             stops: Where answers end.
             choose: Returns the next tokens, shape (rows,), from logits of shape (rows, vocabulary)
                 and random numbers of shape (rows,), None if none are wanted.
@@ -48,8 +47,8 @@ class Slots:
         """
         self._reader = Reader(model, slots)
         self._stops, self._choose, self._sampled = stops, choose, sampled
-        self._stride = 1 if model.device.type == "cpu" else STRIDE
-        self._most = READ.get(model.device.type, READ_MOST)
+        kind = "cpu" if model.device.type == "cpu" else "cuda"
+        self._stride, self._most = STRIDE[kind], READ[kind]
         self._slots = slots
         self._device = model.device
         self._rows: list[tuple[int, Row]] = []  # of each live slot its prompt's place, its answer
@@ -106,9 +105,7 @@ class Slots:
             family.columns = self._reader.read_prefix(prompts[0].tokens[:shared])
         logits = self._reader.read(list(alike), start, shared, family.columns)
         if len(alike) < len(given):
-            source = torch.tensor(read, device=self._device)
-            self._reader.cache.copy(start + source, start + self._reader.slots[: len(given)])
-            logits = logits[source]
+            logits = logits[self._reader.repeat(start, read)]
         new = slice(start, start + len(given))
         lengths = torch.tensor([len(one.tokens) for one in prompts], device=self._device)
         limits = torch.tensor([one.limit for one in prompts], device=self._device)
@@ -233,6 +230,20 @@ class Reader:
         if logits.shape[1] > 1:  # the head was not called as a module
             return logits[self.slots[:count], ends]
         return logits[:, 0]
+
+    def repeat(self, start: int, read: Sequence[int]) -> torch.Tensor:
+        """Spread prompts that were read into slots from `start` on; return `read` as a tensor.
+
+        Args:
+            start: The first of the slots.
+            read: Of each slot that is to hold one, the number of its prompt.
+        """
+        import torch
+
+        source = torch.tensor(read, device=self._model.device)
+        self.cache.copy(start + source, start + self.slots[: len(read)])
+        self._used = max(self._used, start + len(read))
+        return source
 
     def write(self, ids: torch.Tensor, at: torch.Tensor, width: int) -> torch.Tensor:
         """Write one token to each of the first rows, in column `at`; return the logits behind.
