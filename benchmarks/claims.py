@@ -325,7 +325,7 @@ MEASURED: dict[str, tuple[Callable[..., Counts], int, list[dict[str, Any]]]] = {
     ),
     "early": (early, 500, [{"n": 1319, "sd": sd, "most": 10} for sd in (0.0, 0.01, 0.02)]),
     "parts": (parts, 1000, PAIRS),
-    "equal_rows": (equal_rows, 1000, BOARDS),
+    "equal_rows": (equal_rows, 600, BOARDS),
     "printed": (printed, 400, [{**one, "arms": arms} for one in FEW for arms in (6, 12)]),
     "ranks": (
         ranks,
@@ -334,7 +334,7 @@ MEASURED: dict[str, tuple[Callable[..., Counts], int, list[dict[str, Any]]]] = {
     ),
     "page": (
         page,
-        500,
+        300,
         [{"n": 300, "seeds": 5, "sd": sd, "arms": 5, "tasks": 3} for sd in (0.0, 0.01, 0.02)],
     ),
 }

@@ -283,12 +283,11 @@ def _others(results: Found) -> Iterator[str]:
 def report(results: Found) -> str:
     """Return the tables as markdown."""
     sections = (_equal, _power, _boards, _chains, _equivalent, _answers, _intervals, _others)
-    lines = [
-        "Per cent, with the Monte-Carlo error in brackets. Accuracy is 40 %",
-        "unless said; seed noise is",
-        "the standard deviation of a trainer's accuracy over seeds.",
-        "",
-    ]
+    lines = _prose(
+        "Per cent, with the Monte-Carlo error in brackets. Accuracy is 40 % unless said; seed noise",
+        "is the standard deviation of a trainer's accuracy over seeds.",
+    )
+    lines.append("")
     for section in sections:
         lines += section(results)
     return "\n".join(lines).strip()
