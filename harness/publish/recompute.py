@@ -88,7 +88,10 @@ def _differences(claimed: Score, found: Score) -> list[str]:
         if name in NOT_FROM_ANSWERS or mine == theirs:
             continue
         if name == "samples_sha256":
-            differ.append(f"{claimed.task}: its answers are not those that were judged")
+            differ.append(
+                f"{claimed.task}: its answers are not those that were judged, or another version of"
+                " the harness kept them"
+            )
         elif name == "verdicts":
             n = sum(a != b for a, b in zip(mine, theirs, strict=True))
             right = f"{theirs.count('C')} right, and its answers give {mine.count('C')}"
