@@ -5,8 +5,8 @@
     python benchmarks/claims.py --write docs/statistics.md
 
 Each measurement is kept in claims.json as soon as it is made, so a run goes on where it was
-stopped; all of them take some hours. The comparisons, ranks, intervals and plans are the
-leaderboard's own.
+stopped; all of them take about ten minutes of one core. The comparisons, ranks, intervals and plans
+are the leaderboard's own.
 
 The model: question q has a difficulty that all share, every trainer has questions of its own that
 it finds easier or harder (an interaction), an answer has noise, and each training seed moves the
@@ -29,16 +29,15 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 
-import generated  # noqa: E402
-from claims_report import report, write  # noqa: E402
+import generated
+from claims_report import report, write
 
-from harness.boards.conditions import Benchmark  # noqa: E402
-from harness.files import write_atomically  # noqa: E402
-from harness.leaderboard.build import build  # noqa: E402
-from harness.leaderboard.comparison import (  # noqa: E402
+from harness.boards.conditions import Benchmark
+from harness.files import write_atomically
+from harness.leaderboard.build import build
+from harness.leaderboard.comparison import (
     PairedDifference,
     Questions,
     Sample,
@@ -46,12 +45,12 @@ from harness.leaderboard.comparison import (  # noqa: E402
     compare_checkpoints,
     sample,
 )
-from harness.leaderboard.data import Noise  # noqa: E402
-from harness.leaderboard.gain_parts import Readable, parts_of_gain  # noqa: E402
-from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm  # noqa: E402
-from harness.leaderboard.planning import noise_of_samples, smallest_difference  # noqa: E402
-from harness.leaderboard.ranking import ranking_of  # noqa: E402
-from harness.leaderboard.stats import accuracy_interval, wilson  # noqa: E402
+from harness.leaderboard.data import Noise
+from harness.leaderboard.gain_parts import Readable, parts_of_gain
+from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
+from harness.leaderboard.planning import noise_of_samples, smallest_difference
+from harness.leaderboard.ranking import ranking_of
+from harness.leaderboard.stats import accuracy_interval, wilson
 
 RESULTS = Path(__file__).with_suffix(".json")
 ACCURACY = 0.4

@@ -284,8 +284,8 @@ def report(results: Found) -> str:
     """Return the tables as markdown."""
     sections = (_equal, _power, _boards, _chains, _equivalent, _answers, _intervals, _others)
     lines = _prose(
-        "Per cent, with the Monte-Carlo error in brackets. Accuracy is 40 % unless said; seed noise",
-        "is the standard deviation of a trainer's accuracy over seeds.",
+        "Per cent, with the Monte-Carlo error in brackets. Accuracy is 40 % unless said; seed",
+        "noise is the standard deviation of a trainer's accuracy over seeds.",
     )
     lines.append("")
     for section in sections:

@@ -204,7 +204,7 @@ def test_every_number_of_the_tables_is_what_its_records_give(again):
         deviations = [DASH if one is None else f"{100 * one:.1f}" for one in moved]
         assert line[1:] == [*split(row["gain"]), *deviations]
     (chains,) = tables(text, "Chains against the chain without the last stage")
-    assert len(chains) == sum(row["stage_gain"] is not None for row in rows.values()) == 4
+    assert len(chains) == sum(row["stage_gain"] is not None for row in rows.values()) > 0
     for line in chains:
         row = rows[name(line[0])]
         budget = f"{used(rows[line[1]])} → {used(row)}"
