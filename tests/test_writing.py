@@ -193,10 +193,15 @@ def test_memory_for_not_one_row_is_said_and_divides_no_batch(run):
 
 
 def test_weights_in_several_processes_are_refused(run, monkeypatch):
+    student, teacher, tokenizer = run.student(), run.student(), run.tokenizer()
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     assert run.group.sharded
+    assert (
+        len(run.generate(teacher, tokenizer, CHAT)) == 3
+    )  # a whole model beside the one that is not
+    student.model.norm.weight.ds_id = 0  # as ZeRO marks what it has divided
     with pytest.raises(StageError, match=r"run\.group\.sharded"):
-        run.generate(run.student(), run.tokenizer(), CHAT)
+        run.generate(student, tokenizer, CHAT)
 
 
 @pytest.mark.bench

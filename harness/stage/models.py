@@ -170,6 +170,15 @@ def check_scored(spec: GenerateSpec) -> tuple[str, float]:
     )
 
 
+def sharded(model: Any) -> bool:
+    """Return whether a process holds only a part of a model's weights: FSDP or ZeRO of stage 3."""
+    signs = ("ds_id", "full_tensor")
+    return any(
+        "_flat_param" in name or any(hasattr(parameter, sign) for sign in signs)
+        for name, parameter in model.named_parameters()
+    )
+
+
 def whole_weights(model: Any) -> dict[str, Any] | None:
     """Return a sharded model's whole weights by name, on the CPU, or None if it is not sharded.
 

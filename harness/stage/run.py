@@ -206,7 +206,7 @@ class Run:
             rows: Answers written at once; fewer if memory is full, which the record then says.
 
         Raises:
-            StageError: If the weights are spread over processes (`group.sharded`).
+            StageError: If its weights are spread over processes (see `group.sharded`).
         """
         how, limit = (rows, self.protocol.stop, temperature, top_p), limit or self.max_new_tokens
         return self._stage.generate(model, tokenizer, how, prompts, samples, limit)

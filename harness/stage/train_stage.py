@@ -14,6 +14,7 @@ from harness.errors import StageError
 from harness.stage.budget import Budget
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.writing import Written, write
+from harness.stage.models import sharded
 from harness.stage.processes import Group
 from harness.stage.spec import TrainSpec
 from harness.tasks.protocols import Protocol
@@ -85,7 +86,7 @@ class TrainStage:
         limit: int,
     ) -> list[list[Written]]:
         """Return answers to prompts; `how` is the rest of what makes a `Decoder`."""
-        if self.group.sharded:
+        if sharded(model):
             raise StageError(
                 "weights that are spread over processes (FSDP, DeepSpeed) cannot generate here;"
                 " where run.group.sharded is true, leave it to the trainer's library"
