@@ -286,6 +286,13 @@ def _joinable(c: Cursor) -> Node:
     elif node.kind == "num" and [c.peek(i).value for i in (0, 1)] == ["out", "of"]:
         c.at += 2
         node = tree.div(node, value(c))
+    elif (
+        node.kind == "num"
+        and [c.peek(i).kind for i in (1, 2)] == ["num", "end"]
+        and (c.peek().value == "in")
+    ):
+        c.at += 1  # 1 in 4
+        node = tree.div(node, value(c))
     return with_unit(c, with_modulus(c, node))
 
 
