@@ -6,7 +6,7 @@ import re
 
 from harness.verify.algebra.node import Node
 from harness.verify.reading.answer import choice, read, readable
-from harness.verify.reading.sentences import apart, only_formula, value_among_words
+from harness.verify.reading.sentences import only_formula, value_among_words
 from harness.verify.reading.words import TEXT, normal_words
 
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
@@ -17,6 +17,24 @@ _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
 _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
+
+
+_APART = re.compile(
+    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
+    r"(?:\s+|~|\\[ ,;]\s*)"
+    r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?|\s(?:m|s|kg|K|mol)\^\{?-?[123]\}?)*)\$?"
+)
+
+
+def apart(text: str) -> str | None:
+    r"""Return `252\text{ N}` for `252 N`: letters of a unit that stand apart from a plain number.
+
+    A letter that touches its number (`5m`) is a variable.
+    """
+    found = _APART.fullmatch(text) if len(text) < 120 else None
+    if found is None or not any(map(str.isdigit, found.group(1))):
+        return None
+    return f"{found.group(1)}\\text{{ {found.group(2)}}}"
 
 
 def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:

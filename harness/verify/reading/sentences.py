@@ -271,26 +271,6 @@ def only_formula(text: str) -> str | None:
     return content(found[0])
 
 
-# -- a unit apart from its number ---------------------------------------------------------------
-
-_APART = re.compile(
-    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
-    r"(?:\s+|~|\\[ ,;]\s*)"
-    r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?|\s(?:m|s|kg|K|mol)\^\{?-?[123]\}?)*)\$?"
-)
-
-
-def apart(text: str) -> str | None:
-    r"""Return `252\text{ N}` for `252 N`: letters of a unit that stand apart from a plain number.
-
-    A letter that touches its number (`5m`) is a variable.
-    """
-    found = _APART.fullmatch(text) if len(text) < 120 else None
-    if found is None or not any(map(str.isdigit, found.group(1))):
-        return None
-    return f"{found.group(1)}\\text{{ {found.group(2)}}}"
-
-
 # -- a number among words -------------------------------------------------------------------------
 
 # words in front of a number of which it is only a part of the value
