@@ -159,9 +159,9 @@ def _last(text: str) -> str | None:
     return _unless_denied(value or number.group().strip(), window, number)
 
 
-_QED = re.compile(r"[\s$]*(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]*$")
+_QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
 _OFFER = re.compile(  # what a chat model adds
-    r"(?:\n|[.!?]\s)\s*(?:would\s+you\s+like|let\s+me\s+know|do\s+you\s+(?:want|need)|if\s+you\s+"
+    r"(?:\n|[.!?]\s)\s{0,9}(?:would\s+you\s+like|let\s+me\s+know|do\s+you\s+(?:want|need)|if\s+you\s+"
     r"(?:have|need|want|would)|feel\s+free|is\s+there\s+anything|i\s+hope|please\s+(?:let|feel))\b",
     re.I,
 )

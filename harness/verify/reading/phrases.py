@@ -104,7 +104,7 @@ _DOUBTED = re.compile(  # "I do not think that the answer is 5"
 _MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
 _NUMBERS = NUMBERISH.findall
 _CORRECTION = re.compile(
-    r"(?:^|[.!?…—–,\n])[\s*_]*(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
+    r"(?:^|[.!?…—–,\n])[\s*_]{0,9}(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
     r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,)",
     re.I,
 )
