@@ -42,7 +42,10 @@ _PHRASE_WORDS = (
 COMMITS = re.compile(
     r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
 )
-_CHOICE_IS = re.compile(r"\b[Oo]ption\s+\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)\b")
+_CHOICE_IS = re.compile(
+    r"\b(?:[Oo]ption\s+)?\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
+    r"(?:\s+(?:option|choice)|[.!]|$)"
+)
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
 SENTENCE = re.compile(r"(?<=[^\d\s])[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。")
 

@@ -159,6 +159,7 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
     return ", ".join(content(m).strip() for m in parts)
 
 
+_SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{0,80}?\d[^*\n]{0,80})\*\*")
 _SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-z]\s*=[^=]{1,30}")
@@ -188,12 +189,12 @@ _TAIL = re.compile(
 _MATHEMATICS = re.compile(
     r"(?:[^A-Za-z$]|\b(?:sqrt|pi|sin|cos|tan|ln|log|or|and)\b|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+"
 )
-_OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]")
+_OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
 _AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\b")
 _VERB = re.compile(
     r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?"
     r"|takes?|took|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?"
-    r"|used|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
+    r"|used|covers?|travels?|weighs?|contains?|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
     r"|a\s+total\s+of|still|the\s+point|equal\s+to)\s+)*(?=[-−$€£¥\\(√.\d])",
     re.I,
 )
@@ -212,7 +213,9 @@ def concluded(sentence: str) -> str | None:
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))
-    if _SEVERAL.fullmatch(sentence) or _HEDGE.search(sentence):
+    if _SEVERAL.fullmatch(sentence):
+        return _SO.sub("", sentence)
+    if _HEDGE.search(sentence):
         return sentence
     tail = _TAIL.search(sentence)
     if (
@@ -225,8 +228,10 @@ def concluded(sentence: str) -> str | None:
     if "=" in sentence[formulas[-1].end() if formulas else 0 :]:
         behind = sentence[sentence.rindex("=") + 1 :].strip()
         number = NUMBERISH.match(behind)
-        if number is None or _NOT_THAT.search(behind):
-            return sentence if number is not None else None
+        if number is None:
+            return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
+        if _NOT_THAT.search(behind):
+            return sentence
         return value_among_words(behind) or number.group()
     numbers = list(NUMBERISH.finditer(sentence))
     joined = last_numbers(numbers, sentence) if numbers else ""
@@ -298,7 +303,7 @@ _AMOUNT = re.compile(
 # words behind a number that make another value of it, or another answer
 _CHANGES = re.compile(
     r"(?:and|or|to|through|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
-    r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|more|fewer|half"
+    r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|(?:more|fewer)\s+than|half"
     r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else|[a-z]+(?:ths|rds)|halves|below"
     r"|(?:is|are|was|were|seems?|looks)\s+(?:too|almost|nearly|wrong|impossible|smaller|larger|bigger"
     r"|less|more|greater|only|twice|half)|degrees?\s+below)\b",
