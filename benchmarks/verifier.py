@@ -370,6 +370,14 @@ def report(arguments: argparse.Namespace) -> list[str]:
     lines += [f"## Speed on GSM8K-like responses ({len(gsm)})", "", *head]
     for name, python in jobs:
         lines.append(speed_row(name, run_grader(python, name, gsm), rates))
+    math = [
+        [r["answer"], r["output"], "text"]
+        for r in load(arguments.shared / "data" / "outputs_math_qwen.jsonl.gz")
+    ]
+    lines += ["", f"## Speed on real responses to MATH problems ({len(math)})", "", *head]
+    rates = {}
+    for name, python in jobs:
+        lines.append(speed_row(name, run_grader(python, name, math), rates))
     lines += ["", "## From a second thread: 8 plain cases", ""]
     for name, python in jobs[:-1]:
         got = run_grader(python, name, THREAD_CASES, "thread")

@@ -42,9 +42,9 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
         return values(c, gold, answer)
     if "unit" in kinds:
         return units(c, gold, answer)
-    if "list" in kinds and (is_region_list(gold) or is_region_list(answer)):
-        if region(gold) is not None and region(answer) is not None:
-            return relations(c, gold, answer)
+    regions = "list" in kinds and (is_region_list(gold) or is_region_list(answer))
+    if regions and region(gold) is not None and region(answer) is not None:
+        return relations(c, gold, answer)
     # the real line RR is an interval too, though it reads as a symbol
     if "rel" in kinds or "union" in kinds or ("RR" in (gold.key, answer.key) and "br" in kinds):
         return relations(c, gold, answer)

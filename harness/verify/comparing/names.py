@@ -8,6 +8,7 @@ from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.parts import EXPRESSIONS
+from harness.verify.reading.words import canonical_unit
 
 # functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
 _MARKED = ("unit", "pct", "deg")
@@ -75,8 +76,16 @@ def _bare(node: Node) -> Node:
     return bare
 
 
+def _size(node: Node) -> str:
+    """Return the value of a quantity in the base unit of its kind, with that kind."""
+    kind, size, _ = canonical_unit(node.args[1])
+    return f"{kind} {tree.mul(tree.num(size), node.args[0]).key}"
+
+
 def _agree(items: tuple[Node, ...]) -> bool:
     """Whether the values of a chain are one value; a unit may stand behind the last alone."""
+    if len(items) > 1 and all(x.kind == "unit" for x in items):
+        return len({_size(x) for x in items}) == 1  # 1.5 hours = 90 minutes
     last = _bare(items[-1])
     return all(
         x.key == last.key

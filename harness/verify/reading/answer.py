@@ -16,6 +16,7 @@ _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)
 _DOTS = re.compile(
     r"(?<![\d.])(\d{0,9})\.(\d{0,9}?)(\d{1,9}?)\3+(?:\.{3}|\\[lc]?dots)"
 )  # 0.2727...
+_SPREAD = re.compile(r"(?<=[\w})])\s?\\q?quad\s?(?=-?\d|[a-zA-Z]\s?=)")
 _TIME = re.compile(
     r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*"
     r"(?:([ap])\.?\s*m\b\.?|o'clock\s*(?:([ap])\.?m\.?)?|(noon|midnight))?\.?",
@@ -27,10 +28,11 @@ _CHOICE = re.compile(
     re.S,
 )
 _MORE = re.compile(
-    r"(?:,\s*)?(?:and|or|nor|is\s+(?:not|wrong|incorrect)|isn['’]t)\b|[,;&/]\s*\(?[A-J]\b", re.I
+    r"(?:,\s*)?(?:and|or|nor|is\s+(?:not|wrong|incorrect)|isn.?t)\b|[,;&/]\s*\(?[A-J]\b", re.I
 )
 # the text of an answer in the form that the parser reads
 _REWRITES = (
+    (re.compile(r"0\.\((\d{1,30})\)"), r"0.\\overline{\1}"),
     (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
     (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
     (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
@@ -57,6 +59,8 @@ def tidy(text: str) -> str:
     if len(text) > MAX_ANSWER:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     text = " ".join(plain(text).split())  # a pattern may be slow in a run of blanks
+    if "quad" in text:
+        text = _SPREAD.sub(", ", text)  # x = 1 \\quad y = 2
     if "..." in text or "dots" in text:
         text = _DOTS.sub(_repeating, text)
     if len(text) > MAX_ANSWER:  # a character may have become a command
@@ -130,12 +134,12 @@ def _read(text: str) -> tuple[Node, ...]:
     readings, certain = _time(text)
     if certain:
         return tuple(readings)
-    if any(mark in text for mark in (".\\", "\\overline", "\\dot", "\\bar")):
-        text = _REPEATING.sub(_repeating, text)
     if len(text) < 60:
         for pattern, form in _REWRITES:
             rewritten = pattern.fullmatch(text)
             text = rewritten.expand(form) if rewritten is not None else text
+    if any(mark in text for mark in (".\\", "\\overline", "\\dot", "\\bar")):
+        text = _REPEATING.sub(_repeating, text)
     if " x " in text or " X " in text:
         text = _BY.sub(r"\\times ", text)
     parsed = _parse(text, True)

@@ -6,18 +6,35 @@ import re
 
 from harness.verify.algebra.node import Node
 from harness.verify.reading.answer import choice, read, readable
-from harness.verify.reading.sentences import apart, only_formula, value_among_words
+from harness.verify.reading.sentences import only_formula, value_among_words
 from harness.verify.reading.words import TEXT, normal_words
 
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
-_IT_IS = re.compile(
-    r"^(?:it|this|that|they|the [a-z]{2,12})(?:'s|\s+is|\s+are)\s+(?:(?:an?|the)\s+)?"
-)
+_THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")
+_IT_IS = re.compile(r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+is|\s+are)\s+(?:(?:an?|the)\s+)?")
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
 _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
+
+
+_APART = re.compile(
+    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
+    r"(?:\s+|~|\\[ ,;]\s*)"
+    r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?|\s(?:m|s|kg|K|mol)\^\{?-?[123]\}?)*)\$?"
+)
+
+
+def apart(text: str) -> str | None:
+    r"""Return `252\text{ N}` for `252 N`: letters of a unit that stand apart from a plain number.
+
+    A letter that touches its number (`5m`) is a variable.
+    """
+    found = _APART.fullmatch(text) if len(text) < 120 else None
+    if found is None or not any(map(str.isdigit, found.group(1))):
+        return None
+    return f"{found.group(1)}\\text{{ {found.group(2)}}}"
 
 
 def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:
@@ -34,13 +51,22 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
     answers = readable(answer, read(answer))
     if golds and golds[0].kind == "base" and answer.replace(" ", "") == golds[0].args[0]:
         return golds[:1]  # 2A, whose base only the gold gives
-    if golds and golds[0].kind != "text" and (not answers or answers[0].kind == "text"):
+    if (
+        golds
+        and golds[0].kind != "text"
+        and (
+            not answers
+            or answers[0].kind == "text"
+            or (answers[0].kind == "list" and [x.kind == "text" for x in answers[0].args] == [0, 1])
+        )
+    ):
         formula = only_formula(answer) or value_among_words(answer)
         if formula is not None:
             answers = readable(formula, read(formula)) or answers
     if golds and golds[0].kind in ("num", "unit") and answers and answers[0].kind == "mul":
-        measured = apart(answer)
+        measured, thousand = apart(answer), _THOUSAND.fullmatch(answer)
         answers += read(measured) if measured is not None else ()
+        answers += read(f"{thousand.group(1)} thousand") if thousand is not None else ()
     if "(" in answer[:12] and golds and golds[0].kind != "text":
         lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
         answers += read(lettered.group(1)) if lettered is not None else ()

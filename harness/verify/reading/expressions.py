@@ -143,6 +143,8 @@ def postfix(c: Cursor) -> Node:
             above = exponent(c)
             if above is not None and value.kind == "matrix" and above.key in ("T", "top"):
                 value = tree.matrix(zip(*value.args, strict=True))
+            elif above is not None and value.kind == "br" and above.key == "T":
+                value = tree.matrix([[x] for x in value.args[2]])
             elif above is not None:
                 value = tree.power(value, above)
         elif mark == "*" and c.peek(1).value == "*":

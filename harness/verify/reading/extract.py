@@ -12,7 +12,14 @@ from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
 from harness.verify.reading.phrases import COMMITS, SENTENCE, WINDOW, by_phrase, cut, last_match
-from harness.verify.reading.sentences import MATH, NUMBERISH, affirmed, concluded, last_formulas
+from harness.verify.reading.sentences import (
+    MATH,
+    NUMBERISH,
+    affirmed,
+    concluded,
+    content,
+    last_formulas,
+)
 
 Form = Literal["boxed", "hash", "answer_is", "answer_tag", "bare"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -131,22 +138,44 @@ def tagged_answer(text: str) -> str | None:
 def _last(text: str) -> str | None:
     """Return the last formula or number of a response that commits to nothing."""
     window = cut(text[-WINDOW:]) or text[-WINDOW:].strip()
-    if not window:
-        return None
+    window = _QED.sub("", window).rstrip()
+    offer = _OFFER.search(window)
+    if offer is not None and any(map(str.isdigit, window[: offer.start()])):
+        window = window[: offer.start()].rstrip()
     formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
+    if number is None and not formulas:
+        named = _NAMED.search(window)
+        return named.group(1) if named is not None else None
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
-        return _unless_denied(last_formulas(formulas, window), window, formulas[-1])
-    if number is None:
-        return None
-    start = 0
-    for stop in SENTENCE.finditer(window, 0, number.start()):
-        start = stop.end()
-    end = SENTENCE.search(window, number.end())
-    sentence = window[start : end.start() if end else len(window)].strip()
+        last = last_formulas(formulas, window)
+        if len(formulas) > 1 and last == content(formulas[-1]).strip():  # none is joined to it
+            last = concluded(_sentence(window, formulas[-1])) or last
+        return _unless_denied(last, window, formulas[-1])
+    assert number is not None
+    sentence = _sentence(window, number)
     value = concluded(sentence)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
     return _unless_denied(value or number.group().strip(), window, number)
+
+
+_QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
+_OFFER = re.compile(  # what a chat model adds
+    r"(?:\n|[.!?]\s)\s{0,9}(?:would\s+you\s+like|let\s+me\s+know|do\s+you\s+(?:want|need)|if\s+you\s+"
+    r"(?:have|need|want|would)|feel\s+free|is\s+there\s+anything|i\s+hope|please\s+(?:let|feel))\b",
+    re.I,
+)
+# the day is Monday
+_NAMED = re.compile(r"\bis\s+(?:on\s+)?(?:an?\s+|the\s+)?([A-Z][a-z]+)[.!*\s]*$")
+
+
+def _sentence(text: str, found: re.Match[str]) -> str:
+    """Return the sentence around a formula or number."""
+    start = 0
+    for stop in SENTENCE.finditer(text, 0, found.start()):
+        start = stop.end()
+    end = SENTENCE.search(text, found.end())
+    return text[start : end.start() if end else len(text)].strip()
 
 
 _DENIED = re.compile(

@@ -58,6 +58,9 @@ def _atom(c: Cursor) -> Node:
     raise Unreadable(f"{value!r} where a value should be")
 
 
+_WHEN = {"if", "for", "when", "where"}  # between a value and its case
+
+
 def _nested(c: Cursor, closer: str) -> list[Node]:
     c.down()
     found, _ = statements.items(c, (closer,))
@@ -69,6 +72,9 @@ def _nested(c: Cursor, closer: str) -> list[Node]:
 def _system(c: Cursor) -> Node:
     """Read a system of equations or a case distinction."""
     name = c.raw_group()
+    c.tokens = [
+        t for i, t in enumerate(c.tokens) if i < c.at or not t.prose or t.value not in _WHEN
+    ]
     found = _nested(c, "end")
     if c.raw_group() != name:
         raise Unreadable("an environment that closes another")

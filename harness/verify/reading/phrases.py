@@ -26,7 +26,7 @@ PHRASES = re.compile(
     r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
     r"(?!\s(?:as|in|by)\b)(?:,?[ ](?!" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
     r"(?=[\s*_]*(?:" + _SAYS + r"|[:：=≈]|therefore\b|thus\b))"
-    r"|(?<!to\s)\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to)\b)"
+    r"|(?<!to\s)(?<![</])\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to)\b)"
     r"|\b(?:correct|right)\s+(?:option|choice)"
     r"|réponse|respuesta|antwort|risposta|resposta|ответ|答案|答え|回答|정답|الجواب)"
     r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
@@ -41,6 +41,10 @@ _PHRASE_WORDS = (
 )  # fmt: skip
 COMMITS = re.compile(
     r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
+)
+_CHOICE_IS = re.compile(
+    r"\b(?:[Oo]ption\s+)?\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
+    r"(?:\s+(?:option|choice)|[.!]|$)"
 )
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
 SENTENCE = re.compile(r"(?<=[^\d\s])[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。")
@@ -74,10 +78,13 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
     window = text[max(behind, len(text) - WINDOW) :]
     lower = window.lower()  # a word is found faster than a pattern
     phrases = list(pattern.finditer(window)) if any(w in lower for w in _PHRASE_WORDS) else []
+    chosen = last_match(_CHOICE_IS, window) if "is" in lower and pattern is PHRASES else None
+    if chosen is not None:
+        return chosen.group(1)
     line = last_match(_LINE_A, window)
     if line is not None and (not phrases or line.start() > phrases[-1].start()):
         return cut(line.group(1))
-    for phrase in reversed(phrases):
+    for phrase in reversed(phrases[-20:]):
         lead = window[max(0, phrase.start() - 400) : phrase.start()]
         before = _value_before(lead)
         if before:
@@ -93,14 +100,14 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
 
 
 _DOUBTED = re.compile(  # "I do not think that the answer is 5"
-    r"(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
-    r"|possible|follow|conclude)\b)[^.!?\n]*$",
+    r"(?:\b(?:whether|impossible|unclear)\b|(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
+    r"|possible|follow|conclude)\b))[^.!?\n]*$",
     re.I,
 )
 _MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
 _NUMBERS = NUMBERISH.findall
 _CORRECTION = re.compile(
-    r"(?:^|[.!?…—–,\n])[\s*_]*(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
+    r"(?:^|[.!?…—–,\n])[\s*_]{0,9}(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
     r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,)",
     re.I,
 )

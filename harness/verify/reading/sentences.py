@@ -22,6 +22,7 @@ _WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
 _CHOSEN = re.compile(
     r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
 )
+_BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
 _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 _OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
 _OTHERWISE = re.compile(r"\s*,?\s*\b(?:or|and)\b[^.;]{0,30}?\d", re.I)  # 14, or maybe 15
@@ -40,7 +41,9 @@ _NEGATION = re.compile(
     re.I,
 )
 _REMARK = re.compile(
-    r"[,;(]\s?(?:and\s|but\s)?not\s|\s(?:instead of|rather than|as opposed to)\s", re.I
+    r"(?:[,;(]|\s(?=and\s|but\s))\s?(?:and\s|but\s)?not\s"
+    r"|\s(?:instead of|rather than|as opposed to)\s",
+    re.I,
 )
 _CORRECTED = re.compile(
     r"(?:\bnot\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
@@ -103,7 +106,7 @@ def value_in(sentence: str) -> str:
     said = affirmed(sentence)
     if said is None or _BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
-    sentence = _MINUS.sub("-", said)
+    sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
     short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
@@ -156,6 +159,7 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
     return ", ".join(content(m).strip() for m in parts)
 
 
+_SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{0,80}?\d[^*\n]{0,80})\*\*")
 _SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-z]\s*=[^=]{1,30}")
@@ -173,16 +177,25 @@ _NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
     r"|\b(?:wrong|incorrect)\b",
     re.I,
 )
+_JOINED = re.compile(r"\s*(?:,|and\b|or\b|=)")
 _CLAUSE = re.compile(
     r"[^(].*?(?:(?:,\s|\band\b|\bthen\b).*\d|\bto\s+[-−$]?\d)"
 )  # another value behind the first
+# the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
+_TAIL = re.compile(
+    r".*\b(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?([^.].{1,80})$",
+    re.I,
+)
+_MATHEMATICS = re.compile(
+    r"(?:[^A-Za-z$]|\b(?:sqrt|pi|sin|cos|tan|ln|log|or|and)\b|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+"
+)
+_OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
 _AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\b")
 _VERB = re.compile(
-    r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?|takes?|took"
-    r"|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?|used|left\s+with"
-    r"|sold|sells?|bought|buys?|receives?d?|drove|walked|ran|ate|read)\s+"
-    r"(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|a\s+total\s+of|now|still"
-    r"|the\s+point|equal\s+to)\s+)*(?=[-−$€£¥\\(√.\d])",
+    r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?"
+    r"|takes?|took|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?"
+    r"|used|covers?|travels?|weighs?|contains?|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
+    r"|a\s+total\s+of|still|the\s+point|equal\s+to)\s+)*(?=[-−$€£¥\\(√.\d])",
     re.I,
 )
 _FIRST = re.compile(
@@ -200,13 +213,25 @@ def concluded(sentence: str) -> str | None:
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))
-    if _SEVERAL.fullmatch(sentence) or _HEDGE.search(sentence):
+    if _SEVERAL.fullmatch(sentence):
+        return _SO.sub("", sentence)
+    if _HEDGE.search(sentence):
         return sentence
-    if "=" in sentence:
+    tail = _TAIL.search(sentence)
+    if (
+        tail is not None
+        and _MATHEMATICS.fullmatch(tail.group(1))
+        and _OPERATION.search(tail.group(1))
+    ):
+        return tail.group(1)
+    formulas = list(MATH.finditer(sentence))
+    if "=" in sentence[formulas[-1].end() if formulas else 0 :]:
         behind = sentence[sentence.rindex("=") + 1 :].strip()
         number = NUMBERISH.match(behind)
-        if number is None or _NOT_THAT.search(behind):
-            return sentence if number is not None else None
+        if number is None:
+            return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
+        if _NOT_THAT.search(behind):
+            return sentence
         return value_among_words(behind) or number.group()
     numbers = list(NUMBERISH.finditer(sentence))
     joined = last_numbers(numbers, sentence) if numbers else ""
@@ -223,7 +248,10 @@ def concluded(sentence: str) -> str | None:
     verbs = list(_VERB.finditer(clause))
     if verbs:
         behind = clause[verbs[-1].end() :]
-        return None if _CLAUSE.match(behind) else value_in(behind)
+        formula = MATH.match(behind)
+        if formula is not None and _JOINED.match(behind, formula.end()) is None:
+            return content(formula).strip()
+        return None if formula or _CLAUSE.match(behind) else value_in(behind)
     first = _FIRST.match(clause)
     return value_in(clause[first.end() :]) if first is not None else None
 
@@ -248,25 +276,6 @@ def only_formula(text: str) -> str | None:
     return content(found[0])
 
 
-# -- a unit apart from its number ---------------------------------------------------------------
-
-_APART = re.compile(
-    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?(?:\s+|~|\\[ ,;]\s*)"
-    r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?)*)\$?"
-)
-
-
-def apart(text: str) -> str | None:
-    r"""Return `252\text{ N}` for `252 N`: letters of a unit that stand apart from a plain number.
-
-    A letter that touches its number (`5m`) is a variable.
-    """
-    found = _APART.fullmatch(text) if len(text) < 120 else None
-    if found is None or not any(map(str.isdigit, found.group(1))):
-        return None
-    return f"{found.group(1)}\\text{{ {found.group(2)}}}"
-
-
 # -- a number among words -------------------------------------------------------------------------
 
 # words in front of a number of which it is only a part of the value
@@ -289,12 +298,12 @@ _ALL_SUCH = re.compile(
 _AMOUNT = re.compile(
     r"([-+]?\s?(?:\\?\$|€|£)?\s?\d[\d,]{0,30}(?:\.\d{1,30})?(?:\s?/\s?\d{1,9}|\s\d{1,9}/\d{1,9})?"
     r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b)?%?)"
-    r"[*_\s]+([A-Za-z(][^\n]{0,300})"
+    r"(?:[*_\s]+|-(?=[a-z]{3}))([A-Za-z(][^\n]{0,300})"
 )
 # words behind a number that make another value of it, or another answer
 _CHANGES = re.compile(
     r"(?:and|or|to|through|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
-    r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|more|fewer|half"
+    r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|(?:more|fewer)\s+than|half"
     r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else|[a-z]+(?:ths|rds)|halves|below"
     r"|(?:is|are|was|were|seems?|looks)\s+(?:too|almost|nearly|wrong|impossible|smaller|larger|bigger"
     r"|less|more|greater|only|twice|half)|degrees?\s+below)\b",

@@ -283,9 +283,11 @@ def _joinable(c: Cursor) -> Node:
     elif c.peek().value == "to" and c.peek(1).kind == "num" and node.kind == "num":
         c.take()
         node = tree.structure("ratio", [node, value(c)])
-    elif node.kind == "num" and [c.peek(i).value for i in (0, 1)] == ["out", "of"]:
-        c.at += 2
-        node = tree.div(node, value(c))
+    elif node.kind == "num" and c.peek().value in ("out", "in"):
+        ahead = 2 if c.peek(1).value == "of" else 1  # 1 out of 4, 1 in 4
+        if ahead == 2 or [c.peek(i).kind for i in (1, 2)] == ["num", "end"]:
+            c.at += ahead
+            node = tree.div(node, value(c))
     return with_unit(c, with_modulus(c, node))
 
 

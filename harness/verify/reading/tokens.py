@@ -90,7 +90,8 @@ _SKIP_CMDS = {
     "qquad", "thinspace", "hfill", "phantom", "hspace", "vspace", "noindent", "rm", "bf", "it",
     "mathstrut", "strut", "nonumber", "notag", "enspace", "cr", "centering", "large", "Large",
     "small", "tiny", "allowbreak", "bigm", "middle", "mathopen", "mathclose", "mathrel", "smash",
-    "vphantom", "checkmark", "blacksquare", "qed", "negthinspace", "thickspace", "medspace", "dfracs", "boldmath", "bm",
+    "vphantom", "negthinspace", "thickspace", "medspace", "dfracs", "boldmath", "bm", "checkmark",
+    "blacksquare", "qed",
 }
 _TEXT_CMDS = {
     "text", "mbox", "textbf", "textit", "textrm", "mathrm", "mathbf", "textnormal", "mathit",

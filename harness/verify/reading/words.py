@@ -163,8 +163,9 @@ _DERIVED = {"mph": "mile per hour", "kph": "km per hour", "kmh": "km per hour",
 _MAX_UNITS = 24  # in a product, each of which multiplies its size
 _DROP = {"a", "the", "of", "each", "in", "total", "more"}
 
-ALL_REALS = {"all real numbers", "all reals", "all real values", "any real number", "every real number",
-             "set of all real numbers", "real numbers", "reals", "all real x", "all real values of x"}
+ALL_REALS = {"all real numbers", "all reals", "all real values", "any real number", "reals",
+             "every real number", "set of all real numbers", "real numbers", "all real x",
+             "all real values of x"}
 SAME_TEXT = {
     "no solution": "no solution", "no solutions": "no solution", "none": "none",
     "no real solution": "no solution", "no real solutions": "no solution",
