@@ -45,10 +45,12 @@ class Caps(Frozen, allow_inf_nan=False):
             left[name] = max(cap - getattr(spent, name), 1 if name in _WHOLE else 1e-9)
         return Caps(**left)
 
-    def share(self, parts: int) -> Caps:
+    def share(self, parts: int, taken: int = 1) -> Caps:
+        """Return `taken` of so many equal parts."""
         shares = {}
         for name, cap in self.set_caps().items():
-            shares[name] = max(1, int(cap // parts)) if name in _WHOLE else cap / parts
+            share = cap * taken / parts
+            shares[name] = max(1, int(share)) if name in _WHOLE else share
         return Caps(**shares)
 
 

@@ -88,7 +88,8 @@ def train_joint(run: Run) -> None:
             policy: torch.Tensor = super().compute_loss(
                 model, inputs, return_outputs, num_items_in_batch
             )
-            mu = supervised_weight(options, self.state.global_step, self.state.max_steps)
+            steps = self.state.max_steps
+            mu = supervised_weight(options, round(run.budget.progress * steps), steps)
             if mu == 0:
                 return policy
             processes = self.accelerator.num_processes

@@ -18,6 +18,7 @@ from harness.errors import BudgetExceeded, StageError
 from harness.records import Caps, Cost
 from harness.stage.budget import Budget, impossible
 from harness.stage.meter import metered
+from harness.stage.spec import MOST_STEPS
 
 AMPLE = Caps(steps=10_000)
 
@@ -299,6 +300,8 @@ def test_costs_add_up_but_the_peak_is_a_maximum():
 def test_caps_are_shared_and_used_up():
     caps = Caps(steps=10, flops=9.0)
     assert caps.share(3).set_caps() == {"steps": 3, "flops": 3.0}
+    assert caps.share(3, 2).set_caps() == {"steps": 6, "flops": 6.0}
+    assert caps.share(3, 3) == caps
     left = caps.minus(Cost(steps=4, flops=20))
     assert left.steps == 6
     assert 0 < left.flops < 1e-6
@@ -343,6 +346,78 @@ def test_a_built_in_trainer_stays_inside_each_cap(folders, tmp_path, sft, cap):
     rates = [event["learning_rate"] for event in models.events(run) if "learning_rate" in event]
     assert rates[0] == pytest.approx(1e-3)
     assert rates[-1] <= 0.3e-3  # the schedule ends with the budget, whichever cap that is
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize(
+    ("name", "cap", "of_a_step"),
+    [("sft", "flops", 6.0 * STUDENT), ("sft-lora", "flops", None), ("sft", "trained_tokens", 1)],
+)
+def test_a_budget_that_is_to_be_used_up_is_and_the_rate_ends_with_it(
+    folders, tmp_path, sft, name, cap, of_a_step
+):
+    step = 98 * 4 * (of_a_step or 6.0 * STUDENT)
+    options = sft[name].options(epochs=0.1, batch_size=4, learning_rate=1e-3)
+    budget = Budget(Caps(**{cap: 20.5 * step}), fill=True)
+    run = models.make_run(tmp_path, folders["student"], options, budget=budget)
+    with metered(run.budget):
+        sft[name].train(run)
+    spent = getattr(run.budget.cost, cap)
+    costliest = spent / run.budget.cost.steps
+    assert run.budget.caps.set_caps()[cap] - costliest < spent <= run.budget.caps.set_caps()[cap]
+    assert "stopped_by_budget" not in run.notes
+    events = [event for event in models.events(run) if "learning_rate" in event]
+    steps = len(events)
+    if of_a_step:
+        assert steps == run.budget.cost.steps == 20
+    for number, event in enumerate(events):
+        share = number * costliest / run.budget.caps.set_caps()[cap]
+        assert event["learning_rate"] == pytest.approx(1e-3 * (1 - share), abs=0.03e-3)
+        assert abs(event["steps"] - steps) <= 1  # what is shown of the plan is what it comes to
+    assert events[-1]["progress"] > 0.95
+
+
+def test_a_plan_holds_all_steps_that_can_fit(folders, tmp_path):
+    def steps(**caps):
+        budget = Budget(Caps(**caps), fill=True)
+        run = models.make_run(tmp_path, folders["student"], None, budget=budget)
+        known = run.steps(100, 4, 0.1, max_steps=1)  # the lengths of rows are not known yet
+        run.tokenized(run.tokenizer(), 512)  # 98 tokens each
+        return known, run.steps(100, 4, 0.1)
+
+    least = 4 * STUDENT * 98 * 4
+    first, then = steps(flops=50 * least)
+    assert 50 <= then <= 60
+    assert first == 50 * 98 * 4
+    assert steps(flops=50 * least, steps=7) == (7, 7)
+    assert steps(trained_tokens=98 * 4 * 10)[1] == 12
+    assert steps(seconds=5.0) == (MOST_STEPS, MOST_STEPS)
+
+
+def test_progress_is_of_what_was_left_when_the_first_step_began(folders):
+    budget, model = Budget(Caps(flops=6.0 * STUDENT * 100)), load(folders["student"])
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+
+    def step(budget):
+        model(input_ids=IDS).logits.sum().backward()  # 10 of 100
+        optimiser.step()
+        return budget.progress
+
+    with metered(budget):
+        with torch.no_grad():
+            model(IDS.repeat(12, 1))  # 40 of 100, before training
+        budget.begin_steps()
+        before = budget.cost
+        assert budget.progress == 0.0
+        assert step(budget) == pytest.approx(1 / 6)
+        budget.planned = 3
+        assert step(budget) == pytest.approx(2 / 3)
+    resumed = Budget(budget.caps)
+    resumed.resume(budget.cost, before)
+    resumed.begin_steps()
+    assert resumed.progress == pytest.approx(2 / 6)
+    with metered(resumed):
+        assert step(resumed) == pytest.approx(3 / 6)
 
 
 # -- what a trainer cannot talk itself out of -----------------------------------------------------

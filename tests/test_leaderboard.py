@@ -93,12 +93,66 @@ def test_printed_parts_add_up(board):
         assert sum(printed) == pytest.approx(gain, abs=1e-9)
 
 
-def test_a_chain_says_what_its_last_stage_added(board):
-    added = row(board, "sft+rl").stage_gain
-    assert added.to == "sft"
-    difference = row(board, "sft+rl").accuracy.accuracy - row(board, "sft").accuracy.accuracy
-    assert added.difference == pytest.approx(difference, abs=1e-8)
-    assert row(board, "rl").stage_gain is None
+CHAINS = {"start": 0.4, "sft": 0.6, "kd": 0.5, "sft+kd": 0.62, "sft+kd+rl": 0.64, "rl+kd": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("spent", "control", "others"),
+    [
+        ({"sft": 9.7, "sft+kd": 9.5}, "sft+kd", ["sft"]),  # the longest that spent as much
+        ({"sft": 9.2, "sft+kd": 6.4}, "sft", ["sft+kd"]),
+        ({"sft": 3.6, "sft+kd": 6.4}, None, ["sft+kd", "sft"]),
+        ({"sft": 8.99, "sft+kd": 8.99}, None, ["sft+kd", "sft"]),
+    ],
+)
+def test_a_chain_is_compared_with_what_spent_as_much_without_its_last_stage(spent, control, others):
+    flops = {"sft+kd+rl": 10.0, "kd": 10.0, "rl+kd": 10.0} | spent
+    records = generated.spending(generated.board(CHAINS), flops)
+    page = build(records, generated.conditions(caps={"flops": 10.5}))
+    chain = row(page, "sft+kd+rl")
+    named = [one.trainer for one in chain.controls]
+    assert named == ([control, *others] if control else others)
+    assert [one.matched for one in chain.controls][:1] == [control is not None]
+    assert [one.budget_used for one in chain.controls] == pytest.approx(
+        [spent[name] / 10.5 for name in named], abs=1e-8
+    )
+    assert row(page, "sft").controls is None
+    assert row(page, "rl+kd").controls == ()  # there is no row of rl alone
+    text = markdown.render(page)
+    section = text.partition("## Chains against the same compute")[2].partition("\n## ")[0]
+    (line,) = (one for one in section.splitlines() if one.startswith("| **sft+kd+rl**"))
+    assert f"{named[0]} {100 * spent[named[0]] / 10.5:.0f}" in line
+    if control is None:
+        assert chain.stage_gain is None
+        assert "| \N{EN DASH} | more compute, no control |" in line
+    else:
+        assert chain.stage_gain.to == control
+        difference = chain.accuracy.accuracy - row(page, control).accuracy.accuracy
+        assert chain.stage_gain.difference == pytest.approx(difference, abs=1e-8)
+        assert f"| {control} | {numbers.gain(chain.stage_gain)} |" in line
+
+
+def test_a_control_is_the_same_recipe_but_for_its_length():
+    made = generated.board({"start": 0.4, "sft": 0.6, "sft(more)": 0.6, "sft+rl": 0.63})
+
+    def with_options(record, options):
+        stages = [
+            stage.model_copy(update={"options": options.get(name, {}), "trainer": name})
+            for stage, name in zip(record.stages, record.trainer.split("+"), strict=False)
+            for name in [name.partition("(")[0]]
+        ]
+        return record.model_copy(update={"stages": tuple(stages)}).sealed()
+
+    spent = generated.spending(made, {"sft": 3.0, "sft(more)": 10.0, "sft+rl": 10.0})
+
+    def controls(more, chain):
+        by_row = {"sft(more)": {"sft": more}, "sft+rl": {"sft": chain}}
+        records = [with_options(one, by_row.get(one.trainer, {"sft": chain})) for one in spent]
+        page = build(records, generated.conditions(caps={"flops": 10.0}))
+        return [one.trainer for one in row(page, "sft+rl").controls]
+
+    assert controls({"rate": 1, "epochs": 9}, {"rate": 1, "epochs": 3}) == ["sft(more)", "sft"]
+    assert controls({"rate": 2, "epochs": 9}, {"rate": 1, "epochs": 3}) == ["sft"]
 
 
 def test_order_of_records_changes_nothing():
@@ -216,7 +270,8 @@ def test_a_chain_is_compared_seed_by_seed_where_it_went_on_from_the_same_checkpo
                 for stage in r.stages
             ]
             changed.append(r.model_copy(update={"stages": tuple(stages)}).sealed())
-        return build(changed, generated.conditions())
+        changed = generated.spending(changed, {"sft": 9.9, "sft+rl": 10.0})
+        return build(changed, generated.conditions(caps={"flops": 10.0}))
 
     alone, together = (row(page(shared), "sft+rl").stage_gain for shared in (False, True))
     assert alone.test == "t over questions and seeds"
@@ -224,7 +279,7 @@ def test_a_chain_is_compared_seed_by_seed_where_it_went_on_from_the_same_checkpo
     assert alone.difference == pytest.approx(together.difference)
     assert together.format + together.correctness == pytest.approx(together.difference)
     text = markdown.render(page(True))
-    assert "## Chains against the chain without the last stage" in text
+    assert "## Chains against the same compute without their last stage" in text
     assert "added" not in text
 
 

@@ -40,6 +40,44 @@ def test_an_even_split_of_the_budget_shares_nothing_with_the_whole(small_board):
     assert result.stages[chain.train[0]].identity.budget.caps.set_caps() == {"steps": 2}
 
 
+def test_a_budget_that_is_used_up_leaves_each_stage_of_a_chain_its_part(small_board):
+    text = small_board.read_text().replace("steps = 3", "steps = 7\nfill = true")
+    small_board.write_text(text)
+    chain = "unruly+unruly-slow+unruly-alike"
+    result = make(small_board, "unruly", "unruly+unruly-slow", chain, seeds=[0])
+    shares = [
+        [result.stages[name].identity.budget for name in cell.train] for cell in result.cells[1:]
+    ]
+    caps = [[share.caps.steps for share in each] for each in shares]
+    assert caps == [[7], [3, 7], [2, 4, 7]]  # of the whole cell, so far
+    assert [share.rest for share in shares[2]] == [False, True, True]
+    assert all(share.fill for each in shares for share in each)
+    assert make(small_board).board.conditions().fill
+
+
+def test_who_says_how_long_to_train_is_left_to_it(small_board):
+    text = small_board.read_text().replace("steps = 3", "steps = 7\nfill = true")
+    small_board.write_text(text.replace('plugins = ["unruly"]', 'plugins = ["unruly", "sft"]'))
+
+    def fills(*overrides, options=""):
+        small_board.write_text(text + options)
+        result = make(small_board, "sft", "sft+unruly", seeds=[0], overrides=overrides)
+        alone, chain = result.cells[1:]
+        names = (*alone.train, *chain.train)
+        return [result.stages[name].identity.budget.fill for name in names]
+
+    assert fills() == fills("sft.learning_rate=1e-3") == [True, True, True]
+    assert fills("sft.epochs=3") == fills("sft.max_steps=2") == [False, False, True]
+    assert fills(options="\n[options.sft]\nepochs = 1\n") == [False, False, True]
+
+
+def test_a_first_stage_that_uses_the_budget_up_leaves_no_rest(small_board):
+    text = small_board.read_text().replace("steps = 3", 'steps = 3\nfill = true\nchain = "rest"')
+    small_board.write_text(text)
+    with pytest.raises(UsageError, match='budget: under fill = true, chain = "rest" leaves'):
+        make(small_board)
+
+
 def test_an_override_names_the_row_and_the_command(small_board):
     result = make(small_board, "unruly", seeds=[0], overrides=["unruly.flip=3"])
     cell = result.cells[1]

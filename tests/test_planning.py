@@ -267,6 +267,20 @@ def test_the_tiny_board_is_planned_for_the_cpu(tmp_path):
     assert "CPU thread" in shown(found)
 
 
+def test_a_plan_fills_the_budget_that_is_to_be_used_up(tmp_path):
+    found = dry_run("tiny", tmp_path, terms=("sft", "rl", "sft+rl"), seeds=(0,))
+    cap = found.caps["flops"]
+    flops = {}
+    for one in found.stages:
+        if one.kind == "train":
+            flops.setdefault(one.label, []).append(one.estimate.flops)
+    (rl,), (whole, half), (last,) = flops["rl"], sorted(flops["sft"])[::-1], flops["sft+rl"]
+    assert 0.8 * cap < whole <= cap
+    assert 0.8 * cap < rl <= cap
+    assert half <= cap / 2
+    assert 0.8 * cap < half + last <= cap
+
+
 def test_earlier_records_of_the_same_gpu_tell_the_time(small_board, tmp_path):
     from generated import record
 
@@ -387,10 +401,12 @@ def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed(
         one.model_copy(update={"board": one.board.model_copy(update={"digest": board.digest})})
         for one in read_records(Path(__file__).parents[1] / "leaderboards" / "records" / "tiny")
     ]
+    seeds = tuple(sorted({one.seed for one in records if one.seed is not None}))
+    board.file = board.file.model_copy(update={"seeds": seeds})
     planned = plan(board, host, ["sft", "kd", "rl"])
     assumed, measured = (power(planned, board, some, 300) for some in ([], records))
     assert (assumed.source, measured.source) == ("assumed", "earlier records")
-    assert (measured.seeds, measured.comparisons, measured.sides) == (3, 3, 2)
+    assert (measured.seeds, measured.comparisons, measured.sides) == (len(seeds), 3, 2)
     assert measured.finds(300) < assumed.finds(300)
     assert measured.finds(1319) < measured.finds(300) < measured.finds(100)
     for need in measured.needs:

@@ -203,14 +203,18 @@ def test_every_number_of_the_tables_is_what_its_records_give(again):
         moved = (row["accuracy"][f"{what}_sd"] for what in ("question", "seed", "answer"))
         deviations = [DASH if one is None else f"{100 * one:.1f}" for one in moved]
         assert line[1:] == [*split(row["gain"]), *deviations]
-    (chains,) = tables(text, "Chains against the chain without the last stage")
-    assert len(chains) == sum(row["stage_gain"] is not None for row in rows.values()) > 0
+    (chains,) = tables(text, "Chains against the same compute without their last stage")
+    assert len(chains) == sum(row["controls"] is not None for row in rows.values()) > 0
     for line in chains:
         row = rows[name(line[0])]
-        budget = f"{used(rows[line[1]])} → {used(row)}"
-        p = row["stage_gain"]["p_adjusted"]
+        first, one = row["controls"][0]["trainer"], row["stage_gain"]
+        budget = f"{first} {used(rows[first])}, chain {used(row)}"
+        if one is None:
+            assert line[1:] == [DASH, "more compute, no control", DASH, DASH, DASH, budget]
+            continue
+        p = one["p_adjusted"]
         shown = "<0.001" if p < 0.001 else f"{p:.3f}"
-        assert line[2:] == [interval(row["stage_gain"]), shown, *split(row["stage_gain"]), budget]
+        assert line[1:] == [first, interval(one), shown, *split(one), budget]
     (every,) = tables(text, "Every benchmark")
     for line in every:
         row = rows[name(line[0])]

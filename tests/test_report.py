@@ -58,7 +58,7 @@ def test_everything_is_on_the_page(report):
     for said in (
         "Trainers compared",
         "Gains over the start model",
-        "Chains against the chain without the last stage",
+        "Chains against the same compute without their last stage",
         "What holds for every row",
         "Budget",
         "Accuracy against cost",

@@ -113,7 +113,8 @@ def plan(
             for position, part in enumerate(parts[name]):
                 parent = chain[-1] if chain else None
                 base = Base(stage=parent.id) if parent else start
-                share = stage_identity.share(board, position, len(parts[name]))
+                given = {*board.file.options.get(part, {}), *changed.get(part, {})}
+                share = stage_identity.share(board, position, len(parts[name]), given)
                 identity = stage_identity.training(
                     board, offers[part], options[part], seed, common, base, share
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -40,12 +41,18 @@ def common(board: Board, device: spec.Device) -> spec.Common:
     )
 
 
-def share(board: Board, position: int, length: int) -> spec.Share:
-    """Return the caps of the stage at a position, from 0, of a chain."""
-    caps = board.file.budget.caps()
-    if board.file.budget.chain == "even":
-        caps = caps.share(length)
-    return spec.Share(caps=caps, rest=board.file.budget.chain == "rest" and position > 0)
+LENGTH = frozenset({"epochs", "max_steps"})
+"""Options that say how long to train. A trainer that is given one ends by it under any budget."""
+
+
+def share(board: Board, position: int, length: int, given: Iterable[str] = ()) -> spec.Share:
+    """Return the caps of the stage at a position, from 0, of a chain.
+
+    `given` are the options that board and command line set for its trainer.
+    """
+    budget = board.file.budget
+    caps, rest = budget.stage_caps(position, length)
+    return spec.Share(caps=caps, rest=rest, fill=budget.fill and LENGTH.isdisjoint(given))
 
 
 def training(

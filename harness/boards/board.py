@@ -200,7 +200,6 @@ class Board:
         file = self.file
         data = ", ".join(f"{name} ({self.count(name, 'train')} rows)" for name in file.data.train)
         caps = " and ".join(f"{value:,g} {name}" for name, value in file.budget.set_caps().items())
-        split = "what is left" if file.budget.chain == "rest" else "an equal share"
         return Conditions(
             board=self.name,
             digest=self.digest,
@@ -208,8 +207,9 @@ class Board:
             start_model=self._described("start") or "",
             teacher=self._described("teacher"),
             data=data,
-            budget=f"at most {caps}; each stage of a chain gets {split}",
+            budget=f"at most {caps}; {file.budget.described}",
             caps=file.budget.caps(),
+            fill=file.budget.fill,
             margin=file.margin,
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),

@@ -60,6 +60,7 @@ class Conditions(Frozen):
     data: str
     budget: str
     caps: Caps | None = None  # the budget in numbers, of a whole cell
+    fill: bool = False  # whether trainers train until the caps are spent
     margin: float = 2.0  # points within which two rows count as equal
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)

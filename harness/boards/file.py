@@ -33,16 +33,48 @@ class Data(Frozen):
 
 
 class BudgetTable(Caps):
-    """The caps of one cell, and how the stages of a chain share them."""
+    """The caps of one cell, whether trainers use them up, and how the stages of a chain share."""
 
-    chain: Literal["rest", "even"] = "rest"
+    fill: bool = False  # a trainer trains until its cap, unless its options say how long
+    chain: Literal["rest", "even"] = "rest"  # without effect under `fill`: equal parts
+
+    @pydantic.model_validator(mode="after")
+    def _stages_are_left_something(self) -> BudgetTable:
+        if self.fill and "chain" in self.model_fields_set and self.chain == "rest":
+            raise ValueError(
+                'under fill = true, chain = "rest" leaves a second stage nothing; leave chain out'
+            )
+        return self
 
     def caps(self) -> Caps:
         return Caps.model_validate(self.set_caps())
 
     def set_caps(self) -> dict[str, float]:
         """Return the caps that are set, by name."""
-        return {name: value for name, value in super().set_caps().items() if name != "chain"}
+        caps = super().set_caps()
+        return {name: value for name, value in caps.items() if name not in ("chain", "fill")}
+
+    @property
+    def described(self) -> str:
+        """Return how the caps are used, for people."""
+        if self.fill:
+            return (
+                "every trainer trains until that is spent, unless its options say how long; the"
+                " stages of a chain get equal parts of it"
+            )
+        share = "what is left" if self.chain == "rest" else "an equal share"
+        return f"each stage of a chain gets {share}"
+
+    def stage_caps(self, position: int, length: int) -> tuple[Caps, bool]:
+        """Return the caps at a position, from 0, of a chain.
+
+        Also whether they are less what the earlier stages of the chain spent.
+        """
+        if self.fill:  # what an earlier stage could not use of its part goes to the next
+            return self.caps().share(length, position + 1), position > 0
+        if self.chain == "even":
+            return self.caps().share(length), False
+        return self.caps(), position > 0
 
 
 class ScoreTable(Frozen, allow_inf_nan=False):

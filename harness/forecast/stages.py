@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean, median
 
 from harness.bench.plan import Plan, Stage
@@ -15,7 +16,7 @@ from harness.forecast.model_sizes import model_shape
 from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
 from harness.records import Record
-from harness.stage.spec import Share, TrainIdentity
+from harness.stage.spec import MOST_STEPS, Share, TrainIdentity
 from harness.tasks.protocols import LmEvalProtocol, Protocol
 
 CHARACTERS = 3.5
@@ -88,6 +89,8 @@ class Forecast:
         if self.setting and trainer.expects:
             options = trainer.options.model_validate(identity.options)
             expected = trainer.expects(options, self.setting.work)
+            if identity.budget.fill:  # the caps alone say how long
+                expected = replace(expected, steps=MOST_STEPS)
             if self.teacher or not (expected.taught or expected.written):
                 return formulas.training(expected, caps, self.setting)
         # the caps are all that is known

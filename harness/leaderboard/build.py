@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
 from harness.leaderboard.comparison import TRAINER_SEEDS
+from harness.leaderboard.controls import MATCHED
 from harness.leaderboard.data import (
     Detectable,
     Failure,
@@ -119,7 +120,7 @@ def build(
         build_row(
             entry,
             start,
-            entries.get(entry.trainer.rpartition("+")[0]),
+            entries,
             ranking,
             results[entry.trainer],
             tallies[entry.trainer],
@@ -146,6 +147,7 @@ def build(
         gain_family=len(family),
         pair_family=len(ranking.pairs),
         score_family=score_family,
+        matched_share=MATCHED,
         detectable=_detectable(questions, rows, start, ranking, gains),
         equal=ranking.equal,
         not_worse=ranking.not_worse,

@@ -147,6 +147,14 @@ class Overall(Frozen):
     above_others: float | None  # the same against a seed of another row, of all ranked rows
 
 
+class Control(Frozen):
+    """A row that is a chain without its last stages."""
+
+    trainer: str
+    budget_used: float  # share of the tightest cap that was spent, mean over seeds
+    matched: bool  # whether that is `matched_share` of what the chain spent, or more
+
+
 class TrainedBy(Frozen):
     """The code that trained one stage."""
 
@@ -195,7 +203,10 @@ class Row(Frozen):
     losses: int
     tasks: tuple[TaskResult, ...]
     overall: Overall | None  # of a ranked row, where the board has several tasks
-    stage_gain: Gain | None  # of a chain over the chain without its last stage
+    # of a chain: the rows without its last stages. The first is its control if it is matched; if
+    # none is, nothing is said of its last stage
+    controls: tuple[Control, ...] | None
+    stage_gain: Gain | None  # of a chain over its control
     cost: Cost | None  # mean over seeds; None where nothing was trained
     budget_used: float | None  # share of the tightest cap that was spent, mean over seeds
     parameters: int | None
@@ -258,6 +269,7 @@ class Leaderboard(Frozen):
     gain_family: int  # comparisons with the start model that Holm's correction is over
     pair_family: int  # pairs of rows that Holm's correction is over
     score_family: int  # rows times scores that Holm's correction of wins and losses is over
+    matched_share: float  # of what a chain spent, that its control must have spent
     detectable: Detectable | None
     equal: tuple[Equal, ...]  # within the margin of the conditions
     not_worse: tuple[str, ...]  # rows shown to be less than the margin behind the first one

@@ -8,9 +8,10 @@ from typing import Any
 
 from harness.leaderboard.cells import Entry, describe_environment
 from harness.leaderboard.comparison import PairedDifference
-from harness.leaderboard.data import Gain, RecordRef, Row, TaskResult, TrainedBy
+from harness.leaderboard.controls import budget_used, controls_of, gain_over_control
+from harness.leaderboard.data import RecordRef, Row, TaskResult, TrainedBy
 from harness.leaderboard.ranking import Ranking
-from harness.leaderboard.results import accuracy_of, compare_entries, gain_between
+from harness.leaderboard.results import accuracy_of, gain_between
 from harness.records import Cost, Record, total_cost
 
 
@@ -38,7 +39,7 @@ def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
 def build_row(
     entry: Entry,
     start: Entry | None,
-    previous: Entry | None,
+    others: dict[str, Entry],
     ranking: Ranking,
     tasks: tuple[TaskResult, ...],
     tallied: tuple[int, int, int],
@@ -52,7 +53,7 @@ def build_row(
     Args:
         entry: The trainer's cells.
         start: The start model's, if it has every ranking score.
-        previous: Those of the chain without its last stage, if they are on the board.
+        others: The cells of every row, by trainer.
         ranking: Of the board.
         tasks: Its results.
         tallied: On how many scores it beats, ties with and loses to the start model.
@@ -67,8 +68,7 @@ def build_row(
     failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
     missing = () if entry.start else tuple(sorted({*conditions.seeds} - {*seeds, *failed}))
     cost = _mean_cost(entry.done)
-    caps = conditions.caps.set_caps() if conditions.caps else {}
-    used = [getattr(cost, name) / cap for name, cap in caps.items()] if cost else []
+    controls = controls_of(entry, others.values(), conditions)
     return Row(
         trainer=entry.trainer,
         start=entry.start,
@@ -84,9 +84,10 @@ def build_row(
         losses=losses,
         tasks=tasks,
         overall=None,
-        stage_gain=_stage_gain(previous, entry),
+        controls=controls,
+        stage_gain=gain_over_control(entry, others, controls),
         cost=cost,
-        budget_used=max(used, default=None),
+        budget_used=budget_used(entry, conditions),
         parameters=next((c.checkpoint.parameters for c in entry.done if c.checkpoint), None),
         sources=_sources(entry.cells),
         environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
@@ -97,15 +98,6 @@ def build_row(
         confirmations=tuple(map(ref, again)),
         commands=_commands(entry.cells),
     )
-
-
-def _stage_gain(previous: Entry | None, entry: Entry) -> Gain | None:
-    """Return a chain's gain over the chain without its last stage, seed by seed if it shares it."""
-    if previous is None or not previous.compared or not entry.compared:
-        return None
-    keys, paired = entry.questions.ranking, previous.shares_stages(entry)
-    comparison = compare_entries(previous, entry, keys, paired=paired)
-    return gain_between(previous, entry, keys, comparison, paired=paired)
 
 
 def _commands(cells: Sequence[Record]) -> tuple[str, ...]:

@@ -165,24 +165,13 @@ def _aside(leaderboard: Leaderboard) -> Iterator[str]:
 
 
 def _chains(leaderboard: Leaderboard) -> Iterator[str]:
-    used = {row.trainer: numbers.used(row) for row in leaderboard.rows}
-    rows = [
-        (
-            name(row),
-            markdown(gain.to),
-            numbers.gain(gain),
-            numbers.p_value(gain.p_adjusted),
-            *numbers.parts(gain),
-            f"{used[gain.to]} \N{RIGHTWARDS ARROW} {used[row.trainer]}",
-        )
-        for row in leaderboard.rows
-        if (gain := row.stage_gain)
-    ]
+    rows = sections.chains(leaderboard)
     if rows:
-        yield "## Chains against the chain without the last stage"
-        yield sentences.CHAINS
+        yield "## Chains against the same compute without their last stage"
+        yield sentences.chains(leaderboard)
         figures = ("Difference", "p (Holm)", "Format", "Correctness", "Budget")
-        yield table(("Chain", "Compared with", *figures), rows, left=2)
+        cells = [(name(row), markdown(control), *shown) for row, control, *shown in rows]
+        yield table(("Chain", "Compared with", *figures), cells, left=2)
 
 
 def _properties(leaderboard: Leaderboard) -> Iterator[str]:

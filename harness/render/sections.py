@@ -41,6 +41,23 @@ def result_of(row: Row, benchmark: Benchmark) -> TaskResult | None:
     return next((one for one in row.tasks if (one.task, one.protocol) == wanted), None)
 
 
+def chains(leaderboard: Leaderboard) -> list[tuple[Row, str, str, str, str, str, str]]:
+    """Return the chains: row, control, difference, p, the parts of it, what both spent."""
+    used = {row.trainer: numbers.used(row) for row in leaderboard.rows}
+    found = []
+    for row in leaderboard.rows:
+        if row.controls is None:
+            continue
+        gain, spent = row.stage_gain, f"chain {used[row.trainer]}"
+        compared = (gain.to, numbers.gain(gain)) if gain else (numbers.NONE, sentences.NO_CONTROL)
+        if row.controls:
+            first = row.controls[0].trainer
+            spent = f"{first} {used[first]}, {spent}"
+        p = numbers.p_value(gain.p_adjusted if gain else None)
+        found.append((row, *compared, p, *numbers.parts(gain), spent))
+    return found
+
+
 def results(leaderboard: Leaderboard, benchmark: Benchmark) -> list[tuple[Row, TaskResult]]:
     """Return the rows that were scored on a benchmark, with their results."""
     return [(row, found) for row in leaderboard.rows if (found := result_of(row, benchmark))]

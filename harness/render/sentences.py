@@ -29,13 +29,20 @@ NOT_RANKED = (
     " shown, but compared with none: some seeds are no fair sample of all. The interval of its"
     " accuracy is over questions."
 )
-CHAINS = (
-    "The difference between a chain and the chain that ends one stage earlier, on the same"
-    " questions, seed by seed where the longer chain went on from the very checkpoints of the"
-    " shorter one. It is what that stage and the compute it spent came to together. The last"
-    " column is the share of the budget that the two spent: whether the same compute spent"
-    " otherwise would have done as much is not shown by it."
-)
+NO_CONTROL = "more compute, no control"
+
+
+def chains(leaderboard: Leaderboard) -> str:
+    """Return what chains are compared with."""
+    return (
+        "The difference between a chain and its control: a row without the chain's last stage that"
+        f" spent at least {100 * leaderboard.matched_share:.0f} % of what the chain spent, on the"
+        " same questions. It is the chain that ends one stage earlier if that spent as much, else"
+        " one with fewer of its stages, down to the first alone. So it says what that stage did"
+        " beyond what the same compute does without it. Where every such row spent less, the chain"
+        " has had more compute and no control, and nothing is said of its last stage. The last"
+        " column is the share of the budget that the two spent."
+    )
 
 
 def label(conditions: Conditions, one: Benchmark | TaskResult | LeaderboardWarning) -> str:

@@ -45,16 +45,27 @@ class Budget:
 
     Attributes:
         apart: Above 0 while what models do is counted by whoever makes them do it.
+        fill: Whether training is to go on until a cap is spent.
+        planned: Optimiser steps that are planned for at most; 0 where nobody said.
     """
 
-    def __init__(self, caps: Caps, teacher: str | None = None, group: Group | None = None) -> None:
+    def __init__(
+        self,
+        caps: Caps,
+        teacher: str | None = None,
+        group: Group | None = None,
+        *,
+        fill: bool = False,
+    ) -> None:
         self._caps, self._cost = caps, Cost()
         self._teacher, self._group = teacher, group or Group()
+        self.fill, self.planned = fill, 0
         self._agreed = Cost()  # as of the last `sync`
         self._earlier_seconds = 0.0
         self._started = time.monotonic()
         self._last: dict[str, float] = dict.fromkeys(caps.set_caps(), 0.0)
         self._largest: dict[str, float] = dict.fromkeys(self._last, 0.0)
+        self._before = dict(self._last)  # the first step
         self._steps_here = 0
         self._ended = self._running = False
         self._refused: str | None = None  # why the trainer was stopped
@@ -91,8 +102,11 @@ class Budget:
         cost = self._agreed if self._group.size > 1 else self._cost
         return {name: float(getattr(cost, name)) for name in self.caps.set_caps()}
 
-    def resume(self, spent: Cost) -> None:
-        """Start from what an interrupted attempt had spent, which takes nothing off the counts."""
+    def resume(self, spent: Cost, before: Cost | None = None) -> None:
+        """Start from what an interrupted attempt had spent, which takes nothing off the counts.
+
+        `before` is what it had spent before its first step.
+        """
         self.tick()
         most = {
             name: mine if theirs is None else max(mine or 0, theirs)
@@ -103,11 +117,15 @@ class Budget:
         self._started = time.monotonic()
         self._agreed = self._cost.model_copy()
         self.begin_steps()
+        if before is not None:
+            self._before = {name: float(getattr(before, name)) for name in self._last}
 
     def begin_steps(self) -> None:
         """Start counting steps: what was spent before is no part of the first one's cost."""
         self.sync()
         self._last = self._amounts()
+        if not self._cost.steps:
+            self._before = dict(self._last)
 
     def sync(self) -> None:
         """Add up what the stage's processes have counted. Every process must call it.
@@ -133,6 +151,20 @@ class Budget:
         """Return the share that is spent of the cap nearest its end; above 1 where it is passed."""
         amounts = self._amounts()
         return max(amounts[name] / cap for name, cap in self.caps.set_caps().items())
+
+    @property
+    def progress(self) -> float:
+        """Return the share of training that is done, 0 to 1, as of the last optimiser step.
+
+        That of the planned steps, or of what the budget held when the first step began: whichever
+        ends first. Rates and weights that change in the course of training go by it, so that their
+        course ends when training does, whatever ends it.
+        """
+        shares = [self._cost.steps / self.planned] if self.planned else []
+        for name, cap in self.caps.set_caps().items():
+            before = self._before[name]
+            shares.append((self._last[name] - before) / (cap - before) if cap > before else 1.0)
+        return min(1.0, max(shares))
 
     def exhausted(self) -> bool:
         """Return whether one more step, as costly as the costliest so far, would pass a cap."""

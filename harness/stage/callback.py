@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.files import write_atomically
-from harness.stage.train_stage import COST_FILE
+from harness.stage.train_stage import BEFORE_FILE, COST_FILE
 
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
@@ -30,8 +30,10 @@ LOGGED |= {
 class BudgetCallback(TrainerCallback):
     """Logs each step to the stage's events and ends training before the budget is passed."""
 
-    def __init__(self, budget: Budget, log: Callable[..., None], note: Callable[..., None]) -> None:
-        self.budget, self.log, self.note = budget, log, note
+    def __init__(
+        self, budget: Budget, log: Callable[..., None], note: Callable[..., None], scratch: Path
+    ) -> None:
+        self.budget, self.log, self.note, self.scratch = budget, log, note, scratch
 
     def on_train_begin(
         self, args: Any, state: TrainerState, control: Any, lr_scheduler: Any = None, **_: Any
@@ -43,20 +45,23 @@ class BudgetCallback(TrainerCallback):
         schedule is read at the share of the budget that is spent, if that is further on.
         """
         self.budget.begin_steps()
+        if state.is_world_process_zero and state.global_step == 0:
+            write_atomically(self.scratch / BEFORE_FILE, self.budget.cost.model_dump_json())
         if self.budget.caps.set_caps().keys() - {"steps"} and state.max_steps > 0:
             for number, rate in enumerate(getattr(lr_scheduler, "lr_lambdas", [])):
                 lr_scheduler.lr_lambdas[number] = self._hastened(rate, state.max_steps)
 
-    def _hastened(self, rate: Callable[[int], float], steps: int) -> Callable[[int], float]:
+    def _hastened(self, rate: Callable[[float], float], steps: int) -> Callable[[float], float]:
         # not inside the loop above, where the lambda would see only the last rate
-        return lambda step: rate(max(step, int(self.budget.fraction * steps)))
+        return lambda step: rate(max(step, self.budget.progress * steps))
 
     def on_step_end(
         self, args: Any, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if self.budget.exhausted():
             control.should_training_stop = True
-            self.note(stopped_by_budget=state.global_step < state.max_steps)
+            if not self.budget.fill:  # where it is to be spent, that it ended training says nothing
+                self.note(stopped_by_budget=state.global_step < state.max_steps)
 
     def on_log(
         self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any], **_: Any
@@ -64,9 +69,10 @@ class BudgetCallback(TrainerCallback):
         numbers = {name: float(logs[key]) for key, name in LOGGED.items() if key in logs}
         if numbers:
             numbers["spent"] = round(self.budget.fraction, 4)
-            if state.max_steps > 0:
-                numbers["progress"] = round(state.global_step / state.max_steps, 4)
-                numbers["steps"] = state.max_steps
+            progress = self.budget.progress
+            if state.max_steps > 0 and progress > 0:  # the steps by what they cost so far
+                numbers["progress"] = round(progress, 4)
+                numbers["steps"] = min(state.max_steps, round(state.global_step / progress))
             self.log(**numbers)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:

@@ -158,7 +158,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         folder=folder,
         options=trainer.options.model_validate(identity.options),
         protocol=protocol,
-        budget=Budget(spec.caps, teacher=teacher, group=group),
+        budget=Budget(spec.caps, teacher, group, fill=identity.budget.fill),
         verifier=VerifierPool(workers=1),
         rows=_rows(paths.train, spec.sha256["train"]),
         holdout=_rows(paths.holdout, spec.sha256["holdout"]),

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
 from harness.files import write_atomically
-from harness.records import Cost
 from harness.redact import redacted
 from harness.stage import models, tokens
 from harness.stage.budget import Budget
 from harness.stage.decoding import stopping
 from harness.stage.decoding.writing import Written
 from harness.stage.processes import Group
-from harness.stage.train_stage import COST_FILE, TrainStage
+from harness.stage.train_stage import TrainStage
 from harness.tasks.protocols import Protocol
 from harness.verify import VERIFIER_VERSION
 
@@ -128,6 +127,7 @@ class Run:
             raise StageError(
                 f"none of the {len(data)} training rows fits max_length={max_length}; raise it"
             )
+        self._stage.row_tokens = sum(map(len, rows["input_ids"])) / len(rows)
         return rows
 
     def synthetic(self, texts: Sequence[str]) -> None:
@@ -267,15 +267,14 @@ class Run:
         return int.from_bytes(digest[:4], "big") >> 1
 
     def steps(self, rows: int, batch_size: int, epochs: float, max_steps: int | None = None) -> int:
-        """Return the optimiser steps to plan for, over which a schedule of the rate is laid.
+        """Return the most optimiser steps there will be; schedules go by `budget.progress`.
 
         These are `max_steps` where given, else `epochs` passes over `rows` in batches of
-        `batch_size`; at least 1, and never more than the budget allows. Other caps than steps are
-        not known ahead; `callback` shortens the schedule as they are used up.
+        `batch_size`; at least 1, and never more than a cap on steps allows. Where the board has
+        its budget used up (`budget.fill`), they are at least as many as fit into it instead.
         """
         planned = max_steps if max_steps is not None else math.ceil(epochs * rows / batch_size)
-        cap = self.budget.caps.steps
-        return max(1, planned if cap is None else min(planned, cap))
+        return self._stage.plan_steps(planned, batch_size)
 
     def arguments(self, *, rollout_memory: float | None = None, **given: Any) -> dict[str, Any]:
         """Return the TrainingArguments that every trainer shares, with `given` on top.
@@ -310,16 +309,13 @@ class Run:
         """Return a callback that logs each step, saves the cost, and stops inside the budget."""
         from harness.stage.callback import BudgetCallback
 
-        return BudgetCallback(self.budget, self.log, self.note)
+        return BudgetCallback(self.budget, self.log, self.note, self.scratch)
 
     @cached_property
     def resume(self) -> str | None:
         """The last complete training checkpoint of an interrupted attempt, for TRL; or None."""
         found = self._stage.last_saved()
-        if found is None:
-            return None
-        self.budget.resume(Cost.model_validate_json((found / COST_FILE).read_text()))
-        return str(found)
+        return None if found is None else str(found)
 
     # -- results --------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from harness.verify import Conventions
 from harness.verify.reading.extract import Form
 
 SCHEMA = 1
+MOST_STEPS = 1_000_000  # that are planned for where the caps say nothing of a step
 Device = Literal["cpu", "cuda"]
 Engine = Literal["hf", "vllm"]
 Kind = Literal["train", "generate", "judge"]
@@ -71,6 +72,7 @@ class Share(Frozen):
 
     caps: Caps
     rest: bool  # whether they are less what the earlier stages of the chain spent
+    fill: bool = False  # whether it is to train until they are spent
 
 
 class TrainIdentity(Common):

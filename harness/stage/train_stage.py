@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import checkpoints
 from harness.errors import StageError
+from harness.records import Cost
 from harness.stage.budget import Budget
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.writing import Written, write
 from harness.stage.models import sharded
 from harness.stage.processes import Group
-from harness.stage.spec import TrainSpec
+from harness.stage.spec import MOST_STEPS, TrainSpec
 from harness.tasks.protocols import Protocol
 from harness.verify import Conventions, Verdict, VerifierPool
 
 COST_FILE = "harness_cost.json"  # of a training checkpoint; without it none is resumed from
+BEFORE_FILE = "cost_before_steps.json"  # in `scratch`: what was spent before the first step
 Rows = Sequence[Mapping[str, str]]
 
 
@@ -40,6 +43,7 @@ class TrainStage:
     group: Group
     micro_batch_size: int | None  # rows of a forward pass, where board or memory fix them
     notes: dict[str, Any] = field(default_factory=dict)  # for the cell's record
+    row_tokens: float = 0.0  # mean of the rows that are learnt from, once they are tokenized
     # rows of one process in a forward pass and in an optimiser step; None where the trainer did
     # not let the host divide its batch
     forward_rows: tuple[int, int] | None = None
@@ -148,12 +152,37 @@ class TrainStage:
         with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
 
+    def plan_steps(self, wanted: int, batch_size: int) -> int:
+        """Return the optimiser steps to plan for, and tell the budget; see `Run.steps`.
+
+        To use a budget up, the plan must not end before it does, and what a step costs is not
+        known ahead. So it is taken to cost the least that it can: 4 FLOPs for each parameter and
+        token of `batch_size` rows. What is planned too much the schedule never sees, as it goes by
+        the share of the budget that is spent.
+        """
+        if self.budget.fill:
+            tokens = max(1.0, 0.9 * batch_size * self.row_tokens)
+            size = checkpoints.parameter_count(self.spec.paths.base_model)
+            least = {"steps": 1, "trained_tokens": tokens, "flops": 4 * size * tokens}
+            caps = self.budget.caps.set_caps()
+            fit = [math.ceil(cap / least[name]) for name, cap in caps.items() if name in least]
+            wanted = min([*fit, MOST_STEPS])
+        cap = self.budget.caps.steps
+        self.budget.planned = max(1, wanted if cap is None else min(wanted, cap))
+        return self.budget.planned
+
     def last_saved(self) -> Path | None:
-        """Return the folder of the last complete training checkpoint, where there are any."""
+        """Return the folder of the last complete training checkpoint, where there are any.
+
+        The budget goes on from what had been spent then.
+        """
         folders = (self.folder / "scratch/trainer").glob("checkpoint-*/trainer_state.json")
         steps = {int(path.parent.name.rsplit("-", 1)[1]): path.parent for path in folders}
         for step in sorted(steps, reverse=True) if self.spec.compute.save_every else ():
-            if (steps[step] / COST_FILE).exists():
+            costs = [steps[step] / COST_FILE, self.folder / "scratch" / BEFORE_FILE]
+            if all(path.exists() for path in costs):
+                read = (Cost.model_validate_json(path.read_text()) for path in costs)
+                self.budget.resume(*read)
                 return steps[step]
         return None
 

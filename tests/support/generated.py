@@ -150,6 +150,18 @@ def record(
     ).sealed()
 
 
+def spending(records: Sequence[Record], flops: Mapping[str, float]) -> list[Record]:
+    """Return records whose cells spent so much, by trainer, in equal parts a stage."""
+    changed = []
+    for one in records:
+        spent = flops.get(one.trainer, one.cost.flops)
+        cost = Cost(flops=spent / max(1, len(one.stages)))
+        stages = tuple(stage.model_copy(update={"cost": cost}) for stage in one.stages)
+        update = {"stages": stages, "cost": total_cost(stage.cost for stage in stages)}
+        changed.append(one.model_copy(update=update).sealed())
+    return changed
+
+
 def answers(
     rng: np.random.Generator,
     difficulty: np.ndarray,

@@ -326,14 +326,28 @@ def recompute(folder: Path, board: str) -> Number:
     behind = holm([pairs[order[0], name].below(margin, -1) for name in order[1:]])
 
     for name in order:
-        previous = name.rpartition("+")[0]
-        if previous in rows:
+        if "+" not in name:
+            continue
+        parts, spent = name.split("+"), shown[name]["budget_used"]
+        shorter = ["+".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
+        controls = [
+            {
+                "trainer": one,
+                "budget_used": shown[one]["budget_used"],
+                "matched": shown[one]["budget_used"] >= 0.9 * spent,
+            }
+            for one in shorter
+            if one in rows
+        ]
+        shown[name]["controls"] = sorted(controls, key=lambda one: not one["matched"])
+        control = next((one["trainer"] for one in controls if one["matched"]), None)
+        if control:
             mine, theirs = (
                 [[stage["stage"] for stage in record["stages"]] for record in rows[one].records]
-                for one in (name, previous)
+                for one in (name, control)
             )
             shared = all(m[: len(t)] == t for m, t in zip(mine, theirs, strict=True))
-            shown[name]["stage_gain"] = gain(rows[previous], rows[name], main, paired=shared)
+            shown[name]["stage_gain"] = gain(rows[control], rows[name], main, paired=shared)
     chains = [shown[name]["stage_gain"] for name in order if shown[name]["stage_gain"]]
     for one, p in zip(chains, holm([one["p"] for one in chains]), strict=True):
         one["p_adjusted"] = p
@@ -393,6 +407,7 @@ def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Numb
     return {
         "accuracy": accuracy(row, main),
         "budget_used": used,
+        "controls": None,
         "cost": cost,
         "failed_seeds": [],
         "gain": None,
