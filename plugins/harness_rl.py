@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -21,7 +21,6 @@ from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Worklo
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
 Reward = Callable[..., list[float]]
-"""A reward function of TRL: a number for each completion."""
 
 
 class PolicyOptions(OptimiserOptions, frozen=True):
@@ -45,13 +44,10 @@ class PolicyOptions(OptimiserOptions, frozen=True):
     vllm_memory: float = Field(
         0.3, gt=0, lt=1, description="share of a GPU's memory for vLLM, where it is the engine"
     )
-    format_weight: float = Field(
-        0.0, ge=0, description="weight of a second reward for the protocol's answer form"
-    )
 
 
-class RlOptions(PolicyOptions, frozen=True):
-    """Options of `rl`. The defaults are TRL's where it has one."""
+class GrpoOptions(PolicyOptions, frozen=True):
+    """Options of GRPO, whatever is rewarded. The defaults are TRL's where it has one."""
 
     loss_type: Loss = Field("dapo", description="how token losses are put together")
     scale_rewards: Literal["group", "batch", "none"] = Field(
@@ -59,20 +55,30 @@ class RlOptions(PolicyOptions, frozen=True):
     )
 
 
-class ControlOptions(RlOptions, frozen=True):
-    """Options of the controls: those of `rl`, but for the second reward."""
+class RlOptions(GrpoOptions, frozen=True):
+    """Options of `rl`."""
 
-    format_weight: float = Field(0.0, ge=0, le=0, description="a control has one reward: 0")
+    format_weight: float = Field(
+        0.0, ge=0, description="weight of a second reward for the protocol's answer form"
+    )
 
 
-class RandomOptions(ControlOptions, frozen=True):
+class RandomOptions(GrpoOptions, frozen=True):
     """Options of `rl-random`."""
 
     probability: float = Field(0.5, gt=0, lt=1, description="that a rollout is rewarded")
 
 
-def verified(run: Run) -> tuple[list[Reward], dict[str, int]]:
-    """Return the reward functions of `rl` and the facts about them for the record.
+class Rewards(NamedTuple):
+    """Reward functions of TRL, each with its name and weight, and counts for the record."""
+
+    functions: list[Reward]
+    weights: dict[str, float]
+    counts: dict[str, int]
+
+
+def verified(run: Run) -> Rewards:
+    """Return the rewards of `rl`: the verifier's, and one for the form if that has a weight.
 
     A rollout whose answer cannot be graded earns nothing, like a wrong one: a reward of its own,
     or a neutral one, could be sought after.
@@ -88,10 +94,12 @@ def verified(run: Run) -> tuple[list[Reward], dict[str, int]]:
     def answer_form(completions: list[Any], **columns: Any) -> list[float]:
         return [float(has_form(run, run.cut(one))) for one in completions]
 
-    return [correctness, answer_form] if run.options.format_weight else [correctness], counts
+    weight = run.options.format_weight
+    functions: list[Reward] = [correctness, answer_form] if weight else [correctness]
+    return Rewards(functions, {"correct": 1.0} | ({"format": weight} if weight else {}), counts)
 
 
-def chance(run: Run) -> tuple[list[Reward], dict[str, int]]:
+def chance(run: Run) -> Rewards:
     """Return the reward of `rl-random`: 1 or 0 for each rollout, drawn by the seed and the step."""
     counts = {"rollouts": 0}
 
@@ -101,10 +109,10 @@ def chance(run: Run) -> tuple[list[Reward], dict[str, int]]:
         drawn = random.Random(run.seed(step))
         return [float(drawn.random() < run.options.probability) for _ in completions]
 
-    return [luck], counts
+    return Rewards([luck], {"chance": 1.0}, counts)
 
 
-def form(run: Run) -> tuple[list[Reward], dict[str, int]]:
+def form(run: Run) -> Rewards:
     """Return the reward of `rl-format`: 1 where a rollout ends in the protocol's answer form."""
     counts = {"rollouts": 0}
 
@@ -112,14 +120,15 @@ def form(run: Run) -> tuple[list[Reward], dict[str, int]]:
         counts["rollouts"] += len(completions)
         return [float(has_form(run, run.cut(one))) for one in completions]
 
-    return [answer_form], counts
+    return Rewards([answer_form], {"format": 1.0}, counts)
 
 
 def has_form(run: Run, text: str) -> bool:
     """Return whether an answer ends in the form that the protocol asks for: a closed box."""
     if run.protocol.form != "boxed":
         raise StageError(
-            f"no format reward for the form {run.protocol.form!r}; set format_weight=0"
+            f"there is no reward for the form {run.protocol.form!r}, only for boxed: set"
+            " format_weight=0, and leave rl-format out"
         )
     start = text.rfind("\\boxed{")
     depth = 0
@@ -151,7 +160,6 @@ def arguments(run: Run, rows: int) -> dict[str, Any]:
         epsilon=options.epsilon,
         epsilon_high=options.epsilon_high,
         mask_truncated_completions=options.mask_truncated_completions,
-        reward_weights=[1.0, options.format_weight] if options.format_weight else [1.0],
         disable_dropout=True,
     )
 
@@ -185,18 +193,18 @@ def rollouts(run: Run, tokenizer: Any) -> Callable[..., dict[str, Any]] | None:
     return write
 
 
-def train(run: Run, rewards: Callable[[Run], Any] = verified) -> None:
+def train(run: Run, rewards: Callable[[Run], Rewards] = verified) -> None:
     """Train with TRL's GRPOTrainer."""
     from trl import GRPOTrainer
 
     optimise(run, GRPOTrainer, rewards)
 
 
-def optimise(run: Run, trainer_class: Any, rewards: Callable[[Run], Any] = verified) -> None:
-    """Train with a GRPOTrainer class; its options are `RlOptions`."""
+def optimise(run: Run, trainer_class: Any, rewards: Callable[[Run], Rewards] = verified) -> None:
+    """Train with a GRPOTrainer class; its options are `GrpoOptions`."""
     from trl import GRPOConfig
 
-    options: RlOptions = run.options
+    options: GrpoOptions = run.options
     loss = {"loss_type": options.loss_type, "scale_rewards": options.scale_rewards}
     more = {"rollout_func": rollouts(run, run.tokenizer())}
     learn(run, trainer_class, GRPOConfig, loss, rewards, **more)
@@ -207,7 +215,7 @@ def learn(
     trainer_class: Any,
     config: Any,
     loss: dict[str, Any],
-    rewards: Callable[[Run], tuple[list[Reward], dict[str, int]]] = verified,
+    rewards: Callable[[Run], Rewards] = verified,
     **more: Any,
 ) -> None:
     """Train with a class of TRL that learns from rollouts.
@@ -217,15 +225,16 @@ def learn(
         trainer_class: TRL's GRPOTrainer or RLOOTrainer, or made from one.
         config: The class of its configuration.
         loss: What the configuration has beside `arguments`.
-        rewards: Makes the reward functions, and counts for the record.
+        rewards: Makes the reward functions.
         **more: Goes to the trainer.
     """
     problems = run.train_data().select_columns(["prompt", "answer", "task", "problem"])
-    functions, counts = rewards(run)
+    made = rewards(run)
+    loss = {**loss, "reward_weights": list(made.weights.values())}
     tokenizer = run.tokenizer()
     trainer = trainer_class(
         model=run.student(tokenizer),
-        reward_funcs=functions,
+        reward_funcs=made.functions,
         args=config(**arguments(run, len(problems)), **loss),
         train_dataset=problems,
         processing_class=tokenizer,
@@ -236,10 +245,9 @@ def learn(
         # TRL's copy of a fresh adapter changes nothing: the start model is the reference without it
         trainer.model.delete_adapter("ref")
     trainer.train(resume_from_checkpoint=run.resume)
-    weights = {"correct": 1.0, "format": run.options.format_weight}
-    reward = weights if rewards is verified else {rewards.__name__: 1.0}
-    everywhere = run.group.gather(counts)
-    run.note(reward=reward, **{name: sum(each[name] for each in everywhere) for name in counts})
+    everywhere = run.group.gather(made.counts)
+    totals = {name: sum(each[name] for each in everywhere) for name in made.counts}
+    run.note(reward=made.weights, **totals)
     run.save(trainer.model)
 
 
@@ -275,15 +283,15 @@ def harness_trainers() -> list[Trainer]:
             train=partial(train, rewards=chance),
             options=RandomOptions,
             summary="control: GRPO with a reward that is drawn by chance",
-            control=True,
+            control_of="rl",
             expects=expects,
         ),
         Trainer(
             name="rl-format",
             train=partial(train, rewards=form),
-            options=ControlOptions,
+            options=GrpoOptions,
             summary="control: GRPO with a reward for the form of the answer alone",
-            control=True,
+            control_of="rl",
             expects=expects,
         ),
     ]

@@ -24,6 +24,9 @@ class RlooOptions(harness_rl.PolicyOptions, frozen=True):
     beta: float = Field(
         0.05, ge=0, description="weight of the KL to the start model, taken off the reward"
     )
+    format_weight: float = Field(
+        0.0, ge=0, description="weight of a second reward for the protocol's answer form"
+    )
     normalize_advantages: bool = Field(
         False, description="bring a batch's advantages to mean 0 and standard deviation 1"
     )

@@ -176,7 +176,7 @@ def harness_trainers() -> list[Trainer]:
             options=SftOptions,
             summary="control: sft on solutions that are exchanged among the problems",
             needs_solutions=True,
-            control=True,
+            control_of="sft",
             expects=expects,
         ),
     ]

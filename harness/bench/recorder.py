@@ -201,7 +201,7 @@ class Recorder:
             notes=_short(publishable(result.notes)) if result else {},
             environment=_seen(result.environment, seen) if result else None,
             outside=seen.outside if seen else None,
-            control=bool(stage.offer and stage.offer.trainer.control),
+            control_of=stage.offer.trainer.control_of if stage.offer else "",
         )
 
     def _write(

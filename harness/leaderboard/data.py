@@ -100,7 +100,7 @@ WarningKind = Literal[
     "off_baseline",
     "conflict",
     # about a row
-    "control",
+    "control_arm",
     "claimed",
     "failed",
     "unscored",
