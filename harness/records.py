@@ -73,6 +73,7 @@ class StageRef(Frozen):
     notes: dict[str, Any] = pydantic.Field(default={})  # what a reader must know, from the trainer
     environment: Environment | None = None  # where it was trained
     outside: Outside | None = None  # None where nobody measured
+    control_of: str = ""  # the trainer that this one is a control arm of
 
 
 class Checkpoint(Frozen):

@@ -3,22 +3,28 @@
 Group relative policy optimisation (Shao et al. 2024, arXiv 2402.03300) with the choices of later
 work as options: DAPO (Yu et al. 2025, arXiv 2503.14476) and Dr. GRPO (Liu et al. 2025, arXiv
 2503.20783).
+
+`rl-random` and `rl-format` are control arms: the same but for a reward that says nothing of right
+answers (Shao et al. 2025, "Spurious Rewards", arXiv 2506.10947).
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload, hookimpl
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
+Reward = Callable[..., list[float]]
 
 
-class RlOptions(OptimiserOptions, frozen=True):
-    """Options of `rl`. The defaults are TRL's where it has one."""
+class PolicyOptions(OptimiserOptions, frozen=True):
+    """Options of every trainer that learns from rollouts and their rewards."""
 
     learning_rate: float = Field(1e-6, gt=0, description="peak learning rate of AdamW")
     prompts_per_step: int = Field(8, gt=0, description="problems in an optimiser step")
@@ -28,27 +34,51 @@ class RlOptions(OptimiserOptions, frozen=True):
         None, gt=0, description="tokens of a rollout; by default the limit of the board's scores"
     )
     temperature: float = Field(1.0, gt=0, description="sampling temperature of rollouts")
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus of sampling")
     beta: float = Field(0.0, ge=0, description="weight of the KL term to the start model")
     epsilon: float = Field(0.2, gt=0, description="clipping range of the probability ratio")
     epsilon_high: float | None = Field(None, gt=0, description="its upper range; DAPO uses 0.28")
-    loss_type: Loss = Field("dapo", description="how token losses are put together")
-    scale_rewards: Literal["group", "batch", "none"] = Field(
-        "group", description="what advantages are divided by; Dr. GRPO: none"
-    )
     mask_truncated_completions: bool = Field(
         False, description="take no gradient of rollouts cut at the token limit; DAPO: true"
     )
     vllm_memory: float = Field(
         0.3, gt=0, lt=1, description="share of a GPU's memory for vLLM, where it is the engine"
     )
+
+
+class GrpoOptions(PolicyOptions, frozen=True):
+    """Options of GRPO, whatever is rewarded. The defaults are TRL's where it has one."""
+
+    loss_type: Loss = Field("dapo", description="how token losses are put together")
+    scale_rewards: Literal["group", "batch", "none"] = Field(
+        "group", description="what advantages are divided by; Dr. GRPO: none"
+    )
+
+
+class RlOptions(GrpoOptions, frozen=True):
+    """Options of `rl`."""
+
     format_weight: float = Field(
         0.0, ge=0, description="weight of a second reward for the protocol's answer form"
     )
 
 
-def rewards(run: Run) -> tuple[list[Callable[..., list[float]]], dict[str, int]]:
-    """Return the reward functions and the facts about them for the record.
+class RandomOptions(GrpoOptions, frozen=True):
+    """Options of `rl-random`."""
+
+    probability: float = Field(0.5, gt=0, lt=1, description="that a rollout is rewarded")
+
+
+class Rewards(NamedTuple):
+    """Reward functions of TRL, each with its name and weight, and counts for the record."""
+
+    functions: list[Reward]
+    weights: dict[str, float]
+    counts: dict[str, int]
+
+
+def verified(run: Run) -> Rewards:
+    """Return the rewards of `rl`: the verifier's, and one for the form if that has a weight.
 
     A rollout whose answer cannot be graded earns nothing, like a wrong one: a reward of its own,
     or a neutral one, could be sought after.
@@ -64,15 +94,41 @@ def rewards(run: Run) -> tuple[list[Callable[..., list[float]]], dict[str, int]]
     def answer_form(completions: list[Any], **columns: Any) -> list[float]:
         return [float(has_form(run, run.cut(one))) for one in completions]
 
-    functions: list[Callable[..., list[float]]] = [correctness]
-    return [*functions, answer_form] if run.options.format_weight else functions, counts
+    weight = run.options.format_weight
+    functions: list[Reward] = [correctness, answer_form] if weight else [correctness]
+    return Rewards(functions, {"correct": 1.0} | ({"format": weight} if weight else {}), counts)
+
+
+def chance(run: Run) -> Rewards:
+    """Return the reward of `rl-random`: 1 or 0 for each rollout, drawn by the seed and the step."""
+    counts = {"rollouts": 0}
+
+    def luck(completions: list[Any], trainer_state: Any, **columns: Any) -> list[float]:
+        counts["rollouts"] += len(completions)
+        step = f"reward {trainer_state.global_step} {run.group.rank}"
+        drawn = random.Random(run.seed(step))
+        return [float(drawn.random() < run.options.probability) for _ in completions]
+
+    return Rewards([luck], {"chance": 1.0}, counts)
+
+
+def form(run: Run) -> Rewards:
+    """Return the reward of `rl-format`: 1 where a rollout ends in the protocol's answer form."""
+    counts = {"rollouts": 0}
+
+    def answer_form(completions: list[Any], **columns: Any) -> list[float]:
+        counts["rollouts"] += len(completions)
+        return [float(has_form(run, run.cut(one))) for one in completions]
+
+    return Rewards([answer_form], {"format": 1.0}, counts)
 
 
 def has_form(run: Run, text: str) -> bool:
     """Return whether an answer ends in the form that the protocol asks for: a closed box."""
     if run.protocol.form != "boxed":
         raise StageError(
-            f"no format reward for the form {run.protocol.form!r}; set format_weight=0"
+            f"there is no reward for the form {run.protocol.form!r}, only for boxed: set"
+            " format_weight=0, and leave rl-format out"
         )
     start = text.rfind("\\boxed{")
     depth = 0
@@ -84,8 +140,11 @@ def has_form(run: Run, text: str) -> bool:
 
 
 def arguments(run: Run, rows: int) -> dict[str, Any]:
-    """Return the GRPOConfig arguments: `num_iterations` steps for each batch of rollouts."""
-    options: RlOptions = run.options
+    """Return the arguments of GRPOConfig and RLOOConfig alike.
+
+    There are `num_iterations` steps for each batch of rollouts.
+    """
+    options: PolicyOptions = run.options
     batch = options.prompts_per_step * options.num_generations
     epochs = options.epochs * options.num_iterations  # each batch of problems takes so many steps
     steps = run.steps(rows, options.prompts_per_step, epochs, options.max_steps)
@@ -100,10 +159,7 @@ def arguments(run: Run, rows: int) -> dict[str, Any]:
         beta=options.beta,
         epsilon=options.epsilon,
         epsilon_high=options.epsilon_high,
-        loss_type=options.loss_type,
-        scale_rewards=options.scale_rewards,
         mask_truncated_completions=options.mask_truncated_completions,
-        reward_weights=[1.0, options.format_weight] if options.format_weight else [1.0],
         disable_dropout=True,
     )
 
@@ -113,7 +169,7 @@ def rollouts(run: Run, tokenizer: Any) -> Callable[..., dict[str, Any]] | None:
 
     TRL writes them where vLLM is the engine, and where the weights are spread over processes.
     """
-    options: RlOptions = run.options
+    options: PolicyOptions = run.options
     if run.engine == "vllm" or run.group.sharded:
         return None
 
@@ -137,38 +193,65 @@ def rollouts(run: Run, tokenizer: Any) -> Callable[..., dict[str, Any]] | None:
     return write
 
 
-def train(run: Run) -> None:
+def train(run: Run, rewards: Callable[[Run], Rewards] = verified) -> None:
     """Train with TRL's GRPOTrainer."""
     from trl import GRPOTrainer
 
-    optimise(run, GRPOTrainer)
+    optimise(run, GRPOTrainer, rewards)
 
 
-def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
-    """Train with a GRPOTrainer class; `more` goes to its constructor."""
+def optimise(run: Run, trainer_class: Any, rewards: Callable[[Run], Rewards] = verified) -> None:
+    """Train with a GRPOTrainer class; its options are `GrpoOptions`."""
     from trl import GRPOConfig
 
+    options: GrpoOptions = run.options
+    loss = {"loss_type": options.loss_type, "scale_rewards": options.scale_rewards}
+    more = {"rollout_func": rollouts(run, run.tokenizer())}
+    learn(run, trainer_class, GRPOConfig, loss, rewards, **more)
+
+
+def learn(
+    run: Run,
+    trainer_class: Any,
+    config: Any,
+    loss: dict[str, Any],
+    rewards: Callable[[Run], Rewards] = verified,
+    **more: Any,
+) -> None:
+    """Train with a class of TRL that learns from rollouts.
+
+    Args:
+        run: Its options are `PolicyOptions`.
+        trainer_class: TRL's GRPOTrainer or RLOOTrainer, or made from one.
+        config: The class of its configuration.
+        loss: What the configuration has beside `arguments`.
+        rewards: Makes the reward functions.
+        **more: Goes to the trainer.
+    """
     problems = run.train_data().select_columns(["prompt", "answer", "task", "problem"])
-    functions, counts = rewards(run)
+    made = rewards(run)
+    loss = {**loss, "reward_weights": list(made.weights.values())}
     tokenizer = run.tokenizer()
     trainer = trainer_class(
         model=run.student(tokenizer),
-        reward_funcs=functions,
-        args=GRPOConfig(**arguments(run, len(problems))),
+        reward_funcs=made.functions,
+        args=config(**arguments(run, len(problems)), **loss),
         train_dataset=problems,
         processing_class=tokenizer,
         callbacks=[run.callback()],
-        rollout_func=rollouts(run, tokenizer),
         **more,
     )
+    if "ref" in getattr(trainer.model, "peft_config", {}):
+        # TRL's copy of a fresh adapter changes nothing: the start model is the reference without it
+        trainer.model.delete_adapter("ref")
     trainer.train(resume_from_checkpoint=run.resume)
-    reward = {"correct": 1.0, "format": run.options.format_weight}
-    everywhere = run.group.gather(counts)
-    run.note(reward=reward, **{name: sum(each[name] for each in everywhere) for name in counts})
+    everywhere = run.group.gather(made.counts)
+    totals = {name: sum(each[name] for each in everywhere) for name in made.counts}
+    run.note(reward=made.weights, **totals)
     run.save(trainer.model)
 
 
-def expects(options: RlOptions, work: Workload) -> Expected:
+def expects(options: PolicyOptions, work: Workload) -> Expected:
     """Return what a run would do: each step writes its rollouts, then learns from them."""
     batch = options.prompts_per_step * options.num_generations
     epochs = options.epochs * options.num_iterations
@@ -186,7 +269,7 @@ def expects(options: RlOptions, work: Workload) -> Expected:
 
 @hookimpl
 def harness_trainers() -> list[Trainer]:
-    """Offer `rl`."""
+    """Offer `rl`, and the controls `rl-random` and `rl-format`."""
     return [
         Trainer(
             name="rl",
@@ -194,5 +277,21 @@ def harness_trainers() -> list[Trainer]:
             options=RlOptions,
             summary="GRPO with the verifier as the reward",
             expects=expects,
-        )
+        ),
+        Trainer(
+            name="rl-random",
+            train=partial(train, rewards=chance),
+            options=RandomOptions,
+            summary="control: GRPO with a reward that is drawn by chance",
+            control_of="rl",
+            expects=expects,
+        ),
+        Trainer(
+            name="rl-format",
+            train=partial(train, rewards=form),
+            options=GrpoOptions,
+            summary="control: GRPO with a reward for the form of the answer alone",
+            control_of="rl",
+            expects=expects,
+        ),
     ]

@@ -1,11 +1,15 @@
 """Supervised fine-tuning on the training solutions: all weights (`sft`) or an adapter (`sft-lora`).
 
-The loss is the cross entropy of the completion alone; prompts carry none. `fine_tune` and
-`expected` also serve the trainers of `kd` that learn from fixed completions.
+The loss is the cross entropy of the completion alone; prompts carry none. `sft-shuffled` is the
+control arm. `fine_tune` and `expected` also serve the other trainers that learn from fixed
+completions.
 """
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -34,33 +38,39 @@ class SftOptions(SupervisedOptions, frozen=True):
 
 
 class LoraOptions(SftOptions, frozen=True):
-    """Options of `sft-lora`: those of `sft` and the adapter's."""
+    """Options of `sft-lora`: those of `sft`, with other defaults."""
 
     learning_rate: float = Field(2e-4, gt=0, description="ten times that of full fine-tuning")
-    r: int = Field(16, gt=0, description="rank of the adapter")
-    alpha: int = Field(32, gt=0, description="the adapter is scaled by alpha / r")
-    dropout: float = Field(0.05, ge=0, lt=1, description="dropout before the adapter")
-    target_modules: str = Field("all-linear", description="peft's name or pattern of the layers")
+    lora_rank: int = Field(16, gt=0, description="rank of the low-rank adapter")
 
 
 def train(run: Run) -> None:
-    """Fine-tune all weights."""
+    """Fine-tune on the training solutions."""
     fine_tune(run, **form(run.options))
 
 
-def train_lora(run: Run) -> None:
-    """Fine-tune a low-rank adapter (Hu et al. 2022, arXiv 2106.09685); it is merged at the end."""
-    from peft import LoraConfig
+def train_shuffled(run: Run) -> None:
+    """Fine-tune as `sft` does, each problem with another problem's solution."""
+    fine_tune(run, shuffled(run), **form(run.options))
 
-    options: LoraOptions = run.options
-    adapter = LoraConfig(
-        r=options.r,
-        lora_alpha=options.alpha,
-        lora_dropout=options.dropout,
-        target_modules=options.target_modules,
-        task_type="CAUSAL_LM",
-    )
-    fine_tune(run, adapter=adapter, **form(options))
+
+def shuffled(run: Run) -> datasets.Dataset:
+    """Return the training data with the completions of each task exchanged among its problems.
+
+    They are drawn by the seed, none for its own problem (unless a task has but one): form, length
+    and answers stay those of the data, and no problem says anything of its completion any more.
+    """
+    data = run.train_data()
+    drawn, tasks = random.Random(run.seed("shuffled")), defaultdict(list)
+    for place, task in enumerate(data["task"]):
+        tasks[task].append(place)
+    completions: list[Any] = list(data["completion"])
+    for places in tasks.values():
+        drawn.shuffle(places)
+        for place, other in zip(places, [*places[1:], places[0]], strict=True):
+            completions[place] = data[other]["completion"]
+    run.note(solutions_exchanged=sum(len(one) for one in tasks.values() if len(one) > 1))
+    return data.remove_columns("completion").add_column("completion", completions)
 
 
 def form(options: SftOptions) -> dict[str, Any]:
@@ -72,15 +82,36 @@ def form(options: SftOptions) -> dict[str, Any]:
     }
 
 
-def fine_tune(
-    run: Run, data: datasets.Dataset | None = None, adapter: Any = None, **arguments: Any
-) -> None:
-    """Train with TRL's SFTTrainer.
+def fine_tune(run: Run, data: datasets.Dataset | None = None, **arguments: Any) -> None:
+    """Train the start model with TRL's SFTTrainer, and save it.
 
     Args:
         run: Its options are `SupervisedOptions`.
         data: Rows with `prompt` and `completion`; by default the board's training data.
-        adapter: A configuration of peft; None to train all weights.
+        **arguments: More of SFTConfig's.
+    """
+    run.save(fit(run, run.student(), data, resume=run.resume, **arguments))
+
+
+def fit(
+    run: Run,
+    model: Any,
+    data: datasets.Dataset | None = None,
+    *,
+    resume: str | None = None,
+    steps: int | None = None,
+    callbacks: tuple[Sequence[Any], Sequence[Any]] = ((), ()),
+    **arguments: Any,
+) -> Any:
+    """Train a model with TRL's SFTTrainer and return it; for the rest see `fine_tune`.
+
+    Args:
+        run: Its options are `SupervisedOptions`.
+        model: What to train.
+        data: Rows with `prompt` and `completion`; by default the board's training data.
+        resume: A training checkpoint to go on from.
+        steps: Optimiser steps; by default those of the options.
+        callbacks: Of transformers, called before the run's own, and after it.
         **arguments: More of SFTConfig's.
     """
     from trl import SFTConfig, SFTTrainer
@@ -88,24 +119,22 @@ def fine_tune(
     options: SupervisedOptions = run.options
     tokenizer = run.tokenizer()
     rows = run.tokenized(tokenizer, options.max_length, data)
-    steps = run.steps(len(rows), options.batch_size, options.epochs, options.max_steps)
+    steps = steps or run.steps(len(rows), options.batch_size, options.epochs, options.max_steps)
     shared = run.arguments(**options.arguments(steps, options.batch_size))
     trainer = SFTTrainer(
-        model=run.student(),
+        model=model,
         args=SFTConfig(**{**shared, "max_length": None, **arguments}),
         train_dataset=rows,
         processing_class=tokenizer,
-        peft_config=adapter,
-        callbacks=[run.callback()],
+        callbacks=[*callbacks[0], run.callback(), *callbacks[1]],
     )
-    trainer.train(resume_from_checkpoint=run.resume)
-    run.save(trainer.model)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer.model
 
 
 def expects(options: SftOptions, work: Workload) -> Expected:
     """Return what a run would do: it reads its rows and nothing else."""
-    adapter = 0.02 if isinstance(options, LoraOptions) else 1.0
-    return expected(options, work, work.prompt + work.solution, adapter=adapter)
+    return expected(options, work, work.prompt + work.solution)
 
 
 def expected(
@@ -123,22 +152,31 @@ def expected(
 
 @hookimpl
 def harness_trainers() -> list[Trainer]:
-    """Offer `sft` and `sft-lora`."""
+    """Offer `sft`, `sft-lora`, and the control `sft-shuffled`."""
     return [
         Trainer(
             name="sft",
             train=train,
             options=SftOptions,
-            summary="supervised fine-tuning of all weights on the training solutions",
+            summary="supervised fine-tuning on the training solutions",
             needs_solutions=True,
             expects=expects,
         ),
         Trainer(
             name="sft-lora",
-            train=train_lora,
+            train=train,
             options=LoraOptions,
             summary="supervised fine-tuning of a low-rank adapter, merged at the end",
             needs_solutions=True,
+            expects=expects,
+        ),
+        Trainer(
+            name="sft-shuffled",
+            train=train_shuffled,
+            options=SftOptions,
+            summary="control: sft on solutions that are exchanged among the problems",
+            needs_solutions=True,
+            control_of="sft",
             expects=expects,
         ),
     ]

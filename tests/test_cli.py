@@ -152,7 +152,7 @@ def test_a_broken_plugin_does_not_stop_help_or_another(harness, with_plugins):
 
 def test_plugins_boards_and_tasks_are_listed(harness):
     rows = {row["name"]: row for row in json.loads(harness("plugins", "--json").stdout)}
-    assert [t["name"] for t in rows["sft"]["trainers"]] == ["sft", "sft-lora"]
+    assert [t["name"] for t in rows["sft"]["trainers"]] == ["sft", "sft-lora", "sft-shuffled"]
     assert "learning_rate" in rows["sft"]["trainers"][0]["options"]
     boards = {row["name"]: row for row in json.loads(harness("boards", "--json").stdout)}
     assert boards["tiny"]["seeds"] == [0, 1, 2]

@@ -90,7 +90,7 @@ def test_the_readme_gives_the_command_that_ci_runs():
 
 def test_the_readme_names_every_built_in_trainer_and_every_document():
     host = Host()
-    for plugin in ("sft", "kd", "rl", "hybrid"):
+    for plugin in ("sft", "kd", "rl", "hybrid", "rft", "rloo"):
         host.load(plugin)
     for name in host.trainers():
         assert f"`{name}`" in README, name

@@ -25,6 +25,11 @@ BUILT_IN = {
     "kd-traces": {},
     "rl": {"prompts_per_step": 4},
     "hybrid-joint": {"prompts_per_step": 4},
+    "sft-shuffled": {},
+    "rft": {"problems_at_once": 8, "samples": 2},
+    "rloo": {"prompts_per_step": 4},
+    "rl-random": {"prompts_per_step": 4},
+    "rl-format": {"prompts_per_step": 4},
 }
 
 
@@ -72,7 +77,7 @@ def test_every_built_in_trainer_is_checked():
     from harness.plugin.host import Host
 
     host = Host()
-    for plugin in ("sft", "kd", "rl", "hybrid"):
+    for plugin in ("sft", "kd", "rl", "hybrid", "rft", "rloo"):
         host.load(plugin)
     offered = {name for name, offer in host.trainers().items() if not offer.trainer.chain}
     assert offered == set(BUILT_IN)

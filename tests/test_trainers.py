@@ -138,7 +138,7 @@ def test_the_seed_decides_the_checkpoint(name, fresh, trained):
 SUPERVISED = {"max_steps": 50, "batch_size": 16, "learning_rate": 1e-2, "warmup_ratio": 0.1}
 LEARNING = {
     "sft": SUPERVISED,
-    "sft-lora": SUPERVISED | {"learning_rate": 2e-2, "dropout": 0.0},
+    "sft-lora": SUPERVISED | {"learning_rate": 2e-2, "lora_dropout": 0.0},
     "kd": SUPERVISED,
     "kd-sequence": SUPERVISED | {"samples": 1, "temperature": 0.0},
     "kd-on-policy": SUPERVISED | {"max_steps": 40, "learning_rate": 5e-3},

@@ -215,10 +215,15 @@ def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trainer's options: its defaults, under the board's, under the command line's."""
-    name, model = offer.trainer.name, offer.trainer.options
+    """Return a trainer's options: its defaults, under the board's, under the command line's.
+
+    A control arm takes what it has of the board's options of its `control_of`, under its own.
+    """
+    name, model, given = offer.trainer.name, offer.trainer.options, board.file.options
+    shared = given.get(offer.trainer.control_of, {}).items()
+    found = {option: value for option, value in shared if option in model.model_fields}
     try:
-        options = model.model_validate({**board.file.options.get(name, {}), **changed})
+        options = model.model_validate({**found, **given.get(name, {}), **changed})
     except pydantic.ValidationError as error:
         raise UsageError(f"options of trainer {name!r}: {explain(error, model)}") from None
     return options.model_dump(mode="json")

@@ -184,7 +184,8 @@ class Recorder:
         )
 
     def _stage_ref(self, name: str, ended: Ended | None) -> StageRef:
-        identity, path = self.plan.stages[name].identity, self.folder.stage(name)
+        stage, path = self.plan.stages[name], self.folder.stage(name)
+        identity = stage.identity
         assert isinstance(identity, spec.TrainIdentity)
         seen = measured.read(path)
         result = None if ended else self._result(name, spec.TrainResult)
@@ -200,6 +201,7 @@ class Recorder:
             notes=_short(publishable(result.notes)) if result else {},
             environment=_seen(result.environment, seen) if result else None,
             outside=seen.outside if seen else None,
+            control_of=stage.offer.trainer.control_of if stage.offer else "",
         )
 
     def _write(

@@ -100,6 +100,7 @@ WarningKind = Literal[
     "off_baseline",
     "conflict",
     # about a row
+    "control_arm",
     "claimed",
     "failed",
     "unscored",

@@ -113,6 +113,9 @@ def _about_answers(kind: WarningKind, number: float, result: TaskResult) -> Lead
 
 def row_warnings(entry: Entry) -> Iterator[LeaderboardWarning]:
     """Yield the warnings about a row's cells."""
+    controlled = {one.control_of for cell in entry.cells for one in cell.stages if one.control_of}
+    if controlled:
+        yield _warning("control_arm", trainers=tuple(sorted(controlled)))
     if entry.claimed:
         yield _warning("claimed")
     failed = tuple(cell.seed for cell in entry.failed if cell.seed is not None)

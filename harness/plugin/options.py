@@ -18,7 +18,10 @@ Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 
 class OptimiserOptions(Options, frozen=True):
-    """Learning rate, schedule and length of training. Trainers set their own defaults."""
+    """Learning rate, schedule, length of training, adapter. Trainers set their own defaults.
+
+    `Run.student` puts the adapter on, so these options hold for whoever trains what it returns.
+    """
 
     learning_rate: float = Field(2e-5, gt=0, description="peak learning rate of AdamW")
     lr_scheduler: Scheduler = Field("linear", description="course of the rate after the warm-up")
@@ -30,6 +33,10 @@ class OptimiserOptions(Options, frozen=True):
     micro_batch_size: int | None = Field(
         None, gt=0, description="rows in a forward pass; by default as many as memory holds"
     )
+    lora_rank: int = Field(0, ge=0, description="rank of a low-rank adapter; 0: all weights")
+    lora_alpha: float = Field(32.0, gt=0, description="an adapter is scaled by alpha / rank")
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="dropout before an adapter")
+    lora_targets: str = Field("all-linear", description="peft's name or pattern of its layers")
 
     @pydantic.model_validator(mode="after")
     def _warm_up_is_kept(self) -> OptimiserOptions:

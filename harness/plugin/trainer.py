@@ -30,6 +30,9 @@ class Trainer:
             embedding may differ); checked before anything is trained.
         needs_solutions: Whether every training row must have a worked solution.
         needs_traces: Whether the board must name traces, solutions that a stronger model wrote.
+        control_of: The trainer that it is a control arm of: the same but for one thing, such as a
+            reward that says nothing of right answers. It takes that trainer's options from the
+            board, under its own, and its row says what it is.
         chain: Names of trainers, each run on the checkpoint of the one before, instead of `train`.
         expects: Called with validated options and a `Workload`; returns what a run would do, for
             the estimates of `--dry-run`. Without it only the budget's caps are known.
@@ -43,5 +46,6 @@ class Trainer:
     same_tokenizer: bool = False
     needs_traces: bool = False
     needs_solutions: bool = False
+    control_of: str = ""
     chain: tuple[str, ...] = ()
     expects: Callable[[Any, Workload], Expected] | None = None

@@ -35,6 +35,7 @@ SENTENCES: dict[data.WarningKind, str] = {
         "{cell}: the record {record} has other answers than {counted}; the one that was published"
         " first counts"
     ),
+    "control_arm": "a control of {trainers}: what it gains owes nothing to right answers",
     "claimed": (
         "claimed, not ranked: no answers are published that give its verdicts, so nobody can check"
         " them"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness import checkpoint_checks, checkpoints
 from harness.errors import StageError, TamperedError
@@ -71,6 +71,43 @@ def load_model(
     )
     forget_defaults(model)
     return model
+
+
+def adapted(
+    model: transformers.PreTrainedModel, options: Any, seed: int, sharded: bool
+) -> transformers.PreTrainedModel:
+    """Return a model with the fresh low-rank adapter that a trainer's options ask for, if they do.
+
+    Hu et al. 2022, arXiv 2106.09685. Its weights come from the seed alone: torch's own random
+    numbers go on as they were.
+
+    Raises:
+        StageError: If no layer has the name, or weights are spread over processes.
+    """
+    if not getattr(options, "lora_rank", 0):
+        return model
+    if sharded:
+        raise StageError(
+            "an adapter whose weights are spread over processes (FSDP, ZeRO-3) cannot be merged;"
+            " set lora_rank=0, or train it without"
+        )
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    adapter = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=options.lora_dropout,
+        target_modules=options.lora_targets,
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            made: Any = get_peft_model(model, adapter)
+        except ValueError as error:
+            raise StageError(f"lora_targets={options.lora_targets!r}: {error}") from error
+    return cast("transformers.PreTrainedModel", made)
 
 
 def load_tokenizer(folder: Path) -> transformers.PreTrainedTokenizerBase:

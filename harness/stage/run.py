@@ -154,14 +154,14 @@ class Run:
     ) -> transformers.PreTrainedModel:
         """Return the start model, on the CPU, with float32 weights.
 
-        Args:
-            tokenizer: Its tokenizer, if its own `generate` is to end at the protocol's stops.
+        Where the options' `lora_rank` is above 0, it is a `PeftModel` with a fresh adapter. With
+        its tokenizer given, what its own `generate` writes ends at the protocol's stops.
         """
         packed = getattr(self.options, "packing", False)
         model = models.load_model(self.base_model, "float32", self.device, packed=packed)
         if tokenizer is not None:
             stopping.stop_at(model, tokenizer, self.protocol.stop)
-        return model
+        return models.adapted(model, self.options, self.seed("adapter"), self.group.sharded)
 
     def teacher_model(self) -> transformers.PreTrainedModel:
         """Return the board's teacher on `device`, without gradients.

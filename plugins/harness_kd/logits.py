@@ -45,10 +45,11 @@ def train(run: Run) -> None:
             num_items_in_batch: torch.Tensor | int | None = None,
         ) -> torch.Tensor:
             student = self.accelerator.unwrap_model(model)
+            whole = losses.whole_model(student)
             work = losses.distillation_loss
             with self.accelerator.autocast():
                 total: torch.Tensor = losses.through_wrapper(
-                    model, student, work, student, teacher, inputs, options
+                    model, student, work, whole, teacher, inputs, options
                 )
             if num_items_in_batch is None:
                 return total / (inputs["labels"][:, 1:] != -100).sum().clamp(min=1)

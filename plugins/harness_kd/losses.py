@@ -24,6 +24,11 @@ def common_vocabulary(student: Any, teacher: Any) -> int:
     return min(sizes)
 
 
+def whole_model(model: Any) -> Any:
+    """Return the model of transformers that has an adapter's layers; one without is that itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def through_wrapper(wrapper: Any, model: Any, work: Callable[..., Any], *given: Any) -> Any:
     """Return `work(*given)`, called inside the forward pass of what wraps a model.
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload
-from harness_kd.losses import common_vocabulary
+from harness_kd.losses import common_vocabulary, whole_model
 
 
 class OnPolicyOptions(OptimiserOptions, frozen=True):
@@ -42,6 +42,7 @@ def train(run: Run) -> None:
     steps = run.steps(len(data), options.batch_size, options.epochs, options.max_steps)
     student: Any = run.student(tokenizer)
     teacher: Any = run.teacher_model()
+    whole = whole_model(student)  # an adapter knows no embeddings
     common, size = common_vocabulary(student, teacher), student.config.vocab_size
     if max(tokenizer.get_vocab().values()) >= common:
         raise StageError(f"the tokenizer has ids beyond the {common} that both models have")
@@ -50,9 +51,9 @@ def train(run: Run) -> None:
             f"vLLM cannot load a student that is cut to the teacher's {common} token ids;"
             ' set engine = "hf"'
         )
-    heads = [student.get_input_embeddings(), student.get_output_embeddings()]
+    heads = [whole.get_input_embeddings(), whole.get_output_embeddings()]
     rest = [head.weight[common:].detach().clone() for head in heads]
-    for model in (student, teacher):
+    for model in (whole, teacher):
         if model.config.vocab_size != common:
             model.resize_token_embeddings(common)
     teacher.requires_grad_(False)
@@ -96,10 +97,10 @@ def train(run: Run) -> None:
     )
     trainer.train(resume_from_checkpoint=run.resume)
     if size != common:
-        student.resize_token_embeddings(size, mean_resizing=False)
+        whole.resize_token_embeddings(size, mean_resizing=False)
         with torch.no_grad():
             for head, rows in zip(
-                [student.get_input_embeddings(), student.get_output_embeddings()], rest, strict=True
+                [whole.get_input_embeddings(), whole.get_output_embeddings()], rest, strict=True
             ):
                 head.weight[common:] = rows.to(head.weight)
     run.save(student)

@@ -26,16 +26,25 @@ CASES = {
     "rl": SMALL | ROLLOUTS | {"format_weight": 0.1},
     "hybrid-joint": SMALL | ROLLOUTS | {"expert_batch_size": 8},
 }
+OTHERS = {  # which have tests of their own
+    "sft-shuffled": SMALL | BATCH,
+    "rft": SMALL | BATCH | {"samples": 2, "problems_at_once": 8, "max_steps": 4},
+    "rloo": SMALL | ROLLOUTS,
+    "rl-random": SMALL | ROLLOUTS,
+    "rl-format": SMALL | ROLLOUTS,
+}
 
 
 def offers() -> dict:
     """Return the built-in trainers by name."""
     import harness_hybrid
     import harness_kd
+    import harness_rft
     import harness_rl
+    import harness_rloo
     import harness_sft
 
-    plugins = (harness_sft, harness_kd, harness_rl, harness_hybrid)
+    plugins = (harness_sft, harness_kd, harness_rl, harness_hybrid, harness_rft, harness_rloo)
     return {offer.name: offer for plugin in plugins for offer in plugin.harness_trainers()}
 
 
@@ -49,7 +58,7 @@ def train(name: str, folder: Path, base: Path, teacher: Path | None, seed: int =
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     offer = offers()[name]
-    options = offer.options.model_validate(CASES[name] | more.pop("options", {}))
+    options = offer.options.model_validate((CASES | OTHERS)[name] | more.pop("options", {}))
     if offer.needs_traces:
         more.setdefault("traces", models.traces(24))
     run = models.make_run(
