@@ -92,6 +92,7 @@ def render(
         sentences=sentences,
         shown=visible,
         verdicts=tuple(LETTERS),
+        used={row.trainer: numbers.used(row) for row in leaderboard.rows},
         svg=Markup,
         **drawn,
     )
