@@ -8,20 +8,24 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.bench.executor import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import run
 from harness.boards.board import load_board
+from harness.cli.main import MODULES
 from harness.plugin import hookspecs
 from harness.plugin.host import Host
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+COMMANDS = README + (ROOT / "docs" / "commands.md").read_text()
 HOOKS = [name for name in vars(hookspecs) if name.startswith("harness_")]
 
 
@@ -33,8 +37,8 @@ def commands(text: str) -> list[str]:
 
 
 def harness_commands() -> list:
-    """Return the README's `harness` lines; `diff` needs a bench's answers (see test_tiny_bench)."""
-    found = [c for c in dict.fromkeys(commands(README)) if c.startswith("harness ")]
+    """Return the `harness` lines; `diff` needs a bench's answers (see test_tiny_bench)."""
+    found = [c for c in dict.fromkeys(commands(COMMANDS)) if c.startswith("harness ")]
     heavy = ("harness score ", "harness doctor")
     return [
         pytest.param(command, marks=[pytest.mark.bench] if command.startswith(heavy) else [])
@@ -88,25 +92,49 @@ def test_the_readme_gives_the_command_that_ci_runs():
     assert script[-1] in commands(README)
 
 
-def test_the_readme_names_every_built_in_trainer_and_every_document():
+def test_the_readme_names_every_built_in_trainer_and_the_index_every_document():
     host = Host()
     for plugin in ("sft", "kd", "rl", "hybrid", "rft", "rloo"):
         host.load(plugin)
     for name in host.trainers():
         assert f"`{name}`" in README, name
+    index = (ROOT / "docs" / "README.md").read_text()
     for path in (ROOT / "docs").glob("*.md"):
-        assert f"docs/{path.name}" in README, path.name
+        assert f"({path.name})" in index or path.name == "README.md", path.name
+
+
+def test_every_command_is_on_the_page_of_commands():
+    page = (ROOT / "docs" / "commands.md").read_text()
+    for name in MODULES:
+        assert f"harness {name}" in page, name
+
+
+def test_the_citation_is_of_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert cited["title"].startswith(project["name"])
+
+
+@pytest.mark.parametrize("path", [*(ROOT / ".github").glob("**/*.yml")], ids=lambda path: path.name)
+def test_the_forms_and_workflows_of_github_are_read(path):
+    content = yaml.safe_load(path.read_text())
+    if path.parent.name == "ISSUE_TEMPLATE":
+        ids = [part["id"] for part in content["body"]]
+        assert {"name", "description"} <= content.keys()
+        assert len(set(ids)) == len(ids)
 
 
 def test_links_lead_somewhere():
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    for path in [*pages, ROOT / ".github" / "pull_request_template.md"]:
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
             if "://" not in target:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
 @pytest.mark.parametrize("command", harness_commands())
-def test_the_commands_of_the_readme_run(command, harness, tmp_path):
+def test_the_commands_of_the_pages_run(command, harness, tmp_path):
     """Each `harness` line runs as it is written; what trains is only planned here.
 
     Training is covered by `test_bench.py`, and for the README's main job by a slow test.

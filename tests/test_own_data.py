@@ -223,11 +223,13 @@ def test_the_page_leads_from_rows_to_a_leaderboard(harness, tmp_path):
             command = line.split(" #")[0].split()
             whole = command == ["harness", "bench", "mine.toml"]
             ran.append(harness(*command[1:], *(["--dry-run"] if whole else [])))
-    show, plan_, score, bench, _, diff, publish = (done.stdout for done in ran)
+    show, plan_, score, bench, _, diff, publish, check = (done.stdout for done in ran)
     assert "Ben has 2 times as many" in show
     assert "To do:" in plan_
     assert "test under chat_zeroshot.v1: 20 problems" in score
     assert "sft" in bench
     assert "my_sums" in diff
     assert "pages/mine.md" in publish
+    assert not ran[-2].stderr  # nothing is a claim: the answers are judged by the board's own rows
+    assert check.splitlines()[-1] == "2 recomputed"
     assert "Which trainer teaches my sums?" in (tmp_path / "pages" / "mine.md").read_text()

@@ -17,7 +17,7 @@ from test_escape import CONTROL, HOSTILE
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
 
-from harness.report import evidence
+from harness.report import evidence, figures
 from harness.report.page import render, write_report
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "sft+rl": 0.75}
@@ -75,8 +75,34 @@ def test_everything_is_on_the_page(report):
         "What this board finds",
     ):
         assert said in page.text, said
-    drawn = [tag for tag, attributes in page.tags if tag == "svg" and attributes["role"] == "img"]
-    assert len(drawn) == 1 + 5 + 3 + 3  # forest, costs, curves, heat maps
+    drawn = [tag for tag, a in page.tags if tag == "svg" and a.get("role") == "img"]
+    assert len(drawn) == 1 + 5 + 5 + 3  # forest, costs, curves, heat maps
+    text = report.read_text()
+    places = [text.index(f'id="{one}"') for one in ("ranking", "gains", "conditions", "cost")]
+    assert places == sorted(places)
+
+
+def test_a_trainer_has_one_colour_and_a_loss_an_axis_of_its_own(tmp_path):
+    records = generated.leave(tmp_path, generated.board(ACCURACIES, n=40))
+    found = evidence.learning_curves(records, tmp_path)
+    losses = {title: [*rows] for title, rows in found.items() if "loss" in title}
+    assert losses == {
+        "training loss of sft": ["sft"],
+        "training loss of kd": ["kd"],
+        "training loss of rl": ["sft+rl"],
+    }
+    assert all(len(seeds) == 3 for rows in found.values() for seeds in rows.values())
+    text = render(records, generated.conditions(), tmp_path)
+    parts = re.findall(r'(<svg[^>]*aria-label="([^"]*)">.*?</svg>)', text, re.DOTALL)
+    drawn = {label: svg for svg, label in parts}
+    look = figures.looks(["start", "sft+rl", "kd", "sft"], "start")
+    for title, rows in losses.items():
+        svg = next(svg for label, svg in drawn.items() if label.startswith(title))
+        colors = {one.color for one in look.values() if one.color in svg}
+        assert colors == {look[name].color for name in rows}, title
+    gains = next(svg for label, svg in drawn.items() if label.startswith("Gains"))
+    assert all(look[name].color in gains for name in ACCURACIES if name != "start")
+    assert len({one.key() for one in figures.looks(map(str, range(60)), "start").values()}) == 61
 
 
 def test_the_page_needs_no_other_file_and_no_script(report):
@@ -166,9 +192,9 @@ def test_hostile_text_is_harmless(tmp_path):
 def test_a_cut_line_of_events_is_left_out(tmp_path):
     (record,) = generated.leave(tmp_path, [generated.record("sft", 0, {"words": "CW"})])
     events = tmp_path / "stages" / "sft-0" / "events.jsonl"
-    whole = evidence.learning_curves([record], tmp_path)["loss"]["sft"][0]
+    whole = evidence.learning_curves([record], tmp_path)["training loss of sft"]["sft"][0]
     events.write_text(events.read_text() + '{"step": 61, "lo')
-    cut = evidence.learning_curves([record], tmp_path)["loss"]["sft"][0]
+    cut = evidence.learning_curves([record], tmp_path)["training loss of sft"]["sft"][0]
     assert (whole[1] == cut[1]).all()
 
 
@@ -214,7 +240,7 @@ addEventListener("load", () => {
     for (const one of page.querySelectorAll("details")) one.open = true;
     const wide = [...page.querySelectorAll("body *")].filter((one) => !one.closest(".scroll")
       && !one.closest("svg") && one.getBoundingClientRect().right > root.clientWidth + 1);
-    const small = [...page.querySelectorAll("svg")].filter((one) =>
+    const small = [...page.querySelectorAll("svg:not(.mark)")].filter((one) =>
       one.getBoundingClientRect().width < 200).length;
     found.push({width: root.clientWidth, scroll: root.scrollWidth, small,
       wide: wide.slice(0, 5).map((one) => one.outerHTML.slice(0, 200))});

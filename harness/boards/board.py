@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -67,6 +68,10 @@ class Board:
         )
         if file.data.train:
             _ = self.protocol  # a board that trains is refused here if it has none
+
+    def finder(self, host: Host) -> Callable[[str], Task]:
+        """Return what finds a task by its name: of the board's own files, or of a plug-in."""
+        return lambda name: self.tasks[name] if name in self.tasks else host.task(name)
 
     @property
     def name(self) -> str:

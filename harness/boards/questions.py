@@ -76,10 +76,7 @@ def questions_of(reference: str, data_dir: Path | None) -> Questions:
     host = Host(data_dir=data_dir, download=False)
 
     def find(name: str) -> Task:
-        if not Path(reference).is_dir():
-            board = load_board(reference, host)
-            if name in board.tasks:
-                return board.tasks[name]
-        return host.task(name)
+        published = Path(reference).is_dir()
+        return (host.task if published else load_board(reference, host).finder(host))(name)
 
     return Questions(find)

@@ -113,7 +113,8 @@ class Commands(click.Group):
 def cli(debug: bool) -> None:
     """Train small models in different ways, score them the same way, and compare what holds.
 
-    `harness bench` trains and scores the embedded tiny board. Plug-ins may add commands.
+    Begin with `harness bench`: it trains and scores the embedded board `tiny`. docs/README.md
+    lists the pages of the documentation. Plug-ins may add commands.
     """
 
 

@@ -20,51 +20,69 @@ from harness.records import START, Record, Score
 if TYPE_CHECKING:
     from harness.boards.questions import Questions
 
+LOSSES = {"loss": "training loss", "holdout_loss": "loss on the hold-out"}
+"""Each trainer's is a quantity of its own: they are compared within one trainer only."""
 METRICS = {
-    "loss": "training loss",
-    "holdout_loss": "loss on the hold-out",
     "reward": "reward",
     "holdout_accuracy": "accuracy on the hold-out",
     "completion_tokens": "completion length, tokens",
     "kl": "divergence from the reference policy",
 }
-Curve = tuple[np.ndarray, np.ndarray]  # share of the training done, value
+Point = tuple[float, float]  # share of the training done, value
+Curve = tuple[np.ndarray, np.ndarray]  # the same of all points
 
 
 def learning_curves(
     records: Sequence[Record], folder: Path, limit: int = 16
 ) -> dict[str, dict[str, list[Curve]]]:
-    """Return the curves of each metric, by trainer, one for each seed.
+    """Return curves by what they show and by row, one for each seed.
 
-    The stages of a chain follow each other, each with an equal share of the axis. A stage that was
-    not run in this folder has no curve.
+    What the losses of two trainers measure differs, so the loss of a stage is shown under its
+    trainer's name, and a stage that several rows share once, for the row with the fewest stages.
+    For all else the stages of a chain follow each other, each with an equal share of the axis. A
+    stage that was not run in this folder has no curve.
     """
     found: dict[str, dict[str, list[Curve]]] = {}
-    for record in records:
-        for metric, points in _cell_curves(record, folder).items():
-            by_trainer = found.setdefault(metric, {})
-            if record.trainer in by_trainer or len(by_trainer) < limit:
-                by_trainer.setdefault(record.trainer, []).append(points)
-    return found
+    shown: set[str] = set()
+
+    def keep(title: str, row: str, points: list[Point]) -> None:
+        rows = found.setdefault(title, {})
+        if len(points) > 1 and (row in rows or len(rows) < limit):
+            share, value = np.array(sorted(points)).T
+            rows.setdefault(row, []).append((share, value))
+
+    for record in sorted(records, key=lambda one: len(one.stages)):  # stable
+        names = record.trainer.split("+")
+        whole: dict[str, list[Point]] = defaultdict(list)
+        for place, stage in enumerate(record.stages):
+            name = names[place] if len(names) == len(record.stages) else stage.trainer
+            measured = _measured(folder / "stages" / stage.stage / "events.jsonl")
+            for metric, points in measured.items():
+                if metric in METRICS:
+                    whole[metric] += [((place + x) / len(record.stages), y) for x, y in points]
+                elif stage.stage not in shown:
+                    keep(f"{LOSSES[metric]} of {name}", record.trainer, points)
+            shown.add(stage.stage)
+        for metric, points in whole.items():
+            keep(METRICS[metric], record.trainer, points)
+    return {title: rows for title, rows in found.items() if rows}
 
 
-def _cell_curves(record: Record, folder: Path) -> dict[str, Curve]:
-    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for place, stage in enumerate(record.stages):
-        events: list[dict[str, Any]] = []
-        # There may be no file, and the last line of a stage that was killed may be cut.
-        with suppress(UsageError):
-            for _, event in read_jsonl(folder / "stages" / stage.stage / "events.jsonl"):
-                events.append(event)
-        for number, event in enumerate(events):
-            share = event.get("progress", event.get("spent", (number + 1) / len(events)))
-            for metric in METRICS:
-                value = event.get(metric)
-                if isinstance(value, int | float) and isinstance(share, int | float):
-                    done = (place + min(1.0, max(0.0, share))) / len(record.stages)
-                    points[metric].append((done, float(value)))
-    ordered = {metric: np.array(sorted(pairs)) for metric, pairs in points.items()}
-    return {metric: (each[:, 0], each[:, 1]) for metric, each in ordered.items() if len(each) > 1}
+def _measured(path: Path) -> dict[str, list[Point]]:
+    """Return what a stage logged, by metric."""
+    events: list[dict[str, Any]] = []
+    # There may be no file, and the last line of a stage that was killed may be cut.
+    with suppress(UsageError):
+        for _, event in read_jsonl(path):
+            events.append(event)
+    points: dict[str, list[Point]] = defaultdict(list)
+    for number, event in enumerate(events):
+        share = event.get("progress", event.get("spent", (number + 1) / len(events)))
+        for metric in (*LOSSES, *METRICS):
+            value = event.get(metric)
+            if isinstance(value, int | float) and isinstance(share, int | float):
+                points[metric].append((min(1.0, max(0.0, share)), float(value)))
+    return points
 
 
 def changes(records: Sequence[Record], key: Key) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import math
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,10 +26,21 @@ if TYPE_CHECKING:
     from harness.report.evidence import Curve
 
 Interval = tuple[float, float, float]  # a share with the low and the high end of its interval
-INK, GRID, ACCENT = "#010203", "#040506", "#070809"
-_VARIABLES = {INK: "currentColor", GRID: "var(--line)", ACCENT: "var(--accent)"}
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
-"""Colours that people with any colour vision tell apart (Okabe and Ito)."""
+INK, GRID = "#010203", "#040506"
+_VARIABLES = {INK: "currentColor", GRID: "var(--line)"}
+SERIES = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    *("#8c6d31", "#7f7f7f", "#7a5cc9", "#c1272d", "#2f9aa8", "#7a9a01"),
+)
+"""The first six are colours that people with any colour vision tell apart (Okabe and Ito)."""
+_LINES = ("-", "--", ":", "-.")
+_MARKS = {
+    "o": '<circle cx="6" cy="6" r="4.5"/>',
+    "s": '<rect x="2" y="2" width="8" height="8"/>',
+    "^": '<path d="M6 1 11 10.5H1z"/>',
+    "D": '<path d="M6 .5 11.5 6 6 11.5 .5 6z"/>',
+    "v": '<path d="M6 11 1 1.5H11z"/>',
+}
 NAME = 28
 """Characters of a name in a figure."""
 STYLE: dict[Any, Any] = {
@@ -52,6 +63,32 @@ STYLE: dict[Any, Any] = {
     "savefig.facecolor": "none",
     "legend.frameon": False,
 }
+
+
+class Look(NamedTuple):
+    """How a row is drawn, in every figure and beside its name in every table."""
+
+    color: str
+    line: str
+    mark: str
+
+    def key(self) -> str:
+        """Return the row's mark as an `<svg>` element as high as a letter."""
+        color = _VARIABLES.get(self.color, self.color)
+        shape = _MARKS[self.mark]
+        return (
+            f'<svg class="mark" viewBox="0 0 12 12" fill="{color}" aria-hidden="true">{shape}</svg>'
+        )
+
+
+def looks(names: Iterable[str], plain: str) -> dict[str, Look]:
+    """Return a look for each name, no two alike among sixty; `plain` has the text's colour."""
+    marks = tuple(_MARKS)
+    found = {plain: Look(INK, "-", "o")}
+    for place, name in enumerate(name for name in names if name != plain):
+        line = _LINES[place // len(SERIES) % len(_LINES)]
+        found[name] = Look(SERIES[place % len(SERIES)], line, marks[place % len(marks)])
+    return found
 
 
 def name_of(text: str) -> str:
@@ -97,13 +134,19 @@ def _points(intervals: Iterable[Interval]) -> tuple[np.ndarray, np.ndarray]:
     return 100 * values, 100 * np.stack([values - low, high - values])
 
 
-def forest(rows: Mapping[str, Interval], label: str, salt: str = "forest") -> str:
+def forest(
+    rows: Mapping[str, Interval], look: Mapping[str, Look], label: str, salt: str = "forest"
+) -> str:
     """Draw gains with their intervals, one line a row, the first on top."""
     figure, axes = _figure(7, 0.7 + 0.27 * max(1, len(rows)))
     places = range(len(rows), 0, -1)
     gains, errors = _points(rows.values())
     axes.axvline(0, color=INK, linewidth=1)
-    axes.errorbar(gains, places, xerr=errors, fmt="o", color=ACCENT, markersize=4, capsize=2)
+    for name, place, gain, error in zip(rows, places, gains, errors.T, strict=True):
+        color, _, mark = look[name]
+        axes.errorbar(
+            gain, place, xerr=error[:, None], fmt=mark, color=color, markersize=4.5, capsize=2
+        )
     axes.set_yticks(places, [name_of(name) for name in rows], parse_math=False)
     axes.set_ylim(0.4, len(rows) + 0.6)
     axes.grid(visible=False, axis="y")
@@ -114,6 +157,7 @@ def forest(rows: Mapping[str, Interval], label: str, salt: str = "forest") -> st
 def pareto(
     points: Mapping[str, tuple[float, Interval]],
     possible: Collection[str],
+    look: Mapping[str, Look],
     axis: str,
     label: str,
     salt: str,
@@ -121,7 +165,7 @@ def pareto(
     """Draw accuracy against a cost (`axis` names it) and the front: rows no cheaper one equals.
 
     The front is that of the measured values, with the band of its intervals; the `possible` rows,
-    which may be on the true one, are filled.
+    which may be on the true one, are filled. Names are not drawn: the page has a key of the marks.
     """
     figure, axes = _figure(4.3, 3)
     costs = [cost for cost, _ in points.values()]
@@ -129,62 +173,54 @@ def pareto(
     positive = [cost for cost in costs if cost > 0]
     if positive and max(positive) > 30 * min(positive):
         axes.set_xscale("symlog", linthresh=min(positive))
-    axes.errorbar(costs, accuracies, errors, fmt="none", color=INK, linewidth=0.8, alpha=0.55)
-    for place, name in enumerate(points):
-        face = INK if name in possible else "none"
-        at = costs[place], accuracies[place]
-        axes.plot(*at, "o", color=INK, markersize=3.5, markerfacecolor=face, alpha=0.55)
-    front, band, best = [], [], -math.inf
-    ordered = sorted(zip(points, costs, accuracies, errors.T, strict=True), key=_cheapest)
-    for name, cost, accuracy, (below, above_it) in ordered:
+    front, best = [], -math.inf
+    for cost, accuracy, (below, above) in sorted(
+        zip(costs, accuracies, errors.T, strict=True), key=_cheapest
+    ):
         if accuracy > best:
             best = accuracy
-            front.append((name, cost, accuracy))
-            band.append((accuracy - below, accuracy + above_it))
-    steps = [cost for _, cost, _ in front] + [max(costs)]
-    low, high = np.array([*band, band[-1]]).T
-    axes.fill_between(steps, low, high, step="post", color=ACCENT, alpha=0.15, linewidth=0)
-    axes.step(
-        steps,
-        [accuracy for *_, accuracy in front] + [front[-1][2]],
-        where="post",
-        color=ACCENT,
-        linewidth=1.4,
-    )
-    above, last = True, -math.inf
-    for name, cost, accuracy in front:
-        right = cost > 0.6 * max(costs)
-        above = not (above and cost - last < 0.15 * max(costs))  # no name over its neighbour's
-        last = cost
-        axes.annotate(
-            name_of(name),
-            (cost, accuracy),
-            xytext=(-4 if right else 4, 4 if above else -4),
-            textcoords="offset points",
-            horizontalalignment="right" if right else "left",
-            verticalalignment="bottom" if above else "top",
-            fontsize=8,
-            parse_math=False,
+            front.append((cost, accuracy, accuracy - below, accuracy + above))
+    front.append((max(costs), *front[-1][1:]))
+    steps, values, low, high = np.array(front).T
+    axes.fill_between(steps, low, high, step="post", color=GRID, alpha=0.5, linewidth=0)
+    axes.step(steps, values, "--", where="post", color=INK, linewidth=0.9, alpha=0.7)
+    for name, cost, accuracy, error in zip(points, costs, accuracies, errors.T, strict=True):
+        color, _, mark = look[name]
+        axes.errorbar(
+            cost,
+            accuracy,
+            error[:, None],
+            fmt=mark,
+            color=color,
+            elinewidth=0.8,
+            markersize=5,
+            markerfacecolor=color if name in possible else "none",
         )
     axes.set_xlabel(axis)
     axes.set_ylabel("accuracy, %")
-    axes.margins(x=0.08, y=0.15)
+    axes.margins(x=0.08, y=0.1)
     axes.xaxis.set_major_formatter(lambda value, _: numbers.count(value) if value > 0 else "0")
+    axes.tick_params(axis="x", labelrotation=30)
     return _svg(figure, label, salt)
 
 
-def _cheapest(point: tuple[str, float, float, np.ndarray]) -> tuple[float, float]:
+def _cheapest(point: tuple[float, float, np.ndarray]) -> tuple[float, float]:
     """Order points by cost, of those with the same cost the most accurate first."""
-    return point[1], -point[2]
+    return point[0], -point[1]
 
 
-def curves(series: Mapping[str, Sequence[Curve]], axis: str, label: str, salt: str) -> str:
+def curves(
+    series: Mapping[str, Sequence[Curve]],
+    look: Mapping[str, Look],
+    axis: str,
+    label: str,
+    salt: str,
+) -> str:
     """Draw one number (`axis` names it) over training: the seeds thin, their mean thick."""
-    figure, axes = _figure(4.3, 2.9 + 0.14 * math.ceil(len(series) / 3))
+    figure, axes = _figure(4.3, 2.6 + 0.16 * math.ceil(len(series) / 3))
     grid = np.linspace(0, 1, 101)
-    for place, (name, seeds) in enumerate(series.items()):
-        color = SERIES[place % len(SERIES)]
-        line = ("-", "--", ":")[place // len(SERIES) % 3]
+    for name, seeds in series.items():
+        color, line, _ = look[name]
         resampled = []
         for x, y in seeds:
             thinned = slice(None, None, max(1, len(x) // 200))
@@ -194,7 +230,7 @@ def curves(series: Mapping[str, Sequence[Curve]], axis: str, label: str, salt: s
         (drawn,) = axes.plot(grid, mean, line, color=color, linewidth=1.6)
         drawn.set_label(name_of(name).lstrip("_") or "-")
     axes.set_xlabel("share of the training done")
-    axes.set_ylabel(axis)
+    axes.set_ylabel(escape.visible(axis, 2 * NAME), parse_math=False)
     legend = figure.legend(loc="outside lower center", fontsize=7, ncols=3)
     for text in legend.get_texts():
         text.set_parse_math(False)

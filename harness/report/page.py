@@ -20,7 +20,7 @@ from harness.leaderboard.cells import select_cells
 from harness.leaderboard.data import Leaderboard, Row
 from harness.leaderboard.evidence import known_of
 from harness.leaderboard.rules import NOTHING, Knowledge
-from harness.records import CONDITIONS, LETTERS, Record
+from harness.records import CONDITIONS, LETTERS, START, Record
 from harness.render import numbers, sections, sentences, warnings
 from harness.render.escape import visible
 from harness.report import evidence, figures
@@ -92,6 +92,7 @@ def render(
         sentences=sentences,
         shown=visible,
         verdicts=tuple(LETTERS),
+        used={row.trainer: numbers.used(row) for row in leaderboard.rows},
         svg=Markup,
         **drawn,
     )
@@ -120,10 +121,12 @@ def _figures(
         if row.gain
     }
     title = f"Gains over the start model on {leaderboard.conditions.title}, with 95 % intervals"
+    look = figures.looks((row.trainer for row in leaderboard.rows), START)
     pareto = [
         figures.pareto(
             points,
             _undominated(leaderboard.rows, points),
+            look,
             text,
             f"Accuracy against {text}",
             f"cost-{name}",
@@ -132,10 +135,12 @@ def _figures(
         if (points := _points(leaderboard.rows, name))
     ]
     found = evidence.learning_curves(cells, folder) if folder else {}
+    order = [*(f"{one} of " for one in evidence.LOSSES.values()), *evidence.METRICS.values()]
     curves = [
-        figures.curves(found[metric], text, f"{text} over training", f"curve-{metric}")
-        for metric, text in evidence.METRICS.items()
-        if metric in found
+        figures.curves(rows, look, text, f"{text} over training", f"curve-{place}")
+        for place, (text, rows) in enumerate(
+            sorted(found.items(), key=lambda one: [not one[0].startswith(x) for x in order])
+        )
     ]
     maps, exhibits = [], []
     # Of each sort of question: of many benchmarks so many would make too long a page.
@@ -155,7 +160,8 @@ def _figures(
         if folder and (shown := evidence.exhibits(cells, folder, key, questions, each=each)):
             exhibits.append((benchmark, shown))
     return {
-        "forest": figures.forest(gains, title) if gains else None,
+        "forest": figures.forest(gains, look, title) if gains else None,
+        "key": {name: one.key() for name, one in look.items()},
         "pareto": pareto,
         "curves": curves,
         "maps": maps,

@@ -46,7 +46,9 @@ def command(kind: str, name: str, loop: bool, out: Path | None) -> None:
         _write(folder / "pyproject.toml", "pyproject.toml", name=name)
         _write(folder / f"harness_{name}.py", "loop.py" if loop else "trl.py", name=name)
         _write(folder / "tests" / f"test_{name}.py", "test.py", name=name)
-        click.echo(f"{folder}: pip install -e {folder}, then harness bench --plugins {name}")
+        click.echo(
+            f"{folder} is written. Try it: pip install -e {folder}, harness bench --plugins {name}"
+        )
         return
     from harness.boards.board import load_board
 
@@ -57,7 +59,7 @@ def command(kind: str, name: str, loop: bool, out: Path | None) -> None:
     for split, part in (("train", rows[:200]), ("test", rows[200:])):
         text = "".join(json.dumps(row) + "\n" for row in part)
         (folder / f"{split}.jsonl").write_text(text, encoding="utf-8")
-    click.echo(f"{folder}: harness bench {folder / name}.toml --dry-run")
+    click.echo(f"{folder} is written. Look at it: harness bench {folder / name}.toml --dry-run")
 
 
 def _write(path: Path, template: str, **words: str) -> None:

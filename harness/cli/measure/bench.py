@@ -70,8 +70,8 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     "--plugins",
     callback=_split,
     metavar="LIST",
-    help="Trainers or chains, such as kd,rl,sft+rl, or 'all' that the board has the teacher and"
-    " the traces for.  [default: the board's]",
+    help="Trainers or chains, such as kd,rl,sft+rl; 'all' is every trainer for which the board has"
+    " what it needs.  [default: the board's]",
 )
 @click.option(
     "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"

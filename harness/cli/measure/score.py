@@ -96,7 +96,7 @@ def command(
             outcome = run(plan, host, place, 1)
             records += outcome.records
             stop_if_unfinished(outcome, place)
-        show(build(records, loaded.conditions()), as_json)
+        show(build(records, loaded.conditions(), asked=()), as_json)
         return
 
     from harness.boards.alone import NAME, alone

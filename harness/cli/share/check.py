@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.plugin.host import Host
     from harness.publish.recheck import Checked
     from harness.publish.spot_check import SpotCheck
+    from harness.tasks.task import Task
 
 
 @click.command("check")
@@ -67,7 +68,7 @@ def command(
             folders = tuple(map(Path, checkpoints))
             again = _spot_check(one, host, regenerate, runs, folders, device)
         source = gather(one.folder, one.conditions.digest)
-        found += recheck(source, one.conditions, host.task, again)
+        found += recheck(source, one.conditions, one.tasks(host), again)
     if as_json:
         options.print_json([vars(one) for one in found])
     else:
@@ -85,6 +86,13 @@ class _Place:
     folder: Path
     conditions: Conditions
     board: str  # as `load_board` takes it
+
+    def tasks(self, host: Host) -> Callable[[str], Task]:
+        """Return what finds the tasks; those of a board's own files only where it is named."""
+        from harness.boards.board import load_board
+
+        own = self.board.endswith(".toml")
+        return load_board(self.board, host).finder(host) if own else host.task
 
 
 def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
@@ -122,7 +130,8 @@ def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _P
     for place in (folder, out / "records" / name):
         if (place / CONDITIONS).is_file():
             return _Place(folder, read_conditions(place / CONDITIONS), files.get(name, name))
-    return _Place(folder, load_board(name, host).conditions(), name)
+    board = files.get(name, name)
+    return _Place(folder, load_board(board, host).conditions(), board)
 
 
 def _spot_check(

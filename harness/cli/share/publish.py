@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from harness.cli import options
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
     from harness.plugin.host import Host
+    from harness.tasks.task import Task
 
 
 @click.command("publish")
@@ -59,7 +61,7 @@ def command(
 
     host, refused = Host(data_dir=data_dir, download=False), False
     for reference in boards:
-        conditions, file = _board(reference, host, out)
+        conditions, file, tasks = _board(reference, host, out)
         own = runs / conditions.board
         published = (out / "records" / conditions.board).is_dir()
         sources = [Path(folder) for folder in given]
@@ -68,7 +70,7 @@ def command(
         elif not given and not published:
             board = conditions.board
             raise UsageError(f"{own} has no record of board {board!r}: run harness bench")
-        outcome = publish(sources, conditions, out, file, replace=replace, tasks=host.task)
+        outcome = publish(sources, conditions, out, file, replace=replace, tasks=tasks)
         for path in outcome.written:
             click.echo(str(path))
         for line in outcome.joined.claims:
@@ -80,8 +82,13 @@ def command(
         sys.exit(3)
 
 
-def _board(reference: str, host: Host, out: Path) -> tuple[Conditions, Path | None]:
-    """Return what a board fixes, and its file; of one that is not installed, as published."""
+def _board(
+    reference: str, host: Host, out: Path
+) -> tuple[Conditions, Path | None, Callable[[str], Task]]:
+    """Return what a board fixes, its file, and what finds its tasks.
+
+    One that is not installed is read as it was published.
+    """
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
     from harness.errors import UsageError
@@ -89,9 +96,9 @@ def _board(reference: str, host: Host, out: Path) -> tuple[Conditions, Path | No
 
     try:
         loaded = load_board(reference, host)
-        return loaded.conditions(), loaded.path
+        return loaded.conditions(), loaded.path, loaded.finder(host)
     except UsageError:
         path = out / "records" / reference / CONDITIONS
         if not path.is_file():
             raise
-        return read_conditions(path), None
+        return read_conditions(path), None, host.task

@@ -49,9 +49,8 @@ def command(
 
     host, loaded = options.open_board(board, data_dir, download=False)
     wanted = [name.strip() for name in cells.split(",") if name.strip()]
-    folder = submit(
-        runs / loaded.name, loaded.conditions(), wanted, host.task, trials, address, out
-    )
+    tasks = loaded.finder(host)
+    folder = submit(runs / loaded.name, loaded.conditions(), wanted, tasks, trials, address, out)
     if key is not None:
         sign(folder, key)
     click.echo(str(folder))
