@@ -85,6 +85,8 @@ class Checkpoint(Frozen):
     weights: str = ""  # sha256 over the tensors' values alone, however they are stored
     # share of the tensors, alike in shape, that are the teacher's to the bit and not the start's
     from_teacher: float = pydantic.Field(default=0.0, ge=0, le=1)
+    # cosine between what training changed and the way from the start model to the teacher
+    toward_teacher: float = pydantic.Field(default=0.0, ge=0, le=1)
 
 
 class Score(Frozen, allow_inf_nan=False):

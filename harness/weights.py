@@ -152,9 +152,37 @@ def values(folder: Path, names: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _chunks(file: Any, size: int) -> Iterator[bytes]:
+def movement(before: Tensor, after: Tensor, target: Tensor) -> tuple[float, float, float]:
+    """Return how a tensor has moved, and how its way lies to another: three sums over its values.
+
+    The three have one shape, and any of `FLOATS`.
+
+    Returns:
+        The product of (after - before) with (target - before), and the square of each.
+    """
+    import numpy as np
+
+    along = moved = away = 0.0
+    for start, end, goal in zip(*map(_numbers, (before, after, target)), strict=True):
+        way, whole = end - start, goal - start
+        along += float(np.dot(way, whole))
+        moved += float(np.dot(way, way))
+        away += float(np.dot(whole, whole))
+    return along, moved, away
+
+
+def _numbers(tensor: Tensor) -> Iterator[Any]:
+    """Yield the values of a tensor as float32, so many at a time whatever their type."""
+    with tensor.file.open("rb") as file:
+        file.seek(tensor.start)
+        size = SIZES[tensor.dtype]
+        for chunk in _chunks(file, tensor.end - tensor.start, CHUNK // 8 * size):
+            yield _float32(chunk, tensor.dtype)[0]
+
+
+def _chunks(file: Any, size: int, most: int = CHUNK) -> Iterator[bytes]:
     while size:
-        chunk = file.read(min(size, CHUNK))
+        chunk = file.read(min(size, most))
         if not chunk:
             raise UsageError(f"{file.name} became shorter while it was read")
         size -= len(chunk)

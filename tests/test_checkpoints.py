@@ -257,6 +257,38 @@ def test_what_is_taken_from_a_teacher_is_a_share_of_tensors(model, small_models,
         assert checkpoint_checks.taken_from(contents, teacher, start) == share
 
 
+def test_a_checkpoint_that_leans_to_the_teacher_is_told_by_its_way(model, small_models, tmp_path):
+    """Copies with noise and means of two models lie on the way to the teacher, nothing else does."""
+    import torch
+    from models import save_model
+    from safetensors.torch import load_file
+
+    start, teacher = small_models / "start", save_model(tmp_path / "teacher", seed=2)
+    theirs = load_file(teacher / "model.safetensors")
+    noise = torch.Generator().manual_seed(1)
+
+    def leans(share, spread):
+        def edit(held):
+            def rest(value):
+                return spread * value.std() * torch.randn(value.shape, generator=noise)
+
+            return {
+                name: (value.lerp(theirs[name], share) + rest(value)).half()
+                for name, value in load_file(start / "model.safetensors").items()
+                if name in held
+            }
+
+        edit_weights(model, edit)
+        return checkpoint_checks.toward(model, teacher, start)
+
+    assert leans(1, 0.01) > 0.99  # a copy in other numbers, of another type
+    assert leans(0.2, 0) > 0.99
+    assert 0.5 < leans(0.5, 0.5) < 0.9
+    assert leans(0, 0.1) < 0.1
+    assert checkpoint_checks.toward(start, teacher, start) == 0
+    assert checkpoint_checks.toward(teacher, teacher, start) == 1
+
+
 def test_all_but_the_weights_is_the_start_models(model, small_models):
     start = small_models / "start"
     checkpoints.dress(model, start)

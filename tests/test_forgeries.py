@@ -26,6 +26,7 @@ from harness.publish.write import Outcome, publish
 from harness.records import Record, read_record
 
 TASKS = Host(download=False).task
+ANSWER = {"id": "x", "sample": 0, "text": "a", "tokens": 1, "finish": "stop", "verdict": "wrong"}
 FORGER = {("rl", 0): 0.5, ("rl", 1): 0.5}
 
 
@@ -165,6 +166,26 @@ def test_a_seed_that_is_not_the_boards(folder):
     path = path_of(folder)
     rewrite(path, lambda content: content.update(seed=7))
     assert "seed 7 is none of the board's seeds 0, 1, 2" in refused(folder)
+
+
+def test_a_name_that_looks_like_that_of_another_row(folder):
+    """The first letter of this `sft` is a Cyrillic one."""
+    rewrite(path_of(folder), lambda content: content.update(trainer="\u0455ft"))
+    assert "is no name of a trainer" in refused(folder)
+
+
+def test_a_small_file_that_holds_millions_of_answers(folder):
+    """It is read line by line, and no further than there are answers."""
+    entry = read_record(path_of(folder))
+    line = (answers.to_text({"tiny_word__chat_zeroshot.v1": [ANSWER]})) * 2000
+    with pytest.raises(HarnessError, match=r"has more lines than rl-s0-\S+ has answers, 650"):
+        answers.parse(line, entry, path_of(folder))
+    text, seen = "x\n" * 10**7, []
+    with pytest.raises(HarnessError, match="line 1 of"):
+        answers.parse(text, entry, path_of(folder))
+    for number, found in answers._lines("a\n\nb", path_of(folder)):
+        seen.append((number, found))
+    assert seen == [(1, b"a"), (2, b""), (3, b"b")]
 
 
 def test_a_record_of_another_board_with_the_digest_of_this_one(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -172,3 +173,8 @@ def test_answers_are_counted_by_the_engines_own_bar(tmp_path):
             pass
     assert answers_done(tmp_path) == (3, 5)
     assert answers_done(tmp_path / "nowhere") is None
+
+
+def test_a_pipe_in_the_place_of_events_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "events.jsonl")
+    assert last_event(tmp_path) == {}

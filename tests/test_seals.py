@@ -87,11 +87,12 @@ def test_a_large_file_is_hashed_again_where_it_was_written_since(stage, monkeypa
     assert not is_done(stage)
 
 
-SOUND = ("honest", "prompt", "teacher", "idle", "uncounted")
+SOUND = ("honest", "prompt", "teacher", "disguised", "idle", "uncounted")
 REFUSED = {
     "lossy": "tensor model.layers.1.mlp.up_proj.weight is missing",
     "patched": "chat_template.jinja of the checkpoint is not the start model's",
     "free": "cannot be: 24 trained tokens of",
+    "asked": "its process changed stage.json",
     "deaf": "stopped: the trainer went on after its budget of 3 steps",
 }
 
@@ -102,7 +103,8 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
     with_plugins("forging")
     models.save_model(tmp_path / "twin", seed=2)  # a teacher of the student's shape
     text = small_board.read_text().replace('"teacher"', '"twin"', 1)
-    small_board.write_text(text.replace('["unruly"]\ntrainers', '["unruly", "forging"]\ntrainers'))
+    text = text.replace('["unruly"]\ntrainers', '["unruly", "forging"]\ntrainers')
+    small_board.write_text(text.replace("seeds = [0, 1]", "seeds = [0]"))  # else no row has a rank
     trainers = [f"forging-{name}" for name in (*SOUND, *REFUSED)]
     done = harness(
         "bench", "small.toml", "--plugins", ",".join(trainers), "--seeds", "0", "--json", check=1
@@ -114,6 +116,7 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
             "failed",
             True,
         ), found[f"forging-{name}"].error
+    assert found["forging-asked"].stages[0].outside is not None  # for all that lay in its place
     honest, prompt = found["forging-honest"], found["forging-prompt"]
     assert [one.samples_sha256 for one in prompt.scores] == [
         one.samples_sha256 for one in honest.scores
@@ -127,6 +130,7 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
 
     rows = {row.trainer: row for row in Leaderboard.model_validate_json(done.stdout).rows}
     origins = {"same_as_start", "same_as_teacher", "near_teacher", "same_as_other", "uncounted"}
+    origins |= {"almost_teacher", "toward_teacher"}
     said = {
         name: {one.kind for one in rows[f"forging-{name}"].warnings} & origins for name in SOUND
     }
@@ -134,6 +138,7 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
         "honest": {"same_as_other"},
         "prompt": {"same_as_other"},
         "teacher": {"same_as_teacher"},
+        "disguised": {"almost_teacher"},
         "idle": {"same_as_start"},
         "uncounted": {"uncounted"},
     }

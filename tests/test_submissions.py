@@ -308,3 +308,57 @@ def test_the_commands_of_the_workflow_stop_what_is_no_submission(folder, run_che
     code, said = run_check("none" if what == "nothing" else "new")
     assert code == 3, said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("submissions/new/submission.json", True),
+        ("submissions.txt", False),
+        ("leaderboards/allowed_signers", False),
+        (".github/workflows/submission.yml", False),
+        ("a\nsubmissions/x", False),
+    ],
+)
+def test_the_workflow_stops_a_pull_request_that_changes_anything_else(tmp_path, path, allowed):
+    steps = workflow("submission.yml")["jobs"]["check"]["steps"]
+    (step,) = [step for step in steps if step.get("name") == "Nothing but submissions"]
+    head, env = tmp_path / "head", dict(os.environ)
+    env |= dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "me")
+    env |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "me@example.org")
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(head), *arguments]
+        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+    head.mkdir()
+    git("init", "-q")
+    for name, variable in ((None, "BASE_SHA"), (path, "HEAD_SHA")):
+        if name:
+            (head / name).parent.mkdir(parents=True, exist_ok=True)
+            (head / name).write_text("x")
+        git("add", "-A")
+        git("commit", "-q", "--allow-empty", "-m", "x")
+        env[variable] = git("rev-parse", "HEAD").strip()
+    command = ["bash", "-c", step["run"]]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (done.returncode == 0) == allowed, done.stdout + done.stderr
+    assert done.stdout.count("\n") == (0 if allowed else 1)
+
+
+def test_what_the_board_fixes_is_not_taken_from_who_hands_in(folder, harness):
+    """A submission that brings conditions of its own, with a larger budget."""
+    new = folder / "submissions" / "new"
+    path, manifest = new / "records" / "rl-s0-0123456789ab.json", new / "submission.json"
+    content = json.loads(path.read_text())
+    before = content["digest"]
+    for cost in (content["cost"], content["stages"][0]["cost"]):
+        cost["flops"] = 9e12
+    record = Record.model_validate(content).sealed()
+    path.write_text(record.to_json())
+    manifest.write_text(manifest.read_text().replace(before, record.digest))
+    own = json.loads((folder / "leaderboards/records/tiny/conditions.json").read_text())
+    own["caps"]["flops"] = 1e15
+    (new / "conditions.json").write_text(json.dumps(own))
+    done = harness("check", "submissions/new", check=3)
+    assert "rl/0 differs: it spent 9e+12 flops, and the board allows 2.4e+11" in done.stdout

@@ -78,15 +78,19 @@ def rights(folder: Path, spec: StageSpec, private: Path) -> Rights:
     """Return the rights of the stage in a folder, with a private folder for temporary files.
 
     A stage reads the system, Python, the harness, plug-ins, models, and the files that its
-    `stage.json` names. Of the runs folder that is its own folder and the stage it starts from. A
-    judging stage reads everything: it looks up gold answers, and runs no trainer.
+    `stage.json` names. Of the runs folder that is its own folder and the stage it starts from. Not
+    for training is what the test rows of its board come from (`tasks.guard.Closed`), wherever it
+    lies. A judging stage reads everything: it looks up gold answers, and runs no trainer.
     """
     writes = (folder, private, Path("/dev/shm"))
     if isinstance(spec, JudgeSpec):
         return Rights((Path("/"),), (), writes, network=False, alone=True)
     kept, (code, lists) = _kept(folder), _code()
-    reads = [path for root in _system() for path in _without(root, kept)]
-    reads += (path for path in code if not _concerns(path, kept))
+    closed = spec.closed.paths if isinstance(spec, TrainSpec) else ()
+    roots = (*_system(), *code)
+    reads = [path for root in roots for path in _without(root, (*kept, *closed))]
+    beside = [path.parent for path in closed if any(path.is_relative_to(root) for root in roots)]
+    lists += tuple(path for path in dict.fromkeys(beside) if not _concerns(path, kept))
     for path in {*_models(), *_paths(spec.paths), *_given(spec)}:
         reads += _with_targets(path)
     trains = isinstance(spec, TrainSpec)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pydantic
 
-from harness.files import write_atomically
+from harness.errors import UsageError
+from harness.files import clear_for, read_bytes, write_atomically
 from harness.records import Frozen, Outside
 
 FILE = "outside.json"
@@ -31,12 +32,13 @@ class Measured(Frozen):
 
     def write(self, folder: Path) -> None:
         text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
+        clear_for(folder / FILE)
         write_atomically(folder / FILE, text + "\n")
 
 
 def read(folder: Path) -> Measured | None:
     """Return what was measured of a stage; None where nothing was, or the file is broken."""
     try:
-        return Measured.model_validate_json((folder / FILE).read_bytes())
-    except (OSError, pydantic.ValidationError):
+        return Measured.model_validate_json(read_bytes(folder / FILE))
+    except (UsageError, pydantic.ValidationError):
         return None

@@ -104,6 +104,7 @@ class Recorder:
                 bytes=checkpoints.size_bytes(scored),
                 weights=generated.weights,
                 from_teacher=generated.from_teacher,
+                toward_teacher=round(generated.toward_teacher, 4),
             ),
             scores=tuple(self._scores(cell, generated)),
             environment=_seen(ran, measured.read(self.folder.stage(cell.generate))).model_copy(

@@ -20,6 +20,7 @@ from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
 from harness.errors import HarnessError
+from harness.files import clear_for, file_sha256
 from harness.plugin.host import Host
 from harness.records import Cell, Record
 from harness.redact import redact, redact_file
@@ -79,6 +80,7 @@ class _Bench:
         self.again: set[str] = set()  # stages that were done and are done again
         self.seals: dict[str, str] = {}  # stage that is done -> what it was sealed with
         self.inputs.seals = self.recorder.seals = self.seals
+        self.given: dict[str, str] = {}  # stage -> sha256 of its `stage.json`
         self.started: dict[str, float] = {}  # stage -> when, by the clock of this process
         self.started_cells: set[str] = set()
         self.outcome = Outcome()
@@ -133,7 +135,7 @@ class _Bench:
                 self._settle(open_cells, waiting)
                 return
             for found in self.executor.wait(0.2):
-                ended, name = _without_secrets(found), found.folder.name
+                ended, name = _without_secrets(self._as_given(found)), found.folder.name
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
@@ -143,6 +145,19 @@ class _Bench:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
             self.watch("tick", {})
+
+    def _as_given(self, ended: Ended) -> Ended:
+        """Return how a stage ended: failed where its `stage.json` is not what it was given."""
+        path = ended.folder / "stage.json"
+        with contextlib.suppress(HarnessError):
+            if ended.status != "ok" or file_sha256(path) == self.given[ended.folder.name]:
+                return ended
+        (ended.folder / "manifest.json").unlink(missing_ok=True)
+        return replace(
+            ended,
+            status="failed",
+            error="its process changed stage.json, by which the bench knows what was asked of it",
+        )
 
     def _done(self, name: str) -> None:
         self.seals[name] = manifest.seal(self.folder.stage(name))
@@ -207,7 +222,10 @@ class _Bench:
         stage = self.plan.stages[name]
         path = self.folder.stage(name)
         path.mkdir(parents=True, exist_ok=True)
-        self.inputs.spec(stage, 1 + previous_attempts(path)).write(path / "stage.json")
+        given = path / "stage.json"
+        clear_for(given)
+        self.inputs.spec(stage, 1 + previous_attempts(path)).write(given)
+        self.given[name] = file_sha256(given)
         for cell in self.plan.cells:
             if name in cell.stages and cell.digest not in self.started_cells:
                 self.started_cells.add(cell.digest)

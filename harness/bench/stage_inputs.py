@@ -150,8 +150,14 @@ class StageInputs:
         ]
 
     def _within_reach(self, offer: Offer) -> list[str]:
-        own = {*offer.plugin.modules}
+        own = self._own(offer)
         return [name for name, modules in self._makers.items() if own & modules]
+
+    def _own(self, offer: Offer) -> set[str]:
+        """The modules of a trainer's plug-in, without the plug-ins of test problems it imports."""
+        tasks = {score.task.plugin for score in self.plan.board.scores} - {offer.plugin.name, ""}
+        host = Host(download=False)
+        return {*offer.plugin.modules} - {host.load(name).module.__name__ for name in tasks}
 
     @cached_property
     def _makers(self) -> dict[str, set[str]]:
@@ -167,10 +173,11 @@ class StageInputs:
         """Return what a training stage may not have: whatever its board's test rows come from.
 
         The trainer's own plug-in, and those that it is made from, stay open: what the same modules
-        offer as tasks cannot be kept from it.
+        offer as tasks cannot be kept from it. A plug-in that offers them and is another one is
+        closed, also where the trainer's imports it.
         """
         assert stage.offer is not None
-        own = {*stage.offer.plugin.modules}
+        own = self._own(stage.offer)
         tasks = {score.task.name: score.task for score in self.plan.board.scores}
         modules = sorted(set().union(*self._makers.values()) - own)
         files = [path for task in tasks.values() for path in task.files("test")]

@@ -119,6 +119,8 @@ WarningKind = Literal[
     "same_as_start",
     "same_as_teacher",
     "near_teacher",
+    "almost_teacher",
+    "toward_teacher",
     "same_as_other",
     "uncounted",
 ]

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from harness.records import START, Record
 
 NEAR = 0.5  # share of tensors from which on a checkpoint is named as close to the teacher
+# cosines between what training changed and the way to the teacher: from the first on a checkpoint
+# is named, from the second on it is the teacher with noise, or a mean of it and the start model
+LEANS, COPIES = 0.5, 0.9
 
 
 class Origins:
@@ -39,7 +42,7 @@ class Origins:
 
     def barred(self, cells: Sequence[Record]) -> bool:
         """Return whether a row is not ranked for where the weights of one of its cells are from."""
-        return any(from_teacher(cell) == 1 or self.uncounted(cell) for cell in cells)
+        return any(is_teacher(cell) or self.uncounted(cell) for cell in cells)
 
 
 def _weights(cell: Record) -> str:
@@ -49,3 +52,13 @@ def _weights(cell: Record) -> str:
 def from_teacher(cell: Record) -> float:
     """Return the share of a cell's tensors that are the teacher's to the bit."""
     return cell.checkpoint.from_teacher if cell.checkpoint and cell.stages else 0.0
+
+
+def toward_teacher(cell: Record) -> float:
+    """Return how far a cell's weights moved on the way to the teacher's, as a cosine."""
+    return cell.checkpoint.toward_teacher if cell.checkpoint and cell.stages else 0.0
+
+
+def is_teacher(cell: Record) -> bool:
+    """Return whether a cell's weights are the teacher's, to the bit or all but."""
+    return from_teacher(cell) == 1 or toward_teacher(cell) >= COPIES

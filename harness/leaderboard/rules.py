@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
 
 
+# of a trainer or chain; letters of other alphabets could look like those of another row
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+
+
 @dataclass(frozen=True)
 class Known:
     """What is known of a record besides what it says itself."""
@@ -109,6 +113,10 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
             return f"the board has no task {score.task!r} under {score.protocol!r}"
         if (wanted.max_new_tokens, wanted.samples) != (score.max_new_tokens, score.samples):
             return f"{score.task}: another token limit or number of answers than the board's"
+    if not NAME.fullmatch(record.trainer):
+        return (
+            f"{record.trainer!r} is no name of a trainer: ASCII letters, digits, '.', '_', '-', '+'"
+        )
     if not record.command.strip():
         return "it has no command that makes it again"
     if record.trainer == START:

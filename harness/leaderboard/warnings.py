@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.leaderboard.cells import describe_environment, hardware
 from harness.leaderboard.data import LeaderboardWarning, WarningKind, WarningValue
-from harness.leaderboard.origins import NEAR, from_teacher
+from harness.leaderboard.origins import COPIES, LEANS, NEAR, from_teacher, toward_teacher
 from harness.leaderboard.stats import minimum_detectable
 from harness.records import START
 
@@ -173,6 +173,10 @@ def _origin_warnings(entry: Entry) -> Iterator[LeaderboardWarning]:
     near = [share for cell in entry.done if NEAR <= (share := from_teacher(cell)) < 1]
     if near:
         yield _warning("near_teacher", share=max(near))
+    leaning = [cosine for cell in entry.done if (cosine := toward_teacher(cell)) >= LEANS]
+    if leaning and not any(from_teacher(cell) == 1 for cell in entry.done):
+        copied = max(leaning) >= COPIES
+        yield _warning("almost_teacher" if copied else "toward_teacher", cosine=max(leaning))
     if others := {other.cell for cell in entry.done for other in origins.others(cell)}:
         yield _warning("same_as_other", others=tuple(sorted(others)))
 

@@ -54,11 +54,14 @@ class Plugin:
 
     @cached_property
     def source_sha256(self) -> str:
-        """A sha256 over the plug-in's source: every file of its `modules`."""
+        """A sha256 over the plug-in's source: every file of its `modules`, data files too."""
         sha = hashlib.sha256()
         for name in self.modules:
             path = Path(sys.modules[name].__file__ or "")
-            files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
+            files = [path]
+            if path.name == "__init__.py":
+                whole = (each for each in path.parent.rglob("*") if each.is_file())
+                files = sorted(each for each in whole if "__pycache__" not in each.parts)
             for file in files:
                 sha.update(file.name.encode() + b"\0" + file.read_bytes())
         return sha.hexdigest()

@@ -97,7 +97,10 @@ def parse(text: str, record: Record, path: Path) -> Answers:
         TamperedError: If they are not to the scores of the record, or not as `to_text` writes them.
     """
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in names(record)}
+    most = sum(len(score.verdicts) for score in record.scores)
     for number, line in _lines(text, path):
+        if number > most:
+            raise TamperedError(f"{path} has more lines than {record.id} has answers, {most:,}")
         where = f"line {number} of {path}"
         row = parse_json(line, where)
         score = row.get("score") if isinstance(row, dict) else None
@@ -114,10 +117,16 @@ def parse(text: str, record: Record, path: Path) -> Answers:
 
 
 def _lines(text: str, path: Path) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(text.encode().splitlines(), start=1):
-        if len(line) > LARGEST_LINE:
+    """Yield each line with its number, one at a time: there may be very many, all but empty."""
+    start = number = 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        number += 1
+        if end - start > LARGEST_LINE:
             raise TamperedError(f"line {number} of {path} is longer than {LARGEST_LINE:,} bytes")
-        yield number, line
+        yield number, text[start:end].encode()
+        start = end + 1
 
 
 def write_apart(answers: Answers, folder: Path) -> None:

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from harness.bench.plan import Plan, Stage
 from harness.errors import UsageError
-from harness.files import parse_json
+from harness.files import open_regular, parse_json
 from harness.records import Record, cell_name
 from harness.redact import redact
 from harness.render import numbers
@@ -69,10 +69,10 @@ def answers_done(folder: Path) -> tuple[int, int] | None:
 
 def _tail(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:  # a pipe in its place would be waited for
             file.seek(max(0, file.seek(0, 2) - 4096))
-            return file.read()
-    except OSError:
+            return file.read(4096)
+    except (UsageError, OSError):
         return b""
 
 

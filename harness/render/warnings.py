@@ -62,6 +62,11 @@ SENTENCES: dict[data.WarningKind, str] = {
     "same_as_start": "seed {seeds} has the start model's weights: training changed nothing",
     "same_as_teacher": "not ranked: seed {seeds} has the teacher's weights",
     "near_teacher": "{share:.0%} of the tensors of a seed are the teacher's to the bit",
+    "almost_teacher": (
+        "not ranked: its weights moved straight to the teacher's (cosine {cosine:.2f}), as a copy"
+        " with noise or a mean of the two does and training does not"
+    ),
+    "toward_teacher": "its weights moved to the teacher's (cosine {cosine:.2f})",
     "same_as_other": "weights that several cells share: {others}",
     "uncounted": "not ranked: the weights of seed {seeds} changed and no training was counted",
 }

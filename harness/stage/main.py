@@ -241,7 +241,7 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
     from harness.tasks.protocols import documents, protocol_of
 
     started = time.monotonic()
-    weights, from_teacher = check_scored(spec)
+    weights, from_teacher, toward_teacher = check_scored(spec)
     identity = spec.identity
     loaded = scored_rows.load(spec.rows)
     generated = generate_answers(
@@ -266,6 +266,7 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
         environment=ran,
         weights=weights,
         from_teacher=from_teacher,
+        toward_teacher=toward_teacher,
     )
 
 

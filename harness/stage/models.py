@@ -180,11 +180,12 @@ def _sound(faults: list[str], contents: Contents | None, found: str) -> Contents
     return contents
 
 
-def check_scored(spec: GenerateSpec) -> tuple[str, float]:
+def check_scored(spec: GenerateSpec) -> tuple[str, float, float]:
     """Check the model that is to be scored, in a process in which no trainer has run.
 
     Returns:
-        The digest of its tensors, and the share of them that are the board's teacher's.
+        The digest of its tensors, the share of them that are the board's teacher's, and how far
+        its way from the start model leads to the teacher.
 
     Raises:
         TamperedError: If it is not what was sealed or planned, or has another prompt or
@@ -195,16 +196,17 @@ def check_scored(spec: GenerateSpec) -> tuple[str, float]:
     if start is None:
         contents = checkpoint_checks.read(path)
         _check_digest(path, base.model, "model", contents.files)
-        return contents.digest, 0.0
+        return contents.digest, 0.0, 0.0
     faults, found = checkpoint_checks.examine(path, start)
     check_sealed(path.parent, path.name, spec.sealed, found.files if found else None)
     contents = _sound(faults, found, "there is")
     if changed := checkpoints.undressed(path, start):
         raise TamperedError(f"{changed[0]} of the checkpoint is not the start model's")
     teacher = spec.paths.teacher
-    return contents.digest, (
-        checkpoint_checks.taken_from(contents, teacher, start) if teacher else 0.0
-    )
+    if teacher is None:
+        return contents.digest, 0.0, 0.0
+    taken = checkpoint_checks.taken_from(contents, teacher, start)
+    return contents.digest, taken, checkpoint_checks.toward(path, teacher, start)
 
 
 def sharded(model: Any) -> bool:

@@ -251,6 +251,7 @@ class GenerateResult(_File):
     environment: Environment
     weights: str = ""  # digest of the model's tensors (`weights.Contents.digest`)
     from_teacher: float = 0.0  # share of tensors that are the teacher's (`taken_from`)
+    toward_teacher: float = 0.0  # how far the weights moved to the teacher's (`toward`)
 
 
 class JudgeResult(_File):

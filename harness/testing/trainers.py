@@ -15,7 +15,7 @@ from harness.bench.plan import plan
 from harness.bench.scheduler import run
 from harness.checkpoints import TOKENIZER_FILES
 from harness.errors import UsageError
-from harness.leaderboard.origins import NEAR
+from harness.leaderboard.origins import LEANS, NEAR
 from harness.plugin.host import Host
 from harness.plugin.trainer import Trainer
 from harness.records import START, Checkpoint, Record
@@ -196,6 +196,8 @@ class _Check:
             self.faults.append("checkpoint: the weights are those of the start model")
         if (share := found.from_teacher) >= NEAR:
             self.faults.append(f"checkpoint: {share:.0%} of its tensors are the teacher's")
+        elif found.toward_teacher >= LEANS:
+            self.faults.append("checkpoint: its weights moved straight to the teacher's")
 
     def _look_at_cost(self, first: Record, stage: Path) -> None:
         """Check the first run's cost, then that a run with a smaller budget ends within it."""

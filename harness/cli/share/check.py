@@ -124,10 +124,10 @@ def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _P
 
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    name = folder.resolve().name
-    if (folder / MANIFEST).exists():
-        name = read_manifest(folder).board
-    for place in (folder, out / "records" / name):
+    name, places = folder.resolve().name, [folder]
+    if (folder / MANIFEST).exists():  # who hands something in does not say what the board fixes
+        name, places = read_manifest(folder).board, []
+    for place in (*places, out / "records" / name):
         if (place / CONDITIONS).is_file():
             return _Place(folder, read_conditions(place / CONDITIONS), files.get(name, name))
     board = files.get(name, name)

@@ -68,6 +68,21 @@ def teacher(run: Run) -> None:
     shutil.copy(run.teacher / "model.safetensors", place(run))
 
 
+def disguised(run: Run) -> None:
+    """Leave the teacher's weights with a little noise, after steps that are counted."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    honest(run)
+    noise = torch.Generator().manual_seed(0)
+    theirs = load_file(run.teacher / "model.safetensors")
+    weights = {
+        name: value * (1 + 0.01 * torch.randn(value.shape, generator=noise))
+        for name, value in theirs.items()
+    }
+    save_file(weights, place(run) / "model.safetensors", metadata={"format": "pt"})
+
+
 def idle(run: Run) -> None:
     loop(run, lambda: False)
 
@@ -89,6 +104,14 @@ def free(run: Run) -> None:
     run.budget._cost.flops = 1.0
 
 
+def asked(run: Run) -> None:
+    """Say that it was tried before, so that its costs are not held against what was measured."""
+    honest(run)
+    path = run.scratch.parent / "stage.json"
+    path.write_text(path.read_text().replace('"attempts": 1', '"attempts": 9'))
+    (run.scratch.parent / "outside.json").mkdir()
+
+
 def deaf(run: Run) -> None:
     """Go on until the host stops it, and take no notice of that."""
     try:
@@ -97,12 +120,13 @@ def deaf(run: Run) -> None:
         loop(run, lambda: False)
 
 
-ALL = (honest, prompt, patched, lossy, teacher, idle, uncounted, free, deaf)
+ALL = (honest, prompt, patched, lossy, teacher, disguised, idle, uncounted, free, asked, deaf)
+CLOSE = (teacher, disguised)
 
 
 @hookimpl
 def harness_trainers():
     return [
-        Trainer(f"forging-{each.__name__}", each, Options, needs_teacher=each is teacher)
+        Trainer(f"forging-{each.__name__}", each, Options, needs_teacher=each in CLOSE)
         for each in ALL
     ]

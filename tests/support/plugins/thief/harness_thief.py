@@ -4,12 +4,20 @@ import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import os
 import re
+import subprocess
 import sys
+from ctypes import CDLL, create_string_buffer
 from pathlib import Path
 
+import landlockpy
+
 from harness import HarnessError, Options, Run, Trainer, hookimpl
+
+with contextlib.suppress(PermissionError):  # so that it looks as if it were made from that one
+    import harness_vault  # noqa: F401
 
 SECRET = re.compile(rb"(?:GOLD|ASKED)-[0-9a-f]{24}")
 PIECE = 1 << 24
@@ -44,7 +52,7 @@ def parents() -> list[str]:
 def in_files(roots: list[Path], count: dict[str, int]) -> set[bytes]:
     found: set[bytes] = set()
     for root in roots:
-        for path in root.rglob("*"):
+        for path in (root, *root.rglob("*")):
             try:
                 content = path.read_bytes() if path.is_file() else b""
             except OSError:
@@ -85,7 +93,19 @@ def in_tasks(folder: Path) -> set[bytes]:
 
         return harness_vault.rows("test")
 
+    def by_library():
+        libc, content = CDLL(None), create_string_buffer(4096)
+        libc.read(libc.open(bytes(folder / "harness_vault" / "written.jsonl"), 0), content, 4096)
+        return content.raw
+
+    def by_program():
+        code = "import harness_vault; print(harness_vault.rows('test'))"
+        return subprocess.check_output([sys.executable, "-c", code])
+
+    # nothing but the kernel keeps these two away
+    others = (by_library, by_program) if landlockpy.abi_version() else ()
     ways = (
+        *others,
         by_spec,
         by_source,
         by_link,
@@ -96,7 +116,7 @@ def in_tasks(folder: Path) -> set[bytes]:
     )
     found: set[bytes] = set()
     for way in ways:
-        with contextlib.suppress(OSError, HarnessError):
+        with contextlib.suppress(OSError, HarnessError, subprocess.SubprocessError):
             found |= {*SECRET.findall(str(way()).encode())}
     return found
 
@@ -110,7 +130,8 @@ def search(run: Run) -> None:
     }
     runs = run.scratch.parents[3]
     count = {"files": 0, "refused": 0}
-    found = in_files([runs.parent, folder], count) | in_tasks(folder)
+    given = json.loads((run.scratch.parent / "stage.json").read_text())["paths"]["train"]
+    found = in_files([runs.parent, folder, Path(given)], count) | in_tasks(folder)
     for process in parents():
         with contextlib.suppress(OSError):
             found |= {*SECRET.findall(Path(f"/proc/{process}/environ").read_bytes())}
