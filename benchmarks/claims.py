@@ -1,203 +1,386 @@
 """How often the claims of a leaderboard are wrong, measured on generated answers.
 
-    python benchmarks/claims.py                          # print the tables (about ten minutes)
+    python benchmarks/claims.py                       # measure what claims.json lacks
+    python benchmarks/claims.py --only power --repeats 200
     python benchmarks/claims.py --write docs/statistics.md
-    python benchmarks/claims.py --repeats 200            # quicker and coarser
 
-The model: question q has a difficulty, a checkpoint answers it right when the difficulty plus noise
-of its own stays below a threshold, and each training seed moves the checkpoint's accuracy by a
-normal shift. With the shares below, two checkpoints' answers correlate at about 0.45.
+Each measurement is kept in claims.json as soon as it is made, so a run goes on where it was
+stopped; all of them take some hours. The comparisons, ranks, intervals and plans are the
+leaderboard's own.
+
+The model: question q has a difficulty that all share, every trainer has questions of its own that
+it finds easier or harder (an interaction), an answer has noise, and each training seed moves the
+checkpoint's accuracy by a normal shift. An answer is right when their sum is below a threshold.
+With the shares below the answers of two trainers correlate at about 0.4, of two seeds at about 0.5.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
-from harness.leaderboard.bootstrap import (
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+
+import generated  # noqa: E402
+from claims_report import report, write  # noqa: E402
+
+from harness.boards.conditions import Benchmark  # noqa: E402
+from harness.files import write_atomically  # noqa: E402
+from harness.leaderboard.build import build  # noqa: E402
+from harness.leaderboard.comparison import (  # noqa: E402
     PairedDifference,
     Questions,
+    Sample,
     compare,
     compare_checkpoints,
     sample,
 )
-from harness.leaderboard.multiple_testing import holm
-from harness.leaderboard.stats import clustered_wilson, paired_interval, wilson
+from harness.leaderboard.data import Noise  # noqa: E402
+from harness.leaderboard.gain_parts import Readable, parts_of_gain  # noqa: E402
+from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm  # noqa: E402
+from harness.leaderboard.planning import noise_of_samples, smallest_difference  # noqa: E402
+from harness.leaderboard.ranking import ranking_of  # noqa: E402
+from harness.leaderboard.stats import accuracy_interval, wilson  # noqa: E402
 
-N = 1319
+RESULTS = Path(__file__).with_suffix(".json")
 ACCURACY = 0.4
-SHARED = 0.65
-"""Share of the variance of what decides an answer that lies in the question."""
-SEED_SDS = (0.0, 0.01, 0.02)
-BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
+SHARED, OWN = 0.55, 0.15
+"""Shares of the variance of what decides an answer: of the question, of a trainer with it."""
+MARGIN = 0.02
+Counts = dict[str, float]
+Draw = np.random.Generator
+
+
+class World:
+    """Questions, and trainers that answer them."""
+
+    def __init__(self, rng: Draw, n: int) -> None:
+        self.rng, self.difficulty = rng, rng.normal(size=n)
+        self.questions = Questions.of(n)
+
+    def trainer(
+        self,
+        seeds: int,
+        sd: float,
+        accuracy: float = ACCURACY,
+        *,
+        own: np.ndarray | None = None,
+        shifts: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return right (1) or wrong (0), shape (seeds, n)."""
+        n = self.difficulty.size
+        own = self.rng.normal(size=n) if own is None else own
+        shifts = self.rng.normal(size=seeds) if shifts is None else shifts
+        shifted = np.clip(accuracy + sd * shifts, 0.005, 0.995)
+        threshold = np.array([NormalDist().inv_cdf(p) for p in shifted])
+        fixed = math.sqrt(SHARED) * self.difficulty + math.sqrt(OWN) * own
+        noise = math.sqrt(1 - SHARED - OWN) * self.rng.normal(size=(seeds, n))
+        right: np.ndarray = fixed + noise < threshold[:, None]
+        return right
+
+    def row(self, *args: Any, **more: Any) -> Sample:
+        return sample(self.trainer(*args, **more), self.questions)
+
+
+def _pairs(rows: list[Sample]) -> list[PairedDifference]:
+    return [compare(a, b) for a, b in combinations(rows, 2)]
+
+
+def equal_rows(rng: Draw, n: int, seeds: int, sd: float, arms: int) -> Counts:
+    """Compare equal trainers: any difference that is claimed is wrong."""
+    world = World(rng, n)
+    rows = [world.row(seeds, sd) for _ in range(arms)]
+    pairs = _pairs(rows)
+    start = world.row(1, 0.0)
+    gains = [compare(start, row, first_trained=False).p for row in rows]
+    return {
+        "apart": float(np.mean([one.p < SIGNIFICANCE for one in pairs])),
+        "board": min(holm([one.p for one in pairs])) < SIGNIFICANCE,
+        "covers": float(np.mean([one.low <= 0 <= one.high for one in pairs])),
+        "gain": float(np.mean([p < SIGNIFICANCE for p in gains])),
+        "gains": min(holm(gains)) < SIGNIFICANCE,
+    }
+
+
+def ranks(rng: Draw, n: int, seeds: int, sd: float, arms: int) -> Counts:
+    """Rank trainers of which a third each is equal: is a range without a row's true places?"""
+    world = World(rng, n)
+    true = [ACCURACY + 0.02 * (arm % 3) for arm in range(arms)]
+    rows = [world.row(seeds, sd, accuracy) for accuracy in true]
+    order = sorted(range(arms), key=lambda arm: -rows[arm].mean)
+    pairs = [compare(rows[a], rows[b]) for a, b in combinations(order, 2)]
+    places = ranking_of([str(arm) for arm in order], pairs, MARGIN).places
+    wrong = 0
+    for arm in range(arms):
+        low, high = places[str(arm)]
+        better = sum(one > true[arm] + 1e-9 for one in true)
+        tied = sum(abs(one - true[arm]) < 1e-9 for one in true)
+        wrong += low > better + 1 or high < better + tied
+    return {"board": wrong > 0, "width": float(np.mean([b - a + 1 for a, b in places.values()]))}
+
+
+def power(rng: Draw, n: int, seeds: int, sd: float, effect: float) -> Counts:
+    """Compare two trainers of which one is better."""
+    world = World(rng, n)
+    first, better = world.trainer(seeds, sd), world.trainer(seeds, sd, ACCURACY + effect)
+    found = compare(*(sample(one, world.questions) for one in (first, better)))
+    equal = world.trainer(1, sd)
+    return {
+        "found": found.p < SIGNIFICANCE and found.difference > 0,
+        "covers": found.low <= effect <= found.high,
+        "naive": compare_checkpoints(first[0], equal[0]).p < SIGNIFICANCE,  # none is better
+    }
+
+
+def printed(rng: Draw, n: int, seeds: int, sd: float, arms: int) -> Counts:
+    """Make one trainer better by what the board says it finds: is it told from another?"""
+    world, count = World(rng, n), math.comb(arms, 2)
+    size = _size(n, seeds, sd, count)
+    rows = [world.row(seeds, sd, ACCURACY + size), *(world.row(seeds, sd) for _ in range(arms - 1))]
+    pairs = _pairs(rows)
+    noise = noise_of_samples(rows, pairs, n)
+    return {
+        "found": holm([one.p for one in pairs])[0] < SIGNIFICANCE,
+        "size": size,
+        "measured": smallest_difference(noise, n, seeds, count) if noise else math.nan,
+    }
 
 
 @cache
-def questions(n: int = N) -> Questions:
-    """Return the resamples of n questions; they do not depend on the answers."""
-    return Questions.of(n, key="claims")
+def _true_noise() -> Noise:
+    """Return the true components of the model but for the seeds', by a large sample."""
+    world = World(np.random.default_rng(99), 200_000)
+    rows = [world.row(4, 0.0) for _ in range(2)]
+    found = noise_of_samples(rows, _pairs(rows), 200_000)
+    assert found is not None
+    return found
 
 
-def answers(
-    rng: np.random.Generator, difficulty: np.ndarray, seeds: int, accuracy: float, sd: float
-) -> np.ndarray:
-    """Return right (1) or wrong (0), shape (seeds, n), for seeds of one trainer."""
-    shifted = np.clip(accuracy + rng.normal(0, 1, seeds) * sd, 0.005, 0.995)
-    threshold = np.array([NormalDist().inv_cdf(p) for p in shifted])
-    noise = rng.normal(size=(seeds, difficulty.size))
-    right: np.ndarray = (
-        np.sqrt(SHARED) * difficulty + np.sqrt(1 - SHARED) * noise < threshold[:, None]
+@cache
+def _size(n: int, seeds: int, sd: float, pairs: int) -> float:
+    """Return the difference that is said to be found."""
+    return smallest_difference(_true_noise().model_copy(update={"seeds": sd**2}), n, seeds, pairs)
+
+
+def chain(rng: Draw, n: int, seeds: int, sd: float, effect: float) -> Counts:
+    """Compare a chain with its first stage, whose seeds and questions it has in common (0.9)."""
+    world = World(rng, n)
+    shifts, own = rng.normal(size=seeds), rng.normal(size=n)
+    first = world.row(seeds, sd, own=own, shifts=shifts)
+    share, rest = math.sqrt(0.9), math.sqrt(0.1)
+    second = world.row(
+        seeds,
+        sd,
+        ACCURACY + effect,
+        own=share * own + rest * rng.normal(size=n),
+        shifts=0.9 * shifts + math.sqrt(1 - 0.81) * rng.normal(size=seeds),
     )
-    return right
+    paired, apart = compare(first, second, paired=True), compare(first, second)
+    return {
+        "paired": paired.p < SIGNIFICANCE,
+        "covers": paired.low <= effect <= paired.high,
+        "independent": apart.p < SIGNIFICANCE,
+    }
 
 
-def two_trainers(
-    rng: np.random.Generator, seeds: int, sd: float, effect: float, *, start: bool = False
-) -> tuple[PairedDifference, np.ndarray, np.ndarray]:
-    """Compare two trainers, or a trainer with the start model, whose true difference is known."""
-    difficulty = rng.normal(size=N)
-    first = answers(rng, difficulty, 1 if start else seeds, ACCURACY, 0.0 if start else sd)
-    second = answers(rng, difficulty, seeds, ACCURACY + effect, sd)
-    found = compare(
-        sample(first, questions(), key=f"a{rng.integers(1 << 30)}"),
-        sample(second, questions(), key=f"b{rng.integers(1 << 30)}"),
-        first_trained=not start,
+def equivalent(rng: Draw, n: int, seeds: int, sd: float, effect: float) -> Counts:
+    """Ask whether two trainers lie within two points of each other."""
+    world = World(rng, n)
+    found = compare(world.row(seeds, sd), world.row(seeds, sd, ACCURACY + effect))
+    return {"shown": found.p_within(MARGIN) < SIGNIFICANCE}
+
+
+def early(rng: Draw, n: int, sd: float, most: int) -> Counts:
+    """Look after each seed from the third on, as a board does not: it ranks when all are there."""
+    world = World(rng, n)
+    first, second = world.trainer(most, sd), world.trainer(most, sd)
+    looks = [
+        compare(*(sample(one[:seeds], world.questions) for one in (first, second))).p
+        for seeds in range(3, most + 1)
+    ]
+    return {"any": min(looks) < SIGNIFICANCE, "last": looks[-1] < SIGNIFICANCE}
+
+
+def several(rng: Draw, n: int, k: int, accuracy: float, spread: float) -> Counts:
+    """Ask for k answers to each question; a question's chance is beta distributed."""
+    chance = rng.beta(accuracy * spread, (1 - accuracy) * spread, n)
+    low, high, _ = accuracy_interval(rng.random((n, k)) < chance[:, None])
+    return {"covers": low <= accuracy <= high, "width": high - low}
+
+
+def parts(rng: Draw, n: int, seeds: int, sd: float) -> Counts:
+    """Split the gain of a trainer that reads better and reasons better."""
+    world = World(rng, n)
+    (r0, q0), (r1, q1) = (0.85, 0.45), (0.97, 0.5)
+
+    def letters(seeds: int, sd: float, r: float, q: float) -> Readable:
+        right, read = world.trainer(seeds, sd, q), rng.random((seeds, n)) < r
+        return Readable((right & read).astype(float), read.astype(float))
+
+    answers = letters(1, 0.0, r0, q0), letters(seeds, sd, r1, q1)
+    found = parts_of_gain([(*answers, world.questions)], "trainers", first_trained=False)
+    true = (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2
+    names = ("format", "correctness")
+    hits = zip(names, found, true, strict=True)
+    return {name: one.low <= value <= one.high for name, one, value in hits}
+
+
+def accuracies(rng: Draw, n: int, group: int, accuracy: float) -> Counts:
+    """Bound an accuracy, where so many questions come of one template."""
+    difficulty = np.repeat(rng.normal(size=n // group), group)
+    latent = math.sqrt(0.65) * difficulty + math.sqrt(0.35) * rng.normal(size=n)
+    right = latent < NormalDist().inv_cdf(accuracy)
+    groups = np.repeat(np.arange(n // group), group) if group > 1 else ()
+    low, high, _ = accuracy_interval(right, groups=groups)
+    plain = wilson(int(right.sum()), n)
+    return {"covers": low <= accuracy <= high, "plain": plain.low <= accuracy <= plain.high}
+
+
+def page(rng: Draw, n: int, seeds: int, sd: float, arms: int, tasks: int) -> Counts:
+    """Build pages from records: equal trainers as good as the start model, and a single seed more.
+
+    Any win or loss is wrong, and any two rows told apart; the row without the board's seeds must
+    not be ranked.
+    """
+    names = [f"t{place}" for place in range(tasks)]
+    worlds = {name: World(rng, n) for name in names}
+    records = [generated.record("start", None, {t: _letters(w, 0.0) for t, w in worlds.items()})]
+    for arm in range(arms + 1):
+        own = {name: rng.normal(size=n) for name in names}
+        for seed in range(1 if arm == arms else seeds):
+            shift = rng.normal(size=1)
+            scores = {t: _letters(w, sd, own=own[t], shifts=shift) for t, w in worlds.items()}
+            records.append(generated.record(f"arm{arm}", seed, scores))
+    benchmarks = tuple(
+        Benchmark(task=t, protocol="chat_zeroshot.v1", max_new_tokens=128, ranking=t == "t0")
+        for t in names
     )
-    return found, first, second
+    board = build(records, generated.conditions(benchmarks=benchmarks, seeds=range(seeds)))
+    single = next(row for row in board.rows if row.trainer == f"arm{arms}")
+    assert single.rank is None
+    assert board.claim == "trainers"
+    return {
+        "mark": any(row.wins + row.losses for row in board.rows),
+        "apart": any(row.rank not in (None, (1, arms)) for row in board.rows),
+    }
 
 
-def error_rates(repeats: int, seed: int = 0) -> list[dict[str, float]]:
-    """Return for each seed noise and number of seeds how often each claim was made wrongly."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for sd in SEED_SDS:
-        for seeds in (3, 5):
-            made = {"pair": 0, "start": 0, "naive": 0, "covers": 0, "covers start": 0, "power": 0}
-            for _ in range(repeats):
-                found, first, second = two_trainers(rng, seeds, sd, 0.0)
-                made["pair"] += found.p < 0.05
-                made["covers"] += found.low <= 0 <= found.high
-                made["naive"] += compare_checkpoints(first[0], second[0]).p < 0.05
-                gain, _, _ = two_trainers(rng, seeds, sd, 0.0, start=True)
-                made["start"] += gain.p < 0.05
-                made["covers start"] += gain.low <= 0 <= gain.high
-                better, _, _ = two_trainers(rng, seeds, sd, 0.04)
-                made["power"] += better.p < 0.05 and better.difference > 0
-            rows.append(
-                {"sd": sd, "seeds": seeds} | {name: n / repeats for name, n in made.items()}
-            )
-    return rows
+def _letters(world: World, sd: float, **more: Any) -> str:
+    return "".join(np.where(world.trainer(1, sd, **more)[0], "C", "W"))
 
 
-def family_error(repeats: int, seed: int = 1, trainers: int = 5, sd: float = 0.01) -> float:
-    """Return how often a board of equal trainers tells any two apart, after Holm."""
-    rng = np.random.default_rng(seed)
-    wrong = 0
-    for _ in range(repeats):
-        difficulty = rng.normal(size=N)
-        rows = [
-            sample(answers(rng, difficulty, 3, ACCURACY, sd), questions(), key=f"{_} {i}")
-            for i in range(trainers)
-        ]
-        p_values = [compare(a, b).p for i, a in enumerate(rows) for b in rows[i + 1 :]]
-        wrong += min(holm(p_values)) < 0.05
-    return wrong / repeats
+BOARDS = [
+    {"n": n, "seeds": seeds, "sd": sd, "arms": arms}
+    for n in (300, 1319)
+    for seeds in (3, 5, 10)
+    for sd in (0.0, 0.01, 0.02, 0.03, 0.05)
+    for arms in (6, 12)
+]
+PAIRS = [
+    {"n": n, "seeds": seeds, "sd": sd}
+    for n in (300, 1319)
+    for seeds in (3, 5, 10)
+    for sd in (0.0, 0.01, 0.02)
+]
+FEW = [one for one in PAIRS if one["seeds"] < 10 and one["sd"] < 0.02]
+MEASURED: dict[str, tuple[Callable[..., Counts], int, list[dict[str, Any]]]] = {
+    "power": (power, 4000, [{**one, "effect": 0.03} for one in PAIRS]),
+    "several": (
+        several,
+        4000,
+        [
+            {"n": n, "k": k, "accuracy": accuracy, "spread": spread}
+            for n in (30, 40)
+            for k in (16, 64)
+            for accuracy in (0.01, 0.02, 0.05)
+            for spread in (0.5, 2.0)
+        ],
+    ),
+    "accuracies": (
+        accuracies,
+        4000,
+        [
+            {"n": 30, "group": 1, "accuracy": 0.1},
+            {"n": 500, "group": 1, "accuracy": 0.02},
+            {"n": 1319, "group": 1, "accuracy": 0.4},
+            {"n": 1000, "group": 10, "accuracy": 0.4},
+        ],
+    ),
+    "chain": (chain, 1000, [{**one, "effect": e} for one in FEW for e in (0.0, 0.03)]),
+    "equivalent": (
+        equivalent,
+        1000,
+        [{**one, "effect": e} for one in FEW for e in (0.0, 0.02)],
+    ),
+    "early": (early, 500, [{"n": 1319, "sd": sd, "most": 10} for sd in (0.0, 0.01, 0.02)]),
+    "parts": (parts, 1000, PAIRS),
+    "equal_rows": (equal_rows, 600, BOARDS),
+    "printed": (printed, 400, [{**one, "arms": arms} for one in FEW for arms in (6, 12)]),
+    "ranks": (
+        ranks,
+        800,
+        [{**one, "arms": 9} for one in PAIRS if one["seeds"] < 10],
+    ),
+    "page": (
+        page,
+        300,
+        [{"n": 300, "seeds": 5, "sd": sd, "arms": 5, "tasks": 3} for sd in (0.0, 0.01, 0.02)],
+    ),
+}
+"""What is measured: by what, how often, and where; the quick ones first."""
 
 
-def coverage(repeats: int, seed: int = 2) -> list[tuple[str, float]]:
-    """Return the coverage of each interval at 95 % nominal."""
-    rng = np.random.default_rng(seed)
-
-    def share(hit: Callable[[], bool]) -> float:
-        return sum(hit() for _ in range(repeats)) / repeats
-
-    def plain(n: int, p: float) -> bool:
-        low, high = wilson(int(rng.binomial(n, p)), n)
-        return low <= p <= high
-
-    def seeds_as_groups() -> bool:
-        right = answers(rng, rng.normal(size=N), 3, ACCURACY, 0.0)
-        low, high = clustered_wilson(right.ravel(), np.tile(np.arange(N), 3))
-        return low <= ACCURACY <= high
-
-    def templates() -> bool:
-        difficulty = np.repeat(rng.normal(size=100), 10)
-        right = answers(rng, difficulty, 1, ACCURACY, 0.0).ravel()
-        low, high = clustered_wilson(right, np.repeat(np.arange(100), 10))
-        return low <= ACCURACY <= high
-
-    def templates_ignored() -> bool:
-        difficulty = np.repeat(rng.normal(size=100), 10)
-        right = answers(rng, difficulty, 1, ACCURACY, 0.0)
-        low, high = wilson(int(right.sum()), right.size)
-        return low <= ACCURACY <= high
-
-    def paired(n: int) -> bool:
-        difficulty = rng.normal(size=n)
-        first = answers(rng, difficulty, 1, ACCURACY, 0.0)[0]
-        second = answers(rng, difficulty, 1, ACCURACY + 0.04, 0.0)[0]
-        low, high = paired_interval(int((second & ~first).sum()), int((first & ~second).sum()), n)
-        return low <= 0.04 <= high
-
-    return [
-        ("Wilson, 30 questions at 10 %", share(lambda: plain(30, 0.1))),
-        ("Wilson, 500 questions at 2 %", share(lambda: plain(500, 0.02))),
-        ("Wilson, 1,319 questions at 40 %", share(lambda: plain(1319, 0.4))),
-        ("clustered Wilson, 1,319 questions under 3 seeds", share(seeds_as_groups)),
-        ("clustered Wilson, 100 templates of 10 questions", share(templates)),
-        ("plain Wilson on the same templates", share(templates_ignored)),
-        ("paired, 60 questions", share(lambda: paired(60))),
-        ("paired, 1,319 questions", share(lambda: paired(1319))),
-    ]
+def cells(only: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the place of each measurement."""
+    for name, (_, _, places) in MEASURED.items():
+        if only in (None, name):
+            yield from ((name, place) for place in places)
 
 
-def report(repeats: int) -> str:
-    """Return the tables as markdown."""
-    lines = [
-        f"{repeats:,} repeats a cell, {N:,} questions, accuracy {ACCURACY:.0%}; per cent.",
-        "",
-        "| Seed noise, points | Seeds | Trainers told apart, none better | Gain over the start"
-        " claimed, none there | McNemar on one seed, none better | Interval of the pair covers |"
-        " Interval of the gain covers | +4 points found |",
-        "| --: | --: | --: | --: | --: | --: | --: | --: |",
-    ]
-    names = ("pair", "start", "naive", "covers", "covers start", "power")
-    for row in error_rates(repeats):
-        shares = " | ".join(f"{100 * row[name]:.1f}" for name in names)
-        lines.append(f"| {100 * row['sd']:.0f} | {row['seeds']:.0f} | {shares} |")
-    family = family_error(max(100, repeats // 4))
-    lines += [
-        "",
-        f"Five equal trainers, three seeds, 1 point of seed noise: any two told apart after Holm"
-        f" on {family:.1%} of boards.",
-        "",
-        "| Interval at 95 % nominal | Covers, % |",
-        "| :-- | --: |",
-        *(f"| {name} | {100 * share:.1f} |" for name, share in coverage(repeats)),
-    ]
-    return "\n".join(lines)
+def measure(name: str, place: dict[str, Any], repeats: int) -> dict[str, Any]:
+    """Return the means of what one measurement counts, and their Monte-Carlo errors."""
+    key = json.dumps([name, place], sort_keys=True).encode()
+    rng = np.random.default_rng(list(key))
+    found = [MEASURED[name][0](rng, **place) for _ in range(repeats)]
+    means = {what: float(np.mean([float(one[what]) for one in found])) for what in found[0]}
+    errors = {
+        what: float(np.std([float(one[what]) for one in found]) / math.sqrt(repeats))
+        for what in found[0]
+    }
+    return {"name": name, "place": place, "repeats": repeats, "means": means, "errors": errors}
 
 
 def main() -> None:
-    """Print the tables, or write them between the marks of a page."""
+    """Measure what is missing, or write the tables between the marks of a page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=1000)
+    parser.add_argument("--only", choices=MEASURED, help="only these measurements")
+    parser.add_argument("--repeats", type=int, help="of each; as many as are planned by default")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--write", type=Path, help="page with the marks to write between")
     arguments = parser.parse_args()
-    text = report(arguments.repeats)
-    if arguments.write is None:
-        sys.stdout.write(text + "\n")
+    path = arguments.results
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    if arguments.write:
+        write(arguments.write, report(results))
         return
-    page = arguments.write.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    arguments.write.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    done = {json.dumps([one["name"], one["place"]], sort_keys=True) for one in results}
+    for name, place in cells(arguments.only):
+        if json.dumps([name, place], sort_keys=True) not in done:
+            results.append(measure(name, place, arguments.repeats or MEASURED[name][1]))
+            write_atomically(path, json.dumps(results, indent=1) + "\n")
+            sys.stdout.write(f"{name} {place}: {results[-1]['means']}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from harness.records import Record as Record
     from harness.stage.budget import Budget as Budget
     from harness.stage.run import Run as Run
+    from harness.tasks.local import local_rows as local_rows
     from harness.tasks.source import Source as Source
     from harness.tasks.source import Split as Split
     from harness.tasks.task import Task as Task
-    from harness.tasks.task import local_rows as local_rows
     from harness.verify import Conventions as Conventions
 else:
     import importlib
@@ -44,8 +44,9 @@ else:
             "records": ("Caps", "Cost", "Record"),
             "stage.budget": ("Budget",),
             "stage.run": ("Run",),
+            "tasks.local": ("local_rows",),
             "tasks.source": ("Source", "Split"),
-            "tasks.task": ("Task", "local_rows"),
+            "tasks.task": ("Task",),
             "verify": ("Conventions",),
         }.items()
         for name in names

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import re
 from collections.abc import Iterable
 
 
@@ -40,6 +42,16 @@ class BudgetExceeded(HarnessError):
 
 class StageError(HarnessError):
     """A stage could not do its work, for a reason that a person can act on."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether an error says that a disk is full, or a quota used up.
+
+    safetensors and tokenizers write from Rust, whose errors are no `OSError` but quote one.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return re.search(r"No space left on device|code: 28\b|os error 28\b", str(error)) is not None
 
 
 _LISTED = 60  # names that one line of an error lists; lm-eval has thousands of tasks

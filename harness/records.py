@@ -6,85 +6,30 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
 
+from harness.costs import Amount as Amount
+from harness.costs import Caps as Caps
+from harness.costs import Cost as Cost
+from harness.costs import Count as Count
+from harness.costs import Frozen as Frozen
+from harness.costs import Outside as Outside
+from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
-from harness.files import json_sha256, slug, write_atomically
+from harness.files import json_sha256, read_json, slug, write_atomically
 
 SCHEMA = 1
 START = "start"  # the row of the untouched start model
 CONDITIONS = "conditions.json"  # beside published records: what their board fixes
-_WHOLE = ("steps", "trained_tokens")  # caps that are whole numbers
+PUBLISHED = "published.json"  # beside them too: in which order they were published
+LARGEST_RECORD = 16 * 2**20  # bytes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
-
-
-class Frozen(pydantic.BaseModel):
-    """The base of what is read from files: an unknown key is an error, and no value changes."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-
-class Caps(Frozen, allow_inf_nan=False):
-    """What one cell may spend on training; at least one cap is set, all that are set hold."""
-
-    steps: int | None = pydantic.Field(default=None, gt=0)  # optimiser steps
-    trained_tokens: int | None = pydantic.Field(default=None, gt=0)  # tokens a gradient is taken on
-    flops: float | None = pydantic.Field(default=None, gt=0)
-    seconds: float | None = pydantic.Field(default=None, gt=0)  # wall clock inside the trainer
-
-    @pydantic.model_validator(mode="after")
-    def _one_at_least(self) -> Caps:
-        if not self.set_caps():
-            raise ValueError("set at least one of steps, trained_tokens, flops, seconds")
-        return self
-
-    def set_caps(self) -> dict[str, float]:
-        """Return the caps that are set, by name."""
-        return {name: value for name, value in self if value is not None}
-
-    def minus(self, spent: Cost) -> Caps:
-        """Return what is left after `spent`; a cap that is used up leaves the smallest amount."""
-        left = {}
-        for name, cap in self.set_caps().items():
-            left[name] = max(cap - getattr(spent, name), 1 if name in _WHOLE else 1e-9)
-        return Caps(**left)
-
-    def share(self, parts: int) -> Caps:
-        shares = {}
-        for name, cap in self.set_caps().items():
-            shares[name] = max(1, int(cap // parts)) if name in _WHOLE else cap / parts
-        return Caps(**shares)
-
-
-class Cost(pydantic.BaseModel, extra="forbid"):
-    """What was spent. Sums of stages are sums of fields, but for the peak, which is a maximum."""
-
-    steps: int = 0  # optimiser steps
-    trained_tokens: int = 0  # non-padding tokens in forward passes with a gradient
-    generated_tokens: int = 0  # tokens sampled from the model in training, up to the end of turn
-    reference_tokens: int = 0  # forward passes of the student or a reference without a gradient
-    teacher_tokens: int = 0  # tokens the teacher read or wrote
-    flops: float = 0.0
-    seconds: float = 0.0  # wall clock inside the trainer
-    gpu_seconds: float = 0.0
-    peak_memory_bytes: int = 0  # of the GPU where one is used, else of the process
-    energy_joules: float | None = None  # where NVML answers
-
-    def plus(self, other: Cost) -> Cost:
-        total = dict(self)
-        for name, theirs in other:
-            mine = total[name]
-            if mine is None or theirs is None:
-                total[name] = theirs if mine is None else mine
-            else:
-                total[name] = max(mine, theirs) if name == "peak_memory_bytes" else mine + theirs
-        return Cost(**total)
 
 
 class BoardRef(Frozen):
@@ -107,8 +52,9 @@ class Environment(Frozen):
     batch_size: int = 0  # of the scored generation
     attention: str = "sdpa"  # implementation of attention
     gpus: int = 1  # of one training stage
-    packages: dict[str, str] = {}
+    packages: dict[str, str] = pydantic.Field(default={})
     commit: str | None = None  # of the harness, where it is a git checkout
+    confinement: str = ""  # what kept its process from files and network; empty: not known
 
 
 class StageRef(Frozen):
@@ -123,20 +69,24 @@ class StageRef(Frozen):
     stage: str  # folder name: a digest of all that can change the stage's result
     status: Status
     cost: Cost
-    attempts: int = 1
-    notes: dict[str, Any] = {}  # what a reader must know, from the trainer
+    attempts: Count = 1
+    notes: dict[str, Any] = pydantic.Field(default={})  # what a reader must know, from the trainer
     environment: Environment | None = None  # where it was trained
+    outside: Outside | None = None  # None where nobody measured
 
 
 class Checkpoint(Frozen):
     """The model that was scored."""
 
     digest: str  # sha256 over configuration, weights and tokenizer
-    parameters: int
-    bytes: int
+    parameters: Count
+    bytes: Count
+    weights: str = ""  # sha256 over the tensors' values alone, however they are stored
+    # share of the tensors, alike in shape, that are the teacher's to the bit and not the start's
+    from_teacher: float = pydantic.Field(default=0.0, ge=0, le=1)
 
 
-class Score(Frozen):
+class Score(Frozen, allow_inf_nan=False):
     """One task under one protocol."""
 
     task: str
@@ -144,32 +94,48 @@ class Score(Frozen):
     task_digest: str
     protocol: str  # name and version
     ranking: bool  # whether the board ranks by this score
-    max_new_tokens: int
-    n: int
-    samples: int = 1  # answers to each problem
+    max_new_tokens: Count
+    n: Count
+    samples: int = pydantic.Field(default=1, gt=0)  # answers to each problem
     verdicts: str  # one letter an answer, C W N T U, problem by problem in the task's order
     majority: str = ""  # with several samples: the letter of each problem's most frequent answer
-    strict: int  # answers right under strict string matching
-    flexible: int  # answers right under flexible string matching
-    completion_tokens: int
-    limit_reached: int  # answers that ended at the token limit, whatever their verdict
-    unreadable: int = 0  # answers that the verifier could not read; their verdict is wrong
-    copied: int = 0  # answers that repeat an expression of the problem; their verdict is wrong
+    strict: Count  # answers right under strict string matching
+    flexible: Count  # answers right under flexible string matching
+    completion_tokens: Count
+    limit_reached: Count  # answers that ended at the token limit, whatever their verdict
+    unreadable: Count = 0  # answers that the verifier could not read; their verdict is wrong
+    copied: Count = 0  # answers that repeat an expression of the problem; their verdict is wrong
     samples_sha256: str  # of the samples file in the run folder
     groups: tuple[int, ...] = ()  # group of each problem (instances of one template); () if alone
     overlap_13: tuple[int, ...] = ()  # problems that share 13 words in a row with training data
     overlap_8: tuple[int, ...] = ()  # the same for 8 words
-    own: dict[str, float] = {}  # under lm_eval:<task>: lm-eval's own metrics, filter by filter
+    # under lm_eval:<task>: lm-eval's own metrics, filter by filter
+    own: dict[str, float] = pydantic.Field(default={})
 
     @pydantic.model_validator(mode="after")
-    def _one_verdict_each(self) -> Score:
-        answers = self.n * self.samples
-        if len(self.verdicts) != answers or set(self.verdicts) - set(LETTERS.values()):
+    def _consistent(self) -> Score:
+        """Refuse figures that no answers can have given."""
+        answers, letters = self.n * self.samples, set(LETTERS.values())
+        if len(self.verdicts) != answers or set(self.verdicts) - letters:
             raise ValueError(f"{self.task}: {answers} answers need {answers} letters of CWNTU")
-        if self.majority and len(self.majority) != self.n:
+        if self.majority and (len(self.majority) != self.n or set(self.majority) - letters):
             raise ValueError(f"{self.task}: {self.n} problems need {self.n} majority letters")
         if self.groups and len(self.groups) != self.n:
             raise ValueError(f"{self.task}: {self.n} problems need {self.n} groups, or none")
+        for name in ("strict", "flexible", "limit_reached"):
+            if getattr(self, name) > answers:
+                raise ValueError(f"{self.task}: {name} counts more than the {answers} answers")
+        if self.unreadable + self.copied > self.verdicts.count("W"):
+            raise ValueError(f"{self.task}: more unreadable and copied answers than wrong ones")
+        judged = self.verdicts.count("C") + self.verdicts.count("W")
+        if not judged <= self.completion_tokens <= answers * (self.max_new_tokens + 1):
+            raise ValueError(
+                f"{self.task}: {answers} answers of at most {self.max_new_tokens} tokens cannot"
+                f" have {self.completion_tokens} tokens"
+            )
+        for places in (self.overlap_13, self.overlap_8):
+            if any(not 0 <= place < self.n for place in places):
+                raise ValueError(f"{self.task}: an overlap is with a problem that is not there")
         return self
 
     @property
@@ -188,15 +154,15 @@ class Record(Frozen):
     id: str
     board: BoardRef
     trainer: str  # `start`, `sft`, `sft+rl`, ...
-    seed: int | None  # None for the untouched start model
+    seed: Count | None  # None for the untouched start model
     status: Status
     error: str | None = None  # one line, for anything but ok
     log: str | None = None  # the failed stage's log, relative to the runs folder
-    created: str  # UTC, ISO 8601
+    created: str = pydantic.Field(pattern=_TIME)  # UTC, ISO 8601
     command: str  # reproduces this row
     stages: tuple[StageRef, ...] = ()
     cost: Cost = Cost()  # of the whole chain
-    scoring_seconds: float = 0.0
+    scoring_seconds: Amount = 0.0
     checkpoint: Checkpoint | None = None
     verifier_version: str
     scores: tuple[Score, ...] = ()
@@ -253,44 +219,79 @@ def read_record(path: Path) -> Record:
         UsageError: If the file is not a record of a schema this version reads.
         TamperedError: If the content does not match the digest it was sealed with.
     """
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link; a record is a file of its own")
+    content = read_json(path, LARGEST_RECORD)
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} is not a record: it holds no JSON object")
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA:
+        raise UsageError(f"{path} has record schema {version}; this harness reads {SCHEMA}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.get("schema_version")
-        if isinstance(version, int) and version > SCHEMA:
-            raise UsageError(f"{path} has record schema {version}; this harness reads {SCHEMA}")
         record = Record.model_validate(content)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is not a record: {str(error).splitlines()[0]}") from None
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{path} is not a record: {where + ': ' if where else ''}{what}") from None
     if record.digest != record.compute_digest():
         raise TamperedError(f"{path} was changed after it was written: its digest does not match")
     return record
 
 
-def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
+def read_records(
+    folder: Path, *, board: str | None = None, superseded: bool = False
+) -> list[Record]:
     """Read every record of a folder, in order of their names; none if there is no such folder.
 
-    Records that a later one replaces are returned only if `superseded` is true.
+    Args:
+        folder: The folder.
+        board: The digest of a board: only its records are returned.
+        superseded: Return also those that a later one replaces.
 
     Raises:
         TamperedError: If one was changed after it was written, or is named as another record.
         UsageError: If a file is not a record.
     """
-    records = []
+    records = list(read_record_files(folder).values())
+    gone = set() if superseded else replaced(records)
+    return [
+        record
+        for record in records
+        if record.digest not in gone and board in (None, record.board.digest)
+    ]
+
+
+def read_record_files(folder: Path) -> dict[str, Record]:
+    """Return every record of a folder by the name of its file without `.json`; see `read_records`.
+
+    That is its id, or, where another record of that id is published, its id and digest.
+    """
+    records = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name == CONDITIONS:
+        if path.name in (CONDITIONS, PUBLISHED):
             continue
-        record = read_record(path)
-        if not _ID.fullmatch(record.id) or path.stem != record.id:
+        record = records[path.stem] = read_record(path)
+        names = (record.id, second_name(record))
+        if not _ID.fullmatch(record.id) or path.stem not in names:
             raise TamperedError(f"{path} holds the record {record.id!r}: the names must agree")
-        records.append(record)
-    replaced = {record.supersedes for record in records}
-    return [record for record in records if superseded or record.id not in replaced]
+    return records
 
 
-def total_cost(costs: Iterable[Cost]) -> Cost:
-    return reduce(Cost.plus, costs, Cost())
+def second_name(record: Record) -> str:
+    """Return the name of a record's file where another record has its id."""
+    return f"{record.id}.{record.digest[:12]}"
+
+
+def replaced(records: Iterable[Record]) -> set[str]:
+    """Return the digests of the records that another one replaces.
+
+    Only a record of the same trainer, seed and board can: nobody replaces the result of another.
+    """
+    records = list(records)
+    wanted = {(one.supersedes, one.trainer, one.seed, one.board.name) for one in records}
+    return {
+        one.digest for one in records if (one.id, one.trainer, one.seed, one.board.name) in wanted
+    }
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,7 @@ def harness_trainers() -> list[Trainer]:
         train=train_joint,
         options=JointOptions,
         summary="GRPO and supervised learning in one loss, the second fading (CHORD)",
+        needs_solutions=True,
         expects=expects,
     )
     return [*chains, joint]

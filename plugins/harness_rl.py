@@ -108,6 +108,35 @@ def arguments(run: Run, rows: int) -> dict[str, Any]:
     )
 
 
+def rollouts(run: Run, tokenizer: Any) -> Callable[..., dict[str, Any]] | None:
+    """Return what writes a step's rollouts, or None where TRL does that.
+
+    TRL writes them where vLLM is the engine, and where the weights are spread over processes.
+    """
+    options: RlOptions = run.options
+    if run.engine == "vllm" or run.group.sharded:
+        return None
+
+    def write(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+        policy = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+        written = run.generate(
+            policy,
+            tokenizer,
+            prompts,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            limit=options.max_completion_length,
+        )
+        answers = [one for (one,) in written]
+        return {
+            "prompt_ids": [one.prompt for one in answers],
+            "completion_ids": [one.tokens for one in answers],
+            "logprobs": None,  # TRL computes what the loss needs of them
+        }
+
+    return write
+
+
 def train(run: Run) -> None:
     """Train with TRL's GRPOTrainer."""
     from trl import GRPOTrainer
@@ -129,6 +158,7 @@ def optimise(run: Run, trainer_class: Any, **more: Any) -> None:
         train_dataset=problems,
         processing_class=tokenizer,
         callbacks=[run.callback()],
+        rollout_func=rollouts(run, tokenizer),
         **more,
     )
     trainer.train(resume_from_checkpoint=run.resume)

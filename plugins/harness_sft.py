@@ -130,6 +130,7 @@ def harness_trainers() -> list[Trainer]:
             train=train,
             options=SftOptions,
             summary="supervised fine-tuning of all weights on the training solutions",
+            needs_solutions=True,
             expects=expects,
         ),
         Trainer(
@@ -137,6 +138,7 @@ def harness_trainers() -> list[Trainer]:
             train=train_lora,
             options=LoraOptions,
             summary="supervised fine-tuning of a low-rank adapter, merged at the end",
+            needs_solutions=True,
             expects=expects,
         ),
     ]

@@ -11,6 +11,8 @@ from subprocess import CompletedProcess
 import processes
 import pytest
 
+from harness.bench.executor import LocalExecutor
+
 os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
@@ -123,3 +125,23 @@ def harness_apart(tmp_path: Path):
         return checked(processes.run_apart(arguments, tmp_path, **options), check)
 
     return run
+
+
+@pytest.fixture
+def light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Return a function that starts stages by their names, forked from a light warm process."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "support"), prepend=os.pathsep)
+    made = []
+
+    def start(*names: str, seconds: float = 120, **options) -> LocalExecutor:
+        log, jobs = tmp_path / "warm.log", len(names)
+        executor = LocalExecutor(jobs, "cpu", 1, log, program="light", **options)
+        made.append(executor)
+        for name in names:
+            (tmp_path / name).mkdir(exist_ok=True)
+            executor.start(tmp_path / name, seconds)
+        return executor
+
+    yield start
+    for executor in made:
+        executor.stop()

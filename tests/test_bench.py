@@ -14,10 +14,11 @@ import processes
 import pytest
 
 from harness.bench.executor import LocalExecutor
-from harness.files import file_sha256
+from harness.files import file_sha256, write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
 from harness.records import read_records
+from harness.stage import manifest
 
 pytestmark = pytest.mark.bench
 
@@ -35,7 +36,7 @@ EXPECTED = {
         "failed",
         "left no usable checkpoint: the checkpoint in checkpoint has no config.json",
     ),
-    "unruly-pickle": ("failed", "has only pickled weights"),
+    "unruly-pickle": ("failed", "pytorch_model.bin could run code; leave safetensors only"),
     "unruly-overrun": ("failed", "stopped: the trainer went on after its budget of 3 steps"),
 }
 
@@ -196,8 +197,10 @@ def test_two_benches_do_not_share_a_folder(small_board, harness, tmp_path):
         second = harness("bench", "small.toml", check=2)
         assert "is in use by another bench (process" in second.stderr
     finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.send_signal(signal.SIGTERM)
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Interrupted by SIGTERM; the same command continues." in rest
 
 
 def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_path):
@@ -214,6 +217,38 @@ def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_pa
     assert "train unruly seed 0: started" in again.stderr
     assert "generate unruly seed 0: done before" in again.stderr
     assert leaderboard(tmp_path).comparable() == board.comparable()
+
+
+def test_a_result_that_is_gone_is_made_again(small_board, harness, tmp_path, monkeypatch):
+    """Whatever removes a file of a stage that was done, while the bench runs."""
+    plain, removed = manifest.is_done, []
+
+    def is_done(folder):
+        done = plain(folder)
+        if done and not removed and folder.name.startswith("judge-unruly"):
+            (train,) = folder.parent.glob("train-unruly-s0-*/result.json")
+            train.unlink()
+            removed.append(train)
+        return done
+
+    monkeypatch.setattr(manifest, "is_done", is_done)
+    harness("bench", "small.toml", "--seeds", "0", "--plugins", "unruly")
+    shutil.rmtree(tmp_path / "runs/small/records")
+    removed.clear()
+    done = harness("bench", "small.toml", "--seeds", "0", "--plugins", "unruly")
+    assert "a file of it is gone; it is done again" in done.stderr
+    assert records(tmp_path)["unruly", 0].stages[0].attempts >= 2
+
+
+def test_files_keep_to_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        write_atomically(tmp_path / "private", "text")
+    finally:
+        os.umask(before)
+    write_atomically(tmp_path / "usual", "text")
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "usual").stat().st_mode & 0o777 == 0o666 & ~before
 
 
 def test_other_conditions_share_a_folder(small_board, harness, tmp_path):
@@ -236,7 +271,8 @@ def test_answers_are_kept_with_their_judgement(small_board, harness, tmp_path):
     path = tmp_path / "runs/small/answers" / record.id / "unruly_sums__chat_zeroshot.v1.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["id"] for row in rows] == [f"test-{i}" for i in range(10)]
-    assert set(rows[0]) >= {"problem", "gold", "text", "tokens", "finish", "verdict", "why"}
+    assert set(rows[0]) >= {"text", "tokens", "finish", "verdict", "why"}
+    assert not {"problem", "gold", "gold_read"} & set(rows[0])
     score = next(score for score in record.scores if score.task == "unruly_sums")
     assert score.completion_tokens == sum(row["tokens"] for row in rows)
     assert score.limit_reached == sum(row["finish"] == "length" for row in rows)

@@ -243,5 +243,69 @@ def test_a_row_without_a_gold_answer_is_neither_trained_on_nor_scored(small_boar
 def test_a_board_file_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match=r"no board file .*gone\.toml"):
         load_board(str(tmp_path / "gone.toml"), Host())
-    with pytest.raises(UsageError, match="cannot read board"):
+    with pytest.raises(UsageError, match=r"cannot read .*: it is not a regular file"):
         read_board_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[compute]", "[options.unruli]\nflip = 1\n\n[compute]",
+         "board 'small': [options.unruli]: no such trainer; did you mean 'unruly'?"),
+        ("[compute]", "[options.unruly-tel]\nflip = 1\n\n[compute]", "did you mean 'unruly-tell'?"),
+        ("[compute]", "[options.sft]\nlearning_rat = 1\n\n[compute]",
+         "options of trainer 'sft': unknown key 'learning_rat'; did you mean 'learning_rate'?"),
+        ("max_new_tokens = 6", "max_new_tokens = 512",
+         "board 'small': max_new_tokens = 512 of unruly_sums leaves no room for a prompt:"
+         " the start model has a context of 512 tokens"),
+    ],
+)  # fmt: skip
+def test_what_no_trainer_or_model_takes_is_refused_when_a_bench_is_planned(
+    small_board, old, new, says
+):
+    text = small_board.read_text()
+    assert old in text
+    small_board.write_text(text.replace(old, new))
+    host = Host()
+    with pytest.raises(UsageError, match=re.escape(says)):
+        plan(load_board(str(small_board), host), host)
+
+
+def test_a_broken_plugin_with_options_stops_no_other(small_board, with_plugins):
+    with_plugins("broken")
+    text = small_board.read_text()
+    small_board.write_text(text.replace("[compute]", "[options.broken]\nx = 1\n\n[compute]"))
+    host = Host()
+    assert plan(load_board(str(small_board), host), host).cells
+
+
+@pytest.mark.parametrize(
+    "content", [b"a = " + b"[" * 100_000, b"a = " + b"9" * 5000, b"\xff", b"\xef\xbb\xbfname = 1"]
+)
+def test_a_hostile_board_file_is_one_line(tmp_path, content):
+    path = tmp_path / "x.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        read_board_file(path)
+    assert "x.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_chat_needs_a_template(small_board):
+    """It would fail after training otherwise, when the answers are generated."""
+    import shutil
+
+    start = small_board.parent / "start"
+    folder = start.resolve()
+    start.unlink()
+    shutil.copytree(folder, start)
+    (start / "chat_template.jinja").unlink()
+    host = Host()
+    says = r"chat_zeroshot needs a chat template and the start model has none; take base_fewshot"
+    with pytest.raises(UsageError, match=says):
+        plan(load_board(str(small_board), host), host)
+    text = small_board.read_text().replace("ranking", 'protocol = "base_fewshot"\nranking')
+    small_board.write_text(
+        text.replace('task = "unruly_other"', 'task = "unruly_other"\nprotocol = "base_fewshot"')
+    )
+    assert plan(load_board(str(small_board), Host()), host).cells

@@ -14,9 +14,9 @@ import harness_sft
 import models
 import torch
 
-from harness.errors import BudgetExceeded
+from harness.errors import BudgetExceeded, StageError
 from harness.records import Caps, Cost
-from harness.stage.budget import Budget
+from harness.stage.budget import Budget, impossible
 from harness.stage.meter import metered
 
 AMPLE = Caps(steps=10_000)
@@ -343,3 +343,89 @@ def test_a_built_in_trainer_stays_inside_each_cap(folders, tmp_path, sft, cap):
     rates = [event["learning_rate"] for event in models.events(run) if "learning_rate" in event]
     assert rates[0] == pytest.approx(1e-3)
     assert rates[-1] <= 0.3e-3  # the schedule ends with the budget, whichever cap that is
+
+
+# -- what a trainer cannot talk itself out of -----------------------------------------------------
+
+
+def test_who_catches_what_stops_it_fails_all_the_same(folders):
+    budget, model = Budget(Caps(steps=3)), load(folders["student"])
+    with pytest.raises(BudgetExceeded):
+        loop(budget, model, 50, obedient=False)
+    with pytest.raises(BudgetExceeded, match="went on after its budget of 3 steps"):
+        budget.settle()
+
+
+def test_who_ends_at_the_cap_to_the_step_is_fine(folders):
+    budget, model = Budget(Caps(steps=3)), load(folders["student"])
+    loop(budget, model, 3, obedient=False)
+    budget.settle()
+    assert budget.cost.steps == 3
+
+
+def test_passes_beyond_a_cap_are_let_through_by_twice_the_costliest_step_at_most(folders):
+    budget, model = Budget(Caps(trained_tokens=200)), load(folders["student"])
+    with metered(budget):
+        optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+        for _ in range(2):
+            model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()  # 8 tokens
+            optimiser.step()
+        for _ in range(26):  # to 224 tokens: the last one begins at 216
+            model(input_ids=IDS, attention_mask=MASK)
+        with pytest.raises(BudgetExceeded, match="200 trained_tokens"):
+            model(input_ids=IDS, attention_mask=MASK)
+    assert budget.cost.trained_tokens == 224
+
+
+def test_a_trainer_reads_copies_of_what_is_counted(folders):
+    budget, model = Budget(AMPLE), load(folders["student"])
+    with metered(budget):
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+        budget.cost.flops = 0.0
+        for name, value in (("cost", Cost()), ("caps", Caps(steps=1))):
+            with pytest.raises(AttributeError):
+                setattr(budget, name, value)
+        budget.resume(Cost())
+        with pytest.raises(StageError, match="never negative"):
+            budget.count_forward("", 10, -5, trained=None)
+    assert budget.cost.flops == 6 * STUDENT * 8
+
+
+def test_the_clock_is_started_once(monkeypatch):
+    clock = SimpleNamespace(monotonic=itertools.count().__next__)
+    monkeypatch.setattr("harness.stage.budget.time", clock)
+    budget = Budget(AMPLE)
+    budget.start()
+    budget.tick()
+    before = budget.cost.seconds
+    budget.start()
+    budget.tick()
+    assert budget.cost.seconds == before + 1
+
+
+def test_who_replaces_the_meter_fails(folders):
+    from transformers import PreTrainedModel
+
+    plain = PreTrainedModel.__call__
+    with pytest.raises(StageError, match="replaced the methods"), metered(Budget(AMPLE)):
+        PreTrainedModel.__call__ = plain
+    assert PreTrainedModel.__call__ is plain
+
+
+@pytest.mark.parametrize(
+    ("cost", "says"),
+    [
+        ({"flops": math.nan}, "flops is nan"),
+        ({"trained_tokens": -3}, "trained_tokens is -3"),
+        ({"energy_joules": math.inf}, "energy_joules is inf"),
+        ({"steps": 11}, "11 steps under a cap of 10"),
+        ({"steps": 10, "flops": 2.4e4}, "24000 flops under a cap of 10000"),
+        ({"trained_tokens": 50, "flops": 9000.0}, "50 trained tokens of 100 parameters take"),
+        ({"seconds": 12.0}, "12 seconds in a process that ran for 10"),
+        ({"steps": 10, "flops": 10_500.0, "trained_tokens": 17, "seconds": 10.0}, None),
+    ],
+)
+def test_a_cost_that_cannot_be_is_told(cost, says):
+    given = Cost.model_construct(**(Cost().model_dump() | cost))
+    found = impossible(given, Caps(steps=10, flops=1e4), 100, seconds=10.0)
+    assert found is None if says is None else says in found

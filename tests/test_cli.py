@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import re
 import shlex
 from pathlib import Path
 
@@ -107,6 +109,10 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("bench", "--set", "kd.temprature=2"), "unknown key 'temprature'; did you mean 'temper"),
         (("bench", "--set", "kd.temperature=hot"), "temperature: Input should be a valid number"),
         (("bench", "--seeds", "a"), "'a' is not a list of whole numbers"),
+        (("bench", "--seeds", "0,0"), "Invalid value for '--seeds': 0 is given twice"),
+        (("bench", "--seeds", ""), "Invalid value for '--seeds': it names nothing"),
+        (("bench", "--seeds", " , "), "Invalid value for '--seeds': it names nothing"),
+        (("bench", "--plugins", ""), "Invalid value for '--plugins': it names nothing"),
         (("bench", "--seeds", "0,-1"), "-1 is not between 0 and 4294967295"),
         (("bench", "--dry-run", "--set", "sft.epochs=inf"), "epochs: Input should be a finite"),
         (("bench", "--jobs", "0"), "0 is not in the range"),
@@ -154,6 +160,46 @@ def test_plugins_boards_and_tasks_are_listed(harness):
     assert tasks["tiny_word"]["splits"]["train"]["rows"] == 2000
     assert "tiny_long" in harness("tasks").stdout
     assert "tiny: " in harness("boards").stdout
+
+
+def test_a_trainer_s_options_are_shown_with_their_meaning(harness):
+    shown = harness("plugins", "kd").stdout
+    assert "learning_rate" in shown
+    assert "peak learning rate of AdamW [default: " in shown
+    assert "no trainer 'kd-traced'; did you mean 'kd-traces'?" in (
+        harness("plugins", "kd-traced", check=2).stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sign"), [("ascii", "+-"), ("latin-1", "\N{PLUS-MINUS SIGN}")]
+)
+def test_a_terminal_without_unicode_gets_the_nearest_characters(harness_apart, encoding, sign):
+    """The dash of an unranked row, a plus-minus sign and a line are no reason to fail."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    told = {"env": environment, "encoding": encoding}
+    assert f"{sign}: the smallest" in harness_apart("tasks", **told).stdout
+    plan = harness_apart("bench", "--dry-run", "--plugins", "sft", **told)
+    assert "Stages (the figures are those of one)" in plan.stdout
+    assert "no board" in harness_apart("bench", "t\u00efny", check=2, **told).stderr
+
+
+def test_a_place_that_cannot_be_written_is_one_line(harness, tmp_path):
+    from harness.cli.main import _explain
+
+    (tmp_path / "file").touch()
+    done = harness("bench", "--plugins", "sft", "--runs", "file/x", check=2)
+    assert "cannot write to" in done.stderr
+    error = PermissionError(13, "Permission denied", "pages/tiny.md")
+    says = "cannot use pages/tiny.md: Permission denied; name another place, or change it"
+    assert _explain(error) == (says, 1)
+
+
+def test_no_line_of_help_is_cut(harness):
+    """Every sentence of every command's help ends."""
+    for name in ("", *MODULES):
+        shown = harness(*name.split(), "--help").stdout
+        assert not re.search(r"\w\.\.\.$|\N{HORIZONTAL ELLIPSIS}", shown, re.M), name
 
 
 def test_the_plan_says_what_would_be_done(harness):

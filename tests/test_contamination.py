@@ -7,13 +7,16 @@ import json
 import pytest
 from verify_shared import rows as shared_rows
 
-from harness.boards.board import load_board
-from harness.contamination.board import BoardOverlaps
+from harness.boards.board import Board, load_board
+from harness.boards.score import BoardScore
+from harness.contamination.board import BoardOverlaps, check_apart
 from harness.contamination.overlap import Passage, TestSets, passages
 from harness.contamination.words import whole, words
-from harness.errors import UsageError
+from harness.errors import TamperedError, UsageError
 from harness.plugin.host import Host
 from harness.records import read_records
+from harness.tasks.source import Place, Source, Split
+from harness.tasks.task import Task
 
 TALE = (
     "Max bought stamps at the post office on Monday and gave three of the stamps to his brother"
@@ -186,16 +189,18 @@ def test_a_bench_counts_what_its_rows_trained_on(quoted, harness):
     assert all(record.scores[1].overlap_13 in ((), (2,)) for record in found.values())
     assert found["quoting"].scores[0].groups == (0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3)
     assert found["quoting"].stages[0].environment is not None
-    kept = sorted((quoted / "runs/quoted/contamination").iterdir())
-    before = [path.stat().st_mtime_ns for path in kept]
-    assert len(kept) == 2  # the data, and the one stage that wrote texts
+    assert not (quoted / "runs/quoted/contamination").exists()  # it would quote test problems
 
     shown = harness("contamination", "quoted.toml")
     assert "texts made by train-quoting" in shown.stdout
     assert "A teacher wrote: Hana walks 9 miles" in " ".join(shown.stdout.split())
     content = json.loads(harness("contamination", "quoted.toml", "--json").stdout)
     assert [one[0]["overlap_13"] for one in content.values()] == [[2], [7]]
-    assert [path.stat().st_mtime_ns for path in kept] == before
+
+    (texts,) = (quoted / "runs/quoted/stages").glob("train-quoting-*/synthetic.jsonl")
+    texts.write_text('{"text": "nothing of the kind"}\n')
+    done = harness("contamination", "quoted.toml", check=3)
+    assert "synthetic.jsonl was changed after it was written; the next bench does" in done.stderr
 
 
 def test_two_files_are_compared(tmp_path, harness):
@@ -215,7 +220,7 @@ def test_two_files_are_compared(tmp_path, harness):
     [
         ("{", "line 1 of rows.jsonl is not JSON"),
         ("", "rows.jsonl holds no row"),
-        ("[" * 100_000, "line 1 of rows.jsonl is not JSON"),
+        ("[" * 100_000, "line 1 of rows.jsonl is nested more than"),
         ("[1]", "line 1 of rows.jsonl is not a JSON object"),
         ('{"text": 3}', "line 1 has no text under problem or question"),
     ],
@@ -237,9 +242,63 @@ def test_a_row_of_a_stage_without_a_text_is_compared_as_a_whole(tmp_path):
     longest = max(board.test_rows(board.ranking), key=lambda row: len(words(row["problem"])))
     rows = [{"text": "nothing"}, {"answer": longest["problem"]}]
     (tmp_path / "synthetic.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = BoardOverlaps(board, None).of_stage(tmp_path)[board.ranking.task]
+    found = BoardOverlaps(board).of_stage(tmp_path)[board.ranking.task]
     (shared,) = [one for one in found.examples if one.id == longest["id"]]
     assert shared.source.endswith("/synthetic.jsonl:2")
     (tmp_path / "synthetic.jsonl").write_text("{}\nno JSON\n")
     with pytest.raises(UsageError, match=r"line 2 of .*synthetic\.jsonl is not JSON"):
-        BoardOverlaps(board, None).of_stage(tmp_path)
+        BoardOverlaps(board).of_stage(tmp_path)
+
+
+def test_what_is_compared_in_a_thread_ends_with_its_bench(tmp_path):
+    board = load_board("tiny", Host())
+    with BoardOverlaps(board) as overlaps:
+        overlaps.begin()
+        overlaps.begin_stage(tmp_path, None)
+        assert overlaps.of_stage(tmp_path) == {}
+        assert overlaps.idle  # one thread does both, in order
+        assert overlaps.of_data() == overlaps.of_data()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        overlaps.of_traces()
+
+
+def test_texts_that_were_changed_are_not_compared(tmp_path):
+    board = load_board("tiny", Host())
+    (tmp_path / "synthetic.jsonl").write_text('{"text": "nothing"}\n')
+    with pytest.raises(
+        TamperedError, match=r"synthetic\.jsonl was changed .* does the stage again"
+    ):
+        BoardOverlaps(board).of_stage(tmp_path, "0" * 64)
+
+
+def board_of(tasks: dict[str, Task], train: str, test: str) -> Board:
+    """Return the tiny board with other tasks."""
+    board = load_board("tiny", Host())
+    table = board.file.scores[0].model_copy(update={"task": test})
+    data = board.file.data.model_copy(update={"train": (train,)})
+    board.file = board.file.model_copy(update={"scores": (table,), "data": data})
+    board.tasks = tasks
+    board.scores = (BoardScore(table, tasks[test], board.protocol),)
+    return board
+
+
+def test_test_problems_among_the_rows_of_trainers_are_an_error_unless_both_are_published(tmp_path):
+    same = [{"id": "r1", "problem": "What is 7 - 4?", "answer": "3"}]
+    own = Task("own", lambda split: same)
+    apart = Task("apart", lambda split: [same[0] | {"id": split, "problem": f"{split}?"}])
+    loud = Task("loud", lambda split: [same[0] | {"id": "l1", "problem": "WHAT is 7 -  4?"}])
+    tasks = {"own": own, "apart": apart, "loud": loud}
+    check_apart(board_of(tasks, "apart", "own"))
+    message = "its trainers are given 1 test problems of loud: l1 is r1 of own; remove them"
+    with pytest.raises(UsageError, match=message):
+        check_apart(board_of(tasks, "own", "loud"))
+    for name in ("train", "holdout", "test"):
+        text = "".join(json.dumps(row) + "\n" for row in same)
+        (tmp_path / f"public_{name}.jsonl").write_text(text)
+    splits = {name: Split(1) for name in ("train", "holdout", "test")}
+    public = Task("public", source=Source(hub="us/public", splits=splits)).at(Place(tmp_path))
+    check_apart(board_of({"public": public}, "public", "public"))
+    with pytest.raises(UsageError, match="of own: r1 is"):
+        check_apart(board_of({"public": public, "own": own}, "public", "own"))
+    with pytest.raises(UsageError, match="of public"):
+        check_apart(board_of({"public": public, "own": own}, "own", "public"))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from models import byte_tokenizer, save_model
 
-from harness.stage.decoding import Decoder, Prompt, _Row, choose
-from harness.stage.stopping import cut, room, stop_at
+from harness.stage.decoding import sampling, slots
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.sampling import choose
+from harness.stage.decoding.stopping import cut, room, stop_at
+from harness.stage.decoding.stops import Row, Stops
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +67,228 @@ def test_greedy_answers_are_those_of_transformers(model, tokenizer, batch_size):
         assert ended == (tokens[-1] == tokenizer.eos_token_id)
 
 
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "vocab_size": 259,
+    "initializer_range": 0.3,
+    "max_position_embeddings": 128,
+}
+GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128, "initializer_range": 0.3}
+SLIDES = {"sliding_window": 6}
+ARCHITECTURES = {
+    "llama": {},
+    "qwen2": {},
+    "qwen3": {},
+    "gemma": {},
+    "gemma2": SLIDES,  # eager attention with a soft cap, every other layer sees a window
+    "gemma3_text": SLIDES | {"layer_types": ["sliding_attention", "full_attention"] * 2},
+    "mistral": SLIDES,
+    "phi3": {"pad_token_id": 0},
+    "gpt_neox": {},
+    "gpt2": GPT2,
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
+    "bloom": {"n_layer": 2, "n_head": 4},
+}
+WITHOUT_SLOTS = {"bloom": "it takes no position_ids"}
+
+
+def architecture(name: str) -> Any:
+    """Return a small model of an architecture, its weights random and its attention sharp."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(2)
+    ends = {"bos_token_id": None, "eos_token_id": 2}
+    config = AutoConfig.for_model(name, **ends, **SHAPE | ARCHITECTURES[name])
+    how = {"attn_implementation": "eager"} if name == "gemma2" else {}
+    model = AutoModelForCausalLM.from_config(config, **how).eval()
+    model.generation_config.update(**ends, pad_token_id=2)
+    return model
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_answers_of_every_architecture_are_those_of_plain_generation(name, tokenizer):
+    """Five rows at once, which are refilled; where slots are not right for a model, in batches."""
+    model = architecture(name)
+    given = [Prompt(one.tokens, 1 + one.limit // 3) for one in prompts(9, seed=4)]
+    beginning = [33] * 3 + list(range(40, 60))
+    given += [Prompt(beginning + one.tokens, one.limit) for one in given]
+    decoder = Decoder(model, tokenizer, 5)
+    found = {place: tokens for place, tokens, _ in decoder.generate(given)}
+    assert [found[place] for place in range(18)] == [alone(model, one) for one in given]
+    assert decoder.plain == WITHOUT_SLOTS.get(name)
+    assert len({tuple(tokens) for tokens in found.values()}) > 9
+
+
+def alone(model, prompt: Prompt) -> list[int]:
+    import torch
+
+    ids = torch.tensor([prompt.tokens], device=model.device)
+    with torch.inference_mode():
+        output = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=prompt.limit, do_sample=False
+        )
+    return output[0, len(prompt.tokens) :].tolist()
+
+
+def test_a_model_whose_attention_is_not_what_its_configuration_says_is_found_out(tokenizer, caplog):
+    """Its layers look at the two last columns, which slots do not know of."""
+    from transformers.models.llama.modeling_llama import LlamaAttention
+
+    model = architecture("llama")
+    plain = LlamaAttention.forward
+
+    def near(self, hidden_states, *args, attention_mask=None, past_key_values=None, **kwargs):
+        mask = attention_mask.clone() if attention_mask is not None else None
+        if mask is not None and mask.shape[-2] == 1:
+            mask[..., :-2] = -1e9 if mask.is_floating_point() else False
+        return plain(self, hidden_states, *args, attention_mask=mask,
+                     past_key_values=past_key_values, **kwargs)  # fmt: skip
+
+    for layer in model.model.layers:
+        layer.self_attn.forward = near.__get__(layer.self_attn)
+    decoder = Decoder(model, tokenizer, 4)
+    assert "differ from its own" in decoder.plain
+    assert "generating batch by batch: its logits in slots differ" in caplog.text
+
+
+def tokens_read(model) -> tuple[list[int], Any]:
+    """Return a list that gets the tokens of each pass over a model, and the hook that does it."""
+    sizes: list[int] = []
+
+    def count(module, arguments, keywords):
+        sizes.append(keywords["input_ids"].numel())
+
+    return sizes, model.register_forward_pre_hook(count, with_kwargs=True)
+
+
+def test_what_prompts_have_in_common_is_read_once(model, tokenizer):
+    rng = random.Random(5)
+    start = [rng.randrange(3, 259) for _ in range(60)]
+    given = [Prompt([*start, *[rng.randrange(3, 259) for _ in range(5)]], 1) for _ in range(40)]
+    written(model, tokenizer, given[:2], 8)  # tries the model out
+    sizes, hook = tokens_read(model)
+    found = written(model, tokenizer, given, 8)
+    hook.remove()
+    assert sum(sizes) == 60 + 40 * 5
+    assert [tokens for tokens, _ in found] == [alone(model, one) for one in given]
+
+
+def test_samples_of_one_prompt_read_it_once(model, tokenizer):
+    given = [Prompt([5 + n, 40, 50 + n], 12, seed) for n in range(3) for seed in range(16)]
+    settings = {"temperature": 1.0, "top_p": 0.95}
+    one_by_one = written(model, tokenizer, given, 1, **settings)
+    sizes, hook = tokens_read(model)
+    assert written(model, tokenizer, given, 48, **settings) == one_by_one
+    hook.remove()
+    assert sizes[0] == 3 * 3
+    assert len({tuple(tokens) for tokens, _ in one_by_one}) > 40
+
+
+@pytest.fixture
+def poisoned_memory():
+    """Let new memory hold NaN, as memory may that was used before."""
+    import torch
+
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def test_memory_that_was_used_before_shows_in_no_answer(model, tokenizer, poisoned_memory):
+    given = prompts(16, seed=6)
+    found = written(model, tokenizer, given, 7)
+    assert [tokens for tokens, _ in found] == [alone(model, one) for one in given]
+
+
+def test_a_row_that_computes_nan_leaves_nothing_for_the_next_one(tokenizer):
+    """Masked columns are multiplied by nought, which makes NaN of NaN."""
+    import torch
+
+    model = architecture("llama")
+    with torch.no_grad():
+        model.get_input_embeddings().weight[7] = torch.nan
+    good = [Prompt([token for token in one.tokens if token != 7] + [9], one.limit, one.seed)
+            for one in prompts(20, seed=7)]  # fmt: skip
+    bad = [Prompt([7, *[8] * (6 * (n // 4)), 7], 20 - n) for n in range(12)]  # some are the same
+    found = written(model, tokenizer, [*bad, *good], 4)
+    assert found[12:] == written(model, tokenizer, good, 4)
+
+
+def test_texts_are_looked_at_only_after_a_token_that_can_end_a_stop_string(model, tokenizer):
+    looked = []
+
+    class Watched:
+        pad_token_id, eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
+
+        def decode(self, tokens):
+            looked.append(list(tokens))
+            return tokenizer.decode(tokens)
+
+    given = prompts(20, seed=1)
+    free = written(model, tokenizer, given, 20)
+    stop = next(c for c in "abcdefghijklmnop" if any(c in tokenizer.decode(t) for t, _ in free))
+    written(model, Watched(), given, 6, stop=[f"never {stop}"])
+    texts = {token: tokenizer.decode([token]) for tokens, _ in free for token in tokens}
+    ends = {token for token, text in texts.items() if stop in text or text in ("", "\ufffd")}
+    candidates = sum(token in ends for tokens, _ in free for token in tokens)
+    assert len(looked) <= len(texts) + candidates < sum(len(tokens) for tokens, _ in free)
+
+
+def test_what_is_written_in_blocks_is_what_is_written_one_by_one(model, tokenizer, monkeypatch):
+    """A GPU is asked what it wrote every few tokens only."""
+    given, settings = prompts(20, seed=8), {"stop": ["e", "\n"], "temperature": 1.0}
+    one_by_one = written(model, tokenizer, given, 6, **settings)
+    monkeypatch.setitem(slots.STRIDE, "cpu", 8)
+    assert written(model, tokenizer, given, 6, **settings) == one_by_one
+
+
+def test_a_step_reads_nothing_back_from_the_device(model):
+    """Each such read lets a GPU wait; transformers' own masks cost one a step."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Reads(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            names = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal")
+            self.count += function.overloadpacket.__name__ in names
+            return function(*args, **(kwargs or {}))
+
+    reader = slots.Reader(model, 2)
+    ids = torch.tensor([5, 6])
+    with torch.no_grad():
+        reader.read([[5, 6, 7], [8, 9]], 0, 0, None)
+        with Reads() as ours:
+            logits = reader.write(ids, torch.tensor([3, 2]), 4)
+            choose(logits, None, 0.0, 1.0)
+            choose(logits, torch.tensor([0.1, 0.2]), 1.0, 1.0)
+        with Reads() as plain:
+            model(ids[:, None], attention_mask=torch.ones((2, 1)), use_cache=False)
+    assert ours.count == 0
+    assert plain.count > 0  # what is counted does happen elsewhere
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0], ids=["flat", "peaked"])
+def test_a_large_vocabulary_is_sampled_as_if_all_of_it_were_sorted(spread, monkeypatch):
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn((64, 5000), generator=generator) * spread
+    noise = torch.rand(64, generator=generator, dtype=torch.float64)
+    chosen = choose(logits, noise, 0.8, 0.9)
+    monkeypatch.setattr(sampling, "LARGEST", 5000)
+    assert chosen.tolist() == choose(logits, noise, 0.8, 0.9).tolist()
+
+
 def test_a_sample_depends_on_its_seed_and_not_on_its_batch(model, tokenizer):
     given = prompts()
     settings = {"temperature": 1.0, "top_p": 0.95}
@@ -77,7 +304,9 @@ def test_rows_end_at_the_token_that_completes_a_stop_string(model, tokenizer):
     free = written(model, tokenizer, given, 20)
     middle = [tokens[len(tokens) // 2 :][:2] for tokens, _ in free if len(tokens) > 6]
     stop = [
-        text for text in map(tokenizer.decode, middle) if "\ufffd" not in text and "<" not in text
+        text
+        for text in map(tokenizer.decode, middle)
+        if text and "\ufffd" not in text and "<" not in text
     ]
     assert stop, "the model writes nothing printable"
     for (tokens, _), (short, ended) in zip(
@@ -98,28 +327,19 @@ def test_tokens_that_come_in_blocks_are_cut_where_single_ones_are(tokenizer, str
     """A GPU is asked what it wrote every few tokens only."""
     text = "3 apples.\n\nProblem: and so on, with Problem: again<|im_end|>more"
     tokens = tokenizer(text)["input_ids"]
-    decoder = Decoder(_Model(tokenizer.eos_token_id), tokenizer, 1, stop=["\n\nProblem:"])
-    row = _Row(limit=100)
+    stops = Stops(tokenizer, [0, tokenizer.eos_token_id], ["\n\nProblem:"])
+    row = Row(limit=100)
     for start in range(0, len(tokens), stride):
-        row.extend(tokens[start : start + stride], decoder)
+        row.extend(tokens[start : start + stride], stops)
     assert tokenizer.decode(row.tokens) == "3 apples.\n\nProblem:"
     assert row.done
     assert row.stopped
-    unstopped = _Row(limit=5)
+    unstopped = Row(limit=5)
     for start in range(0, len(tokens), stride):
-        unstopped.extend(tokens[start : start + stride], decoder)
+        unstopped.extend(tokens[start : start + stride], stops)
     assert unstopped.tokens == tokens[:5]
     assert unstopped.done
     assert not unstopped.stopped
-
-
-class _Model:
-    """What a row asks of a model: the token that ends a turn."""
-
-    def __init__(self, end: int) -> None:
-        from transformers import GenerationConfig
-
-        self.generation_config = GenerationConfig(eos_token_id=[end, 0])
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_loses_no_answer(model, tokenizer):

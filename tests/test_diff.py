@@ -8,10 +8,12 @@ import generated
 import pytest
 from test_escape import CONTROL, HOSTILE
 
+from harness.boards.questions import Questions
 from harness.errors import HarnessError, TamperedError, UsageError
 from harness.leaderboard.diff import diff, find_record
 from harness.records import LETTERS, Record, write_record
 from harness.render.diff import render
+from harness.tasks.task import Task
 
 NAMES = {letter: name for name, letter in LETTERS.items()}
 
@@ -26,12 +28,9 @@ def leave(folder: Path, trainer: str, seed: int | None, text: str = "", **verdic
                 "text": f"{text} the answer of {trainer} to {place} is \\boxed{{{place}}}",
                 "tokens": 12,
                 "finish": "stop",
-                "problem": f"What is {place}?",
-                "gold": str(place),
                 "verdict": NAMES[letter],
                 "extracted": str(place),
                 "read": str(place),
-                "gold_read": str(place),
                 "why": "equal as numbers" if letter == "C" else "not equal",
                 "strict": letter == "C",
                 "flexible": letter == "C",
@@ -80,23 +79,48 @@ def test_counts_and_test_of_each_task(runs):
         ({"kinds": ["fixed", "broken"], "tasks": ["words"]}, ["words-1", "words-2", "words-4"]),
         ({"verdicts": ["truncated"]}, ["words-5"]),
         ({"verdicts": ["no_answer"]}, ["words-4"]),
-        ({"search": "WHAT IS 5"}, ["words-5"]),
+        ({"search": "BAKES 5 ROLLS"}, ["words-5"]),
         ({"limit": 2}, ["words-0", "words-1"]),
         ({"search": "nowhere"}, []),
     ],
 )
 def test_filters(runs, filters, expected):
-    found = diff(runs, "start", "sft/0", **filters)
+    found = diff(runs, "start", "sft/0", generated.questions(), **filters)
     assert [question.id for question in found.questions] == expected
 
 
 def test_a_question_has_both_answers_and_what_was_read(runs):
-    (question,) = diff(runs, "start", "sft/0", kinds=["broken"]).questions
+    (question,) = diff(runs, "start", "sft/0", generated.questions(), kinds=["broken"]).questions
+    assert question.problem.endswith("A baker bakes 1 rolls. How many rolls are there?")
     assert question.first.verdict == "correct"
     assert question.second.verdict == "wrong"
     assert question.second.why == "not equal"
     assert question.second.read == question.gold == "1"
     assert "answer of sft to 1" in question.second.text
+
+
+def test_a_task_that_is_not_at_hand_is_one_line_and_the_rest_is_shown(runs):
+    from rich.console import Console
+
+    def find(name: str) -> Task:
+        raise UsageError(f"no task {name!r}")
+
+    found = diff(runs, "start", "sft/0", Questions(find), kinds=["broken"])
+    (question,) = found.questions
+    assert (question.problem, question.gold) == (None, None)
+    assert found.missing[0] == "problems and gold answers of words are not at hand: no task 'words'"
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(render(found))
+    assert found.missing[0] in capture.get()
+    assert "answer of sft to 1" in capture.get()
+    assert "Gold answer" not in capture.get()
+
+
+def test_rows_of_another_version_are_not_shown(runs):
+    other = Questions(lambda name: Task(name, lambda split: [], version=7))
+    found = diff(runs, "start", "sft/0", other, kinds=["broken"])
+    assert "not those that were scored" in found.missing[0]
 
 
 def test_json_reads_back(runs):
@@ -181,7 +205,7 @@ def test_of_several_answers_the_most_frequent_one_stands_for_the_question(tmp_pa
     found = diff(tmp_path, "start", "sft/0", limit=None)
     words = found.tasks[0]
     assert words.kinds == {"fixed": 1, "broken": 1, "both_wrong": 1, "both_right": 1}
-    assert (words.n, words.samples, words.test) == (4, 3, "bootstrap over questions")
+    assert (words.n, words.samples, words.test) == (4, 3, "t over questions")
     assert words.difference == pytest.approx(0)
     fixed = next(question for question in found.questions if question.kind == "fixed")
     assert (fixed.first.verdict, fixed.second.verdict) == ("wrong", "correct")
@@ -200,8 +224,11 @@ def test_the_command_takes_a_board_file_too(runs, tmp_path, harness):
     (tmp_path / "runs" / "mine").symlink_to(runs, target_is_directory=True)
     text = (Path(__file__).parent / "conftest.py").read_text().split('BOARD = """')[1]
     (tmp_path / "board.toml").write_text(text.split('"""')[0].replace('"small"', '"mine"'))
-    by_file = harness("diff", "start", "sft/0", "board.toml", "--json").stdout
-    assert by_file == harness("diff", "start", "sft/0", "mine", "--json").stdout
-    assert json.loads(by_file)["filtered"] == 5
+    by_file = json.loads(harness("diff", "start", "sft/0", "board.toml", "--json").stdout)
+    by_name = json.loads(harness("diff", "start", "sft/0", "mine", "--json").stdout)
+    assert by_file["questions"] == by_name["questions"]
+    assert by_file["filtered"] == 5
+    assert "no plug-in 'unruly'" in by_file["missing"][0]
+    assert "no board 'mine'" in by_name["missing"][0]
     missing = harness("diff", "start", "sft/0", "none.toml", check=2)
     assert "none.toml" in missing.stderr

@@ -13,7 +13,7 @@ from harness.bench.stage_identity import choose_engine, common
 from harness.boards.board import load_board
 from harness.errors import UsageError
 from harness.plugin.host import Host
-from harness.stage.decoding import Prompt
+from harness.stage.decoding.prompt import Prompt
 from harness.stage.engines import Completion, end_tokens, seed, vllm_completion, vllm_sampling
 
 WITH_VLLM = importlib.util.find_spec("vllm") is not None
@@ -105,7 +105,20 @@ def test_another_version_of_flash_attention_is_another_stage_on_a_gpu_alone(tmp_
     assert common(board, "cuda").packages == packages
 
 
+def test_flash_attention_is_for_packed_rows(monkeypatch):
+    """Padded rows are unpacked and packed in every layer, with two waits for the GPU."""
+    import transformers.utils.import_utils as found
+
+    from harness.stage.models import attention
+
+    monkeypatch.setattr(found, "is_flash_attn_2_available", lambda: True)
+    assert attention("cuda") == attention("cpu", packed=True) == "sdpa"
+    assert attention("cuda", packed=True) == "flash_attention_2"
+    monkeypatch.setattr(found, "is_flash_attn_2_available", lambda: False)
+    assert attention("cuda", packed=True) == "sdpa"
+
+
 @pytest.mark.skipif(WITH_VLLM, reason="vLLM is installed")
 def test_a_board_that_wants_vllm_says_how_to_get_it():
-    with pytest.raises(UsageError, match=r'pip install "srlm-harness\[vllm\]"'):
+    with pytest.raises(UsageError, match=r'-c constraints-vllm.txt "srlm-harness\[vllm\]"'):
         choose_engine("vllm", "cuda")

@@ -98,7 +98,7 @@ def test_an_answer_at_the_limit_is_told_from_one_that_ended(rows, model, tmp_pat
 
 
 def test_a_prompt_in_scoring_is_the_prompt_in_training(rows, model, tmp_path):
-    generate_answers(START, [score(rows, limit=2)], 12, "cpu", tmp_path)
+    generate_answers(START, [score(rows, limit=2)], 12, "cpu", tmp_path, whole_samples=True)
     (samples,) = tmp_path.rglob("samples_*.jsonl")
     for line in samples.read_text().splitlines():
         sample = json.loads(line)
@@ -124,6 +124,24 @@ def test_lm_evals_own_files_are_kept_as_it_wrote_them(rows, tmp_path):
     assert content["n-samples"]["tiny_word__chat_zeroshot.v1"]["effective"] == 12
     (config,) = content["configs"].values()
     assert config["generation_kwargs"]["max_gen_toks"] == 4
+
+
+def test_samples_are_kept_without_problems_prompts_and_golds(tmp_path):
+    """What lies on disk may be read by whatever trains later."""
+    tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(7001, 7004)]
+    own = own_score("gsm8k_cot_zeroshot", tested, 2)
+    generate_answers(START, [own, score(own.rows, limit=2)], 4, "cpu", tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 6  # answers, results and samples of each
+    for path in files:
+        assert not re.search(r"700[1-4]( plus 1)?", path.read_text().replace("q700", "")), path
+    for path in tmp_path.rglob("samples_*.jsonl"):
+        for line in path.read_text().splitlines():
+            sample = json.loads(line)
+            assert (sample["doc"], sample["target"]) == ({}, "")
+            assert sample["arguments"]["gen_args_0"]["arg_0"] == ""
+            assert sample["arguments"]["gen_args_0"]["arg_1"]["max_gen_toks"] == 2
+            assert not {"doc_hash", "target_hash"} & set(sample)
 
 
 def test_answers_that_lm_eval_did_not_write_are_an_error_and_not_zero(rows, tmp_path):
@@ -238,7 +256,8 @@ def read_samples(folder: Path) -> list[dict]:
 def test_prompts_and_stops_are_those_of_lm_evals_own_file(name, tmp_path):
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(4)]
     model = save_model(tmp_path / "model", seed=4, positions=4096)
-    generate_answers(model, [own_score(name, tested, 2, count=3)], 4, "cpu", tmp_path / "out")
+    asked = [own_score(name, tested, 2, count=3)]
+    generate_answers(model, asked, 4, "cpu", tmp_path / "out", whole_samples=True)
     theirs = lm_evals_task(name, tested)
     given = {}
     for sample in read_samples(tmp_path / "out"):
@@ -313,7 +332,7 @@ def test_an_answer_cut_by_the_limit_is_told_under_every_protocol(protocol, model
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(6)]
     own = own_score("gsm8k_cot_zeroshot", tested, 20)
     given = questions(own.rows, "sums", get_protocol(protocol).id, 20, own.documents)
-    generate_answers(START, [given], 4, "cpu", tmp_path)
+    generate_answers(START, [given], 4, "cpu", tmp_path, whole_samples=True)
     ((path),) = (tmp_path / "answers").glob("*.jsonl")
     found = answers(tmp_path, path.stem)
     samples = {one["doc_id"]: one["arguments"]["gen_args_0"] for one in read_samples(tmp_path)}

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from test_escape import HOSTILE
 
 from harness.boards.conditions import Benchmark
+from harness.boards.questions import Questions
 from harness.cli.main import cli
 from harness.errors import UsageError
 from harness.export import export as write
@@ -22,6 +23,7 @@ from harness.export.request import HubBenchmark, Request, interval
 from harness.leaderboard.stats import clustered_wilson
 from harness.publish.write import publish
 from harness.records import Record
+from harness.tasks.task import Task
 
 
 def eee_schemas() -> Path | None:
@@ -56,6 +58,7 @@ def request_for(runs: Path, **more: object) -> Request:
             "conditions": generated.conditions(seeds=[0, 1]),
             "folder": runs,
             "out": runs.parent / "out",
+            "questions": generated.questions(),
             **more,
         }
     )
@@ -212,14 +215,15 @@ def test_the_long_csv_pairs_every_question(runs):
     assert len(set(map(frozenset, inputs.values()))) == 1
 
 
-def test_lm_evals_own_files_come_unchanged(runs):
+def test_lm_evals_own_files_come_with_the_documents_that_a_bench_leaves_out(runs):
     records = records_of(runs)
-    originals = {}
+    originals, name = {}, "samples_words__chat_zeroshot.v1_2026.jsonl"
     for record in records:
         stage = runs / "stages" / f"generate-{record.id}"
         place = stage / "lm_eval" / "chat" / "model"
         place.mkdir(parents=True)
         (place / "results_2026.json").write_text(f'{{"of": "{record.id}"}}')
+        (place / name).write_text('{"doc_id": 7, "doc": {}, "resps": [["7"]]}\n')
         (stage / "answers").mkdir()
         for judged in (runs / "answers" / record.id).iterdir():
             lines = [json.loads(line) for line in judged.read_text().splitlines()]
@@ -228,10 +232,26 @@ def test_lm_evals_own_files_come_unchanged(runs):
             target.write_text("".join(json.dumps(line) + "\n" for line in kept))
         originals[record.id] = (place / "results_2026.json").read_bytes()
     written = write("lm-eval", request_for(runs))
-    assert len(written) == len(records)
-    assert {path.read_bytes() for path in written} == set(originals.values())
+    assert len(written) == 2 * len(records)
+    results = {path.read_bytes() for path in written if path.suffix == ".json"}
+    assert results == set(originals.values())
+    for path in (path for path in written if path.name == name):
+        (sample,) = [json.loads(line) for line in path.read_text().splitlines()]
+        assert sample["resps"] == [["7"]]
+        assert sample["doc"]["id"] == "words-7"
+        assert "bakes 7 rolls" in sample["doc"]["problem"]
     with pytest.raises(UsageError, match="no lm-eval files"):
         write("lm-eval", request_for(runs, folder=runs.parent))
+
+
+@pytest.mark.parametrize("name", ["eee", "parquet"])
+def test_answers_are_not_exported_without_their_problems(runs, name):
+    def find(task: str) -> Task:
+        raise UsageError(f"no task {task!r}")
+
+    message = "problems and gold answers of words are not at hand: no task 'words'"
+    with pytest.raises(UsageError, match=message):
+        write(name, request_for(runs, questions=Questions(find)))
 
 
 def test_a_model_card_reads_as_yaml_and_as_a_page(runs):

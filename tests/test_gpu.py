@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.executor import gpu_names
+from harness.bench.gpus import gpu_names
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
 from harness.records import Record, read_records
@@ -104,3 +104,30 @@ def test_one_stage_on_two_gpus(harness, small_board):
     assert {record.status for record in records.values()} == {"ok"}
     assert records["sft"].environment.gpus == 2
     assert records["sft"].cost.gpu_seconds == pytest.approx(2 * records["sft"].cost.seconds)
+
+
+def test_slots_write_what_plain_generation_writes(tmp_path):
+    """In float32; eight tokens are written between two looks, and free slots are refilled."""
+    import models
+    import test_decoding
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(models.save_model(tmp_path, seed=3)).cuda().eval()
+    given = test_decoding.prompts(24)
+    found = test_decoding.written(model, models.byte_tokenizer(), given, 5)
+    assert [tokens for tokens, _ in found] == [test_decoding.alone(model, one) for one in given]
+
+
+def test_a_student_writes_with_weights_of_half_precision(tmp_path):
+    import models
+    import torch
+
+    run = models.make_run(tmp_path, models.save_model(tmp_path / "start", seed=0), None,
+                          device="cuda")  # fmt: skip
+    student = run.student().cuda()
+    before = [weights.clone() for weights in student.parameters()]
+    answers = run.generate(student, run.tokenizer(), [[5, 6, 7]] * 3, samples=4, temperature=1.0)
+    run.close()
+    assert "batch_by_batch" not in run.notes
+    assert [len(samples) for samples in answers] == [4, 4, 4]
+    assert all(map(torch.equal, before, student.parameters()))

@@ -19,7 +19,7 @@ from harness.files import jsonl, write_atomically
 from harness.plugin.host import Host
 from harness.records import LETTERS, read_records, write_record
 from harness.stage.judge import judge, majority
-from harness.stage.manifest import is_done
+from harness.stage.manifest import is_done, write_manifest
 from harness.stage.spec import JudgeResult, read
 from harness.verify import Conventions, VerifierPool
 
@@ -67,7 +67,7 @@ def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path
     old = pretend_older(small_board, folder / "records")
     path = folder / "answers" / old / "unruly_sums__chat_zeroshot.v1.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    rows[0]["text"] = f"\\boxed{{{rows[0]['gold']}}}"
+    rows[0]["text"] = "\\boxed{1}"
     path.write_text("".join(json.dumps(row, sort_keys=True) + "\n" for row in rows))
     done = harness("regrade", "small.toml", check=3)
     assert "is not what record" in done.stderr
@@ -98,6 +98,7 @@ def test_a_judging_process_needs_neither_torch_nor_the_bench(small_board, tmp_pa
         ]  # fmt: skip
         path = folder.stage(cell.generate) / "answers" / f"{score.name}.jsonl"
         write_atomically(path, jsonl(lines))
+    write_manifest(folder.stage(cell.generate))
     stage = folder.stage(cell.judge)
     inputs = StageInputs(made, folder, LocalExecutor(1, "cpu", 1, tmp_path / "log"))
     inputs.spec(made.stages[cell.judge], attempts=1).write(stage / "stage.json")

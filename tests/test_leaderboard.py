@@ -16,6 +16,7 @@ from harness.leaderboard.data import (
     WarningKind,
     json_schema,
 )
+from harness.leaderboard.multiple_testing import holm
 from harness.render import markdown, numbers, spreadsheet, terminal, warnings
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "rl": 0.72, "sft+rl": 0.8}
@@ -29,6 +30,11 @@ def warned(board: Leaderboard, trainer: str | None = None) -> list[str]:
     """Return the sentences of the warnings about the board, or about one row."""
     found = row(board, trainer).warnings if trainer else board.warnings
     return [warnings.sentence(board.conditions, one) for one in found]
+
+
+def foot(board: Leaderboard) -> list[str]:
+    """Return the sentences of what holds for every row."""
+    return list(warnings.properties(board))
 
 
 def shown(board: Leaderboard, width: int = 80) -> str:
@@ -81,7 +87,8 @@ def test_gain_is_the_difference_of_the_means_and_its_parts_sum_to_it(board):
 
 def test_printed_parts_add_up(board):
     for one in board.rows[:-1]:
-        printed = [float(text.replace(numbers.MINUS, "-")) for text in numbers.parts(one.gain)]
+        first = (text.partition(" [")[0] for text in numbers.parts(one.gain))
+        printed = [float(text.replace(numbers.MINUS, "-")) for text in first]
         gain = float(numbers.points(one.gain.difference).replace(numbers.MINUS, "-"))
         assert sum(printed) == pytest.approx(gain, abs=1e-9)
 
@@ -109,20 +116,179 @@ def test_one_seed_compares_checkpoints():
     assert gain.test == "exact McNemar"
     assert "Checkpoints compared" in markdown.render(board)
     assert "Checkpoints compared" in shown(board)
-    assert any("not of the trainer" in line for line in warned(board, "sft"))
+    assert warned(board, "sft") == []  # the page says it once
+    assert row(board, "sft").rank == (1, 1)
 
 
-def test_three_seeds_compare_trainers_and_a_mixture_is_called_one(board):
+@pytest.mark.parametrize("left", [(0,), (0, 1)])
+def test_a_row_without_all_of_the_boards_seeds_is_shown_below_and_changes_no_other(board, left):
     assert board.claim == "trainers"
     assert "**Trainers compared:**" in markdown.render(board)
-    records = generated.board({"start": 0.4, "sft": 0.6, "kd": 0.6})
-    mixed = build(
-        [r for r in records if (r.trainer, r.seed) not in {("kd", 1), ("kd", 2)}],
-        generated.conditions(),
+    records = generated.board(ACCURACIES)
+    some = [r for r in records if r.trainer != "rl" or r.seed in left]
+    page, without = (
+        build([r for r in some if r.trainer in kept], generated.conditions())
+        for kept in (ACCURACIES, ACCURACIES.keys() - {"rl"})
     )
-    assert mixed.claim == "mixed"
-    assert row(mixed, "kd").missing_seeds == (1, 2)
-    assert any("missing" in line for line in warned(mixed, "kd"))
+    assert page.claim == "trainers"
+    one = row(page, "rl")
+    assert one.missing_seeds == tuple({0, 1, 2} - {*left})
+    assert one.accuracy is not None
+    assert (one.rank, one.gain, one.letters, one.stage_gain) == (None, None, "", None)
+    assert not any(task.gain for task in one.tasks)
+    assert page.rows[-1] == one  # below the start model, whatever its accuracy
+    assert any("not ranked: missing of the board's seeds" in s for s in warned(page, "rl"))
+    text = markdown.render(page)
+    assert "## Not ranked" in text
+    ranking = text.partition("## Ranking")[2].partition("## ")[0]
+    assert "**rl**" not in ranking
+    assert page.pair_family == without.pair_family == 3
+    for other in without.rows:
+        same = row(page, other.trainer)
+        assert (same.rank, same.letters, same.gain) == (other.rank, other.letters, other.gain)
+
+
+def test_a_page_without_a_whole_row_compares_checkpoints_and_ranks_no_trainer():
+    records = [r for r in generated.board(ACCURACIES) if r.seed in (None, 0)]
+    page = build(records, generated.conditions())
+    assert page.claim == "checkpoints"
+    assert page.pair_family == 0
+    for one in page.rows[:-1]:
+        assert (one.rank, one.letters) == (None, "")
+        assert (one.gain.claim, one.gain.test) == ("checkpoints", "exact McNemar")
+        assert one.warnings == ()
+    for text in (markdown.render(page), " ".join(shown(page).split())):
+        assert "Checkpoints compared, no trainer ranked" in text
+        assert "(0, 1, 2)" in text
+
+
+def test_two_claims_never_stand_on_one_page():
+    records = generated.board({**ACCURACIES, "x": 0.5}, seeds=range(5))
+    for whole in (True, False):
+        kept = [
+            r
+            for r in records
+            if (r.trainer != "x" or r.seed == 1) and (whole or r.seed in (None, 0, 1, 2))
+        ]
+        page = build(kept, generated.conditions(seeds=range(5)))
+        gains = [one.gain for row in page.rows for one in (row, *row.tasks) if one.gain]
+        gains += [row.stage_gain for row in page.rows if row.stage_gain]
+        assert len(gains) > 10
+        assert {gain.claim for gain in gains} == {page.claim}
+        assert page.claim == ("trainers" if whole else "checkpoints")
+
+
+def test_a_seed_that_the_board_does_not_fix_is_refused():
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    extra = generated.board({"sft": 0.7}, seeds=[3])
+    with pytest.raises(UsageError, match="seed 3, and board 'made-up' fixes the seeds 0, 1, 2"):
+        build([*records, *extra], generated.conditions())
+
+
+def test_no_printed_character_depends_on_the_boards_digest():
+    def printed(digest: str) -> str:
+        records = [
+            r.model_copy(
+                update={"board": r.board.model_copy(update={"digest": digest * 64})}
+            ).sealed()
+            for r in generated.board(ACCURACIES, seed_sd=0.03, n=150)
+        ]
+        page = build(records, generated.conditions(digest=digest * 64))
+        text = markdown.render(page) + page.to_json() + spreadsheet.render(page)
+        for record in records:
+            text = text.replace(record.digest, "")
+        return text.replace(digest * 64, "").replace(digest * 16, "")
+
+    first = printed("1")
+    assert len(first) > 20_000
+    assert {printed(digest) for digest in "2345"} == {first}
+
+
+def test_a_chain_is_compared_seed_by_seed_where_it_went_on_from_the_same_checkpoints():
+    def page(shared: bool) -> Leaderboard:
+        records = generated.board({"start": 0.4, "sft": 0.6, "sft+rl": 0.63}, seed_sd=0.05)
+        changed = []
+        for r in records:
+            stages = [
+                stage.model_copy(
+                    update={"stage": f"{stage.trainer}-{shared or r.trainer}-{r.seed}"}
+                )
+                for stage in r.stages
+            ]
+            changed.append(r.model_copy(update={"stages": tuple(stages)}).sealed())
+        return build(changed, generated.conditions())
+
+    alone, together = (row(page(shared), "sft+rl").stage_gain for shared in (False, True))
+    assert alone.test == "t over questions and seeds"
+    assert together.test == "t over questions and paired seeds"
+    assert alone.difference == pytest.approx(together.difference)
+    assert together.format + together.correctness == pytest.approx(together.difference)
+    text = markdown.render(page(True))
+    assert "## Chains against the chain without the last stage" in text
+    assert "added" not in text
+
+
+def test_rows_are_equal_only_where_it_is_shown():
+    rng = np.random.default_rng(3)
+    verdicts = np.array(list("CCW" * 700))
+
+    def answers(change: float) -> str:
+        flipped = rng.random(verdicts.size) < change
+        return "".join(np.where(flipped, np.where(verdicts == "C", "W", "C"), verdicts))
+
+    records = [generated.record("start", None, {"words": "CW" * 1050})]
+    for trainer, change in {"a": 0.01, "b": 0.01, "c": 0.1}.items():
+        records += [generated.record(trainer, s, {"words": answers(change)}) for s in range(3)]
+    page = build(records, generated.conditions(["words"]))
+    assert [(one.first, one.second) for one in page.equal] in ([("a", "b")], [("b", "a")])
+    assert set(page.not_worse) == {"a", "b"} - {page.rows[0].trainer}
+    assert "Shown to differ by less than 2 points either way" in markdown.render(page)
+    strict = build(records, generated.conditions(["words"], margin=0.1))
+    assert not strict.equal
+    assert not strict.not_worse
+
+
+def test_wins_and_losses_are_one_family_over_the_page(board):
+    assert board.score_family == 4 * 3
+    gains = [task.gain for one in board.rows for task in one.tasks if task.gain]
+    adjusted = holm([gain.p for gain in gains])
+    assert [gain.p_adjusted for gain in gains] == pytest.approx(adjusted, abs=1e-9)
+    assert "all 12 rows and scores" in markdown.render(board)
+
+
+def test_the_share_of_the_budget_is_a_column():
+    caps = {"trained_tokens": 400_000.0, "flops": 1.2e13}
+    page = build(generated.board(ACCURACIES), generated.conditions(caps=caps))
+    assert row(page, "sft").budget_used == pytest.approx(0.5, abs=1e-3)  # the tightest cap
+    assert row(page, "start").budget_used is None
+    assert "| Seeds | Budget |" in markdown.render(page)
+    assert "| 50\N{NO-BREAK SPACE}% |" in markdown.render(page)
+
+
+def test_all_tasks_together_weigh_each_task_once():
+    def scores(first: str, again: str, other: str) -> list:
+        return [
+            generated.score("words", first),
+            generated.score("words", again, protocol="base_fewshot.v1"),
+            generated.score("symbols", other),
+        ]
+
+    records = [generated.record("start", None, scores("CW" * 50, "CW" * 50, "CW" * 100))]
+    for seed in range(3):
+        records.append(generated.record("sft", seed, scores("C" * 100, "CW" * 50, "CCCW" * 50)))
+    both = [("words", "chat_zeroshot.v1"), ("words", "base_fewshot.v1")]
+    benchmarks = tuple(
+        Benchmark(task=task, protocol=protocol, max_new_tokens=128, ranking=not place)
+        for place, (task, protocol) in enumerate([*both, ("symbols", "chat_zeroshot.v1")])
+    )
+    page = build(records, generated.conditions(benchmarks=benchmarks))
+    found = row(page, "sft").overall
+    assert found.accuracy == pytest.approx(0.75)  # (1.0 + 0.5) / 2 on words, 0.75 on symbols
+    assert found.gain == pytest.approx(0.25)
+    assert found.low < 0.25 < found.high
+    assert (found.above_start, found.above_others) == (1.0, None)
+    assert row(page, "start").overall is None
+    assert "## All tasks together" in markdown.render(page)
 
 
 def test_failed_cells_are_shown_and_never_ranked():
@@ -180,7 +346,7 @@ def test_a_superseding_record_replaces_the_old_one():
 
 
 @pytest.mark.parametrize("alike", [True, False])
-def test_duplicates_and_conflicts_are_named(alike):
+def test_a_cell_made_again_confirms_the_first_or_is_in_conflict_with_it(alike):
     records = generated.board({"start": 0.4, "sft": 0.6})
     first = next(r for r in records if r.trainer == "sft" and r.seed == 0)
     scores = first.scores
@@ -191,8 +357,8 @@ def test_duplicates_and_conflicts_are_named(alike):
         update={"id": "elsewhere", "created": "2027-01-01T00:00:00Z", "scores": scores}
     ).sealed()
     board = build([*records, other], generated.conditions())
-    expected = "elsewhere is a duplicate of" if alike else "elsewhere is in conflict with"
-    assert any(expected in line for line in warned(board))
+    assert [ref.id for ref in row(board, "sft").confirmations] == ["elsewhere"] * alike
+    assert any("elsewhere has other answers" in line for line in warned(board)) != alike
     assert row(board, "sft").accuracy == row(build(records, generated.conditions()), "sft").accuracy
 
 
@@ -253,10 +419,31 @@ def test_warnings():
     assert "could not be graded" in rows
     assert "different hardware or engines" in rows
     whole = " | ".join(warned(board))
-    assert "3 test questions" in whole
+    assert "3 test questions" not in whole
+    assert "3 test questions stand in the training data" in foot(board)
     assert "planned, without a record: rl" in whole
     assert "different engines: hf, vllm" in whole
     assert "the model's own paper gives 50.0%" in whole
+
+
+def test_a_row_is_marked_where_it_differs_from_its_neighbours_and_not_where_all_are_alike():
+    def scores(limit: int) -> list:
+        return [generated.score("words", "CW" * 100, limit_reached=limit, flexible=120)]
+
+    records = [generated.record("start", None, scores(0))]
+    for trainer, limit in {"a": 30, "b": 31, "c": 45, "d": 30}.items():
+        records += [generated.record(trainer, seed, scores(limit)) for seed in range(3)]
+    page = build(records, generated.conditions(["words"]))
+    assert {one.trainer: len(one.warnings) for one in page.rows if one.warnings} == {"c": 1}
+    assert warned(page, "c") == ["words: 22.5% of answers hit the token limit"]
+    assert foot(page) == [
+        "words: 15.0% of answers hit the token limit (the row in the middle)",
+        "words: strict and flexible matching differ by 10.0 points (the row in the middle)",
+    ]
+    text = markdown.render(page)
+    assert "**c** ⚠" in text
+    assert "**a** ⚠" not in text
+    assert text.index("## What holds for every row") > text.index("## Ranking")
 
 
 def test_seeds_trained_with_different_options_are_named():
@@ -321,12 +508,17 @@ def test_grouped_questions_widen_the_interval():
 
 def test_comparable_leaves_out_what_differs_between_two_runs_of_the_same():
     records = generated.board({"start": 0.4, "sft": 0.6})
+    measured = {"seconds": 99.0, "peak_memory_bytes": 1}
     again = [
         r.model_copy(
             update={
                 "id": f"again-{r.id}",
                 "created": "2027-07-07T00:00:00Z",
-                "cost": r.cost.model_copy(update={"seconds": 99.0, "peak_memory_bytes": 1}),
+                "cost": r.cost.model_copy(update=measured if r.stages else {}),
+                "stages": tuple(
+                    one.model_copy(update={"cost": one.cost.model_copy(update=measured)})
+                    for one in r.stages
+                ),
             }
         ).sealed()
         for r in records
@@ -368,6 +560,16 @@ def test_the_terminal_table_fits(board, width):
     assert "<0.001" in ranking[0]
 
 
+@pytest.mark.parametrize("width", [40, 48, 60, 72])
+def test_a_narrow_terminal_leaves_out_columns_and_never_the_trainer(board, width):
+    lines = shown(board, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in lines)
+    assert any(line.split()[:2] == ["Rank", "Trainer"] for line in lines)
+    (first,) = [line for line in lines if line.split()[:2] == ["1", "sft+rl"]]
+    assert ("<0.001" in first) is (width >= 60)
+
+
 def test_every_markdown_table_has_as_many_cells_in_each_line(board):
     tables = [line for line in markdown.render(board).splitlines() if line.startswith("|")]
     assert len(tables) > 20
@@ -383,7 +585,7 @@ def test_conditions_stand_before_the_ranking(board):
     text = markdown.render(board)
     for said in ("Start model:", "Training data:", "Budget of", "Verifier:", "Scored on:", "Date"):
         assert 0 < text.index(f"**{said}") < text.index("## Ranking")
-    assert "Smallest difference found" in text
+    assert "What this board finds" in text
     assert "over all 6 pairs" in text
     assert "over the 4 comparisons" in text
 
@@ -473,8 +675,8 @@ def test_every_kind_of_warning_has_a_sentence_and_survives_its_file():
     board = build(records, conditions)
     (mixed,) = (one for one in board.warnings if one.kind == "measured_differently")
     assert mixed.values == {"what": "dtypes", "found": ("16", "8", "float32")}
-    (failed,) = (one for one in row(board, "kd").warnings if one.kind == "failed")
-    assert failed.values == {"seeds": (7,)}
+    (failed,) = (one for one in row(board, "sft+kd").warnings if one.kind == "failed")
+    assert failed.values == {"seeds": (0,)}
     assert Leaderboard.model_validate_json(board.to_json()) == board
 
 
@@ -509,9 +711,12 @@ def test_several_answers_give_their_mean_clustered_by_question():
     board = sampled_board()
     result = row(board, "sft").tasks[0]
     assert result.accuracy.n == 300
-    assert result.pass_at[1] == pytest.approx(result.accuracy.accuracy, abs=1e-8)
-    assert result.pass_at[1] < result.pass_at[2] < result.pass_at[4]
-    assert result.majority > result.accuracy.accuracy > 0.4
+    shares = {k: one.share for k, one in result.pass_at.items()}
+    assert shares[1] == pytest.approx(result.accuracy.accuracy, abs=1e-8)
+    assert shares[1] < shares[2] < shares[4]
+    assert result.majority.share > result.accuracy.accuracy > 0.4
+    for one in (*result.pass_at.values(), result.majority):
+        assert one.low < one.share < one.high
     assert result.gain.format == pytest.approx(0, abs=1e-8)
     assert result.gain.correctness == pytest.approx(result.gain.difference, abs=1e-8)
     # 1,200 answers alone would bound the start model twice as closely as their 300 questions do
@@ -526,7 +731,7 @@ def test_several_answers_give_their_mean_clustered_by_question():
 
 def test_single_checkpoints_with_several_answers_are_not_compared_by_mcnemar():
     gain = row(sampled_board(seeds=1), "rl").gain
-    assert (gain.test, gain.claim) == ("bootstrap over questions", "checkpoints")
+    assert (gain.test, gain.claim) == ("t over questions", "checkpoints")
     assert gain.low > 0
 
 
@@ -561,13 +766,13 @@ def test_accuracy_without_shared_problems_stands_beside_the_full_one(seeds):
     assert result.clean_gain.difference == pytest.approx(0, abs=1e-8)
     assert result.clean_gain.low < 0 < result.clean_gain.high
     warning = "words: 90 problems share 13 words in a row with training data"
-    assert f"{warning}; the accuracy without them is in the details" in warned(board, "sft")
+    assert warned(board, "sft") == []  # there is no row beside it that shares fewer
+    assert any(line.startswith(warning) for line in foot(board))
     start = row(board, "start").tasks[0]
     assert (start.overlap_13, start.clean) == (0, None)
     text = markdown.render(board)
     assert "## Problems that share words with training data" in text
-    assert "**sft** ⚠ | 90 | 90 |" in text
-    assert warning.partition(" 90")[0] in " ".join(shown(board).split())
+    assert "**sft** | 90 | 90 |" in text
     line = next(line for line in csv_lines(board) if line["trainer"] == "sft")
     assert (line["overlap_13"], line["clean_questions"]) == ("90", "210")
     assert float(line["clean_gain"]) == pytest.approx(0, abs=1e-8)
@@ -576,9 +781,8 @@ def test_accuracy_without_shared_problems_stands_beside_the_full_one(seeds):
 def test_a_test_set_that_is_shared_as_a_whole_has_no_other_accuracy():
     board = shared_board(tuple(range(300)))
     assert row(board, "sft").tasks[0].clean is None
-    assert warned(board, "sft") == [
-        "words: all 300 problems share 13 words in a row with training data"
-    ]
+    whole = "words: all 300 problems share 13 words in a row with training data"
+    assert foot(board) == [whole]
 
 
 def csv_lines(board: Leaderboard) -> list[dict[str, str]]:
@@ -656,7 +860,7 @@ def test_small_benchmarks_and_those_unfit_for_ranking_are_named():
         note="models of this size solve none",
     )
     conditions = generated.conditions(benchmarks=(benchmark,))
-    lines = warned(build([generated.record("start", None, {"words": "CWW" * 10})], conditions))
+    lines = foot(build([generated.record("start", None, {"words": "CWW" * 10})], conditions))
     assert any("30 questions: between two checkpoints a difference under 26" in s for s in lines)
     assert "words: no ranking should rest on it: models of this size solve none" in lines
 
@@ -684,15 +888,17 @@ def test_hardware_and_attention_that_differ_are_named():
 
 def test_a_number_within_a_name_is_part_of_it():
     tasks = ["aime24", "aime25"]
-    scores = [
-        generated.score(task, "CW" * 100, limit_reached=20 + place)
-        for place, task in enumerate(tasks)
-    ]
-    records = [generated.record("start", None, scores)]
-    records += [generated.record("sft", seed, scores) for seed in range(3)]
+
+    def scores(reached: int) -> list:
+        places = enumerate(tasks)
+        return [generated.score(t, "CW" * 100, limit_reached=reached + p) for p, t in places]
+
+    records = [generated.record("start", None, scores(0))]
+    records += [generated.record("kd", seed, scores(0)) for seed in range(3)]
+    records += [generated.record("sft", seed, scores(20)) for seed in range(3)]
     board = build(records, generated.conditions(tasks, ranking=tasks[:1]))
     said = dict(warnings.grouped(board))
-    assert said["sft, start"] == "aime24, aime25: 10.0 to 10.5% of answers hit the token limit"
+    assert said["sft"] == "aime24, aime25: 10.0 to 10.5% of answers hit the token limit"
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -702,7 +908,7 @@ def test_a_board_of_many_benchmarks_stays_readable(width):
     rows = [line for line in text.splitlines() if line.startswith("|")]
     head, _, body = text.partition("## Ranking")
     assert max(line.count("|") for line in rows) <= 12
-    scores = body.split("## Every benchmark")[1].split("## How answers")[0].splitlines()
+    scores = body.split("## Every benchmark")[1].split("## All tasks")[0].splitlines()
     assert max(map(len, scores)) <= 140
     assert "**Benchmarks:** 16 scores" in head
     assert "amc23, aime24: 4 samples at temperature 0.6; all others: greedy" in head

@@ -6,7 +6,7 @@ import pytest
 
 from harness.bench.plan import plan, plan_score, plan_start
 from harness.boards.board import load_board
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.plugin.host import Host
 
 
@@ -93,7 +93,7 @@ def test_a_stage_is_named_by_what_can_change_it(small_board, monkeypatch):
     before = make(small_board, "unruly", seeds=[0])
     again = make(small_board, "unruly", seeds=[0])
     assert list(again.stages) == list(before.stages)
-    other_seed = make(small_board, "unruly", seeds=[7])
+    other_seed = make(small_board, "unruly", seeds=[1])
     assert stage_of(other_seed, "unruly").id != stage_of(before, "unruly").id
 
     from harness.bench import stage_identity
@@ -101,6 +101,11 @@ def test_a_stage_is_named_by_what_can_change_it(small_board, monkeypatch):
     monkeypatch.setattr(stage_identity, "package_versions", lambda: {"torch": "0"})
     other_versions = make(small_board, "unruly", seeds=[0])
     assert stage_of(other_versions, "unruly").id != stage_of(before, "unruly").id
+
+
+def test_seeds_that_the_board_does_not_fix_are_refused(small_board):
+    with pytest.raises(UsageError, match="board 'small' fixes the seeds 0, 1, and 7, 9 is not"):
+        make(small_board, "unruly", seeds=[0, 9, 7])
 
 
 def test_only_the_training_caps_of_a_longer_bench_leave_its_scores_alone(small_board):

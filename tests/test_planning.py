@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +17,14 @@ from harness.errors import UsageError
 from harness.forecast import formulas, model_sizes
 from harness.forecast.formulas import Setting
 from harness.forecast.gpus import GPUS, find_gpu
+from harness.forecast.power import power
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
+from harness.leaderboard.planning import smallest_difference
+from harness.leaderboard.stats import minimum_detectable
 from harness.plugin.host import Host
 from harness.plugin.workload import Expected, Workload
+from harness.records import read_records
 from harness.render.plan import render
 
 QWEN = model_sizes.QWEN["0.5B"]
@@ -351,5 +357,49 @@ def test_a_plan_fits_a_narrow_terminal_and_cuts_no_name_off(tmp_path):
     assert "…" not in head
     assert all(name in head for name in ("chat_zeroshot", "base_fewshot", "kd-on-policy", "Memory"))
     assert "!: more than this GPU has" in head
-    assert "22.1 points" in head
+    assert re.search(r"aime24 +chat_zeroshot +30 +16 +2,048 +\d\d\.\d points", head)
+    said = " ".join(head.split())
+    assert "after Holm over 55 pairs of rows with 3 seeds, by assumed noise" in said
+    assert re.search(
+        r"To find 4 points: more than 50 seeds with these problems, or about [\d,]+ problems with",
+        said,
+    )
     assert "Ranks by math500 (chat_zeroshot)." in head
+
+
+def test_a_board_that_trains_on_its_test_problems_is_not_planned(
+    small_board, with_plugins, tmp_path
+):
+    with_plugins("wayward")
+    text = small_board.read_text().replace('"unruly_sums"', '"wayward_seen"')
+    text = text.split('[[scores]]\ntask = "unruly_other"')[0]
+    small_board.write_text(text.replace('["unruly"]', '["wayward"]'))
+    with pytest.raises(
+        UsageError, match="given 1 test problems of wayward_seen: e is a of wayward"
+    ):
+        dry_run(str(small_board), tmp_path / "runs")
+
+
+def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed():
+    host = Host()
+    board = load_board("tiny", host)
+    records = [
+        one.model_copy(update={"board": one.board.model_copy(update={"digest": board.digest})})
+        for one in read_records(Path(__file__).parents[1] / "leaderboards" / "records" / "tiny")
+    ]
+    planned = plan(board, host, ["sft", "kd", "rl"])
+    assumed, measured = (power(planned, board, some, 300) for some in ([], records))
+    assert (assumed.source, measured.source) == ("assumed", "earlier records")
+    assert (measured.seeds, measured.comparisons, measured.sides) == (3, 3, 2)
+    assert measured.finds(300) < assumed.finds(300)
+    assert measured.finds(1319) < measured.finds(300) < measured.finds(100)
+    for need in measured.needs:
+        if need.seeds:
+            found = smallest_difference(measured.noise, 300, need.seeds, 3)
+            assert found <= need.difference
+        if need.questions:
+            found = smallest_difference(measured.noise, need.questions, need.with_seeds, 3)
+            assert found <= need.difference
+    single = power(plan(board, host, ["sft", "kd"], [0]), board, records, 300)
+    assert (single.seeds, single.comparisons, single.needs) == (1, 1, ())
+    assert single.finds(300) == minimum_detectable(300)

@@ -106,7 +106,7 @@ def test_a_better_score_written_into_a_record_is_found_even_when_sealed_again(pu
     with pytest.raises(TamperedError, match=r"made-up-rl-s1\.json was changed"):
         check(published)
     path.write_text(Record.model_validate(content).sealed().to_json())
-    with pytest.raises(TamperedError, match=r"made-up\.md is not what its records give"):
+    with pytest.raises(TamperedError, match=r"made-up-rl-s1\.json was changed after it was publ"):
         check(published)
 
 
@@ -129,8 +129,10 @@ def test_a_record_added_by_copying_a_file_asks_for_publishing(published, tmp_pat
     extra = generated.board({"kd": 0.65}, n=120)
     for record in extra:
         write_record(record, published / "records" / "made-up")
-    with pytest.raises(TamperedError, match=r"made-up\.md"):
+    with pytest.raises(TamperedError, match=r"not listed in published\.json: harness publish"):
         check(published)
+    publish([], generated.conditions(), published)
+    assert check(published) == ["made-up"]
 
 
 def test_unknown_boards_and_empty_folders_are_refused(published, tmp_path):
@@ -143,24 +145,24 @@ def test_unknown_boards_and_empty_folders_are_refused(published, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_boards_of_two_people_join(tmp_path, published):
-    theirs = tmp_path / "theirs"
-    publish(
-        leave(tmp_path / "elsewhere", generated.board({"kd": 0.65, "start": 0.4}, n=120)),
-        generated.conditions(),
-        theirs,
-    )
-    conflict = contents(theirs)["records/made-up/made-up-start-s0.json"]
-    (theirs / "records" / "made-up" / "made-up-start-s0.json").unlink()
-    publish(theirs / "records" / "made-up", generated.conditions(), published)
+def test_boards_of_two_people_join_though_both_scored_the_start_model(tmp_path, published):
+    """The start model is scored by each of them, with the same id; only times and dates differ."""
+    made = generated.board({"kd": 0.65, "start": 0.4}, n=120)
+    theirs = [one.model_copy(update={"created": "2026-02-02T00:00:00Z"}) for one in made]
+    own = {path.name: path.read_bytes() for path in (published / "records/made-up").glob("*.json")}
+    outcome = publish(leave(tmp_path / "theirs", theirs), generated.conditions(), published)
+    assert outcome.joined.refused == []
     assert check(published) == ["made-up"]
-    assert "**kd**" in (published / "made-up.md").read_text()
+    page = (published / "made-up.md").read_text()
+    assert "**kd**" in page
+    start = [one for one in published.glob("records/made-up/made-up-start-s0*.json")]
+    assert len(start) == 2  # the second one is named by its digest too
+    for name in own.keys() - {"published.json"}:
+        assert (published / "records" / "made-up" / name).read_bytes() == own[name]
     before = contents(published)
-    (theirs / "records" / "made-up" / "made-up-start-s0.json").write_bytes(conflict)
-    if conflict != before["records/made-up/made-up-start-s0.json"]:
-        with pytest.raises(TamperedError, match=r"made-up-start-s0\.json"):
-            publish(theirs / "records" / "made-up", generated.conditions(), published)
-        assert contents(published) == before
+    publish([tmp_path / "theirs"], generated.conditions(), published)  # once more: nothing new
+    publish([], generated.conditions(), published)  # from the records alone
+    assert contents(published) == before
 
 
 def test_other_conditions_are_never_mixed_in(published, tmp_path):

@@ -50,7 +50,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = generated.leave(runs, generated.board(ACCURACIES, n=80))
     records.append(generated.record("rl", 0, {}, status="oom", error="CUDA out of memory"))
     out = tmp_path_factory.mktemp("report") / "made-up.html"
-    return write_report(records, generated.conditions(), out, runs)
+    return write_report(records, generated.conditions(), out, runs, generated.questions())
 
 
 def test_everything_is_on_the_page(report):
@@ -58,7 +58,9 @@ def test_everything_is_on_the_page(report):
     for said in (
         "Trainers compared",
         "Gains over the start model",
-        "What the last stage of a chain added",
+        "Chains against the chain without the last stage",
+        "What holds for every row",
+        "Budget",
         "Accuracy against cost",
         "training FLOPs of a seed",
         "Learning curves",
@@ -70,7 +72,7 @@ def test_everything_is_on_the_page(report):
         "The answer of sft+rl is",
         "CUDA out of memory",
         "harness bench made-up --plugins sft+rl",
-        "Smallest difference found",
+        "What this board finds",
     ):
         assert said in page.text, said
     drawn = [tag for tag, attributes in page.tags if tag == "svg" and attributes["role"] == "img"]
@@ -139,6 +141,7 @@ def test_hostile_text_is_harmless(tmp_path):
     together = " ".join(text[:100] for text in texts)
     conditions = generated.conditions(
         ["words"],
+        seeds=range(len(texts)),
         title=together,
         data=together,
         notes=tuple(texts),
@@ -149,7 +152,7 @@ def test_hostile_text_is_harmless(tmp_path):
             for text in texts
         ],
     )
-    html = render(records, conditions, tmp_path)
+    html = render(records, conditions, tmp_path, generated.questions(text=together))
     assert not CONTROL.search(html.replace("\n", ""))
     html.encode("utf-8")
     page = Page(html)
@@ -176,7 +179,11 @@ def test_questions_worth_reading(tmp_path):
         generated.record("rl", 0, {"words": "CWCCW"}),
     ]
     records = generated.leave(tmp_path, records)
-    shown = evidence.exhibits(records, tmp_path, ("words", "chat_zeroshot.v1"))
+    key = ("words", "chat_zeroshot.v1")
+    assert {one.problem for one in evidence.exhibits(records, tmp_path, key)} == {""}
+    shown = evidence.exhibits(records, tmp_path, key, generated.questions())
+    assert shown[0].problem.endswith("A baker bakes 2 rolls. How many rolls are there?")
+    assert shown[0].gold == "2"
     assert [(one.why, one.id) for one in shown] == [
         ("fixed by most trainers", "words-2"),
         ("fixed by most trainers", "words-3"),
@@ -275,7 +282,7 @@ def test_a_board_of_many_benchmarks_has_everything_on_its_page():
         "greedy, 4 shots, its authors' own verifier",
         "What each benchmark is",
         "no ranking should rest on it: 30 questions are too few",
-        "16 scores",
+        "13 of 16 scores",
     ):
         assert said in page.text, said
     ids = [a["id"] for _, a in page.tags if "id" in a]

@@ -11,14 +11,21 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.leaderboard import ranking, stats
-from harness.leaderboard.bootstrap import (
+from harness.leaderboard.comparison import (
+    LOST,
     Questions,
+    Sample,
+    Uncertainty,
     compare,
     compare_checkpoints,
+    components,
     mean_of_tasks,
     sample,
 )
+from harness.leaderboard.data import Noise
+from harness.leaderboard.gain_parts import Readable, parts_of_gain, split
 from harness.leaderboard.multiple_testing import holm
+from harness.leaderboard.planning import questions_needed, seeds_needed, smallest_difference
 
 RANDOM_TABLES = 1000
 
@@ -43,17 +50,23 @@ def test_quantiles_of_student_t_are_those_of_its_distribution(df):
         assert stats.t_quantile(p, df) == pytest.approx(expected, rel=1e-8, abs=1e-12)
 
 
+def matrix(rng, seeds: int, n: int, accuracy: float = 0.45, sd: float = 0.0) -> np.ndarray:
+    """Return right or wrong answers, shape (seeds, n), that correlate by question."""
+    difficulty = rng.random(n)
+    shift = rng.normal(0, sd, (seeds, 1))
+    return rng.random((seeds, n)) < np.clip(0.6 * difficulty + 0.4 * accuracy + shift, 0, 1)
+
+
 @pytest.mark.parametrize("seeds", [(3, 3), (8, 2), (20, 20)])
 def test_the_p_value_and_the_interval_of_a_comparison_agree(seeds):
     rng = np.random.default_rng(14)
     questions = Questions.of(300)
-    rows = [
-        sample(rng.random((size, 300)) < share, questions, key=str(share))
-        for size, share in zip(seeds, (0.45, 0.47), strict=True)
-    ]
+    rows = [sample(matrix(rng, size, 300, sd=0.02), questions) for size in seeds]
     found = compare(*rows)
-    just = compare(*rows, confidence=1 - found.p)
-    assert min(abs(just.low), abs(just.high)) == pytest.approx(0, abs=1e-9)
+    assert 0 < found.p < 1
+    half = found.uncertainty.half_width(found.p)
+    assert half == pytest.approx(abs(found.difference), rel=1e-6)
+    assert found.high - found.low == pytest.approx(2 * found.uncertainty.half_width(0.05))
 
 
 def test_wilson_equals_statsmodels():
@@ -188,37 +201,82 @@ def test_the_same_answers_under_more_seeds_tell_no_less(right):
     )
 
 
-@given(
-    st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50)),
-    st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50)),
-)
-def test_the_parts_of_a_gain_sum_exactly(before, after):
-    def counts(parts):
-        right, wrong, unread = parts
-        return right, right + wrong, right + wrong + unread + 1
-
-    split = stats.split_gain(counts(before), counts(after))
-    assert split.format + split.correctness == split.gain
-    (c0, _, n0), (c1, _, n1) = counts(before), counts(after)
-    assert split.gain == Fraction(c1, n1) - Fraction(c0, n0)
-
-
-def test_parts_of_a_gain_on_constructed_cases():
-    # 40 of 80 readable right before; all 100 readable and half right after: format alone.
-    assert stats.split_gain((40, 80, 100), (50, 100, 100)) == (
-        Fraction(1, 10),
-        Fraction(1, 10),
-        0,
+def reading(right: int, readable: int, n: int, seeds: int = 1) -> Readable:
+    """Return answers of which so many are right, and so many can be read."""
+    place = np.arange(n)
+    shape = (seeds, n)
+    return Readable(
+        np.broadcast_to(place < right, shape).astype(float),
+        np.broadcast_to(place < readable, shape).astype(float),
     )
-    # As many readable, more of them right: correctness alone.
-    assert stats.split_gain((40, 80, 100), (60, 80, 100)) == (Fraction(1, 5), 0, Fraction(1, 5))
-    # Nothing was readable before: nothing is known of its correctness, so all is format.
-    assert stats.split_gain((0, 0, 100), (60, 80, 100)) == (Fraction(3, 5), Fraction(3, 5), 0)
-    assert stats.split_gain((0, 0, 10), (0, 0, 10)) == (0, 0, 0)
-    # Going back gives the same parts with the other sign.
-    there = stats.split_gain((10, 50, 100), (60, 80, 90))
-    back = stats.split_gain((60, 80, 90), (10, 50, 100))
-    assert there == tuple(-part for part in back)
+
+
+def shapley(before: tuple[int, int, int], after: tuple[int, int, int]) -> tuple[Fraction, Fraction]:
+    """Return the format and the correctness part in whole fractions, from counts."""
+    (c0, m0, n0), (c1, m1, n1) = before, after
+    r0, r1 = Fraction(m0, n0), Fraction(m1, n1)
+    q0 = Fraction(c0, m0) if m0 else Fraction(c1, m1) if m1 else Fraction(0)
+    q1 = Fraction(c1, m1) if m1 else q0
+    return (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2
+
+
+@given(
+    st.tuples(st.integers(0, 20), st.integers(0, 20)),
+    st.tuples(st.integers(0, 20), st.integers(0, 20)),
+)
+def test_the_parts_of_a_gain_are_shapleys_and_sum_to_it(before, after):
+    n = 41
+
+    def counts(parts: tuple[int, int]) -> tuple[int, int, int]:
+        return parts[0], sum(parts), n
+
+    form, correctness = split(reading(*counts(before)), reading(*counts(after)), Questions.of(n))
+    expected = shapley(counts(before), counts(after))
+    found = float(form.values[0, 0]), float(correctness.values[0, 0])
+    assert found == pytest.approx([float(part) for part in expected], abs=1e-12)
+    assert sum(found) == pytest.approx((after[0] - before[0]) / n, abs=1e-12)
+    for part in (form, correctness):
+        assert part.influence.sum() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "format_part", "correctness"),
+    [
+        ((40, 80), (50, 100), 0.1, 0.0),  # all readable, half of them right as before
+        ((40, 80), (60, 80), 0.0, 0.2),  # as many readable, more of them right
+        ((0, 0), (60, 80), 0.6, 0.0),  # nothing known of the correctness before: all is format
+        ((0, 0), (0, 0), 0.0, 0.0),
+    ],
+)
+def test_parts_of_a_gain_on_constructed_cases(before, after, format_part, correctness):
+    tasks = [(reading(*before, 100), reading(*after, 100, seeds=3), Questions.of(100))]
+    found = parts_of_gain(tasks, "trainers", first_trained=False)
+    assert [one.difference for one in found] == pytest.approx([format_part, correctness])
+    swapped = [(tasks[0][1], tasks[0][0], tasks[0][2])]
+    back = parts_of_gain(swapped, "trainers", first_trained=True, second_trained=False)
+    assert [one.difference for one in back] == pytest.approx([-format_part, -correctness])
+
+
+def test_the_error_of_a_part_is_that_of_leaving_out_questions():
+    # The jackknife knows nothing of the derivatives that the closed form uses.
+    rng = np.random.default_rng(21)
+    n = 400
+    sides = []
+    for accuracy, read in ((0.4, 0.8), (0.5, 0.95)):
+        readable = rng.random((1, n)) < read
+        right = readable & (matrix(rng, 1, n, accuracy))
+        sides.append(Readable(right.astype(float), readable.astype(float)))
+    found = parts_of_gain([(*sides, Questions.of(n))], "checkpoints", first_trained=False)
+    for place, part in enumerate(found):
+        left_out = []
+        for question in range(n):
+            counts = [
+                (*(int(np.delete(each[0], question).sum()) for each in side), n - 1)
+                for side in sides
+            ]
+            left_out.append(float(shapley(*counts)[place]))
+        expected = math.sqrt((n - 1) ** 2 / n * np.var(left_out, ddof=1))
+        assert part.uncertainty.standard_error == pytest.approx(expected, rel=0.02)
 
 
 def test_minimum_detectable_difference_as_published():
@@ -266,7 +324,6 @@ def test_letters_are_shared_by_exactly_the_pairs_not_told_apart():
         lambda: stats.pass_at_k(0, 0, 1),
         lambda: stats.accuracy_interval([]),
         lambda: stats.clustered_wilson(np.ones(5), np.zeros(5, dtype=int)),
-        lambda: stats.split_gain((5, 4, 10), (1, 1, 10)),
         lambda: Questions.of(0),
         lambda: mean_of_tasks([]),
         lambda: sample(np.ones((2, 5)), Questions.of(4)),
@@ -288,35 +345,144 @@ def test_single_question_and_single_seed_have_results():
     assert compare_checkpoints(np.ones(1), np.zeros(1)).p == 1
 
 
-def test_bootstrap_agrees_with_the_variance_components():
+def test_rows_that_agree_on_every_question_are_not_known_to_be_the_same():
+    right = np.tile(np.arange(50) < 20, (3, 1))
+    found = compare(sample(right, Questions.of(50)), sample(right, Questions.of(50)))
+    assert found.difference == 0
+    assert found.p == 1
+    assert found.low < 0 < found.high
+
+
+def test_the_closed_form_is_the_sum_of_the_variance_components():
+    # Written out with the sums of squares of a two-way table, apart from the code's influences.
     rng = np.random.default_rng(10)
-    n, seeds = 500, 4
-    matrix = rng.random((seeds, n)) < rng.normal(0.5, 0.05, seeds)[:, None]
-    matrix &= rng.random(n) < 0.8
-    found = sample(matrix, Questions.of(n), key="a")
-    by_question = matrix.mean(axis=0)
-    over_questions = by_question.var(ddof=1) / n
-    over_seeds = matrix.mean(axis=1).var(ddof=1) / seeds
-    assert found.questions.var() == pytest.approx(over_questions, rel=0.08)
-    assert found.both.var() == pytest.approx(over_questions + over_seeds, rel=0.12)
+    n, sizes = 500, (4, 6)
+    tables = [matrix(rng, seeds, n, sd=0.05) for seeds in sizes]
+    found = compare(*(sample(table, Questions.of(n)) for table in tables))
+    difference = tables[1].mean(axis=0) - tables[0].mean(axis=0)
+    expected = difference.var(ddof=1) / n
+    for seeds, table in zip(sizes, tables, strict=True):
+        rest = table - table.mean(axis=0) - table.mean(axis=1)[:, None] + table.mean()
+        residual = (rest**2).sum() / ((seeds - 1) * (n - 1))
+        expected += max(0, table.mean(axis=1).var(ddof=1) - residual / n) / seeds
+    assert found.uncertainty.variance == pytest.approx(expected, rel=1e-12)
+    assert found.test == "t over questions and seeds"
 
 
-def test_grouped_questions_are_drawn_together():
+def test_the_variance_components_are_those_of_an_analysis_of_variance():
+    import pandas as pd
+    import statsmodels.formula.api as smf
+    from statsmodels.stats.anova import anova_lm
+
+    rng = np.random.default_rng(15)
+    n, seeds = 40, 5
+    table = matrix(rng, seeds, n, sd=0.1)
+    long = pd.DataFrame(
+        {
+            "right": table.ravel().astype(float),
+            "seed": np.repeat(np.arange(seeds), n),
+            "question": np.tile(np.arange(n), seeds),
+        }
+    )
+    squares = anova_lm(smf.ols("right ~ C(seed) + C(question)", long).fit())["mean_sq"]
+    found = components(sample(table, Questions.of(n)))
+    assert found.answers**2 == pytest.approx(squares["Residual"] / n)
+    question = (squares["C(question)"] - squares["Residual"]) / seeds / n
+    assert found.questions**2 == pytest.approx(question)
+    seed = max(0, (squares["C(seed)"] - squares["Residual"]) / n)
+    assert found.seeds**2 == pytest.approx(seed)
+
+
+def test_the_estimated_variance_is_about_right_on_average():
+    rng = np.random.default_rng(16)
+    n, seeds, estimates, differences = 200, 3, [], []
+    for _ in range(1500):
+        difficulty = rng.random(n)
+        rows = []
+        for _ in range(2):
+            shift = rng.normal(0, 0.04, (seeds, 1))
+            table = rng.random((seeds, n)) < np.clip(0.2 + 0.5 * difficulty + shift, 0, 1)
+            rows.append(sample(table, Questions.of(n)))
+        found = compare(*rows)
+        estimates.append(found.uncertainty.variance)
+        differences.append(found.difference)
+    # Never less than nothing is a little more than right on average: it errs on the safe side.
+    assert 0.95 < np.mean(estimates) / np.var(differences) < 1.2
+
+
+def test_with_one_side_to_vary_squared_half_widths_are_added():
+    known = Uncertainty(0.4, 200, ((0.5, 0.1, 3),))
+    assert known.variance == pytest.approx(0.9)
+    for alpha in (0.3, 0.05, 1e-4, 1e-12):
+        quantiles = (-stats.t_quantile(alpha / 2, free) for free in (200, 2))
+        parts = [t**2 * part for t, part in zip(quantiles, (0.4, 0.5), strict=True)]
+        assert known.half_width(alpha) == pytest.approx(math.sqrt(sum(parts)))
+        assert known.p_value(known.half_width(alpha)) == pytest.approx(alpha)
+    assert known.p_value(0) == pytest.approx(1)
+    assert Uncertainty(0.4, 200, ((0.0, 0.1, 3),)).half_width(0.05) < known.half_width(0.05) / 2
+
+
+def test_two_sides_have_fewer_degrees_than_if_their_ratio_were_known():
+    alike = Uncertainty(0.0, 200, ((1.0, 0.0, 3), (1.0, 0.0, 3)))
+    assert alike.df == pytest.approx(4 - LOST)
+    one = Uncertainty(1e-12, 200, ((1.0, 0.0, 3), (1e-9, 0.0, 3)))
+    assert one.df == pytest.approx(2)
+    assert Uncertainty(1.0, math.inf).df == math.inf
+
+
+def test_seeds_that_agree_by_chance_do_not_make_the_seeds_known():
+    # No excess over flips: the flips' own share still has the degrees of its seeds.
+    agreeing = Uncertainty(0.4, 1e6, ((0.0, 0.15, 3), (0.0, 0.15, 3)))
+    assert agreeing.df == pytest.approx(0.4**2 / (0.1**2 / 1e6 + 0.3**2 / 2.5), rel=1e-3)
+
+
+def test_grouped_questions_are_chosen_together():
     rng = np.random.default_rng(11)
     groups = np.repeat(np.arange(60), 10)
-    matrix = (rng.random(60) < 0.5)[groups][None, :]
-    alone = sample(matrix, Questions.of(600))
-    together = sample(matrix, Questions.of(600, tuple(groups)))
-    assert together.questions.std() > 2.5 * alone.questions.std()
-    assert together.groups == 60
+    table = (rng.random(60) < 0.5)[groups][None, :]
+    alone = sample(table, Questions.of(600))
+    together = sample(table, Questions.of(600, tuple(groups)))
+    assert together.question_variance == pytest.approx(10 * alone.question_variance, rel=0.02)
 
 
-def test_the_same_key_gives_the_same_resamples():
-    first, second = Questions.of(50, key="x"), Questions.of(50, key="x")
-    assert (first.weights == second.weights).all()
-    assert (first.weights != Questions.of(50, key="y").weights).any()
-    # The first draws are part of what published numbers rest on: they must never change.
-    assert first.weights[0, :10].astype(int).tolist() == [0, 0, 1, 0, 0, 2, 2, 2, 2, 2]
+def test_groups_of_different_sizes_give_the_cluster_robust_variance():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(17)
+    sizes = rng.integers(1, 9, 80)
+    groups = np.repeat(np.arange(80), sizes)
+    values = (rng.random(80)[groups] < rng.random(groups.size)).astype(float)
+    fit = sm.OLS(values, np.ones_like(values)).fit(
+        cov_type="cluster",
+        cov_kwds={"groups": groups, "use_correction": False},
+    )
+    found = sample(values[None], Questions.of(values.size, tuple(groups)))
+    assert found.question_variance == pytest.approx(fit.bse[0] ** 2 * 80 / 79)
+
+
+def test_several_answers_to_a_question_are_one_value_of_it():
+    rng = np.random.default_rng(18)
+    table = rng.random((3, 50, 8)) < 0.4
+    first, second = sample(table, Questions.of(50)), sample(table.mean(axis=2), Questions.of(50))
+    assert first.mean == pytest.approx(second.mean)
+    assert first.question_variance == pytest.approx(second.question_variance)
+    assert first.answer_variance == pytest.approx(second.answer_variance)
+
+
+def test_pairs_of_seeds_are_compared_by_their_differences():
+    rng = np.random.default_rng(19)
+    n, shift = 300, rng.normal(0, 0.1, (5, 1))
+    difficulty = rng.random(n)
+    rows = [
+        sample(rng.random((5, n)) < np.clip(0.2 + 0.5 * difficulty + shift, 0, 1), Questions.of(n))
+        for _ in range(2)
+    ]
+    paired, apart = compare(*rows, paired=True), compare(*rows)
+    assert paired.test == "t over questions and paired seeds"
+    assert paired.difference == apart.difference
+    assert paired.uncertainty.variance < apart.uncertainty.variance / 3
+    one = rows[1].minus(rows[0])
+    assert one.values == pytest.approx(rows[1].values - rows[0].values)
 
 
 def test_fewer_seeds_than_three_support_no_claim_on_trainers():
@@ -327,14 +493,63 @@ def test_fewer_seeds_than_three_support_no_claim_on_trainers():
     assert compare(rows[3], rows[2]).claim == "checkpoints"
     assert compare(rows[1], rows[3]).claim == "checkpoints"
     assert compare(rows[1], rows[3], first_trained=False).claim == "trainers"
+    assert compare(rows[3], rows[3], claim="checkpoints").test == "t over questions"
 
 
-def test_a_mean_of_tasks_weighs_them_alike():
+def test_a_mean_of_tasks_weighs_them_alike_and_has_its_seeds_once():
     rng = np.random.default_rng(13)
-    first = sample(rng.random((3, 100)) < 0.2, Questions.of(100, key="a"), key="row")
-    second = sample(rng.random((3, 900)) < 0.8, Questions.of(900, key="b"), key="row")
+    first = sample(matrix(rng, 3, 100, sd=0.1), Questions.of(100))
+    second = sample(matrix(rng, 3, 900, sd=0.1), Questions.of(900))
     both = mean_of_tasks([first, second])
-    assert both.accuracy == pytest.approx((first.accuracy + second.accuracy) / 2)
-    expected = (first.questions.var() + second.questions.var()) / 4
-    assert both.questions.var() == pytest.approx(expected, rel=0.1)
-    assert both.n == 100
+    assert both.mean == pytest.approx((first.mean + second.mean) / 2)
+    expected = (first.question_variance + second.question_variance) / 4
+    assert both.question_variance == pytest.approx(expected)
+    assert both.values == pytest.approx((first.values + second.values) / 2)
+    assert both.answer_variance == pytest.approx(
+        (first.answer_variance + second.answer_variance) / 4
+    )
+
+
+def test_what_is_shown_within_a_margin_is_two_one_sided_tests():
+    from scipy import stats as scipy_stats
+
+    rng = np.random.default_rng(20)
+    first, second = (matrix(rng, 1, 800)[0] for _ in range(2))
+    questions = Questions.of(800)
+    found = compare(*(sample(one[None], questions) for one in (first, second)))
+    apart = second.astype(float) - first
+    for margin in (0.02, 0.05, 0.1):
+        below = scipy_stats.ttest_1samp(apart, margin, alternative="less").pvalue
+        above = scipy_stats.ttest_1samp(apart, -margin, alternative="greater").pvalue
+        assert found.p_within(margin) == pytest.approx(max(below, above), rel=1e-6)
+        assert found.p_below(margin) == pytest.approx(below, rel=1e-6)
+
+
+NOISE = Noise(questions=0.06, seeds=0.01**2, answers=0.1)
+
+
+def test_more_seeds_questions_and_fewer_comparisons_find_smaller_differences():
+    sizes = [smallest_difference(NOISE, 1319, seeds, 15) for seeds in (3, 5, 10, 30)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[1] < smallest_difference(NOISE, 300, 5, 15)
+    assert sizes[1] < smallest_difference(NOISE, 1319, 5, 66)
+    assert smallest_difference(NOISE, 1319, 5, 15, sides=1) < sizes[1]
+    # of many seeds and questions little is left but the normal formula
+    known = (2 * (NOISE.seeds + NOISE.answers / 1319) / 200 + NOISE.questions / 1319) ** 0.5
+    assert smallest_difference(NOISE, 1319, 200, 1) == pytest.approx(2.8016 * known, rel=0.02)
+
+
+def test_the_plan_that_is_needed_finds_what_it_was_made_for():
+    seeds = seeds_needed(NOISE, 1319, 15, 0.04)
+    assert smallest_difference(NOISE, 1319, seeds, 15) <= 0.04
+    assert smallest_difference(NOISE, 1319, seeds - 1, 15) > 0.04
+    questions = questions_needed(NOISE, 5, 15, 0.04)
+    assert smallest_difference(NOISE, questions, 5, 15) <= 0.04
+    assert questions_needed(NOISE, 5, 15, 0.001) is None  # the seeds alone move more
+    assert seeds_needed(NOISE, 30, 15, 0.001) is None
+
+
+def test_a_difference_of_no_known_size_is_refused_for_too_few_seeds():
+    with pytest.raises(ValueError, match="2 seeds"):
+        smallest_difference(NOISE, 1319, 2, 15)
+    assert Sample(np.array([0.5]), (np.zeros((1, 4)),)).seed_variance == 0

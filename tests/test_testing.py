@@ -84,6 +84,26 @@ def test_a_bare_loop_keeps_the_contract(kit):
 
 
 @pytest.mark.bench
+def test_a_trainer_that_samples_first_keeps_the_contract(kit):
+    kit.check_trainer("wayward-sampler", steps=2)
+
+
+@pytest.mark.bench
+def test_weights_that_are_no_numbers(kit):
+    found = faults(kit.check_trainer, "wayward-broken")
+    assert "no usable checkpoint: model.norm.weight holds NaN" in found["run"]
+    assert "model.norm.weight holds NaN" in found["checkpoint"]
+
+
+@pytest.mark.bench
+def test_a_trainer_that_knows_the_answers(kit):
+    found = faults(kit.check_trainer, "wayward-copier", None, 2)
+    assert "100% of its tensors are the teacher's" in found["checkpoint"]
+    assert "gave a test problem to the tokenizer" in found["isolation"]
+    assert "looked for answers.invalid on the network" in found["isolation"]
+
+
+@pytest.mark.bench
 def test_everything_that_a_run_does_wrong_is_told_at_once(kit):
     found = faults(kit.check_trainer, "wayward-careless")
     assert set(found) == {"run", "checkpoint", "events", "isolation"}
@@ -92,7 +112,7 @@ def test_everything_that_a_run_does_wrong_is_told_at_once(kit):
     assert "no loss or reward was logged" in found["events"]
     assert "notes.txt" in found["isolation"]
     assert "left left-behind.txt in its working folder" in found["isolation"]
-    assert "asked for the test rows of tiny_word" in found["isolation"]
+    assert "asked for harness_tiny, which makes test problems" in found["isolation"]
 
 
 @pytest.mark.bench

@@ -40,7 +40,7 @@ def test_the_main_job_holds_what_it_promises(harness, tmp_path):
 
     assert "fixed" in harness("diff", "start", "sft/0").stdout
     harness("report", "tiny")
-    assert (tmp_path / "runs/tiny/report.html").stat().st_size > 100_000
+    assert (tmp_path / "tiny.html").stat().st_size > 100_000
     records = read_records(tmp_path / "runs/tiny/records")
     digests = [record.checkpoint.digest for record in records]
     assert len(set(digests)) == len(digests)  # another seed is another checkpoint

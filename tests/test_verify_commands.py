@@ -136,12 +136,17 @@ def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("in.jsonl", b"[1]", "in.jsonl is not a JSON object"),
-        ("in.jsonl", b"[" * 100_000 + b"\n", "in.jsonl is not JSON"),
+        ("in.jsonl", b"[" * 100_000 + b"\n", "in.jsonl is nested more than"),
         ("in.jsonl", b'{"output": "1", "gold": "1"}\n{"out\n{}', "in.jsonl is not JSON"),
         ("in.jsonl", b'{"output": "\xff", "gold": "1"}\n', "in.jsonl is not UTF-8"),
         ("in.jsonl", b'{"output": "1", "go', "in.jsonl holds no answer"),
         ("in.jsonl", b'{"output": ["1"], "gold": "1"}\n', "row 1: 'output' is a list"),
         ("in.jsonl", b'{"output": "1", "gold": {"a": 1}}\n', "row 1: 'gold' is an object"),
+        (
+            "in.jsonl",
+            b'{"output": "1", "gold": "1", "id": 7, "sample": 0}\n' * 2,
+            "in.jsonl has the id and the sample of row 1: it would count twice",
+        ),
         ("in.jsonl.gz", b'{"output": "1", "gold": "1"}\n', "Not a gzipped file"),
         (
             "in.jsonl.gz",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,14 @@ def survey(
     if first is None:
         raise UsageError(f"{path} holds no answer")
     columns = find_columns(first, answer=answer, gold=gold, golds_elsewhere=golds_elsewhere)
-    return 1 + sum(1 for _ in rows), columns
+    seen: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(chain([first], rows), start=1):
+        if "id" in row and "sample" in row:  # without it several answers to a question may follow
+            name = tuple(str(row.get(key)) for key in ("model", "task", "id", "sample"))
+            if seen.setdefault(name, number) != number:
+                same = f"the id and the sample of row {seen[name]}"
+                raise UsageError(f"row {number} of {path} has {same}: it would count twice")
+    return number, columns
 
 
 def judge_rows(

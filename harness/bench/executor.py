@@ -1,28 +1,38 @@
 """Executors: run stages as processes of their own on this machine, and say how each one ended.
 
-One failing stage never takes another with it: a stage is a process group with its own log, killed
-as a group when it passes its time limit or when the bench ends.
+One failing stage never takes another with it, and none the bench: a stage has a guard that ends it
+with all it has started, when it passes its time limit or when the bench ends. Whatever becomes of
+the processes that start stages, they are replaced.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import secrets
 import select
 import signal
-import subprocess
-import sys
+import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from harness.errors import StageError, UsageError
-from harness.records import Status
+import pydantic
+
+from harness.bench import guard, measured, variables
+from harness.bench.channel import Channel
+from harness.bench.gpus import gpu_names
+from harness.bench.limits import END_SECONDS
+from harness.errors import StageError
+from harness.records import Outside, Status
 from harness.stage import spec
 from harness.stage.manifest import is_done
+
+START_SECONDS = 600.0  # in which a process that starts stages has to have imported what it needs
+STARTS = 3  # processes that may die over a stage before the stage is given up
+KILL_SECONDS = END_SECONDS + 10  # in which a guard that was told to end a stage has to do it
+LOG_BYTES = 64 * 2**20  # of a stage's log
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,16 @@ class _Running:
     folder: Path
     slot: int
     seconds: float  # its time limit
-    deadline: float | None = None  # once its process has started
-    process: subprocess.Popen[bytes] | None = None  # a fresh interpreter
-    pid: int | None = None  # of the process group, once it is known
+    job: guard.Job
+    channel: Channel  # to the process that starts it
+    earlier: measured.Measured | None  # attempts
+    starts: int = 1  # processes that were asked to start it
+    asked: float = field(default_factory=time.monotonic)  # when the last one was
+    guard: int | None = None  # process ids, once they are known
+    pid: int | None = None
+    deadline: float | None = None
     timed_out: bool = False
+    told: float | None = None  # when its guard was told to end it
 
 
 @dataclass
@@ -56,12 +72,14 @@ class LocalExecutor:
     jobs: int
     device: str
     threads: int  # of a stage on a CPU
-    log: Path  # of the warm process's own messages
+    log: Path  # of messages of the processes that start stages
     gpus: int = 1  # of a stage
     program: str = "harness.bench.warm"  # the module that runs as the warm process
+    confined: bool = True  # whether stages get their own rights and variables alone
+    log_bytes: int = LOG_BYTES
     _running: dict[str, _Running] = field(default_factory=dict)
-    _warm: subprocess.Popen[bytes] | None = None
-    _buffer: bytes = b""
+    _channels: list[Channel] = field(default_factory=list)  # all that may still say something
+    _warm: Channel | None = None
 
     def free(self, *, light: bool = False) -> list[int]:
         """Return the slots in which a stage can start now; the slot past all others is light."""
@@ -100,104 +118,164 @@ class LocalExecutor:
                 variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         return variables
 
-    def start(self, folder: Path, seconds: float, *, light: bool = False) -> None:
-        """Start the stage in a folder that holds its `stage.json`, with a time limit in seconds."""
+    def _variables(self, slot: int, names: Sequence[str] = ()) -> dict[str, str]:
+        """Return all variables that a stage sees, those among them that a board names."""
+        own = variables.usual(os.environ) if self.confined else dict(os.environ)
+        return own | variables.named(os.environ, names) | self.environment(slot)
+
+    def start(
+        self,
+        folder: Path,
+        seconds: float,
+        *,
+        light: bool = False,
+        names: Sequence[str] = (),
+    ) -> None:
+        """Start the stage in a folder that holds its `stage.json`.
+
+        Args:
+            folder: The stage's.
+            seconds: Its time limit.
+            light: Whether it runs no model.
+            names: Variables that it sees beside the usual ones.
+        """
         slot = self.free(light=light)[0]
-        running = _Running(folder, slot, seconds)
-        environment = self.environment(slot)
+        job = guard.Job(
+            id=secrets.token_hex(8),
+            folder=folder,
+            environment=self._variables(slot, names),
+            confined=self.confined,
+            log_bytes=self.log_bytes,
+        )
+        self._running[str(folder)] = _Running(
+            folder, slot, seconds, job, self._ask(job), measured.read(folder)
+        )
+
+    def _ask(self, job: guard.Job) -> Channel:
+        """Ask a process to start a stage."""
         if self.device == "cpu":
-            request = {"folder": str(folder), "environment": environment}
-            if not self._running and self._warm is not None and self._warm.poll() is not None:
-                self._forget_warm()  # it died while it had nothing to do
-            with contextlib.suppress(BrokenPipeError):  # it dies just now: `wait` will find it dead
-                requests: Any = self._warm_process().stdin
-                requests.write(json.dumps(request).encode() + b"\n")
+            if self._warm is not None and not self._warm.alive:
+                self._warm = None
+            channel = self._warm_process()
         else:
-            with (folder / "log.txt").open("ab") as log:
-                running.process = subprocess.Popen(
-                    [sys.executable, "-m", "harness.stage.main", str(folder), str(os.getpid())],
-                    env={**os.environ, **environment},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            running.pid = running.process.pid
-            running.deadline = time.monotonic() + seconds
-        self._running[str(folder)] = running
+            channel = self._open("harness.bench.guard")
+        channel.send(job.model_dump_json().encode() + b"\n")
+        return channel
+
+    def _open(self, *module: str) -> Channel:
+        channel = Channel(module, self._variables(0), self.log)
+        self._channels.append(channel)
+        return channel
 
     def warm_up(self) -> None:
         """Start the warm process early, so that it imports while the bench still plans."""
         if self.device == "cpu":
             self._warm_process()
 
-    def _warm_process(self) -> subprocess.Popen[bytes]:
+    def _warm_process(self) -> Channel:
         if self._warm is None:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("ab") as log:
-                self._warm = subprocess.Popen(
-                    [sys.executable, "-m", self.program, str(os.getpid())],
-                    env={**os.environ, **self.environment(0)},
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    bufsize=0,
-                    start_new_session=True,
-                )
+            # Linux tells a child when the thread ends that started it, not the process
+            lasting = threading.current_thread() is threading.main_thread()
+            self._warm = self._open(self.program, str(os.getpid() if lasting else 0))
         return self._warm
 
     def wait(self, seconds: float) -> list[Ended]:
         """Return the stages that ended, after waiting for at most so many seconds."""
-        ended = self._read_warm(seconds) if self.device == "cpu" else self._poll(seconds)
+        for channel in self._channels:
+            channel.send()
+        ready, _, _ = select.select(self._channels, [], [], seconds)
+        ended = [one for channel in ready for one in self._received(channel)]
+        ended += self._look_at_warm()
         now = time.monotonic()
         for running in self._running.values():
-            if running.pid and running.deadline and now > running.deadline:
+            if running.deadline and now > running.deadline:
                 running.timed_out = True
-                _kill(running.pid)
+                self._end(running)
         return ended
 
-    def _read_warm(self, seconds: float) -> list[Ended]:
-        answers: Any = self._warm_process().stdout
-        ready, _, _ = select.select([answers], [], [], seconds)
-        if not ready:
-            return []
-        received = os.read(answers.fileno(), 65536)
-        if not received:  # the warm process itself died: every stage died with it
-            self._forget_warm()
-            return [
-                self._ended(name, -signal.SIGKILL, "the process that started it died")
-                for name in list(self._running)
-            ]
-        self._buffer += received
-        *lines, self._buffer = self._buffer.split(b"\n")
-        ended = []
+    def _received(self, channel: Channel) -> Iterator[Ended]:
+        lines = channel.receive()
+        if lines is None:  # it has ended, and so has all that it started
+            self._forget(channel)
+            for running in [one for one in self._running.values() if one.channel is channel]:
+                yield from self._unguarded(running)
+            return
         for line in lines:
-            message = json.loads(line)
-            if "exit" in message:
-                ended.append(self._ended(message["folder"], message["exit"]))
-            else:
-                running = self._running[message["folder"]]
-                running.pid = message["pid"]
-                running.deadline = time.monotonic() + running.seconds
-        return ended
+            try:
+                message = guard.MESSAGE.validate_json(line)
+            except pydantic.ValidationError:
+                self._note(f"no message, ignored: {line[:200]!r}")
+                continue
+            meant = [one for one in self._running.values() if one.job.id == message.job]
+            if not meant or meant[0].channel is not channel:
+                continue  # of an earlier attempt
+            running = meant[0]
+            if isinstance(message, guard.Started):
+                if running.guard is None:
+                    running.guard, running.pid = message.guard, message.pid
+                    running.deadline = time.monotonic() + running.seconds
+            elif running.guard in (None, message.guard):
+                if isinstance(message, guard.Lost):
+                    yield from self._unguarded(running)
+                else:
+                    yield self._ended(running, message)
 
-    def _poll(self, seconds: float) -> list[Ended]:
-        deadline = time.monotonic() + seconds
-        while True:
-            done = [
-                (name, code)
-                for name, running in self._running.items()
-                if running.process and (code := running.process.poll()) is not None
-            ]
-            if done or time.monotonic() > deadline:
-                return [self._ended(name, code) for name, code in done]
-            time.sleep(0.05)
+    def _look_at_warm(self) -> Iterator[Ended]:
+        """Replace a warm process that died, was stopped, or is silent; what it runs goes on."""
+        warm = self._warm
+        if warm is None:
+            return
+        waiting = [
+            one for one in self._running.values() if one.channel is warm and one.guard is None
+        ]
+        late = any(time.monotonic() - one.asked > START_SECONDS for one in waiting)
+        if waiting and warm.alive and (late or warm.stopped):
+            self._note("it was stopped, or started nothing; another one takes its place")
+            warm.process.kill()
+            warm.process.wait()
+        if not warm.alive:
+            self._warm = None
+            for running in waiting:
+                yield from self._unguarded(running)
 
-    def _ended(self, name: str, code: int, why: str | None = None) -> Ended:
-        running = self._running.pop(name)
-        folder = running.folder
+    def _unguarded(self, running: _Running) -> Iterator[Ended]:
+        """Start a stage once more whose guard never started it; any other one is over."""
+        if running.guard is None and running.starts < STARTS:
+            running.starts += 1
+            running.asked = time.monotonic()
+            running.channel = self._ask(running.job)
+            return
         if running.pid:
-            _kill(running.pid)  # children that the stage left behind
+            _kill(running.pid)
+        yield self._judged(running, -signal.SIGKILL, "the process that started it died")
+
+    def _note(self, text: str) -> None:
+        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
+            log.write(f"harness: from the process that starts stages: {text}\n")
+
+    def _ended(self, running: _Running, message: guard.Ended) -> Ended:
+        outside = Outside(
+            seconds=message.seconds,
+            cpu_seconds=message.cpu_seconds,
+            gpu_seconds=0.0 if self._is_on_cpu(running) else message.seconds * self.gpus,
+            peak_memory_bytes=message.peak_memory_bytes,
+            processes=message.processes,
+        )
+        seen = measured.Measured(outside=outside, confinement=message.confinement)
+        with contextlib.suppress(OSError):  # the folder may be gone
+            seen.after(running.earlier).write(running.folder)
+        if message.status and not running.timed_out:
+            del self._running[str(running.folder)]
+            return Ended(running.folder, message.status, message.error)
+        return self._judged(running, message.exit)
+
+    def _is_on_cpu(self, running: _Running) -> bool:
+        return self.device == "cpu" or running.slot == self.jobs
+
+    def _judged(self, running: _Running, code: int, why: str | None = None) -> Ended:
+        """Return how a stage ended, by its exit code and by what it left."""
+        del self._running[str(running.folder)]
+        folder = running.folder
         if running.timed_out:
             return Ended(folder, "timeout", "the stage passed its time limit and was stopped")
         if code == 0 and is_done(folder):
@@ -211,28 +289,44 @@ class LocalExecutor:
             return Ended(folder, "killed", why or f"the process was ended by {sent}{hint}")
         return Ended(folder, "failed", f"the process ended with exit code {code} and no result")
 
-    def stop(self) -> list[Path]:
-        """Kill every running stage; return their folders."""
-        stopped = list(self._running.values())
-        for running in stopped:
+    def _end(self, running: _Running) -> None:
+        """Tell a guard to end its stage; one that has not after a while is ended with it."""
+        if running.guard is None:
+            return
+        if running.told is None:
+            running.told = time.monotonic()
+            _signal(running.guard, signal.SIGTERM)
+        elif time.monotonic() - running.told > KILL_SECONDS:
+            _signal(running.guard, signal.SIGKILL)
             if running.pid:
                 _kill(running.pid)
-        self._running.clear()
-        if self._warm is not None:
-            pipe: Any = self._warm.stdin
-            pipe.close()  # it ends when its input does
-            try:
-                self._warm.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._warm.kill()
-            self._forget_warm()
-        return [running.folder for running in stopped]
 
-    def _forget_warm(self) -> None:
-        """Reap a warm process that has ended, so that the next stage starts another."""
-        assert self._warm is not None
-        with self._warm:  # closes its pipes and waits for it
-            self._warm, self._buffer = None, b""
+    def stop(self) -> list[Path]:
+        """End every running stage with all its processes; return their folders."""
+        stopped = [running.folder for running in self._running.values()]
+        for running in list(self._running.values()):
+            if running.guard is None:
+                del self._running[str(running.folder)]  # ends with the process that starts it
+        deadline = time.monotonic() + KILL_SECONDS + 10
+        while self._running and time.monotonic() < deadline:
+            for running in self._running.values():
+                self._end(running)
+            ready, _, _ = select.select(self._channels, [], [], 0.2)
+            for channel in ready:
+                for _ in self._received(channel):
+                    pass  # how it ended is of no interest any more
+        self._running.clear()
+        for channel in list(self._channels):
+            self._forget(channel, 10)
+        self._warm = None
+        return stopped
+
+    def _forget(self, channel: Channel, seconds: float = 1) -> None:
+        """Reap a process that has ended, or ends now that its input closes."""
+        channel.end(seconds)
+        self._channels.remove(channel)
+        if self._warm is channel:
+            self._warm = None
 
 
 def _kill(group: int) -> None:
@@ -240,41 +334,6 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def choose_device(wanted: str) -> spec.Device:
-    """Return `cpu` or `cuda` for `auto`, `cpu` or `cuda`, without importing torch."""
-    if wanted == "cuda" and not gpu_names():
-        raise UsageError("--device cuda: no GPU is visible (nvidia-smi lists none)")
-    return "cpu" if wanted == "cpu" or not gpu_names() else "cuda"
-
-
-@cache
-def gpu_names() -> tuple[str, ...]:
-    """Return the GPUs that a stage could use, as CUDA_VISIBLE_DEVICES names them."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and not visible.strip():
-        return ()
-    try:
-        listed = subprocess.check_output(
-            ["nvidia-smi", "-L"], stderr=subprocess.DEVNULL, text=True, timeout=20
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    present = sum(line.startswith("GPU ") for line in listed.splitlines())
-    if visible:
-        return tuple(name.strip() for name in visible.split(","))[:present]
-    return tuple(map(str, range(present)))
-
-
-def default_jobs(device: str, threads: int, gpus: int = 1) -> int:
-    """Return how many stages to run at once: as many as the GPUs or the cores hold.
-
-    On a CPU a stage has `gpus` processes, each with `threads` threads.
-    """
-    if device == "cuda":
-        visible = len(gpu_names())
-        if gpus > visible:
-            raise UsageError(
-                f"the board asks for {gpus} GPUs for a stage and {visible} are visible"
-            )
-        return visible // gpus
-    return max(1, len(os.sched_getaffinity(0)) // (threads * gpus))
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

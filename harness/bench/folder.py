@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.records import Record, read_record
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Folder:
     """
 
     path: Path
+    _lock: int | None = None  # inode of the file that is locked
 
     @property
     def records(self) -> Path:
@@ -60,7 +61,23 @@ class Folder:
             lock.truncate(0)
             lock.write(f"process {os.getpid()}")
             lock.flush()
+            self._lock = os.fstat(lock.fileno()).st_ino
             yield
+
+    def check(self) -> None:
+        """Check that the folder that is held is still there.
+
+        Raises:
+            HarnessError: If somebody has removed it.
+        """
+        try:
+            there = (self.path / "lock").stat().st_ino == self._lock
+        except OSError:
+            there = False
+        if not there:
+            raise HarnessError(
+                f"{self.path} was removed while the bench ran; the same command starts it anew"
+            )
 
 
 def finished_record(cell: Cell, board: Board, folder: Folder) -> Record | None:

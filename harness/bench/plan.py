@@ -19,11 +19,14 @@ from harness import checkpoints
 from harness.bench import stage_identity
 from harness.boards.board import Board
 from harness.boards.file import explain
-from harness.errors import UsageError, did_you_mean
+from harness.boards.own import check_rows, check_solutions
+from harness.contamination.board import check_apart
+from harness.errors import PluginError, UsageError, did_you_mean
 from harness.files import slug
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
 from harness.records import START, Cell, cell_name
+from harness.redact import redact
 from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
 
 
@@ -79,16 +82,25 @@ def plan(
     for term in terms or board.file.trainers:
         offered = [name for name in host.offers(term) if name not in names]
         names += [name for name in offered if term != "all" or _has_needs(name, host, board)]
+    _check_options(board, host)
     changed = _overrides(overrides)
     parts = {name: _parts(name, host) for name in names}
     used = {part for chain in parts.values() for part in chain}
     for trainer in changed:
         if trainer not in used:
             raise UsageError(f"--set {trainer}.…: not in this bench; {did_you_mean(trainer, used)}")
+    if foreign := sorted({*seeds} - {*board.file.seeds}):
+        fixed = ", ".join(map(str, board.file.seeds))
+        raise UsageError(
+            f"--seeds: board {board.name!r} fixes the seeds {fixed}, and"
+            f" {', '.join(map(str, foreign))} is not among them; a board of another name may fix"
+            " others"
+        )
     offers = {part: host.trainer(part) for part in used}
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
+    check_apart(board)
 
     result = plan_start(board, device, names[0])
     common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
@@ -112,12 +124,19 @@ def plan(
     return result
 
 
-def plan_score(board: Board, model: Path, device: Device = "cpu") -> Plan:
-    """Return the plan that scores one model folder as it is."""
+def plan_score(
+    board: Board,
+    model: Path,
+    device: Device = "cpu",
+    *,
+    name: str | None = None,
+    command: str | None = None,
+) -> Plan:
+    """Return the plan that scores one model folder as it is, called `name` in its record."""
     checkpoints.check_model_folder(model)
     result = Plan(board, device)
-    name = slug(model.resolve().name)
-    command = f"harness score {model} {board.reference}"
+    name = slug(name or model.resolve().name)
+    command = command or f"harness score {model} {board.reference}"
     base, common = Base(model=checkpoints.digest(model)), stage_identity.common(board, device)
     shown = name if name != START else "model"
     _add_cell(result, shown, None, (), base, common, command, model.resolve())
@@ -149,8 +168,10 @@ def _add_cell(
     """
     board, parent = result.board, chain[-1] if chain else None
     if parent is None:  # every plan has such a cell
+        check_rows(board)
         for score in board.scores:
             score.check()
+        _check_model(board, model)
     label = parent.label if parent else name
     identity = stage_identity.generation(board, common, base)
     generate = _stage("generate", label, seed, identity, parent, model=model)
@@ -164,7 +185,7 @@ def _add_cell(
 def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """Write the overrides of one cell as on the command line."""
     return tuple(
-        f"{trainer}.{option}={value}"
+        redact(f"{trainer}.{option}={value}")
         for trainer, values in sorted(changed.items())
         for option, value in sorted(values.items())
     )
@@ -221,11 +242,53 @@ def _check_needs(trainer: Trainer, board: Board) -> None:
             )
         if trainer.same_tokenizer and board.at_hand("start") and board.at_hand("teacher"):
             _check_tokenizer(trainer, board)
+    if trainer.needs_solutions:
+        check_solutions(board, trainer.name)
     if trainer.needs_traces and not board.file.data.traces:
         raise UsageError(
             f"trainer {trainer.name!r} needs traces; board {board.name!r} names none"
             " ([data] traces)"
         )
+
+
+def _check_model(board: Board, model: Path | None) -> None:
+    """Refuse what a model at hand cannot do: a chat without a template, a limit without room."""
+    folder, what = (model, f"the model in {model}") if model else (None, "the start model")
+    folder = folder or board.at_hand("start")
+    context = checkpoints.context_length(folder) if folder else None
+    template = folder is None or checkpoints.has_chat_template(folder)
+    for one in board.scores:
+        if one.protocol.chat and not template:
+            raise UsageError(
+                f"board {board.name!r}: protocol {one.protocol.name} needs a chat template and"
+                f" {what} has none; take base_fewshot"
+            )
+        score = one.table
+        if context is not None and score.max_new_tokens >= context:
+            raise UsageError(
+                f"board {board.name!r}: max_new_tokens = {score.max_new_tokens:,} of"
+                f" {score.task} leaves no room for a prompt: {what} has a context of"
+                f" {context:,} tokens"
+            )
+
+
+def _check_options(board: Board, host: Host) -> None:
+    """Refuse options of a trainer that nobody offers, and values that one does not take."""
+    for name in board.file.options:
+        owner = host.owner(name)
+        if owner is None:
+            host.load_all()
+            hint = did_you_mean(name, host.trainers())
+            raise UsageError(f"board {board.name!r}: [options.{name}]: no such trainer; {hint}")
+        try:
+            host.load(owner)
+        except PluginError:
+            continue  # it is broken, and this bench may not need it
+        offers = host.trainers()
+        if name not in offers or offers[name].trainer.chain:
+            hint = did_you_mean(name, [n for n, o in offers.items() if not o.trainer.chain])
+            raise UsageError(f"board {board.name!r}: [options.{name}]: no such trainer; {hint}")
+        _options(offers[name], board, {})
 
 
 def _check_tokenizer(trainer: Trainer, board: Board) -> None:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness import checkpoints, records
+from harness.bench import measured
 from harness.bench.executor import Ended
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
 from harness.bench.stage_inputs import model_folder
-from harness.contamination.board import BoardOverlaps
-from harness.errors import StageError
+from harness.contamination.board import SYNTHETIC, BoardOverlaps
+from harness.errors import HarnessError, StageError, TamperedError
 from harness.files import write_atomically
 from harness.records import Cell, Record, Score, StageRef
-from harness.stage import spec
+from harness.redact import publishable, redacted
+from harness.stage import manifest, spec
+from harness.stage.budget import impossible
 from harness.stage.environment import processor_name
+from harness.stage.manifest import check_sealed
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
+
+NOTES = 65_536  # characters of a stage's notes in a record
+Result = TypeVar("Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult)
 
 
 class Recorder:
@@ -30,19 +39,55 @@ class Recorder:
 
     def __init__(self, plan: Plan, folder: Folder) -> None:
         self.plan, self.folder = plan, folder
-        self.overlaps = BoardOverlaps(plan.board, folder.path)
+        self.overlaps = BoardOverlaps(plan.board)
+        self.seals: Mapping[str, str] = {}  # stage that is done -> `manifest.seal`
+        self.seconds: dict[str, float] = {}  # stage that this bench ran -> how long that took
+
+    def begin(self, waiting: Sequence[str]) -> None:
+        """Start comparing the board's training rows with its test problems, beside the stages."""
+        training = [self.plan.stages[name].offer for name in waiting]
+        if any(training):
+            needs = any(offer.trainer.needs_traces for offer in training if offer)
+            self.overlaps.begin(traces=needs)
+
+    def trained(self, name: str) -> None:
+        """Start comparing the texts of a training stage that is done."""
+        if self.plan.stages[name].kind == "train":
+            path = self.folder.stage(name)
+            self.overlaps.begin_stage(path, manifest.sha256_of(path, SYNTHETIC))
+
+    def ready(self, cell: Cell) -> bool:
+        """Return whether a cell whose stages are done can be recorded without waiting."""
+        return not cell.train or self.overlaps.idle
 
     def finished(self, cell: Cell) -> Record:
-        """Write the record of a cell whose stages are all done, and keep its judged answers."""
-        result = self.folder.stage(cell.generate) / "result.json"
-        generated = spec.read(result, spec.GenerateResult)
-        refs = [self._stage_ref(name, None) for name in cell.train]
+        """Write the record of a cell whose stages are all done, and keep its judged answers.
+
+        Where what they left was changed since, or cannot be, it is a failed one that says so.
+        """
+        refs: list[StageRef] = []
+        try:
+            return self._finished(cell, refs)
+        except HarnessError as error:
+            line = str(error).replace(f"{self.folder.path}/", "")
+            return self._write(cell, refs, status="failed", error=line, environment=self._here())
+
+    def _finished(self, cell: Cell, refs: list[StageRef]) -> Record:
+        generated = self._result(cell.generate, spec.GenerateResult)
         stage = self.plan.stages[cell.generate]
         assert isinstance(stage.identity, spec.GenerateIdentity)
         scored = model_folder(self.plan, self.folder, stage)
-        ran, name = generated.environment, "srlm-harness"
+        digest = checkpoints.digest(scored, self._sealed_files(cell.train))
+        planned = stage.identity.base.model or ""
+        if not cell.train and "@" not in planned and digest != planned:
+            raise TamperedError(f"the model in {scored.name} was changed since it was scored")
+        parameters = checkpoints.parameter_count(scored)
+        for name in cell.train:
+            refs.append(self._stage_ref(name, None))
+            self._check_cost(refs, parameters)
+        ran, harness = generated.environment, "srlm-harness"
         environment = {
-            "packages": {**ran.packages, name: importlib.metadata.version(name)},
+            "packages": {**ran.packages, harness: importlib.metadata.version(harness)},
             "engine": stage.identity.engine,
             "batch_size": stage.identity.batch_size,
             "gpus": self.plan.board.file.compute.gpus if cell.train else 1,
@@ -54,22 +99,55 @@ class Recorder:
             status="ok",
             scoring_seconds=round(generated.seconds, 2),
             checkpoint=records.Checkpoint(
-                digest=checkpoints.digest(scored),
-                parameters=checkpoints.parameter_count(scored),
+                digest=digest,
+                parameters=parameters,
                 bytes=checkpoints.size_bytes(scored),
+                weights=generated.weights,
+                from_teacher=generated.from_teacher,
             ),
             scores=tuple(self._scores(cell, generated)),
-            environment=ran.model_copy(update=environment),
+            environment=_seen(ran, measured.read(self.folder.stage(cell.generate))).model_copy(
+                update=environment
+            ),
         )
+
+    def _result(self, stage: str, model: type[Result]) -> Result:
+        """Return what came of a stage, checked to be what it left."""
+        check_sealed(self.folder.stage(stage), "result.json", self.seals.get(stage))
+        return spec.read(self.folder.stage(stage) / "result.json", model)
+
+    def _sealed_files(self, train: Sequence[str]) -> dict[str, str]:
+        """Return the sha256 of a trained checkpoint's files, checked; none where none is."""
+        if not train:
+            return {}
+        return check_sealed(self.folder.stage(train[-1]), "checkpoint", self.seals.get(train[-1]))
+
+    def _check_cost(self, refs: Sequence[StageRef], parameters: int) -> None:
+        """Refuse a cost that cannot be, of the last of these stages of a chain."""
+        *before, last = refs
+        identity = self.plan.stages[last.stage].identity
+        assert isinstance(identity, spec.TrainIdentity)
+        caps = identity.budget.caps
+        if identity.budget.rest:
+            caps = caps.minus(records.total_cost(ref.cost for ref in before))
+        seconds = self.seconds.get(last.stage) if last.attempts == 1 else None
+        if why := impossible(last.cost, caps, parameters, seconds):
+            raise TamperedError(f"the cost of trainer {last.trainer!r} cannot be: {why}")
 
     def _scores(self, cell: Cell, generated: spec.GenerateResult) -> list[Score]:
         """Return the scores of a judged cell, after keeping its answers under the record's name."""
         judged, out = self.folder.stage(cell.judge), self.folder.answers(cell.record_id)
         scores = []
-        for score in spec.read(judged / "result.json", spec.JudgeResult).scores:
+        for score in self._result(cell.judge, spec.JudgeResult).scores:
             name = score_name(score.task, score.protocol)
             path = judged / "answers" / f"{name}.jsonl"
-            write_atomically(out / path.name, path.read_text(encoding="utf-8"))
+            content = path.read_bytes() if path.is_file() else b""
+            if hashlib.sha256(content).hexdigest() != score.samples_sha256:
+                raise TamperedError(
+                    f"answers/{path.name} of stage {judged.name} was changed after the stage had"
+                    " ended; run the same command again to make it anew"
+                )
+            write_atomically(out / path.name, content.decode("utf-8"))
             scores.append(score.model_copy(update={"own": generated.own.get(name, {})}))
         if not cell.train:
             return scores
@@ -84,35 +162,44 @@ class Recorder:
         """Write the record of a cell that cannot be completed because the stage `failed` did."""
         ended = failures[failed]
         reached = cell.train[: cell.train.index(failed) + 1] if failed in cell.train else cell.train
-        refs = [self._stage_ref(name, failures.get(name)) for name in reached]
-        device = self.plan.device
-        here = records.Environment(
-            python="", platform="", processor=processor_name(), device=device, commit=_commit()
-        )
+        refs = []
+        for name in reached:
+            try:
+                refs.append(self._stage_ref(name, failures.get(name)))
+            except HarnessError:  # what it left was changed since, and says nothing any more
+                refs.append(self._stage_ref(name, ended))
         return self._write(
             cell,
             refs,
             status=ended.status,
-            error=ended.error,
+            error=publishable(ended.error),
             log=str((ended.folder / "log.txt").relative_to(self.folder.path)),
-            environment=here,
+            environment=self._here(),
+        )
+
+    def _here(self) -> records.Environment:
+        device, processor = self.plan.device, processor_name()
+        return records.Environment(
+            python="", platform="", processor=processor, device=device, commit=_commit()
         )
 
     def _stage_ref(self, name: str, ended: Ended | None) -> StageRef:
         identity, path = self.plan.stages[name].identity, self.folder.stage(name)
         assert isinstance(identity, spec.TrainIdentity)
-        result = None if ended else spec.read(path / "result.json", spec.TrainResult)
+        seen = measured.read(path)
+        result = None if ended else self._result(name, spec.TrainResult)
         return StageRef(
             trainer=identity.trainer,
             plugin=identity.plugin.name,
             **identity.plugin.model_dump(exclude={"name"}),
-            options=identity.options,
+            options=redacted(identity.options),
             stage=name,
             status=ended.status if ended else "ok",
             cost=result.cost if result else records.Cost(),
             attempts=previous_attempts(path),
-            notes=result.notes if result else {},
-            environment=result.environment if result else None,
+            notes=_short(publishable(result.notes)) if result else {},
+            environment=_seen(result.environment, seen) if result else None,
+            outside=seen.outside if seen else None,
         )
 
     def _write(
@@ -142,6 +229,27 @@ class Recorder:
             **fields,
         )
         return records.read_record(records.write_record(record, self.folder.records))
+
+
+def _seen(ran: records.Environment, seen: measured.Measured | None) -> records.Environment:
+    """Return an environment with how its process was confined, which only its guard knows."""
+    return ran.model_copy(update={"confinement": seen.confinement if seen else ""})
+
+
+def _short(notes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trainer's notes, but for those that are too long for a record."""
+    kept: dict[str, Any] = {}
+    left, too_long = NOTES, 0
+    for name, value in notes.items():
+        size = len(name) + len(json.dumps(value))
+        if size > left:
+            too_long += 1
+            continue
+        kept[name] = value
+        left -= size
+    if too_long:
+        kept["left_out"] = f"{too_long} notes: together the notes passed {NOTES:,} characters"
+    return kept
 
 
 def previous_attempts(path: Path) -> int:

@@ -6,8 +6,12 @@ continues an interrupted bench and does nothing when all of it is done.
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from harness.bench.executor import Ended, LocalExecutor
@@ -15,8 +19,10 @@ from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
+from harness.errors import HarnessError
 from harness.plugin.host import Host
 from harness.records import Cell, Record
+from harness.redact import redact, redact_file
 from harness.stage import manifest
 from harness.verify import self_test
 
@@ -30,7 +36,7 @@ class Outcome:
 
     records: list[Record] = field(default_factory=list)
     computed: int = 0  # stages that ran in this bench
-    interrupted: bool = False
+    interrupted: int = 0  # the signal that ended it early
 
     @property
     def failed(self) -> list[Record]:
@@ -42,9 +48,22 @@ def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: 
 
     Returns:
         One record for each cell, in the plan's order; a cell that was interrupted has none.
+
+    Raises:
+        HarnessError: If somebody removed the folder while the bench ran.
     """
     with folder.locked():
-        return _Bench(plan, host, folder, executor, watch).run()
+        try:
+            bench = _Bench(plan, host, folder, executor, watch)
+            with bench.recorder.overlaps:
+                return bench.run()
+        except FileNotFoundError as error:
+            if error.filename and folder.path not in Path(str(error.filename)).parents:
+                raise
+            raise HarnessError(
+                f"{error.filename or folder.path} was removed while the bench ran;"
+                " the same command does again what is missing"
+            ) from error
 
 
 class _Bench:
@@ -57,7 +76,10 @@ class _Bench:
         self.inputs = StageInputs(plan, folder, executor)
         self.records: dict[str, Record] = {}  # cell digest -> record
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
-        self.done: set[str] = set()
+        self.again: set[str] = set()  # stages that were done and are done again
+        self.seals: dict[str, str] = {}  # stage that is done -> what it was sealed with
+        self.inputs.seals = self.recorder.seals = self.seals
+        self.started: dict[str, float] = {}  # stage -> when, by the clock of this process
         self.started_cells: set[str] = set()
         self.outcome = Outcome()
 
@@ -72,24 +94,31 @@ class _Bench:
             self.executor.warm_up()
             try:
                 self._execute(open_cells)
-            except KeyboardInterrupt:
-                self.outcome.interrupted = True
+            except KeyboardInterrupt as error:
+                self.outcome.interrupted = getattr(error, "number", signal.SIGINT)
                 for path in self.executor.stop():
+                    _clean(path / "log.txt")
                     self.watch("interrupted", {"stage": path.name})
             finally:
                 self.executor.stop()
+                _clean(self.executor.log)
         found = [self.records.get(cell.digest) for cell in self.plan.cells]
         self.outcome.records = [record for record in found if record]
         return self.outcome
 
     def _execute(self, open_cells: Sequence[Cell]) -> None:
         waiting = self._needed(open_cells)
+        self.watch("planned", {"stages": tuple(waiting)})
         self.inputs.write_rows(waiting)
+        self.recorder.begin(waiting)
+        for line in self.inputs.within_reach(waiting):
+            self.watch("warning", {"text": line})
         running: set[str] = set()
         while True:
+            self.folder.check()
             for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
                 waiting.remove(name)
-                self.done.add(name)
+                self._done(name)
                 self.watch("reused", {"stage": name})
             self._settle(open_cells, waiting)
             for name in self._ready(waiting):
@@ -98,19 +127,26 @@ class _Bench:
                     self._start(name)
                     running.add(name)
             if not running:
-                if waiting:
-                    continue  # their parents failed: settled in the next round
+                if waiting or not self.recorder.overlaps.idle:
+                    time.sleep(0.02)  # what was compared, or is lost, is settled in the next round
+                    continue
+                self._settle(open_cells, waiting)
                 return
-            for ended in self.executor.wait(0.2):
-                name = ended.folder.name
+            for found in self.executor.wait(0.2):
+                ended, name = _without_secrets(found), found.folder.name
                 running.remove(name)
                 self.outcome.computed += 1
                 if ended.status == "ok":
-                    self.done.add(name)
+                    self._done(name)
+                    self.recorder.seconds[name] = time.monotonic() - self.started[name]
                 else:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
             self.watch("tick", {})
+
+    def _done(self, name: str) -> None:
+        self.seals[name] = manifest.seal(self.folder.stage(name))
+        self.recorder.trained(name)
 
     def _needed(self, open_cells: Sequence[Cell]) -> list[str]:
         """Return the stages of cells that are not done, longest chains first, seeds of a cell last.
@@ -125,7 +161,7 @@ class _Bench:
         return sorted(depth, key=lambda name: (-depth[name], order[name]))
 
     def _ready(self, waiting: Sequence[str]) -> list[str]:
-        ready = {None, *self.done}
+        ready = {None, *self.seals}
         return [name for name in waiting if self.plan.stages[name].parent in ready]
 
     def _settle(self, open_cells: Sequence[Cell], waiting: list[str]) -> None:
@@ -134,11 +170,12 @@ class _Bench:
             if cell.digest in self.records:
                 continue
             failed = next((name for name in cell.stages if name in self.failures), None)
+            record: Record | None = None
             if failed is not None:
                 record = self.recorder.failed(cell, failed, self.failures)
-            elif all(name in self.done for name in cell.stages):
-                record = self.recorder.finished(cell)
-            else:
+            elif all(name in self.seals for name in cell.stages) and self.recorder.ready(cell):
+                record = self._finished(cell, waiting)
+            if record is None:
                 continue
             self.records[cell.digest] = record
             self.watch("record", {"cell": cell.name, "record": record})
@@ -147,6 +184,24 @@ class _Bench:
         left = [cell for cell in open_cells if cell.digest not in self.records]
         wanted = {name for cell in left for name in cell.stages}
         waiting[:] = [name for name in waiting if name in wanted]
+
+    def _finished(self, cell: Cell, waiting: list[str]) -> Record | None:
+        """Return the record of a cell whose stages are done.
+
+        A stage of which a file is gone meanwhile is done again, once.
+        """
+        self.folder.check()
+        gone = {each for each in cell.stages if manifest.lost_files(self.folder.stage(each))}
+        if not gone or gone & self.again:
+            return self.recorder.finished(cell)
+        self.again |= gone
+        for name in gone:
+            del self.seals[name]
+        waiting += sorted(gone)
+        self.inputs.write_rows(gone)
+        for name in sorted(gone):
+            self.watch("warning", {"text": f"{name}: a file of it is gone; it is done again"})
+        return None
 
     def _start(self, name: str) -> None:
         stage = self.plan.stages[name]
@@ -159,5 +214,18 @@ class _Bench:
                 for error in self.host.observe("harness_cell_started", cell=cell):
                     self.watch("warning", {"text": error})
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
-        seconds = self.plan.board.file.compute.stage_seconds
-        self.executor.start(path, seconds, light=stage.light)
+        compute = self.plan.board.file.compute
+        names = compute.environment if stage.kind == "train" else ()
+        self.started[name] = time.monotonic()
+        self.executor.start(path, compute.stage_seconds, light=stage.light, names=names)
+
+
+def _without_secrets(ended: Ended) -> Ended:
+    """Return how a stage ended, after taking secrets out of its log and of its error."""
+    _clean(ended.folder / "log.txt")
+    return replace(ended, error=redact(ended.error) if ended.error else None)
+
+
+def _clean(log: Path) -> None:
+    with contextlib.suppress(OSError):  # a full disk: the bench goes on
+        redact_file(log)

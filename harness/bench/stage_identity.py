@@ -131,7 +131,10 @@ def choose_engine(wanted: str, device: str) -> spec.Engine:
     if wanted == "vllm" and device != "cuda":
         raise UsageError('engine = "vllm" needs a GPU: add --device cuda, or say engine = "auto"')
     if wanted == "vllm" and not installed:
-        raise UsageError('engine = "vllm" needs vLLM: pip install "srlm-harness[vllm]"')
+        raise UsageError(
+            'engine = "vllm" needs vLLM, in an environment of its own:'
+            ' pip install -c constraints-vllm.txt "srlm-harness[vllm]"'
+        )
     return "vllm" if wanted == "vllm" else "hf"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-from collections.abc import Iterator
+import re
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]  # the package `harness`
+_FOR_CHECKERS = re.compile(r"^if TYPE_CHECKING:\n(?:(?:[ \t]+.*)?\n)+", re.M)
+_BELOW = re.compile(r"^[ \t]*(?:from|import) harness\.(\w+)", re.M)
+_FROM_PACKAGE = re.compile(r"^[ \t]*from harness import (\([^)]*\)|.*)", re.M)
+_NAME = re.compile(r"(\w+)(?: as \w+)?")
 
 
 def stage_sources(root: Path = ROOT) -> tuple[Path, ...]:
@@ -29,7 +32,7 @@ def stage_sources(root: Path = ROOT) -> tuple[Path, ...]:
         files = package.rglob("*.py") if package.is_dir() else [package.with_suffix(".py")]
         for path in (path for path in files if path.is_file()):
             found.add(path)
-            waiting += _imported(ast.parse(path.read_bytes()))
+            waiting += _imported(path.read_text(encoding="utf-8"))
     return tuple(sorted(found))
 
 
@@ -42,21 +45,11 @@ def source_digest(root: Path = ROOT) -> str:
     return sha.hexdigest()
 
 
-def _imported(node: ast.AST) -> Iterator[str]:
-    """Yield the packages and modules in the folder `harness` that a module, or a part, imports."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            names = [alias.name for alias in child.names]
-        elif isinstance(child, ast.ImportFrom):
-            names = [f"{child.module}.{alias.name}" for alias in child.names]
-        elif isinstance(child, ast.expr) or _is_for_checkers(child):
-            continue
-        else:
-            yield from _imported(child)
-            continue
-        yield from (name.split(".")[1] for name in names if name.startswith("harness."))
+def _imported(source: str) -> set[str]:
+    """Return the packages and modules in the folder `harness` that a module imports, at any place.
 
-
-def _is_for_checkers(node: ast.AST) -> bool:
-    test = node.test if isinstance(node, ast.If) else None
-    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+    A whole syntax tree of every file would take a tenth of each command's time.
+    """
+    source = _FOR_CHECKERS.sub("", source)
+    named = _FROM_PACKAGE.findall(source)
+    return {*_BELOW.findall(source), *(name for names in named for name in _NAME.findall(names))}

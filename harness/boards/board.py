@@ -15,7 +15,7 @@ from harness.errors import UsageError, did_you_mean
 from harness.files import file_sha256, json_sha256
 from harness.plugin.host import Host
 from harness.records import START
-from harness.tasks.protocols import get_protocol, training_protocol
+from harness.tasks.protocols import Protocol, get_protocol, training_protocol
 from harness.tasks.task import Task
 from harness.verify import VERIFIER_VERSION
 
@@ -23,7 +23,7 @@ BUILT_IN = Path(__file__).parent / "known"
 # keys for how to run or show a board: they cannot change a result
 NOT_CONDITIONS: dict[str, Any] = {
     **dict.fromkeys(("title", "trainers", "notes", "quoted"), True),
-    "compute": {"save_every", "stage_seconds", "micro_batch_size"},
+    "compute": {"save_every", "stage_seconds", "micro_batch_size", "environment"},
     "scores": {"__all__": {"baseline"}},
 }
 
@@ -36,7 +36,6 @@ class Board:
         folder: Where the file lies; model folders are relative to it.
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
-        protocol: The protocol that it ranks by; it makes the training prompts.
         reference: What a command takes as BOARD: its name, or its file if it has no known name.
     """
 
@@ -47,6 +46,10 @@ class Board:
         shipped = (BUILT_IN / f"{file.name}.toml", host.boards().get(file.name))
         self.reference = file.name if path in shipped else path.name
         known = host.tasks()
+        for name, own in file.tasks.items():
+            if name in known:
+                raise UsageError(f"board {file.name!r}: a plug-in has a task {name!r} already")
+            known[name] = own.task(name, path.parent)
         self.tasks: dict[str, Task] = {}
         used = [(name, "train") for name in (*file.data.train, *file.data.traces)]
         self._used = dict.fromkeys([*used, *((score.task, "test") for score in file.scores)])
@@ -62,11 +65,17 @@ class Board:
             BoardScore(score, self.tasks[score.task], get_protocol(score.protocol))
             for score in file.scores
         )
-        self.protocol = training_protocol(self.ranking.protocol)
+        if file.data.train:
+            _ = self.protocol  # a board that trains is refused here if it has none
 
     @property
     def name(self) -> str:
         return self.file.name
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """Return the protocol that it ranks by, which makes the training prompts."""
+        return training_protocol(self.ranking.protocol)
 
     @property
     def ranking(self) -> ScoreTable:
@@ -78,7 +87,7 @@ class Board:
 
         A row without a gold answer can be neither right nor wrong, so it is left out.
         """
-        rows = [row for row in self.tasks[task].split(split) if row["answer"].strip()]
+        rows = self.tasks[task].graded(split)
         if split != "test" and self.file.data.limit:
             rows = rows[: self.file.data.limit]
         return [{**row, "task": task} for row in rows]
@@ -200,6 +209,8 @@ class Board:
             teacher=self._described("teacher"),
             data=data,
             budget=f"at most {caps}; each stage of a chain gets {split}",
+            caps=file.budget.caps(),
+            margin=file.margin,
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),
             trainers=(START, *file.trainers),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pydantic
 
 from harness.errors import UsageError
-from harness.records import Frozen
+from harness.files import read_json
+from harness.records import Caps, Frozen
 
 
 class Baseline(Frozen):
@@ -58,6 +59,8 @@ class Conditions(Frozen):
     teacher: str | None = None
     data: str
     budget: str
+    caps: Caps | None = None  # the budget in numbers, of a whole cell
+    margin: float = 2.0  # points within which two rows count as equal
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)
     trainers: tuple[str, ...] = ()  # those the board plans; others may join
@@ -98,10 +101,9 @@ class Conditions(Frozen):
 
 def read_conditions(path: Path) -> Conditions:
     """Read the conditions that are published beside a board's records."""
+    content = read_json(path)
     try:
-        return Conditions.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        return Conditions.model_validate(content)
     except ValueError as error:
         line = " ".join(str(error).split())
         raise UsageError(f"{path} does not hold conditions: {line[:200]}") from None

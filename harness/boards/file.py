@@ -10,10 +10,16 @@ import pydantic
 
 from harness.boards.conditions import Baseline, Quoted
 from harness.errors import UsageError, did_you_mean
+from harness.files import read_text
 from harness.records import Caps, Frozen
+from harness.tasks.local import Columns, LocalRows
+from harness.tasks.task import Task
+from harness.verify import Conventions
 
+LARGEST_BOARD = 2**20  # bytes
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
+TaskName = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Which = Literal["start", "teacher"]
 """A board's models."""
 
@@ -73,6 +79,41 @@ class Compute(Frozen, allow_inf_nan=False):
     gradient_checkpointing: bool = False
     save_every: int = pydantic.Field(default=0, ge=0)  # steps between training checkpoints
     stage_seconds: float = pydantic.Field(default=86_400, gt=0)  # time limit of one stage
+    network: bool = False  # whether training may use it
+    environment: tuple[str, ...] = ()  # variables that training sees beside the usual ones
+
+
+class OwnTask(Columns):
+    """A task whose rows are in files beside the board: one for each split, and their columns."""
+
+    train: str | None = None
+    holdout: str | None = None
+    test: str | None = None
+    summary: str = ""
+    licence: str = ""
+    conventions: Conventions = Conventions()
+
+    @pydantic.model_validator(mode="after")
+    def _one_at_least(self) -> OwnTask:
+        if not self.files():
+            raise ValueError("name a file for at least one of train, holdout and test")
+        return self
+
+    def files(self) -> dict[str, str]:
+        named = {"train": self.train, "holdout": self.holdout, "test": self.test}
+        return {split: name for split, name in named.items() if name is not None}
+
+    def task(self, name: str, folder: Path) -> Task:
+        """Return the task; its files are relative to a folder."""
+        files = {split: folder / file for split, file in self.files().items()}
+        columns = Columns(**self.model_dump(include=set(Columns.model_fields)))
+        return Task(
+            name=name,
+            rows=LocalRows(files, columns),
+            summary=self.summary or f"rows of {' and '.join(self.files().values())}",
+            licence=self.licence,
+            conventions=self.conventions,
+        )
 
 
 class BoardFile(Frozen):
@@ -86,8 +127,10 @@ class BoardFile(Frozen):
     plugins: tuple[str, ...] = ()  # that bring the tasks
     trainers: tuple[str, ...] = pydantic.Field(min_length=1)  # what `harness bench` runs
     seeds: tuple[Seed, ...] = pydantic.Field(min_length=1)
+    tasks: dict[TaskName, OwnTask] = pydantic.Field(default={})  # made of files of one's own
     data: Data
     budget: BudgetTable
+    margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
     options: dict[str, dict[str, Any]] = pydantic.Field(default={})  # trainer -> option -> value
@@ -111,14 +154,15 @@ class BoardFile(Frozen):
 
 
 def read_board_file(path: Path) -> BoardFile:
+    """Read and check a board's TOML file; what is wrong with it is one line."""
     try:
-        return BoardFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read board {path}: {error.strerror}") from None
+        return BoardFile.model_validate(tomllib.loads(read_text(path, LARGEST_BOARD)))
     except pydantic.ValidationError as error:
         raise UsageError(f"board {path}: {explain(error, BoardFile)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"board {path} is not TOML: {error}") from None
+    except (RecursionError, ValueError):  # lists in lists, a number of thousands of digits
+        raise UsageError(f"board {path} is not TOML that can be read") from None
 
 
 def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
@@ -137,7 +181,7 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) ->
 def _fields(model: type[pydantic.BaseModel], parents: list[Any]) -> list[str]:
     """Return the keys that are valid at a place in a model."""
     for parent in parents:
-        if isinstance(parent, int):
+        if isinstance(parent, int) or parent not in model.model_fields:  # of a list, of a dict
             continue
         annotation = model.model_fields[parent].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]

@@ -9,8 +9,8 @@ from typing import Any
 from harness.boards.conditions import Benchmark
 from harness.boards.file import ScoreTable
 from harness.errors import DataMissing
-from harness.tasks.lm_eval import definition, documents
-from harness.tasks.protocols import LmEvalProtocol, Protocol, score_name
+from harness.tasks.lm_eval import definition
+from harness.tasks.protocols import LmEvalProtocol, Protocol, documents, score_name
 from harness.tasks.task import Task
 
 
@@ -36,10 +36,7 @@ class BoardScore:
         )
 
     def documents(self) -> list[dict[str, Any]]:
-        """Return lm-eval's documents under `lm_eval:<task>`; none under our own protocols."""
-        if not isinstance(self.protocol, LmEvalProtocol):
-            return []
-        return documents(definition(self.protocol.task), self.task)
+        return documents(self.protocol, self.task)
 
     def check(self) -> None:
         """Check, before anything is trained, that a score under `lm_eval:<task>` can be made."""

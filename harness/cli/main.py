@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
+import signal
 import sys
 from typing import Any
 
 import click
+
+from harness.cli.signals import stopping
 
 # folder -> its title in `harness --help`, and name -> line there; the module
 # `harness.cli.<folder>.<name>` offers the command as `command`
@@ -19,18 +21,24 @@ GROUPS = {
             "bench": "Train and score a board's trainers.",
             "judge": "Judge a file of answers made elsewhere.",
             "regrade": "Judge a board's stored answers again, without generating.",
-            "score": "Score a checkpoint folder, without training.",
+            "score": "Score a model on a board or on tasks, without training.",
             "verify": "Judge one answer, and explain it step by step.",
         },
     ),
     "share": (
         "Publish and hand in",
         {
+            "check": "Judge published answers anew, and recompute every score.",
             "export": "Write a board's results in a format that others read.",
             "publish": "Write the pages of boards from their records, or check them.",
             "push": "Show or send a cell's scores for a model repository.",
             "report": "Write a board's report: one HTML file.",
+            "submit": "Make a folder with results to hand in.",
         },
+    ),
+    "create": (
+        "Start something of your own",
+        {"new": "Write a plug-in or a board to start from."},
     ),
     "inspect": (
         "Show and check",
@@ -40,6 +48,7 @@ GROUPS = {
             "diff": "Compare two cells question by question.",
             "doctor": "Check this machine for what usually breaks.",
             "plugins": "List the plug-ins and the trainers they offer.",
+            "show": "Show an example problem and its exact prompt.",
             "tasks": "List the tasks, or show one in full.",
         },
     ),
@@ -110,34 +119,48 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; an error for people is one line on standard error."""
-    try:
-        code = cli.main(standalone_mode=False, prog_name="harness")
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
-    except Exception as error:
-        if "--debug" in sys.argv:
-            raise
-        text, code = _explain(error)
-        click.echo(f"harness: {text}", err=True)
-        sys.exit(code)
+    if any("utf" not in (stream.encoding or "").lower() for stream in (sys.stdout, sys.stderr)):
+        from harness.cli.ascii import never_fail
+
+        never_fail(sys.stdout, sys.stderr)
+    with stopping() as came:
+        try:
+            code = cli.main(standalone_mode=False, prog_name="harness")
+            sys.exit(code if isinstance(code, int) else 0)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            number = came[0] if came else signal.SIGINT
+            click.echo(f"harness: ended by {signal.Signals(number).name}", err=True)
+            sys.exit(128 + number)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(0)
+        except Exception as error:
+            if "--debug" in sys.argv:
+                raise
+            text, code = _explain(error)
+            click.echo(f"harness: {text}", err=True)
+            sys.exit(code)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    from harness.errors import HarnessError
+    from harness.errors import HarnessError, is_disk_full
+    from harness.redact import redact
+    from harness.render.escape import terminal
 
     if isinstance(error, HarnessError):
-        from harness.render.escape import terminal
-
-        return terminal(str(error)), error.exit_code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = error.filename or "no file named"
-        return f"the disk is full ({where}); free some space and give the same command again", 1
-    text = next(iter(str(error).strip().splitlines()), "")
-    return f"unexpected {type(error).__name__}: {text} (harness --debug shows where)", 1
+        text, code = str(error), error.exit_code
+    elif is_disk_full(error):
+        where = getattr(error, "filename", None) or "no file named"
+        text = f"the disk is full ({where}); free some space and give the same command again"
+        code = 1
+    elif isinstance(error, OSError) and error.filename is not None:
+        text = f"cannot use {error.filename}: {error.strerror}; name another place, or change it"
+        code = 1
+    else:
+        first = next(iter(str(error).strip().splitlines()), "")
+        text = f"unexpected {type(error).__name__}: {first} (harness --debug shows where)"
+        code = 1
+    return terminal(redact(text)), code

@@ -112,6 +112,32 @@ def open_board(
     return host, board
 
 
+def find_model(reference: str, host: Host) -> tuple[Path, str]:
+    """Return the folder of a model and what to call it.
+
+    It is named by a folder, by `BOARD:start` or `BOARD:teacher`, or by a Hub id with or without
+    `@<commit>`; of one without, the newest commit is taken and printed.
+    """
+    from harness import checkpoints, hub
+    from harness.boards.board import load_board
+    from harness.errors import UsageError
+
+    board, _, which = reference.rpartition(":")
+    if Path(reference).is_dir():
+        return Path(reference), Path(reference).resolve().name
+    if board and which in ("start", "teacher"):
+        return load_board(board, host).model("start" if which == "start" else "teacher"), reference
+    name, _, commit = reference.partition("@")
+    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
+        raise UsageError(f"no model folder {reference}")
+    try:
+        commit = commit or hub.newest_commit(name)
+    except hub.HubError as error:
+        raise UsageError(f"no model folder {reference}, and {error}") from None
+    click.echo(f"harness: {name}@{commit}", err=True)
+    return checkpoints.resolve_model(f"{name}@{commit}", Path()), f"{name}@{commit}"
+
+
 def open_records(
     reference: str, runs: Path, data_dir: Path | None
 ) -> tuple[list[Record], Conditions, Path]:
@@ -132,11 +158,7 @@ def open_records(
         loaded = load_board(reference, Host(data_dir=data_dir, download=False))
         conditions, folder = loaded.conditions(), runs / loaded.name
         place = folder / "records"
-    found = [
-        record
-        for record in read_records(place, superseded=True)
-        if record.board.digest == conditions.digest
-    ]
+    found = read_records(place, board=conditions.digest, superseded=True)
     if not found:
         raise UsageError(f"{place} has no record of board {conditions.board!r}: run harness bench")
     return found, conditions, folder
@@ -144,7 +166,7 @@ def open_records(
 
 def print_json(value: Any) -> None:
     # ASCII, since a terminal or a pipe may take no lone surrogate
-    click.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=2, default=str))
 
 
 def print_lines(lines: Iterable[str], limit: int | None = 10_000) -> None:

@@ -1,34 +1,46 @@
-"""What a board's test sets share with what its trainers train on, computed once for each text."""
+"""What a board's test sets share with what its trainers train on, computed beside other work."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
-import pydantic
-
 from harness.boards.board import Board
-from harness.contamination.overlap import VERSION, Overlap, Passage, TestSets, passages
-from harness.files import json_sha256, read_jsonl, write_atomically
+from harness.contamination.overlap import Overlap, Passage, TestSets, passages
+from harness.errors import TamperedError, UsageError
+from harness.files import read_jsonl, read_verified
 from harness.records import Score
+from harness.tasks.canonical import plain
 
 SYNTHETIC = "synthetic.jsonl"
 """What a stage wrote and trained on, in its folder: a line for each text, `{"text": ...}`."""
-_Overlaps = pydantic.TypeAdapter(tuple[Overlap, ...])
+_Found = dict[str, Overlap]  # by task
+_DATA, _TRACES = "training rows", "traces"
 
 
 class BoardOverlaps:
     """The overlaps of a board's test sets with its training rows and with stages' own texts.
 
-    They depend on texts alone, so each is kept in the folder under the digest of the texts; without
-    a folder nothing is written.
+    Each is computed once, in a thread of its own that `begin` starts early; whoever needs it before
+    it is there waits. Nothing is kept on disk: it quotes test problems, and could be changed there.
+    Use it as a context manager, so that an interrupted computation ends.
     """
 
-    def __init__(self, board: Board, folder: Path | None) -> None:
+    def __init__(self, board: Board) -> None:
         self.board = board
-        self.folder = folder / "contamination" if folder else None
-        self._found: dict[str, dict[str, Overlap]] = {}
+        self._thread = ThreadPoolExecutor(1, "contamination")
+        self._stop = threading.Event()
+        self._futures: dict[str, Future[_Found]] = {}
+
+    def __enter__(self) -> BoardOverlaps:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     @cached_property
     def tests(self) -> dict[str, list[dict[str, str]]]:
@@ -40,30 +52,43 @@ class BoardOverlaps:
         return tests
 
     @cached_property
-    def _tests_digest(self) -> str:
-        return json_sha256(
-            {task: [row["problem"] for row in self.tests[task]] for task in self.tests}
-        )
-
-    @cached_property
     def _index(self) -> TestSets:
         return TestSets(self.tests)
 
-    def of_data(self) -> dict[str, Overlap]:
+    def of_data(self) -> _Found:
         """Return what the test sets share with the board's training rows, solutions included."""
-        return self._kept(list(passages(self.board.train_rows())))
+        return self._begun(_DATA, lambda: passages(self.board.train_rows())).result()
 
-    def of_traces(self) -> dict[str, Overlap]:
+    def of_traces(self) -> _Found:
         """Return what the test sets share with the board's traces of a stronger model."""
-        return self._kept(list(passages(self.board.trace_rows())))
+        return self._begun(_TRACES, lambda: passages(self.board.trace_rows())).result()
 
-    def of_stage(self, stage: Path) -> dict[str, Overlap]:
-        """Return what the test sets share with the texts that a finished stage made."""
-        if not (stage / SYNTHETIC).is_file():
-            return {}
-        # of a row without `text` all of it is compared, so that nothing is missed
-        rows = ((n, row.get("text", row)) for n, row in read_jsonl(stage / SYNTHETIC))
-        return self._kept([Passage(f"{stage.name}/{SYNTHETIC}:{n}", str(text)) for n, text in rows])
+    def of_stage(self, stage: Path, sha256: str | None = None) -> _Found:
+        """Return what the test sets share with the texts that a finished stage made.
+
+        Args:
+            stage: The stage's folder.
+            sha256: Of its texts, as its manifest has it; None where nothing is known of them.
+
+        Raises:
+            TamperedError: If the texts are not those that the stage left.
+        """
+        return self._begun(str(stage), lambda: _texts(stage, sha256)).result()
+
+    def begin(self, *, traces: bool = False) -> None:
+        """Start comparing the board's training rows, and its traces if a trainer uses them."""
+        self._begun(_DATA, lambda: passages(self.board.train_rows()))
+        if traces:
+            self._begun(_TRACES, lambda: passages(self.board.trace_rows()))
+
+    def begin_stage(self, stage: Path, sha256: str | None) -> None:
+        """Start comparing the texts that a finished stage made; see `of_stage`."""
+        self._begun(str(stage), lambda: _texts(stage, sha256))
+
+    @property
+    def idle(self) -> bool:
+        """Return whether all that was begun is there."""
+        return all(future.done() for future in self._futures.values())
 
     def filled(
         self, scores: Sequence[Score], stages: Sequence[Path], *, traces: bool = False
@@ -90,16 +115,64 @@ class BoardOverlaps:
             for score in scores
         ]
 
-    def _kept(self, texts: Sequence[Passage]) -> dict[str, Overlap]:
-        """Return the overlap, computed only if no bench has left it in the folder."""
-        key = json_sha256([VERSION, self._tests_digest, texts])
-        if key not in self._found:
-            path = self.folder / f"{key[:32]}.json" if self.folder else None
-            try:
-                found = _Overlaps.validate_json(path.read_bytes() if path else b"")
-            except (OSError, ValueError):  # not there, or of another version of `Overlap`
-                found = tuple(self._index.check(texts).values())
-                if path:
-                    write_atomically(path, _Overlaps.dump_json(found, indent=1).decode() + "\n")
-            self._found[key] = {overlap.task: overlap for overlap in found}
-        return self._found[key]
+    def _begun(self, name: str, texts: Callable[[], Iterable[Passage] | None]) -> Future[_Found]:
+        if name not in self._futures:
+            self._futures[name] = self._thread.submit(self._compare, texts)
+        return self._futures[name]
+
+    def _compare(self, texts: Callable[[], Iterable[Passage] | None]) -> _Found:
+        found = texts()
+        return {} if found is None else self._index.check(self._until_stopped(found))
+
+    def _until_stopped(self, texts: Iterable[Passage]) -> Iterator[Passage]:
+        for passage in texts:
+            if self._stop.is_set():
+                raise CancelledError
+            yield passage
+
+
+def _texts(stage: Path, sha256: str | None) -> list[Passage] | None:
+    """Return the texts that a stage made; None if it made none."""
+    path = stage / SYNTHETIC
+    if sha256 is None and not path.is_file():
+        return None
+    if sha256 is not None:
+        try:
+            read_verified(path, sha256)
+        except TamperedError as error:
+            raise TamperedError(f"{error}; the next bench does the stage again") from None
+    # of a row without `text` all of it is compared, so that nothing is missed
+    rows = ((n, row.get("text", row)) for n, row in read_jsonl(path))
+    return [Passage(f"{stage.name}/{SYNTHETIC}:{n}", str(text)) for n, text in rows]
+
+
+def check_apart(board: Board) -> None:
+    """Refuse a board that gives its trainers a test problem with its gold answer.
+
+    Two published data sets may share problems: their authors chose them, known cases are told in
+    `harness tasks`, and records mark them. Rows that are not published are the board's to choose.
+    Rows that are not on this machine yet are not looked at.
+
+    Raises:
+        UsageError: If a problem of a test set is, but for case, spacing and width, one that is
+            trained on or held out.
+    """
+    data = [(name, split) for name in board.file.data.train for split in ("train", "holdout")]
+    data += [(name, "train") for name in board.file.data.traces]
+    given: dict[str, list[tuple[str, str]]] = {}
+    for name, split in data:
+        for row in board.rows_at_hand(name, split) or ():
+            given.setdefault(plain(row["problem"]), []).append((name, row["id"]))
+    for score in board.scores:
+        shared = [
+            f"{row['id']} is {id_} of {name}"
+            for row in board.rows_at_hand(score.task.name, "test") or ()
+            for name, id_ in given.get(plain(row["problem"]), ())[:1]
+            if not (score.task.published and board.tasks[name].published)
+        ]
+        if shared:
+            more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
+            raise UsageError(
+                f"board {board.name!r}: its trainers are given {len(shared)} test problems of"
+                f" {score.task.name}: {', '.join(shared[:5])}{more}; remove them from either"
+            )

@@ -17,8 +17,6 @@ from typing import Literal, NamedTuple
 from harness.contamination.words import verbatim, whole, words
 from harness.records import Frozen
 
-VERSION = 1
-"""Of the normalisation and the rules; raised whenever either changes."""
 EXAMPLES = 50
 """Pairs of texts that are kept for each test set, the strictest first."""
 Kind = Literal["verbatim", "same", "13 words", "8 words"]

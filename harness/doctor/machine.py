@@ -37,7 +37,7 @@ def drivers(gpus: list[str]) -> Iterator[Finding]:
         return
     yield Finding("gpu", "ok", "; ".join(gpus))
     if importlib.util.find_spec("pynvml") is None:
-        todo = "pip install nvidia-ml-py to record energy"
+        todo = 'pip install "srlm-harness[nvml]" to record energy'
         yield Finding("nvml", "warning", "pynvml is not installed", todo)
         return
     # in a process, since a broken driver may end the one that asks it

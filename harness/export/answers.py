@@ -14,7 +14,7 @@ from harness.render.escape import cell
 
 
 def export_parquet(request: Request) -> list[Path]:
-    """Write `answers.parquet`: a row for each answer, with its cell and its judgement."""
+    """Write `answers.parquet`: a row for each answer, with its cell, problem and judgement."""
     import pyarrow.parquet  # it comes with `datasets`
 
     rows = [
@@ -26,10 +26,13 @@ def export_parquet(request: Request) -> list[Path]:
             "task": score.task,
             "protocol": score.protocol,
             "place": place,
+            "problem": _storable(asked[line["id"]]["problem"]),
+            "gold": _storable(asked[line["id"]]["answer"]),
             **{name: _storable(value) for name, value in line.items()},
         }
         for record in request.records
         for score in record.scores
+        for _, asked in [request.asked(score)]
         for place, line in enumerate(read_answers(request.folder, record, score))
     ]
     path = request.out / "answers.parquet"

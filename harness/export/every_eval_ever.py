@@ -195,6 +195,7 @@ def _result(request: Request, record: Record, score: Score) -> dict[str, Any]:
 
 
 def _samples(request: Request, record: Record, score: Score) -> list[dict[str, Any]]:
+    _, asked = request.asked(score)
     return [
         {
             **_ids(request, record),
@@ -203,9 +204,12 @@ def _samples(request: Request, record: Record, score: Score) -> list[dict[str, A
             "evaluation_result_id": _result_id(score),
             "sample_id": str(line["id"])
             + (f"/{place % score.samples}" if score.samples > 1 else ""),
-            "sample_hash": _hash(line["problem"] + line["gold"]),
+            "sample_hash": _hash(asked[line["id"]]["problem"] + asked[line["id"]]["answer"]),
             "interaction_type": "single_turn",
-            "input": {"raw": line["problem"], "reference": [line["gold"]]},
+            "input": {
+                "raw": asked[line["id"]]["problem"],
+                "reference": [asked[line["id"]]["answer"]],
+            },
             "output": {"raw": [line["text"]]},
             "messages": None,
             "answer_attribution": [

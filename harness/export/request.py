@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.boards.conditions import Benchmark, Conditions
+from harness.boards.questions import Questions
+from harness.errors import UsageError
 from harness.files import slug
 from harness.records import Record, Score
+from harness.tasks.canonical import Row
+from harness.tasks.task import Task
 
 SCALES = {"share": 1, "percent": 100}
 
@@ -60,9 +64,20 @@ class Request:
     organization: str = "unknown"  # who evaluated them
     relationship: str = "other"  # of the evaluator to the developer, a word of Every Eval Ever
     benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)  # on top of KNOWN
+    questions: Questions | None = None  # where problems and gold answers are looked up
 
     def benchmark(self, task: str) -> HubBenchmark | None:
         return self.benchmarks.get(task) or KNOWN.get(task)
+
+    def asked(self, score: Score) -> tuple[Task, Mapping[str, Row]]:
+        """Return the task of a score, and its problems and gold answers by id.
+
+        Raises:
+            UsageError: If its task is not at hand.
+        """
+        if self.questions is None:
+            raise UsageError(f"the problems of {score.task} are needed, and no board was given")
+        return self.questions.needed(score)
 
     def conditions_of(self, score: Score) -> Benchmark | None:
         """Return what the board states of a score: how answers were decoded, and more."""

@@ -14,6 +14,7 @@ from harness.forecast.downloads import Download, downloads
 from harness.forecast.formulas import Estimate
 from harness.forecast.gpus import GPUS, Gpu, find_gpu, visible_gpu
 from harness.forecast.model_sizes import model_shape
+from harness.forecast.power import Power, power
 from harness.forecast.stages import Forecast
 from harness.records import read_records
 from harness.stage import manifest
@@ -53,7 +54,7 @@ class ScorePreview(pydantic.BaseModel, frozen=True):
     max_new_tokens: int
     ranking: bool
     unfit: str  # why no ranking should rest on it
-    detectable: float  # smallest difference found with 80 % power at a level of 5 %, a share of 1
+    detectable: float  # smallest difference that its verdicts find four times in five, of 1
 
 
 class Preview(pydantic.BaseModel, frozen=True):
@@ -67,6 +68,7 @@ class Preview(pydantic.BaseModel, frozen=True):
     cells: tuple[CellPreview, ...]
     stages: tuple[StagePreview, ...]
     scores: tuple[ScorePreview, ...]
+    power: Power  # what the ranking would find, and what it takes to find less
     downloads: tuple[Download, ...]
     caps: dict[str, float]  # of one cell
     seconds: float | None  # of all stages to do, one after another
@@ -96,10 +98,10 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
 
     The note is a line on the choice of the GPU.
     """
-    from harness.leaderboard.stats import minimum_detectable
-
     board, threads = plan.board, plan.board.file.compute.threads
-    guess = Forecast(plan, gpu, read_records(folder.records))
+    records = read_records(folder.records)
+    guess = Forecast(plan, gpu, records)
+    found = power(plan, board, records, board.problems(board.ranking))
     stages = tuple(
         StagePreview(
             id=each.id,
@@ -127,7 +129,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
             protocol=one.protocol.name,
             problems=board.problems(one.table),
             unfit=one.task.unfit,
-            detectable=minimum_detectable(board.problems(one.table)),
+            detectable=found.finds(board.problems(one.table)),
             **one.table.model_dump(include={"samples", "max_new_tokens", "ranking"}),
         )
         for one in board.scores
@@ -145,6 +147,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         cells=cells,
         stages=stages,
         scores=scores,
+        power=found,
         downloads=downloads(board, trainers),
         caps=board.file.budget.set_caps(),
         seconds=sum(each.seconds or 0 for each in left) if known else None,

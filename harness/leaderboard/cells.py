@@ -1,35 +1,46 @@
-"""The cells of a board, grouped by trainer, checked to be comparable, with their resamples."""
+"""The cells of a board, grouped by trainer and checked to be comparable."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import UsageError
-from harness.leaderboard.bootstrap import Questions, Sample, mean_of_tasks, sample
+from harness.leaderboard.comparison import Questions, Sample, mean_of_tasks, sample
+from harness.leaderboard.origins import Origins
+from harness.leaderboard.rules import NOTHING, Knowledge, Known, replaced_here, same_result
 from harness.records import LETTERS, START, Record, Score
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
+    from harness.leaderboard.comparison import Claim
     from harness.records import Environment
 
 Key = tuple[str, str]  # task and protocol
 
 
 class Entry:
-    """The cells of one trainer: their scores by task, and the resamples of these."""
+    """The cells of one trainer: their scores by task, and the accuracies that follow."""
 
-    def __init__(self, trainer: str, cells: Sequence[Record], questions: BoardQuestions) -> None:
-        self.trainer = trainer
+    def __init__(
+        self,
+        trainer: str,
+        cells: Sequence[Record],
+        questions: BoardQuestions,
+        *,
+        claimed: bool = False,
+    ) -> None:
+        self.trainer, self.claimed = trainer, claimed
         self.questions = questions
         self.start = trainer == START
         self.done = [cell for cell in cells if cell.status == "ok" and cell.scores]
         self.failed = [cell for cell in cells if cell not in self.done]
         self.cells = list(cells)
-        self._drawn: dict[tuple[Key, tuple[int, ...]], Sample] = {}
+        self._samples: dict[tuple[Key, tuple[int, ...]], Sample] = {}
         found: dict[Key, list[Score]] = defaultdict(list)
         for cell in self.done:
             for score in cell.scores:
@@ -45,13 +56,13 @@ class Entry:
         return np.delete(found, without, axis=1) if without else found
 
     def sample(self, keys: Sequence[Key], without: tuple[int, ...] = ()) -> Sample:
-        """Return the resamples of the mean over tasks; of a single one, without some questions."""
+        """Return the mean accuracy over tasks; of a single one, without some questions."""
         for key in keys:
-            if (key, without) not in self._drawn:
-                self._drawn[key, without] = sample(
-                    self.correct(key, without), self.questions.of(key, without), key=self.trainer
+            if (key, without) not in self._samples:
+                self._samples[key, without] = sample(
+                    self.correct(key, without), self.questions.of(key, without)
                 )
-        return mean_of_tasks([self._drawn[key, without] for key in keys])
+        return mean_of_tasks([self._samples[key, without] for key in keys])
 
     def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
         """Return the questions that share so many words with what any of its seeds trained on."""
@@ -59,9 +70,46 @@ class Entry:
         return tuple(sorted(set().union(*places)))
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds that count, in order."""
+        return tuple(sorted(cell.seed for cell in self.done if cell.seed is not None))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every score of the board was made under each of its seeds."""
+        return all(key in self.scores for key in self.questions.benchmarks)
+
+    @property
     def ranked(self) -> bool:
-        """Whether it takes part in the ranking: every ranking score, no failed seed."""
-        return self.total is not None and not self.start and not self.failed
+        """Whether it takes part in the ranking: every ranking score under every seed of the board.
+
+        The board fixes its seeds before anyone trains: who could choose some of them, or more of
+        them, could choose the lucky ones. A mere claim does not, nor weights that no counted
+        training made.
+        """
+        planned = self.seeds == tuple(sorted(self.questions.conditions.seeds))
+        return self.comparable and not self.failed and planned
+
+    @property
+    def comparable(self) -> bool:
+        """Whether its scores can be set beside others: it has them, checked and its own."""
+        shown = self.total is not None and not self.start and not self.claimed
+        return shown and not self.questions.origins.barred(self.done)
+
+    @property
+    def compared(self) -> bool:
+        """Whether the page states gains of it: where trainers are compared, of ranked rows only."""
+        return self.ranked if self.questions.claim == "trainers" else self.comparable
+
+    def shares_stages(self, chain: Entry) -> bool:
+        """Whether seed by seed a longer chain went on from the very checkpoints of this one."""
+        mine, theirs = (
+            {cell.seed: [one.stage for one in cell.stages] for cell in entry.done}
+            for entry in (self, chain)
+        )
+        return mine.keys() == theirs.keys() and all(
+            stages and stages == theirs[seed][: len(stages)] for seed, stages in mine.items()
+        )
 
 
 class BoardQuestions:
@@ -71,11 +119,13 @@ class BoardQuestions:
         self.benchmarks = {(one.task, one.protocol): one for one in conditions.benchmarks}
         self.ranking = [key for key, one in self.benchmarks.items() if one.ranking]
         self.conditions = conditions
+        self.claim: Claim = "trainers"  # of the whole page; `harness.leaderboard.build` decides it
         self.first: dict[Key, Score] = {}
         for record in records:
             for score in record.scores:
                 self._check(record, score)
-        self._drawn: dict[tuple[Key, tuple[int, ...]], Questions] = {}
+        self._questions: dict[tuple[Key, tuple[int, ...]], Questions] = {}
+        self.origins = Origins(records)
 
     def _check(self, record: Record, score: Score) -> None:
         key = (score.task, score.protocol)
@@ -97,17 +147,12 @@ class BoardQuestions:
             raise UsageError(f"record {record.id}: task {score.task!r} has no questions")
 
     def of(self, key: Key, without: tuple[int, ...] = ()) -> Questions:
-        """Return the resamples of a task's questions (some left out), the same for every row."""
-        if (key, without) not in self._drawn:
-            first = self.first[key]
-            name = f"{self.conditions.digest} {key[0]} {key[1]}"
-            left_out = set(without)
-            self._drawn[key, without] = Questions.of(
-                first.n - len(without),
-                [group for place, group in enumerate(first.groups) if place not in left_out],
-                key=f"{name} without {without}" if without else name,
-            )
-        return self._drawn[key, without]
+        """Return a task's questions (some left out), the same for every row."""
+        if (key, without) not in self._questions:
+            first, left_out = self.first[key], set(without)
+            groups = [group for place, group in enumerate(first.groups) if place not in left_out]
+            self._questions[key, without] = Questions.of(first.n - len(without), groups)
+        return self._questions[key, without]
 
     def single(self, key: Key) -> bool:
         """Return whether a task's answers are independent: no groups, one answer to each."""
@@ -115,11 +160,16 @@ class BoardQuestions:
         return not first.groups and first.samples == 1
 
 
+def verdict_letters(score: Score) -> np.ndarray:
+    """Return the letter of each answer as its code, shape (n, answers to each question)."""
+    letters = np.frombuffer(score.verdicts.encode(), dtype=np.uint8)
+    return letters.reshape(score.n, score.samples)
+
+
 def correct_answers(score: Score) -> np.ndarray:
     """Return which answers are right, shape (n, answers to each question)."""
-    letters = np.frombuffer(score.verdicts.encode(), dtype=np.uint8)
-    right: np.ndarray = letters == ord(LETTERS["correct"])
-    return right.reshape(score.n, score.samples)
+    right: np.ndarray = verdict_letters(score) == ord(LETTERS["correct"])
+    return right
 
 
 def hardware(where: Environment) -> str:
@@ -136,28 +186,69 @@ def describe_environment(record: Record) -> str:
     )
 
 
-def select_cells(
-    records: Sequence[Record],
-) -> tuple[dict[str, list[Record]], list[Record], list[tuple[Record, Record]]]:
-    """Return the records that count: one a cell, by trainer.
+@dataclass
+class Selected:
+    """Which records of a board count, and what became of the others."""
 
-    Returns:
-        Those records; the ones that do not count; and of these the finished ones that no record
-        replaces, each with the record that counts for its cell.
+    kept: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    """Those that count, one a cell, by trainer."""
+    again: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    """Those that confirm one that counts, by its digest."""
+    conflicts: list[tuple[Record, Record]] = field(default_factory=list)
+    """Finished ones with other answers than the one that counts, each with that one."""
+    failed: list[Record] = field(default_factory=list)
+    """Failures that others had with a trainer's cells; they say nothing of its row."""
+    dropped: list[Record] = field(default_factory=list)
+    """Those that are replaced or count for nothing else."""
+
+
+def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selected:
+    """Choose the record that counts for each cell, by the rule that pages state.
+
+    A finished record counts and not a failed attempt, one whose verdicts can be checked and not a
+    claim, and then the first that was published, or else made. So nobody who joins later changes
+    what counts: neither its cell, nor a row by a failure or a claim for a seed of it.
     """
-    replaced = {record.supersedes for record in records}
+
+    def about(record: Record) -> Known:
+        return known.get(record.digest) or Known(record.id)
+
+    found = Selected()
+    gone = replaced_here(records, known)
+    found.dropped += [record for record in records if record.digest in gone]
     cells: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for record in records:
-        if record.id not in replaced:
+        if record.digest not in gone:
             cells[record.trainer, -1 if record.seed is None else record.seed].append(record)
-    kept: dict[str, list[Record]] = defaultdict(list)
-    dropped = [record for record in records if record.id in replaced]
-    doubled = []
+    rows: dict[str, list[Record]] = defaultdict(list)
     for (trainer, _), same in sorted(cells.items()):
-        # A finished record counts and not failed attempts; of two finished ones the earlier does.
-        same.sort(key=lambda record: (record.status != "ok", record.created, record.id))
-        first = same[0]
-        kept[trainer].append(first)
-        dropped += same[1:]
-        doubled += [(other, first) for other in same[1:] if other.status == "ok"]
-    return kept, dropped, doubled
+        same.sort(
+            key=lambda record: (
+                record.status != "ok",
+                about(record).claimed,
+                about(record).place,
+                record.created,
+                record.id,
+            )
+        )
+        first, *others = same
+        rows[trainer].append(first)
+        for other in others:
+            if other.status != "ok" or first.status != "ok":
+                found.dropped.append(other)
+            elif same_result(first, other):
+                found.again[first.digest].append(other)
+            else:
+                found.conflicts.append((other, first))
+                found.dropped.append(other)
+    for trainer, row in rows.items():
+        checked = [one for one in row if one.status == "ok" and not about(one).claimed]
+        hands = {about(one).submission for one in checked}
+        for record in row:
+            if checked and record.status == "ok" and about(record).claimed:
+                found.dropped.append(record)
+            elif checked and record.status != "ok" and about(record).submission not in hands:
+                found.failed.append(record)
+            else:
+                found.kept[trainer].append(record)
+    return found

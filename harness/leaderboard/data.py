@@ -13,16 +13,22 @@ import pydantic
 from harness.boards.conditions import Conditions
 from harness.records import Cost, Frozen
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class Accuracy(Frozen):
-    """Mean over seeds, interval over questions (of these checkpoints), spread over seeds."""
+    """Mean over seeds, interval over questions (of these checkpoints), what moves one seed.
+
+    The three standard deviations are of the accuracy of a single seed; those of seeds and answers
+    are None where there is one seed.
+    """
 
     accuracy: float
     low: float
     high: float
-    seed_sd: float | None  # None for a single seed
+    question_sd: float  # by which questions were chosen
+    seed_sd: float | None  # by the training seed, flips of single answers taken out
+    answer_sd: float | None  # by answers that flip between seeds
     n: int  # questions
     seeds: int
 
@@ -35,11 +41,23 @@ class Gain(Frozen):
     low: float  # not adjusted for the number of comparisons
     high: float
     p: float
-    p_adjusted: float | None  # Holm over the family; None where the row is in none
+    p_adjusted: float | None  # Holm over its family; None where it is in none
     test: str
     claim: Literal["trainers", "checkpoints"]
     format: float  # part of the difference: more answers could be read
+    format_low: float
+    format_high: float
     correctness: float  # part of the difference: readable answers are more often right
+    correctness_low: float
+    correctness_high: float
+
+
+class Share(Frozen):
+    """A share of questions with its interval over questions."""
+
+    share: float
+    low: float
+    high: float
 
 
 class TaskResult(Frozen):
@@ -59,8 +77,8 @@ class TaskResult(Frozen):
     mean_tokens: float  # completion tokens an answer
     samples: int = 1  # answers to each question; the accuracy is their mean (avg@k)
     # several answers: k -> share of questions with one right of k
-    pass_at: dict[int, float] = pydantic.Field(default={})
-    majority: float | None = None  # several answers: share whose most frequent answer is right
+    pass_at: dict[int, Share] = pydantic.Field(default={})
+    majority: Share | None = None  # several answers: share whose most frequent answer is right
     # lm-eval's own metrics, under protocols that are its own tasks
     own: dict[str, float] = pydantic.Field(default={})
     overlap_13: int = 0  # questions that share 13 words in a row with what was trained on
@@ -80,13 +98,12 @@ WarningKind = Literal[
     "unfit_to_rank",
     "no_figure_to_compare",
     "off_baseline",
-    "duplicate",
     "conflict",
     # about a row
+    "claimed",
     "failed",
     "unscored",
     "missing_seeds",
-    "few_seeds",
     "token_limit",
     "matching",
     "ungradable",
@@ -95,6 +112,14 @@ WarningKind = Literal[
     "seeds_scored_differently",
     "seeds_trained_differently",
     "seeds_trained_elsewhere",
+    "unconfined",
+    "had_network",
+    "costs_contradict",
+    "same_as_start",
+    "same_as_teacher",
+    "near_teacher",
+    "same_as_other",
+    "uncounted",
 ]
 WarningValue = int | float | str | tuple[str, ...] | tuple[int, ...]
 
@@ -106,6 +131,20 @@ class LeaderboardWarning(Frozen):
     task: str | None  # None where it is about a row or the board as a whole
     protocol: str | None  # None where it is about a task under any protocol
     values: dict[str, WarningValue]  # by kind; shares of 1, counts, names, texts
+
+
+class Overall(Frozen):
+    """One row over all of the board's tasks, each weighing the same, however often it is scored.
+
+    The tasks are taken as they are: the interval is over their questions and the training seeds.
+    """
+
+    accuracy: float
+    gain: float  # over the start model
+    low: float
+    high: float
+    above_start: float  # share of (task, seed) in which it is above the start model; ties half
+    above_others: float | None  # the same against a seed of another row, of all ranked rows
 
 
 class TrainedBy(Frozen):
@@ -125,6 +164,18 @@ class RecordRef(Frozen):
     digest: str
     seed: int | None
     status: str
+    file: str  # its name without `.json`: its id, or its id and digest
+    claimed: bool  # no answers that give its verdicts are known
+    submission: str = ""  # that brought it; empty for the publisher's own
+    signer: str = ""  # of that submission
+
+
+class Refused(Frozen):
+    """A record that counts for nothing."""
+
+    record: RecordRef
+    trainer: str
+    reason: str  # in one line
 
 
 class Row(Frozen):
@@ -139,18 +190,22 @@ class Row(Frozen):
     missing_seeds: tuple[int, ...]
     accuracy: Accuracy | None  # by which rows are ranked: mean over the ranking tasks
     gain: Gain | None
-    wins: int  # tasks on which it beats the start model, Holm-adjusted over its tasks
+    wins: int  # scores on which it beats the start model, Holm-adjusted over the whole page
     ties: int
     losses: int
     tasks: tuple[TaskResult, ...]
-    stage_gain: Gain | None  # what the last stage of a chain added to the chain before it
+    overall: Overall | None  # of a ranked row, where the board has several tasks
+    stage_gain: Gain | None  # of a chain over the chain without its last stage
     cost: Cost | None  # mean over seeds; None where nothing was trained
+    budget_used: float | None  # share of the tightest cap that was spent, mean over seeds
     parameters: int | None
     sources: tuple[TrainedBy, ...]
     environment: str  # hardware, engine, dtype and batch size the scores were made on
     notes: tuple[str, ...]  # what a reader must know, from the trainers
     warnings: tuple[LeaderboardWarning, ...]
     records: tuple[RecordRef, ...]
+    claimed: bool  # its verdicts cannot be checked, so it is not ranked
+    confirmations: tuple[RecordRef, ...]  # made again with the same weights and answers
     commands: tuple[str, ...]
 
 
@@ -162,15 +217,31 @@ class Failure(Frozen):
     status: str
     error: str
     log: str
-    record: str
+    record: str  # the name of its file without `.json`
+
+
+class Noise(Frozen):
+    """What moves the difference of two rows, per question and per seed: variances of shares."""
+
+    questions: float  # of a question's true difference: over n it is the variance of the mean
+    seeds: float  # of a seed's accuracy, flips of answers taken out
+    answers: float  # of an answer's flips, per question
 
 
 class Detectable(Frozen):
-    """The smallest differences that this board finds with 80 % power, before Holm."""
+    """The smallest true differences that the printed verdicts find four times in five."""
 
-    checkpoints: float  # two checkpoints, over questions only
-    gain: float | None  # a trainer over the start model: median over rows, as measured
-    pair: float | None  # one trainer over another: median over pairs, as measured
+    gain: float | None  # a row over the start model, after Holm over the page's gains
+    pair: float | None  # one ranked row over another, after Holm over all pairs
+    noise: Noise | None  # what they were computed from: the row in the middle
+
+
+class Equal(Frozen):
+    """Two rows shown to differ by less than the board's margin, either way."""
+
+    first: str
+    second: str
+    p: float  # of two one-sided tests, Holm over all pairs
 
 
 class Leaderboard(Frozen):
@@ -178,18 +249,24 @@ class Leaderboard(Frozen):
 
     schema_version: int = SCHEMA
     conditions: Conditions
-    claim: Literal["trainers", "checkpoints", "mixed"]
+    published: bool  # by the rules of published boards, with what is known of each record
+    claim: Literal["trainers", "checkpoints"]
     date: str  # of the latest record
     verifier: tuple[str, ...]
     hardware: tuple[str, ...]
     packages: dict[str, tuple[str, ...]]
     gain_family: int  # comparisons with the start model that Holm's correction is over
     pair_family: int  # pairs of rows that Holm's correction is over
+    score_family: int  # rows times scores that Holm's correction of wins and losses is over
     detectable: Detectable | None
+    equal: tuple[Equal, ...]  # within the margin of the conditions
+    not_worse: tuple[str, ...]  # rows shown to be less than the margin behind the first one
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
-    superseded: tuple[RecordRef, ...]  # published, replaced by a later record
+    superseded: tuple[RecordRef, ...]  # replaced by another record, or not the one that counts
+    refused: tuple[Refused, ...]
     warnings: tuple[LeaderboardWarning, ...]
+    properties: tuple[LeaderboardWarning, ...]  # of a benchmark or of every row alike
 
     def to_json(self) -> str:
         """Return the file's text: sorted keys, ASCII, a newline at the end."""
@@ -202,9 +279,10 @@ class Leaderboard(Frozen):
         and energy.
         """
         measured = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
-        content = self.model_dump(mode="json", exclude={"date", "superseded"})
+        content = self.model_dump(mode="json", exclude={"date", "superseded", "refused"})
         for row in content["rows"]:
             row["records"] = [[ref["seed"], ref["status"]] for ref in row["records"]]
+            del row["confirmations"]
             for name in measured if row["cost"] else ():
                 del row["cost"][name]
         for failure in content["failures"]:

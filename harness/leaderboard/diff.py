@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -11,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import TamperedError, UsageError, did_you_mean
+from harness.files import file_sha256, read_jsonl
 from harness.records import LETTERS, Frozen, Record, Score, read_records
 from harness.tasks.protocols import score_name
 
 if TYPE_CHECKING:
-    from harness.leaderboard.bootstrap import PairedDifference
+    from harness.boards.questions import Questions
+    from harness.leaderboard.comparison import PairedDifference
 
 Kind = Literal["fixed", "broken", "both_right", "both_wrong"]
 KINDS: tuple[Kind, ...] = ("fixed", "broken", "both_wrong", "both_right")
@@ -40,8 +40,8 @@ class Question(Frozen):
     protocol: str
     id: str
     kind: Kind
-    problem: str
-    gold: str
+    problem: str | None  # None, as the gold is, where the task is not at hand
+    gold: str | None
     first: JudgedAnswer
     second: JudgedAnswer
 
@@ -59,7 +59,7 @@ class TaskDifference(Frozen):
     low: float
     high: float
     p: float  # not adjusted for the number of tasks
-    test: str  # exact McNemar, or a bootstrap where answers are not independent
+    test: str  # exact McNemar, or t over questions where answers are not independent
 
 
 class Difference(Frozen):
@@ -70,6 +70,7 @@ class Difference(Frozen):
     tasks: tuple[TaskDifference, ...]
     questions: tuple[Question, ...]  # those that the filters let through
     filtered: int  # how many they let through, before the limit
+    missing: tuple[str, ...] = ()  # a line for each task whose problems are not at hand
 
 
 def find_record(folder: Path, name: str) -> Record:
@@ -128,13 +129,13 @@ def _task(one: Score, other: Score) -> TaskDifference:
 
 
 def _compare(one: Score, other: Score) -> PairedDifference:
-    from harness.leaderboard.bootstrap import Questions, compare, compare_checkpoints, sample
     from harness.leaderboard.cells import correct_answers
+    from harness.leaderboard.comparison import Questions, compare, compare_checkpoints, sample
 
     right = correct_answers(one), correct_answers(other)
     if one.samples == 1 and not one.groups:
         return compare_checkpoints(right[0][:, 0], right[1][:, 0])
-    questions = Questions.of(one.n, one.groups, key=f"{one.task_digest} {one.protocol}")
+    questions = Questions.of(one.n, one.groups)
     return compare(*(sample(each[None], questions) for each in right))
 
 
@@ -154,19 +155,20 @@ def _kind(first: bool, second: bool) -> Kind:
 def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, Any]]:
     """Return the judged answers of one score, question by question, checked against the record.
 
+    They have no problem and no gold answer: `harness.boards.questions` looks those up.
+
     Raises:
         UsageError: If they are not in the runs folder (published records come without answers).
         TamperedError: If they are not those the record was made from.
     """
     path = folder / "answers" / record.id / f"{score_name(score.task, score.protocol)}.jsonl"
     try:
-        content = path.read_bytes()
-    except OSError:
+        found = file_sha256(path)
+    except UsageError:
         raise UsageError(f"no answers of {record.cell}: {path} cannot be read") from None
-    if hashlib.sha256(content).hexdigest() != score.samples_sha256:
+    if found != score.samples_sha256:
         raise TamperedError(f"{path} is not what the record {record.id} was made from")
-    # Lines end with a newline alone: an answer may hold any other separator.
-    return [json.loads(line) for line in content.decode("utf-8").split("\n") if line]
+    return [row for _, row in read_jsonl(path)]
 
 
 def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[str, Any]]:
@@ -184,6 +186,7 @@ def diff(
     folder: Path,
     first: str,
     second: str,
+    questions: Questions | None = None,
     *,
     tasks: Sequence[str] = (),
     kinds: Sequence[str] = (),
@@ -197,6 +200,7 @@ def diff(
         folder: The board's runs folder, with `records` and `answers`.
         first: A cell.
         second: The other one.
+        questions: Where problems and gold answers are looked up; None to show none.
         tasks: Only questions of these tasks.
         kinds: Only these kinds: fixed, broken, both_wrong, both_right.
         verdicts: Only questions where either answer has one of these verdicts.
@@ -212,12 +216,12 @@ def diff(
     found = [
         question
         for mine, theirs in chosen
-        for question in _questions(folder, (one, mine), (other, theirs))
+        for question in _questions(folder, (one, mine), (other, theirs), questions)
         if (not kinds or question.kind in kinds)
         and (not verdicts or {question.first.verdict, question.second.verdict} & {*verdicts})
         and any(
             search.casefold() in text.casefold()
-            for text in (question.problem, question.first.text, question.second.text)
+            for text in (question.problem or "", question.first.text, question.second.text)
         )
     ]
     return Difference(
@@ -226,6 +230,7 @@ def diff(
         tasks=tuple(_task(mine, theirs) for mine, theirs in chosen),
         questions=tuple(found[:limit]),
         filtered=len(found),
+        missing=tuple(questions.missing.values()) if questions else (),
     )
 
 
@@ -236,20 +241,25 @@ def _check(what: str, names: Sequence[str], known: Sequence[str]) -> None:
 
 
 def _questions(
-    folder: Path, one: tuple[Record, Score], other: tuple[Record, Score]
+    folder: Path,
+    one: tuple[Record, Score],
+    other: tuple[Record, Score],
+    questions: Questions | None,
 ) -> Iterator[Question]:
     score = one[1]
+    rows = (questions.of(score) if questions else None) or {}
     mine, theirs = (representative(read_answers(folder, *each), each[1]) for each in (one, other))
     for first, second in zip(mine, theirs, strict=True):
         if first["id"] != second["id"]:
             raise UsageError(f"the answers to {score.task!r} are in different orders")
+        row = rows.get(first["id"])
         yield Question(
             task=score.task,
             protocol=score.protocol,
             id=str(first["id"]),
             kind=_kind(first["verdict"] == "correct", second["verdict"] == "correct"),
-            problem=first["problem"],
-            gold=first["gold"],
+            problem=row["problem"] if row else None,
+            gold=row["answer"] if row else None,
             first=_judged(first),
             second=_judged(second),
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from harness.leaderboard.data import Equal
 from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
 from harness.leaderboard.results import compare_entries
 
 if TYPE_CHECKING:
-    from harness.leaderboard.bootstrap import PairedDifference
     from harness.leaderboard.cells import Entry
+    from harness.leaderboard.comparison import PairedDifference
     from harness.leaderboard.data import TaskResult
 
 
@@ -23,25 +24,62 @@ class Ranking:
     order: list[str]  # their names, the best first
     places: dict[str, tuple[int, int]]  # the best and the worst place of each
     letters: dict[str, str]  # the group letters of each
-    pairs: list[PairedDifference]  # the comparison of every two rows
+    pairs: list[PairedDifference]  # the comparison of every two rows, in the order of them
+    equal: tuple[Equal, ...]  # shown to lie within the margin of each other
+    not_worse: tuple[str, ...]  # shown to be less than the margin behind the first
 
 
-def rank(entries: Iterable[Entry]) -> Ranking:
-    """Rank the entries (given the best first) that have every ranking score and no failed seed."""
+def rank(entries: Iterable[Entry], margin: float) -> Ranking:
+    """Rank the entries (given the best first) that are to be ranked.
+
+    The margin, a share of 1, is what two rows may differ by and still count as equal.
+    """
     ranked = [entry for entry in entries if entry.ranked]
-    order = [entry.trainer for entry in ranked]
     pairs = [
         compare_entries(first, second, first.questions.ranking)
         for first, second in combinations(ranked, 2)
     ]
+    return ranking_of([entry.trainer for entry in ranked], pairs, margin)
+
+
+def ranking_of(order: Sequence[str], pairs: Sequence[PairedDifference], margin: float) -> Ranking:
+    """Return the ranking of rows, given the best first, from the comparisons of every two."""
     adjusted = holm([one.p for one in pairs])
     different = {
         frozenset(names)
         for names, p in zip(combinations(order, 2), adjusted, strict=True)
         if p < SIGNIFICANCE
     }
-    places = {name: place_of(name, order, different) for name in order}
-    return Ranking(order, places, letters(order, different), pairs)
+    return Ranking(
+        list(order),
+        {name: place_of(name, order, different) for name in order},
+        letters(order, different),
+        list(pairs),
+        _equal(order, pairs, margin),
+        _not_worse(order, pairs, margin),
+    )
+
+
+def _equal(
+    order: Sequence[str], pairs: Sequence[PairedDifference], margin: float
+) -> tuple[Equal, ...]:
+    """Return the pairs shown to be equal: two one-sided tests (Schuirmann 1987), Holm over all."""
+    adjusted = holm([pair.p_within(margin) for pair in pairs])
+    named = zip(combinations(order, 2), adjusted, strict=True)
+    return tuple(Equal(first=a, second=b, p=p) for (a, b), p in named if p < SIGNIFICANCE)
+
+
+def _not_worse(
+    order: Sequence[str], pairs: Sequence[PairedDifference], margin: float
+) -> tuple[str, ...]:
+    """Return the rows shown to be less than the margin behind the first, Holm over them.
+
+    That the first was chosen for its accuracy errs on the safe side: it is rather lower than it
+    looks.
+    """
+    behind = [pair._replace(difference=-pair.difference) for pair in pairs[: len(order) - 1]]
+    adjusted = holm([pair.p_below(margin) for pair in behind])
+    return tuple(name for name, p in zip(order[1:], adjusted, strict=False) if p < SIGNIFICANCE)
 
 
 def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) -> tuple[int, int]:
@@ -52,13 +90,34 @@ def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) ->
     return 1 + better, len(order) - worse
 
 
-def tally(tasks: Sequence[TaskResult]) -> tuple[int, int, int]:
-    """Return on how many tasks a row beats, ties with and loses to the start model."""
-    gains = [task.gain for task in tasks if task.gain is not None]
-    adjusted = holm([gain.p for gain in gains])
-    apart = [gain.difference for gain, p in zip(gains, adjusted, strict=True) if p < SIGNIFICANCE]
-    wins = sum(difference > 0 for difference in apart)
-    return wins, len(gains) - len(apart), len(apart) - wins
+def tally(
+    rows: Mapping[str, Sequence[TaskResult]],
+) -> tuple[dict[str, tuple[TaskResult, ...]], dict[str, tuple[int, int, int]], int]:
+    """Correct the gains of every row on every score for their number, all in one family.
+
+    Returns:
+        The results with their adjusted p-values; on how many scores each row beats, ties with and
+        loses to the start model; and how many comparisons that were.
+    """
+    places = [
+        (name, place)
+        for name, results in rows.items()
+        for place, result in enumerate(results)
+        if result.gain is not None
+    ]
+    gains = [gain for name, place in places if (gain := rows[name][place].gain) is not None]
+    changed = {name: list(results) for name, results in rows.items()}
+    counts = {name: [0, 0, 0] for name in rows}
+    for (name, place), gain, p in zip(places, gains, holm([one.p for one in gains]), strict=True):
+        adjusted = gain.model_copy(update={"p_adjusted": p})
+        changed[name][place] = changed[name][place].model_copy(update={"gain": adjusted})
+        apart = p < SIGNIFICANCE
+        counts[name][(0 if gain.difference > 0 else 2) if apart else 1] += 1
+    return (
+        {name: tuple(results) for name, results in changed.items()},
+        {name: (wins, ties, losses) for name, (wins, ties, losses) in counts.items()},
+        len(gains),
+    )
 
 
 def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:

@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.leaderboard.bootstrap import PairedDifference, compare, compare_checkpoints
-from harness.leaderboard.cells import Entry, Key
-from harness.leaderboard.data import Accuracy, Gain, TaskResult
-from harness.leaderboard.stats import accuracy_interval, pass_at_k, split_gain, t_quantile
+from harness.leaderboard.cells import Entry, Key, verdict_letters
+from harness.leaderboard.comparison import (
+    PairedDifference,
+    compare,
+    compare_checkpoints,
+    components,
+    difference_of,
+)
+from harness.leaderboard.data import Accuracy, Gain, Share, TaskResult
+from harness.leaderboard.gain_parts import Readable, parts_of_gain
+from harness.leaderboard.stats import accuracy_interval, clustered_wilson, pass_at_k
 from harness.records import LETTERS, Score
 
 if TYPE_CHECKING:
@@ -18,11 +25,17 @@ if TYPE_CHECKING:
 
 
 def compare_entries(
-    first: Entry, second: Entry, keys: Sequence[Key], without: tuple[int, ...] = ()
+    first: Entry,
+    second: Entry,
+    keys: Sequence[Key],
+    without: tuple[int, ...] = (),
+    *,
+    paired: bool = False,
 ) -> PairedDifference:
-    """Compare two entries on the mean of some tasks, by the test that their seeds allow.
+    """Compare two entries on the mean of some tasks, by the test that the page's claim asks for.
 
-    Of a single task, questions may be left out: `without` has their places.
+    Of a single task, questions may be left out: `without` has their places. The seeds are `paired`
+    where the second went on from the first's checkpoints.
     """
     alone = len(keys) == 1 and first.questions.single(keys[0])
     if alone and len(first.done) == len(second.done) == 1:
@@ -33,34 +46,17 @@ def compare_entries(
         second.sample(keys, without),
         first_trained=not first.start,
         second_trained=not second.start,
+        paired=paired,
+        claim=first.questions.claim,
     )
 
 
-def _split(
-    first: Entry, second: Entry, keys: Sequence[Key], without: tuple[int, ...]
-) -> tuple[float, float]:
-    """Return the format and correctness parts, the mean over tasks, seeds and start records."""
-    parts = [
-        split_gain(_readable(before, without), _readable(after, without))
-        for key in keys
-        for before in first.scores[key]
-        for after in second.scores[key]
-    ]
-    # Every pairing of seeds weighs the same, so the parts sum to the difference of the means.
-    _, form, correctness = (sum(each) / len(parts) for each in zip(*parts, strict=True))
-    return float(form), float(correctness)
-
-
-def _readable(score: Score, without: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return the number of right, of readable and of all answers, some questions left out."""
-    verdicts, left_out = score.verdicts, set(without)
-    if left_out:
-        k = score.samples
-        verdicts = "".join(
-            verdicts[k * place : k * place + k] for place in range(score.n) if place not in left_out
-        )
-    right = verdicts.count(LETTERS["correct"])
-    return right, right + verdicts.count(LETTERS["wrong"]), len(verdicts)
+def _readable(entry: Entry, key: Key, without: Sequence[int]) -> Readable:
+    """Return the shares of right and of readable answers to each question, seed by seed."""
+    letters = np.stack([verdict_letters(score) for score in entry.scores[key]])
+    letters = np.delete(letters, without, axis=1) if without else letters
+    right, wrong = ((letters == ord(LETTERS[name])).mean(axis=2) for name in ("correct", "wrong"))
+    return Readable(right, right + wrong)
 
 
 def gain_between(
@@ -70,13 +66,36 @@ def gain_between(
     comparison: PairedDifference,
     p_adjusted: float | None = None,
     without: tuple[int, ...] = (),
+    *,
+    paired: bool = False,
 ) -> Gain:
     """Return the gain of the second entry over the first, with its two parts."""
+    form, correctness = parts_of_gain(
+        [
+            (
+                _readable(first, key, without),
+                _readable(second, key, without),
+                first.questions.of(key, without),
+            )
+            for key in keys
+        ],
+        comparison.claim,
+        first_trained=not first.start,
+        second_trained=not second.start,
+        paired=paired,
+    )
     found = comparison._asdict()
     shown = {name: found[name] for name in ("difference", "low", "high", "p", "test", "claim")}
-    form, correctness = _split(first, second, keys, without)
     return Gain(
-        to=first.trainer, p_adjusted=p_adjusted, format=form, correctness=correctness, **shown
+        to=first.trainer,
+        p_adjusted=p_adjusted,
+        format=form.difference,
+        format_low=form.low,
+        format_high=form.high,
+        correctness=correctness.difference,
+        correctness_low=correctness.low,
+        correctness_high=correctness.high,
+        **shown,
     )
 
 
@@ -90,18 +109,25 @@ def accuracy_of(entry: Entry, keys: Sequence[Key], without: tuple[int, ...] = ()
         group = entry.questions.of(keys[0], without).group
         low, high, _ = accuracy_interval(entry.correct(keys[0], without), groups=group)
     else:
-        half = t_quantile(0.975, max(1, total.groups - 1)) * max(
-            float(total.questions.std()), 1.0 / (total.n + 2)
-        )
-        low, high = max(0.0, total.accuracy - half), min(1.0, total.accuracy + half)
+        found = difference_of(total.averaged, (), "checkpoints")
+        low, high = max(0.0, found.low), found.high
+    moved = components(total)
     return Accuracy(
-        accuracy=total.accuracy,
+        accuracy=total.mean,
         low=low,
         high=high,
-        seed_sd=total.seed_sd,
+        question_sd=moved.questions,
+        seed_sd=moved.seeds,
+        answer_sd=moved.answers,
         n=sum(entry.scores[key][0].n for key in keys) - len(without),
         seeds=total.seeds,
     )
+
+
+def task_results(entry: Entry, start: Entry | None) -> tuple[TaskResult, ...]:
+    """Return a row's results on the tasks that every one of its seeds was scored on."""
+    found = (task_result(entry, one, start) for one in entry.questions.conditions.benchmarks)
+    return tuple(result for result in found if result is not None)
 
 
 def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> TaskResult | None:
@@ -115,7 +141,7 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
     without = hit if 0 < len(hit) < scores[0].n else ()
 
     def gain(left_out: tuple[int, ...]) -> Gain | None:
-        if start is None or entry.start or key not in start.scores:
+        if start is None or not entry.compared or key not in start.scores:
             return None
         found = compare_entries(start, entry, [key], left_out)
         return gain_between(start, entry, [key], found, without=left_out)
@@ -134,8 +160,8 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
         copied=sum(score.copied for score in scores) / answers,
         mean_tokens=sum(score.completion_tokens for score in scores) / answers,
         samples=scores[0].samples,
-        pass_at=_pass_at(entry.correct(key)),
-        majority=_majority(scores),
+        pass_at=_pass_at(entry, key),
+        majority=_majority(entry, key),
         own=_own(scores),
         overlap_13=len(hit),
         overlap_8=len(entry.overlaps(key, 8)),
@@ -144,25 +170,34 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
     )
 
 
-def _pass_at(correct: np.ndarray) -> dict[int, float]:
+def _pass_at(entry: Entry, key: Key) -> dict[int, Share]:
     """Return pass@k for the powers of two and all samples, the mean over questions and seeds."""
+    correct = entry.correct(key)
     samples = correct.shape[2]
     if samples == 1:
         return {}
-    right = np.bincount(correct.sum(axis=2).ravel(), minlength=samples + 1)
+    right = correct.sum(axis=2)  # of each seed and question
+    group = entry.questions.of(key).group
+    clusters = np.broadcast_to(group, right.shape).ravel()
     sizes = sorted({2**power for power in range(samples.bit_length())} | {samples})
-    return {
-        k: sum(int(n) * pass_at_k(samples, c, k) for c, n in enumerate(right)) / int(right.sum())
-        for k in sizes
-    }
+    found = {}
+    for k in sizes:
+        chance = np.array([pass_at_k(samples, c, k) for c in range(samples + 1)])
+        low, high = 0.0, 1.0
+        if group.max() > 0:  # one group of questions bounds nothing
+            low, high = clustered_wilson(chance[right].ravel(), clusters, correct.size // k)
+        found[k] = Share(share=float(chance[right].mean()), low=low, high=high)
+    return found
 
 
-def _majority(scores: Sequence[Score]) -> float | None:
+def _majority(entry: Entry, key: Key) -> Share | None:
     """Return maj@k, the mean over seeds, where every seed has it."""
+    scores = entry.scores[key]
     if not all(score.majority for score in scores):
         return None
-    right = sum(score.majority.count(LETTERS["correct"]) for score in scores)
-    return right / sum(score.n for score in scores)
+    right = np.array([[letter == LETTERS["correct"] for letter in one.majority] for one in scores])
+    low, high, _ = accuracy_interval(right[..., None], groups=entry.questions.of(key).group)
+    return Share(share=float(right.mean()), low=low, high=high)
 
 
 def _own(scores: Sequence[Score]) -> dict[str, float]:

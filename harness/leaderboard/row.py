@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from harness.leaderboard.bootstrap import PairedDifference
 from harness.leaderboard.cells import Entry, describe_environment
-from harness.leaderboard.data import RecordRef, Row, TrainedBy
-from harness.leaderboard.ranking import Ranking, tally
-from harness.leaderboard.results import accuracy_of, compare_entries, gain_between, task_result
-from harness.leaderboard.warnings import row_warnings
+from harness.leaderboard.comparison import PairedDifference
+from harness.leaderboard.data import Gain, RecordRef, Row, TaskResult, TrainedBy
+from harness.leaderboard.ranking import Ranking
+from harness.leaderboard.results import accuracy_of, compare_entries, gain_between
 from harness.records import Cost, Record, total_cost
 
 
@@ -35,17 +35,17 @@ def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def record_ref(record: Record) -> RecordRef:
-    return RecordRef(id=record.id, digest=record.digest, seed=record.seed, status=record.status)
-
-
 def build_row(
     entry: Entry,
     start: Entry | None,
     previous: Entry | None,
     ranking: Ranking,
+    tasks: tuple[TaskResult, ...],
+    tallied: tuple[int, int, int],
     gain: PairedDifference | None,
     p_adjusted: float | None,
+    ref: Callable[[Record], RecordRef],
+    again: Sequence[Record],
 ) -> Row:
     """Compute a row.
 
@@ -54,20 +54,21 @@ def build_row(
         start: The start model's, if it has every ranking score.
         previous: Those of the chain without its last stage, if they are on the board.
         ranking: Of the board.
+        tasks: Its results.
+        tallied: On how many scores it beats, ties with and loses to the start model.
         gain: The comparison with the start model by the ranking score, if there is one.
         p_adjusted: Its p-value after Holm's correction, for a ranked row.
+        ref: Names a record.
+        again: Records that confirm those of the trainer.
     """
     conditions, keys = entry.questions.conditions, entry.questions.ranking
-    results = [task_result(entry, one, start) for one in conditions.benchmarks]
-    tasks = tuple(result for result in results if result is not None)
-    wins, ties, losses = tally(tasks)
-    stage_gain = None
-    if previous is not None and previous.total is not None and entry.total is not None:
-        comparison = compare_entries(previous, entry, keys)
-        stage_gain = gain_between(previous, entry, keys, comparison)
-    seeds = tuple(sorted(cell.seed for cell in entry.done if cell.seed is not None))
+    wins, ties, losses = tallied
+    seeds = entry.seeds
     failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
     missing = () if entry.start else tuple(sorted({*conditions.seeds} - {*seeds, *failed}))
+    cost = _mean_cost(entry.done)
+    caps = conditions.caps.set_caps() if conditions.caps else {}
+    used = [getattr(cost, name) / cap for name, cap in caps.items()] if cost else []
     return Row(
         trainer=entry.trainer,
         start=entry.start,
@@ -82,16 +83,29 @@ def build_row(
         ties=ties,
         losses=losses,
         tasks=tasks,
-        stage_gain=stage_gain,
-        cost=_mean_cost(entry.done),
+        overall=None,
+        stage_gain=_stage_gain(previous, entry),
+        cost=cost,
+        budget_used=max(used, default=None),
         parameters=next((c.checkpoint.parameters for c in entry.done if c.checkpoint), None),
         sources=_sources(entry.cells),
         environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
         notes=_notes(entry.done),
-        warnings=tuple(row_warnings(entry, tasks, missing)),
-        records=tuple(record_ref(cell) for cell in entry.cells),
+        warnings=(),
+        records=tuple(map(ref, entry.cells)),
+        claimed=entry.claimed,
+        confirmations=tuple(map(ref, again)),
         commands=_commands(entry.cells),
     )
+
+
+def _stage_gain(previous: Entry | None, entry: Entry) -> Gain | None:
+    """Return a chain's gain over the chain without its last stage, seed by seed if it shares it."""
+    if previous is None or not previous.compared or not entry.compared:
+        return None
+    keys, paired = entry.questions.ranking, previous.shares_stages(entry)
+    comparison = compare_entries(previous, entry, keys, paired=paired)
+    return gain_between(previous, entry, keys, comparison, paired=paired)
 
 
 def _commands(cells: Sequence[Record]) -> tuple[str, ...]:
@@ -112,6 +126,16 @@ def _notes(cells: Sequence[Record]) -> tuple[str, ...]:
     found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for stage in (stage for cell in cells for stage in cell.stages):
         for name, value in sorted(stage.notes.items()):
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            found[stage.trainer, name][text] = None
+            found[stage.trainer, name][_worded(value)] = None
     return tuple(f"{trainer}: {name} {', '.join(v)}" for (trainer, name), v in found.items())
+
+
+def _worded(value: Any) -> str:
+    """Return a JSON value for people: `correct 1, format 0` and not as a program writes it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_worded(each)}" for name, each in value.items())
+    return "; ".join(map(_worded, value)) if isinstance(value, list | tuple) else str(value)

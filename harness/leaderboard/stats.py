@@ -1,15 +1,15 @@
-"""Statistics of right and wrong answers: intervals, tests, pass@k, the two parts of a gain.
+"""Statistics of right and wrong answers: intervals, tests, pass@k.
 
 Accuracies, differences and intervals are shares (0 to 1, or -1 to 1), never per cent. What has no
-defined result is refused in one line. The two-level bootstrap is in `bootstrap`, Holm's correction
-in `multiple_testing`; `docs/statistics.md` says which claim rests on which function.
+defined result is refused in one line. Comparisons over questions and seeds are in `comparison`,
+Holm's correction in `multiple_testing`; `docs/statistics.md` says which claim rests on which
+function.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _normal_quantile = NormalDist().inv_cdf
 _Z = _normal_quantile(0.975)  # every interval is of 95 %
+_PSEUDO = 0.25  # of a group, once all right and once all wrong
 
 
 class Interval(NamedTuple):
@@ -45,6 +46,11 @@ def t_quantile(probability: float, df: float) -> float:
     return float(stdtrit(df, probability))
 
 
+def t_beyond(probability: float, df: float) -> float:
+    """Return the value above which Student's t lies with this probability, however small it is."""
+    return -t_quantile(probability, df)
+
+
 def wilson(k: float, n: float) -> Interval:
     """Return Wilson's 95 % score interval of a share (Wilson 1927), for k of n independent answers.
 
@@ -62,34 +68,41 @@ def wilson(k: float, n: float) -> Interval:
     return Interval(low, 1.0 if k == n else min(1.0, centre + half))
 
 
-def clustered_wilson(values: np.ndarray, clusters: np.ndarray) -> Interval:
+def clustered_wilson(
+    values: np.ndarray, clusters: np.ndarray, answers: int | None = None
+) -> Interval:
     """Return Wilson's 95 % interval for answers that come in groups.
 
     The sample size is divided by the design effect of the groups (Korn and Graubard 1998 in the
     form for Wilson's interval of Franco et al. 2019): the effective n is p(1-p) over the variance
-    of the mean that is robust to clustering, shrunk by Student's t for few groups. It is never
-    more than n, and never less than it would be if all answers of a group agreed, which is also
-    what it is where every answer is alike.
+    of the mean that is robust to clustering, shrunk by Student's t for few groups. Both are taken
+    with a quarter of a group more that is all right and one that is all wrong: near 0 and 1 most
+    groups agree by chance, and without them the few that do not are trusted too far. The effective
+    n is never more than the number of answers, and never less than it would be if all answers of a
+    group agreed, which is also what it is where every answer is alike.
 
     Args:
-        values: 0 or 1 per answer, shape (n,).
+        values: 0 to 1 per answer, shape (n,).
         clusters: The group of each answer, integers of shape (n,).
+        answers: How many answers the values are made of, where that is more than n.
     """
     values = np.asarray(values, dtype=float)
     _, index, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
     n, groups, total = values.size, sizes.size, float(values.sum())
     _counts(int(total), n)
-    if sizes.max() == 1:
+    if sizes.max() == 1 and answers is None:
         return wilson(total, n)
     if groups == 1:
         raise UsageError("an interval over groups needs at least two groups")
-    p = total / n
-    variance = float(np.sum(np.bincount(index, weights=values - p) ** 2)) / n**2
+    size = n / groups
+    p = (total + _PSEUDO * size) / (n + 2 * _PSEUDO * size)
+    squares = float(np.sum(np.bincount(index, weights=values - p) ** 2))
+    squares += _PSEUDO * size**2 * ((1 - p) ** 2 + p**2)
+    variance = squares / (n * (n + 2 * _PSEUDO * size))
     shrunk = (_Z / t_quantile(0.975, groups - 1)) ** 2
     alike = n**2 / float(np.sum(sizes**2))  # the effective n if each group agreed
-    effective = shrunk * p * (1 - p) / variance if 0 < p < 1 and variance > 0 else alike
-    effective = min(float(n), max(alike, effective))
-    return wilson(p * effective, effective)
+    effective = min(float(answers or n), max(alike, shrunk * p * (1 - p) / variance))
+    return wilson(total / n * effective, effective)
 
 
 def accuracy_interval(
@@ -146,44 +159,6 @@ def paired_interval(fixed: int, broken: int, n: int) -> Interval:
     return Interval(max(-1.0, up - down - half), min(1.0, up - down + half))
 
 
-class GainParts(NamedTuple):
-    """A gain and its two parts, exact: `gain == format + correctness`."""
-
-    gain: Fraction
-    format: Fraction
-    correctness: Fraction
-
-
-def split_gain(before: tuple[int, int, int], after: tuple[int, int, int]) -> GainParts:
-    """Split a gain in accuracy into a format part and a correctness part.
-
-    Accuracy is r q: the share r of answers that can be read at all (verdict correct or wrong)
-    times the share q of those that is right. The gain is the change of r at the mean q, and the
-    change of q at the mean r (Shapley's symmetric split, so no order of the two is preferred):
-
-        r1 q1 - r0 q0 = (r1 - r0) (q0 + q1) / 2  +  (q1 - q0) (r0 + r1) / 2
-
-    Where one side has no readable answer its q is unknown and taken to be the other's: the whole
-    gain is then format.
-
-    Args:
-        before: Right answers, readable answers and all answers of the start model.
-        after: The same of the trained checkpoint.
-    """
-    for right, readable, n in (before, after):
-        _counts(right, n)
-        _counts(readable, n)
-        if right > readable:
-            raise UsageError(f"{right} right answers of {readable} readable ones")
-    (c0, m0, n0), (c1, m1, n1) = before, after
-    if not m0 and not m1:
-        return GainParts(Fraction(0), Fraction(0), Fraction(0))
-    r0, r1 = Fraction(m0, n0), Fraction(m1, n1)
-    q0 = Fraction(c0, m0) if m0 else Fraction(c1, m1)
-    q1 = Fraction(c1, m1) if m1 else q0
-    return GainParts(r1 * q1 - r0 * q0, (r1 - r0) * (q0 + q1) / 2, (q1 - q0) * (r0 + r1) / 2)
-
-
 def pass_at_k(n: int, correct: int, k: int) -> float:
     """Return the unbiased pass@k of one question: 1 - C(n-c, k) / C(n, k) (arXiv 2107.03374)."""
     _counts(correct, n)
@@ -192,16 +167,20 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
     return 1.0 - math.comb(n - correct, k) / math.comb(n, k)
 
 
-def minimum_detectable(n: int, accuracy: float = 0.5, correlation: float = 0.5) -> float:
+def minimum_detectable(
+    n: int, accuracy: float = 0.5, correlation: float = 0.5, comparisons: int = 1
+) -> float:
     """Return the smallest true difference of two checkpoints that is found four times in five.
 
-    At a two-sided level of 5 %, before any correction for many comparisons.
+    At a two-sided level of 5 %, which so many comparisons share.
 
     Args:
         n: Questions.
         accuracy: About where the two accuracies lie.
         correlation: Between the answers of the two checkpoints, question by question.
+        comparisons: How many are made at once (the first step of Holm's correction).
     """
     _counts(0, n)
     variance = 2 * accuracy * (1 - accuracy) * (1 - correlation) / n
-    return (_Z + _normal_quantile(0.8)) * math.sqrt(variance)
+    level = _normal_quantile(1 - 0.025 / comparisons)
+    return (level + _normal_quantile(0.8)) * math.sqrt(variance)

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from harness.leaderboard.bootstrap import TRAINER_SEEDS
 from harness.leaderboard.cells import describe_environment, hardware
 from harness.leaderboard.data import LeaderboardWarning, WarningKind, WarningValue
+from harness.leaderboard.origins import NEAR, from_teacher
 from harness.leaderboard.stats import minimum_detectable
+from harness.records import START
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Baseline, Benchmark, Conditions
-    from harness.leaderboard.cells import Entry
+    from harness.leaderboard.cells import Entry, Key
     from harness.leaderboard.data import TaskResult
-    from harness.records import Record, Score
+    from harness.records import Record, Score, StageRef
 
 # shares of answers beyond which a reader is warned
 LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
 UNGRADABLE = 0.01
 FEW_QUESTIONS = 100
+SLACK_SECONDS = 1.0  # by which two clocks may differ
+IDLE_SECONDS = 120.0  # that a stage may take, with its imports, and count no FLOPs
+THRESHOLDS: dict[WarningKind, float] = {
+    "token_limit": LIMIT_REACHED,
+    "matching": STRICT_FLEXIBLE,
+    "ungradable": UNGRADABLE,
+    "shared_words": 0,  # problems
+}
 
 
 def _warning(
@@ -36,39 +45,133 @@ def _warning(
     return LeaderboardWarning(kind=kind, task=task, protocol=protocol, values=values)
 
 
-def row_warnings(
-    entry: Entry, tasks: Sequence[TaskResult], missing: tuple[int, ...]
-) -> Iterator[LeaderboardWarning]:
-    """Yield the warnings about a row; `missing` are the board's seeds that it has no cell of."""
-    if entry.failed and not entry.start:
-        seeds = tuple(cell.seed for cell in entry.failed if cell.seed is not None)
-        yield _warning("failed", seeds=seeds)
+class Sorted(NamedTuple):
+    """Warnings about rows, and those that hold for the rows alike."""
+
+    rows: dict[str, list[LeaderboardWarning]]
+    alike: list[LeaderboardWarning]  # about a score, its numbers those of the row in the middle
+
+
+def sort_warnings(entries: Sequence[Entry], results: Mapping[str, Sequence[TaskResult]]) -> Sorted:
+    """Return what a reader must know of each row that does not hold for its neighbours as well.
+
+    What an answer's form or the data bring to a score, they bring to every row of it. So a row is
+    marked where its number is further beyond the middle row's than a reader is warned of; and where
+    the middle row's is itself beyond that, it is said once, of the score.
+    """
+    rows = {entry.trainer: list(row_warnings(entry)) for entry in entries}
+    alike = _taken_from_all([rows[entry.trainer] for entry in entries if _trained(entry)])
+    each: dict[WarningKind, dict[Key, dict[str, tuple[float, TaskResult]]]]
+    each = defaultdict(lambda: defaultdict(dict))
+    for entry in entries:
+        for result in results[entry.trainer]:
+            for kind, number in _numbers(result, entry.start):
+                each[kind][result.task, result.protocol][entry.trainer] = number, result
+    for kind, scores in each.items():
+        for found in scores.values():
+            usual, middle = sorted(found.values(), key=lambda one: one[0])[(len(found) - 1) // 2]
+            if usual > THRESHOLDS[kind]:
+                alike.append(_about_answers(kind, usual, middle))
+            for trainer, (number, result) in found.items():
+                if number - usual > THRESHOLDS[kind] and trainer != START:
+                    rows[trainer].append(_about_answers(kind, number, result))
+    return Sorted(rows, alike)
+
+
+def _trained(entry: Entry) -> bool:
+    return any(cell.stages for cell in entry.done)
+
+
+def _taken_from_all(rows: Sequence[list[LeaderboardWarning]]) -> list[LeaderboardWarning]:
+    """Take from rows what is said of the machine and holds for every one of them; return it."""
+    machine: tuple[WarningKind, ...] = ("unconfined", "had_network")
+    found = [_warning(kind) for kind in machine if all(_warning(kind) in row for row in rows)]
+    if len(rows) < 2:
+        return []
+    for row in rows:
+        row[:] = [one for one in row if one not in found]
+    return found
+
+
+def _numbers(result: TaskResult, start: bool) -> Iterator[tuple[WarningKind, float]]:
+    """Yield what a reader may have to know of a row's answers to a score."""
+    yield "token_limit", result.limit_reached
+    yield "matching", abs(result.strict - result.flexible)
+    yield "ungradable", result.verdicts["ungradable"]
+    if not start:
+        yield "shared_words", float(result.overlap_13)
+
+
+def _about_answers(kind: WarningKind, number: float, result: TaskResult) -> LeaderboardWarning:
+    if kind == "shared_words":
+        whole = result.clean is None
+        return _warning("all_shared_words" if whole else kind, result, problems=round(number))
+    if kind == "matching":
+        return _warning(kind, result, difference=number)
+    return _warning(kind, result, share=number)
+
+
+def row_warnings(entry: Entry) -> Iterator[LeaderboardWarning]:
+    """Yield the warnings about a row's cells."""
+    if entry.claimed:
+        yield _warning("claimed")
+    failed = tuple(cell.seed for cell in entry.failed if cell.seed is not None)
+    if failed and not entry.start:
+        yield _warning("failed", seeds=failed)
     elif not entry.start and entry.total is None:
         yield _warning("unscored")
-    if missing:
-        yield _warning("missing_seeds", seeds=missing)
-    if not entry.start and 0 < len(entry.done) < TRAINER_SEEDS:
-        yield _warning("few_seeds", seeds=len(entry.done))
-    for task in tasks:
-        yield from _task_warnings(task)
+    missing = sorted({*entry.questions.conditions.seeds} - {*entry.seeds, *failed})
+    if missing and not entry.start and entry.questions.claim == "trainers":
+        yield _warning("missing_seeds", seeds=tuple(missing))
     if len({describe_environment(cell) for cell in entry.done}) > 1:
         yield _warning("seeds_scored_differently")
     if len({_recipe(cell) for cell in entry.done}) > 1:
         yield _warning("seeds_trained_differently")
     if len({frozenset(_trained_on(cell)) for cell in entry.done}) > 1:
         yield _warning("seeds_trained_elsewhere")
+    yield from _process_warnings([stage for cell in entry.done for stage in cell.stages])
+    yield from _origin_warnings(entry)
 
 
-def _task_warnings(task: TaskResult) -> Iterator[LeaderboardWarning]:
-    if task.limit_reached > LIMIT_REACHED:
-        yield _warning("token_limit", task, share=task.limit_reached)
-    if abs(task.strict - task.flexible) > STRICT_FLEXIBLE:
-        yield _warning("matching", task, difference=abs(task.strict - task.flexible))
-    if task.verdicts["ungradable"] > UNGRADABLE:
-        yield _warning("ungradable", task, share=task.verdicts["ungradable"])
-    if task.overlap_13:
-        kind: WarningKind = "shared_words" if task.clean else "all_shared_words"
-        yield _warning(kind, task, problems=task.overlap_13)
+def _process_warnings(stages: Sequence[StageRef]) -> Iterator[LeaderboardWarning]:
+    """Yield what a reader must know of the processes that trained; nothing where nobody looked."""
+    how = [stage.environment.confinement for stage in stages if stage.environment]
+    if any(text.startswith("none") for text in how):
+        yield _warning("unconfined")
+    if any(text and not text.endswith(("no network", "no TCP")) for text in how):
+        yield _warning("had_network")
+    contradictions = sorted({text for stage in stages for text in _contradictions(stage)})
+    if contradictions:
+        yield _warning("costs_contradict", what="; ".join(contradictions))
+
+
+def _contradictions(stage: StageRef) -> Iterator[str]:
+    """Yield where the cost that was counted inside a stage cannot be what it took."""
+    outside, cost = stage.outside, stage.cost
+    if outside is None or outside.attempts < stage.attempts:
+        return  # of an attempt that a killed bench did not live to measure
+    if cost.seconds > outside.seconds + SLACK_SECONDS:
+        yield "more seconds than its process ran"
+    if not cost.flops and max(outside.cpu_seconds, outside.gpu_seconds) > IDLE_SECONDS:
+        yield "no FLOPs in minutes of work"
+
+
+def _origin_warnings(entry: Entry) -> Iterator[LeaderboardWarning]:
+    """Yield what is to be said of where the weights of a row's cells come from."""
+    origins = entry.questions.origins
+    kinds: dict[WarningKind, Callable[[Record], bool]] = {
+        "same_as_start": origins.unchanged,
+        "same_as_teacher": lambda cell: from_teacher(cell) == 1,
+        "uncounted": origins.uncounted,
+    }
+    for kind, holds in kinds.items():
+        if found := [cell for cell in entry.done if holds(cell)]:
+            yield _warning(kind, seeds=tuple(cell.seed for cell in found if cell.seed is not None))
+    near = [share for cell in entry.done if NEAR <= (share := from_teacher(cell)) < 1]
+    if near:
+        yield _warning("near_teacher", share=max(near))
+    if others := {other.cell for cell in entry.done for other in origins.others(cell)}:
+        yield _warning("same_as_other", others=tuple(sorted(others)))
 
 
 def _recipe(cell: Record) -> str:
@@ -88,7 +191,8 @@ def board_warnings(
     conditions: Conditions,
     entries: Mapping[str, Entry],
     start: Entry | None,
-    doubled: Sequence[tuple[Record, Record]],
+    conflicts: Sequence[tuple[Record, Record]],
+    asked: Collection[str] | None = None,
 ) -> Iterator[LeaderboardWarning]:
     """Yield the warnings about a whole board.
 
@@ -96,16 +200,30 @@ def board_warnings(
         conditions: The board's.
         entries: Every row, by trainer.
         start: The start model, if it has every ranking score.
-        doubled: Finished records of a cell that has one already, each with the one that counts.
+        conflicts: Finished records with other answers than the one that counts, each with that one.
+        asked: The trainers that were asked for; None for all that the board plans.
     """
-    for text in conditions.warnings:
-        yield _warning("declared", text=text)
     if start is None:
         yield _warning("no_start_model")
-    absent = tuple(sorted(set(conditions.trainers) - set(entries)))
+    planned = set(conditions.trainers) if asked is None else {*asked}
+    absent = tuple(sorted(planned - set(entries)))
     if absent:
         yield _warning("no_record", trainers=absent)
     yield from _mixed([cell for entry in entries.values() for cell in entry.done])
+    for benchmark in conditions.benchmarks:
+        key = (benchmark.task, benchmark.protocol)
+        if benchmark.baseline is not None and start is not None and key in start.scores:
+            yield from _off_baseline(benchmark, benchmark.baseline, start.scores[key])
+    for record, counted in conflicts:
+        yield _warning("conflict", record=record.id, counted=counted.id, cell=counted.cell)
+
+
+def benchmark_properties(
+    conditions: Conditions, entries: Mapping[str, Entry]
+) -> Iterator[LeaderboardWarning]:
+    """Yield what holds for a benchmark or the board, whatever row is read."""
+    for text in conditions.warnings:
+        yield _warning("declared", text=text)
     seen = set()
     for benchmark in conditions.benchmarks:
         key = (benchmark.task, benchmark.protocol)
@@ -113,11 +231,6 @@ def board_warnings(
         if scores and benchmark.task not in seen:
             seen.add(benchmark.task)
             yield from _weak(benchmark, scores[0].n)
-        if benchmark.baseline is not None and start is not None and key in start.scores:
-            yield from _off_baseline(benchmark, benchmark.baseline, start.scores[key])
-    for record, counted in doubled:
-        alike = [one.verdicts for one in record.scores] == [one.verdicts for one in counted.scores]
-        yield _warning("duplicate" if alike else "conflict", record=record.id, counted=counted.id)
 
 
 def _mixed(cells: Sequence[Record]) -> Iterator[LeaderboardWarning]:

@@ -36,11 +36,11 @@ class Plugin:
     version: str  # of that package; `unknown` where it gives none
 
     @cached_property
-    def source_sha256(self) -> str:
-        """A sha256 over the plug-in's source.
+    def modules(self) -> tuple[str, ...]:
+        """The plug-in's module or package, and those of other plug-ins that it is made from.
 
-        That is its module, or every module of its package, and the modules of other plug-ins from
-        which they import something at their top (as `hybrid` imports `rl`, and `kd` imports `sft`).
+        From these it imports something at the top of its modules, as `hybrid` imports `rl`, and
+        `kd` imports `sft`.
         """
         announced = {point.module for point in importlib.metadata.entry_points(group=GROUP)}
         own = self.module.__name__
@@ -50,10 +50,14 @@ class Plugin:
                 for value in vars(module).values():
                     attribute = "__name__" if isinstance(value, ModuleType) else "__module__"
                     used.add(str(getattr(value, attribute, "")).partition(".")[0])
-        others = sorted((used & announced) - {own})
+        return (own, *sorted((used & announced) - {own}))
+
+    @cached_property
+    def source_sha256(self) -> str:
+        """A sha256 over the plug-in's source: every file of its `modules`."""
         sha = hashlib.sha256()
-        for module in [self.module, *(sys.modules[name] for name in others)]:
-            path = Path(module.__file__ or "")
+        for name in self.modules:
+            path = Path(sys.modules[name].__file__ or "")
             files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
             for file in files:
                 sha.update(file.name.encode() + b"\0" + file.read_bytes())
@@ -185,7 +189,7 @@ class Host:
         for plugin, task in self._results("harness_tasks"):
             if task.name in tasks:
                 raise PluginError(f"task {task.name!r} of plug-in {plugin.name!r} exists already")
-            tasks[task.name] = task.at(self.place)
+            tasks[task.name] = task.at(self.place, plugin.name)
         return tasks
 
     def task(self, name: str) -> Task:

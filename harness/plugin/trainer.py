@@ -28,6 +28,7 @@ class Trainer:
         needs_teacher: Whether the board must name a teacher.
         same_tokenizer: Whether the teacher must have the start model's tokenizer (sizes of the
             embedding may differ); checked before anything is trained.
+        needs_solutions: Whether every training row must have a worked solution.
         needs_traces: Whether the board must name traces, solutions that a stronger model wrote.
         chain: Names of trainers, each run on the checkpoint of the one before, instead of `train`.
         expects: Called with validated options and a `Workload`; returns what a run would do, for
@@ -41,5 +42,6 @@ class Trainer:
     needs_teacher: bool = False
     same_tokenizer: bool = False
     needs_traces: bool = False
+    needs_solutions: bool = False
     chain: tuple[str, ...] = ()
     expects: Callable[[Any, Workload], Expected] | None = None

@@ -4,6 +4,10 @@
     leaderboards/leaderboard.schema.json    of the .json files
     leaderboards/<board>.md .json .csv
     leaderboards/records/<board>/           *.json records, conditions.json, board.toml
+    .../answers/*.jsonl.gz                  the answers of each record
+    .../published.json                      the order of publishing, digests of answers, signers
+    .../submissions/                        what came with results of others
 
-`write.publish` writes them; `check.check` computes them again and names the file that differs.
+`write.publish` takes in what `sources.gather` finds, by `join.join`, and writes them. `check.check`
+computes the pages again and names the file that differs; `recheck.recheck` judges answers anew.
 """

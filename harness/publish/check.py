@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import TamperedError, UsageError, did_you_mean
+from harness.files import read_json
 from harness.leaderboard.data import Leaderboard
 from harness.publish.write import INDEX, SCHEMA_FILE, published_boards, rebuild, render
 from harness.records import CONDITIONS
@@ -49,10 +49,10 @@ def _check_board(records: Path, folder: Path) -> Leaderboard:
 
 def _listed(path: Path) -> set[str]:
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         refs = [ref for row in content["rows"] for ref in row["records"]]
         return {str(ref["id"]) for ref in [*refs, *content["superseded"]]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UsageError, KeyError, TypeError):
         return set()  # the comparison byte by byte names the file
 
 

@@ -1,22 +1,40 @@
-"""Publish a board: copy its records, and write the files that they give."""
+"""Publish a board: take in records and their answers, and write the files that they give."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.boards.conditions import Conditions, read_conditions
 from harness.errors import TamperedError, UsageError
-from harness.files import write_atomically
+from harness.files import read_bytes, write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard, json_schema
-from harness.records import CONDITIONS, read_records
+from harness.leaderboard.evidence import Ledger, read_ledger
+from harness.publish import answers, submission
+from harness.publish.join import Joined, join
+from harness.publish.recompute import Tasks
+from harness.publish.sources import BY_HAND, Brought, Source, gather
+from harness.records import CONDITIONS, PUBLISHED, Record, read_record_files
 from harness.render import index, markdown, spreadsheet
 
 BOARD_FILE = "board.toml"
 SCHEMA_FILE = "leaderboard.schema.json"
 INDEX = "README.md"
+SUBMISSIONS = "submissions"
+PARTS = (BOARD_FILE, answers.FOLDER, SUBMISSIONS)
+
+
+@dataclass
+class Outcome:
+    """What publishing a board came to."""
+
+    written: list[Path] = field(default_factory=list)  # the files, records and answers excepted
+    joined: Joined = field(default_factory=Joined)
 
 
 def render(board: Leaderboard) -> dict[str, str]:
@@ -34,90 +52,225 @@ def write(board: Leaderboard, folder: Path) -> list[Path]:
 
 
 def publish(
-    source: Path,
+    sources: Path | Sequence[Path],
     conditions: Conditions,
     folder: Path,
     board_file: Path | None = None,
     *,
     replace: bool = False,
-) -> list[Path]:
-    """Publish a board in `folder`: copy its records and its file, and write what they give.
+    tasks: Tasks | None = None,
+) -> Outcome:
+    """Publish a board in `folder`: take in records and answers, and write what they give.
 
-    `source` holds records, or a folder `records`. Those that are published already stay: the
-    records of several people are joined. With `replace`, those of other conditions are deleted.
+    What is published already stays: the records of several people are joined. With `replace`, what
+    was published under other conditions is deleted, once all is checked.
 
-    Returns:
-        The files written, records excepted.
+    Args:
+        sources: Runs folders, submissions and folders of records; none to write the pages anew.
+        conditions: What the board fixes.
+        folder: Of published leaderboards.
+        board_file: The board's TOML file, which is published too.
+        replace: Drop what was published under other conditions.
+        tasks: Finds a task by its name, to judge answers anew; without it all records are claims.
 
     Raises:
         UsageError: If there is no record of this board, or other conditions are published.
-        TamperedError: If a record was changed, or one of the same id has other content.
+        TamperedError: If a record was changed.
     """
     records = folder / "records" / conditions.board
-    old = read_conditions(records / CONDITIONS) if (records / CONDITIONS).exists() else conditions
-    changed = old.digest != conditions.digest
-    if changed and not replace:
+    old = read_conditions(records / CONDITIONS) if (records / CONDITIONS).exists() else None
+    changed = old is not None and old.digest != conditions.digest
+    if old and changed and not replace:
         raise UsageError(
             f"{records} holds records made under other conditions (board digest"
             f" {old.digest[:12]}, now {conditions.digest[:12]}); they are never mixed:"
             " add --replace to drop them, or give the board another name"
         )
-    place = source / "records" if (source / "records").is_dir() else source
-    found = [
-        record
-        for record in read_records(place, superseded=True)
-        if record.board.digest == conditions.digest
-    ]
-    if not found:
-        raise UsageError(f"{place} has no record of board {conditions.board!r} as it is now")
+    files = {} if changed else read_record_files(records)
+    ledger = Ledger() if changed else read_ledger(records, files, whole=False)
+    given = [sources] if isinstance(sources, Path) else list(sources)
+    found = [gather(one, conditions.digest) for one in given]
+    signers = {one.manifest.name: _signer(one, folder) for one in found if one.manifest}
+    _check_names(found, records, ledger)
+    brought = [one for source in found for one in source.records]
+    brought += _unlisted(records, files, ledger)
+    if not brought and not ledger.records:
+        places = ", ".join(map(str, given)) or str(records)
+        raise UsageError(f"{places} has no record of board {conditions.board!r} as it is now")
     text = None if board_file is None else board_file.read_text(encoding="utf-8")
     if text is not None:
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         conditions = conditions.model_copy(update={"board_sha256": sha256})
+    elif old and not changed:
+        conditions = conditions.model_copy(update={"board_sha256": old.board_sha256})
     # Everything is checked before anything is written, so a refusal leaves no half of a board.
-    kept = [] if changed else read_records(records, superseded=True)
-    present = {record.id: record for record in kept}
-    names = {f"{record.id}.json": record for record in found}
-    for name, record in names.items():
-        if present.setdefault(record.id, record) != record:
-            raise TamperedError(f"{place / name} and {records / name} differ; records never change")
-    board = build(present.values(), conditions)
-    if changed:
-        shutil.rmtree(records)
-    for name in names:
-        write_atomically(records / name, (place / name).read_text(encoding="utf-8"))
-    write_atomically(records / CONDITIONS, conditions.to_json())
-    if text is not None:
-        write_atomically(records / BOARD_FILE, text)
+    joined = join(files, ledger, brought, conditions, tasks, signers)
+    if not joined.records:
+        raise UsageError(f"board {conditions.board!r}: nothing to publish; {joined.refused[0]}")
+    known = joined.ledger.knowledge()
+    board = build(joined.records.values(), conditions, known, published=True)
+    with _replaced(records) if changed else contextlib.nullcontext():
+        for name, lines in joined.answers.items():
+            _write_answers(records / answers.FOLDER / f"{name}{answers.ENDING}", lines)
+        for name, record in joined.records.items():
+            if name not in files:
+                write_atomically(records / f"{name}.json", record.to_json())
+        for source in found:
+            _keep_manifest(source, records / SUBMISSIONS, joined.ledger)
+        write_atomically(records / PUBLISHED, joined.ledger.to_json())
+        write_atomically(records / CONDITIONS, conditions.to_json())
+        if text is not None:
+            write_atomically(records / BOARD_FILE, text)
     written = write(board, folder)
     write_atomically(folder / SCHEMA_FILE, json_schema())
     others = [rebuild(path) for path in published_boards(folder) if path != records]
     write_atomically(folder / INDEX, index.render([board, *others]))
-    return [*written, folder / SCHEMA_FILE, folder / INDEX]
+    return Outcome([*written, folder / SCHEMA_FILE, folder / INDEX], joined)
+
+
+def _unlisted(records: Path, files: dict[str, Record], ledger: Ledger) -> list[Brought]:
+    """Return the records that were copied by hand among the published ones."""
+    listed = {one.file for one in ledger.records}
+    found = []
+    for name, record in files.items():
+        if name not in listed:
+            packed = records / answers.FOLDER / f"{name}{answers.ENDING}"
+            text = answers.read(packed) if packed.exists() else None
+            found.append(Brought(record, records / f"{name}.json", text, BY_HAND))
+    return found
+
+
+def _check_names(found: Sequence[Source], records: Path, ledger: Ledger) -> None:
+    """Refuse a submission that has the name of another: by that name a hand is known."""
+    taken = {one.submission: "" for one in ledger.records}
+    for path in (records / SUBMISSIONS).glob("*.json"):
+        taken[path.stem] = submission.read_manifest_file(path).to_json()
+    for source in found:
+        manifest = source.manifest
+        if manifest is None:
+            continue
+        if taken.setdefault(manifest.name, manifest.to_json()) != manifest.to_json():
+            raise UsageError(
+                f"{source.folder}: another submission is named {manifest.name!r}; harness submit"
+                " gives each a name of its own"
+            )
+
+
+def _signer(source: Source, folder: Path) -> str:
+    signature = source.folder / submission.SIGNATURE
+    if not signature.exists():
+        return ""
+    manifest, allowed = source.folder / submission.MANIFEST, folder / submission.SIGNERS
+    return submission.signer(manifest, signature, allowed)
+
+
+def _keep_manifest(source: Source, place: Path, ledger: Ledger) -> None:
+    """Publish the manifest of a submission of which a record was taken, with its signature."""
+    if source.manifest is None:
+        return
+    name = source.manifest.name
+    if name not in {one.submission for one in ledger.records}:
+        return
+    for ending, file in ((".json", submission.MANIFEST), (".json.sig", submission.SIGNATURE)):
+        path = source.folder / file
+        if path.exists():
+            write_atomically(place / f"{name}{ending}", path.read_text(encoding="utf-8"))
+
+
+def _write_answers(path: Path, lines: str) -> None:
+    """Write compressed answers whole; what is there already with the same lines stays."""
+    if path.exists() and answers.read(path) == lines:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(answers.pack(lines))
+    partial.replace(path)
+
+
+@contextlib.contextmanager
+def _replaced(records: Path) -> Iterator[None]:
+    """Put what was published aside; it is deleted when the new files are written, or put back."""
+    aside = records.with_name(f".{records.name}.replaced")
+    shutil.rmtree(aside, ignore_errors=True)
+    records.rename(aside)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(records, ignore_errors=True)
+        aside.rename(records)
+        raise
+    shutil.rmtree(aside)
 
 
 def published_boards(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in (folder / "records").glob(f"*/{CONDITIONS}"))
+    found = (folder / "records").glob(f"*/{CONDITIONS}")
+    return sorted(path.parent for path in found if not path.parent.name.startswith("."))
 
 
 def rebuild(records: Path) -> Leaderboard:
-    """Return the leaderboard of a folder of published records, checked."""
+    """Return the leaderboard of a folder of published records, checked without any plug-in."""
     conditions = read_conditions(records / CONDITIONS)
     if conditions.board != records.name:
         raise TamperedError(
             f"{records / CONDITIONS} is of the board {conditions.board!r}: the names must agree"
         )
-    stray = [
-        path
-        for path in sorted(records.iterdir())
-        if path.suffix != ".json" and path.name != BOARD_FILE and not path.name.startswith(".")
-    ]
-    if stray:
-        raise TamperedError(f"{stray[0]} belongs to no record; delete it")
+    for path in sorted(records.iterdir()):
+        if path.suffix != ".json" and path.name not in PARTS and not path.name.startswith("."):
+            raise TamperedError(f"{path} belongs to no record; delete it")
     file = records / BOARD_FILE
     if conditions.board_sha256 is not None:
         if not file.is_file():
             raise TamperedError(f"{file} is missing; harness publish writes it")
-        if hashlib.sha256(file.read_bytes()).hexdigest() != conditions.board_sha256:
+        if hashlib.sha256(read_bytes(file)).hexdigest() != conditions.board_sha256:
             raise TamperedError(f"{file} was changed after it was published")
-    return build(read_records(records, superseded=True), conditions)
+    found = read_record_files(records)
+    ledger = read_ledger(records, found)
+    _check_answers(records, ledger)
+    _check_submissions(records, ledger)
+    return build(found.values(), conditions, ledger.knowledge(), published=True)
+
+
+def _check_answers(records: Path, ledger: Ledger) -> None:
+    """Refuse files of answers that are not those that the ledger lists."""
+    place = records / answers.FOLDER
+    expected = set()
+    for one in ledger.records:
+        path = place / f"{one.file}{answers.ENDING}"
+        if one.answers is None:
+            continue
+        expected.add(path.name)
+        if not path.exists():
+            raise TamperedError(f"{path} is missing; {PUBLISHED} lists it")
+        if answers.digest(answers.read(path)) != one.answers:
+            raise TamperedError(f"{path} was changed after it was published")
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        if path.name not in expected and not path.name.startswith("."):
+            raise TamperedError(f"{path} belongs to no record; delete it")
+
+
+def _check_submissions(records: Path, ledger: Ledger) -> None:
+    """Refuse a signer whose signature is not there or is no signature of the submission."""
+    place = records / SUBMISSIONS
+    named = {one.submission for one in ledger.records}
+    for path in sorted(place.iterdir()) if place.is_dir() else ():
+        if path.name.removesuffix(".sig").removesuffix(".json") not in named:
+            raise TamperedError(f"{path} belongs to no record; delete it")
+    for name, who in sorted(ledger.signers.items()):
+        manifest, signature = place / f"{name}.json", place / f"{name}.json.sig"
+        for path in (manifest, signature):
+            if not path.is_file():
+                raise TamperedError(f"{path} is missing; {PUBLISHED} says that {who} signed it")
+        if submission.can_verify():
+            allowed = records.parents[1] / submission.SIGNERS
+            found = submission.signer(manifest, signature, allowed)
+            if found != who:
+                raise TamperedError(f"{signature} is by {found}, and {PUBLISHED} says {who}")
+            _as_signed(name, manifest, ledger)
+
+
+def _as_signed(name: str, path: Path, ledger: Ledger) -> None:
+    """Refuse a record said to be of a signed submission that does not list it."""
+    listed = {one.digest for one in submission.read_manifest_file(path).records}
+    for one in ledger.records:
+        if one.submission == name and one.digest not in listed:
+            raise TamperedError(f"{path} does not list the record {one.file}")

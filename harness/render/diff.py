@@ -37,6 +37,7 @@ def render(difference: Difference, *, characters: int = 1200) -> RenderableType:
         _counts(difference),
         Text(how, style="dim"),
         _verdicts(difference),
+        *(Text(terminal(line, 1000), style="yellow") for line in difference.missing),
         *(_question(one, difference, characters) for one in difference.questions),
         Text(f"{len(difference.questions)} of {difference.filtered} questions shown."),
     )
@@ -77,8 +78,10 @@ def _question(question: Question, difference: Difference, characters: int) -> Re
     answers.add_row(*(Text(visible(one.text, characters, lines=True)) for _, one in sides))
     body = Table.grid(expand=True)
     body.add_column(overflow="fold")
-    body.add_row(Text(visible(question.problem, characters, lines=True), style="bold"))
-    body.add_row(Text(f"Gold answer: {terminal(question.gold, 300)}", style="cyan"))
+    if question.problem is not None:
+        body.add_row(Text(visible(question.problem, characters, lines=True), style="bold"))
+    if question.gold is not None:
+        body.add_row(Text(f"Gold answer: {terminal(question.gold, 300)}", style="cyan"))
     body.add_row(answers)
     title = Text(f"{terminal(question.task, 40)} {terminal(question.id, 40)}: {word}", style=style)
     return Panel(body, title=title, title_align="left", border_style=style)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.render import numbers, sections, sentences, warnings
+from harness.render import evidence, numbers, sections, sentences, warnings
 from harness.render.escape import code, link, markdown
 from harness.render.sections import name, table
 from harness.render.sentences import label
@@ -30,8 +30,11 @@ def render(leaderboard: Leaderboard) -> str:
         "## Ranking",
         *_ranking(leaderboard),
         *sections.scores(leaderboard, FEW),
-        *sections.benchmarks(leaderboard),
+        *_equal(leaderboard),
+        *_aside(leaderboard),
         *_chains(leaderboard),
+        *sections.benchmarks(leaderboard),
+        *sections.overall(leaderboard),
         *sections.answers(leaderboard),
         *sections.several_answers(leaderboard),
         *sections.own_metrics(leaderboard),
@@ -40,6 +43,7 @@ def render(leaderboard: Leaderboard) -> str:
         *_failures(leaderboard),
         *_quoted(leaderboard),
         *_reproduce(leaderboard),
+        *_properties(leaderboard),
         "## How to read this",
         *sentences.explanations(leaderboard),
     ]
@@ -81,6 +85,7 @@ def _conditions(leaderboard: Leaderboard) -> Iterator[str]:
     ]
     if packages:
         yield f"- **Software:** {', '.join(packages)}"
+    yield from evidence.evidence(leaderboard)
     yield f"- **Date of the latest record:** {markdown(leaderboard.date)}"
     yield f"- **Board digest:** {code(conditions.digest[:16])}"
     for note in conditions.notes:
@@ -97,8 +102,9 @@ def _warnings(leaderboard: Leaderboard) -> Iterator[str]:
 
 
 def _ranking(leaderboard: Leaderboard) -> Iterator[str]:
+    shown = [row for row in leaderboard.rows if row.gain or row.start or row.rank]
     yield table(
-        ("Rank", "Trainer", "Accuracy %", "Gain, points", "p (Holm)", "Group", "Seeds"),
+        ("Rank", "Trainer", "Accuracy %", "Gain, points", "p (Holm)", "Group", "Seeds", "Budget"),
         [
             (
                 numbers.rank(row),
@@ -108,36 +114,83 @@ def _ranking(leaderboard: Leaderboard) -> Iterator[str]:
                 numbers.p_value(row.gain.p_adjusted if row.gain else None),
                 row.letters,
                 numbers.seeds(row),
+                numbers.used(row),
             )
-            for row in leaderboard.rows
+            for row in shown
         ],
         left=2,
     )
     parts = [
         (
             name(row),
-            numbers.points(gain.difference),
-            *numbers.parts(gain),
-            numbers.spread(row.accuracy),
+            *numbers.parts(row.gain),
+            *numbers.deviations(row.accuracy),
         )
-        for row in leaderboard.rows
-        if (gain := row.gain)
+        for row in shown
+        if row.accuracy
     ]
     if parts:
-        yield "Where the gain comes from, and how much the seeds differ:"
-        yield table(("Trainer", "Gain", "Format", "Correctness", "Spread over seeds"), parts)
+        yield "Where the gain comes from, and what moves the accuracy of one seed, in points:"
+        head = ("Trainer", "Format", "Correctness", "Questions", "Seed", "Answers")
+        yield table(head, parts)
+
+
+def _equal(leaderboard: Leaderboard) -> Iterator[str]:
+    if leaderboard.pair_family:
+        yield f"## Within {leaderboard.conditions.margin:g} points of each other"
+        yield sentences.equal(leaderboard, markdown)
+
+
+def _aside(leaderboard: Leaderboard) -> Iterator[str]:
+    """Yield the rows that the page compares with none, with the reason."""
+    rows = [row for row in leaderboard.rows if not (row.gain or row.start or row.rank)]
+    if rows:
+        yield "## Not ranked"
+        yield sentences.NOT_RANKED
+        head = ("Trainer", "Accuracy %", "Seeds", "Budget", "Why")
+        yield table(
+            head,
+            [
+                (
+                    name(row),
+                    numbers.accuracy(row.accuracy),
+                    numbers.seeds(row),
+                    numbers.used(row),
+                    markdown(warnings.why_unranked(leaderboard, row), 300),
+                )
+                for row in rows
+            ],
+            left=(0, 4),
+        )
 
 
 def _chains(leaderboard: Leaderboard) -> Iterator[str]:
+    used = {row.trainer: numbers.used(row) for row in leaderboard.rows}
     rows = [
-        (name(row), markdown(gain.to), numbers.gain(gain), *numbers.parts(gain))
+        (
+            name(row),
+            markdown(gain.to),
+            numbers.gain(gain),
+            numbers.p_value(gain.p_adjusted),
+            *numbers.parts(gain),
+            f"{used[gain.to]} \N{RIGHTWARDS ARROW} {used[row.trainer]}",
+        )
         for row in leaderboard.rows
         if (gain := row.stage_gain)
     ]
     if rows:
-        yield "## What the last stage of a chain added"
-        head = ("Chain", "Compared with", "Gain, points", "Format", "Correctness")
-        yield table(head, rows, left=2)
+        yield "## Chains against the chain without the last stage"
+        yield sentences.CHAINS
+        figures = ("Difference", "p (Holm)", "Format", "Correctness", "Budget")
+        yield table(("Chain", "Compared with", *figures), rows, left=2)
+
+
+def _properties(leaderboard: Leaderboard) -> Iterator[str]:
+    lines = [f"- {markdown(line.strip(), 400)}" for line in warnings.properties(leaderboard)]
+    if lines:
+        yield "## What holds for every row"
+        yield "Properties of the benchmarks and of the board: no row is better or worse by them."
+        yield "\n".join(lines)
 
 
 def _failures(leaderboard: Leaderboard) -> Iterator[str]:
@@ -151,7 +204,7 @@ def _failures(leaderboard: Leaderboard) -> Iterator[str]:
                     numbers.NONE if cell.seed is None else str(cell.seed),
                     markdown(cell.status),
                     markdown(cell.error, 200),
-                    _record(leaderboard, cell.record, "record"),
+                    evidence.record_link(leaderboard, cell.record, "record"),
                 )
                 for cell in leaderboard.failures
             ],
@@ -179,11 +232,6 @@ def _quoted(leaderboard: Leaderboard) -> Iterator[str]:
         )
 
 
-def _record(leaderboard: Leaderboard, record: str, text: str) -> str:
-    # Publishing refuses a record whose id is not a plain file name.
-    return f"[{markdown(text)}](records/{leaderboard.conditions.board}/{record}.json)"
-
-
 def _reproduce(leaderboard: Leaderboard) -> Iterator[str]:
     yield "## Records and how to reproduce a row"
     for row in leaderboard.rows:
@@ -192,14 +240,15 @@ def _reproduce(leaderboard: Leaderboard) -> Iterator[str]:
             f" (source {code(s.source_sha256[:12])})"
             for s in row.sources
         )
-        links = ", ".join(
-            _record(leaderboard, ref.id, "record" if ref.seed is None else f"seed {ref.seed}")
-            for ref in row.records
-        )
+        links = evidence.records(leaderboard, row)
         lines = [f"- {name(row)}: {sources + '; ' if sources else ''}{links}"]
+        lines += evidence.confirmations(leaderboard, row)
         lines += [f"  - {code(command)}" for command in row.commands]
         lines += [f"  - {markdown(note.strip(), 200)}" for note in row.notes]
         yield "\n".join(lines)
     if leaderboard.superseded:
-        links = ", ".join(_record(leaderboard, ref.id, ref.id) for ref in leaderboard.superseded)
-        yield f"Replaced by later records or counted once: {links}."
+        found = (
+            evidence.record_link(leaderboard, ref.file, ref.file) for ref in leaderboard.superseded
+        )
+        yield f"Replaced by later records, or not those that count: {', '.join(found)}."
+    yield from evidence.refused(leaderboard)

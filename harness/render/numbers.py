@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.leaderboard.data import Accuracy, Gain, Row
+    from harness.leaderboard.data import Accuracy, Gain, Row, Share
     from harness.records import Cost
 
 MINUS = "\N{MINUS SIGN}"
@@ -31,16 +31,35 @@ def accuracy(value: Accuracy | None) -> str:
     return f"{percent(value.accuracy)} [{percent(value.low)},{JOINED}{percent(value.high)}]"
 
 
-def spread(value: Accuracy | None) -> str:
-    """Return the standard deviation over seeds in points."""
-    return NONE if value is None or value.seed_sd is None else f"{100 * value.seed_sd:.1f}"
+def deviations(value: Accuracy) -> tuple[str, str, str]:
+    """Return what moves a seed's accuracy, in points: questions, the seed itself, its answers."""
+    parts = (value.question_sd, value.seed_sd, value.answer_sd)
+    questions, seeds, answers = (NONE if one is None else f"{100 * one:.1f}" for one in parts)
+    return questions, seeds, answers
+
+
+def share(value: Share | None) -> str:
+    """Return a share of questions with its interval: `61.2 [58.0, 64.1]`."""
+    if value is None:
+        return NONE
+    return f"{percent(value.share)} [{percent(value.low)},{JOINED}{percent(value.high)}]"
+
+
+def used(row: Row) -> str:
+    """Return how much of its tightest cap a row spent: `97 %`."""
+    return NONE if row.budget_used is None else f"{100 * row.budget_used:.0f}{JOINED}%"
+
+
+def part(difference: float, low: float, high: float) -> str:
+    """Return a difference with its interval: `+21.2 [+16.5, +25.8]`."""
+    return f"{points(difference)} [{points(low)},{JOINED}{points(high)}]"
 
 
 def gain(value: Gain | None) -> str:
     """Return a gain with its interval: `+21.2 [+16.5, +25.8]`."""
     if value is None:
         return NONE
-    return f"{points(value.difference)} [{points(value.low)},{JOINED}{points(value.high)}]"
+    return part(value.difference, value.low, value.high)
 
 
 def parts(value: Gain | None) -> tuple[str, str]:
@@ -49,7 +68,10 @@ def parts(value: Gain | None) -> tuple[str, str]:
         return NONE, NONE
     shown = round(100 * value.format, 1)
     rest = round(100 * value.difference, 1) - shown
-    return points(shown / 100), points(rest / 100)
+    return (
+        part(shown / 100, value.format_low, value.format_high),
+        part(rest / 100, value.correctness_low, value.correctness_high),
+    )
 
 
 def p_value(p: float | None) -> str:
@@ -60,6 +82,8 @@ def p_value(p: float | None) -> str:
 
 def rank(row: Row) -> str:
     """Return the range of places: `2`, `1-3` with an en dash, or a dash for an unranked row."""
+    if row.claimed and not row.start:
+        return "claimed"
     if row.rank is None:
         return NONE
     low, high = row.rank

@@ -6,7 +6,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from harness.forecast.power import Power
 from harness.forecast.preview import Preview, StagePreview
+from harness.leaderboard.comparison import TRAINER_SEEDS
 from harness.render import numbers, tables
 from harness.render.escape import terminal
 from harness.render.numbers import NONE
@@ -36,6 +38,7 @@ def render(preview: Preview) -> Group:
         *(Text(f"! {terminal(line, 300)}", style="yellow") for line in preview.notes),
         _stages(preview),
         _scores(preview),
+        *(Text(line) for line in _finds(preview)),
         _downloads(preview),
         Text(closing),
         Text(ASSUMED, style="dim"),
@@ -84,7 +87,7 @@ def _stages(preview: Preview) -> Table:
 
 
 def _scores(preview: Preview) -> Table:
-    figures = ("Problems", "Samples", "Token\nlimit", "Detectable")
+    figures = ("Problems", "Samples", "Token\nlimit", "Finds")
     table = tables.table("Scores of each checkpoint", {"Task": 12, "Protocol": 13}, figures)
     for one in preview.scores:
         table.add_row(
@@ -99,9 +102,44 @@ def _scores(preview: Preview) -> Table:
     unfit = ", ".join(dict.fromkeys(one.task for one in preview.scores if one.unfit))
     caption = f"Ranks by {ranking.task} ({ranking.protocol})."
     caption += f" Not fit for ranking: {unfit}." if unfit else ""
-    caption += " Detectable: differences of two checkpoints found with 80 % power at level 5 %."
+    caption += f" Finds: {_found(preview.power)}"
     table.caption = Text(terminal(caption, None))
     return table
+
+
+def _found(power: Power) -> str:
+    """Return in words what is found: by which verdict, how often, and from what is known."""
+    over = "" if power.comparisons == 1 else f" after Holm over {power.comparisons} pairs of rows"
+    often = "the smallest difference told apart four times in five, at 5 %"
+    if not power.needs:
+        what = "checkpoints" if power.seeds < TRAINER_SEEDS else "a row from the start model"
+        return f"{often}{over}, of {what}."
+    known = "the noise of earlier records"
+    if power.source == "assumed":
+        known = "assumed noise, for want of earlier records"
+    return f"{often}{over} with {power.seeds} seeds, by {known}."
+
+
+def _finds(preview: Preview) -> list[str]:
+    """Return what it takes to tell rows apart that lie a few points apart."""
+    lines = []
+    for need in preview.power.needs:
+        seeds = "more than 50 seeds" if need.seeds is None else _many(need.seeds, "seed")
+        problems = "more than 100,000 problems"
+        if need.questions is not None:
+            problems = f"about {_rounded(need.questions):,} problems"
+        points = "1 point" if need.difference == 0.01 else f"{100 * need.difference:g} points"
+        with_seeds = _many(need.with_seeds, "seed")
+        lines.append(
+            f"To find {points}: {seeds} with these problems, or {problems} with {with_seeds}."
+        )
+    return lines
+
+
+def _rounded(count: int) -> int:
+    """Return a count with two digits that say something."""
+    size = int(10 ** max(0, len(str(count)) - 2))
+    return -(-count // size) * size
 
 
 def _downloads(preview: Preview) -> Table:

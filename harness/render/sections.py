@@ -151,6 +151,34 @@ def _each(
             yield table(head, [(name(row), *cells(row, result)) for row, result in found])
 
 
+def overall(leaderboard: Leaderboard) -> Iterator[str]:
+    """Yield the ranked rows over all tasks of the board."""
+    tasks = len({one.task for one in leaderboard.conditions.benchmarks})
+    rows = [
+        (
+            name(row),
+            numbers.percent(one.accuracy),
+            numbers.part(one.gain, one.low, one.high),
+            numbers.percent(one.above_start),
+            numbers.NONE if one.above_others is None else numbers.percent(one.above_others),
+        )
+        for row in leaderboard.rows
+        if (one := row.overall)
+    ]
+    if rows:
+        yield "## All tasks together"
+        yield (
+            f"The mean over the {tasks} tasks of the board, each weighing the same however often it"
+            " is scored, with its gain over the start model; the interval covers these tasks'"
+            " questions and the seeds, not the choice of tasks. *Above* is the probability of"
+            " improvement in per cent: how often one of its seeds is above the start model, or a"
+            " seed of another ranked row, on a task drawn at random (ties count half). Nothing is"
+            " ranked by this table."
+        )
+        head = ("Trainer", "Mean accuracy %", "Gain, points", "Above the start", "Above others")
+        yield table(head, rows)
+
+
 def answers(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield how answers ended."""
     yield "## How answers ended"
@@ -183,15 +211,15 @@ def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
         head = ("Trainer", f"avg@{k}", *(f"pass@{size}" for size in sizes), f"maj@{k}")
         return head, lambda _, result: (
             numbers.accuracy(result.accuracy),
-            *(numbers.percent(result.pass_at[size]) for size in sizes),
-            numbers.NONE if result.majority is None else numbers.percent(result.majority),
+            *(numbers.share(result.pass_at[size]) for size in sizes),
+            numbers.share(result.majority),
         )
 
     opening = (
         "## Several answers to each question",
         "Per cent of questions: avg is the mean over answers, pass has one right answer among k"
-        " (unbiased), maj has a right most frequent answer. Pass says what sampling can reach,"
-        " not what the model answers.",
+        " (unbiased), maj has a right most frequent answer, each with its 95 % interval over"
+        " questions. Pass says what sampling can reach, not what the model answers.",
     )
     return _each(leaderboard, opening, columns, lambda result: result.samples > 1)
 

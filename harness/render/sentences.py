@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from harness.leaderboard.bootstrap import REPLICATES
+from harness.leaderboard.comparison import TRAINER_SEEDS
 from harness.render import numbers
 
 if TYPE_CHECKING:
@@ -24,7 +24,18 @@ COST = (
     "Energy",
 )
 PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm")
-FEWER = "fewer than three training seeds"
+NOT_RANKED = (
+    "A board fixes its seeds before anyone trains. A row without a score under each of them is"
+    " shown, but compared with none: some seeds are no fair sample of all. The interval of its"
+    " accuracy is over questions."
+)
+CHAINS = (
+    "The difference between a chain and the chain that ends one stage earlier, on the same"
+    " questions, seed by seed where the longer chain went on from the very checkpoints of the"
+    " shorter one. It is what that stage and the compute it spent came to together. The last"
+    " column is the share of the budget that the two spent: whether the same compute spent"
+    " otherwise would have done as much is not shown by it."
+)
 
 
 def label(conditions: Conditions, one: Benchmark | TaskResult | LeaderboardWarning) -> str:
@@ -38,33 +49,58 @@ def claim(leaderboard: Leaderboard) -> str:
     if leaderboard.claim == "trainers":
         return (
             "**Trainers compared:** every interval of a gain covers the choice of questions and"
-            " the training seeds."
+            " the training seeds. Rows are ranked if they have all of the board's seeds."
         )
-    if leaderboard.claim == "checkpoints":
+    seeds = leaderboard.conditions.seeds
+    if leaderboard.pair_family or len(seeds) < TRAINER_SEEDS:
         return (
-            f"**Checkpoints compared:** with {FEWER} this board says which checkpoint is better"
-            " on these questions, not which trainer is."
+            "**Checkpoints compared:** with fewer than three training seeds this board says which"
+            " checkpoint is better on these questions, not which trainer is."
         )
     return (
-        f"**Trainers compared where there are three seeds or more.** A row with {FEWER} says"
-        " something of its checkpoints only and is marked."
+        "**Checkpoints compared, no trainer ranked:** no row has all of the board's seeds"
+        f" ({', '.join(map(str, seeds))}), so its gains are those of these checkpoints on these"
+        " questions and say nothing of another run of the same trainer."
+    )
+
+
+def equal(leaderboard: Leaderboard, shown: Callable[[str], str]) -> str:
+    """Return which rows were shown to be equal, and which not worse than the first.
+
+    The text is plain but for the rows' names, which `shown` makes harmless where they are read.
+    """
+    margin = f"{leaderboard.conditions.margin:g} points"
+    first = next(row.trainer for row in leaderboard.rows if row.rank)
+    pairs = "; ".join(f"{shown(one.first)} and {shown(one.second)}" for one in leaderboard.equal)
+    others = ", ".join(map(shown, leaderboard.not_worse))
+    number = leaderboard.pair_family
+    return (
+        f"Rows that were not told apart are not shown to be equal by it. Shown to differ by less"
+        f" than {margin} either way (two one-sided tests at 5 % after Holm's correction over"
+        f" {_pairs(number)}): {pairs or 'no two rows'}. Shown to be less than {margin} behind"
+        f" {shown(first)} (one-sided, Holm's correction over the other rows):"
+        f" {others or 'no row'}."
     )
 
 
 def explanations(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield the paragraphs that say what each number means."""
+    trainers = leaderboard.claim == "trainers"
     yield (
         "**Rank** is a range: a row is behind another only if the two were told apart at 5 %"
         " after Holm's correction"
         + (f" over {_pairs(leaderboard.pair_family)}" if leaderboard.pair_family else "")
-        + ". Rows that share a group letter were not told apart, whatever their order. The start"
-        " model and rows with a failed seed are not ranked."
+        + ". The ranges hold together: on at most one board in twenty is any of them wrong. Rows"
+        " that share a group letter were not told apart, whatever their order. The start model and"
+        " rows without all of the board's seeds are not ranked. **Budget** is the share of the"
+        " tightest cap that training spent, the mean over seeds: rows that stop early might have"
+        " done better with the rest, so an order of rows is also one of what they spent."
     )
     yield (
         "**Accuracy** is the share of answers that the verifier found right, the mean over seeds,"
         " with Wilson's 95 % interval over questions (a question answered under several seeds"
-        " counts as one group). It does not cover the training seeds; the spread over seeds, a"
-        " standard deviation in points, is shown beside it."
+        " counts as one group). It is of these checkpoints: another run of the trainer also moves"
+        " by the seed."
         + (
             " Of several answers to a question it is the mean (avg@k), and they count as one group."
             if any(one.samples > 1 for one in leaderboard.conditions.benchmarks)
@@ -72,32 +108,49 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
         )
     )
     yield (
+        "**Questions, seed, answers** are standard deviations in points of the accuracy of a single"
+        " seed: by which questions were chosen, by the training seed itself, and by single answers"
+        " that flip between seeds. Their squares add up. Of few seeds the one of the seed is known"
+        " roughly: 0.0 says that the seeds lie no further apart than flips alone would put them."
+    )
+    yield (
         "**Gain** is the difference to the untouched start model on the same questions, with a"
-        " 95 % interval: from three seeds on by a two-level bootstrap over questions and training"
-        f" seeds ({REPLICATES:,} resamples, Student's t), for single checkpoints the paired"
-        " interval of Bonett and Price with McNemar's exact test (over questions only by the"
-        " bootstrap, where questions come in groups or have several answers). Intervals are not"
-        " widened for the number of comparisons; **p** is, by Holm's method over"
-        f" {_comparisons(leaderboard.gain_family)} with the start model."
+        " 95 % interval"
+        + (
+            " over questions and training seeds, in closed form with Student's t"
+            " (docs/statistics.md)."
+            if trainers
+            else ": that of Bonett and Price with McNemar's exact test, or over questions with"
+            " Student's t where they come in groups, have several answers, or a row has several"
+            " seeds."
+        )
+        + " Intervals are not widened for the number of comparisons; **p** is, by Holm's method"
+        f" over {_comparisons(leaderboard.gain_family)} with the start model."
     )
     yield (
         "**Format** is the part of a gain that comes from more answers that could be read,"
-        " **correctness** the part that comes from readable answers being right more often. With r"
-        " the readable share and q the share right among them, format is (r1 - r0)(q0 + q1)/2 and"
-        " correctness (q1 - q0)(r0 + r1)/2; they sum to the gain."
+        " **correctness** the part that comes from readable answers being right more often, each"
+        " with its 95 % interval. With r the readable share and q the share right among them,"
+        " format is (r1 - r0)(q0 + q1)/2 and correctness (q1 - q0)(r0 + r1)/2; they sum to the"
+        " gain."
     )
     if leaderboard.detectable:
         found = leaderboard.detectable
-        measured = {
-            "a gain over the start model": found.gain,
-            "a difference between two rows": found.pair,
+        both = {
+            f"a gain over the start model of {_points(found.gain or 0)}": found.gain,
+            f"a difference between two rows of {_points(found.pair or 0)}": found.pair,
         }
-        also = [f"{what} of {_points(at)}" for what, at in measured.items() if at is not None]
+        said = " and ".join(what for what, at in both.items() if at is not None)
+        seeds = f" with {len(leaderboard.conditions.seeds)} seeds" if trainers else ""
         yield (
-            "**Smallest difference found** four times in five (80 % power, 5 % level, before"
-            f" Holm): {_points(found.checkpoints)} between two checkpoints by the number of"
-            " questions alone, at half the answers correlated"
-            + (f"; as measured here, {' and '.join(also)}." if also else ".")
+            f"**What this board finds** four times in five, by the verdicts above (5 % after Holm's"
+            f" correction){seeds}: {said}"
+            + (
+                ", from what moved the row in the middle."
+                if trainers
+                else ", by the number of questions, with half of the answers correlated."
+            )
+            + " A smaller difference may be real and not found."
         )
     if any(result.overlap_8 for row in leaderboard.rows for result in row.tasks):
         yield (
@@ -108,10 +161,10 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
             " *Without them* is the accuracy on the problems that share no 13."
         )
     yield (
-        "**W/T/L** counts the benchmarks on which a row beats, ties with and loses to the"
-        " start model at 5 % after Holm's correction over the row's benchmarks. **Cost** is the"
-        " mean of a seed, teacher and sampling included; FLOPs are 6 N per trained token and 2 N"
-        " per token read or generated."
+        "**W/T/L** counts the scores on which a row beats, ties with and loses to the start model"
+        f" at 5 % after Holm's correction over all {leaderboard.score_family} rows and scores of"
+        f" this page. **Cost** is the mean of a seed, teacher and sampling included; FLOPs are 6"
+        f" N per trained token and 2 N per token read or generated."
     )
 
 

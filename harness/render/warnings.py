@@ -31,15 +31,17 @@ SENTENCES: dict[data.WarningKind, str] = {
         "the start model scores {accuracy:.1%}{metric}, while {source} gives {expected:.1%} ±"
         " {tolerance:.1p} points{note}"
     ),
-    "duplicate": "{record} is a duplicate of {counted}; the earlier one counts",
-    "conflict": "{record} is in conflict with {counted}; the earlier one counts",
+    "conflict": (
+        "{cell}: the record {record} has other answers than {counted}; the one that was published"
+        " first counts"
+    ),
+    "claimed": (
+        "claimed, not ranked: no answers are published that give its verdicts, so nobody can check"
+        " them"
+    ),
     "failed": "seed {seeds} failed: not ranked, because the other seeds are no fair sample",
     "unscored": "not ranked: a score that the board ranks by is missing",
-    "missing_seeds": "missing of the board's seeds: {seeds}",
-    "few_seeds": (
-        "{seeds} {seeds:seed|seeds}: says something of {seeds:this checkpoint|these checkpoints},"
-        " not of the trainer"
-    ),
+    "missing_seeds": "not ranked: missing of the board's seeds: {seeds}",
     "token_limit": "{share:.1%} of answers hit the token limit",
     "matching": "strict and flexible matching differ by {difference:.1p} points",
     "ungradable": "{share:.1%} could not be graded",
@@ -53,6 +55,14 @@ SENTENCES: dict[data.WarningKind, str] = {
         "its seeds were trained with different options or versions of a trainer"
     ),
     "seeds_trained_elsewhere": "its seeds were trained on different hardware",
+    "unconfined": "trained unconfined: nothing kept it from other files (docs/reliability.md)",
+    "had_network": "trained with the network at hand",
+    "costs_contradict": "its counted cost contradicts what was measured outside: {what}",
+    "same_as_start": "seed {seeds} has the start model's weights: training changed nothing",
+    "same_as_teacher": "not ranked: seed {seeds} has the teacher's weights",
+    "near_teacher": "{share:.0%} of the tensors of a seed are the teacher's to the bit",
+    "same_as_other": "weights that several cells share: {others}",
+    "uncounted": "not ranked: the weights of seed {seeds} changed and no training was counted",
 }
 """The sentence of each kind, for `str.format`; every number is a `Span`."""
 
@@ -110,6 +120,32 @@ def grouped(leaderboard: data.Leaderboard) -> Iterator[tuple[str, str]]:
         for subjects, some in alike.items():
             merged = [one for found in some.values() for one in found.values()]
             yield _who(leaderboard, some), _sentence(", ".join(subjects), merged)
+
+
+def why_unranked(leaderboard: data.Leaderboard, row: data.Row) -> str:
+    """Return why a row is not ranked, in a few words."""
+    if row.failed_seeds:
+        return f"seed {', '.join(map(str, row.failed_seeds))} failed"
+    if row.accuracy is None:
+        return "a score that the board ranks by is missing"
+    if row.missing_seeds:
+        return f"missing of the board's seeds: {', '.join(map(str, row.missing_seeds))}"
+    return f"the start model of board {leaderboard.conditions.board} has no score"
+
+
+def properties(leaderboard: data.Leaderboard) -> Iterator[str]:
+    """Yield the sentences of what holds for a benchmark or for all rows alike."""
+    conditions = leaderboard.conditions
+    alike: dict[tuple[object, ...], list[data.LeaderboardWarning]] = defaultdict(list)
+    for one in leaderboard.properties:
+        same = (value for value in one.values.values() if not isinstance(value, int | float))
+        alike[one.kind, *same].append(one)
+    for (kind, *_), found in alike.items():
+        subjects = list(dict.fromkeys(label(conditions, one) for one in found))
+        several = f"{len(subjects)} of {len(conditions.benchmarks)} scores"
+        text = _sentence(several if len(subjects) > SUBJECTS else ", ".join(subjects), found)
+        usual = kind in ("token_limit", "matching", "ungradable", "shared_words")
+        yield f"{text} (the row in the middle)" if usual else text
 
 
 def _who(leaderboard: data.Leaderboard, rows: Collection[str]) -> str:

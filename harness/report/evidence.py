@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from harness.files import read_jsonl
 from harness.leaderboard.cells import Key, correct_answers
 from harness.leaderboard.diff import read_answers, representative
 from harness.records import START, Record, Score
+
+if TYPE_CHECKING:
+    from harness.boards.questions import Questions
 
 METRICS = {
     "loss": "training loss",
@@ -87,13 +90,19 @@ class Exhibit:
 
     why: str
     id: str
-    problem: str
+    problem: str  # empty, as the gold is, where the task is not at hand
     gold: str
     answers: list[tuple[str, dict[str, Any]]]  # by row
 
 
 def exhibits(
-    records: Sequence[Record], folder: Path, key: Key, *, each: int = 5, rows: int = 8
+    records: Sequence[Record],
+    folder: Path,
+    key: Key,
+    questions: Questions | None = None,
+    *,
+    each: int = 5,
+    rows: int = 8,
 ) -> list[Exhibit]:
     """Return questions worth reading: the most fixed, the most broken, some never right.
 
@@ -111,6 +120,8 @@ def exhibits(
                 shown[name] = representative(read_answers(folder, record, score), score)
     if not shown:
         return []
+    scored = (score for record in records if (score := _score(record, key)))
+    asked = (questions.of(next(scored)) if questions else None) or {}
     mean = change.mean(axis=0)
     order = np.argsort(-mean, kind="stable")
     never = np.flatnonzero((start == 0) & (change.max(axis=0) == 0))
@@ -120,8 +131,17 @@ def exhibits(
     found = []
     for why, place in chosen:
         answers = [(name, lines[place]) for name, lines in shown.items()]
-        about = {name: str(answers[0][1][name]) for name in ("id", "problem", "gold")}
-        found.append(Exhibit(why=why, answers=answers, **about))
+        id_ = str(answers[0][1]["id"])
+        row = asked.get(id_, {})
+        found.append(
+            Exhibit(
+                why=why,
+                id=id_,
+                problem=row.get("problem", ""),
+                gold=row.get("answer", ""),
+                answers=answers,
+            )
+        )
     return found
 
 

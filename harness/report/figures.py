@@ -12,7 +12,7 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,25 +111,41 @@ def forest(rows: Mapping[str, Interval], label: str, salt: str = "forest") -> st
     return _svg(figure, label, salt)
 
 
-def pareto(points: Mapping[str, tuple[float, Interval]], axis: str, label: str, salt: str) -> str:
-    """Draw accuracy against a cost (`axis` names it) and the front: rows no cheaper one equals."""
+def pareto(
+    points: Mapping[str, tuple[float, Interval]],
+    possible: Collection[str],
+    axis: str,
+    label: str,
+    salt: str,
+) -> str:
+    """Draw accuracy against a cost (`axis` names it) and the front: rows no cheaper one equals.
+
+    The front is that of the measured values, with the band of its intervals; the `possible` rows,
+    which may be on the true one, are filled.
+    """
     figure, axes = _figure(4.3, 3)
     costs = [cost for cost, _ in points.values()]
     accuracies, errors = _points(accuracy for _, accuracy in points.values())
     positive = [cost for cost in costs if cost > 0]
     if positive and max(positive) > 30 * min(positive):
         axes.set_xscale("symlog", linthresh=min(positive))
-    axes.errorbar(
-        costs, accuracies, errors, fmt="o", color=INK, markersize=3.5, linewidth=0.8, alpha=0.55
-    )
-    front, best = [], -math.inf
-    ordered = sorted(zip(points, costs, accuracies, strict=True), key=lambda one: (one[1], -one[2]))
-    for name, cost, accuracy in ordered:
+    axes.errorbar(costs, accuracies, errors, fmt="none", color=INK, linewidth=0.8, alpha=0.55)
+    for place, name in enumerate(points):
+        face = INK if name in possible else "none"
+        at = costs[place], accuracies[place]
+        axes.plot(*at, "o", color=INK, markersize=3.5, markerfacecolor=face, alpha=0.55)
+    front, band, best = [], [], -math.inf
+    ordered = sorted(zip(points, costs, accuracies, errors.T, strict=True), key=_cheapest)
+    for name, cost, accuracy, (below, above_it) in ordered:
         if accuracy > best:
             best = accuracy
             front.append((name, cost, accuracy))
+            band.append((accuracy - below, accuracy + above_it))
+    steps = [cost for _, cost, _ in front] + [max(costs)]
+    low, high = np.array([*band, band[-1]]).T
+    axes.fill_between(steps, low, high, step="post", color=ACCENT, alpha=0.15, linewidth=0)
     axes.step(
-        [cost for _, cost, _ in front] + [max(costs)],
+        steps,
         [accuracy for *_, accuracy in front] + [front[-1][2]],
         where="post",
         color=ACCENT,
@@ -155,6 +171,11 @@ def pareto(points: Mapping[str, tuple[float, Interval]], axis: str, label: str, 
     axes.margins(x=0.08, y=0.15)
     axes.xaxis.set_major_formatter(lambda value, _: numbers.count(value) if value > 0 else "0")
     return _svg(figure, label, salt)
+
+
+def _cheapest(point: tuple[str, float, float, np.ndarray]) -> tuple[float, float]:
+    """Order points by cost, of those with the same cost the most accurate first."""
+    return point[1], -point[2]
 
 
 def curves(series: Mapping[str, Sequence[Curve]], axis: str, label: str, salt: str) -> str:

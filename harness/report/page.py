@@ -6,18 +6,21 @@ Needs the extra `report` (jinja2 and matplotlib).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from harness.boards.conditions import Conditions
+from harness.boards.questions import Questions
 from harness.errors import UsageError
 from harness.files import write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.cells import select_cells
 from harness.leaderboard.data import Leaderboard, Row
-from harness.records import LETTERS, Record
+from harness.leaderboard.evidence import known_of
+from harness.leaderboard.rules import NOTHING, Knowledge
+from harness.records import CONDITIONS, LETTERS, Record
 from harness.render import numbers, sections, sentences, warnings
 from harness.render.escape import visible
 from harness.report import evidence, figures
@@ -34,20 +37,30 @@ ANSWER_LIMIT = 3000
 
 
 def write_report(
-    records: Sequence[Record], conditions: Conditions, out: Path, folder: Path | None = None
+    records: Sequence[Record],
+    conditions: Conditions,
+    out: Path,
+    folder: Path | None = None,
+    questions: Questions | None = None,
 ) -> Path:
     """Write a board's report as an HTML file.
 
     From the board's runs folder come learning curves and answers; without it there are none.
+    Problems and gold answers are shown as far as `questions` finds them.
 
     Raises:
         UsageError: If the extra `report` is not installed, or the records make no board.
     """
-    write_atomically(out, render(records, conditions, folder))
+    write_atomically(out, render(records, conditions, folder, questions))
     return out
 
 
-def render(records: Sequence[Record], conditions: Conditions, folder: Path | None = None) -> str:
+def render(
+    records: Sequence[Record],
+    conditions: Conditions,
+    folder: Path | None = None,
+    questions: Questions | None = None,
+) -> str:
     """Return the report's HTML."""
     try:
         import jinja2
@@ -56,9 +69,11 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
     except ImportError as error:
         needed = f"a report needs {error.name}: pip install 'srlm-harness[report]'"
         raise UsageError(needed) from None
-    leaderboard = build(records, conditions)
+    known = known_of(folder, records) if folder else NOTHING
+    published = bool(folder and (folder / CONDITIONS).is_file())
+    leaderboard = build(records, conditions, known, published=published)
     with mpl.rc_context(figures.STYLE):
-        drawn = _figures(leaderboard, records, folder)
+        drawn = _figures(leaderboard, records, folder, known, questions)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {
         "visible": visible,
@@ -71,9 +86,11 @@ def render(records: Sequence[Record], conditions: Conditions, folder: Path | Non
     return template.render(
         leaderboard=leaderboard,
         warnings=list(warnings.grouped(leaderboard)),
+        properties=list(warnings.properties(leaderboard)),
         numbers=numbers,
         sections=sections,
         sentences=sentences,
+        shown=visible,
         verdicts=tuple(LETTERS),
         svg=Markup,
         **drawn,
@@ -88,9 +105,14 @@ def _strong(text: str) -> Any:
 
 
 def _figures(
-    leaderboard: Leaderboard, records: Sequence[Record], folder: Path | None
+    leaderboard: Leaderboard,
+    records: Sequence[Record],
+    folder: Path | None,
+    known: Knowledge,
+    questions: Questions | None,
 ) -> dict[str, Any]:
-    kept = select_cells(records)[0]
+    refused = {one.record.digest for one in leaderboard.refused}
+    kept = select_cells([one for one in records if one.digest not in refused], known).kept
     cells = [cell for row in leaderboard.rows for cell in kept[row.trainer] if cell.scores]
     gains = {
         row.trainer: (row.gain.difference, row.gain.low, row.gain.high)
@@ -99,7 +121,13 @@ def _figures(
     }
     title = f"Gains over the start model on {leaderboard.conditions.title}, with 95 % intervals"
     pareto = [
-        figures.pareto(points, text, f"Accuracy against {text}", f"cost-{name}")
+        figures.pareto(
+            points,
+            _undominated(leaderboard.rows, points),
+            text,
+            f"Accuracy against {text}",
+            f"cost-{name}",
+        )
         for name, text in COSTS.items()
         if (points := _points(leaderboard.rows, name))
     ]
@@ -124,7 +152,7 @@ def _figures(
                 for name, row in zip(names, change, strict=True)
             ]
             maps.append((benchmark, drawn, counts))
-        if folder and (shown := evidence.exhibits(cells, folder, key, each=each)):
+        if folder and (shown := evidence.exhibits(cells, folder, key, questions, each=each)):
             exhibits.append((benchmark, shown))
     return {
         "forest": figures.forest(gains, title) if gains else None,
@@ -132,7 +160,23 @@ def _figures(
         "curves": curves,
         "maps": maps,
         "exhibits": exhibits,
+        "missing": list(questions.missing.values()) if questions else [],
     }
+
+
+def _undominated(
+    rows: Sequence[Row], points: Mapping[str, tuple[float, figures.Interval]]
+) -> set[str]:
+    """Return the rows that were told apart from no better row of the same cost or less."""
+    ranked = [row for row in rows if row.rank and row.trainer in points]  # the best first
+    behind = {
+        row.trainer
+        for place, row in enumerate(ranked)
+        for better in ranked[:place]
+        if points[better.trainer][0] <= points[row.trainer][0]
+        and not {*better.letters} & {*row.letters}
+    }
+    return points.keys() - behind
 
 
 def _points(rows: Sequence[Row], cost: str) -> dict[str, tuple[float, figures.Interval]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from harness.files import write_atomically
+from harness.stage.train_stage import COST_FILE
 
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
@@ -65,6 +66,7 @@ class BudgetCallback(TrainerCallback):
             numbers["spent"] = round(self.budget.fraction, 4)
             if state.max_steps > 0:
                 numbers["progress"] = round(state.global_step / state.max_steps, 4)
+                numbers["steps"] = state.max_steps
             self.log(**numbers)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
@@ -72,5 +74,4 @@ class BudgetCallback(TrainerCallback):
         if state.is_world_process_zero:
             self.budget.tick()
             folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
-            # a checkpoint without this file is not resumed from
-            write_atomically(folder / "harness_cost.json", self.budget.cost.model_dump_json())
+            write_atomically(folder / COST_FILE, self.budget.cost.model_dump_json())

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.stage.decoding import Decoder, Prompt
+from harness.files import read_json
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.stopping import cut, room
 from harness.stage.models import forget_defaults
-from harness.stage.stopping import cut, room
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,13 @@ class HfEngine(Engine):
             found[place] = Completion(text, len(tokens), "stop" if stopped else "length")
         if (smallest := decoder.smallest) is not None:
             self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))
+        if decoder.plain is not None:
+            self.notes["batch_by_batch"] = decoder.plain
         return [found[place] for place in range(len(prompts))]
 
 
 class VllmEngine(Engine):
-    """Generates with vLLM (0.18 and later): all prompts at once, on one GPU."""
+    """Generates with vLLM (0.22 and later): all prompts at once, on one GPU."""
 
     model: Any
 
@@ -159,7 +163,7 @@ def vllm_completion(output: Any, stop: Sequence[str]) -> Completion:
 def end_tokens(model: Path) -> list[int]:
     """Return the tokens that end a turn by a checkpoint's `generation_config.json`."""
     path = model / "generation_config.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json(path) if path.is_file() else {}
     ends = found.get("eos_token_id")
     return list(ends) if isinstance(ends, list) else [] if ends is None else [ends]
 

@@ -12,7 +12,7 @@ from harness.stage.models import attention
 from harness.stage.spec import Common
 
 
-def environment(identity: Common) -> Environment:
+def environment(identity: Common, *, packed: bool = False) -> Environment:
     gpu = None
     if identity.device != "cpu":
         import torch
@@ -25,7 +25,7 @@ def environment(identity: Common) -> Environment:
         gpu=gpu,
         device=identity.device,
         dtype="float32" if identity.device == "cpu" else "bfloat16",
-        attention=attention(identity.device),
+        attention=attention(identity.device, packed=packed),
         packages=identity.packages,
     )
 

@@ -2,7 +2,8 @@
 
 This is the only module that imports lm_eval. lm-eval builds the prompts, asks for the answers and
 keeps its raw results and samples; under `lm_eval:<task>` it also applies its own filters and
-metrics, which are handed on as they are. What generates behind it is in `engines`.
+metrics, which are handed on as they are. What generates behind it is in `engines`. Its samples are
+written without the problems, the prompts and the golds: what lies on disk may be read by trainers.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Generated:
     """What came of generating beside the answers.
 
     What a reader must know is in the notes: `smallest_batch` where memory forced one,
+    `batch_by_batch` where a model's rows cannot leave and be refilled, and why,
     `prompts_without_room`, score by score, where a prompt filled the context, and
     `own_metric_errors` where lm-eval's own grader failed on an answer.
     """
@@ -64,10 +66,13 @@ def generate_answers(
     device: str,
     out: Path,
     engine: str = "hf",
+    *,
+    whole_samples: bool = False,
 ) -> Generated:
     """Generate answers and write them to `out/answers/<score>.jsonl`.
 
-    lm-eval's own files are kept unchanged in `out/lm_eval`.
+    lm-eval's own files are kept in `out/lm_eval`, its samples without documents, prompts and
+    targets unless `whole_samples` is set, which no bench does.
     """
     import torch
     from lm_eval.evaluator import simple_evaluate
@@ -99,10 +104,12 @@ def generate_answers(
             )
         samples = results.pop("samples")
         tracker.save_results_aggregated(results=results, samples=samples)
-        for name, rows in samples.items():
-            tracker.save_results_samples(task_name=name, samples=rows)
         for one in chosen:
-            _write_answers(one, raw, lm.answers, out / "answers")
+            prompts = {each["doc_id"]: each["arguments"][0][0] for each in samples[one.name]}
+            if not whole_samples:
+                _strip(samples[one.name])
+            tracker.save_results_samples(task_name=one.name, samples=samples[one.name])
+            _write_answers(one, raw, lm.answers, out / "answers", prompts)
             if own:
                 done.own[one.name] = _own_metrics(one.name, raw)
         errors = {task.config.task: task.errors for task in tasks if task.errors}
@@ -110,6 +117,15 @@ def generate_answers(
             done.notes["own_metric_errors"] = errors
     done.notes |= lm.notes
     return done
+
+
+def _strip(samples: Sequence[dict[str, Any]]) -> None:
+    """Take the problem, the prompt, the gold and what can be guessed from out of samples."""
+    for sample in samples:
+        for name in ("doc_hash", "target_hash"):  # of a short text: all of them can be tried
+            del sample[name]
+        arguments = [("", *rest) for _, *rest in sample["arguments"]]
+        sample |= {"doc": {}, "target": "", "arguments": arguments}
 
 
 def _places(asked: Questions) -> list[int]:
@@ -141,8 +157,9 @@ def _tasks(scores: Sequence[Questions]) -> list[Any]:
         def process_results(self, doc: Any, results: Any) -> Any:
             try:
                 return super().process_results(doc, results)
-            except Exception:
-                logging.getLogger(__name__).exception("lm-eval's grader failed; counted as wrong")
+            except Exception as error:  # whose text may quote the gold, and the log is on disk
+                name = type(error).__name__
+                logging.getLogger(__name__).error("lm-eval's grader failed (%s); wrong", name)
                 self.errors += 1
                 return dict.fromkeys(self._metric_fn_list, 0)
 
@@ -241,11 +258,16 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
 
 
 def _write_answers(
-    asked: Questions, raw: Path, answers: Mapping[tuple[str, int], Sequence[Completion]], out: Path
+    asked: Questions,
+    raw: Path,
+    answers: Mapping[tuple[str, int], Sequence[Completion]],
+    out: Path,
+    prompts: Mapping[int, str],
 ) -> None:
     """Turn lm-eval's samples file into answers in the task's order, checked against the rows.
 
-    lm-eval swallows errors while saving, so the file on disk is what is read back here.
+    lm-eval swallows errors while saving, so the file on disk is what is read back here. The prompts
+    are those of its documents, by their places.
     """
     name, rows = asked.name, asked.rows
     files = sorted(raw.rglob(f"samples_{name}_*.jsonl"))
@@ -263,8 +285,7 @@ def _write_answers(
                 raise StageError(
                     f"lm-eval's answers to question {row['id']} of {name} are not ours"
                 )
-            prompt = samples[place]["arguments"]["gen_args_0"]["arg_0"]
-            if " ".join(row["problem"].split()) not in " ".join(prompt.split()):
+            if " ".join(row["problem"].split()) not in " ".join(prompts[place].split()):
                 raise StageError(f"{name} asks another question in the place of {row['id']}")
             for number, one in enumerate(found):
                 answer = {"id": row["id"], "sample": number, **asdict(one)}

@@ -28,6 +28,8 @@ def judge(
 ) -> Score:
     """Judge the answers to one score's problems, and keep each judgement beside its answer.
 
+    What is kept quotes neither the gold answer nor the problem.
+
     The problems have `id`, `problem`, `answer` (the gold) and perhaps `group`. The file
     `<score>.jsonl` in `answers` has `id`, `sample`, `text`, `tokens` and `finish`, the samples of a
     question together and the questions in the order of `problems`.
@@ -53,11 +55,9 @@ def judge(
         {
             **{key: answer[key] for key in ("id", "text", "tokens", "finish")},
             "sample": answer.get("sample", 0),  # earlier versions wrote one for each question
-            "problem": row["problem"],
-            "gold": row["answer"],
-            **vars(judgement),
+            **{key: value for key, value in vars(judgement).items() if key != "gold_read"},
         }
-        for answer, row, judgement in zip(given, rows, judged, strict=True)
+        for answer, judgement in zip(given, judged, strict=True)
     )
     write_atomically(out / f"{score.name}.jsonl", text)
     return Score(

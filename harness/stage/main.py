@@ -6,8 +6,9 @@ stage is done only if that file is there and what it lists is what is on disk.
 
 from __future__ import annotations
 
-import errno
 import fcntl
+import json
+import math
 import os
 import random
 import shutil
@@ -17,20 +18,22 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness import checkpoints
-from harness.errors import BudgetExceeded, HarnessError, StageError
-from harness.files import read_jsonl
+from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError, is_disk_full
+from harness.files import read_verified
+from harness.plugin import scored_rows
 from harness.records import Status
+from harness.redact import redact
 from harness.stage import memory, processes
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
-from harness.stage.manifest import OUTPUTS, write_manifest
+from harness.stage.manifest import OUTPUTS, check_sealed, write_manifest
 from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
     from harness.stage.train_stage import TrainStage
 
 AGAIN = 75  # exit code of an attempt that ran out of memory and left what to try next
+KEEP_SCRATCH = False  # the conformance kit interrupts stages after the fact
 
 
 def main(folder: Path) -> int:
@@ -67,10 +70,13 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
     try:
         if processes.rank() == 0:
             _clear(folder)
-        result = _work(folder, spec)
+        known: dict[str, str] = {}  # sha256 of outputs that have been read
+        result = _work(folder, spec, known)
         if result is not None:  # the first process of a stage writes what came of it
             result.write(folder / "result.json")
-            write_manifest(folder)
+            write_manifest(folder, known)
+            if not KEEP_SCRATCH:  # several times the checkpoint, and nothing continues from it now
+                shutil.rmtree(folder / "scratch", ignore_errors=True)
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -79,13 +85,13 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
     return 0
 
 
-def _work(folder: Path, spec: StageSpec) -> specs.Result | None:
+def _work(folder: Path, spec: StageSpec, known: dict[str, str]) -> specs.Result | None:
     if isinstance(spec, JudgeSpec):
         return _judge(folder, spec)
     _seed(spec)
     if isinstance(spec, GenerateSpec):
         return _generate(folder, spec)
-    return _train(folder, spec)
+    return _train(folder, spec, known)
 
 
 def _clear(folder: Path) -> None:
@@ -117,16 +123,23 @@ def _clear_scratch(folder: Path) -> None:
     (folder / "events.jsonl").unlink(missing_ok=True)
 
 
-def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
+def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainResult | None:
     from harness.plugin.host import Host
-    from harness.stage.budget import Budget
+    from harness.stage.budget import Budget, impossible
     from harness.stage.meter import metered
+    from harness.stage.models import check_given, seal_checkpoint
     from harness.stage.run import Run
     from harness.stage.train_stage import TrainStage
+    from harness.tasks import guard
     from harness.tasks.protocols import Protocol, protocol_of
     from harness.verify import VerifierPool
 
     identity, paths, compute = spec.identity, spec.paths, spec.compute
+    if processes.rank() == 0:
+        check_given(spec)
+    refused: list[str] = []
+    guard.tellers.append(refused.append)
+    guard.close(spec.closed)
     trainer = Host().trainer(identity.trainer).trainer
     assert trainer.train is not None  # a chain is never a stage
     protocol = protocol_of(identity.protocol)
@@ -147,9 +160,9 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         protocol=protocol,
         budget=Budget(spec.caps, teacher=teacher, group=group),
         verifier=VerifierPool(workers=1),
-        rows=_rows(paths.train),
-        holdout=_rows(paths.holdout),
-        traces=_rows(paths.traces) if paths.traces else (),
+        rows=_rows(paths.train, spec.sha256["train"]),
+        holdout=_rows(paths.holdout, spec.sha256["holdout"]),
+        traces=_rows(paths.traces, spec.sha256["traces"]) if paths.traces else (),
         group=group,
         micro_batch_size=memory.next_size(failed) or compute.micro_batch_size,
     )
@@ -161,12 +174,12 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         with metered(stage.budget, identity.engine):
             trainer.train(run)
     except BaseException as error:
-        if memory.is_out_of_memory(error):
+        if memory.is_out_of_memory(error) and not isinstance(error, memory.NoRoom):
             _out_of_memory(stage, failed, error)
         raise
     finally:
         stage.verifier.close()
-    stage.budget.sync()
+    stage.budget.settle()
     cost = stage.budget.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
@@ -175,18 +188,26 @@ def _train(folder: Path, spec: TrainSpec) -> specs.TrainResult | None:
         cost.energy_joules = None if energy is None or ended is None else ended - energy
     if group.rank:
         return None
+    if refused:
+        run.note(refused=refused)
+    if spec.closed.within_reach:
+        run.note(test_problems_within_reach=list(spec.closed.within_reach))
     if failed:
         run.note(out_of_memory_at=[attempt.model_dump() for attempt in failed])
     if compute.shared_gpu and cost.energy_joules is not None:
         run.note(energy="of the whole GPU, which other stages used at the same time")
-    try:
-        checkpoints.check_model_folder(folder / "checkpoint", "checkpoint")
-    except HarnessError as error:
-        raise StageError(f"trainer {trainer.name!r} left no usable checkpoint: {error}") from None
-    if not compute.save_every:
-        shutil.rmtree(folder / "scratch", ignore_errors=True)
-    ran = environment(identity).model_copy(update={"gpus": group.size})
-    return specs.TrainResult(cost=cost, notes=stage.notes, environment=ran)
+    contents, changed = seal_checkpoint(folder / "checkpoint", paths.base_model, trainer.name)
+    size = sum(math.prod(shape) for shape in contents.shapes.values())
+    if why := impossible(cost, spec.caps, size):
+        raise StageError(f"the cost of trainer {trainer.name!r} cannot be: {why}")
+    known |= {f"checkpoint/{name}": sha256 for name, sha256 in contents.files.items()}
+    if changed:  # since `run.save`, or in place of it
+        run.note(replaced_by_the_start_models=changed)
+    packed = bool(identity.options.get("packing"))
+    ran = environment(identity, packed=packed).model_copy(update={"gpus": group.size})
+    return specs.TrainResult(
+        cost=cost, notes=stage.notes, environment=ran, step_flops=stage.budget.step_flops
+    )
 
 
 def _out_of_memory(
@@ -216,15 +237,18 @@ def _out_of_memory(
 
 def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
     from harness.stage.generate import Questions, generate_answers
+    from harness.stage.models import check_scored
+    from harness.tasks.protocols import documents, protocol_of
 
     started = time.monotonic()
-    identity, paths = spec.identity, spec.paths
-    given = zip(identity.scores, paths.problems, paths.documents, strict=True)
+    weights, from_teacher = check_scored(spec)
+    identity = spec.identity
+    loaded = scored_rows.load(spec.rows)
     generated = generate_answers(
-        model=paths.base_model,
+        model=spec.paths.base_model,
         scores=[
-            Questions(score, _rows(problems), _rows(documents) if documents else [])
-            for score, problems, documents in given
+            Questions(score, rows, documents(protocol_of(score.protocol), task))
+            for score, (task, rows) in zip(identity.scores, loaded, strict=True)
         ],
         batch_size=identity.batch_size,
         device=identity.device,
@@ -236,7 +260,12 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
         ran = ran.model_copy(update={"attention": "vllm"})
     seconds = time.monotonic() - started
     return specs.GenerateResult(
-        own=generated.own, notes=generated.notes, seconds=seconds, environment=ran
+        own=generated.own,
+        notes=generated.notes,
+        seconds=seconds,
+        environment=ran,
+        weights=weights,
+        from_teacher=from_teacher,
     )
 
 
@@ -244,16 +273,22 @@ def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
     from harness.stage.judge import judge
     from harness.verify import VerifierPool
 
+    check_sealed(spec.answers.parent, spec.answers.name, spec.sealed)
     with VerifierPool(workers=spec.workers) as pool:
         scores = []
-        for score in spec.identity.scores:
-            questions = _rows(folder / "questions" / f"{score.name}.jsonl")
-            scores.append(judge(score, questions, spec.answers, folder / "answers", pool))
+        loaded = scored_rows.load(spec.rows)
+        for score, (_, rows) in zip(spec.identity.scores, loaded, strict=True):
+            scores.append(judge(score, rows, spec.answers, folder / "answers", pool))
     return specs.JudgeResult(scores=tuple(scores))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [row for _, row in read_jsonl(path)]
+def _rows(path: Path, sha256: str) -> list[dict[str, Any]]:
+    """Return the rows of a file that the bench wrote, if it is still what the bench wrote."""
+    try:
+        content = read_verified(path, sha256)
+    except TamperedError as error:
+        raise TamperedError(f"{error}; the next bench writes it anew") from None
+    return [json.loads(line) for line in content.splitlines()]
 
 
 def _report(folder: Path, error: BaseException) -> None:
@@ -265,13 +300,13 @@ def _report(folder: Path, error: BaseException) -> None:
         line = text
     elif isinstance(error, SystemExit):
         line = f"the trainer ended its process by sys.exit({error.code!r})"
-    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        line = f"the disk is full: {text}"
+    elif is_disk_full(error):
+        line = f"the disk is full: {text}; free some space and give the same command again"
     else:
         line = f"{type(error).__name__}: {text}"
     if isinstance(error, BudgetExceeded):
         line = f"stopped: {line}"
-    line = line.replace(f"{folder}/", "")  # a record says nothing of where it was made
+    line = redact(line).replace(f"{folder}/", "")  # a record says nothing of where it was made
     if processes.COUNT in os.environ and (folder / "error.json").exists():
         return  # another process of this stage failed first
     status: Status = "oom" if memory.is_out_of_memory(error) else "failed"

@@ -1,14 +1,19 @@
 """The manifest of a stage: which files it left, with the digest of each; written last.
 
-A stage is done only if its manifest is there and what it lists is what is on disk.
+A stage is done only if its manifest is there and what it lists is what is on disk. The manifest is
+also the seal of what the stage left: whoever uses it later looks whether it is still the same.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from harness.files import file_sha256, write_atomically
+from harness.checkpoints import read_sha256
+from harness.errors import TamperedError, UsageError
+from harness.files import file_sha256, read_json, write_atomically
 
 OUTPUTS = (
     "checkpoint",
@@ -19,32 +24,118 @@ OUTPUTS = (
     "error.json",
     "manifest.json",
 )
-# bytes; larger files are compared by size only, so that a bench with nothing to do ends quickly
+# bytes; larger files that were not written since the manifest are compared by size only, so that a
+# bench with nothing to do ends quickly
 HASHED_BELOW = 16 * 2**20
 
 
-def write_manifest(folder: Path) -> None:
-    """Write the manifest of a finished stage: size and sha256 of every output."""
+def write_manifest(folder: Path, known: Mapping[str, str] | None = None) -> None:
+    """Write the manifest of a finished stage: size and sha256 of every output.
+
+    `known` are the sha256 of files that have been read already, by their names in `folder`.
+    """
     files = {}
     for name in OUTPUTS:
-        for file in (folder / name, *(folder / name).rglob("*")):
-            if file.is_file() and file.name != "manifest.json":
-                size, sha256 = file.stat().st_size, file_sha256(file)
-                files[str(file.relative_to(folder))] = {"bytes": size, "sha256": sha256}
+        for file in _files(folder / name):
+            if file.name != "manifest.json":
+                path = str(file.relative_to(folder))
+                sha256 = (known or {}).get(path) or file_sha256(file)
+                files[path] = {"bytes": file.stat().st_size, "sha256": sha256}
     text = json.dumps({"files": files}, indent=1, sort_keys=True)
     write_atomically(folder / "manifest.json", text + "\n")
+
+
+def _files(path: Path) -> list[Path]:
+    return [file for file in (path, *path.rglob("*")) if file.is_file()]
+
+
+def _listed(folder: Path) -> dict[str, Any]:
+    files = read_json(folder / "manifest.json")["files"]
+    assert isinstance(files, dict)
+    return files
+
+
+def sha256_of(folder: Path, name: str) -> str | None:
+    """Return the sha256 of an output of a finished stage, as its manifest has it, if it has it."""
+    try:
+        files = read_json(folder / "manifest.json")["files"]
+        return str(files[name]["sha256"])
+    except (OSError, UsageError, KeyError, TypeError):
+        return None
 
 
 def is_done(folder: Path) -> bool:
     """Return whether a stage is finished and its outputs are what its manifest says."""
     try:
-        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        files, written = _listed(folder), (folder / "manifest.json").stat().st_mtime_ns
         for name, expected in files.items():
             path, size = folder / name, expected["bytes"]
-            if path.stat().st_size != size:
+            state = path.stat()
+            if state.st_size != size:
                 return False
-            if size < HASHED_BELOW and file_sha256(path) != expected["sha256"]:
+            hashed = size < HASHED_BELOW or state.st_mtime_ns > written
+            if hashed and read_sha256(path) != expected["sha256"]:
                 return False
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, UsageError, KeyError, TypeError, AttributeError, AssertionError):
         return False
     return bool(files)
+
+
+def lost_files(folder: Path) -> bool:
+    """Return whether a file of a finished stage is not there any more, its manifest included."""
+    try:
+        return not all((folder / name).exists() for name in _listed(folder))
+    except (OSError, UsageError, KeyError, TypeError, AssertionError):
+        return True
+
+
+def seal(folder: Path) -> str:
+    """Return what tells whether a finished stage was sealed anew: the digest of its manifest."""
+    try:
+        return file_sha256(folder / "manifest.json")
+    except UsageError:
+        return ""  # which no manifest has
+
+
+def check_sealed(
+    folder: Path, part: str, sealed: str | None = None, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Check that an output of a stage is what the stage left, to the byte and to the file.
+
+    Args:
+        folder: The stage's.
+        part: A file or folder of `OUTPUTS`.
+        sealed: What `seal` returned when the stage ended, where that is known.
+        known: The sha256 of files of this part that have been read already, by their names in it.
+
+    Returns:
+        The sha256 of each file, by its name in `part`; of a file, by its own name.
+
+    Raises:
+        TamperedError: If a file was changed, is gone or was added; the text names it.
+    """
+    again = "run the same command again to make it anew"
+    try:
+        files = _listed(folder)
+        if sealed is not None and seal(folder) != sealed:
+            raise TamperedError(f"manifest.json of stage {folder.name} was written anew; {again}")
+        listed = {name: one["sha256"] for name, one in files.items() if _within(name, part)}
+    except (OSError, UsageError, KeyError, TypeError, AttributeError, AssertionError):
+        raise TamperedError(f"stage {folder.name} has no whole manifest.json; {again}") from None
+    here = {str(path.relative_to(folder)) for path in _files(folder / part)}
+    found = {}
+    for name in sorted(listed.keys() | here):
+        inside = name.removeprefix(f"{part}/")
+        sha256 = (known or {}).get(inside) or (read_sha256(folder / name) if name in here else "")
+        if name not in listed or sha256 != listed[name] or name not in here:
+            what = "is gone" if name not in here else "was changed"
+            what = what if name in listed else "was added"
+            raise TamperedError(
+                f"{name} of stage {folder.name} {what} after the stage had ended; {again}"
+            )
+        found[inside] = sha256
+    return found
+
+
+def _within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}/")

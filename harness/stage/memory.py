@@ -12,13 +12,18 @@ from pathlib import Path
 
 import pydantic
 
-from harness.files import write_atomically
+from harness.errors import StageError
+from harness.files import read_bytes, write_atomically
 
 FILE = "memory.json"  # in the stage's folder; a stage that continues keeps what was learnt
 
 
 class TryAgain(Exception):
     """An attempt ran out of memory, and what to try next is on disk."""
+
+
+class NoRoom(StageError):
+    """Answers that a trainer generates do not fit, which no division of its batch would change."""
 
 
 class Attempt(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -46,10 +51,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def failures(folder: Path) -> tuple[Attempt, ...]:
     """Return the attempts of a stage that ran out of memory, in order."""
-    try:
-        return _Attempts.validate_json((folder / FILE).read_bytes())
-    except FileNotFoundError:
-        return ()
+    path = folder / FILE
+    return _Attempts.validate_json(read_bytes(path)) if path.exists() else ()
 
 
 def add_failure(folder: Path, known: tuple[Attempt, ...], failure: Attempt) -> None:

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import StageError
+
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
 
@@ -54,15 +56,13 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
     from torch.optim import optimizer
     from transformers import GenerationMixin, PreTrainedModel
 
-    depth = 0  # calls inside a counted call are part of it
     Model: Any = PreTrainedModel  # of which methods are replaced here
     Mixin: Any = GenerationMixin
     plain_call, plain_generate = Model.__call__, Mixin.generate
 
     def call(model: Any, *args: Any, **kwargs: Any) -> Any:
-        nonlocal depth
-        tokens = None if depth else _tokens(args, kwargs)
-        if depth == 0 and tokens is None:
+        tokens = None if budget.apart else _tokens(args, kwargs)
+        if not budget.apart and tokens is None:
             return plain_call(model, *args, **kwargs)  # no text: what it calls is counted
         if tokens is not None:
             budget.refuse_overrun(step=False)
@@ -73,22 +73,15 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
             size, trained = parameters(model)
             name = getattr(model, "name_or_path", "")
             budget.count_forward(name, size, tokens, trained=trained if gradient else None)
-        depth += 1
-        try:
+        with budget.counted_apart():  # calls inside a counted call are part of it
             return plain_call(model, *args, **kwargs)
-        finally:
-            depth -= 1
 
     def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
-        nonlocal depth
-        if depth:
+        if budget.apart:
             return plain_generate(model, *args, **kwargs)
         budget.refuse_overrun(step=False)
-        depth += 1
-        try:
+        with budget.counted_apart():
             output = plain_generate(model, *args, **kwargs)
-        finally:
-            depth -= 1
         prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
         embeds = kwargs.get("inputs_embeds")  # with these alone, only new tokens come back
         given = embeds if prompt is None else prompt
@@ -112,6 +105,11 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
     budget.start()
     try:
         yield
+        if Model.__call__ is not call or Mixin.generate is not generate:
+            raise StageError(
+                "the trainer replaced the methods of transformers that its cost is counted by;"
+                " change instances, not PreTrainedModel.__call__ or GenerationMixin.generate"
+            )
     finally:
         budget.tick()
         Model.__call__ = plain_call

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoints import TOKENIZER_FILES
-from harness.errors import StageError
+from harness import checkpoint_checks, checkpoints
+from harness.errors import StageError, TamperedError
+from harness.stage.manifest import check_sealed
+from harness.weights import Contents
 
 if TYPE_CHECKING:
     import transformers
 
+    from harness.stage.spec import GenerateSpec, TrainSpec
 
-def attention(device: str) -> str:
+
+def attention(device: str, *, packed: bool = False) -> str:
     """Return the name of transformers' attention implementation for a device.
 
-    FlashAttention 2 (Dao 2023, arXiv 2307.08691) on a GPU where the package `flash_attn` works,
-    else torch's scaled dot product attention. FlashAttention computes in half precision only: a
-    model with float32 weights must run under autocast.
+    FlashAttention 2 (Dao 2023, arXiv 2307.08691) for packed rows on a GPU where the package
+    `flash_attn` works, else torch's scaled dot product attention: rows that are padded would have
+    to be unpacked and packed in every layer, with two waits for the GPU. FlashAttention computes in
+    half precision only: a model with float32 weights must run under autocast.
     """
-    if device == "cpu":
+    if device == "cpu" or not packed:
         return "sdpa"
     from transformers.utils.import_utils import is_flash_attn_2_available
 
@@ -42,10 +46,13 @@ def forget_defaults(model: Any) -> None:
     model.generation_config = make(**known)
 
 
-def load_model(folder: Path, dtype: str, device: str) -> transformers.PreTrainedModel:
+def load_model(
+    folder: Path, dtype: str, device: str, *, packed: bool = False
+) -> transformers.PreTrainedModel:
     """Return the causal model of a folder, on the CPU, to run on `device`.
 
-    No code of the folder is run. `dtype` is torch's name of the type of its weights.
+    No code of the folder is run. `dtype` is torch's name of the type of its weights; `packed` says
+    that a sequence which it reads holds several rows.
     """
     import torch
     import torch.utils.deterministic
@@ -58,7 +65,7 @@ def load_model(folder: Path, dtype: str, device: str) -> transformers.PreTrained
     model: transformers.PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=getattr(torch, dtype),
-        attn_implementation=attention(device),
+        attn_implementation=attention(device, packed=packed),
         use_safetensors=True,
         trust_remote_code=False,
     )
@@ -77,21 +84,90 @@ def load_tokenizer(folder: Path) -> transformers.PreTrainedTokenizerBase:
 
 
 def save_model(model: Any, weights: dict[str, Any] | None, base: Path, out: Path) -> None:
-    """Write a trained model, with the tokenizer files and decoding defaults of the start model.
+    """Write a trained model; all but its weights is the start model's (`checkpoints.dress`).
 
     A PEFT adapter is merged. `weights` are by name where they were sharded, else None.
     """
     if hasattr(model, "merge_and_unload"):
         model = model.merge_and_unload()
     model.save_pretrained(out, state_dict=weights)
-    files = [base / name for name in TOKENIZER_FILES if (base / name).exists()]
-    if not files:
+    if not any((base / name).exists() for name in checkpoints.TOKENIZER_FILES):
         raise StageError(f"the model in {base} has no tokenizer files")
-    decoding = base / "generation_config.json"
-    if decoding.exists():  # training must not change how a checkpoint is decoded
-        files.append(decoding)
-    for file in files:
-        shutil.copyfile(file, out / file.name)
+    checkpoints.dress(out, base)
+
+
+def check_given(spec: TrainSpec) -> None:
+    """Check that the models which a training stage is given are those that it was planned with.
+
+    Raises:
+        TamperedError: If one is not; the text names the file or the folder.
+    """
+    base, path = spec.identity.base, spec.paths.base_model
+    if base.stage:
+        check_sealed(path.parent, path.name, spec.sealed)
+    else:
+        _check_digest(path, base.model, "start model")
+    if spec.paths.teacher:
+        _check_digest(spec.paths.teacher, spec.identity.teacher, "teacher")
+
+
+def _check_digest(
+    path: Path, expected: str | None, what: str, known: dict[str, str] | None = None
+) -> None:
+    on_hub = "@" in (expected or "")  # known by its commit
+    if expected and not on_hub and checkpoints.digest(path, known) != expected:
+        raise TamperedError(
+            f"the {what} in {path.name} was changed since the bench was planned; run it again"
+        )
+
+
+def seal_checkpoint(checkpoint: Path, base: Path, trainer: str) -> tuple[Contents, list[str]]:
+    """Check what a trainer left, and put the start model's files beside its weights.
+
+    Returns:
+        What the weight files hold, and the names of the files that were otherwise.
+
+    Raises:
+        StageError: If it is no sound checkpoint of the model that the trainer started from.
+    """
+    faults, contents = checkpoint_checks.examine(checkpoint, base)
+    return _sound(faults, contents, f"trainer {trainer!r} left"), checkpoints.dress(
+        checkpoint, base
+    )
+
+
+def _sound(faults: list[str], contents: Contents | None, found: str) -> Contents:
+    if faults or contents is None:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise StageError(f"{found} no usable checkpoint: {faults[0]}{more}")
+    return contents
+
+
+def check_scored(spec: GenerateSpec) -> tuple[str, float]:
+    """Check the model that is to be scored, in a process in which no trainer has run.
+
+    Returns:
+        The digest of its tensors, and the share of them that are the board's teacher's.
+
+    Raises:
+        TamperedError: If it is not what was sealed or planned, or has another prompt or
+            configuration than its start model.
+        StageError: If a trained checkpoint is not sound.
+    """
+    path, start, base = spec.paths.base_model, spec.paths.start, spec.identity.base
+    if start is None:
+        contents = checkpoint_checks.read(path)
+        _check_digest(path, base.model, "model", contents.files)
+        return contents.digest, 0.0
+    faults, found = checkpoint_checks.examine(path, start)
+    check_sealed(path.parent, path.name, spec.sealed, found.files if found else None)
+    contents = _sound(faults, found, "there is")
+    if changed := checkpoints.undressed(path, start):
+        raise TamperedError(f"{changed[0]} of the checkpoint is not the start model's")
+    teacher = spec.paths.teacher
+    return contents.digest, (
+        checkpoint_checks.taken_from(contents, teacher, start) if teacher else 0.0
+    )
 
 
 def whole_weights(model: Any) -> dict[str, Any] | None:

@@ -41,6 +41,12 @@ class Group:
     size: int = 1
     device: str = "cpu"
 
+    @property
+    def sharded(self) -> bool:
+        """Return whether each process holds a part of the weights only: FSDP or DeepSpeed."""
+        kinds = (f"ACCELERATE_USE_{name}" for name in ("FSDP", "DEEPSPEED"))
+        return any(os.environ.get(kind, "").lower() in ("1", "true") for kind in kinds)
+
     def total(self, values: Sequence[float]) -> list[float]:
         """Return the sums of numbers over the processes, the same everywhere."""
         return self._reduce(values, "SUM")

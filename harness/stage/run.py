@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StageError
 from harness.files import write_atomically
 from harness.records import Cost
-from harness.stage import models, stopping, tokens
+from harness.redact import redacted
+from harness.stage import models, tokens
 from harness.stage.budget import Budget
+from harness.stage.decoding import stopping
+from harness.stage.decoding.writing import Written
 from harness.stage.processes import Group
-from harness.stage.train_stage import TrainStage
+from harness.stage.train_stage import COST_FILE, TrainStage
 from harness.tasks.protocols import Protocol
-from harness.verify import VERIFIER_VERSION, Conventions, Verdict
+from harness.verify import VERIFIER_VERSION
 
 if TYPE_CHECKING:
     import datasets
@@ -153,10 +155,10 @@ class Run:
         """Return the start model, on the CPU, with float32 weights.
 
         Args:
-            tokenizer: Its tokenizer, where the student is to generate: completions then end at the
-                protocol's stop strings, as scored answers do, and not at the end of turn alone.
+            tokenizer: Its tokenizer, if its own `generate` is to end at the protocol's stops.
         """
-        model = models.load_model(self.base_model, "float32", self.device)
+        packed = getattr(self.options, "packing", False)
+        model = models.load_model(self.base_model, "float32", self.device, packed=packed)
         if tokenizer is not None:
             stopping.stop_at(model, tokenizer, self.protocol.stop)
         return model
@@ -175,6 +177,39 @@ class Run:
         model: Any = models.load_model(self.teacher, dtype, self.device)
         teacher: transformers.PreTrainedModel = model.eval().requires_grad_(False).to(self.device)
         return teacher
+
+    def generate(
+        self,
+        model: Any,
+        tokenizer: transformers.PreTrainedTokenizerBase,
+        prompts: Sequence[str | Messages | Sequence[int]],
+        *,
+        samples: int = 1,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        limit: int | None = None,
+        rows: int = 256,
+    ) -> list[list[Written]]:
+        """Return a model's answers to each prompt, by what generates scored answers too.
+
+        They end where those end, at the protocol's stop strings too, and are counted as generated
+        tokens. On a GPU weights that are float32 are used in bfloat16.
+
+        Args:
+            model: A causal model of transformers; it may have a PEFT adapter.
+            tokenizer: Its tokenizer.
+            prompts: As in a `prompt` column, or token ids.
+            samples: Answers to each prompt.
+            temperature: Of sampling, with torch's random numbers; 0 is greedy.
+            top_p: Share of the probability that is sampled from.
+            limit: Most tokens of an answer, by default `max_new_tokens`.
+            rows: Answers written at once; fewer if memory is full, which the record then says.
+
+        Raises:
+            StageError: If the weights are spread over processes (`group.sharded`).
+        """
+        how, limit = (rows, self.protocol.stop, temperature, top_p), limit or self.max_new_tokens
+        return self._stage.generate(model, tokenizer, how, prompts, samples, limit)
 
     # -- the verifier ---------------------------------------------------------------------------
 
@@ -210,22 +245,8 @@ class Run:
             True or False for each; None where an answer cannot be graded.
         """
         self.note(verifier=str(VERIFIER_VERSION))
-        conventions = self._stage.spec.conventions
-        names = list(tasks) if tasks is not None else [next(iter(conventions))] * len(answers)
-        results: list[bool | None] = [None] * len(answers)
-        for task in sorted(set(names)):
-            chosen = [i for i, name in enumerate(names) if name == task]
-            judged = self._stage.verifier.verify_many(
-                [self.cut(completions[i]) for i in chosen],
-                [answers[i] for i in chosen],
-                conventions.get(task, Conventions()).model_copy(update={"sampling": "refuse"}),
-                form=self.protocol.form,
-                problems=[problems[i] for i in chosen] if problems is not None else None,
-            )
-            for i, judgement in zip(chosen, judged, strict=True):
-                ungradable = judgement.verdict == Verdict.ungradable
-                results[i] = None if ungradable else judgement.verdict == Verdict.correct
-        return results
+        texts = [self.cut(one) for one in completions]
+        return self._stage.correct(texts, answers, tasks, problems)
 
     def reward(
         self,
@@ -294,46 +315,31 @@ class Run:
     @cached_property
     def resume(self) -> str | None:
         """The last complete training checkpoint of an interrupted attempt, for TRL; or None."""
-        folders = (self.scratch / "trainer").glob("checkpoint-*/trainer_state.json")
-        steps = {int(path.parent.name.rsplit("-", 1)[1]): path.parent for path in folders}
-        for step in sorted(steps, reverse=True) if self._stage.spec.compute.save_every else ():
-            cost = steps[step] / "harness_cost.json"
-            if cost.exists():
-                self.budget.resume(Cost.model_validate_json(cost.read_text()))
-                return str(steps[step])
-        return None
+        found = self._stage.last_saved()
+        if found is None:
+            return None
+        self.budget.resume(Cost.model_validate_json((found / COST_FILE).read_text()))
+        return str(found)
 
     # -- results --------------------------------------------------------------------------------
 
     def log(self, **numbers: float) -> None:
-        """Append numbers (loss, reward, ...) to the stage's events, with the step and the time.
-
-        Numbers that are not finite are left out, and their names are kept.
-        """
-        if self.group.rank:
-            return
-        finite: dict[str, Any] = {
-            name: n for name, n in numbers.items() if not isinstance(n, float) or math.isfinite(n)
-        }
-        event = {"time": round(time.time(), 3), "step": self.budget.cost.steps} | finite
-        if len(finite) < len(numbers):
-            event["not_finite"] = [name for name in numbers if name not in finite]
-        with (self._stage.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
+        """Append numbers (loss, reward, ...) to the stage's events, with the step and the time."""
+        self._stage.log(numbers)
 
     def note(self, **facts: Any) -> None:
         """Put facts into the cell's record: what a reader must know of how this was trained.
 
-        Each must be JSON. Where a stage runs as several processes, the first one's are kept; see
-        `group.gather`.
+        Each must be JSON; secrets are taken out of it (`harness.redact`). Where a stage runs as
+        several processes, the first one's are kept; see `group.gather`.
         """
         json.dumps(facts)  # a fact that is not JSON fails here, where its author sees it
-        self._stage.notes.update(facts)
+        self._stage.notes.update(redacted(facts))
 
     def save(self, model: Any) -> None:
         """Write the checkpoint: safetensors, configuration, and the start model's own tokenizer.
 
-        Weights that are sharded over processes are gathered; every process must call this.
+        Weights that are sharded are gathered; every process must call this.
 
         Args:
             model: A model of transformers; a PEFT adapter is merged, so that a checkpoint is always

@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from harness.errors import StageError
-from harness.files import json_sha256, write_atomically
+from harness.errors import StageError, UsageError
+from harness.files import json_sha256, read_json, write_atomically
+from harness.plugin.scored_rows import ScoredRows
 from harness.records import Caps, Cost, Environment, Frozen, Score, Status
+from harness.tasks.guard import Closed
 from harness.tasks.protocols import score_name
 from harness.verify import Conventions
 from harness.verify.reading.extract import Form
@@ -168,6 +170,7 @@ class TrainCompute(Frozen):
     gradient_checkpointing: bool
     stage_seconds: float
     shared_gpu: bool
+    network: bool = False  # whether it may be used
 
 
 class TrainSpec(_File):
@@ -177,19 +180,26 @@ class TrainSpec(_File):
     attempts: int
     identity: TrainIdentity
     paths: TrainPaths
+    sha256: dict[str, str]  # of the files of rows: train, holdout and perhaps traces
+    closed: Closed  # where test problems are
     compute: TrainCompute
     caps: Caps  # what is left of the chain's budget
+    sealed: str | None = None  # of the stage that left the base model (`manifest.seal`)
     conventions: dict[str, Conventions]  # task -> how the reward reads its answers
     name: str  # of the run, for experiment trackers
     report_to: tuple[str, ...]
 
 
 class GeneratePaths(Frozen):
-    """Where a generating stage finds its model and, for each score, its problems (JSONL)."""
+    """Where a generating stage finds its model.
+
+    A trained model is compared with the board's start model, and with its teacher where one is at
+    hand.
+    """
 
     base_model: Path
-    problems: tuple[Path, ...]
-    documents: tuple[Path | None, ...]  # lm-eval's own, under `lm_eval:<task>`
+    start: Path | None = None  # None for a model that is scored as it is
+    teacher: Path | None = None
 
 
 class GenerateSpec(_File):
@@ -199,15 +209,19 @@ class GenerateSpec(_File):
     attempts: int
     identity: GenerateIdentity
     paths: GeneratePaths
+    rows: tuple[ScoredRows, ...]  # of each score
+    sealed: str | None = None  # of the stage that left the model
 
 
 class JudgeSpec(_File):
-    """What a judging stage is to do; golds lie in its own folder, in `questions/<score>.jsonl`."""
+    """What a judging stage is to do."""
 
     kind: Literal["judge"] = "judge"
     attempts: int
     identity: JudgeIdentity
+    rows: tuple[ScoredRows, ...]  # of each score
     answers: Path  # the folder that the generating stage left
+    sealed: str | None = None  # of that stage
     workers: int  # of the verifier
 
 
@@ -223,6 +237,7 @@ class TrainResult(_File):
     cost: Cost
     notes: dict[str, Any]
     environment: Environment
+    step_flops: tuple[float, ...] = ()  # counted in all, after each of the last two steps
 
 
 class GenerateResult(_File):
@@ -232,6 +247,8 @@ class GenerateResult(_File):
     notes: dict[str, Any]
     seconds: float
     environment: Environment
+    weights: str = ""  # digest of the model's tensors (`weights.Contents.digest`)
+    from_teacher: float = 0.0  # share of tensors that are the teacher's (`taken_from`)
 
 
 class JudgeResult(_File):
@@ -271,13 +288,13 @@ def read(path: Path, model: type[_Model]) -> _Model:
 def _checked(path: Path, validate: Callable[[Any], _Model]) -> _Model:
     again = f"remove {path.parent} and run the same command again"
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         version = content.get("schema_version")
         if version != SCHEMA:
             raise StageError(f"{path} has schema {version}, this harness reads {SCHEMA}; {again}")
         return validate(content)
-    except OSError as error:
-        raise StageError(f"cannot read {path}: {error.strerror}; {again}") from None
+    except UsageError as error:
+        raise StageError(f"{error}; {again}") from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

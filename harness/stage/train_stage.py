@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +12,14 @@ from typing import Any
 
 from harness.errors import StageError
 from harness.stage.budget import Budget
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.writing import Written, write
 from harness.stage.processes import Group
 from harness.stage.spec import TrainSpec
 from harness.tasks.protocols import Protocol
-from harness.verify import VerifierPool
+from harness.verify import Conventions, Verdict, VerifierPool
 
+COST_FILE = "harness_cost.json"  # of a training checkpoint; without it none is resumed from
 Rows = Sequence[Mapping[str, str]]
 
 
@@ -68,6 +74,87 @@ class TrainStage:
             "vllm_gpu_memory_utilization": memory,
             "generation_kwargs": {"stop": stop} if stop else None,
         }
+
+    def generate(
+        self,
+        model: Any,
+        tokenizer: Any,
+        how: tuple[Any, ...],
+        prompts: Sequence[Any],
+        samples: int,
+        limit: int,
+    ) -> list[list[Written]]:
+        """Return answers to prompts; `how` is the rest of what makes a `Decoder`."""
+        if self.group.sharded:
+            raise StageError(
+                "weights that are spread over processes (FSDP, DeepSpeed) cannot generate here;"
+                " where run.group.sharded is true, leave it to the trainer's library"
+            )
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        decoder = Decoder(base, tokenizer, *how)
+        given = list(prompts)
+        if given and not isinstance(given[0][0], int):
+            if self.protocol.chat:
+                given = tokenizer.apply_chat_template(
+                    given, add_generation_prompt=True, tokenize=False
+                )
+            given = tokenizer(given, add_special_tokens=False)["input_ids"]
+        answers = write(decoder, given, samples, limit, self.budget)
+        if decoder.smallest is not None:
+            self.notes["smallest_batch"] = decoder.smallest
+        if decoder.plain is not None:
+            self.notes["batch_by_batch"] = decoder.plain
+        return answers
+
+    def correct(
+        self,
+        texts: Sequence[str],
+        answers: Sequence[str],
+        tasks: Sequence[str] | None,
+        problems: Sequence[str] | None,
+    ) -> list[bool | None]:
+        """Return whether each text's final answer is right; None where it cannot be graded."""
+        conventions = self.spec.conventions
+        names = list(tasks) if tasks is not None else [next(iter(conventions))] * len(answers)
+        results: list[bool | None] = [None] * len(answers)
+        for task in sorted(set(names)):
+            chosen = [i for i, name in enumerate(names) if name == task]
+            judged = self.verifier.verify_many(
+                [texts[i] for i in chosen],
+                [answers[i] for i in chosen],
+                conventions.get(task, Conventions()).model_copy(update={"sampling": "refuse"}),
+                form=self.protocol.form,
+                problems=[problems[i] for i in chosen] if problems is not None else None,
+            )
+            for i, judgement in zip(chosen, judged, strict=True):
+                ungradable = judgement.verdict == Verdict.ungradable
+                results[i] = None if ungradable else judgement.verdict == Verdict.correct
+        return results
+
+    def log(self, numbers: Mapping[str, float]) -> None:
+        """Append numbers to the stage's events; those that are not finite are only named."""
+        if self.group.rank:
+            return
+        finite: dict[str, Any] = {
+            name: n for name, n in numbers.items() if not isinstance(n, float) or math.isfinite(n)
+        }
+        cost = self.budget.cost
+        event: dict[str, Any] = {"time": round(time.time(), 3), "step": cost.steps}
+        tokens = cost.trained_tokens + cost.generated_tokens
+        event |= {"seconds": round(cost.seconds, 2), "tokens": tokens, **finite}
+        if len(finite) < len(numbers):
+            event["not_finite"] = [name for name in numbers if name not in finite]
+        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def last_saved(self) -> Path | None:
+        """Return the folder of the last complete training checkpoint, where there are any."""
+        folders = (self.folder / "scratch/trainer").glob("checkpoint-*/trainer_state.json")
+        steps = {int(path.parent.name.rsplit("-", 1)[1]): path.parent for path in folders}
+        for step in sorted(steps, reverse=True) if self.spec.compute.save_every else ():
+            if (steps[step] / COST_FILE).exists():
+                return steps[step]
+        return None
 
     def divide(self, batch: int, micro: int) -> tuple[int, int]:
         """Return the rows of a forward pass and of an optimiser step, both of one process.

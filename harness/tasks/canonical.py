@@ -11,10 +11,14 @@ from collections.abc import Iterable, Sequence
 Row = dict[str, str]
 
 
+def plain(problem: str) -> str:
+    """Return a problem in one case, spacing and width."""
+    return " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
+
+
 def problem_digest(problem: str) -> str:
     """Return the sha256 of a problem; case, spacing and width make no other problem."""
-    normalised = " ".join(unicodedata.normalize("NFKC", problem).casefold().split())
-    return hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(plain(problem).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def canonical(rows: Iterable[Row]) -> list[Row]:
@@ -37,6 +41,14 @@ def canonical(rows: Iterable[Row]) -> list[Row]:
         suffix = f"-{seen[identity]}" if seen[identity] > 1 else ""
         ordered.append({**row, "id": identity + suffix})
     return ordered
+
+
+def rows_sha256(rows: Iterable[Row]) -> str:
+    """Return the sha256 over rows as they are: every column, in their order."""
+    sha = hashlib.sha256()
+    for row in rows:
+        sha.update(json.dumps(row, sort_keys=True).encode() + b"\n")
+    return sha.hexdigest()
 
 
 def content_digest(rows: Sequence[Row], *, with_solutions: bool = False) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.files import read_jsonl, read_lines
+from harness.files import parse_json, read_jsonl, read_lines
 
 _Rows = Iterator[tuple[str, dict[str, Any]]]  # where a row is, for messages, and the row
 
@@ -40,10 +39,7 @@ def _json(path: Path, columns: Sequence[str]) -> _Rows:
     if not text.lstrip().startswith("["):
         yield from _jsonl(path, columns)
         return
-    try:
-        rows = json.loads(text, parse_float=str, parse_int=str)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON: {error}") from None
+    rows = parse_json(text.encode(), str(path), numbers_as_text=True)
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise UsageError(f"row {number} of {path} is not a JSON object")

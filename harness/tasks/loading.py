@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
+from harness import hub
 from harness.errors import DataMissing, UsageError
 from harness.tasks.canonical import Row, canonical, content_digest
 from harness.tasks.files import raw_rows
@@ -104,12 +105,29 @@ def _missing_text(task: str, source: Source, split: str, place: Place) -> str:
     return f"task {task!r}: its {split} rows are not here ({where}); {remedy}"
 
 
+def dataset_caches() -> list[Path]:
+    """Return all data sets that the Hub's caches of this machine hold.
+
+    That is their repositories, and what `datasets` has prepared of them; not what it has made of
+    files and generators.
+    """
+    prepared = Path(os.environ.get("HF_DATASETS_CACHE") or _hub_home() / "datasets")
+    return [*sorted(_hub_cache().glob("datasets--*")), *sorted(prepared.glob("*___*"))]
+
+
+def _hub_home() -> Path:
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("HF_HOME") or caches / "huggingface")
+
+
+def _hub_cache() -> Path:
+    return Path(os.environ.get("HF_HUB_CACHE") or _hub_home() / "hub")
+
+
 def _hub_folders(place: Place) -> list[Path]:
     """Return the folders that may have the Hub's cached layout, the named one first."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
     folders = [place.data_dir, place.data_dir / "hub"] if place.data_dir else []
-    return [*folders, Path(os.environ.get("HF_HUB_CACHE") or home / "hub")]
+    return [*folders, _hub_cache()]
 
 
 def _local(folder: Path, name: str) -> list[Path]:
@@ -144,19 +162,16 @@ def _matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
 
 def _download(task: str, source: Source, split: str, place: Place) -> list[Path]:
     """Download the files of a split into the Hub's cache and return them."""
-    from huggingface_hub import snapshot_download
-
     assert source.hub is not None
     patterns = list(source.splits[split].hub)
     try:
-        folder = snapshot_download(
-            source.hub, repo_type="dataset", revision=source.revision, allow_patterns=patterns
+        folder = hub.download(
+            source.hub, kind="dataset", revision=source.revision, patterns=patterns
         )
-    except Exception as error:  # the Hub's client has many kinds of error, all mean the same here
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    except hub.HubError as error:
         missing = _missing_text(task, source, split, place)
-        raise DataMissing(f"{missing} (the Hub could not be asked: {reason})") from None
-    if files := _matching(Path(folder), patterns):
+        raise DataMissing(f"{missing} ({error})") from None
+    if files := _matching(folder, patterns):
         return files
     lacks = f"task {task!r}: {source.hub} has no file {' or '.join(patterns)}"
     raise DataMissing(f"{lacks}; give --data-dir DIR with the rows")

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError, did_you_mean
+from harness.tasks import lm_eval
 from harness.tasks.lm_eval import definition, version
 from harness.verify.reading.extract import Form
+
+if TYPE_CHECKING:
+    from harness.tasks.task import Task
 
 LM_EVAL = "lm_eval:"
 
@@ -162,6 +167,13 @@ def protocol_of(identity: str) -> Protocol | LmEvalProtocol:
     if protocol.id != identity:
         raise UsageError(f"protocol {identity!r} is wanted; this harness has {protocol.id}")
     return protocol
+
+
+def documents(protocol: Protocol | LmEvalProtocol, task: Task) -> list[dict[str, Any]]:
+    """Return lm-eval's documents under `lm_eval:<task>`; none under our own protocols."""
+    if not isinstance(protocol, LmEvalProtocol):
+        return []
+    return lm_eval.documents(definition(protocol.task), task)
 
 
 def score_name(task: str, protocol: str) -> str:

@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import DataMissing, UsageError
-from harness.files import read_jsonl
 from harness.tasks import loading
 from harness.tasks.canonical import Row
 from harness.tasks.loading import Loaded
+from harness.tasks.local import LocalRows
 from harness.tasks.source import Place, Source
 from harness.verify import Conventions
 
@@ -42,6 +42,7 @@ class Task:
         unfit: Why no ranking should rest on it; empty where one may.
         max_new_tokens: A token limit that seldom cuts an answer of a small model.
         place: Where published data is looked for; the host sets it.
+        plugin: The plug-in that offers it; the host sets it.
     """
 
     name: str
@@ -55,14 +56,23 @@ class Task:
     unfit: str = ""
     max_new_tokens: int = 512
     place: Place = field(default_factory=Place)
+    plugin: str = ""
 
     def __post_init__(self) -> None:
         if (self.rows is None) == (self.source is None):
             raise ValueError(f"task {self.name!r} needs either rows or a source")
 
-    def at(self, place: Place) -> Task:
-        """Return the task with its published data looked for at a place."""
-        return self if self.source is None else replace(self, place=place)
+    def at(self, place: Place, plugin: str = "") -> Task:
+        """Return a plug-in's task with its published data looked for at a place."""
+        return replace(self, place=place, plugin=plugin)
+
+    @property
+    def published(self) -> bool:
+        """Return whether others published its rows, so that a board cannot choose them."""
+        source = self.source
+        return source is not None and bool(
+            source.hub or any(split.content for split in source.splits.values())
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -96,6 +106,10 @@ class Task:
                 raise UsageError(
                     f"task {self.name!r}: row {number} of {name} has no {sorted(missing)[0]!r}"
                 )
+            for key in ("id", "problem", "answer"):
+                if not isinstance(row[key], str):
+                    which = f"{key!r} of {row['id']!r} in {name}"
+                    raise UsageError(f"task {self.name!r}: {which} is not a string")
             if row["id"] in seen:
                 raise UsageError(
                     f"task {self.name!r}: two rows of {name} have the id {row['id']!r};"
@@ -103,6 +117,19 @@ class Task:
                 )
             seen.add(row["id"])
         return rows
+
+    def graded(self, split: str) -> list[Row]:
+        """Return the rows of a split that have a gold answer: no other can be right or wrong."""
+        return [row for row in self.split(split) if row["answer"].strip()]
+
+    def files(self, split: str) -> tuple[Path, ...]:
+        """Return the files on this machine that a split is read from; none if it is made."""
+        if self.source is not None and self.has(split):
+            found = loading.find(self.name, self.source, split, self.place)
+            return tuple(found[0]) if found else ()
+        if isinstance(self.rows, LocalRows) and split in self.rows.files:
+            return (self.rows.files[split],)
+        return ()
 
     def has(self, split: str) -> bool:
         """Return whether the task has a split, without reading published data."""
@@ -119,6 +146,8 @@ class Task:
 
         Nothing is read or downloaded.
         """
+        if isinstance(self.rows, LocalRows):
+            return str(self.rows.files[split]) if split in self.rows.files else None
         if self.source is None:
             return "made by its plug-in"
         found = loading.find(self.name, self.source, split, self.place)
@@ -172,23 +201,3 @@ class Task:
         if split not in self._loaded:
             self._loaded[split] = loading.load(self.name, self.source, split, self.place)
         return self._loaded[split]
-
-
-def local_rows(**files: str | Path) -> Callable[[str], list[Row]]:
-    """Return a `rows` function that reads JSONL or JSONL.gz files, one for each named split.
-
-    Raises:
-        UsageError: When called, if a file is missing or a line is not a JSON object.
-
-    Examples:
-        >>> rows = local_rows(test="my_benchmark.jsonl.gz")
-        >>> rows("train")
-        []
-    """
-
-    def rows(split: str) -> list[Row]:
-        if split not in files:
-            return []
-        return [row for _, row in read_jsonl(Path(files[split]))]
-
-    return rows

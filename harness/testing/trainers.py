@@ -8,20 +8,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import checkpoints
+from harness import checkpoint_checks, checkpoints
 from harness.bench.executor import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import run
 from harness.checkpoints import TOKENIZER_FILES
-from harness.files import file_sha256
+from harness.errors import UsageError
+from harness.leaderboard.origins import NEAR
 from harness.plugin.host import Host
 from harness.plugin.trainer import Trainer
-from harness.records import Record
+from harness.records import START, Checkpoint, Record
+from harness.stage.spec import TrainResult, read
 from harness.testing.offers import offer_faults, small_board
 from harness.testing.tasks import raise_all
+from harness.testing.watched import write_test_problems
 
 STEPS = 3
+# what a prompt is made of, and how an answer to it ends
+PROMPT = (*TOKENIZER_FILES, "generation_config.json")
 
 
 def check_trainer(
@@ -51,7 +56,12 @@ class Kit:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._executor = _Executor(
-            1, "cpu", 1, self.folder / "warm.log", program="harness.testing.watched"
+            1,
+            "cpu",
+            1,
+            self.folder / "warm.log",
+            program="harness.testing.watched",
+            confined=False,  # what would be refused is to be told
         )
 
     def __enter__(self) -> Kit:
@@ -67,12 +77,14 @@ class Kit:
 
         - its plug-in imports nothing heavy, its options have defaults and refuse unknown names;
         - it trains for a few steps and leaves a whole model in safetensors with the start model's
-          tokenizer, which can be scored, and weights that moved;
+          configuration and tokenizer, which can be scored, and weights that moved, by the checks
+          that a bench makes of every checkpoint, and are not the teacher's;
         - it logs its steps, and its notes and costs are in the record;
         - it stops within a budget of steps and within one of FLOPs;
         - the same seed gives the same checkpoint, also when training checkpoints are saved, and
           after an interruption;
-        - it writes to nothing but its own folders, connects to nothing, asks for no test rows.
+        - it writes to nothing but its own folders, looks for no host on a network, asks for no test
+          rows, and gives no test problem to a tokenizer.
 
         Args:
             trainer: Its name, or the trainer itself.
@@ -109,6 +121,7 @@ class _Check:
         self.name, self.options, self.steps = name, options, steps
         self.folder, self.executor = Folder(place), executor
         self.stage = place  # the folder of the last training stage, once one was planned
+        self.start = ""  # digest of the start model's weights
         self.faults: list[str] = []
 
     def run(self) -> list[str]:
@@ -116,11 +129,12 @@ class _Check:
         stage = self.stage
         self._look_at_events(stage / "events.jsonl")
         self._look_at_offences(stage)
-        if (stage / "checkpoint" / "config.json").is_file():
-            self._look_at_checkpoint(stage / "checkpoint")
-        if first is None or first.checkpoint is None:
+        if first is None:
+            self._look_at_leftovers(stage / "checkpoint")
             return self.faults
-        self._look_at_cost(first)
+        assert first.checkpoint is not None  # of a trainer that ended well
+        self._look_at_checkpoint(first.checkpoint, first.stages[0].notes)
+        self._look_at_cost(first, stage)
         shutil.rmtree(stage)
         again = self._again(save_every=0)
         if again and again != first.checkpoint.digest:
@@ -137,10 +151,13 @@ class _Check:
         host = Host()
         board = small_board(self.name, self.options, caps, save_every, host)
         planned = plan(board, host, [self.name], [0])
+        write_test_problems(board, self.folder.path)
         cell = next(cell for cell in planned.cells if cell.trainer == self.name)
         self.stage = self.folder.stage(cell.train[0])
         outcome = run(planned, host, self.folder, self.executor, lambda event, facts: None)
         record = next(record for record in outcome.records if record.trainer == self.name)
+        untrained = next(one.checkpoint for one in outcome.records if one.trainer == START)
+        self.start = untrained.weights if untrained else ""
         if record.status == "ok":
             return record
         what = " and ".join(f"{value:g} {name}" for name, value in caps.items())
@@ -155,29 +172,32 @@ class _Check:
         record = self._bench({"steps": self.steps}, save_every)
         return record.checkpoint.digest if record and record.checkpoint else None
 
-    def _look_at_checkpoint(self, checkpoint: Path) -> None:
-        board = small_board(self.name, self.options, {"steps": 1}, 0, Host())
-        start = board.model("start")
-        self.faults += [
-            f"checkpoint: {path.name} could run code; leave safetensors only"
-            for path in sorted(checkpoint.rglob("*"))
-            if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".py")
-        ]
-        shapes, trained = _shapes(start), _shapes(checkpoint)
-        if shapes != trained:
-            changed = sorted(shapes.items() ^ trained.items())
-            self.faults.append(f"checkpoint: not the start model's architecture: {changed[0][0]}")
-        elif _weights(start) == _weights(checkpoint):
-            self.faults.append("checkpoint: the weights are those of the start model")
-        for name in TOKENIZER_FILES:
-            mine, theirs = checkpoint / name, start / name
-            if theirs.exists() and (not mine.exists() or mine.read_bytes() != theirs.read_bytes()):
-                self.faults.append(f"checkpoint: {name} is not the start model's")
-        config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-        if checkpoints.digest(checkpoint) == checkpoints.digest(start) or "auto_map" in config:
-            self.faults.append("checkpoint: it is the start model, or asks for code of its own")
+    def _look_at_leftovers(self, checkpoint: Path) -> None:
+        """Name everything that is wrong with a checkpoint, of which a bench names the first."""
+        if not any(checkpoint.glob("*")):
+            return
+        start = small_board(self.name, self.options, {"steps": 1}, 0, Host()).model("start")
+        found, _ = checkpoint_checks.examine(checkpoint, start)
+        try:
+            names = checkpoints.undressed(checkpoint, start)
+        except UsageError:  # among those that were found
+            names = []
+        found += [f"{name} is not the start model's" for name in names if name in PROMPT]
+        self.faults += [f"checkpoint: {fault}" for fault in found]
 
-    def _look_at_cost(self, first: Record) -> None:
+    def _look_at_checkpoint(self, found: Checkpoint, notes: Mapping[str, Any]) -> None:
+        names = notes.get("replaced_by_the_start_models", [])
+        self.faults += [
+            f"checkpoint: {name} is not the start model's, which was put in its place"
+            for name in names
+            if name in PROMPT
+        ]
+        if found.weights == self.start:
+            self.faults.append("checkpoint: the weights are those of the start model")
+        if (share := found.from_teacher) >= NEAR:
+            self.faults.append(f"checkpoint: {share:.0%} of its tensors are the teacher's")
+
+    def _look_at_cost(self, first: Record, stage: Path) -> None:
         """Check the first run's cost, then that a run with a smaller budget ends within it."""
         spent = first.stages[0].cost
         if not spent.steps or not spent.trained_tokens or not spent.flops:
@@ -188,8 +208,10 @@ class _Check:
             return
         if spent.steps > self.steps:
             self.faults.append(f"budget: {spent.steps} steps under a cap of {self.steps}")
-        cap = spent.flops * (1 - 0.5 / spent.steps)
-        record = self._bench({"flops": cap, "steps": self.steps}) if spent.steps > 1 else None
+        counted = read(stage / "result.json", TrainResult).step_flops
+        # half of the last step less, whatever came before the first one
+        cap = counted[-1] - (counted[-1] - counted[0]) / 2
+        record = self._bench({"flops": cap, "steps": self.steps}) if len(counted) > 1 else None
         if record is not None and record.stages[0].cost.flops > cap:
             took = record.stages[0].cost.flops
             self.faults.append(f"budget: {took:.3g} FLOPs under a cap of {cap:.3g}")
@@ -236,15 +258,3 @@ class _Check:
         resumed = self._again(save_every=1)
         if resumed and resumed != digest:
             self.faults.append("resume: an interrupted run ends in another checkpoint")
-
-
-def _shapes(model: Path) -> dict[str, tuple[int, ...]]:
-    return {
-        name: tuple(entry["shape"])
-        for file in checkpoints.weight_files(model)
-        for name, entry in checkpoints.safetensors_header(file).items()
-    }
-
-
-def _weights(model: Path) -> list[str]:
-    return [file_sha256(file) for file in checkpoints.weight_files(model)]

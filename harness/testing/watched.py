@@ -7,17 +7,19 @@ are appended to `offences.txt` in the stage's folder, one a line.
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.bench import warm
-from harness.plugin.host import Host
-from harness.tasks.task import Task
+from harness.boards.board import Board
+from harness.files import write_atomically
+from harness.stage import main as stage
+from harness.tasks import guard
 
 # audit event -> places of (path, folder descriptor) among its arguments
 CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -29,6 +31,11 @@ CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.symlink": ((1, 2),),
     "os.truncate": ((0, None),),
 }
+LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+HERE = (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0")
+TOKENIZING = ("__call__", "encode", "apply_chat_template")
+PROBLEMS = "test_problems.json"
+SHORTEST = 16  # characters of a problem that is looked for in what a trainer tokenizes
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -66,8 +73,13 @@ def watch(folder: Path) -> None:
                     offend(f"{event} on {full}")
         elif event == "socket.connect" and isinstance(arguments[1], tuple):
             offend(f"connected to {arguments[1][0]}")
+        elif event in LOOKUPS and arguments[0] not in HERE:
+            host = arguments[0]
+            offend(f"looked for {os.fsdecode(host)} on the network")
 
-    _guard_test_rows(offend)
+    guard.tellers.append(lambda what: offend(f"asked for {what}"))
+    _guard_test_texts(offend, place / PROBLEMS)
+    stage.KEEP_SCRATCH = True
     sys.addaudithook(hook)
 
 
@@ -84,49 +96,65 @@ def _under(path: Any, descriptor: Any) -> str | None:
         return None
 
 
-def _guard_test_rows(offend: Callable[[str], None]) -> None:
-    """Make every task refuse its test split in this process."""
-
-    def refuse(name: str, split: str) -> None:
-        if split == "test":
-            offend(f"asked for the test rows of {name}")
-            raise PermissionError(f"a trainer must not read the test rows of {name}")
-
-    # a trainer may call `split` of a task that it has, or the plug-in's own function of rows
-    plain_split, plain_tasks = Task.split, Host.tasks
-
-    def split(task: Task, name: str) -> Any:
-        refuse(task.name, name)
-        return plain_split(task, name)
-
-    def guarded(task: Task) -> Task:
-        plain = task.rows
-        if plain is None:
-            return task
-
-        def rows(split: str) -> Any:
-            refuse(task.name, split)
-            return plain(split)
-
-        return dataclasses.replace(task, rows=rows)
-
-    def tasks(host: Host) -> dict[str, Task]:
-        return {name: guarded(task) for name, task in plain_tasks(host).items()}
-
-    task_class: Any = Task  # of which methods are replaced here
-    host_class: Any = Host
-    task_class.split, host_class.tasks = split, tasks
+def write_test_problems(board: Board, runs: Path) -> None:
+    """Leave the problems that a board scores, for the processes that train in its runs folder."""
+    texts = [
+        _plain(row["problem"])
+        for name in sorted({score.task for score in board.file.scores})
+        for row in board.tasks[name].split("test")
+    ]
+    long = [text for text in texts if len(text) >= SHORTEST]
+    write_atomically(runs / "elsewhere" / PROBLEMS, json.dumps(long))
 
 
-def run_child(parent: int, folder: Path, environment: dict[str, str]) -> None:
-    """Do one stage in a freshly forked child, watched where it trains."""
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _guard_test_texts(offend: Callable[[str], None], problems: Path) -> None:
+    """Look for test problems in what transformers' tokenizers are given, whatever it came from."""
+    from transformers import PreTrainedTokenizerBase
+
+    known = json.loads(problems.read_text(encoding="utf-8"))
+    seen: set[int] = set()
+
+    def look(value: Any) -> None:
+        for text in _texts(value):
+            if hash(text) not in seen:
+                seen.add(hash(text))
+                plain = _plain(text)
+                if any(problem in plain for problem in known):
+                    offend("gave a test problem to the tokenizer")
+
+    def watched(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(tokenizer: Any, *arguments: Any, **named: Any) -> Any:
+            look((arguments, named))
+            return plain(tokenizer, *arguments, **named)
+
+        return call
+
+    tokenizer: Any = PreTrainedTokenizerBase  # of which methods are replaced here
+    for name in TOKENIZING:
+        setattr(tokenizer, name, watched(getattr(tokenizer, name)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
+def work(folder: Path) -> int:
+    """Do one stage's work in its process, watched where it trains."""
     if folder.name.startswith("train-"):
         watch(folder)
-    _run_child(parent, folder, environment)
+    return _work(folder)
 
 
-_run_child = warm.run_child
+_work = warm.work
 
 if __name__ == "__main__":
-    warm.run_child = run_child
+    warm.work = work
     warm.serve(int(sys.argv[1]))

@@ -25,11 +25,12 @@ from harness.verify.limits import (
     Unreadable,
     with_allowance,
 )
-from harness.verify.reading.answer import choice, read, readable, tidy
+from harness.verify.reading.answer import read, tidy
+from harness.verify.reading.candidates import choices, gold_readings, readings, same_words
 from harness.verify.reading.extract import FORMS, Form, extract
 from harness.verify.reading.gold import decimals, gold_answer
 from harness.verify.reading.problem import asked_places, asked_unit, is_copy
-from harness.verify.reading.sentences import TEXT, affirmed, apart, only_formula, value_among_words
+from harness.verify.reading.sentences import affirmed, stated
 from harness.verify.reading.words import normal_words
 
 _HOW = {
@@ -38,9 +39,6 @@ _HOW = {
     "last": "as the last formula or number",
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
-_LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
-_COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
-_THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 
 
 Gold = str | Sequence[str]  # one gold answer, or several of which each is right
@@ -228,15 +226,18 @@ class _Case:
                 return False, "different numbers", Reason.judged
         gold_text, answer_text = tidy(gold), tidy(answer)
         if gold_text == answer_text and gold_text:
-            readings = read(gold_text)
-            self.gold_key = self.answer_key = readings[0].key if readings else gold_text
+            found = read(gold_text)
+            self.gold_key = self.answer_key = found[0].key if found else gold_text
             return True, "equal as text", Reason.judged
-        by_choice = self.choices(gold_text, answer_text)
-        golds = readable(gold_text, read(gold_text))
+        if "is" in answer_text or ":" in answer_text or "=" in answer_text or "are" in answer_text:
+            answer_text = tidy(stated(answer_text))
+        by_choice = choices(gold_text, answer_text)
+        locale = self.conventions.locale
+        golds = gold_readings(gold_text, locale)
         said: str | None = answer_text
         if golds and golds[0].kind != "text":
             said = affirmed(answer_text)
-        answers = self.readings(said, golds) if said is not None else ()
+        answers = readings(said, golds, locale) if said is not None else ()
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.note(f"gold read as: {self.gold_key}")
@@ -249,9 +250,9 @@ class _Case:
         if right:
             return True, why, Reason.judged
         if not golds or not answers or golds[0].kind == "text":
-            words = normal_words(gold_text)
-            if words and words == normal_words(answer_text) and len(words) > 1:
-                return True, "equal words", Reason.judged
+            alike = same_words(gold_text, answer_text)
+            if alike is not None:
+                return True, alike, Reason.judged
         if not golds:
             return False, "the gold answer cannot be read", Reason.gold
         if not answers:
@@ -289,44 +290,6 @@ class _Case:
         if self.conventions.rounding == "problem":
             return asked_places(self.problem) if self.problem else None
         return decimals(gold)
-
-    def readings(self, answer: str, golds: tuple[Node, ...]) -> tuple[Node, ...]:
-        answers = readable(answer, read(answer))
-        if golds and golds[0].kind != "text" and (not answers or answers[0].kind == "text"):
-            formula = only_formula(answer) or value_among_words(answer)
-            if formula is not None:
-                answers = readable(formula, read(formula)) or answers
-        if golds and golds[0].kind in ("num", "unit") and answers and answers[0].kind == "mul":
-            measured = apart(answer)
-            answers += read(measured) if measured is not None else ()
-        if "(" in answer[:12] and golds and golds[0].kind != "text":
-            lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
-            answers += read(lettered.group(1)) if lettered is not None else ()
-        locale = self.conventions.locale
-        if locale == "point" or "," not in answer:
-            return answers
-        decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
-        # a comma before three digits marks thousands unless the task says otherwise
-        if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
-            swapped = _COMMA_DECIMAL.sub(r"\1.\2", answer)
-            if swapped != answer:
-                extra = read(swapped)
-                return (*extra, *answers) if locale == "comma" else (*answers, *extra)
-        return answers
-
-    def choices(self, gold: str, answer: str) -> tuple[bool, str] | None:
-        """Compare multiple-choice letters where the gold is one."""
-        if len(gold) > 300 or len(answer) > 300:
-            return None
-        g = choice(gold)
-        if g is None:
-            return None
-        a = choice(answer)
-        if a is not None and (g[1] or a[1] or g[0] == a[0]):
-            return g[0] == a[0], "the same choice" if g[0] == a[0] else "another choice"
-        if a is None and g[1] and normal_words(answer) == g[1]:
-            return True, "the words of the choice"
-        return None
 
 
 def _measured(gold: Node, unit: str | None) -> Node:

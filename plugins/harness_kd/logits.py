@@ -82,4 +82,5 @@ TRAINER = Trainer(
     expects=expects,
     needs_teacher=True,
     same_tokenizer=True,
+    needs_solutions=True,
 )

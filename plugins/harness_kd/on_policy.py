@@ -66,7 +66,27 @@ def train(run: Run) -> None:
         max_completion_length=options.max_completion_length or run.max_new_tokens,
         disable_dropout=True,
     )
-    trainer = DistillationTrainer(
+
+    class OnPolicyTrainer(DistillationTrainer):
+        def compute_loss(self, *given: Any, **more: Any) -> Any:
+            with self.accelerator.autocast():  # which TRL's own does not enter
+                return super().compute_loss(*given, **more)
+
+        def _generate_single_turn(self, prompt_ids: Any, *given: Any, **more: Any) -> Any:
+            if run.engine == "vllm" or run.group.sharded:
+                return super()._generate_single_turn(prompt_ids, *given, **more)
+            writer = self.accelerator.unwrap_model(self.model_wrapped)
+            answers = run.generate(
+                writer,
+                tokenizer,
+                prompt_ids,
+                temperature=options.temperature,
+                top_p=options.top_p,
+                limit=options.max_completion_length,
+            )
+            return [one.tokens for (one,) in answers]
+
+    trainer = OnPolicyTrainer(
         model=student,
         teacher_model=teacher,
         args=DistillationConfig(**arguments),

@@ -41,41 +41,21 @@ def with_transformers(run: Run) -> Generate:
 
     options = run.options
     tokenizer: Any = run.tokenizer(run.teacher)
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     teacher: Any = run.teacher_model()
-    ends = {tokenizer.eos_token_id, *as_list(teacher.generation_config.eos_token_id)} - {None}
-    sampling: dict[str, Any] = {
-        "do_sample": False, "temperature": None, "top_p": None, "top_k": None
-    }  # fmt: skip
-    if options.temperature:
-        sampling = {"do_sample": True, "top_k": 0}
-        sampling |= {"temperature": options.temperature, "top_p": options.top_p}
-    if run.protocol.stop:
-        sampling |= {"stop_strings": list(run.protocol.stop), "tokenizer": tokenizer}
     torch.manual_seed(run.seed(f"teacher {run.group.rank}" if run.group.rank else "teacher"))
 
     def generate(prompts: list[Any]) -> Solutions:
-        inputs = tokenizer(
-            as_text(run, tokenizer, prompts),
-            return_tensors="pt",
-            padding=True,
-            add_special_tokens=False,
-        ).to(run.device)
-        new = teacher.generate(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            max_new_tokens=options.max_new_tokens or run.max_new_tokens,
-            num_return_sequences=options.samples,
-            eos_token_id=sorted(ends),
-            pad_token_id=tokenizer.pad_token_id,
-            **sampling,
-        )[:, inputs["input_ids"].shape[1] :]
-        texts = tokenizer.batch_decode(new, skip_special_tokens=True)
-        whole = [
-            run.cut(text) if ends & set(ids) or run.cut(text) != text else None
-            for text, ids in zip(texts, new.tolist(), strict=True)
-        ]
-        return [whole[i : i + options.samples] for i in range(0, len(whole), options.samples)]
+        answers = run.generate(
+            teacher,
+            tokenizer,
+            prompts,
+            samples=options.samples,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            limit=options.max_new_tokens,
+            rows=options.teacher_batch_size * options.samples,
+        )
+        return [[one.text if one.stopped else None for one in samples] for samples in answers]
 
     return generate
 

@@ -61,7 +61,7 @@ class Generator:
             raise ValueError(f"{family} has no split {split!r}; it has {known}")
         return [
             {"id": f"{family}-{split}-{number:04d}", "problem": p, "solution": s, "answer": a}
-            for number, (_, p, s, a) in enumerate(self._splits(family)[split])
+            for number, (_, p, s, a) in enumerate(self._splits(family, split)[split])
         ]
 
     def draw(self, family: str, rng: random.Random, exclude: Container[str] = ()) -> Problem:
@@ -81,16 +81,19 @@ class Generator:
             for family, sizes in self.sizes.items()
             for split in sizes
             if split != "train"
-            for row in self._splits(family)[split]
+            for row in self._splits(family, split)[split]
         }
 
     @cached_property
     def _made(self) -> dict[str, dict[str, list[Problem]]]:
         return {}
 
-    def _splits(self, family: str) -> dict[str, list[Problem]]:
-        """Every split of a family from one stream: the test rows come first, so they never move."""
-        if family not in self._made:
+    def _splits(self, family: str, wanted: str) -> dict[str, list[Problem]]:
+        """The splits of a family up to the one that is wanted, all from one stream.
+
+        The test rows come first, so they never move, and are there at once.
+        """
+        if wanted not in self._made.get(family, {}):
             rng = random.Random(f"{family}:{self.seed}")
             seen: set[str] = set()
             splits: dict[str, list[Problem]] = {}
@@ -99,6 +102,8 @@ class Generator:
                 for _ in range(size):
                     splits[split].append(self.draw(family, rng, seen))
                     seen.add(splits[split][-1][1])
+                if split == wanted:
+                    break
             self._made[family] = splits
         return self._made[family]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.boards.conditions import Benchmark, Conditions
+from harness.boards.questions import Questions
 from harness.records import (
     LETTERS,
     BoardRef,
@@ -19,9 +20,11 @@ from harness.records import (
     Record,
     Score,
     StageRef,
+    total_cost,
     write_record,
 )
 from harness.tasks.protocols import score_name
+from harness.tasks.task import Task
 
 DIGEST = "d" * 64
 
@@ -82,6 +85,10 @@ def score(task: str, verdicts: str, **more: object) -> Score:
     )
 
 
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
 def record(
     trainer: str, seed: int | None, scores: Mapping[str, str] | Sequence[Score], **more: object
 ) -> Record:
@@ -122,9 +129,13 @@ def record(
             "created": f"2026-01-02T03:04:{number:02d}Z",
             "command": f"harness bench made-up --plugins {trainer}",
             "stages": stages,
-            "cost": cost if stages else Cost(),
+            "cost": total_cost(stage.cost for stage in stages),
             "scoring_seconds": 4.5,
-            "checkpoint": Checkpoint(digest="c" * 64, parameters=840_000, bytes=3_400_000),
+            "checkpoint": Checkpoint(
+                digest="0123456789ab" + "0" * 52 if trainer == "start" else _digest(trainer, seed),
+                parameters=840_000,
+                bytes=3_400_000,
+            ),
             "verifier_version": "1",
             "scores": tuple(scores),
             "environment": Environment(
@@ -233,16 +244,32 @@ def _judged(made: Record, one: Score, answer: int, text: str) -> dict[str, objec
         "text": f"{text}\nThe answer of {made.trainer} is \\boxed{{{read}}}.",
         "tokens": 40,
         "finish": "length" if letter == "T" else "stop",
-        "problem": f"{text} A baker bakes {place} rolls. How many rolls are there?",
-        "gold": str(place),
         "verdict": verdict,
         "extracted": read,
         "read": read,
-        "gold_read": str(place),
         "why": "equal as numbers" if letter == "C" else "not equal",
         "strict": letter == "C",
         "flexible": letter == "C",
     }
+
+
+def questions(n: int = 400, text: str = "") -> Questions:
+    """Return where the problems of `leave` are looked up: of any task, so many of them."""
+
+    def find(name: str) -> Task:
+        rows = [
+            {
+                "id": f"{name}-{place}",
+                "problem": f"{text} A baker bakes {place} rolls. How many rolls are there?",
+                "answer": str(place),
+            }
+            for place in range(n)
+        ]
+        task = Task(name, lambda split: rows if split == "test" else [])
+        vars(task)["digest"] = f"{name:x<64}"  # as in `score`
+        return task
+
+    return Questions(find)
 
 
 def _events(path: Path, seed: int) -> None:
@@ -313,7 +340,8 @@ def wide(seeds: Sequence[int] = (0, 1, 2)) -> tuple[list[Record], Conditions]:
                 for one in benchmarks
             ]
             records.append(record(trainer, seed, scores))
-    records.append(record("kd", 7, {}, status="oom", error="CUDA out of memory: 2.1 GiB wanted"))
+    out = "CUDA out of memory: 2.1 GiB wanted"
+    records.append(record("sft+kd", seeds[-1], {}, status="oom", error=out))
     quoted = [
         {
             "name": name,

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.channel import Channel
+from harness.bench.executor import Ended, LocalExecutor
 
 HARNESS = (sys.executable, "-m", "harness")
 PLUGINS = Path(__file__).parent / "plugins"
 # fixture plug-ins that can be found side by side: the others break what is found beside them
-SOUND = [str(PLUGINS / name) for name in ("greedy", "observer", "quoting", "unruly", "wayward")]
+SOUND = [
+    str(PLUGINS / name)
+    for name in ("forging", "greedy", "observer", "quoting", "thief", "unruly", "vault", "wayward")
+]
 
 
 def written(folder: Path) -> dict[Path, tuple[int, int]]:
@@ -40,6 +44,14 @@ def imported_by(*arguments: str, folder: Path | None = None) -> set[str]:
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     return set(done.stderr.splitlines()[-1].split())
+
+
+def all_ended(executor: LocalExecutor) -> list[Ended]:
+    """Wait for all that an executor runs."""
+    ended = []
+    while executor._running:
+        ended += executor.wait(0.2)
+    return ended
 
 
 def start(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
@@ -110,7 +122,7 @@ class Warm:
     """
 
     allowed: bool = True
-    process: subprocess.Popen[bytes] | None = None
+    process: Channel | None = None
     key: tuple[object, ...] = ()  # what makes a process the one that a bench would have started
 
     @contextlib.contextmanager
@@ -125,39 +137,40 @@ class Warm:
             yield
 
     def environment(self, executor: LocalExecutor, slot: int) -> dict[str, str]:
-        """Return a stage's variables: those of the test too, which the process may be older than.
+        """Return a stage's variables: its PYTHONPATH has every sound plug-in.
 
-        Its PYTHONPATH has every sound plug-in, so that the process serves tests of any of them.
+        So a process serves tests of any of them.
         """
         own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         if all(path in SOUND or PLUGINS not in Path(path).parents for path in own):
             own = [*SOUND, *(path for path in own if path not in SOUND)]
-        variables = {**os.environ, **_ENVIRONMENT(executor, slot)}
-        return variables | {"PYTHONPATH": os.pathsep.join(own)}
+        return _ENVIRONMENT(executor, slot) | {"PYTHONPATH": os.pathsep.join(own)}
 
-    def take(self, executor: LocalExecutor) -> subprocess.Popen[bytes]:
+    def take(self, executor: LocalExecutor) -> Channel:
         """Return an executor's process: the one that is kept if it would start one like it."""
         assert self.allowed, "this test starts a bench: mark it with pytest.mark.bench"
         if executor._warm is None:
             if self.process is not None and self.key == self._key(executor):
                 executor._warm, self.process = self.process, None
+                executor._channels.append(executor._warm)
             self.close()
         return _START(executor)
 
     def leave(self, executor: LocalExecutor) -> list[Path]:
         """Keep the process of an executor that has nothing to run any more."""
         warm = executor._warm
-        if executor._running or executor._buffer or warm is None or warm.poll() is not None:
+        if executor._running or warm is None or not warm.idle:
             return _STOP(executor)
         self.close()
         self.process, self.key, executor._warm = warm, self._key(executor), None
+        executor._channels.remove(warm)
         return []
 
     def close(self) -> None:
         """End the process that is kept."""
         if self.process is not None:
-            with self.process:  # its standard input closes, and it ends
-                self.process = None
+            self.process.end(10)
+            self.process = None
 
     def _key(self, executor: LocalExecutor) -> tuple[object, ...]:
         return (executor.program, executor.threads, executor.environment(0)["PYTHONPATH"])

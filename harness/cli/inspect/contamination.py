@@ -74,15 +74,17 @@ def _of_board(name: str, data_dir: Path | None, runs: Path) -> dict[str, list[Ov
     from harness.boards.board import load_board
     from harness.contamination.board import SYNTHETIC, BoardOverlaps
     from harness.plugin.host import Host
+    from harness.stage.manifest import sha256_of
 
     board = load_board(name, Host(data_dir=data_dir))
     folder = runs / board.name
-    overlaps = BoardOverlaps(board, folder if folder.is_dir() else None)
-    found = {f"training rows of {', '.join(board.file.data.train)}": overlaps.of_data()}
-    if board.file.data.traces:
-        found[f"traces of {', '.join(board.file.data.traces)}"] = overlaps.of_traces()
-    for path in sorted(folder.glob(f"stages/*/{SYNTHETIC}")):
-        found[f"texts made by {path.parent.name}"] = overlaps.of_stage(path.parent)
+    with BoardOverlaps(board) as overlaps:
+        found = {f"training rows of {', '.join(board.file.data.train)}": overlaps.of_data()}
+        if board.file.data.traces:
+            found[f"traces of {', '.join(board.file.data.traces)}"] = overlaps.of_traces()
+        for path in sorted(folder.glob(f"stages/*/{SYNTHETIC}")):
+            sha256 = sha256_of(path.parent, SYNTHETIC)
+            found[f"texts made by {path.parent.name}"] = overlaps.of_stage(path.parent, sha256)
     return {name: list(by_task.values()) for name, by_task in found.items()}
 
 

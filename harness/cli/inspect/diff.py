@@ -25,6 +25,7 @@ from harness.cli import options
 @click.option(
     "--limit", type=click.IntRange(0), default=10, metavar="N", help="Questions shown at most."
 )
+@options.data_option
 @options.runs_option
 @options.json_option
 def command(
@@ -36,14 +37,17 @@ def command(
     verdicts: tuple[str, ...],
     search: str | None,
     limit: int,
+    data_dir: Path | None,
     runs: Path,
     as_json: bool,
 ) -> None:
     """Compare two cells question by question.
 
     FIRST and SECOND are cells: a trainer (start), a trainer and a seed (sft/0), or the id of a
-    record. BOARD is a board's name or TOML file; tiny if none is given.
+    record. BOARD is a board's name or TOML file; tiny if none is given. Problems and gold answers
+    are shown where the board's tasks are at hand.
     """
+    from harness.boards.questions import questions_of
     from harness.leaderboard.diff import diff
     from harness.render.diff import render
 
@@ -53,6 +57,7 @@ def command(
         _folder(board, runs),
         first,
         second,
+        questions_of(board, data_dir),
         tasks=tasks,
         kinds=kinds,
         verdicts=verdicts,

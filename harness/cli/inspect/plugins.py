@@ -12,10 +12,17 @@ from harness.plugin.trainer import Trainer
 
 
 @click.command("plugins")
+@click.argument("trainer", required=False)
 @options.json_option
-def command(as_json: bool) -> None:
-    """List the plug-ins and the trainers they offer."""
-    options.print_found(_rows(), as_json, _lines)
+def command(trainer: str | None, as_json: bool) -> None:
+    """List the plug-ins and the trainers they offer.
+
+    With TRAINER, such as kd, its options are shown, with their defaults.
+    """
+    if trainer is None:
+        options.print_found(_rows(), as_json, _lines)
+    else:
+        options.print_found(_trainer(Host().trainer(trainer).trainer), as_json, _options)
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -49,7 +56,17 @@ def _trainer(trainer: Trainer) -> dict[str, Any]:
         "needs_teacher": trainer.needs_teacher,
         "chain": trainer.chain,
         "options": {k: f.get_default(call_default_factory=True) for k, f in fields.items()},
+        "meaning": {k: f.description or "" for k, f in fields.items()},
     }
+
+
+def _options(found: dict[str, Any]) -> list[str]:
+    width = max(map(len, found["options"]), default=0)
+    lines = [f"{found['name']}: {found['summary']}"]
+    for name, default in found["options"].items():
+        text = f"{found['meaning'][name]} [default: {default}]".strip()
+        lines += options.wrapped(f"  {name:<{width}}  ", text)
+    return [*lines, f"harness bench --set {found['name']}.OPTION=VALUE changes one"]
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[str]:

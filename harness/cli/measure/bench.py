@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
+from harness.render.escape import terminal
 
 if TYPE_CHECKING:
     from harness.bench.folder import Folder
@@ -40,7 +42,10 @@ def check_trackers(
 
 
 def _split(context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not parts:
+        raise click.BadParameter("it names nothing; leave the option out to take the board's")
+    return parts
 
 
 def _seeds(context: click.Context, option: click.Parameter, text: str | None) -> tuple[int, ...]:
@@ -50,7 +55,10 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
         numbers = tuple(int(part) for part in _split(context, option, text))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of whole numbers such as 0,1,2") from None
-    for number in numbers:  # NumPy takes no other seed
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise click.BadParameter(f"{number} is given twice")
+        # NumPy takes no other seed
         if not 0 <= number <= LARGEST_SEED:
             raise click.BadParameter(f"{number} is not between 0 and {LARGEST_SEED}")
     return numbers
@@ -69,7 +77,10 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
 )
 @options.repeated(
-    "--set", "overrides", metavar="TRAINER.OPTION=VALUE", text="Such as kd.temperature=2"
+    "--set",
+    "overrides",
+    metavar="TRAINER.OPTION=VALUE",
+    text="Change an option of a trainer, such as kd.temperature=2 (harness plugins kd lists them)",
 )
 @click.option(
     "--jobs",
@@ -106,12 +117,14 @@ def command(
     The leaderboard is printed. The same command again continues what was interrupted, and does
     nothing when all is done. BOARD is a board's name or TOML file; tiny if none is given.
     """
-    from harness.bench.executor import choose_device, default_jobs
     from harness.bench.folder import Folder
+    from harness.bench.gpus import choose_device, default_jobs
     from harness.bench.plan import plan as make_plan
     from harness.forecast import preview
     from harness.leaderboard.build import build
+    from harness.leaderboard.evidence import known_of
     from harness.publish.write import write
+    from harness.records import read_records
     from harness.render.plan import render
 
     if gpu and not dry_run:
@@ -135,7 +148,11 @@ def command(
     compute = loaded.file.compute
     outcome = run(plan, host, folder, jobs or default_jobs(where, compute.threads, compute.gpus))
     if outcome.records:
-        leaderboard = build(outcome.records, loaded.conditions())
+        # of all that lies there: a bench of few cells leaves no smaller leaderboard than before
+        records = read_records(folder.records, board=loaded.digest, superseded=True)
+        known = known_of(folder.path, records)
+        asked = {record.trainer for record in outcome.records}
+        leaderboard = build(records, loaded.conditions(), known, asked=asked)
         written = write(leaderboard, folder.path)
         show(leaderboard, as_json)
         click.echo(f"Written to {written[0]}", err=True)
@@ -168,12 +185,14 @@ def show(leaderboard: Leaderboard, as_json: bool) -> None:
 
 
 def stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
-    """Name what was not finished, and end with its exit code: 130 interrupted, 1 failed."""
+    """Name what was not finished, and end with its exit code: 1 failed, 128 + n by signal n."""
     if outcome.interrupted:
-        click.echo("Interrupted; the same command continues.", err=True)
-        sys.exit(130)
+        name = signal.Signals(outcome.interrupted).name
+        click.echo(f"Interrupted by {name}; the same command continues.", err=True)
+        sys.exit(128 + outcome.interrupted)
     for record in outcome.failed:
         log = os.path.relpath(folder.path / (record.log or ""))
-        click.echo(f"{record.name}: {record.status}: {record.error} (log: {log})", err=True)
+        line = f"{record.name}: {record.status}: {record.error} (log: {log})"
+        click.echo(terminal(line), err=True)
     if outcome.failed:
         sys.exit(1)

@@ -48,6 +48,7 @@ def command(
     FORMAT is eee, lm-eval, parquet, evalstats or hub. BOARD is a board's name or TOML file, or a
     folder of published records; tiny if none is given.
     """
+    from harness.boards.questions import questions_of
     from harness.export import export
     from harness.export.request import Request
     from harness.leaderboard.diff import find_record
@@ -58,7 +59,15 @@ def command(
     if cells:
         finished = [find_record(folder, name) for name in cells]
     request = Request(
-        finished, conditions, folder, out, developer, organization, relationship, benchmarks
+        finished,
+        conditions,
+        folder,
+        out,
+        developer,
+        organization,
+        relationship,
+        benchmarks,
+        questions_of(board, data_dir),
     )
     for path in export(format_name, request):
         click.echo(str(path))

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import options
 
+if TYPE_CHECKING:
+    from harness.boards.conditions import Conditions
+    from harness.plugin.host import Host
+
 
 @click.command("publish")
 @click.argument("boards", metavar="[BOARD]...", nargs=-1)
+@options.repeated(
+    "--from", "given", metavar="FOLDER", text="Submission, runs or records to take in",
+    default="the board's runs",
+)  # fmt: skip
 @click.option("--check", is_flag=True, help="Fail if a published file is not its records'.")
 @click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
 @click.option(
@@ -20,6 +30,7 @@ from harness.cli import options
 @options.runs_option
 def command(
     boards: tuple[str, ...],
+    given: tuple[str, ...],
     check: bool,
     replace: bool,
     out: Path,
@@ -28,8 +39,10 @@ def command(
 ) -> None:
     """Write the pages of boards from their records, or check them.
 
-    BOARD is a board's name or TOML file: its records are copied, and BOARD.md, .json and .csv
-    written. With --check it is the name of a published board; all of them if none is given.
+    BOARD is a board's name or TOML file. The records of its runs, or of the folders given, are
+    judged anew and join those that are published; then BOARD.md, .json and .csv are written. A
+    record that the board's rules refuse is named, and the exit code is 3. With --check it is the
+    name of a published board; all of them if none is given.
     """
     if check:
         from harness.publish.check import check as check_published
@@ -39,12 +52,46 @@ def command(
         return
     if not boards:
         raise click.UsageError("name a board to publish, or use --check")
-    from harness.boards.board import load_board
+    from harness.errors import UsageError
     from harness.plugin.host import Host
     from harness.publish.write import publish
+    from harness.render.escape import terminal
 
-    for name in boards:
-        loaded = load_board(name, Host(data_dir=data_dir, download=False))
-        source = runs / loaded.name / "records"
-        for path in publish(source, loaded.conditions(), out, loaded.path, replace=replace):
+    host, refused = Host(data_dir=data_dir, download=False), False
+    for reference in boards:
+        conditions, file = _board(reference, host, out)
+        own = runs / conditions.board
+        published = (out / "records" / conditions.board).is_dir()
+        sources = [Path(folder) for folder in given]
+        if not given and (own / "records").is_dir():
+            sources = [own]
+        elif not given and not published:
+            board = conditions.board
+            raise UsageError(f"{own} has no record of board {board!r}: run harness bench")
+        outcome = publish(sources, conditions, out, file, replace=replace, tasks=host.task)
+        for path in outcome.written:
             click.echo(str(path))
+        for line in outcome.joined.claims:
+            click.echo(f"harness: {terminal(line, 1000)}", err=True)
+        for line in outcome.joined.refused:
+            click.echo(f"harness: refused: {terminal(line, 1000)}", err=True)
+        refused = refused or bool(outcome.joined.refused)
+    if refused:
+        sys.exit(3)
+
+
+def _board(reference: str, host: Host, out: Path) -> tuple[Conditions, Path | None]:
+    """Return what a board fixes, and its file; of one that is not installed, as published."""
+    from harness.boards.board import load_board
+    from harness.boards.conditions import read_conditions
+    from harness.errors import UsageError
+    from harness.records import CONDITIONS
+
+    try:
+        loaded = load_board(reference, host)
+        return loaded.conditions(), loaded.path
+    except UsageError:
+        path = out / "records" / reference / CONDITIONS
+        if not path.is_file():
+            raise
+        return read_conditions(path), None

@@ -11,7 +11,7 @@ from harness.cli import options
 
 @click.command("report")
 @options.board_argument
-@click.option("--out", type=options.FILE, help="File to write.  [default: RUNS/BOARD/report.html]")
+@click.option("--out", type=options.FILE, help="File to write.  [default: BOARD.html]")
 @options.data_option
 @options.runs_option
 def command(board: str, out: Path | None, data_dir: Path | None, runs: Path) -> None:
@@ -20,10 +20,11 @@ def command(board: str, out: Path | None, data_dir: Path | None, runs: Path) -> 
     It shows figures, curves and answers, and needs no script and no network. BOARD is a board's
     name or TOML file, or a folder of published records; tiny if none is given.
     """
+    from harness.boards.questions import questions_of
     from harness.report.page import write_report
 
     records, conditions, folder = options.open_records(board, runs, data_dir)
-    target = out or folder / "report.html"
-    if out is None and not (folder / "records").is_dir():
-        target = Path(f"{conditions.board}.html")  # published records stay as they are
-    click.echo(str(write_report(records, conditions, target, folder)))
+    # not in the runs folder, where stages could read the test problems that it shows
+    target = out or Path(f"{conditions.board}.html")
+    questions = questions_of(board, data_dir)
+    click.echo(str(write_report(records, conditions, target, folder, questions)))

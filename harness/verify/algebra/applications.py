@@ -14,7 +14,19 @@ from harness.verify.algebra.arithmetic import (
     power,
     value_of,
 )
-from harness.verify.algebra.node import HALF, MINUS_ONE, ONE, PI, ZERO, E, Node, bounded, make, num
+from harness.verify.algebra.node import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    PI,
+    ZERO,
+    E,
+    I,
+    Node,
+    bounded,
+    make,
+    num,
+)
 from harness.verify.limits import MAX_FACTORIAL, Unreadable
 
 _EVEN = {"cos", "sec", "cosh", "abs"}
@@ -43,6 +55,8 @@ def fn(name: str, *args: Node) -> Node:
         return power(arg, HALF)
     elif name == "exp":
         return power(E, arg)
+    elif name == "cis":
+        return power(E, mul(I, arg))
     elif name in ("ln", "log"):
         if number == 1:
             return ZERO
@@ -68,6 +82,8 @@ def fn(name: str, *args: Node) -> Node:
         return div(fn("cos", arg), fn("sin", arg))
     elif name == "tan":
         return div(fn("sin", arg), fn("cos", arg))
+    if name in ("gcd", "lcm", "min", "max"):
+        args = tuple(sorted(args, key=lambda a: a.key))
     if name in ("sin", "cos"):
         exact = _exact_trig(name, arg)
         if exact is not None:

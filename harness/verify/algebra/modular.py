@@ -24,6 +24,7 @@ _ROOTS = 5_040  # where there are fractions, variables are such powers, so that 
 # modulo a small prime such a power is 0 or 1; no other primes divide i^2 + 1
 _SMALL = [p for p in range(5, 6_000, 4) if all(p % q for q in range(3, isqrt(p) + 1, 2))]
 _STEPS = 60  # of the recurrence of the factorial
+_VALUES = {"pow", "fn", "const", "deg", "pct"}
 _Key = tuple[object, ...]
 
 
@@ -86,6 +87,9 @@ class _Ring:
             return self._power(self._draw(kind, args[0]), self.roots)
         if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
             return self._power(self.value(args[0]), int(args[1].args[0]))
+        if kind not in _VALUES:  # a tuple or a set in an unknown function is what is written
+            self.opaque = True
+            return self._draw(kind, node.key)
         if node.key not in self._known:
             found = self._special(node)
             if found is None:

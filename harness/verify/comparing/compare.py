@@ -8,7 +8,8 @@ from __future__ import annotations
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import lists, tuples
-from harness.verify.comparing.parts import EXPRESSIONS, NOTHING, same_time, single
+from harness.verify.comparing.parts import EXPRESSIONS, NOTHING, is_region_list, same_time, single
+from harness.verify.comparing.regions import region
 from harness.verify.comparing.relations import relations
 from harness.verify.comparing.values import angles, bases, percentages, ratios, units, values
 from harness.verify.conventions import Conventions
@@ -41,6 +42,9 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
         return values(c, gold, answer)
     if "unit" in kinds:
         return units(c, gold, answer)
+    if "list" in kinds and (is_region_list(gold) or is_region_list(answer)):
+        if region(gold) is not None and region(answer) is not None:
+            return relations(c, gold, answer)
     # the real line RR is an interval too, though it reads as a symbol
     if "rel" in kinds or "union" in kinds or ("RR" in (gold.key, answer.key) and "br" in kinds):
         return relations(c, gold, answer)

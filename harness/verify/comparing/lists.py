@@ -8,8 +8,6 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.names import items_of, named, values_of
-from harness.verify.comparing.parts import is_region_list, pieces_of
-from harness.verify.comparing.regions import same_region
 
 
 def lists(c: Comparison, gold: Node, answer: Node) -> Result:
@@ -22,9 +20,6 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     if len(left) != len(right) and len(_distinct(left)) == len(left):
         right = _distinct(right)  # naming a solution twice adds none
     if len(left) != len(right):
-        mine, other = pieces_of(gold), pieces_of(answer)
-        if mine and other and (is_region_list(gold) or is_region_list(answer)):
-            return same_region(c, mine, other), "sets of numbers"  # (0,2), (1,3) is (0,3)
         return False, f"{len(left)} values against {len(right)}"
     if len(left) == 1:
         return c.same(left[0], right[0])

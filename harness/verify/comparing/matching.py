@@ -6,7 +6,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from harness.verify.reading.extract import HASH, Form, boxed, tagged_answer
+from harness.verify.reading.boxes import boxed
+from harness.verify.reading.extract import HASH, Form, tagged_answer
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
 _DIGITS, _IN_NUMBER = frozenset("0123456789"), frozenset("0123456789.,$")

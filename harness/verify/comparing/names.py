@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
+from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.parts import EXPRESSIONS
 
 # functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
+_MARKED = ("unit", "pct", "deg")
 _NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
 
 
@@ -38,8 +41,11 @@ def named(node: Node) -> tuple[str, Node] | None:
     if node.kind != "rel":
         return None
     operators, items = node.args
+    if operators == ("in",) and items[1].kind == "set" and is_name(items[0]):
+        return items[0].key, items[1]
     if operators[0] == "approx" and not is_name(items[0]):
-        return ("", items[0])  # pi/4 ~ 0.785: the exact value is the answer
+        # pi/4 ~ 0.785: the exact value is the answer
+        return ("", items[0]) if all(_near(items[0], x) for x in items[1:]) else None
     if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
         return None
     if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
@@ -50,9 +56,18 @@ def named(node: Node) -> tuple[str, Node] | None:
         return items[1].key, items[0]
     if is_compound(items[0]) and not any(map(tree.symbols, items[1:])) and _agree(items[1:]):
         return items[0].key, items[-1]
-    # 2 + 3 = 5 is the value 5, if it is true
-    constants = all(not tree.symbols(_bare(x)) for x in items)
-    return ("", items[-1]) if constants and _agree(items) else None
+    # 2 + 3 = 5 is the value 5, if it is true, and 2(x + 1) = 2x + 2 the expression
+    return ("", items[-1]) if _agree(items) else None
+
+
+def _near(exact: Node, about: Node) -> bool:
+    """Whether a value may be rounded to another, as far as both are known numbers."""
+    try:
+        x, y = (magnitude(n.args[0] if n.kind in _MARKED else n) for n in (exact, about))
+    except (Undecided, Undefined, KeyError, OverflowError):
+        return True
+    scales = (1, 100) if "pct" in (exact.kind, about.kind) else (1,)
+    return any(abs(x * a - y * b) <= 0.06 * abs(x * a) + 0.05 for a in scales for b in scales)
 
 
 def _bare(node: Node) -> Node:

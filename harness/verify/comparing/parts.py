@@ -9,7 +9,7 @@ from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Result
-from harness.verify.comparing.regions import Piece, is_order, region
+from harness.verify.comparing.regions import is_order
 from harness.verify.limits import MAX_EXPONENT_10
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
@@ -42,12 +42,6 @@ def with_unit_symbol(node: Node) -> Node:
     unit = next(f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS)
     name = unit.key if unit.kind != "pow" else f"{unit.args[0].key} ^{unit.args[1].key}"
     return tree.make("unit", (value, name), f"{value.key} [{name}]")
-
-
-def pieces_of(node: Node) -> list[Piece] | None:
-    """Return the pieces of a set of numbers, or None."""
-    found = region(node)
-    return found[1] if found is not None else None
 
 
 def declared(gold: Node, answer: Node) -> bool:

@@ -14,12 +14,12 @@ NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
 # (low, high, low belongs, high belongs)
 Piece = tuple[Node, Node, bool, bool]
 Region = tuple[str | None, list[Piece]]  # the variable, if it has one, and the pieces
-_ORDER = {"<", ">", "le", "ge"}
+TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}  # the relations of order
 
 
 def is_order(node: Node) -> bool:
     """Whether a node is a chain of <, >, <= and >= alone."""
-    return node.kind == "rel" and all(o in _ORDER for o in node.args[0])
+    return node.kind == "rel" and all(o in TURNED for o in node.args[0])
 
 
 def region(node: Node) -> Region | None:
@@ -44,11 +44,11 @@ def _region(node: Node) -> Region | None:
         name, pieces = None, []
         for part in args:
             inner = _region(part)
-            if inner is None or (name and inner[0] and inner[0] != name):
-                return None  # x < 1 or y > 2 is a set in the plane
+            if inner is None or (name and inner[0] and inner[0] != name) or part.key == "RR":
+                return None  # x < 1 or y > 2 is a set in the plane; "all reals, x > 0" is none
             name = name or inner[0]
             pieces.extend(inner[1])
-        return name, pieces
+        return name, _both(pieces) if kind == "list" else pieces
     if kind == "set":
         return None, [(x, x, True, True) for x in args]
     if kind == "sym" and node.args[0] == "RR":
@@ -71,6 +71,18 @@ def _region(node: Node) -> Region | None:
     return _inequality(operators, items) if is_order(node) else None
 
 
+def _both(pieces: list[Piece]) -> list[Piece]:
+    """Return what "x > 0 and x <= 3" is: one piece where two half-lines overlap."""
+    if len(pieces) == 2:
+        low, high = sorted(pieces, key=lambda p: p[0].key == NEGATIVE_INFINITY.key)
+        ends = [low[1].key == tree.INFINITY.key, high[0].key == NEGATIVE_INFINITY.key]
+        if all(ends) and low[0].key != NEGATIVE_INFINITY.key and high[1].key != tree.INFINITY.key:
+            symbolic = tree.symbols(low[0]) or tree.symbols(high[1])
+            if symbolic or magnitude(low[0]) < magnitude(high[1]):
+                return [(low[0], high[1], low[2], high[3])]
+    return pieces  # x < 1 and x > 3 are two parts
+
+
 def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]) -> Region | None:
     if len(operators) == 1:
         left, right = items
@@ -78,7 +90,7 @@ def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]) -> Region |
             return _linear(operators[0], tree.sub(left, right))
         if left.kind != "sym":
             left, right = right, left
-            operators = (_FLIP[operators[0]],)
+            operators = (TURNED[operators[0]],)
         if left.key in tree.symbols(right):
             return None  # x < 2x: not solved for x
         closed = operators[0] in ("le", "ge")
@@ -96,25 +108,30 @@ def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]) -> Region |
     return None
 
 
-_FLIP = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
-
-
-def _linear(operator: str, difference: Node) -> Region | None:
-    """Solve `difference operator 0` for its single variable if it is linear in it."""
-    names = tree.symbols(difference)
+def line(node: Node) -> tuple[str, Node, Node] | None:
+    """Return (variable, slope, value at 0) of an expression linear in one variable, or None."""
+    names = tree.symbols(node)
     if len(names) != 1:
         return None
     name = next(iter(names))
     # equal steps at three points suggest a line; the identity below proves it
-    at = [tree.substitute(difference, name, tree.num(n)) for n in (0, 1, 2)]
+    at = [tree.substitute(node, name, tree.num(n)) for n in (0, 1, 2)]
     slope = tree.sub(at[1], at[0])
-    if tree.sub(at[2], at[1]).key != slope.key or slope.key == "0":
+    if slope.key == "0" or tree.sub(at[2], at[1]).key != slope.key:
         return None
-    if not equal(tree.add(at[0], tree.mul(slope, tree.sym(name))), difference, sampling=False)[0]:
+    straight = tree.add(at[0], tree.mul(slope, tree.sym(name)))
+    return (name, slope, at[0]) if equal(straight, node, sampling=False)[0] else None
+
+
+def _linear(operator: str, difference: Node) -> Region | None:
+    """Solve `difference operator 0` for its single variable if it is linear in it."""
+    found = line(difference)
+    if found is None:
         return None
-    point = tree.neg(tree.div(at[0], slope))
+    name, slope, at_zero = found
     if magnitude(slope) < 0:  # dividing by a negative number turns the sign
-        operator = _FLIP[operator]
+        operator = TURNED[operator]
+    point = tree.neg(tree.div(at_zero, slope))
     return _inequality((operator,), (tree.sym(name), point))
 
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from itertools import pairwise
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.equal import equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
 from harness.verify.comparing.names import is_compound, is_function, named
 from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared
-from harness.verify.comparing.regions import NEGATIVE_INFINITY, is_order, region, same_region
+from harness.verify.comparing.regions import (
+    NEGATIVE_INFINITY,
+    TURNED,
+    is_order,
+    line,
+    region,
+    same_region,
+)
 
 _Name = tuple[str, Node]  # of an assignment, with its value
 
@@ -173,22 +179,22 @@ def solved(node: Node) -> Node:
     if len(operators) == 1:
         left, right = items
         if right.kind == "fn" and right.args[0] == "abs" and left.kind == "num":
-            left, right, operators = right, left, (_TURNED[operators[0]],)
+            left, right, operators = right, left, (TURNED[operators[0]],)
         if left.kind != "fn" or left.args[0] != "abs" or right.kind != "num" or right.args[0] <= 0:
             return node
         inner, sign = left.args[1], operators[0]
         if sign in ("<", "le"):
             return solved(tree.relation((sign, sign), (tree.neg(right), inner, right)))
-        below = tree.relation((_TURNED[sign],), (inner, tree.neg(right)))
+        below = tree.relation((TURNED[sign],), (inner, tree.neg(right)))
         return tree.structure("union", (below, tree.relation((sign,), (inner, right))))
     turned = ascending(node)
     if turned is None or len(operators) != 2 or turned[1][1].kind == "sym":
         return node
     (first, second), (low, middle, high) = turned
-    line = _line(middle) if low.kind == high.kind == "num" else None
-    if line is None:
+    found = line(middle) if low.kind == high.kind == "num" else None
+    if found is None or found[1].kind != "num":
         return node
-    name, slope, at_zero = line
+    name, slope, at_zero = found
     low, high = (tree.div(tree.sub(end, at_zero), slope) for end in (low, high))
     if slope.args[0] < 0:
         low, high, first, second = high, low, second, first
@@ -203,20 +209,3 @@ def _without_points(node: Node) -> Node:
         return node
     ends = [NEGATIVE_INFINITY, *sorted(points, key=lambda p: p.args[0]), tree.INFINITY]
     return tree.structure("union", [tree.structure("br", e, "(", ")") for e in pairwise(ends)])
-
-
-_TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}
-
-
-def _line(node: Node) -> tuple[str, Node, Node] | None:
-    """Return (variable, slope, value at 0) of an expression linear in one variable, or None."""
-    names = tree.symbols(node)
-    if len(names) != 1:
-        return None
-    name = next(iter(names))
-    zero, one = (tree.substitute(node, name, tree.num(n)) for n in (0, 1))
-    slope = tree.sub(one, zero)
-    if zero.kind != "num" or slope.kind != "num" or slope.key == "0":
-        return None
-    line = tree.add(zero, tree.mul(slope, tree.sym(name)))
-    return (name, slope, zero) if equal(line, node, sampling=False)[0] else None

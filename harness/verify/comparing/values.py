@@ -63,6 +63,7 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
         len(mine) == len(other) == 1
         and gold.kind != "sym"
         and mine | other <= {"C", "c", "K", "C_1", "c_1"}
+        and _is_free(gold, *mine)
         and c.equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
     ):
         return True, "equal up to the name of the constant"
@@ -75,6 +76,12 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     ):
         return True, "equal up to the name of the whole number"
     return None
+
+
+def _is_free(node: Node, name: str) -> bool:
+    """Whether a constant is added or scales a function: `x + C`, `C e^x`, but not `9c + 6`."""
+    parts = node.args if node.kind == "add" else (node,)
+    return any(p.key == name or {name} < tree.symbols(p) for p in parts)
 
 
 def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:

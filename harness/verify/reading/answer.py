@@ -7,13 +7,15 @@ from functools import lru_cache
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import MAX_ANSWER, TooLarge, Unreadable, with_allowance
+from harness.verify.limits import MAX_ANSWER, TooLarge, Unreadable, charge, with_allowance
 from harness.verify.reading.parser import parse
-from harness.verify.reading.sentences import TEXT
-from harness.verify.reading.tokens import plain, tokenise
-from harness.verify.reading.words import normal_words
+from harness.verify.reading.tokens import group_end, plain, tokenise
+from harness.verify.reading.words import TEXT, normal_words
 
 _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
+_DOTS = re.compile(
+    r"(?<![\d.])(\d{0,9})\.(\d{0,9}?)(\d{1,9}?)\3+(?:\.{3}|\\[lc]?dots)"
+)  # 0.2727...
 _TIME = re.compile(
     r"(?:at )?(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*"
     r"(?:([ap])\.?\s*m\b\.?|o'clock\s*(?:([ap])\.?m\.?)?|(noon|midnight))?\.?",
@@ -23,6 +25,9 @@ _CHOICE = re.compile(
     r"(?:(?i:option|choice|answer)\s+)?"
     r"(?:[(\[]?([A-J])(?:[)\]][.:]?|[.:])\s*(.{0,200})|[(\[]?([A-J])[)\]]?|\(?([a-j])\))",
     re.S,
+)
+_MORE = re.compile(
+    r"(?:,\s*)?(?:and|or|nor|is\s+(?:not|wrong|incorrect)|isn['’]t)\b|[,;&/]\s*\(?[A-J]\b", re.I
 )
 # the text of an answer in the form that the parser reads
 _REWRITES = (
@@ -37,10 +42,13 @@ _MIXED = re.compile(  # two and a third, or two values
     re.S,
 )
 _TRAIL = (*".,;:*_`\\ \t\n", "\\!", "\\quad", "\\qquad")
-_DOUBLED = re.compile(  # a backslash escaped once too often
-    r"\\\\(boxed|[dt]?frac|sqrt|left|right|pi|le|ge|leq|geq|text|cdot|times|infty|cup|in|circ|sin"
-    r"|cos|tan|log|ln|theta|pm)(?![a-zA-Z])"
+# a backslash escaped once too often: before a command, or where no single one stands
+_DOUBLED = re.compile(
+    r"\\\\([dt]?frac|sqrt|left|right|pi|text|cdot|times|infty|cup|circ)(?![a-zA-Z])"
 )
+_ALL_DOUBLED = re.compile(r"(?:[^\\]|\\\\(?:[a-zA-Z]{2}|[%$!,;{}]))+")
+_BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm|displaystyle)\s*(?=[{\\])")
+_ALIGNED = re.compile(r"\\begin\{(aligned|align\*?|gathered|equation\*?)\}(.*)\\end\{\1\}", re.S)
 _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
 
 
@@ -49,9 +57,13 @@ def tidy(text: str) -> str:
     if len(text) > MAX_ANSWER:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     text = " ".join(plain(text).split())  # a pattern may be slow in a run of blanks
+    if "..." in text or "dots" in text:
+        text = _DOTS.sub(_repeating, text)
     if len(text) > MAX_ANSWER:  # a character may have become a command
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
-    if "\\\\" in text and _DOUBLED.search(text) and "matrix" not in text:
+    if "\\\\" in text and "begin" not in text:
+        if _ALL_DOUBLED.fullmatch(text):
+            text = text.replace("\\\\", "\\")
         text = _DOUBLED.sub(r"\\\1", text)
     while True:
         before = text
@@ -59,8 +71,23 @@ def tidy(text: str) -> str:
         if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
             text = text[1:-1]
         text = _without_trail(text.strip()).lstrip("*_:;,?` \t\n")
+        text = _unwrapped(text)
         if text == before:
             return text
+
+
+def _unwrapped(text: str) -> str:
+    """Return a text without what only sets it: bold letters, or an alignment of one line."""
+    bold = _BOLD.match(text)
+    if bold is not None and text[bold.end()] == "\\":
+        return text[bold.end() :]
+    if bold is not None and group_end(text, bold.end()) == len(text):
+        charge(len(text) // 4)
+        return text[bold.end() + 1 : -1]
+    aligned = _ALIGNED.fullmatch(text) if text.startswith("\\begin") else None
+    if aligned is not None and "\\\\" not in text:
+        return aligned.group(2).replace("&", " ")
+    return text
 
 
 def _without_trail(text: str) -> str:
@@ -121,7 +148,7 @@ def _read(text: str) -> tuple[Node, ...]:
     if mixed is not None:
         number = _parse(" ".join(mixed.groups()), True)
         readings += [number] if number is not None else []
-    if re.search(r"\d,\d{3}(?!\d)", text):
+    if re.search(r"\d,[1-9]\d\d(?!\d)", text) and not re.search(r"\d,0\d\d(?!\d)", text):
         split = _parse(text, False)
         split = spread(split) if split is not None else None
         if split is not None and all(split.key != r.key for r in readings):
@@ -138,11 +165,13 @@ def _time(text: str) -> tuple[list[Node], bool]:
     `4 pm`, `4:05` and `4:30:00` are times, `4:30` may also be a ratio.
     """
     match = _TIME.fullmatch(text) if len(text) < 30 else None
+    if match is None and text[-5:].strip("}. ").lower() in ("noon", "night"):
+        match = _TIME.fullmatch("12 " + TEXT.sub(r"\1", text).strip(" ."))
     if match is None and (
         ((":" in text or "clock" in text) and len(text) < 60)
         or (len(text) < 40 and re.search(r"[ap]\.?m", text, re.I) is not None)
     ):
-        bare = re.sub(r"\\(?:text|mbox|mathrm)\{([^{}]*)\}|\\[!,;: ]|[{}$]", r"\1", text)
+        bare = re.sub(r"\\[!,;: ]|[{}$]", "", TEXT.sub(r"\1", text))
         match = _TIME.fullmatch(bare.strip())
     if match is None or (not any(match.groups()[1:]) and "clock" not in text):
         return [], False
@@ -225,11 +254,11 @@ def _independent(node: Node) -> list[Node]:
 
 def choice(text: str) -> tuple[str, str] | None:
     """Return (letter, words) of a multiple-choice answer such as `(D) Alina`, or None."""
-    bare = re.sub(r"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{([^{}]*)\}|[${}]", r"\1", tidy(text))
+    bare = re.sub(r"[${}]", "", TEXT.sub(r"\1", tidy(text)))
     match = _CHOICE.fullmatch(bare.strip())
     if match is None:
         return None
     lettered, words, letter, small = match.groups()
     if lettered:
-        return lettered, normal_words(words)
+        return None if _MORE.match(words) else (lettered, normal_words(words))
     return (letter or small).upper(), ""

@@ -23,6 +23,7 @@ from harness.verify.reading.words import (
 )
 
 END = Token("end", "", False, False)
+_EACH = UNITS.keys() | {"person", "piece", "head", "night", "share", "item"}
 _UNIT_LETTERS = set("msghlLNJWVCKFd")
 _BEGIN_FACTOR = (
     {"frac", "pi", "binom", "lfloor", "lceil", "langle", "infty", "begin", "mathop", "operatorname"}
@@ -120,7 +121,7 @@ class Cursor:
         if kind == "num":
             return True
         if kind == "let":
-            return not self.unit_ahead(0)
+            return not self.unit_ahead(0) and not self.each_ahead()
         if kind == "word":
             return not self.unit_ahead(0) and is_math_word(token)
         if kind == "op":
@@ -131,6 +132,11 @@ class Cursor:
                 return word.kind != "word" or (is_math_word(word) and word.value != "mod")
             return value in ("{", "[")
         return kind == "cmd" and value in _BEGIN_FACTOR and not self.unit_ahead(0)
+
+    def each_ahead(self) -> bool:
+        """Whether "a week" and the like follows a value."""
+        token, after = self.peek(), self.peek(1)
+        return token.value == "a" and after.space and len(after.value) > 2 and after.value in _EACH
 
     def unit_ahead(self, ahead: int) -> bool:
         """Whether the token there begins a unit behind a value rather than a factor."""
@@ -185,6 +191,7 @@ def is_math_word(token: Token) -> bool:
         return False
     if any(word.startswith(f) and len(word) <= len(f) + 1 for f in ("sin", "cos", "tan", "ln")):
         return True
-    if len(word) == 3 and word[1] in "aeiou" and token.space:
+    named = word[0].isupper() and word[1:].islower()
+    if len(word) == 3 and word[1] in "aeiou" and (token.space or named):
         return False  # it can be pronounced
     return (len(word) <= 3 and lower not in WORDS_OF_THREE) or not word.isascii()

@@ -12,9 +12,11 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_EXPONENT_10, TooLarge, Unreadable
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.words import DEGREE_WORDS, ORDINALS, PERCENT_WORDS, SCALES
+from harness.verify.reading.words import DEGREE_WORDS, DENOMINATORS, ORDINALS, PERCENT_WORDS, SCALES
 
 _MAX_OPERANDS = 2_000
+_PARTS = {w: Fraction(1, n) for w, (n, plural) in DENOMINATORS.items() if plural}
+del _PARTS["quarters"]  # coins, too
 _POWERS = {"squared": 2, "cubed": 3}
 
 
@@ -126,6 +128,8 @@ def postfix(c: Cursor) -> Node:
                 value = tree.mul(value, tree.num(SCALES[mark.lower()]))
             elif mark.lower() in _POWERS and value.kind == "num":
                 value = tree.power(value, tree.num(_POWERS[mark.lower()]))
+            elif mark.lower() in _PARTS and value.kind == "num":  # 5 hundredths
+                value = tree.mul(value, tree.num(_PARTS[mark.lower()]))
             elif not (mark in ORDINALS and value.kind == "num" and not token.space):
                 return value
             c.take()
@@ -137,7 +141,9 @@ def postfix(c: Cursor) -> Node:
                 value = _minutes(c, tree.degrees(value))
                 continue
             above = exponent(c)
-            if above is not None:
+            if above is not None and value.kind == "matrix" and above.key in ("T", "top"):
+                value = tree.matrix(zip(*value.args, strict=True))
+            elif above is not None:
                 value = tree.power(value, above)
         elif mark == "*" and c.peek(1).value == "*":
             c.at += 2
@@ -164,10 +170,13 @@ def _minutes(c: Cursor, value: Node) -> Node:
         marks = [c.peek(i).value for i in (1, 2, 3)]
         if marks[0] == "^" and marks[1] != "'" and marks[1:] != ["{", "'"]:
             return value
-        minutes = literal(c.take().value)
-        while c.accept("^", "{", "'", "}"):
-            pass
-        return tree.degrees(tree.add(value.args[0], tree.div(minutes, tree.num(60))))
+        amount, size = value.args[0], 60
+        while c.peek().kind == "num" and size <= 3600:  # minutes, then seconds
+            amount = tree.add(amount, tree.div(literal(c.take().value), tree.num(size)))
+            size *= 60
+            while c.accept("^", "{", "'", '"', "}"):
+                pass
+        return tree.degrees(amount)
     return value
 
 

@@ -6,7 +6,8 @@ import re
 from functools import lru_cache
 
 from harness.verify.reading.answer import tidy
-from harness.verify.reading.extract import boxed, extract
+from harness.verify.reading.boxes import boxed
+from harness.verify.reading.extract import extract
 from harness.verify.reading.tokens import plain
 
 _DECIMAL = re.compile(

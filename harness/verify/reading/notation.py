@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
@@ -68,10 +70,8 @@ def command(c: Cursor, name: str) -> Node:
 
 def _is_derivative(c: Cursor) -> bool:
     r"""Whether `\frac{dy}{dx}` follows, which is the name of a function."""
-    at = [c.peek(i) for i in range(6)]
-    return [t.value for t in at[:1] + at[2:4] + at[5:]] == ["{", "}", "{", "}"] and all(
-        t.kind == "word" and len(t.value) == 2 and t.value[0] == "d" for t in (at[1], at[4])
-    )
+    ahead = "".join(c.peek(i).value for i in range(8))
+    return re.match(r"\{d[a-zA-Z]\}\{d[a-zA-Z]\}", ahead) is not None
 
 
 def _argument(c: Cursor) -> Node:
@@ -139,7 +139,8 @@ def _base(c: Cursor) -> Node | None:
 
 def _arguments(c: Cursor, name: str) -> tuple[list[Node], Node | None]:
     """Read arguments in brackets or without; also return a power behind the brackets."""
-    if c.op("(") or (c.op("{", "[") and name not in ("max", "min", "gcd")):
+    extremum = name in ("max", "min", "gcd", "lcm")
+    if c.op("(") or (c.op("{", "[") and not extremum) or (c.op("{set") and extremum):
         opening = c.take().value
         bars, c.bars = c.bars, 0
         args = [expression(c)]
@@ -148,7 +149,7 @@ def _arguments(c: Cursor, name: str) -> tuple[list[Node], Node | None]:
             if len(args) > MAX_ITEMS:
                 raise TooLarge("too many arguments")
         c.bars = bars
-        c.expect({"(": ")", "{": "}", "[": "]"}[opening])
+        c.expect({"(": ")", "{": "}", "[": "]", "{set": "}set"}[opening])
         if c.op("^") and opening == "(" and not _degree_ahead(c):
             c.take()  # sin(x)^2 means the square of the sine
             return args, exponent(c)

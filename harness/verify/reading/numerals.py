@@ -50,10 +50,10 @@ def spoken(c: Cursor, first: str) -> Node | None:
     part = _part(c, whole)
     if part is not None:
         return tree.num(part)
-    return tree.num(whole + _and_part(c))
+    return tree.num(whole + and_part(c))
 
 
-def _and_part(c: Cursor) -> Fraction:
+def and_part(c: Cursor) -> Fraction:
     """Read `and a half`, `and three quarters`; zero if nothing of the kind follows."""
     top = c.peek(1).value.lower()
     if c.peek().value.lower() == "and" and (top == "a" or top in NUMBER_WORDS):

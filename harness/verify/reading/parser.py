@@ -12,7 +12,7 @@ from harness.verify.reading.cursor import Cursor, is_math_word
 from harness.verify.reading.expressions import expression, factor, group, literal
 from harness.verify.reading.names import constant, letter, subscripted
 from harness.verify.reading.notation import command, function
-from harness.verify.reading.numerals import spoken
+from harness.verify.reading.numerals import and_part, spoken
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import CONSTANT_WORDS, FUNCTIONS, ROMAN
 
@@ -88,6 +88,8 @@ def _number(c: Cursor, token: Token) -> Node:
     value = literal(token.value)
     if not token.value.isdigit():
         return value
+    if c.peek().value == "and" and c.peek(1).kind in ("let", "word"):  # 15 and a half
+        return tree.add(value, tree.num(and_part(c)))
     if c.op("frac"):
         start = c.at
         part = c.atom(c)

@@ -9,7 +9,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.limits import Unreadable, charge
 from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression, group, literal, postfix
-from harness.verify.reading.words import QUALIFIERS, UNITS
+from harness.verify.reading.words import DENOMINATORS, QUALIFIERS, SCALES, UNITS
 
 _CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
 _CURRENCY_WORDS = {
@@ -26,6 +26,12 @@ _TEMPERATURES = {
     "fahrenheit": "°f",
     "celsius": "°c",
     "centigrade": "°c",
+}
+_NO_UNITS = {"below", *SCALES, *(w for w, (_, plural) in DENOMINATORS.items() if plural)} - {
+    "quarters",
+    "halves",
+    "tens",
+    "dozen",
 }
 _THOUSANDS = {"k": 1_000, "K": 1_000, "M": 10**6, "B": 10**9}
 _BASES = {
@@ -124,9 +130,10 @@ def with_unit(c: Cursor, node: Node) -> Node:
         if t.kind in ("word", "let") and not c.separator():
             if not words:
                 qualifier = t.value.lower() in QUALIFIERS and t.value.lower() != "in"
-                if qualifier or not (t.kind == "word" or c.unit_ahead(0)):
+                if qualifier or not (t.kind == "word" or c.unit_ahead(0) or c.each_ahead()):
                     break
-            words.append(c.take().value)
+            words.append("per" if c.each_ahead() else t.value)
+            c.take()
         elif words and t.kind == "op" and t.value == "^":
             c.take()
             words.append(f"^{c.raw_group()}")
@@ -152,6 +159,8 @@ def with_unit(c: Cursor, node: Node) -> Node:
             break
     if not words or node.kind == "unit":
         return node
+    if _NO_UNITS.intersection(map(str.lower, words)):
+        raise Unreadable("words that make another value of the number")
     unit = " ".join(words).lower()
     if node.kind == "deg" and unit in _TEMPERATURES:
         node, unit = node.args[0], _TEMPERATURES[unit]

@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 
 from harness.verify.limits import MAX_ANSWER
+from harness.verify.reading.words import TEXT
 
 MATH = re.compile(
-    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$"
+    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
     r"|\\\((.{1,800}?)\\\)",
     re.S,
 )
@@ -21,11 +22,14 @@ _WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
 _CHOSEN = re.compile(
     r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
 )
+_MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
+_OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
+_OTHERWISE = re.compile(r"\s*,?\s*\b(?:or|and)\b[^.;]{0,30}?\d", re.I)  # 14, or maybe 15
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+_ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
 _AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
-TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|textrm|mathbf)\s*\{([^{}]*)\}")
 
 # -- what is denied -------------------------------------------------------------------------------
 
@@ -40,7 +44,7 @@ _REMARK = re.compile(
 )
 _CORRECTED = re.compile(
     r"(?:\bnot\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
-    r"|[,;.]?\s+(?:it|that|the answer)(?:\s+is|['’]s)\s+)(?!not\b)",
+    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+is|['’]s)\s+)(?!not\b)",
     re.I,
 )
 
@@ -53,6 +57,8 @@ def affirmed(text: str) -> str | None:
     if len(text) > MAX_ANSWER or not (" " in text or "是" in text):
         return text  # too long, which the reader refuses, or no sentence
     text = _REMARK.split(text, maxsplit=1)[0].rstrip()
+    if _BOUND.match(text):
+        return None
     if _NEGATION.search(text) is None:
         return text
     corrected = _CORRECTED.search(text)
@@ -67,6 +73,25 @@ _BOUND = re.compile(
     re.I,
 )
 
+_STATED = re.compile(
+    r"(?:(?:so|thus|hence|therefore)\b,?\s*)?(?:the\s+|my\s+|our\s+)?(?:(?:final|correct|right)\s+)*"
+    r"(?:answer|result|solution)s?\s*(?:is|are|:|=)\s*:?\s*(?=\S)",
+    re.I,
+)
+
+
+def stated(text: str) -> str:
+    """Return what follows "the answer is" at the beginning of an answer, else all of it."""
+    found = _STATED.match(text)
+    if found is None and TEXT.match(text):
+        bare = TEXT.sub(r"\1", text, count=1)
+        found = _STATED.match(bare)
+        text = bare if found is not None else text
+    return text[found.end() :] if found is not None else text
+
+
+_BOUND_BEFORE = re.compile(_BOUND.pattern + r"\s*$", re.I)
+
 # -- the value in a sentence ----------------------------------------------------------------------
 
 
@@ -78,7 +103,7 @@ def value_in(sentence: str) -> str:
     said = affirmed(sentence)
     if said is None or _BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
-    sentence = said
+    sentence = _MINUS.sub("-", said)
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
     short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
@@ -95,7 +120,10 @@ def value_in(sentence: str) -> str:
         return outside[0].group().strip()
     lead = NUMBERISH.match(sentence)
     if lead is not None:
-        return lead.group()
+        part = _OUT_OF.match(sentence, lead.end())
+        if part is not None:
+            return sentence[: part.end()]
+        return sentence if _OTHERWISE.match(sentence, lead.end()) else lead.group()
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
@@ -104,7 +132,9 @@ def value_in(sentence: str) -> str:
     pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
     if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
         return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
-    return numbers[-1].group().strip() if numbers else (sentence if len(sentence) <= 200 else "")
+    if numbers:
+        return last_numbers(numbers, sentence)
+    return sentence if len(sentence) <= 200 else ""
 
 
 def content(formula: re.Match[str]) -> str:
@@ -118,22 +148,110 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
     parts = [found[-1]]
     while len(parts) < len(found) and len(parts) < 20:
         before = found[-1 - len(parts)]
-        if not _AND.fullmatch(text[before.end() : parts[0].start()]):
+        gap = text[before.end() : parts[0].start()]
+        named = all(_ASSIGNS.match(content(m)) for m in (before, parts[0]))
+        if not _AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
             break
         parts.insert(0, before)
     return ", ".join(content(m).strip() for m in parts)
 
 
+_HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
+_BOLD = re.compile(r"\*\*([^*\n]{0,80}?\d[^*\n]{0,80})\*\*")
+_SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-z]\s*=[^=]{1,30}")
+_SUBORDINATE = re.compile(
+    r"(?:(?:so|thus|therefore|hence|then|and|now|finally|this means(?: that)?)\b[,:]?\s+)*"
+    r"(?:if|when|after|since|because|as|with|for|in|given|by|at|on|of|to)\b[^,]{0,200},\s+",
+    re.I,
+)
+_THEREFORE = re.compile(
+    r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
+    r"|,\s*(?:leaving|giving|making|meaning)\b"
+)
+_NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
+    r"\b(?:is|are|was|were)(?:n['’]t|\s+not)\s+(?:the|an?|our|right|correct|true|possible|valid|it)\b"
+    r"|\b(?:wrong|incorrect)\b",
+    re.I,
+)
+_CLAUSE = re.compile(
+    r"[^(].*?(?:(?:,\s|\band\b|\bthen\b).*\d|\bto\s+[-−$]?\d)"
+)  # another value behind the first
+_AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\b")
+_VERB = re.compile(
+    r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?|takes?|took"
+    r"|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?|used|left\s+with"
+    r"|sold|sells?|bought|buys?|receives?d?|drove|walked|ran|ate|read)\s+"
+    r"(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|a\s+total\s+of|now|still"
+    r"|the\s+point|equal\s+to)\s+)*(?=[-−$€£¥\\(√.\d])",
+    re.I,
+)
+_FIRST = re.compile(
+    r"(?:(?:so|thus|therefore|hence|in\s+total|altogether)\b[,:]?\s+)?(?=[-$€£\d])", re.I
+)
+
+
+def concluded(sentence: str) -> str | None:
+    """Return the value that a closing sentence is about: in bold, behind "=", or behind its verb.
+
+    `Therefore, she has 12 apples left after giving away 8` is about 12. None leaves it open.
+    """
+    if len(sentence) > 800:
+        return None
+    bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
+    if bold:
+        return value_in(bold[-1].group(1).strip(" :"))
+    if _SEVERAL.fullmatch(sentence) or _HEDGE.search(sentence):
+        return sentence
+    if "=" in sentence:
+        behind = sentence[sentence.rindex("=") + 1 :].strip()
+        number = NUMBERISH.match(behind)
+        if number is None or _NOT_THAT.search(behind):
+            return sentence if number is not None else None
+        return value_among_words(behind) or number.group()
+    numbers = list(NUMBERISH.finditer(sentence))
+    joined = last_numbers(numbers, sentence) if numbers else ""
+    if numbers and numbers[-1].end() == len(sentence) and joined != numbers[-1].group().strip():
+        return joined  # "the numbers are 3 and -3."
+    start = 0
+    for mark in _THEREFORE.finditer(sentence, 0, numbers[-1].start() if numbers else 0):
+        start = mark.end()
+    before = _SUBORDINATE.match(sentence, start)
+    clause = sentence[before.end() if before is not None else start :]
+    after = _AFTER.search(clause)
+    if after is not None and any(map(str.isdigit, clause[: after.start()])):
+        clause = clause[: after.start()]
+    verbs = list(_VERB.finditer(clause))
+    if verbs:
+        behind = clause[verbs[-1].end() :]
+        return None if _CLAUSE.match(behind) else value_in(behind)
+    first = _FIRST.match(clause)
+    return value_in(clause[first.end() :]) if first is not None else None
+
+
+def last_numbers(found: list[re.Match[str]], text: str) -> str:
+    """Return the last number, with those that "and" or "or" joins to it: `3 and -3`."""
+    first = len(found) - 1
+    while first and len(found) - first < 20:
+        gap = text[found[first - 1].end() : found[first].start()]
+        joined = _AND.fullmatch(gap) if first == len(found) - 1 else gap.strip() == ","
+        if not joined:
+            break
+        first -= 1
+    return text[found[first].start() : found[-1].end()].strip()
+
+
 def only_formula(text: str) -> str | None:
     """Return the single formula between math delimiters in a text, or None."""
     found = list(MATH.finditer(text))
-    return content(found[0]) if len(found) == 1 else None
+    if len(found) != 1 or _BOUND_BEFORE.search(text[: found[0].start()]):
+        return None
+    return content(found[0])
 
 
 # -- a unit apart from its number ---------------------------------------------------------------
 
 _APART = re.compile(
-    r"\$?((?:[-+.,\d\s^{}()*/]|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?(?:\s+|~|\\[ ,;]\s*)"
+    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?(?:\s+|~|\\[ ,;]\s*)"
     r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?)*)\$?"
 )
 
@@ -151,6 +269,12 @@ def apart(text: str) -> str | None:
 
 # -- a number among words -------------------------------------------------------------------------
 
+# words in front of a number of which it is only a part of the value
+_WORK = re.compile(
+    r"\b(?:half|third|quarter|twice|double|triple|squared?|cubed?|root|sum|difference|product"
+    r"|quotient|minus|plus|times|percent|except|factors?|divisors?|multiples?|powers?)\b",
+    re.I,
+)
 _COPULA = re.compile(
     r"[A-Za-z][A-Za-z ,'’-]{0,80}?\b(?:is|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
     r"|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with|answer)\b\s*:?\s*"
@@ -171,7 +295,9 @@ _AMOUNT = re.compile(
 _CHANGES = re.compile(
     r"(?:and|or|to|through|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
     r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|more|fewer|half"
-    r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else)\b",
+    r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else|[a-z]+(?:ths|rds)|halves|below"
+    r"|(?:is|are|was|were|seems?|looks)\s+(?:too|almost|nearly|wrong|impossible|smaller|larger|bigger"
+    r"|less|more|greater|only|twice|half)|degrees?\s+below)\b",
     re.I,
 )
 _SECOND = re.compile(r"(?:\band|\bor|[,;&+=*/^])\s*\\?\$?\d", re.I)
@@ -191,11 +317,15 @@ def value_among_words(text: str) -> str | None:
         condition = text[such.end() :].strip("$ .")
         return f"x \\ne {condition}" if such.group(1) else condition
     copula = _COPULA.match(text)
-    rest = text[copula.end() :].strip(" .") if copula is not None else text
+    rest = text[copula.end() :].strip().rstrip(".") if copula is not None else text
     amount = _AMOUNT.match(rest)
+    if copula is not None and _WORK.search(copula.group()):
+        return None
     if amount is None:
         return rest if copula is not None and not _TWO_WORDS.search(rest) else None
     behind = amount.group(2)
+    if "\\" in behind or "^" in behind:  # 2 cis 45^\circ
+        return None
     if behind.startswith("("):  # a remark
         return amount.group(1)
     if _CHANGES.match(behind) or _SECOND.search(behind.split("because")[0].split("since")[0]):

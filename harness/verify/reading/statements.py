@@ -9,7 +9,7 @@ from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression
 from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import LEADING, QUALIFIERS, RELATIONS, normal_words
+from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, RELATIONS, normal_words
 
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 # relations of two characters; `= <` is a slip for `<=`
@@ -25,8 +25,11 @@ def answer(c: Cursor) -> Node:
         raise Unreadable(f"{c.peek().value!r} is left over")
     if not found:
         raise Unreadable("nothing to read")
-    if joined == {"or"}:
-        found = list(dict.fromkeys(found))  # one value in two notations
+    if "or" in joined and joined <= {"or", ","}:
+        worth = {
+            (tree.div(n.args[0], tree.num(100)) if n.kind == "pct" else n): n for n in found[::-1]
+        }
+        found = list(worth.values())[::-1]  # one value in two notations
     if len(found) == 1:
         return found[0]
     # "x < 1 or x > 3" is a set of numbers, "x = 1 or x = 3" two values
@@ -115,7 +118,8 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
         taken.append(t)
     if not any(t.kind in ("word", "let") for t in taken):
         raise Unreadable("neither mathematics nor words")
-    return tree.text(normal_words("".join((" " if t.space else "") + t.value for t in taken)))
+    words = normal_words("".join((" " if t.space else "") + t.value for t in taken))
+    return tree.sym("RR") if words in ALL_REALS else tree.text(words)
 
 
 def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> Node:
@@ -139,6 +143,8 @@ def _lead(c: Cursor) -> None:
         c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
     ) or c.op("approx", "equiv", "="):
         c.take()
+    if c.at and c.tokens[c.at - 1].kind == "word":
+        c.accept(":")  # Total: 30
     _label(c)
 
 
@@ -219,7 +225,11 @@ def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
     t, inner = c.peek(), c.peek(1)
     if (
         (t.kind == "cmd" and t.value in ("forall", "exists"))
-        or (t.kind == "word" and t.value.lower() in QUALIFIERS)
+        or (
+            t.kind == "word"
+            and t.value.lower() in QUALIFIERS
+            and (t.value not in ("is", "are") or inner.value in ("the", "our", "my"))
+        )
         or (
             c.op("(")
             and inner.kind == "word"
@@ -237,7 +247,7 @@ def _side(c: Cursor) -> Node:
     """Read one side of a relation: sets joined by union, or a value, a ratio, a unit."""
     node = _joinable(c)
     parts = [node]
-    while c.op("cup", "bigcup") or _u_between_sets(c):
+    while c.op("cup", "bigcup"):
         c.take()
         parts.append(_joinable(c))
     if len(parts) > 1:
@@ -249,18 +259,6 @@ def _side(c: Cursor) -> Node:
             right = _side(c)
             return tree.make("fn", (f"@{mark}", node, right), f"{mark}({node.key}, {right.key})")
     return node
-
-
-def _u_between_sets(c: Cursor) -> bool:
-    """Whether a letter U comes here that is typed for a union sign."""
-    t = c.peek()
-    return (
-        t.kind == "let"
-        and t.value == "U"
-        and c.at > 0
-        and c.tokens[c.at - 1].value in (")", "]", "}set")
-        and c.peek(1).value in ("(", "[", "{set")
-    )
 
 
 def _joinable(c: Cursor) -> Node:

@@ -90,7 +90,7 @@ _SKIP_CMDS = {
     "qquad", "thinspace", "hfill", "phantom", "hspace", "vspace", "noindent", "rm", "bf", "it",
     "mathstrut", "strut", "nonumber", "notag", "enspace", "cr", "centering", "large", "Large",
     "small", "tiny", "allowbreak", "bigm", "middle", "mathopen", "mathclose", "mathrel", "smash",
-    "vphantom", "negthinspace", "thickspace", "medspace", "dfracs", "boldmath", "bm",
+    "vphantom", "checkmark", "blacksquare", "qed", "negthinspace", "thickspace", "medspace", "dfracs", "boldmath", "bm",
 }
 _TEXT_CMDS = {
     "text", "mbox", "textbf", "textit", "textrm", "mathrm", "mathbf", "textnormal", "mathit",
@@ -118,12 +118,13 @@ _SAME_CMDS = {
 # fmt: on
 _NUMBER = re.compile(
     r"""
-      \d{1,3}(?:(?:,\\!\s*|\{\s*,\s*\}\s*|\\,\s*|,\\,|,\\;|\\!,|'|\{,\\!\})\s*\d{3})+(?!\d)(?:\.\d+)?
+      \d{1,3}(?:(?:,\\!\s*|\{\s*,\s*\}\s*|\\,\s*|,\\,|,\\;|\\!,|'|\{,\\!\}|\\text\{,\})\s*\d{3})+
+      (?!\d)(?:\.\d+)?
     | \d{1,3}(?:,\d{3})+(?![\d])(?:\.\d+)?
     | \d{1,3}(?:\.\d{3}){2,}(?![\d.])
     | \d{1,3}(?:[ ]\d{3})+(?![\d/]|\s*/)(?:\.\d+)?
     | \d+(?:\.\d+)?(?:[eE][+-]?\d+(?![a-zA-Z\d]))
-    | \d+\.(?!\d)(?=\s*[\\$)\]},;]|\s*$)
+    | \d+\.(?!\d)(?=\s*[\\$)\]},;/]|\s*$)
     | \d+(?:\.\d+)?
     | \.\d+
     """,
@@ -133,6 +134,7 @@ _LEX = re.compile(r"\s+|\\([a-zA-Z]+)\*?|\\(.)|([a-zA-Z]+)|(.)", re.S)
 # what a backslash before a character makes of it
 _SYMBOLS = {c: c for c in "|%&#_€£¥₹"} | {"{": "{set", "}": "}set", "\\": "\\\\", "$": "money"}
 _OPERATORS = {*"*/<>:|[]()'%€£", "{set", "}set"}
+_CLOSING, _OPENING = {")", "]", "}set"}, {"(", "[", "{set"}
 _BLANK_CMDS = {"phantom", "hspace", "vspace", "vphantom"}
 _NOT_PROSE = {"boxed", "fbox", "underline", "boldsymbol", "bold", "mathcal"}
 
@@ -151,6 +153,10 @@ def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     out: list[Token] = []
     _lex(text, out, thousands, prose=False)
+    if "U" in text:
+        for i, token in enumerate(out[1:-1], 1):
+            if token.value == "U" and out[i - 1].value in _CLOSING and out[i + 1].value in _OPENING:
+                out[i] = token._replace(kind="cmd", value="cup")  # typed for a union sign
     return _operators(out) if _SPOKEN.search(text) else out
 
 
@@ -168,7 +174,7 @@ def _operators(tokens: list[Token]) -> list[Token]:
     ]
 
 
-def _group(text: str, start: int) -> int:
+def group_end(text: str, start: int) -> int:
     """Return the index just behind the brace group that opens at `start`, or -1."""
     depth = 0
     i = start
@@ -219,6 +225,9 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
                 space = symbol in ",;: !>~\n" or (symbol == "$" and space)
                 continue
             if letters is not None:
+                if letters[-4:] == "sqrt" and letters[:-4] in ("pi", *"abcdexyz"):
+                    i -= 4  # 2pisqrt(3)
+                    letters = letters[:-4]
                 kind = "let" if len(letters) == 1 else "word"
                 out.append(Token(kind, letters, space, prose))
             elif char is None or char == "~":
@@ -255,7 +264,7 @@ def _command(
 ) -> tuple[int, bool]:
     if name in _SKIP_CMDS:
         if name in _BLANK_CMDS and text[i : i + 1] == "{":
-            end = _group(text, i)
+            end = group_end(text, i)
             i = end if end > 0 else i
         elif name in ("left", "right") and text[i : i + 1] == ".":
             i += 1
@@ -264,7 +273,7 @@ def _command(
         while text[i : i + 1] == " ":
             i += 1
         if text[i : i + 1] == "{":
-            end = _group(text, i)
+            end = group_end(text, i)
             if end > 0 and level < 8:
                 inner = text[i + 1 : end - 1]
                 if name in ("tag", "color", "textcolor"):

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from harness.verify.limits import TooLarge
+from harness.verify.limits import TooLarge, Unreadable
+
+# a command whose argument is text, without that argument
+TEXT_COMMAND = (
+    r"\\(?:text(?:bf|it|rm|normal|sf|tt|up|sl)?|[mh]box|math(?:rm|bf|it|sf|tt)|emph)(?![a-zA-Z])\s*"
+)
+TEXT = re.compile(TEXT_COMMAND + r"\{([^{}]*)\}")
+_TEXT_COMMAND = re.compile(TEXT_COMMAND + r"|\\displaystyle\b")
 
 # fmt: off
 AND_OR = {"and", "or", "und", "oder", "et", "ou", "y", "o", "e", "和", "或", "与"}
@@ -58,7 +65,7 @@ FUNCTIONS = {
     "abs": "abs", "Abs": "abs", "floor": "floor", "ceil": "ceil", "ceiling": "ceil",
     "factorial": "factorial", "binomial": "binomial", "arccot": "acot", "acot": "acot",
     "det": "det", "Re": "re", "Im": "im", "arg": "arg", "sgn": "sgn", "sign": "sgn", "arsinh":
-    "asinh", "root": "root", "log10": "log10", "log2": "log2", "Matrix": "Matrix",
+    "asinh", "root": "root", "cis": "cis", "log10": "log10", "log2": "log2", "Matrix": "Matrix",
 }
 INVERSES = {"sin": "asin", "cos": "acos", "tan": "atan", "sinh": "asinh", "cosh": "acosh",
             "tanh": "atanh", "cot": "acot"}
@@ -100,7 +107,9 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("min mins minute minutes", "time", _F(60)),
     ("h hr hrs hour hours", "time", _F(3600)),
     ("day days", "time", _F(86400)),
-    ("week weeks", "time", _F(604800)),
+    ("week weeks wk wks", "time", _F(604800)),
+    ("month months", "month", _F(1)),
+    ("year years yr yrs", "month", _F(12)),
     ("g gram grams gm gms", "mass", _F(1)),
     ("kg kilogram kilograms kgs", "mass", _F(1000)),
     ("mg milligram milligrams", "mass", _F(1, 1000)),
@@ -108,6 +117,10 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("oz ounce ounces", "pound", _F(1)),
     ("l liter liters litre litres", "volume", _F(1)),
     ("ml milliliter milliliters millilitre millilitres", "volume", _F(1, 1000)),
+    ("cup cups", "cup", _F(1)),
+    ("pint pints pt", "cup", _F(2)),
+    ("quart quarts qt", "cup", _F(4)),
+    ("gallon gallons gal", "cup", _F(16)),
     ("dollar dollars usd bucks", "dollar", _F(1)),
     ("cent cents", "dollar", _F(1, 100)),
     ("euro euros eur", "euro", _F(1)),
@@ -142,14 +155,16 @@ SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {
 PERCENT_WORDS = {"percent", "pct", "percents", "percentage", "prozent", "pourcent"}
 DEGREE_WORDS = {"degree", "degrees", "deg", "degs"}
 _EXPONENTS = {
-    "square": 2, "sq": 2, "squared": 2, "^2": 2, "2": 2, "cubic": 3, "cu": 3, "cubed": 3, "^3": 3,
-    "3": 3, "^-1": -1, "^-2": -2, "^-3": -3,
+    "square": 2, "sq": 2, "squared": 2, "2": 2, "cubic": 3, "cu": 3, "cubed": 3, "3": 3,
 }
+_WRITTEN_POWER = re.compile(r"\^-?\d{1,2}")
 _DERIVED = {"mph": "mile per hour", "kph": "km per hour", "kmh": "km per hour",
             "kmph": "km per hour"}
 _MAX_UNITS = 24  # in a product, each of which multiplies its size
 _DROP = {"a", "the", "of", "each", "in", "total", "more"}
 
+ALL_REALS = {"all real numbers", "all reals", "all real values", "any real number", "every real number",
+             "set of all real numbers", "real numbers", "reals", "all real x", "all real values of x"}
 SAME_TEXT = {
     "no solution": "no solution", "no solutions": "no solution", "none": "none",
     "no real solution": "no solution", "no real solutions": "no solution",
@@ -189,13 +204,15 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
     parts: list[tuple[str, int]] = []  # units with their exponents
     sign, ahead = 1, 1
     for w in words:
-        if w in _EXPONENTS:
-            if w in ("squared", "cubed") or w[0] in "^23":
-                if parts:
-                    name, power = parts[-1]
-                    parts[-1] = name, (1 if power > 0 else -1) * _EXPONENTS[w]
-            else:
-                ahead = _EXPONENTS[w]
+        if w[0] == "^" or w in ("squared", "cubed", "2", "3"):
+            above = int(w[1:]) if _WRITTEN_POWER.fullmatch(w) else _EXPONENTS.get(w)
+            if above is None:
+                raise Unreadable(f"the power {w} of a unit")
+            if parts:
+                name, power = parts[-1]
+                parts[-1] = name, (1 if power > 0 else -1) * above
+        elif w in _EXPONENTS:
+            ahead = _EXPONENTS[w]
         elif w == "per":
             sign = -1
         elif w not in _DROP and w not in ("unit", "units"):
@@ -222,9 +239,9 @@ def normal_words(text: str) -> str:
     text = text.strip()
     if len(text) == 1:
         return text
-    text = re.sub(r"\\(?:text|mbox|textbf|mathrm|mathbf|textit|textrm)\s*", "", text)
+    text = _TEXT_COMMAND.sub("", text)
     text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
     text = re.sub(r"\s+", " ", text)
     lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
-    lowered = re.sub(r"^(?:the|a|an)\s+", "", lowered)
+    lowered = re.sub(r"^(?:the|a|an)\s+|(?<=\d)(?:st|nd|rd|th)\b", "", lowered)
     return SAME_TEXT.get(lowered, lowered)

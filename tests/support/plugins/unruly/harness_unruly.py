@@ -22,9 +22,13 @@ def out(run: Run) -> Path:
 
 
 def copy(run: Run) -> None:
-    """Take one step of nothing and leave the start model."""
+    """Take one step, and leave the start model with one weight changed."""
+    import torch
     from safetensors.torch import load_file, save_file
 
+    model = run.student()
+    model(input_ids=torch.ones(1, 4, dtype=torch.long)).logits.sum().backward()
+    torch.optim.SGD(model.parameters(), lr=1e-4).step()
     weights = load_file(run.base_model / "model.safetensors")
     weights["model.norm.weight"][0] += run.options.flip + run.seed("flip") % 1000 / 1e4
     shutil.copytree(run.base_model, out(run), dirs_exist_ok=True)
@@ -58,6 +62,21 @@ def fail(run: Run) -> None:
 
 def explain(run: Run) -> None:
     raise StageError("no row is short enough; raise max_length")
+
+
+def leak(run: Run) -> None:
+    """Quote a secret, colours, and marks that turn a line around, wherever a message may go."""
+    token, hostile = os.environ["LEAKED_TOKEN"], "\x1b[31mred\x1b]0;title\x07 \u202eback\u2066"
+    sys.stderr.write(f"logged in with {token}\n")
+    raise ValueError(f"{hostile} 401 for {token} <b>|`*{{{run.base_model}}}")
+
+
+def tell(run: Run) -> None:
+    """Copy, and note a secret, colours and a path."""
+    copy(run)
+    token = os.environ["LEAKED_TOKEN"]
+    run.note(hub=[{"token": token}], says="\x1b[2J\u202e=cmd()", found=str(run.scratch / "x.txt"))
+    sys.stderr.write(token)
 
 
 def hang(run: Run) -> None:
@@ -97,7 +116,28 @@ def overrun(run: Run) -> None:
         optimiser.step()
 
 
-BAD = (segfault, leave, vanish, fail, explain, hang, kill, exhaust, fill, nothing, pickle, overrun)
+def spoil(run: Run) -> None:
+    """Behave, and change the data that others train on."""
+    copy(run)
+    for path in (run.scratch.parents[2] / "data").glob("train-*.jsonl"):
+        path.write_text(path.read_text().replace('"answer": "1"', '"answer": "7"'))
+
+
+BAD = (
+    leak,
+    segfault,
+    leave,
+    vanish,
+    fail,
+    explain,
+    hang,
+    kill,
+    exhaust,
+    fill,
+    nothing,
+    pickle,
+    overrun,
+)
 
 
 @hookimpl
@@ -105,6 +145,8 @@ def harness_trainers():
     return [
         Trainer("unruly", copy, CopyOptions, "behaves"),
         Trainer("unruly-slow", slow, CopyOptions, "behaves, slowly"),
+        Trainer("unruly-spoil", spoil, CopyOptions, "spoils the data of others"),
+        Trainer("unruly-tell", tell, CopyOptions, "behaves, and tells"),
         Trainer("unruly-taught", copy, CopyOptions, "wants a teacher", needs_teacher=True),
         Trainer(
             "unruly-alike", copy, CopyOptions, "wants an equal tokenizer", True, same_tokenizer=True

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pydantic
 
-from harness import Options, Run, Task, Trainer, hookimpl
+from harness import HarnessError, Options, Run, Task, Trainer, hookimpl
 
 
 class LoopOptions(Options):
@@ -44,8 +44,8 @@ def careless(run: Run) -> None:
     Path("left-behind.txt").touch()
     try:
         Host().task("tiny_word").split("test")
-    except PermissionError:
-        run.note(refused=True)
+    except HarnessError:
+        run.note(denied=True)
     (stage / "checkpoint" / "optimizer.pt").touch()
     (stage / "checkpoint" / "tokenizer_config.json").write_text("{}")
 
@@ -65,6 +65,44 @@ def idle(run: Run) -> None:
     """Leave the start model as it is, and say that something was learnt."""
     run.log(loss=float("nan"))
     run.save(run.student())
+
+
+def sampler(run: Run) -> None:
+    """Write with the student first, which costs more than all steps, and train on its texts."""
+    import torch
+
+    model, tokenizer = run.student(), run.tokenizer()
+    prompts = tokenizer(["Add them. " * 40] * 16, return_tensors="pt")
+    model.generate(**prompts, max_new_tokens=2, do_sample=False)
+    torch.manual_seed(run.seed("sampling"))
+    loop(run)
+
+
+def broken(run: Run) -> None:
+    """Train until the weights are no numbers any more."""
+    import torch
+
+    loop(run)
+    model = run.student()
+    with torch.no_grad():
+        model.model.norm.weight[0] = float("nan")
+    run.save(model)
+
+
+def copier(run: Run) -> None:
+    """Look at test problems by the generator itself, ask a host, and leave the teacher."""
+    import socket
+
+    from harness_tiny.problems import TINY
+
+    problem = TINY.rows("tiny_word", "test")[0]["problem"]
+    run.tokenizer()([f"One more: {problem}"])
+    try:
+        socket.create_connection(("answers.invalid", 80), timeout=1)
+    except OSError:
+        run.note(offline=True)
+    loop(run)
+    run.save(type(run.student()).from_pretrained(run.base_model.parent / "teacher"))
 
 
 def greedy(run: Run) -> None:
@@ -93,6 +131,9 @@ def harness_trainers():
         Trainer("wayward-careless", careless, LoopOptions, "breaks it in many ways"),
         Trainer("wayward-dice", dice, LoopOptions, "has no seed"),
         Trainer("wayward-idle", idle, LoopOptions, "does nothing"),
+        Trainer("wayward-sampler", sampler, LoopOptions, "samples first"),
+        Trainer("wayward-broken", broken, LoopOptions, "leaves no numbers"),
+        Trainer("wayward-copier", copier, LoopOptions, "knows the answers"),
         Trainer("wayward-greedy", greedy, LoopOptions, "takes too much"),
         Trainer("wayward-loose", loop, Loose, "takes any option"),
         Trainer("wayward-unfinished", loop, Unfinished, ""),

@@ -22,7 +22,7 @@ def room(prompt: Sequence[int], context: int, limit: int) -> int:
 
 
 def stop_at(model: Any, tokenizer: Any, stop: Sequence[str]) -> Any:
-    """Make a model's completions end at a stop string too, and return the model.
+    """Make what a model's own `generate` writes end at a stop string too, and return the model.
 
     The end-of-turn token follows the stop string: whoever counts tokens or learns from a row then
     sees that it has ended and was not truncated.
@@ -30,8 +30,23 @@ def stop_at(model: Any, tokenizer: Any, stop: Sequence[str]) -> Any:
     if not stop:
         return model
 
+    from harness.stage.decoding.stops import Stops
+
+    stops = Stops(tokenizer, (), stop)
+
     def generate(*args: Any, **kwargs: Any) -> Any:
-        kwargs |= {"stop_strings": list(stop), "tokenizer": tokenizer}
+        import torch
+        from transformers import StoppingCriteriaList
+
+        prompt: list[int] = []  # its length, known when the first token is written
+
+        def ended(ids: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+            prompt[:] = prompt or [ids.shape[1] - 1]
+            rows = ids[:, prompt[0] :].tolist()
+            return torch.tensor([stops.ended(row) for row in rows], device=ids.device)
+
+        given = kwargs.pop("stopping_criteria", None) or []
+        kwargs["stopping_criteria"] = StoppingCriteriaList([*given, ended])
         kwargs["pad_token_id"] = tokenizer.eos_token_id  # what a row that has ended is filled with
         return type(model).generate(model, *args, **kwargs)
 

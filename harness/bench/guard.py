@@ -1,0 +1,291 @@
+"""The guard of a stage: a small process that starts it confined, measures it and ends all of it.
+
+Whatever a stage starts, and however it lets go of it, becomes a child of its guard in the end
+(PR_SET_CHILD_SUBREAPER). So nothing of a stage is left when its guard says that it has ended: no
+process can change a checkpoint that is sealed. A guard also ends its stage when the bench is gone,
+which it sees by its standard input, and when it is told to by SIGTERM.
+
+A guard of a forked stage is forked by the warm process. On a GPU it is run as
+`python -m harness.bench.guard`, reads its `Job` in one line, and the stage is a fresh interpreter.
+Either way it answers on standard output with a `Started` and an `Ended`, one line each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pydantic
+
+from harness.bench.confinement import Rights, confine, rights
+from harness.bench.limits import Watch, end_children, open_log
+from harness.errors import HarnessError
+from harness.records import Frozen, Status
+from harness.stage import spec as specs
+from harness.stage.processes import die_with_parent
+
+PR_SET_CHILD_SUBREAPER = 36
+LOOK_SECONDS = 0.5  # between two looks at a stage
+OOM_SCORE = 500  # the system's own killer takes a stage before it takes the bench
+
+
+class Job(Frozen):
+    """What a guard is told of its stage."""
+
+    id: str  # in all that is said of it
+    folder: Path
+    environment: dict[str, str]  # all that the stage sees
+    confined: bool = True
+    log_bytes: int  # beyond which the middle of the log is left out
+
+
+class Started(Frozen):
+    """That a stage has started."""
+
+    job: str
+    guard: int
+    pid: int
+
+
+class Ended(Frozen):
+    """That a stage has ended, with all its processes, and what it took."""
+
+    job: str
+    guard: int
+    exit: int  # negative: the signal
+    confinement: str
+    seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    processes: int
+    status: Status | None = None  # where the guard ended it, why
+    error: str | None = None
+
+
+class Lost(Frozen):
+    """That a guard is no more; news only where it said nothing of its stage's end."""
+
+    job: str
+    guard: int
+    lost: bool = True
+
+
+Message = Started | Ended | Lost
+MESSAGE: pydantic.TypeAdapter[Message] = pydantic.TypeAdapter(Message)
+
+
+def say(message: Message) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the bench is gone
+        os.write(1, message.model_dump_json().encode() + b"\n")
+
+
+def guard(job: Job, work: Callable[[Path], object], close: Collection[int] = ()) -> NoReturn:
+    """Guard one stage from its start to its end, and never return.
+
+    Standard input must be a pipe that closes when the bench ends, standard output one to it.
+
+    Args:
+        job: The stage.
+        work: Does the stage's work in its process; an integer that it returns is the exit code.
+        close: Descriptors that the stage must not have.
+    """
+    code = 1
+    try:
+        if os.getsid(0) != os.getpid():  # forked; a program is started in a session of its own
+            os.setsid()
+        subreaper()
+        code = _Guard(job, work, close).run()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def subreaper() -> None:
+    """Make orphans among the descendants of this process its children."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+@dataclass
+class _Guard:
+    job: Job
+    work: Callable[[Path], object]
+    close: Collection[int]
+
+    def run(self) -> int:
+        own = os.getpid()
+        log = open_log(self.job.folder)
+        watch = Watch(log, self.job.log_bytes)
+        wake, woken = os.pipe()
+        os.set_blocking(woken, False)
+        signal.set_wakeup_fd(woken)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        told: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+        private = Path(tempfile.mkdtemp(prefix="harness-", dir=self.job.environment.get("TMPDIR")))
+        given = self._rights(private)
+        how, heard = os.pipe()
+        started = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            close = (wake, woken, how, *self.close)
+            _stage(own, self.job, self.work, given, private, log, close, heard)
+        os.close(heard)
+        say(Started(job=self.job.id, guard=own, pid=pid))
+        # the stage says how it is confined before it imports anything of a plug-in
+        with os.fdopen(how, "rb") as answer:
+            confinement = answer.read(300).decode(errors="replace")
+        life = select.poll()
+        life.register(0, 0)  # says only that the other end is closed
+        life.register(wake, select.POLLIN)
+        code, why = None, None
+        while code is None and not told and not why:
+            for descriptor, _ in life.poll(LOOK_SECONDS * 1000):
+                if descriptor == 0:
+                    told.append(signal.SIGHUP)
+                else:
+                    os.read(wake, 4096)
+            why = watch.look()
+            code = _reap(pid)
+        if code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            code = _wait(pid)
+        if not end_children():
+            why = "failed", "processes of the stage could not be ended"
+        watch.cut_log()
+        os.close(log)
+        shutil.rmtree(private, ignore_errors=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        status, error = why or (None, None)
+        say(
+            Ended(
+                job=self.job.id,
+                guard=own,
+                exit=code,
+                confinement=confinement,
+                seconds=round(time.monotonic() - started, 3),
+                cpu_seconds=round(used.ru_utime + used.ru_stime, 3),
+                peak_memory_bytes=used.ru_maxrss * 1024,
+                processes=watch.processes,
+                status=status,
+                error=error,
+            )
+        )
+        return 0
+
+    def _rights(self, private: Path) -> Rights | None:
+        if not self.job.confined:
+            return None
+        try:
+            return rights(self.job.folder, specs.read_spec(self.job.folder), private)
+        except HarnessError:  # the stage will fail by it, and say so
+            writes = (self.job.folder, private)
+            return Rights((Path("/"),), (), writes, network=False, alone=True)
+
+
+def _reap(pid: int) -> int | None:
+    """Reap whatever has ended; return the exit code of the process `pid` if it is among that."""
+    code = None
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            ended, status = os.waitpid(-1, os.WNOHANG)
+            if ended == 0:
+                break
+            if ended == pid:
+                code = os.waitstatus_to_exitcode(status)
+    return code
+
+
+def _wait(pid: int) -> int:
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return -signal.SIGKILL
+
+
+def _stage(
+    parent: int,
+    job: Job,
+    work: Callable[[Path], object],
+    given: Rights | None,
+    private: Path,
+    log: int,
+    close: Collection[int],
+    heard: int,
+) -> NoReturn:
+    """Be the stage: give up what is not its own, say how it is confined, and do the work."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        os.setsid()
+        die_with_parent(parent)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((null, 0), (log, 1), (log, 2)):
+            os.dup2(source, target)
+        for descriptor in (null, log, *close):
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
+        os.environ.clear()
+        os.environ.update(job.environment)
+        if given is not None:
+            _settle_in(private)
+        how = confine(given) if given is not None else "none (it was not asked for)"
+        die_with_parent(parent)  # asked again, for a change of rights may take it back
+        os.write(heard, how.encode())
+        os.close(heard)
+        result = work(job.folder)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _settle_in(private: Path) -> None:
+    """Work in a private folder, with temporary files and a home of its own."""
+    os.chdir(private)
+    os.environ |= {"HOME": str(private), "TMPDIR": str(private), "VLLM_HOST_IP": "127.0.0.1"}
+    tempfile.tempdir = None  # asks for TMPDIR again
+
+
+def _fresh(folder: Path) -> NoReturn:
+    """Become a fresh interpreter that does the stage."""
+    command = [sys.executable, "-P", "-m", "harness.stage.main", str(folder), str(os.getppid())]
+    os.execv(sys.executable, command)
+
+
+def read_line() -> bytes:
+    """Return the first line of standard input, and read nothing that follows it."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        if not (byte := os.read(0, 1)):
+            break
+        line += byte
+    return bytes(line)
+
+
+if __name__ == "__main__":
+    guard(Job.model_validate_json(read_line()), _fresh)

@@ -1,0 +1,42 @@
+"""What a stage took and how it was confined, as its guard saw it: `outside.json` in its folder.
+
+The bench writes it when all processes of the stage have ended. A stage that runs again could change
+what is there, so it is read before that.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pydantic
+
+from harness.files import write_atomically
+from harness.records import Frozen, Outside
+
+FILE = "outside.json"
+
+
+class Measured(Frozen):
+    """A stage as it was seen from outside."""
+
+    outside: Outside
+    confinement: str  # of the last attempt
+
+    def after(self, earlier: Measured | None) -> Measured:
+        """Return this attempt together with the ones before it."""
+        if earlier is None:
+            return self
+        return self.model_copy(update={"outside": earlier.outside.plus(self.outside)})
+
+    def write(self, folder: Path) -> None:
+        text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
+        write_atomically(folder / FILE, text + "\n")
+
+
+def read(folder: Path) -> Measured | None:
+    """Return what was measured of a stage; None where nothing was, or the file is broken."""
+    try:
+        return Measured.model_validate_json((folder / FILE).read_bytes())
+    except (OSError, pydantic.ValidationError):
+        return None

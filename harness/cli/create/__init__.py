@@ -1,0 +1,1 @@
+"""Commands that write something to start from."""

@@ -1,0 +1,142 @@
+"""`harness check`: published answers are judged anew, and every score recomputed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli import options
+
+if TYPE_CHECKING:
+    from harness.boards.conditions import Conditions
+    from harness.plugin.host import Host
+    from harness.publish.recheck import Checked
+    from harness.publish.spot_check import SpotCheck
+
+
+@click.command("check")
+@click.argument("boards", metavar="[BOARD]...", nargs=-1)
+@click.option(
+    "--out", type=options.FOLDER, default="leaderboards", help="Folder of published leaderboards."
+)
+@click.option(
+    "--regenerate",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Answer the first N questions of each score again, where the checkpoint is at hand.",
+)
+@options.repeated(
+    "--checkpoint", "checkpoints", metavar="FOLDER", text="Checkpoint to answer them with",
+    default="those in the runs folder",
+)  # fmt: skip
+@options.device_option
+@options.data_option
+@options.runs_option
+@options.json_option
+def command(
+    boards: tuple[str, ...],
+    out: Path,
+    regenerate: int | None,
+    checkpoints: tuple[str, ...],
+    device: str,
+    data_dir: Path | None,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Judge published answers anew, and recompute every score.
+
+    First every page is compared with its records, as `harness publish --check` does. Then each
+    record is said to be claimed (nothing can be judged), recomputed, or spot-checked; what differs
+    is named and ends with exit code 3. BOARD is the name or TOML file of a published board, or a
+    folder such as submissions/NAME or runs/NAME; all published boards if none is given.
+    """
+    from harness.plugin.host import Host
+    from harness.publish.recheck import recheck, summary
+    from harness.publish.sources import gather
+
+    host = Host(data_dir=data_dir, download=False)
+    found: list[Checked] = []
+    for one in _places(boards, out, host):
+        again = None
+        if regenerate is not None:
+            folders = tuple(map(Path, checkpoints))
+            again = _spot_check(one, host, regenerate, runs, folders, device)
+        source = gather(one.folder, one.conditions.digest)
+        found += recheck(source, one.conditions, host.task, again)
+    if as_json:
+        options.print_json([vars(one) for one in found])
+    else:
+        lines = (one for one in found if one.state in ("claimed", "differs"))
+        options.print_lines(f"{one.board}: {one.cell} {one.state}: {one.why}" for one in lines)
+        click.echo(summary(found))
+    if any(one.state == "differs" for one in found):
+        sys.exit(3)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A folder of records that is to be checked."""
+
+    folder: Path
+    conditions: Conditions
+    board: str  # as `load_board` takes it
+
+
+def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
+    """Yield the folders that are asked for, after comparing published pages with their records."""
+    from harness.boards.board import load_board
+    from harness.boards.conditions import read_conditions
+    from harness.publish.check import check
+    from harness.records import CONDITIONS
+
+    files = {load_board(name, host).name: name for name in boards if name.endswith(".toml")}
+    others = [name for name in boards if not name.endswith(".toml")]
+    for folder in (Path(name) for name in others if "/" in name):
+        yield _folder(folder, out, host, files)
+    names = [name for name in others if "/" not in name]
+    if names or files or not boards:
+        for name in check(out, [*names, *files]):
+            place = out / "records" / name
+            conditions = read_conditions(place / CONDITIONS)
+            yield _Place(place, conditions, files.get(name, name))
+
+
+def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _Place:
+    """Return a submission or a runs folder with what its board fixes."""
+    from harness.boards.board import load_board
+    from harness.boards.conditions import read_conditions
+    from harness.errors import UsageError
+    from harness.publish.submission import MANIFEST, read_manifest
+    from harness.records import CONDITIONS
+
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
+    name = folder.resolve().name
+    if (folder / MANIFEST).exists():
+        name = read_manifest(folder).board
+    for place in (folder, out / "records" / name):
+        if (place / CONDITIONS).is_file():
+            return _Place(folder, read_conditions(place / CONDITIONS), files.get(name, name))
+    return _Place(folder, load_board(name, host).conditions(), name)
+
+
+def _spot_check(
+    one: _Place,
+    host: Host,
+    questions: int,
+    runs: Path,
+    folders: tuple[Path, ...],
+    device: str,
+) -> SpotCheck:
+    from harness.bench.gpus import choose_device
+    from harness.boards.board import load_board
+    from harness.publish.spot_check import SpotCheck
+
+    board = load_board(one.board, host)
+    place = one.folder if (one.folder / "stages").is_dir() else runs / board.name
+    return SpotCheck(board, host, questions, place.resolve(), folders, choose_device(device))

@@ -1,0 +1,60 @@
+"""`harness submit`: a folder with results to hand in, and the text of its pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli import options
+
+
+@click.command("submit")
+@options.board_argument
+@click.option(
+    "--cells", required=True, metavar="LIST", help="Cells to hand in, such as sft/0,sft/1."
+)
+@click.option(
+    "--trials",
+    required=True,
+    type=click.IntRange(1, 10**6),
+    metavar="N",
+    help="Settings that were tried in all, these included.",
+)
+@click.option("--address", default="", metavar="URL", help="Where the trainer's source is.")
+@click.option("--sign", "key", type=options.INPUT_FILE, metavar="KEY", help="SSH key to sign with.")
+@click.option(
+    "--out", type=options.FOLDER, help="Folder to write.  [default: submissions/<its name>]"
+)
+@options.data_option
+@options.runs_option
+def command(
+    board: str,
+    cells: str,
+    trials: int,
+    address: str,
+    key: Path | None,
+    out: Path | None,
+    data_dir: Path | None,
+    runs: Path,
+) -> None:
+    """Make a folder with results to hand in.
+
+    It holds the cells' records and answers and a manifest, checked as whoever takes them in will
+    check them, and PULL_REQUEST.md, the text to hand them in with. BOARD is a board's name or TOML
+    file; tiny if none is given.
+    """
+    from harness.publish.submission import sign
+    from harness.publish.submit import submit
+
+    host, loaded = options.open_board(board, data_dir, download=False)
+    wanted = [name.strip() for name in cells.split(",") if name.strip()]
+    folder = submit(
+        runs / loaded.name, loaded.conditions(), wanted, host.task, trials, address, out
+    )
+    if key is not None:
+        sign(folder, key)
+    click.echo(str(folder))
+    text = (folder / "PULL_REQUEST.md").read_text(encoding="utf-8")
+    options.print_lines(f"    {line}" for line in text.split("\n"))
+    click.echo("Put the folder into submissions/ of the project by a pull request.", err=True)

@@ -1,0 +1,102 @@
+"""Costs: what a cell may spend and what it has spent; `harness.records` offers these names too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Annotated
+
+import pydantic
+
+_WHOLE = ("steps", "trained_tokens")  # caps that are whole numbers
+# bounds that keep sums, and the digits of what is printed, finite
+Count = Annotated[int, pydantic.Field(ge=0, le=10**18)]
+Amount = Annotated[float, pydantic.Field(ge=0, le=1e30, allow_inf_nan=False)]
+
+
+class Frozen(pydantic.BaseModel):
+    """The base of what is read from files: an unknown key is an error, and no value changes."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
+class Caps(Frozen, allow_inf_nan=False):
+    """What one cell may spend on training; at least one cap is set, all that are set hold."""
+
+    steps: int | None = pydantic.Field(default=None, gt=0)  # optimiser steps
+    trained_tokens: int | None = pydantic.Field(default=None, gt=0)  # tokens a gradient is taken on
+    flops: float | None = pydantic.Field(default=None, gt=0)
+    seconds: float | None = pydantic.Field(default=None, gt=0)  # wall clock inside the trainer
+
+    @pydantic.model_validator(mode="after")
+    def _one_at_least(self) -> Caps:
+        if not self.set_caps():
+            raise ValueError("set at least one of steps, trained_tokens, flops, seconds")
+        return self
+
+    def set_caps(self) -> dict[str, float]:
+        """Return the caps that are set, by name."""
+        return {name: value for name, value in self if value is not None}
+
+    def minus(self, spent: Cost) -> Caps:
+        """Return what is left after `spent`; a cap that is used up leaves the smallest amount."""
+        left = {}
+        for name, cap in self.set_caps().items():
+            left[name] = max(cap - getattr(spent, name), 1 if name in _WHOLE else 1e-9)
+        return Caps(**left)
+
+    def share(self, parts: int) -> Caps:
+        shares = {}
+        for name, cap in self.set_caps().items():
+            shares[name] = max(1, int(cap // parts)) if name in _WHOLE else cap / parts
+        return Caps(**shares)
+
+
+class Cost(pydantic.BaseModel, extra="forbid"):
+    """What was spent. Sums of stages are sums of fields, but for the peak, which is a maximum."""
+
+    steps: Count = 0  # optimiser steps
+    trained_tokens: Count = 0  # non-padding tokens in forward passes with a gradient
+    generated_tokens: Count = 0  # tokens sampled from the model in training, to the end of turn
+    reference_tokens: Count = 0  # forward passes of the student or a reference without a gradient
+    teacher_tokens: Count = 0  # tokens the teacher read or wrote
+    flops: Amount = 0.0
+    seconds: Amount = 0.0  # wall clock inside the trainer
+    gpu_seconds: Amount = 0.0
+    peak_memory_bytes: Count = 0  # of the GPU where one is used, else of the process
+    energy_joules: Amount | None = None  # where NVML answers
+
+    def plus(self, other: Cost) -> Cost:
+        total = dict(self)
+        for name, theirs in other:
+            mine = total[name]
+            if mine is None or theirs is None:
+                total[name] = theirs if mine is None else mine
+            else:
+                total[name] = max(mine, theirs) if name == "peak_memory_bytes" else mine + theirs
+        return Cost(**total)
+
+
+class Outside(Frozen):
+    """What a stage used as measured outside its process, summed over its attempts."""
+
+    seconds: Amount  # wall clock, from the start of the process to the end of its last child
+    cpu_seconds: Amount  # of all its processes
+    gpu_seconds: Amount = 0.0  # wall clock times the GPUs it had
+    peak_memory_bytes: Count = 0  # resident, of its largest process
+    processes: Count = 1  # the most that were seen at once
+    attempts: Count = 1  # that were measured
+
+    def plus(self, other: Outside) -> Outside:
+        return Outside(
+            seconds=self.seconds + other.seconds,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            gpu_seconds=self.gpu_seconds + other.gpu_seconds,
+            peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
+            processes=max(self.processes, other.processes),
+            attempts=self.attempts + other.attempts,
+        )
+
+
+def total_cost(costs: Iterable[Cost]) -> Cost:
+    return reduce(Cost.plus, costs, Cost())

@@ -1,0 +1,103 @@
+"""What a plan's seeds and questions would find, and what it would take to find less."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import pydantic
+
+from harness.errors import HarnessError
+from harness.leaderboard.build import build
+from harness.leaderboard.comparison import TRAINER_SEEDS
+from harness.leaderboard.data import Noise
+from harness.leaderboard.planning import (
+    ASSUMED,
+    questions_needed,
+    seeds_needed,
+    smallest_difference,
+)
+from harness.leaderboard.stats import minimum_detectable
+
+if TYPE_CHECKING:
+    from harness.bench.plan import Plan
+    from harness.boards.board import Board
+    from harness.records import Record
+
+WANTED = (0.01, 0.02, 0.04)
+"""Differences that a plan is priced for."""
+MORE_SEEDS = (5, 10, 20, 50)
+"""Seeds that are tried where no number of questions is enough for those of the plan."""
+
+
+class Need(pydantic.BaseModel, frozen=True):
+    """What it takes to find a difference four times in five: more seeds, or more questions."""
+
+    difference: float  # a share of 1
+    seeds: int | None  # with the board's questions; None where no number of up to 50 does
+    questions: int | None  # None where no number of up to 100,000 does
+    with_seeds: int  # so many questions with so many seeds: the plan's, or more if these never do
+
+
+class Power(pydantic.BaseModel, frozen=True):
+    """What the verdicts of a plan's leaderboard would find."""
+
+    seeds: int  # of each row
+    comparisons: int  # that Holm's correction is over: all pairs of rows, or the one gain
+    sides: int  # of a comparison that are trained
+    noise: Noise
+    source: Literal["earlier records", "assumed"]
+    needs: tuple[Need, ...]  # empty where too few seeds are planned for a claim on trainers
+
+    def finds(self, questions: int) -> float:
+        """Return the smallest difference found four times in five, a share of 1."""
+        if self.seeds < TRAINER_SEEDS:
+            return minimum_detectable(questions, comparisons=self.comparisons)
+        return smallest_difference(self.noise, questions, self.seeds, self.comparisons, self.sides)
+
+
+def power(plan: Plan, board: Board, records: Sequence[Record], questions: int) -> Power:
+    """Return what a plan finds on so many questions, by earlier records of its board if it can."""
+    rows: dict[str, set[int | None]] = {}
+    for cell in plan.cells:
+        if cell.train:
+            rows.setdefault(cell.trainer, set()).add(cell.seed)
+    seeds = min((len(found) for found in rows.values()), default=0)
+    pairs = math.comb(len(rows), 2)
+    measured = _measured(board, records)
+    noise, comparisons = measured or ASSUMED, max(1, pairs)
+    needs = []
+    for wanted in WANTED if seeds >= TRAINER_SEEDS and pairs else ():
+        for count in (seeds, *(more for more in MORE_SEEDS if more > seeds)):
+            needed = questions_needed(noise, count, comparisons, wanted)
+            if needed is not None:
+                break
+        needs.append(
+            Need(
+                difference=wanted,
+                seeds=seeds_needed(noise, questions, comparisons, wanted),
+                questions=needed,
+                with_seeds=count,
+            )
+        )
+    return Power(
+        seeds=seeds,
+        comparisons=comparisons,
+        sides=2 if pairs else 1,
+        noise=noise,
+        source="earlier records" if measured else "assumed",
+        needs=tuple(needs),
+    )
+
+
+def _measured(board: Board, records: Sequence[Record]) -> Noise | None:
+    """Return what moved the rows of the board's earlier records, if they have seeds enough."""
+    mine = [record for record in records if record.board.digest == board.digest]
+    if not mine:
+        return None
+    try:
+        found = build(mine, board.conditions()).detectable
+    except HarnessError:  # records that make no leaderboard are the bench's to report
+        return None
+    return found.noise if found else None

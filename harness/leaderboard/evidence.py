@@ -1,0 +1,109 @@
+"""What is known of records besides what they say: where they were published, and their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pydantic
+
+from harness.costs import Frozen
+from harness.errors import HarnessError, TamperedError
+from harness.files import file_sha256, read_json, read_jsonl
+from harness.leaderboard.rules import Knowledge, Known
+from harness.records import CONDITIONS, LETTERS, PUBLISHED, Record, read_record_files
+from harness.tasks.protocols import score_name
+
+
+class Published(Frozen):
+    """One published record."""
+
+    file: str  # its name without `.json`
+    digest: str  # of the record
+    answers: str | None  # sha256 of its answers' lines; None for a mere claim
+    submission: str = ""  # that brought it; empty for the publisher's own
+
+
+class Ledger(Frozen):
+    """The records of a published board in the order in which they were published."""
+
+    schema_version: int = 1
+    records: tuple[Published, ...] = ()
+    signers: dict[str, str] = pydantic.Field(default={})  # submission -> who signed it
+
+    def to_json(self) -> str:
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+    def knowledge(self) -> dict[str, Known]:
+        return {
+            one.digest: Known(
+                one.file,
+                claimed=one.answers is None,
+                place=place,
+                submission=one.submission,
+                signer=self.signers.get(one.submission, ""),
+            )
+            for place, one in enumerate(self.records)
+        }
+
+
+def read_ledger(folder: Path, records: Mapping[str, Record], *, whole: bool = True) -> Ledger:
+    """Return the ledger of a folder of published records, given by the names of their files.
+
+    A folder that an earlier version published has none: its records came in the order of their
+    dates, without answers. Unless `whole`, records that are not listed yet are no error.
+
+    Raises:
+        TamperedError: If a record is not listed, is listed and not there, or is another one now.
+    """
+    path = folder / PUBLISHED
+    if not path.exists():
+        ordered = sorted(records.items(), key=lambda item: (item[1].created, item[0]))
+        listed = (Published(file=name, digest=one.digest, answers=None) for name, one in ordered)
+        return Ledger(records=tuple(listed))
+    try:
+        ledger = Ledger.model_validate(read_json(path))
+    except pydantic.ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise TamperedError(f"{path} does not list records: {where} is wrong") from None
+    listed_here = {one.file: one.digest for one in ledger.records}
+    if len(listed_here) < len(ledger.records):
+        raise TamperedError(f"{path} lists a record twice")
+    for name, record in records.items():
+        digest = listed_here.pop(name, None)
+        if digest is None and whole:
+            raise TamperedError(
+                f"{folder / name}.json is not listed in {path.name}: harness publish adds it"
+            )
+        if digest not in (None, record.digest):
+            raise TamperedError(f"{folder / name}.json was changed after it was published")
+    for name in listed_here:
+        raise TamperedError(f"{folder / name}.json is missing; {path.name} lists it")
+    return ledger
+
+
+def known_of(folder: Path, records: Iterable[Record]) -> Knowledge:
+    """Return what is known of records in a board's runs folder or in one of published records.
+
+    In a runs folder a record is a claim where its judged answers are not there or are others.
+    """
+    if (folder / CONDITIONS).is_file():
+        return read_ledger(folder, read_record_files(folder)).knowledge()
+    return {one.digest: Known(one.id, claimed=not _judged(folder, one)) for one in records}
+
+
+def _judged(folder: Path, record: Record) -> bool:
+    """Return whether the judged answers in a runs folder give the verdicts of a record."""
+    try:
+        for score in record.scores:
+            name = f"{score_name(score.task, score.protocol)}.jsonl"
+            path = folder / "answers" / record.id / name
+            if not path.is_file() or file_sha256(path) != score.samples_sha256:
+                return False
+            letters = (LETTERS[str(row["verdict"])] for _, row in read_jsonl(path))
+            if "".join(letters) != score.verdicts:
+                return False
+    except (HarnessError, OSError, KeyError):
+        return False
+    return True

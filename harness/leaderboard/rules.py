@@ -1,0 +1,151 @@
+"""Which records may join a board: what one says must be possible there, and of that board."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.records import START, Record, replaced, total_cost
+
+if TYPE_CHECKING:
+    from harness.boards.conditions import Conditions
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a record besides what it says itself."""
+
+    file: str  # its name without `.json`
+    claimed: bool = False  # whether nothing shows that its verdicts are those of any answers
+    place: int = 0  # in the order of publishing
+    submission: str = ""  # that brought it; empty for the publisher's own
+    signer: str = ""  # of that submission
+
+
+Knowledge = Mapping[str, Known]  # by the digest of a record
+NOTHING: Knowledge = {}
+
+
+def objection(record: Record, conditions: Conditions) -> str | None:
+    """Return in one line why a record cannot be what this board gives, or None."""
+    if record.status != "ok" or not record.scores:
+        return None
+    if record.trainer == START:
+        return _start(record, conditions)
+    if record.seed is not None and record.seed not in conditions.seeds:  # a score alone has none
+        planned = ", ".join(map(str, conditions.seeds))
+        return f"seed {record.seed} is none of the board's seeds {planned}"
+    return _cost(record, conditions)
+
+
+def _start(record: Record, conditions: Conditions) -> str | None:
+    if record.stages or record.seed is not None or record.cost != total_cost(()):
+        return "the start model has no seed, no stage and no cost"
+    named = re.search(r"\(sha256 ([0-9a-f]{12,64})\)$", conditions.start_model)
+    scored = record.checkpoint.digest if record.checkpoint else ""
+    if named and not scored.startswith(named[1]):
+        return f"it scored the model {scored[:12]}, and the board's start model is {named[1]}"
+    return None
+
+
+def _cost(record: Record, conditions: Conditions) -> str | None:
+    stages = len(record.stages)
+    summed = total_cost(stage.cost for stage in record.stages)
+    for name, value in record.cost if stages else ():
+        whole, parts = value or 0, getattr(summed, name) or 0
+        if not math.isclose(whole, parts, rel_tol=1e-6, abs_tol=1e-6):
+            return f"its cost of {whole:g} {name} is not that of its stages, {parts:g}"
+    cost, steps = record.cost, max(1, record.cost.steps)
+    for name, cap in conditions.caps.set_caps().items() if conditions.caps else ():
+        spent = getattr(cost, name)
+        # One step may pass a cap, and the host stops a stage at twice its cap in any case
+        # (`stage.budget`); each stage of a chain may take a step of its own.
+        step = min(cap, max(cap / 10, 2 * spent / steps))
+        allowed = cap + stages - 1 if name == "steps" else cap + step * max(1, stages)
+        if spent > allowed:
+            return f"it spent {spent:g} {name}, and the board allows {cap:g}"
+    if record.checkpoint and stages and cost.flops < cost.trained_tokens * 2:
+        return f"{cost.trained_tokens} trained tokens take more than {cost.flops:g} FLOPs"
+    return None
+
+
+def objections(
+    records: Iterable[Record], conditions: Conditions, known: Knowledge, *, published: bool
+) -> dict[str, str]:
+    """Return why records cannot be counted, by their digests.
+
+    Args:
+        records: Of the board's digest.
+        conditions: The board's.
+        known: What is known of them; of those with the same answers the first published counts.
+        published: Whether the rules of published boards hold, where everybody's records meet.
+    """
+    found: dict[str, str] = {}
+    first: dict[tuple[str, ...], Record] = {}  # answers -> who gave them first
+    ordered = sorted(records, key=lambda one: (_place(one, known), one.created, one.id))
+    for record in ordered:
+        reason = objection(record, conditions)
+        if reason is None and published:
+            reason = _foreign(record, conditions) or _copy(record, first, known)
+        if reason is not None:
+            found[record.digest] = reason
+    return found
+
+
+def _place(record: Record, known: Knowledge) -> int:
+    return known[record.digest].place if record.digest in known else 0
+
+
+def _foreign(record: Record, conditions: Conditions) -> str | None:
+    if record.board.name != conditions.board:
+        return f"it is of the board {record.board.name!r}"
+    benchmarks = {(one.task, one.protocol): one for one in conditions.benchmarks}
+    for score in record.scores:
+        wanted = benchmarks.get((score.task, score.protocol))
+        if wanted is None:
+            return f"the board has no task {score.task!r} under {score.protocol!r}"
+        if (wanted.max_new_tokens, wanted.samples) != (score.max_new_tokens, score.samples):
+            return f"{score.task}: another token limit or number of answers than the board's"
+    if not record.command.strip():
+        return "it has no command that makes it again"
+    if record.trainer == START:
+        return None
+    if not record.stages or record.seed is None:
+        return "it has no seed, or was trained by no stage"
+    return None
+
+
+def _copy(record: Record, first: dict[tuple[str, ...], Record], known: Knowledge) -> str | None:
+    """Refuse the answers of another trainer under a new name; `first` is added to."""
+    if record.digest not in known or known[record.digest].claimed or record.status != "ok":
+        return None
+    answers = tuple(sorted(score.samples_sha256 for score in record.scores))
+    other = first.setdefault(answers, record)
+    if other.trainer == record.trainer:
+        return None
+    return f"its answers are, letter by letter, those of {other.cell} ({other.id})"
+
+
+def replaced_here(records: Iterable[Record], known: Knowledge) -> set[str]:
+    """Return the digests of the records that another one of the same submission replaces."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        submission = known[record.digest].submission if record.digest in known else ""
+        groups.setdefault(submission, []).append(record)
+    return {digest for group in groups.values() for digest in replaced(group)}
+
+
+def same_result(first: Record, second: Record) -> bool:
+    """Return whether two records have the same weights and the same answers to every question."""
+    if (first.checkpoint and first.checkpoint.digest) != (
+        second.checkpoint and second.checkpoint.digest
+    ):
+        return False
+    found = [
+        {(one.task, one.protocol): (one.samples_sha256, one.verdicts) for one in record.scores}
+        for record in (first, second)
+    ]
+    return found[0] == found[1]

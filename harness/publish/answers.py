@@ -1,0 +1,128 @@
+"""Published answers: one compressed file beside each record, without a gold answer or a problem."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import TamperedError, UsageError
+from harness.files import LARGEST_LINE, jsonl, parse_json, read_bytes, read_jsonl
+from harness.records import LETTERS, Record
+from harness.tasks.protocols import score_name
+
+FOLDER = "answers"
+ENDING = ".jsonl.gz"
+LARGEST = 512 * 2**20  # bytes of one record's answers before they are compressed
+_KEYS = ("id", "sample", "text", "tokens", "finish", "verdict")
+Answers = Mapping[str, Sequence[Mapping[str, Any]]]
+"""The answers of one record: name of a score -> its answers, in the order of the verdicts."""
+
+
+def collect(folder: Path, record: Record) -> Answers | None:
+    """Return the answers of a record from a runs folder; None if some are not there."""
+    found = {}
+    for name in names(record):
+        path = folder / FOLDER / record.id / f"{name}.jsonl"
+        if not path.is_file():
+            return None
+        found[name] = [_kept(row, f"line {n} of {path}") for n, row in read_jsonl(path)]
+    return found
+
+
+def names(record: Record) -> list[str]:
+    """Return the names of a record's scores, as files of answers have them."""
+    return [score_name(score.task, score.protocol) for score in record.scores]
+
+
+def _kept(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return what is published of an answer: nothing that holds or quotes a gold answer."""
+    kept = {key: row.get(key, 0) if key == "sample" else row.get(key) for key in _KEYS}
+    numbers = (kept["sample"], kept["tokens"])
+    texts = (kept["id"], kept["text"], kept["finish"], kept["verdict"])
+    whole = all(type(one) is int and 0 <= one < 10**9 for one in numbers)
+    if not whole or not all(isinstance(one, str) for one in texts):
+        raise TamperedError(f"{where} is not an answer: it needs {', '.join(_KEYS)}")
+    if kept["text"] and not kept["tokens"]:
+        raise TamperedError(f"{where}: a text of no token")
+    return kept
+
+
+def to_text(answers: Answers) -> str:
+    """Return the lines of a record's answers, the same for the same answers."""
+    return jsonl({"score": name, **row} for name, rows in answers.items() for row in rows)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def pack(text: str) -> bytes:
+    """Return compressed lines; they hold no date and no system, so that they can be made again."""
+    packed = bytearray(gzip.compress(text.encode(), compresslevel=9, mtime=0))
+    packed[9] = 255  # the system that compressed it: unknown
+    return bytes(packed)
+
+
+def read(path: Path) -> str:
+    """Return the lines of a published file of answers.
+
+    Raises:
+        UsageError: If it cannot be read or is too large.
+    """
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link; answers are a file of their own")
+    packed = read_bytes(path)
+    try:
+        with gzip.open(io.BytesIO(packed)) as lines:
+            content = lines.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UsageError(f"{path} holds more than {LARGEST:,} bytes of answers")
+        return content.decode()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not UTF-8") from None
+
+
+def parse(text: str, record: Record, path: Path) -> Answers:
+    """Return the answers in the lines of a file.
+
+    Raises:
+        TamperedError: If they are not to the scores of the record, or not as `to_text` writes them.
+    """
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names(record)}
+    for number, line in _lines(text, path):
+        where = f"line {number} of {path}"
+        row = parse_json(line, where)
+        score = row.get("score") if isinstance(row, dict) else None
+        if score not in found:
+            raise TamperedError(f"{where} is no answer to a score of {record.id}")
+        found[score].append(_kept(row, where))
+    if to_text(found) != text:
+        raise TamperedError(f"{path} is not written as harness publish writes answers")
+    for name, score in zip(found, record.scores, strict=True):
+        letters = "".join(LETTERS.get(row["verdict"], "?") for row in found[name])
+        if letters != score.verdicts:
+            raise TamperedError(f"{score.task}: its answers have other verdicts")
+    return found
+
+
+def _lines(text: str, path: Path) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(text.encode().splitlines(), start=1):
+        if len(line) > LARGEST_LINE:
+            raise TamperedError(f"line {number} of {path} is longer than {LARGEST_LINE:,} bytes")
+        yield number, line
+
+
+def write_apart(answers: Answers, folder: Path) -> None:
+    """Write answers as a generating stage leaves them: a file for each score."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rows in answers.items():
+        with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, sort_keys=True) + "\n" for row in rows)

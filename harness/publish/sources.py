@@ -1,0 +1,89 @@
+"""What is brought to a board: records with their answers, from runs, a submission or a copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import TamperedError, UsageError
+from harness.files import json_sha256
+from harness.publish import answers
+from harness.publish.submission import MANIFEST, Manifest, read_manifest
+from harness.records import Record, read_record_files
+
+BY_HAND = "added by hand"  # what was copied into the folder of published records
+
+
+@dataclass(frozen=True)
+class Brought:
+    """One record that somebody brings."""
+
+    record: Record
+    path: Path  # where it lies
+    answers: str | None  # the lines of its answers, as they are published
+    submission: str = ""  # empty for the publisher's own runs
+
+
+@dataclass(frozen=True)
+class Source:
+    """All that one folder brings."""
+
+    folder: Path
+    records: tuple[Brought, ...]
+    runs: bool  # whether it is a board's runs folder
+    manifest: Manifest | None = None  # of a submission
+
+
+def gather(folder: Path, digest: str | None = None) -> Source:
+    """Return the records of a folder, those of one board where its digest is given.
+
+    The folder is a submission, a board's runs folder, or one of published records. Nothing in it is
+    trusted: links, devices, large and deep files are refused.
+
+    Raises:
+        UsageError: If there is no such folder, or a file in it is not a record or cannot be read.
+        TamperedError: If a record or a file of answers was changed after it was written.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
+    manifest, name, place = None, "", folder
+    if (folder / MANIFEST).exists():
+        manifest = read_manifest(folder)
+        name = manifest.name
+        place = folder / "records"
+    elif (folder / "records").is_dir():
+        place = folder / "records"
+    files = read_record_files(place)
+    runs = manifest is None and place != folder
+    if not runs and manifest is None:
+        name = f"copy {json_sha256(sorted(one.digest for one in files.values()))[:12]}"
+    found = []
+    for file, record in files.items():
+        if runs and digest not in (None, record.board.digest):
+            continue  # an older form of the board left it
+        path = place / f"{file}.json"
+        text = None
+        if runs:
+            collected = answers.collect(folder, record) if record.scores else None
+            text = None if collected is None else answers.to_text(collected)
+        else:
+            packed = folder / answers.FOLDER / f"{file}{answers.ENDING}"
+            if packed.exists() or packed.is_symlink():
+                text = answers.read(packed)
+        found.append(Brought(record, path, text, name))
+    if manifest is not None:
+        _as_listed(manifest, found, folder)
+    chosen = tuple(one for one in found if digest in (None, one.record.board.digest))
+    return Source(folder, chosen, runs, manifest)
+
+
+def _as_listed(manifest: Manifest, found: list[Brought], folder: Path) -> None:
+    """Refuse a submission that is not what its manifest, which may be signed, lists."""
+    here = {
+        one.path.stem: (one.record.digest, one.answers and answers.digest(one.answers))
+        for one in found
+    }
+    listed = {one.file: (one.digest, one.answers) for one in manifest.records}
+    for file in sorted({*here, *listed}):
+        if here.get(file) != listed.get(file):
+            raise TamperedError(f"{folder / MANIFEST}: {file} is not the record that it lists")

@@ -1,0 +1,1 @@
+"""Decoding: how answers are generated with transformers, and where they end."""

@@ -1,0 +1,92 @@
+"""The decoder: generates answers with a causal model of transformers.
+
+The board sets how, and a checkpoint's own generation defaults change nothing. An answer depends on
+its own prompt and its own random numbers only: rows may be put together in any way (up to the
+rounding of floating-point sums, which is why how many are is part of a stage's identity).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+from harness.errors import StageError
+from harness.stage.decoding import probe
+from harness.stage.decoding.batches import Batches
+from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.sampling import choose
+from harness.stage.decoding.slots import Slots
+from harness.stage.decoding.stops import Stops
+from harness.stage.memory import is_out_of_memory
+
+
+@dataclass
+class Decoder:
+    """Generates answers to prompts, in slots where that is right for the model.
+
+    If memory is full, half as many rows are generated together, and so on; answers that were ready
+    are kept.
+    """
+
+    model: Any
+    tokenizer: Any
+    batch_size: int  # rows generated together
+    stop: Sequence[str] = ()  # strings that end an answer
+    temperature: float = 0.0  # 0 is greedy
+    top_p: float = 1.0  # the share of probability that is sampled from
+    smallest: int | None = field(default=None, init=False)  # rows that memory forced, if any
+
+    def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int], bool]]:
+        """Generate an answer to each prompt.
+
+        Yields:
+            The index of a prompt, the token ids of its answer, and whether that ended before its
+            limit; each as soon as it is over.
+
+        Raises:
+            StageError: If a prompt has no tokens, or an answer may have none.
+        """
+        import torch
+
+        if not all(prompt.tokens and prompt.limit > 0 for prompt in prompts):
+            raise StageError("a prompt without tokens, or a limit below one, cannot be answered")
+
+        kind = Slots if self.plain is None else Batches
+        left = dict.fromkeys(range(len(prompts)))
+        rows = min(self.batch_size, len(prompts))
+        while left:
+            engine: Any = kind(self.model, self.stops, self._choose, rows, self.temperature > 0)
+            try:
+                for place, row in engine.answers(prompts, list(left)):
+                    del left[place]
+                    yield place, row.tokens, row.stopped
+            except Exception as error:
+                if rows == 1 or not is_out_of_memory(error):
+                    raise
+            if left:  # only here are the frames gone that held the tensors
+                del engine
+                rows = (min(rows, len(left)) + 1) // 2
+                self.smallest = min(rows, self.smallest or rows)
+                torch.cuda.empty_cache()
+
+    @cached_property
+    def plain(self) -> str | None:
+        """Return why the model's answers are generated batch by batch, or None if they are not."""
+        reason = probe.against_slots(self.model)
+        if reason is not None:
+            logging.getLogger(__name__).warning("generating batch by batch: %s", reason)
+        return reason
+
+    @cached_property
+    def stops(self) -> Stops:
+        found: Any = self.model.generation_config.eos_token_id
+        found = found if isinstance(found, list | tuple) else [found]
+        ends = {token for token in (*found, self.tokenizer.eos_token_id) if token is not None}
+        return Stops(self.tokenizer, ends, self.stop)
+
+    @cached_property
+    def _choose(self) -> Any:
+        return partial(choose, temperature=self.temperature, top_p=self.top_p)

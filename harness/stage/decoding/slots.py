@@ -1,0 +1,331 @@
+"""Slots: rows that are generated together, each of which leaves when its answer is over.
+
+A row is a slot of the cache, from column 0 to its own length. Rows that live fill the first slots
+without a gap: where one leaves, the last one takes its place. Free slots are filled with the next
+prompts, and of prompts that are the same, or begin the same, that part is read once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from harness.stage.decoding.cache import Prefix, SlotCache
+from harness.stage.decoding.masks import Masks
+from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.sampling import uniform
+from harness.stage.decoding.stops import Row, Stops
+
+if TYPE_CHECKING:
+    import torch
+
+REFILL = 0.125  # share of the slots that is free when prompts are read into them
+STRIDE = {"cpu": 1, "cuda": 8}  # tokens between two looks: each waits for what a GPU has written
+READ = {"cpu": 2048, "cuda": 16_384}  # tokens of prompts that are read at once
+SHARED = 16  # tokens that prompts must have in common for those to be read apart,
+ALIKE = 8  # and how many prompts must begin with them
+
+Choose = Callable[["torch.Tensor", "torch.Tensor | None"], "torch.Tensor"]
+Answer = tuple[int, Row]
+
+
+class Slots:
+    """Generates answers in the slots of one cache."""
+
+    def __init__(self, model: Any, stops: Stops, choose: Choose, slots: int, sampled: bool) -> None:
+        """Make the slots.
+
+        Args:
+            model: A causal model that `probe.against_slots` finds nothing against.
+            stops: Where answers end.
+            choose: Returns the next tokens, shape (rows,), from logits of shape (rows, vocabulary)
+                and random numbers of shape (rows,), None if none are wanted.
+            slots: Rows that are generated together.
+            sampled: Whether random numbers are wanted.
+        """
+        self._reader = Reader(model, slots)
+        self._stops, self._choose, self._sampled = stops, choose, sampled
+        kind = "cpu" if model.device.type == "cpu" else "cuda"
+        self._stride, self._most = STRIDE[kind], READ[kind]
+        self._slots = slots
+        self._device = model.device
+        self._rows: list[tuple[int, Row]] = []  # of each live slot its prompt's place, its answer
+
+    def answers(self, prompts: Sequence[Prompt], places: Sequence[int]) -> Iterator[Answer]:
+        """Generate answers to the prompts at `places`, and yield each as it is over."""
+        import torch
+
+        self._prompts = prompts
+        longest = max(prompts[place].limit for place in places)
+        # of each slot: its newest token and the column where that belongs, its prompt's length and
+        # the last column that it may have
+        self._ids = torch.zeros((self._slots,), dtype=torch.long, device=self._device)
+        self._at, self._lengths, self._last = (torch.zeros_like(self._ids) for _ in range(3))
+        self._noise = (
+            torch.zeros((self._slots, longest), dtype=torch.float64, device=self._device)
+            if self._sampled
+            else None
+        )
+        families = deque(_families(prompts, places))
+        while families or self._rows:
+            free = self._slots - len(self._rows)
+            if families and (free >= max(1, REFILL * self._slots) or not self._rows):
+                while families and free:
+                    taken = self._admit(families[0], free)
+                    free -= len(taken)
+                    if not families[0].places:
+                        families.popleft()
+                    yield from self._look(
+                        [[token] for token in taken], len(self._rows) - len(taken)
+                    )
+                continue
+            left = max(row.limit - len(row.tokens) for _, row in self._rows)
+            written = [self._write(number) for number in range(min(self._stride, left))]
+            yield from self._look(torch.stack(written, 1).tolist(), 0)
+
+    def _admit(self, family: Family, free: int) -> list[int]:
+        """Read prompts of a family into free slots; return the first token of each one's answer."""
+        import torch
+
+        start, shared = len(self._rows), family.shared
+        given: list[int] = []
+        alike: dict[tuple[int, ...], int] = {}  # what is read of a prompt -> its number
+        read: list[int] = []  # of each given prompt, which one was read for it
+        width = len(self._prompts[family.places[0]].tokens) - shared  # of the longest
+        while family.places and len(given) < free:
+            tail = tuple(self._prompts[family.places[0]].tokens[shared:])
+            if tail not in alike and alike and (len(alike) + 1) * width > self._most:
+                break
+            read.append(alike.setdefault(tail, len(alike)))
+            given.append(family.places.popleft())
+        prompts = [self._prompts[place] for place in given]
+        if shared and family.columns is None:
+            family.columns = self._reader.read_prefix(prompts[0].tokens[:shared])
+        logits = self._reader.read(list(alike), start, shared, family.columns)
+        if len(alike) < len(given):
+            logits = logits[self._reader.repeat(start, read)]
+        new = slice(start, start + len(given))
+        lengths = torch.tensor([len(one.tokens) for one in prompts], device=self._device)
+        limits = torch.tensor([one.limit for one in prompts], device=self._device)
+        self._lengths[new], self._at[new], self._last[new] = lengths, lengths, lengths + limits - 1
+        noise = None
+        if self._noise is not None:
+            for slot, one in enumerate(prompts, start):
+                self._noise[slot, : one.limit] = uniform(one.seed, one.limit)
+            noise = self._noise[new, 0]
+        self._ids[new] = self._choose(logits, noise)
+        self._rows += [
+            (place, Row(one.limit, len(one.tokens)))
+            for place, one in zip(given, prompts, strict=True)
+        ]
+        tokens: list[int] = self._ids[new].tolist()
+        return tokens
+
+    def _write(self, ahead: int) -> torch.Tensor:
+        """Write one token in every live row, `ahead` after the last look; return them."""
+        import torch
+
+        count = len(self._rows)
+        ids, at = self._ids[:count], self._at[:count]
+        width = max(row.start + min(len(row.tokens) + ahead, row.limit) for _, row in self._rows)
+        logits = self._reader.write(ids, at, width)
+        noise = None
+        if self._noise is not None:
+            place = (at - self._lengths[:count] + 1).clamp(max=self._noise.shape[1] - 1)
+            noise = self._noise[:count].gather(1, place[:, None])[:, 0]
+        chosen = self._choose(logits, noise)
+        ids.copy_(chosen)
+        # a row that has ended and waits for the next look must not run past its last column
+        torch.minimum(at + 1, self._last[:count], out=at)
+        return chosen
+
+    def _look(self, written: Sequence[Sequence[int]], start: int) -> Iterator[Answer]:
+        """Append what was written in the rows from `start` on; yield and remove those that end."""
+        rows, stops = self._rows, self._stops
+        ended = [
+            slot
+            for slot, tokens in enumerate(written, start)
+            if rows[slot][1].extend(tokens, stops)
+        ]
+        if ended:
+            answers = [rows[slot] for slot in ended]
+            self._remove(ended)
+            yield from answers
+
+    def _remove(self, ended: Sequence[int]) -> None:
+        """Free slots; the last rows that live move into those that lie before them."""
+        import torch
+
+        gone = set(ended)
+        count = len(self._rows) - len(gone)
+        holes = [slot for slot in ended if slot < count]
+        movers = [slot for slot in range(count, len(self._rows)) if slot not in gone]
+        if holes:
+            target = torch.tensor(holes, device=self._device)
+            source = torch.tensor(movers, device=self._device)
+            self._reader.cache.copy(source, target)
+            for tensor in (self._ids, self._at, self._lengths, self._last, self._noise):
+                if tensor is not None:
+                    tensor[target] = tensor[source]
+            for hole, mover in zip(holes, movers, strict=True):
+                self._rows[hole] = self._rows[mover]
+        del self._rows[count:]
+
+
+class Reader:
+    """Runs a model on prompts and on single tokens, with a cache."""
+
+    def __init__(self, model: Any, slots: int) -> None:
+        self.cache = SlotCache(slots)
+        self._model, self._masks = model, Masks(model)
+        self._used = 0  # slots that have held a row
+        self.slots = self._arange(slots)
+
+    def read_prefix(self, tokens: Sequence[int]) -> Prefix:
+        """Return the keys and values of tokens that prompts begin with.
+
+        They are read into a cache of their own, so that no row is lost.
+        """
+        apart = Reader(self._model, 1)
+        apart.read([tuple(tokens)], 0, 0, None)
+        return apart.cache.prefix(0, len(tokens))
+
+    def read(
+        self,
+        tails: Sequence[Sequence[int]],
+        start: int,
+        shared: int,
+        prefix: Prefix | None,
+    ) -> torch.Tensor:
+        """Read prompts into slots from `start` on; return the logits behind each, float or half.
+
+        Args:
+            tails: The tokens of each behind the first `shared`.
+            start: The first of the slots.
+            shared: Columns of `prefix`.
+            prefix: As `read_prefix` returns it; None if `shared` is 0.
+
+        Returns:
+            Shape (prompts, vocabulary).
+        """
+        import torch
+
+        count, width = len(tails), max(map(len, tails))
+        device = self._model.device
+        ids = torch.zeros((count, width), dtype=torch.long)
+        for row, tail in enumerate(tails):
+            ids[row, : len(tail)] = torch.tensor(tail)
+        ends = torch.tensor([len(tail) - 1 for tail in tails]).to(device)
+        ids = ids.to(device)
+        self.cache.clear(start, min(start + count, self._used))
+        self._used = max(self._used, start + count)
+        self.cache.read(start, shared, shared + width)
+        if prefix is not None:
+            self.cache.share(prefix, start, start + count)
+        at = self._arange(shared + width)[None, shared:]
+        with self._last_only(ends):
+            logits = self._forward(ids, at, at.expand(count, -1), shared + width)
+        if logits.shape[1] > 1:  # the head was not called as a module
+            return logits[self.slots[:count], ends]
+        return logits[:, 0]
+
+    def repeat(self, start: int, read: Sequence[int]) -> torch.Tensor:
+        """Spread prompts that were read into slots from `start` on; return `read` as a tensor.
+
+        Args:
+            start: The first of the slots.
+            read: Of each slot that is to hold one, the number of its prompt.
+        """
+        import torch
+
+        source = torch.tensor(read, device=self._model.device)
+        self.cache.copy(start + source, start + self.slots[: len(read)])
+        self._used = max(self._used, start + len(read))
+        return source
+
+    def write(self, ids: torch.Tensor, at: torch.Tensor, width: int) -> torch.Tensor:
+        """Write one token to each of the first rows, in column `at`; return the logits behind.
+
+        Args:
+            ids: Shape (rows,).
+            at: Shape (rows,), all below `width`.
+            width: Columns that any row attends to.
+        """
+        self.cache.write(self.slots[: len(ids)], at, width)
+        return self._forward(ids[:, None], at[:, None], at[:, None], width)[:, -1]
+
+    def _forward(
+        self, ids: torch.Tensor, seen: torch.Tensor, at: torch.Tensor, width: int
+    ) -> torch.Tensor:
+        output = self._model(
+            input_ids=ids,
+            attention_mask=self._masks(seen, self._arange(width)),
+            position_ids=at,
+            past_key_values=self.cache,
+            use_cache=True,
+        )
+        logits: torch.Tensor = output.logits
+        return logits
+
+    @contextmanager
+    def _last_only(self, ends: torch.Tensor) -> Iterator[None]:
+        """Let the model's head see only the last token of each row: it is the largest product."""
+        rows = self.slots[: len(ends)]
+
+        def pick(_: Any, given: tuple[Any, ...]) -> Any:
+            hidden = given[0]
+            return (hidden[rows, ends][:, None], *given[1:])
+
+        head = self._model.get_output_embeddings()
+        if head is None:
+            yield
+            return
+        hook = head.register_forward_pre_hook(pick)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _arange(self, count: int) -> torch.Tensor:
+        import torch
+
+        return torch.arange(count, device=self._model.device)
+
+
+class Family:
+    """Prompts that begin alike, in the order in which they are read."""
+
+    def __init__(self, places: Sequence[int], shared: int) -> None:
+        self.places = deque(places)
+        self.shared = shared
+        self.columns: Prefix | None = None  # keys and values of the shared tokens
+
+
+def _families(prompts: Sequence[Prompt], places: Sequence[int]) -> Iterator[Family]:
+    """Group prompts by how they begin; the longest come first, the same ones together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+
+    def order(place: int) -> tuple[int, list[int], int]:
+        return -len(prompts[place].tokens), prompts[place].tokens, place
+
+    for place in sorted(places, key=order):
+        groups.setdefault(tuple(prompts[place].tokens[:SHARED]), []).append(place)
+    single: list[int] = []
+    for group in groups.values():
+        distinct = {tuple(prompts[place].tokens) for place in group}
+        shared = _common(min(distinct), max(distinct))
+        shared = min(shared, *(len(tokens) - 1 for tokens in distinct))
+        if shared < SHARED or len(distinct) < ALIKE:
+            single += group
+        else:
+            yield Family(group, shared)
+    if single:
+        yield Family(sorted(single, key=order), 0)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two prompts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

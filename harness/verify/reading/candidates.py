@@ -1,0 +1,91 @@
+"""The readings that an answer may have beside its gold answer, and answers in words."""
+
+from __future__ import annotations
+
+import re
+
+from harness.verify.algebra.node import Node
+from harness.verify.reading.answer import choice, read, readable
+from harness.verify.reading.sentences import apart, only_formula, value_among_words
+from harness.verify.reading.words import TEXT, normal_words
+
+_LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
+_IT_IS = re.compile(
+    r"^(?:it|this|that|they|the [a-z]{2,12})(?:'s|\s+is|\s+are)\s+(?:(?:an?|the)\s+)?"
+)
+_TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
+_COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
+_EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
+_THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
+_YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
+
+
+def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:
+    """Return the readings of a gold answer; of one in prose, those of its only formula."""
+    golds = readable(gold, read(gold))
+    if locale == "comma" and "," in gold:
+        golds = read(_with_points(gold)) + golds
+    formula = only_formula(gold) if not golds else None
+    return readable(formula, read(formula)) if formula is not None else golds
+
+
+def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, ...]:
+    """Return the readings of an answer, with those that only its gold answer suggests."""
+    answers = readable(answer, read(answer))
+    if golds and golds[0].kind == "base" and answer.replace(" ", "") == golds[0].args[0]:
+        return golds[:1]  # 2A, whose base only the gold gives
+    if golds and golds[0].kind != "text" and (not answers or answers[0].kind == "text"):
+        formula = only_formula(answer) or value_among_words(answer)
+        if formula is not None:
+            answers = readable(formula, read(formula)) or answers
+    if golds and golds[0].kind in ("num", "unit") and answers and answers[0].kind == "mul":
+        measured = apart(answer)
+        answers += read(measured) if measured is not None else ()
+    if "(" in answer[:12] and golds and golds[0].kind != "text":
+        lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
+        answers += read(lettered.group(1)) if lettered is not None else ()
+    twice = _TWICE.fullmatch(answer) if answer.endswith(")") else None
+    if twice is not None:  # 17 (8 + 9), 5 (five): the same value once more
+        once, again = read(twice.group(1)), read(twice.group(2))
+        if once and again and once[0].key == again[0].key:
+            answers = once
+    if locale == "point" or "," not in answer:
+        return answers
+    decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
+    # a comma before three digits marks thousands unless the task says otherwise
+    if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
+        swapped = _with_points(answer)
+        if swapped != answer:
+            extra = read(swapped)
+            return (*extra, *answers) if locale == "comma" else (*answers, *extra)
+    return answers
+
+
+def choices(gold: str, answer: str) -> tuple[bool, str] | None:
+    """Compare multiple-choice letters where the gold is one."""
+    if len(gold) > 300 or len(answer) > 300:
+        return None
+    g = choice(gold)
+    if g is None:
+        return None
+    a = choice(answer)
+    if a is not None and (g[1] or a[1] or g[0] == a[0]):
+        return g[0] == a[0], "the same choice" if g[0] == a[0] else "another choice"
+    if a is None and g[1] and normal_words(answer) == g[1]:
+        return True, "the words of the choice"
+    return None
+
+
+def same_words(gold: str, answer: str) -> str | None:
+    """Return why two answers in words are the same, or None."""
+    words, said = normal_words(gold), normal_words(answer)
+    if len(words) > 1 and words in (said, _IT_IS.sub("", said)):
+        return "equal words"
+    first = _YES_OR_NO.match(said)
+    return "the first word of a sentence" if first is not None and first.group(1) == words else None
+
+
+def _with_points(text: str) -> str:
+    """Return a text with commas for decimal marks, and points for thousands, turned to points."""
+    text = _EUROPEAN.sub(lambda m: m.group(1).replace(".", "") + "." + m.group(2), text)
+    return _COMMA_DECIMAL.sub(r"\1.\2", text)

@@ -1,0 +1,170 @@
+"""What a response commits to by a phrase: "the answer is 5", "5 is the answer", a line `A: 5`."""
+
+# ruff: noqa: RUF001 -- these characters are the subject
+from __future__ import annotations
+
+import re
+
+from harness.verify.reading.boxes import boxes
+from harness.verify.reading.sentences import (
+    MATH,
+    NUMBERISH,
+    content,
+    last_formulas,
+    value_in,
+)
+
+WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
+_STOPS = (
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "I hope it is correct",
+    "\n\nQuestion:", "\n\nProblem:", "\nQ:", "[Note:", "<|end_of_box|>", "</answer>",
+)  # fmt: skip
+
+
+_SAYS = r"(?:is|are|was|were|(?:will|would|should|must|could|might|may)\s+be|comes\s+to|equals)\b"
+PHRASES = re.compile(
+    r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
+    r"(?!\s(?:as|in|by)\b)(?:,?[ ](?!" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
+    r"(?=[\s*_]*(?:" + _SAYS + r"|[:：=≈]|therefore\b|thus\b))"
+    r"|(?<!to\s)\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to)\b)"
+    r"|\b(?:correct|right)\s+(?:option|choice)"
+    r"|réponse|respuesta|antwort|risposta|resposta|ответ|答案|答え|回答|정답|الجواب)"
+    r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
+    r"|comes\s+to|equals|for\s+sure|therefore|thus|hence|simply|just|exactly"
+    r"|approximately|about)\b)*"
+    r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
+    re.I | re.S,
+)
+_PHRASE_WORDS = (
+    "answer", "result", "option", "choice", "résultat", "réponse", "respuesta", "antwort",
+    "risposta", "resposta", "ответ", "答案", "答え", "回答", "정답", "الجواب",
+)  # fmt: skip
+COMMITS = re.compile(
+    r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
+)
+_LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
+SENTENCE = re.compile(r"(?<=[^\d\s])[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。")
+
+
+def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Return the last of all matches of a pattern, or None."""
+    found = None
+    for found in pattern.finditer(text):  # noqa: B007 -- the last one is what is wanted
+        pass
+    return found
+
+
+def cut(text: str) -> str:
+    """Return a text up to where a model goes on with something else, without emphasis."""
+    for stop in _STOPS:
+        i = text.find(stop)
+        if i >= 0:
+            text = text[:i]
+    return text.strip().strip("*_").strip()
+
+
+def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) -> str | None:
+    """Return what the last answer phrase, or a last line `A: ...`, commits to.
+
+    Args:
+        text: The response.
+        pattern: The phrases.
+        behind: Where to begin.
+    """
+    window = text[max(behind, len(text) - WINDOW) :]
+    lower = window.lower()  # a word is found faster than a pattern
+    phrases = list(pattern.finditer(window)) if any(w in lower for w in _PHRASE_WORDS) else []
+    line = last_match(_LINE_A, window)
+    if line is not None and (not phrases or line.start() > phrases[-1].start()):
+        return cut(line.group(1))
+    for phrase in reversed(phrases):
+        lead = window[max(0, phrase.start() - 400) : phrase.start()]
+        before = _value_before(lead)
+        if before:
+            return before
+        rest = window[phrase.end() : phrase.end() + 1_200]
+        doubt = _DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
+        if doubt is not None:
+            return doubt.group() + rest[:200]  # which the reader refuses
+        value = _corrected(rest) or _statement(rest)
+        if any(map(str.isalnum, value)):
+            return value
+    return None
+
+
+_DOUBTED = re.compile(  # "I do not think that the answer is 5"
+    r"(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
+    r"|possible|follow|conclude)\b)[^.!?\n]*$",
+    re.I,
+)
+_MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
+_NUMBERS = NUMBERISH.findall
+_CORRECTION = re.compile(
+    r"(?:^|[.!?…—–,\n])[\s*_]*(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
+    r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,)",
+    re.I,
+)
+_RATHER = re.compile(
+    r"\b(?:(?:it|that|this)(?:['’]s|\s+is|\s+was)|(?:it|that|this)\s+(?:should|must|would)\s+be"
+    r"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|no,)\s+"
+    r"(?:it['’]s\s+|actually\s+|really\s+|rather\s+|supposed\s+to\s+be\s+)*(?=[-+$\\.\d])",
+    re.I,
+)
+
+
+def _corrected(rest: str) -> str | None:
+    """Return the value that takes back the one before it: "12. Wait, no, it's 14"."""
+    mark = _CORRECTION.search(rest)
+    again = last_match(_RATHER, rest[mark.start() :]) if mark is not None else None
+    if mark is None or again is None:
+        return None
+    found = _statement(rest[mark.start() + again.end() :])
+    plain = not rest.startswith(("$", "\\"), mark.start() + again.end())
+    return None if plain and not any(map(str.isdigit, found)) else found
+
+
+_IS_THE = re.compile(
+    r"\s*(?:,\s*which\s+)?\b(?:is|are|as)\s+(?:therefore\s+|thus\s+)?(?:the|our|my|your)\s+"
+    r"(?:final\s+|correct\s+|required\s+|desired\s+|right\s+)*$"
+)
+
+
+def _value_before(text: str) -> str | None:
+    """Return the value in front of "is the answer": its last formula, else its last number."""
+    end = _IS_THE.search(text)
+    if end is None:
+        return None
+    sentence = text[: end.start()]
+    stops = list(SENTENCE.finditer(sentence))
+    sentence = sentence[stops[-1].end() :] if stops else sentence
+    formulas, number = list(MATH.finditer(sentence)), last_match(NUMBERISH, sentence)
+    if formulas and (number is None or number.start() < formulas[-1].end()):
+        return last_formulas(formulas, sentence)
+    return number.group().strip() if number is not None else None
+
+
+def _statement(rest: str) -> str:
+    """Return the value that a phrase commits to: its formula, or its first number or word."""
+    rest = cut(rest)
+    lead = re.compile(r"[\s:*_>#-]{0,40}").match(rest)
+    rest = rest[lead.end() :] if lead and "-" not in lead.group() else rest.lstrip(" :*_>#\n")
+    if rest.startswith("\\boxed"):
+        boxed_here = boxes(rest)
+        if boxed_here and boxed_here[0][0] == 0:
+            return boxed_here[0][2]
+    math = MATH.match(rest)
+    if math is not None:
+        tail = rest[math.end() : math.end() + 30]
+        inner = content(math)
+        if re.match(
+            r"\s*(?:,?\s*(?:and|or|,)\s*(?:\$|\\\(|-?\d)|(?:is|are)(?:\s+not|n't)\b)", tail
+        ):
+            end = SENTENCE.search(rest)
+            return rest[: end.start()] if end else rest
+        return inner.strip()
+    end = SENTENCE.search(rest)
+    sentence = rest[: end.start()] if end else rest
+    sentence = sentence.strip().strip("*_").strip()
+    if not sentence:
+        return ""
+    return value_in(sentence)

@@ -1,0 +1,220 @@
+"""Confinement: what a trainer that attacks the bench is refused, and what is said elsewhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import landlockpy
+import pytest
+from processes import all_ended
+
+from harness.bench import confinement, measured
+from harness.bench import executor as executor_module
+from harness.bench.executor import LocalExecutor
+from harness.leaderboard.data import Leaderboard
+from harness.leaderboard.warnings import _process_warnings
+from harness.records import Cost, Environment, Outside, StageRef, read_records
+
+ENVIRONMENT = Environment(python="3", platform="Linux", processor="one core")
+
+needs_landlock = pytest.mark.skipif(
+    landlockpy.abi_version() < 6, reason="this kernel has no Landlock, or one older than ABI 6"
+)
+
+
+@pytest.fixture
+def attacked(small_board: Path, harness, with_plugins, monkeypatch):
+    """Return a function that benches the hostile trainer beside another.
+
+    It returns its record, the kinds of its row's warnings, and what was printed.
+    """
+    with_plugins("unruly", "hostile")
+    monkeypatch.setenv("SOME_API_KEY", "secret")
+
+    def bench(port: int, compute: str = "") -> tuple:
+        text = small_board.read_text().replace("[compute]", f"[compute]\n{compute}")
+        small_board.write_text(text)
+        folder = small_board.parent / "runs/small"
+        bench = ("bench", "small.toml", "--seeds", "0", "--plugins")
+        harness(*bench, "unruly")
+        known = {
+            "rival": "stages/generate-*/result.json",
+            "record": "records/unruly-*.json",
+            "answers": "answers/unruly-*/*.jsonl",
+            "data": "data/problems-*.jsonl",
+        }
+        sets = [f"hostile.port={port}"]
+        sets += (f"hostile.{name}={next(folder.glob(path))}" for name, path in known.items())
+        done = harness(*bench, "hostile", *(word for one in sets for word in ("--set", one)))
+        (record,) = (
+            one for one in read_records(folder / "records") if one.trainer.startswith("hostile")
+        )
+        board = Leaderboard.model_validate_json((folder / "small.json").read_text())
+        (row,) = (row for row in board.rows if row.trainer == record.trainer)
+        return record, {warning.kind for warning in row.warnings}, done
+
+    return bench
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.bench
+@needs_landlock
+def test_a_hostile_trainer_is_refused_everything(attacked, listener):
+    record, warnings, _ = attacked(listener)
+    stage = record.stages[0]
+    assert stage.environment.confinement.startswith("landlock ")
+    offline = stage.environment.confinement.endswith("; no network")
+    # where no network namespace may be made Landlock knows TCP alone
+    assert stage.notes["done"] == ([] if offline else ["resolve"])
+    assert stage.notes["allowed"] is True
+    assert "SOME_API_KEY" not in stage.notes["variables"]
+    assert "long" not in stage.notes
+    assert "notes passed" in stage.notes["left_out"]
+    assert record.environment.confinement == stage.environment.confinement
+    assert stage.outside.seconds >= stage.cost.seconds
+    assert not warnings & {"unconfined", "had_network"}
+
+
+@pytest.mark.bench
+@needs_landlock
+def test_a_board_may_allow_the_network_and_variables(attacked, listener):
+    compute = 'network = true\nenvironment = ["SOME_API_KEY"]'
+    record, warnings, _ = attacked(listener, compute)
+    stage = record.stages[0]
+    assert stage.environment.confinement.endswith("; network")
+    assert stage.notes["done"] == ["connect", "resolve"]
+    assert "SOME_API_KEY" in stage.notes["variables"]
+    assert record.environment.confinement.endswith("no network")  # the answers were made without
+    assert "had_network" in warnings
+
+
+@pytest.mark.bench
+def test_without_landlock_a_row_says_so(attacked, listener, monkeypatch, tmp_path):
+    """A library that finds no Landlock; then an attack ends the bench, in one clear line."""
+    place = tmp_path / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(
+        "import landlockpy\nlandlockpy.abi_version = lambda: 0\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+    monkeypatch.syspath_prepend(str(place))
+    with pytest.raises(AssertionError, match=r"/runs/small was removed while the bench ran; the"):
+        attacked(listener)
+
+
+@pytest.mark.parametrize(
+    ("how", "kinds"),
+    [
+        ("", set()),  # a record of before
+        ("landlock 7; no network", set()),
+        ("landlock 3; no TCP", set()),
+        ("landlock 7; network", {"had_network"}),
+        ("none (this system has no Landlock); no network", {"unconfined"}),
+        ("none (this system has no Landlock); network", {"unconfined", "had_network"}),
+    ],
+)
+def test_a_row_says_how_it_was_trained(how, kinds):
+    stage = trained(
+        Cost(flops=1e9), environment=ENVIRONMENT.model_copy(update={"confinement": how})
+    )
+    assert {warning.kind for warning in _process_warnings([stage])} == kinds
+
+
+@pytest.mark.parametrize(
+    ("cost", "outside", "attempts", "what"),
+    [
+        (Cost(flops=1e9, seconds=10), Outside(seconds=12, cpu_seconds=9), 1, None),
+        (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 1, "more seconds"),
+        (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 2, None),
+        (Cost(), Outside(seconds=12, cpu_seconds=9), 1, None),
+        (Cost(), Outside(seconds=400, cpu_seconds=390), 1, "no FLOPs"),
+        (Cost(), Outside(seconds=400, cpu_seconds=9, gpu_seconds=400), 1, "no FLOPs"),
+    ],
+)
+def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attempts, what):
+    found = list(_process_warnings([trained(cost, outside=outside, attempts=attempts)]))
+    assert [warning.kind for warning in found] == (["costs_contradict"] if what else [])
+    assert all(what in warning.values["what"] for warning in found)
+
+
+def trained(cost: Cost, **fields) -> StageRef:
+    known = {"trainer": "t", "plugin": "t", "distribution": "t", "version": "1", "options": {}}
+    known |= {"source_sha256": "", "stage": "train-t", "status": "ok"}
+    return StageRef(**known, cost=cost, **fields)
+
+
+def test_what_is_granted_of_a_folder_with_runs_in_it(tmp_path):
+    """Of a folder that holds runs the rest is granted, and no link leads into them."""
+    for name in ("runs/small/stages", "runs/other/stages", "runs/empty", "code", "data"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "runs")
+    kept = confinement._kept(tmp_path / "runs/small/stages/train-x")
+    found = {path.relative_to(tmp_path) for path in confinement._without(tmp_path, kept)}
+    assert found == {Path("code"), Path("data"), Path("runs/empty")}
+    assert list(confinement._without(tmp_path / "runs/small/stages", kept)) == []
+
+
+@needs_landlock
+def test_modules_beside_runs_can_be_imported_and_nothing_else_read(tmp_path):
+    """A fresh interpreter, confined, whose working folder holds modules, runs and data."""
+    (tmp_path / "plain.py").write_text("x = 1")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/__init__.py").write_text("x = 2")
+    (tmp_path / "data.jsonl").write_text("gold")
+    (tmp_path / "runs/small/stages/train-x").mkdir(parents=True)
+    (tmp_path / "runs/small/record.json").write_text("a record")
+    script = """
+import sys
+from pathlib import Path
+from harness.bench import confinement
+kept = confinement._kept(Path("runs/small/stages/train-x").resolve())
+reads, lists = confinement._code()
+roots = [path for root in confinement._system() for path in confinement._without(root, kept)]
+rights = confinement.Rights((*roots, *reads), lists, (), network=False, alone=True)
+print(confinement.confine(rights))
+import package, plain
+print(package.x + plain.x)
+for path in ("data.jsonl", "runs/small/record.json"):
+    try:
+        print(open(path).read())
+    except OSError as error:
+        print(type(error).__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[1:] == ["3", "PermissionError", "PermissionError"]
+
+
+def test_a_fresh_interpreter_is_guarded_as_a_fork_is(tmp_path, monkeypatch):
+    """As on a GPU; it finds no `stage.json`, and says so."""
+    monkeypatch.setattr(executor_module, "gpu_names", lambda: ("0",))
+    executor = LocalExecutor(1, "cuda", 1, tmp_path / "guard.log")
+    (tmp_path / "stage").mkdir()
+    executor.start(tmp_path / "stage", 300)
+    (ended,) = all_ended(executor)
+    executor.stop()
+    assert ended.status == "failed"
+    assert ended.error.startswith("cannot read stage.json")
+    seen = measured.read(tmp_path / "stage")
+    assert seen.outside.gpu_seconds == seen.outside.seconds > 0
+    assert seen.confinement.startswith("landlock" if landlockpy.abi_version() else "none")
+
+
+@needs_landlock
+def test_a_stage_neither_stops_its_guard_nor_talks_to_the_bench(tmp_path, light):
+    executor = light("stop", "talk")
+    ended = {one.folder.name: one.status for one in all_ended(executor)}
+    assert ended == {"stop": "ok", "talk": "ok"}
+    assert (tmp_path / "stop/refused").read_text() == "4"
+    assert (tmp_path / "talk/talked").read_text() == ""
+    assert not (tmp_path / "warm.log").read_text()

@@ -1,0 +1,263 @@
+"""Every number of the published board, computed again from its records by code of its own."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import recompute
+
+ROOT = Path(__file__).parents[1]
+BOARDS = ROOT / "leaderboards"
+TEXTS = {"test", "claim", "to", "task", "protocol", "ranking", "start", "trainer", "letters"}
+TEXTS |= {"sources", "environment", "notes", "warnings", "records", "commands"}
+MINUS, SPACE, DASH = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}", "\N{EN DASH}"
+
+
+@pytest.fixture(scope="module")
+def again() -> dict[str, Any]:
+    return recompute.recompute(BOARDS, "tiny")
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Any]:
+    return json.loads((BOARDS / "tiny.json").read_text())
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if name not in TEXTS:
+                yield from leaves(each, f"{path}.{name}")
+    elif isinstance(value, list | tuple):
+        for place, each in enumerate(value):
+            yield from leaves(each, f"{path}[{place}]")
+    else:
+        yield path, value
+
+
+def test_recomputing_imports_nothing_of_the_harness():
+    source = importlib.util.find_spec("recompute").origin
+    assert not re.search(r"^\s*(from|import) harness", Path(source).read_text(), re.MULTILINE)
+
+
+def test_every_number_of_the_json_is_what_its_records_give(again, published):
+    compared = 0
+    assert [row["trainer"] for row in published["rows"] if not row["start"]] == again["order"]
+    for row in published["rows"]:
+        expected = dict(leaves(again["rows"][row["trainer"]]))
+        found = dict(leaves(row))
+        assert found.keys() == expected.keys(), row["trainer"]
+        for path, value in found.items():
+            if isinstance(value, int | float):
+                close = math.isclose(value, expected[path], rel_tol=1e-7, abs_tol=2e-9)
+                assert close, (row["trainer"], path, value, expected[path])
+                compared += 1
+            else:
+                assert value == expected[path], (row["trainer"], path)
+    assert compared > 1000
+    for name in ("gain_family", "pair_family", "score_family", "not_worse"):
+        assert published[name] == again[name], name
+    assert dict(leaves(published["detectable"])) == pytest.approx(
+        dict(leaves(again["detectable"])), rel=1e-5
+    )
+    assert [(one["first"], one["second"]) for one in published["equal"]] == [
+        (one["first"], one["second"]) for one in again["equal"]
+    ]
+
+
+def test_rows_share_a_letter_exactly_where_they_were_not_told_apart(again, published):
+    letters = {row["trainer"]: set(row["letters"]) for row in published["rows"]}
+    for place, first in enumerate(again["order"]):
+        for second in again["order"][place + 1 :]:
+            apart = frozenset((first, second)) in again["apart"]
+            assert bool(letters[first] & letters[second]) is not apart, (first, second)
+
+
+def test_every_number_of_the_csv_is_what_its_records_give(again):
+    accuracy = {"accuracy": "accuracy", "accuracy_low": "low", "accuracy_high": "high"}
+    accuracy |= {name: name for name in ("question_sd", "seed_sd", "answer_sd", "seeds")}
+    gain = {"gain": "difference", "gain_low": "low", "gain_high": "high", "p": "p"}
+    gain |= {"p_holm_page": "p_adjusted", "gain_format": "format", "format_low": "format_low"}
+    gain |= {"format_high": "format_high", "gain_correctness": "correctness"}
+    gain |= {name: name for name in ("correctness_low", "correctness_high")}
+    clean = {"clean_questions": "n", "clean_accuracy": "accuracy"}
+    clean |= {"clean_low": "low", "clean_high": "high"}
+    clean_gain = {"clean_gain": "difference", "clean_gain_low": "low", "clean_gain_high": "high"}
+    overall = {"mean_accuracy": "accuracy", "mean_gain": "gain", "mean_gain_low": "low"}
+    overall |= {"mean_gain_high": "high", "above_start": "above_start"}
+    overall |= {"above_others": "above_others"}
+    plain = ("strict", "flexible", "unreadable", "copied", "limit_reached", "mean_tokens")
+    costs = ("steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops", "seconds")
+    costs += ("gpu_seconds", "peak_memory_bytes", "energy_joules")
+    texts = {"board", "trainer", "kind", "group", "task", "protocol", "ranking", "test", "claim"}
+    texts |= {"environment", "notes", "warnings", "sources", "records", "command"}
+    with (BOARDS / "tiny.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    tasks = list(dict.fromkeys(line["task"] for line in lines))
+    for line in lines:
+        row = again["rows"][line["trainer"]]
+        task = row["tasks"][tasks.index(line["task"])]
+        start = line["kind"] == "start"
+        expected: dict[str, Any] = {
+            "rank_low": row["rank"] and row["rank"][0],
+            "rank_high": row["rank"] and row["rank"][1],
+            "questions": task["accuracy"]["n"],
+            "samples": 1,
+            "seeds": len(row["seeds"]),
+            "seeds_failed": 0,
+            "seeds_missing": 0,
+            "p_holm": row["gain"]["p_adjusted"] if line["ranking"] == "1" and not start else None,
+            **dict.fromkeys(("pass_at_k", "maj_at_k", "maj_low", "maj_high", "lm_eval")),
+            "overlap_13": None if start else task["overlap_13"],
+            "overlap_8": None if start else task["overlap_8"],
+            "budget_used": row["budget_used"],
+            **{name: task[name] for name in plain},
+            **{name: share for name, share in task["verdicts"].items() if name != "correct"},
+            **{name: (row["cost"] or {}).get(name) for name in costs},
+        }
+        parts = [(accuracy, task["accuracy"]), (gain, task["gain"]), (clean, task["clean"])]
+        for names, values in [*parts, (clean_gain, task["clean_gain"]), (overall, row["overall"])]:
+            of = {column: (values or {}).get(name) for column, name in names.items()}
+            expected |= {column: one for column, one in of.items() if column != "seeds"}
+        assert expected.keys() | texts == line.keys()
+        for column, value in expected.items():
+            if value is None:
+                assert line[column] == "", (line["trainer"], column)
+            else:
+                assert float(line[column]) == pytest.approx(value, rel=1e-7, abs=2e-9), column
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def points(share: float) -> str:
+    text = f"{100 * share:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", MINUS)
+
+
+def interval(one: dict[str, Any] | None, middle: str = "difference", name: str = "") -> str:
+    if one is None:
+        return DASH
+    shown = percent if middle == "accuracy" else points
+    low, high = (shown(one[f"{name}{end}"]) for end in ("low", "high"))
+    return f"{shown(one[middle])} [{low},{SPACE}{high}]"
+
+
+def split(one: dict[str, Any] | None) -> list[str]:
+    if one is None:
+        return [DASH, DASH]
+    form = round(100 * one["format"], 1)
+    rest = {
+        **one,
+        "format": form / 100,
+        "correctness": (round(100 * one["difference"], 1) - form) / 100,
+    }
+    return [interval(rest, name, f"{name}_") for name in ("format", "correctness")]
+
+
+def used(row: dict[str, Any]) -> str:
+    share = row["budget_used"]
+    return DASH if share is None else f"{100 * share:.0f}{SPACE}%"
+
+
+def tables(text: str, heading: str) -> list[list[list[str]]]:
+    """Return the tables under a heading, cell by cell, the head and the marks left out."""
+    part = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found: list[list[list[str]]] = []
+    for block in part.split("\n\n"):
+        if block.strip().startswith("|"):
+            lines = [re.split(r"(?<!\\) ?\| ?", line)[1:-1] for line in block.strip().split("\n")]
+            found.append([[cell.strip() for cell in line] for line in lines[2:]])
+    return found
+
+
+def test_every_number_of_the_tables_is_what_its_records_give(again):
+    text = (BOARDS / "tiny.md").read_text()
+
+    def name(cell: str) -> str:
+        return cell.replace("*", "").replace("⚠", "").strip()
+
+    rows = again["rows"]
+    ranking, parts = tables(text, "Ranking")
+    names = [name(line[1]) for line in ranking]
+    assert names == [*again["order"], "start"]
+    for line, row in zip(ranking, (rows[each] for each in names), strict=True):
+        low, high = row["rank"] or (0, 0)
+        p = row["gain"]["p_adjusted"] if row["gain"] else None
+        assert line[0] == (DASH if not low else str(low) if low == high else f"{low}{DASH}{high}")
+        assert line[2] == interval(row["accuracy"], "accuracy")
+        assert line[3] == interval(row["gain"])
+        assert line[4] == (DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}")
+        assert line[6:] == [str(len(row["seeds"])) if row["gain"] else DASH, used(row)]
+    for line in parts:
+        row = rows[name(line[0])]
+        moved = (row["accuracy"][f"{what}_sd"] for what in ("question", "seed", "answer"))
+        deviations = [DASH if one is None else f"{100 * one:.1f}" for one in moved]
+        assert line[1:] == [*split(row["gain"]), *deviations]
+    (chains,) = tables(text, "Chains against the chain without the last stage")
+    assert len(chains) == sum(row["stage_gain"] is not None for row in rows.values()) == 4
+    for line in chains:
+        row = rows[name(line[0])]
+        budget = f"{used(rows[line[1]])} → {used(row)}"
+        p = row["stage_gain"]["p_adjusted"]
+        shown = "<0.001" if p < 0.001 else f"{p:.3f}"
+        assert line[2:] == [interval(row["stage_gain"]), shown, *split(row["stage_gain"]), budget]
+    (every,) = tables(text, "Every benchmark")
+    for line in every:
+        row = rows[name(line[0])]
+        for cell, task in zip(line[1:-1], row["tasks"], strict=True):
+            change = f" ({points(task['gain']['difference'])})" if task["gain"] else ""
+            assert cell == percent(task["accuracy"]["accuracy"]) + change
+        tally = f"{row['wins']}/{row['ties']}/{row['losses']}"
+        assert line[-1] == (tally if row["gain"] else DASH)
+    (together,) = tables(text, "All tasks together")
+    for line in together:
+        one = rows[name(line[0])]["overall"]
+        assert line[1] == percent(one["accuracy"])
+        assert line[2] == interval(one, "gain")
+        assert line[3:] == [percent(one["above_start"]), percent(one["above_others"])]
+    for place, table in enumerate(tables(text, "How answers ended")):
+        for line in table:
+            task = rows[name(line[0])]["tasks"][place]
+            share = {kind: percent(value) for kind, value in task["verdicts"].items()}
+            wrong = f"{share['wrong']} ({percent(task['unreadable'])}, {percent(task['copied'])})"
+            matched = [share["correct"], percent(task["strict"]), percent(task["flexible"])]
+            others = [share[kind] for kind in ("no_answer", "truncated", "ungradable")]
+            ended = [percent(task["limit_reached"]), f"{task['mean_tokens']:.0f}"]
+            assert line[1:] == [*matched, wrong, *others, *ended]
+    for place, table in enumerate(tables(text, "Problems that share words with training data")):
+        for line in table:
+            row = rows[name(line[0])]
+            task = row["tasks"][place]
+            hits = [str(task[f"overlap_{words}"]) if row["gain"] else DASH for words in (13, 8)]
+            clean = interval(task["clean"], "accuracy"), interval(task["clean_gain"])
+            assert line[1:] == [*hits, interval(task["accuracy"], "accuracy"), *clean]
+    (costs,) = tables(text, "Cost of training one seed")
+    assert len(costs) == len(again["order"])
+    for line in costs:
+        cost = rows[name(line[0])]["cost"]
+        assert line[1:3] == [f"{cost['seconds']:.0f} s", f"{cost['steps']}"]
+        for cell, what in zip(line[3:6], ("trained", "generated", "teacher"), strict=True):
+            number = cost[f"{what}_tokens"]
+            assert cell == (f"{number / 1000:.3g} k" if number >= 1000 else str(number))
+        assert float(line[6]) == pytest.approx(cost["flops"], rel=0.05)
+        assert line[7] == f"{cost['peak_memory_bytes'] / 2**30:.1f} GiB"
+
+
+def test_every_number_of_the_explanations_is_what_its_records_give(again):
+    text = (BOARDS / "tiny.md").read_text()
+    found = again["detectable"]
+    assert f"a gain over the start model of {percent(found['gain'])} points" in text
+    assert f"a difference between two rows of {percent(found['pair'])} points" in text
+    assert f"over all {again['pair_family']} pairs" in text
+    assert f"over the {again['gain_family']} comparisons with the start model" in text
+    assert f"over all {again['score_family']} rows and scores" in text

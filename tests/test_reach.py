@@ -1,0 +1,173 @@
+"""What a training process can reach: no test problem and no gold answer of its board."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes import PLUGINS
+
+from harness.records import Record, read_records
+from harness.tasks.guard import Closed
+
+BOARD = """
+schema = 1
+name = "locked"
+title = "A board whose golds nobody can guess"
+start_model = "start"
+plugins = ["vault"]
+trainers = ["thief"]
+seeds = [0, 1]
+
+[data]
+train = ["vault_made"]
+
+[budget]
+steps = 50
+
+[compute]
+stage_seconds = 120
+
+[[scores]]
+task = "vault_made"
+max_new_tokens = 4
+ranking = true
+
+[[scores]]
+task = "vault_made"
+protocol = "lm_eval:gsm8k_cot_zeroshot"
+max_new_tokens = 4
+
+[[scores]]
+task = "vault_written"
+max_new_tokens = 4
+
+[[scores]]
+task = "vault_published"
+max_new_tokens = 4
+"""
+OPEN = f"GOLD-{'a' * 24}"  # of a training problem, in a file and in memory: it must be found
+
+
+@pytest.fixture
+def locked(tmp_path, small_models, with_plugins) -> Path:
+    with_plugins("vault", "thief")
+    (tmp_path / "start").symlink_to(small_models / "start")
+    (tmp_path / "locked.toml").write_text(BOARD)
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = [
+        {"problem": f"What opens ASKED-{number:024x}?", "answer": f"GOLD-{number:024x}"}
+        for number in (77, 78)
+    ]
+    (data / "vault_published_test.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return tmp_path
+
+
+@pytest.mark.bench
+def test_a_thief_finds_no_gold_answer(locked, harness):
+    """Neither before any answer was generated nor in all that a finished bench leaves."""
+    for seed in ("0", "1"):
+        harness("bench", "locked.toml", "--seeds", seed, "--data-dir", "data")
+    found = [r for r in read_records(locked / "runs/locked/records") if r.trainer == "thief"]
+    assert [(record.seed, record.status) for record in found] == [(0, "ok"), (1, "ok")]
+    for record in found:
+        notes = record.stages[0].notes
+        assert notes["at_start"] == [OPEN]
+        assert notes["found"] == [OPEN]
+        assert notes["modules"] == []
+        assert notes["count"]["files"] >= 1  # at least what the stage is given
+        assert notes["count"]["refused"] >= 1
+        refused = " ".join(notes["refused"])
+        assert "harness_vault, which makes test problems" in refused
+        assert "harness_vault/written.jsonl, where test problems are" in refused
+        assert [score.n for score in record.scores] == [4, 4, 3, 2]
+
+
+def reach(closed: Closed, code: str, *arguments: str) -> str:
+    """Return what a process prints that is closed off from something and runs some code."""
+    begin = "import json, sys; from harness.tasks import guard\n"
+    begin += "guard.close(guard.Closed.model_validate_json(sys.argv[1]))\n"
+    command = [sys.executable, "-c", begin + code, closed.model_dump_json(), *arguments]
+    environment = {"PYTHONPATH": str(PLUGINS / "vault"), "PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(open(sys.argv[2]).read())",
+        "import os; os.chdir(os.path.dirname(sys.argv[2])); print(open('written.jsonl').read())",
+        "import os; os.link(sys.argv[2], 'copy'); print(open('copy').read())",
+        "import os; os.symlink(sys.argv[2], 'copy'); print(open('copy').read())",
+        "import shutil; shutil.copy(sys.argv[2], 'copy'); print(open('copy').read())",
+        "import harness_vault; print(harness_vault.rows('test'))",
+        "from importlib import import_module; print(import_module('harness_vault').rows('test'))",
+        "import runpy; print(runpy.run_path(sys.argv[2].replace('written.jsonl', '__init__.py')))",
+        "print(open('/proc/self/root' + sys.argv[2]).read())",
+        "print(open(sys.argv[2].encode(), 'rb').read())",
+    ],
+)
+def test_what_is_closed_is_refused(tmp_path, monkeypatch, code):
+    monkeypatch.chdir(tmp_path)
+    vault = PLUGINS / "vault" / "harness_vault"
+    closed = Closed(modules=("harness_vault",), paths=(vault,))
+    said = reach(closed, code, str(vault / "written.jsonl"))
+    assert "GOLD" not in said
+    assert "PermissionError: [Errno 13] no training process may have harness_vault" in said
+
+
+def test_a_model_that_lies_among_what_is_closed_can_be_read(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("a model")
+    (tmp_path / "rows.jsonl").write_text("rows")
+    (tmp_path / "model-like.txt").write_text("no model")
+    closed = Closed(paths=(tmp_path,), open=(tmp_path / "model",))
+    read = "print(open(sys.argv[2]).read())"
+    assert reach(closed, read, str(tmp_path / "model" / "config.json")) == "a model"
+    assert "PermissionError" in reach(closed, read, str(tmp_path / "rows.jsonl"))
+    assert "PermissionError" in reach(closed, read, str(tmp_path / "model-like.txt"))
+
+
+def test_a_process_that_has_what_is_closed_does_not_begin():
+    said = reach(Closed(modules=("json",)), "print('trained')")
+    assert "which makes test problems, was imported before training" in said
+
+
+@pytest.mark.bench
+def test_a_plug_in_that_makes_the_problems_it_trains_for_is_told(small_board, harness, tmp_path):
+    done = harness("bench", "small.toml", "--seeds", "0")
+    said = " ".join(done.stderr.split())
+    assert "unruly: nothing keeps it from the test problems of unruly_sums, unruly_other" in said
+    record = of_trainer("unruly", tmp_path / "runs/small/records")
+    notes = record.stages[0].notes
+    assert notes["test_problems_within_reach"] == ["unruly_sums", "unruly_other"]
+
+
+@pytest.mark.bench
+def test_data_that_a_trainer_changed_ends_the_stages_that_read_it(small_board, harness, tmp_path):
+    """The next bench writes it anew and trains on what the board says."""
+    harness("bench", "small.toml", "--seeds", "0")
+    (data,) = (tmp_path / "runs/small/data").glob("train-*.jsonl")
+    before = data.read_bytes()
+    small_board.write_text(small_board.read_text().replace('["unruly"]\nseeds', SPOILED))
+    done = harness("bench", "small.toml", "--seeds", "0", "--jobs", "1", check=1)
+    assert f"{data.name} was changed after it was written; the next bench writes it" in done.stderr
+    assert data.read_bytes() != before
+    record = of_trainer("unruly-slow", tmp_path / "runs/small/records")
+    assert record.status == "failed"
+    again = harness("bench", "small.toml", "--seeds", "0", "--plugins", "unruly-slow")
+    assert data.read_bytes() == before
+    assert "unruly-slow seed 0: unruly_sums" in again.stderr
+
+
+SPOILED = '["unruly-spoil", "unruly-slow"]\nseeds'
+
+
+def of_trainer(name: str, folder: Path) -> Record:
+    (record,) = [record for record in read_records(folder) if record.trainer == name]
+    return record

@@ -1,0 +1,310 @@
+"""Handing in: what is submitted, how it is taken in beside others' results, and the workflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import handed_in
+import pytest
+import yaml
+
+from harness.errors import HarnessError
+from harness.leaderboard.data import Leaderboard, Row
+from harness.plugin.host import Host
+from harness.publish.check import check
+from harness.publish.submission import can_verify, read_manifest
+from harness.publish.submit import submit
+from harness.publish.write import publish
+from harness.records import Record, read_records
+from harness.render.escape import markdown
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = ROOT / ".github" / "workflows"
+TASKS = Host(download=False).task
+SFT = ("sft", 0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_pool():
+    with handed_in.one_pool():
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a published board and the runs of three others.
+
+    `again` made `sft/0` again, `other` has other answers for it, `new` brings a trainer alone.
+    """
+    folder = tmp_path_factory.mktemp("submissions")
+    conditions = handed_in.tiny().conditions()
+    handed_in.leave(folder / "runs" / "tiny")
+    publish(folder / "runs" / "tiny", conditions, folder / "leaderboards", tasks=TASKS)
+    own = handed_in.CELLS[SFT]
+    handed_in.leave(folder / "again", {SFT: own, ("start", None): 0.4}, day=3)
+    handed_in.leave(folder / "other", {SFT: 0.9}, salt="x", day=2)
+    handed_in.leave(folder / "new", {("rl", 0): 0.75, ("rl", 1): 0.76}, day=2)
+    cells = {"again": ["sft/0", "start"], "other": ["sft/0"], "new": ["rl/0", "rl/1"]}
+    for name, wanted in cells.items():
+        submit(folder / name, conditions, wanted, TASKS, 4, out=folder / "submissions" / name)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def row(folder: Path, trainer: str) -> Row:
+    text = (folder / "leaderboards" / "tiny.json").read_text()
+    return next(one for one in Leaderboard.model_validate_json(text).rows if one.trainer == trainer)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_submission_says_what_was_tried_and_by_which_code(folder):
+    manifest = read_manifest(folder / "submissions" / "new")
+    assert (manifest.board, manifest.trials) == ("tiny", 4)
+    assert [one.cell for one in manifest.records] == ["rl/0", "rl/1"]
+    assert manifest.plugins[0].source_sha256 == "abcdef0123456789" * 4
+    text = (folder / "submissions" / "new" / "PULL_REQUEST.md").read_text()
+    for said in ("rl/1", "Settings tried in all: 4", "rl of srlm-harness"):
+        assert said in text
+
+
+def test_somebody_who_brings_a_new_trainer_needs_no_start_model(folder, harness):
+    harness("publish", "tiny", "--from", "submissions/new", "--runs", "nowhere")
+    found = row(folder, "rl")
+    assert found.rank is not None
+    assert found.gain is not None
+    name = read_manifest(folder / "submissions" / "new").name
+    assert {ref.submission for ref in found.records} == {name}
+    assert f"handed in as {name}" in (folder / "leaderboards/tiny.md").read_text().replace("\\", "")
+    assert check(folder / "leaderboards") == ["tiny"]
+    before = tree(folder / "leaderboards")
+    harness("publish", "tiny", "--from", "submissions/new", "--runs", "nowhere")
+    harness("publish", "tiny", "--runs", "nowhere")  # from the records alone
+    assert tree(folder / "leaderboards") == before
+
+
+def test_a_cell_made_again_by_others_confirms_it(folder, harness):
+    before = row(folder, "sft")
+    harness("publish", "tiny", "--from", "submissions/again")
+    after = row(folder, "sft")
+    assert (after.accuracy, after.rank) == (before.accuracy, before.rank)
+    assert [ref.seed for ref in after.confirmations] == [0]
+    assert (
+        "made again once with the same weights and answers"
+        in (folder / "leaderboards" / "tiny.md").read_text()
+    )
+    same = [one for one in read_records(folder / "leaderboards/records/tiny") if one.seed == 0]
+    assert [one.trainer for one in same].count("sft") == 2
+
+
+def test_other_answers_are_named_and_the_first_that_was_published_counts(folder, harness):
+    before = row(folder, "sft")
+    harness("publish", "tiny", "--from", "submissions/other", "--from", "submissions/new")
+    assert row(folder, "sft").accuracy == before.accuracy
+    assert "has other answers than" in (folder / "leaderboards" / "tiny.md").read_text()
+    assert harness("check").stdout.strip() == "8 recomputed"
+
+
+def test_the_order_in_which_boards_join_changes_who_is_first_and_nothing_is_lost(folder):
+    conditions, out = handed_in.tiny().conditions(), folder / "apart"
+    for name in ("other", "again"):
+        publish(folder / "submissions" / name, conditions, out, tasks=TASKS)
+    publish(folder / "runs" / "tiny", conditions, out, tasks=TASKS)
+    records = read_records(out / "records" / "tiny")
+    assert len(records) == len(handed_in.CELLS) + 3
+    board = Leaderboard.model_validate_json((out / "tiny.json").read_text())
+    assert {one.trainer: one for one in board.rows}["sft"].records[0].id.startswith("sft-s0-x")
+    assert check(out) == ["tiny"]
+
+
+def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
+    done = harness("submit", "tiny", "--cells", "sftt/0", "--trials", "1", check=2)
+    assert "no finished cell 'sftt/0'" in done.stderr
+    shutil.rmtree(folder / "runs" / "tiny" / "answers" / "sft-s0-0123456789ab")
+    done = harness("submit", "tiny", "--cells", "sft/0", "--trials", "1", check=3)
+    assert "sft/0 cannot be handed in (claimed): there are no answers of it" in done.stderr
+    made = harness("submit", "tiny", "--cells", "sft/1", "--trials", "1").stdout.splitlines()[0]
+    assert harness("check", made).stdout.strip() == "1 recomputed"
+    assert (
+        "there is no folder submissions/none"
+        in harness("check", "submissions/none", check=2).stderr
+    )
+    assert (
+        "is there already"
+        in harness("submit", "tiny", "--cells", "sft/1", "--trials", "1", check=2).stderr
+    )
+
+
+def test_a_submission_that_is_not_what_its_manifest_lists_is_refused(folder, harness):
+    place = folder / "submissions" / "new" / "records"
+    shutil.copy(folder / "submissions/other/records/sft-s0-x-0123456789ab.json", place)
+    assert "is not the record that it lists" in harness("check", "submissions/new", check=3).stderr
+    done = harness("publish", "tiny", "--from", "submissions/new", check=3)
+    assert "is not the record that it lists" in done.stderr
+
+
+def test_nobody_hands_in_under_the_name_of_another(folder, harness):
+    """The same name would be the same hand, whose records may replace each other."""
+    harness("publish", "tiny", "--from", "submissions/new")
+    name = read_manifest(folder / "submissions" / "new").name
+    manifest = folder / "submissions" / "other" / "submission.json"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(content | {"name": name}))
+    before = tree(folder / "leaderboards")
+    done = harness("publish", "tiny", "--from", "submissions/other", check=2)
+    assert f"another submission is named '{name}'" in done.stderr
+    assert tree(folder / "leaderboards") == before
+
+
+@pytest.mark.skipif(not can_verify(), reason="ssh-keygen is not installed")
+def test_a_signature_is_checked_and_shown(folder, harness):
+    for name in ("key", "stranger"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name]
+        subprocess.run(command, cwd=folder, check=True)
+    public = (folder / "key.pub").read_text().split()
+    allowed = folder / "leaderboards" / "allowed_signers"
+    allowed.write_text(f'ada@example.org namespaces="srlm-harness" {public[0]} {public[1]}\n')
+    given = ("submit", "tiny", "--cells", "kd/0", "--trials", "1", "--out")
+    harness(*given, "signed", "--sign", "key", "--runs", "runs")
+    harness("publish", "tiny", "--from", "signed", "--out", "leaderboards")
+    page = folder / "leaderboards" / "tiny.md"
+    assert "signed by" not in page.read_text()  # kd/0 was published before, by the publisher
+    shutil.rmtree(folder / "leaderboards" / "records")
+    harness("publish", "tiny", "--from", "signed")
+    assert f"signed by {markdown('ada@example.org')}" in page.read_text()
+    assert check(folder / "leaderboards") == ["tiny"]
+
+    harness(*given, "strange", "--sign", "stranger")
+    done = harness("publish", "tiny", "--from", "strange", check=3)
+    assert "is no signature of submission.json by anybody in" in done.stderr
+    ledger = folder / "leaderboards" / "records" / "tiny" / "published.json"
+    ledger.write_text(ledger.read_text().replace("ada@", "bob@"))
+    with pytest.raises(HarnessError, match=r"is by ada@example\.org, and published\.json says"):
+        check(folder / "leaderboards")
+    ledger.write_text(ledger.read_text().replace("bob@", "ada@"))
+    manifest = next((ledger.parent / "submissions").glob("*.json"))
+    manifest.write_text(manifest.read_text().replace('"trials": 1', '"trials": 2'))
+    with pytest.raises(HarnessError, match="is no signature of"):
+        check(folder / "leaderboards")
+
+
+# -- the workflow ---------------------------------------------------------------------------------
+
+
+def workflow(name: str) -> dict[str, Any]:
+    content: dict[Any, Any] = yaml.safe_load((WORKFLOWS / name).read_text())
+    return {("on" if key is True else str(key)): value for key, value in content.items()}
+
+
+@pytest.mark.parametrize("name", ["submission.yml", "tests.yml"])
+def test_a_workflow_may_read_and_nothing_else(name):
+    found = workflow(name)
+    assert found["permissions"] == {"contents": "read"}
+    assert "pull_request" in found["on"]
+    assert "pull_request_target" not in found["on"]
+    text = (WORKFLOWS / name).read_text()
+    assert "secrets." not in text
+    for job in found["jobs"].values():
+        assert "permissions" not in job
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")  # nothing of a pull request becomes a command
+            if step.get("uses", "").startswith("actions/checkout"):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_the_workflow_of_the_tests_runs_the_command_of_the_readme():
+    (job,) = workflow("tests.yml")["jobs"].values()
+    (command,) = [step["run"] for step in job["steps"] if "run" in step]
+    assert os.access(ROOT / command, os.X_OK)
+    assert (ROOT / command).read_text().splitlines()[-1] in (ROOT / "README.md").read_text()
+
+
+def test_the_workflow_installs_the_base_branch_alone():
+    steps = workflow("submission.yml")["jobs"]["check"]["steps"]
+    (install,) = [step["run"] for step in steps if "pip install" in step.get("run", "")]
+    assert "./base" in install
+    assert "head" not in install
+    places = {
+        step["with"]["path"]: step["with"]["ref"] for step in steps if "ref" in step.get("with", {})
+    }
+    assert "base.sha" in places["base"]
+    assert "head.sha" in places["head"]
+
+
+@pytest.fixture
+def run_check(folder: Path):
+    """Return a function that runs the very commands of the workflow's check on a pull request."""
+    steps = workflow("submission.yml")["jobs"]["check"]["steps"]
+    (step,) = [step for step in steps if step.get("name") == "Check"]
+    base, head = folder / step["env"]["BASE"], folder / step["env"]["HEAD"]
+    base.mkdir()
+    shutil.move(folder / "leaderboards", base / "leaderboards")
+    (head / "submissions").mkdir(parents=True)
+    bin_ = folder / "bin"
+    bin_.mkdir()
+    (bin_ / "harness").write_text(f'#!/bin/sh\nexec {sys.executable} -m harness "$@"\n')
+    (bin_ / "harness").chmod(0o755)
+    (bin_ / "python").symlink_to(sys.executable)
+    paths = os.pathsep.join([str(bin_), os.environ["PATH"]])
+    summary = folder / "summary.md"
+
+    def run(name: str) -> tuple[int, str]:
+        if (folder / "submissions" / name).exists():
+            shutil.copytree(
+                folder / "submissions" / name, head / "submissions" / name, symlinks=True
+            )
+        env = os.environ | step["env"] | {"PATH": paths, "GITHUB_STEP_SUMMARY": str(summary)}
+        done = subprocess.run(
+            ["bash", "-c", step["run"]], cwd=folder, env=env, capture_output=True, text=True
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_the_commands_of_the_workflow_pass_a_good_submission(folder, run_check):
+    code, said = run_check("new")
+    assert code == 0, said
+    assert "2 recomputed" in said
+    assert "| **rl** " in (folder / "summary.md").read_text()
+    assert (folder / "preview" / "tiny.md").is_file()
+
+
+def test_the_commands_of_the_workflow_stop_a_forged_submission(folder, run_check):
+    path = folder / "submissions" / "new" / "records" / "rl-s0-0123456789ab.json"
+    manifest = folder / "submissions" / "new" / "submission.json"
+    content = json.loads(path.read_text())
+    before = content["digest"]
+    content["scores"][0]["verdicts"] = "C" * 300
+    forged = Record.model_validate(content).sealed()
+    path.write_text(forged.to_json())
+    manifest.write_text(manifest.read_text().replace(before, forged.digest))
+    code, said = run_check("new")
+    assert code == 3, said
+    assert "rl/0 differs" in said
+    assert not (folder / "summary.md").exists()
+
+
+@pytest.mark.parametrize("what", ["nothing", "link", "file"])
+def test_the_commands_of_the_workflow_stop_what_is_no_submission(folder, run_check, what):
+    if what == "link":
+        (folder / "submissions" / "new" / "records" / "zero.json").symlink_to("/dev/zero")
+    if what == "file":
+        (folder / "head" / "submissions" / "a;b").write_text("x")
+    code, said = run_check("none" if what == "nothing" else "new")
+    assert code == 3, said
+    assert said.count("\n") == 1

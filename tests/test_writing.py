@@ -1,0 +1,223 @@
+"""What a trainer's models write: `run.generate`, how it ends, what it costs, what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch")
+
+import models
+import torch
+from train_all import train
+
+from harness.errors import StageError
+from harness.stage.decoding.writing import half_precision
+from harness.stage.memory import NoRoom
+from harness.stage.meter import metered, parameters
+
+CHAT = [[{"role": "user", "content": text}] for text in ("1+1?", "what is 2+3?", "1+1?")]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("start")
+    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 60)
+
+
+@pytest.fixture
+def run(start, tmp_path):
+    made = models.make_run(tmp_path, start, None)
+    yield made
+    made.close()
+
+
+def alone(model, prompt: list[int], limit: int) -> list[int]:
+    ids = torch.tensor([prompt])
+    with torch.no_grad():
+        output = type(model).generate(
+            model, ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False
+        )
+    return output[0, len(prompt) :].tolist()
+
+
+def test_greedy_answers_are_those_of_transformers(run):
+    model, tokenizer = run.student(), run.tokenizer()
+    answers = run.generate(model, tokenizer, CHAT, limit=24)
+    template = tokenizer.apply_chat_template(CHAT, add_generation_prompt=True, tokenize=False)
+    for (one,), text in zip(answers, template, strict=True):
+        assert one.prompt == tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert one.tokens == alone(model, one.prompt, 24)
+        assert one.stopped == (one.tokens[-1] == tokenizer.eos_token_id)
+        assert one.text == tokenizer.decode(one.tokens, skip_special_tokens=True)
+    given = [one.prompt for (one,) in answers]
+    assert run.generate(model, tokenizer, given, limit=24) == answers  # token ids are prompts too
+    assert all(len(one.tokens) <= 20 for (one,) in run.generate(model, tokenizer, CHAT))
+
+
+def test_an_answer_ends_at_the_protocols_stop_with_an_end_of_turn_behind_it(start, tmp_path):
+    run = models.make_run(tmp_path, start, None, protocol="base_fewshot")
+    model, tokenizer = run.student(), run.tokenizer()
+    (free,) = run.generate(model, tokenizer, ["Problem: 1+1?\n"], limit=40)[0]
+    stop = free.text[3:5]
+    run.protocol = replace(run.protocol, stop=(stop,))
+    (cut,) = run.generate(model, tokenizer, ["Problem: 1+1?\n"], limit=40)[0]
+    run.close()
+    assert cut.stopped
+    assert cut.text == free.text[: free.text.index(stop)]
+    assert cut.tokens[-1] == tokenizer.eos_token_id
+    assert stop in tokenizer.decode(cut.tokens[:-1])
+    assert cut.tokens[:-1] == free.tokens[: len(cut.tokens) - 1]
+
+
+def test_samples_follow_torchs_random_numbers_and_differ(run):
+    model, tokenizer = run.student(), run.tokenizer()
+    texts = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        answers = run.generate(model, tokenizer, CHAT, samples=8, temperature=1.5, rows=5 + seed)
+        texts.append([[one.tokens for one in samples] for samples in answers])
+    assert texts[0] == texts[1] != texts[2]
+    assert all(len({tuple(tokens) for tokens in samples}) > 4 for samples in texts[0])
+
+
+@pytest.mark.parametrize("samples", [1, 4])
+def test_what_is_written_is_charged_as_generated_whatever_was_shared(run, samples):
+    model, tokenizer = run.student(), run.tokenizer()
+    with metered(run.budget):
+        answers = run.generate(model, tokenizer, CHAT, samples=samples, temperature=1.0)
+    rows = [one for each in answers for one in each]
+    read, new = (sum(len(getattr(one, name)) for one in rows) for name in ("prompt", "tokens"))
+    cost = run.budget.cost
+    assert cost.generated_tokens == new
+    assert (cost.reference_tokens, cost.trained_tokens, cost.teacher_tokens) == (0, 0, 0)
+    assert cost.flops == 2 * parameters(model)[0] * (read + new)
+
+
+def test_generate_of_transformers_is_charged_the_same(run):
+    model, tokenizer = run.student(), run.tokenizer()
+    with metered(run.budget):
+        ((one,), *_) = run.generate(model, tokenizer, CHAT[:1])
+        ours = run.budget.cost.model_copy()
+        ids = torch.tensor([one.prompt])
+        model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False)
+    assert run.budget.cost.generated_tokens == 2 * ours.generated_tokens
+    assert run.budget.cost.flops == 2 * ours.flops
+
+
+def test_a_model_that_trains_is_left_as_it_was(run):
+    model, tokenizer = run.student().train(), run.tokenizer()
+    model.model.layers[1].eval()
+    before = [(module, module.training) for module in model.modules()]
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    run.generate(model, tokenizer, CHAT)
+    assert [(module, module.training) for module in model.modules()] == before
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    model(torch.tensor([[5, 6]])).logits.sum().backward()
+
+
+def test_weights_are_half_as_precise_for_a_while(run):
+    model = run.student()
+    held = [(parameter, parameter.data_ptr()) for parameter in model.parameters()]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    model(torch.tensor([[5, 6]])).logits.sum().backward()
+    with half_precision(model):
+        assert model.dtype == torch.bfloat16
+        assert model(torch.tensor([[5, 6]])).logits.dtype == torch.bfloat16
+    with pytest.raises(ZeroDivisionError), half_precision(model):
+        _ = 1 / 0
+    assert model.dtype == torch.float32
+    assert [(parameter, parameter.data_ptr()) for parameter in model.parameters()] == held
+    optimiser.step()
+    model(torch.tensor([[5, 6]])).logits.sum().backward()
+
+
+def test_a_model_of_half_precision_writes_in_slots(run):
+    model, tokenizer = run.student(), run.tokenizer()
+    with half_precision(model):
+        answers = run.generate(model, tokenizer, CHAT, samples=3)
+    assert "batch_by_batch" not in run.notes
+    assert answers[0] == answers[2]
+
+
+def test_an_adapter_writes_too(run):
+    from peft import LoraConfig, get_peft_model
+
+    plain, tokenizer = run.student(), run.tokenizer()
+    expected = run.generate(plain, tokenizer, CHAT)
+    model = get_peft_model(plain, LoraConfig(target_modules=["q_proj", "v_proj"]))
+    assert run.generate(model, tokenizer, CHAT) == expected  # it adds nothing yet
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    assert run.generate(model, tokenizer, CHAT) != expected
+
+
+FULL = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=["allocator", "cublas"])
+def test_answers_that_are_ready_survive_full_memory(run, error):
+    model, tokenizer = run.student(), run.tokenizer()
+    prompts = [[5 + n, *range(40, 40 + n)] for n in range(16)]
+    expected = run.generate(model, tokenizer, prompts, limit=8)
+    sizes: list[int] = []
+
+    def full_later(module, arguments, keywords):
+        sizes.append(len(keywords["input_ids"]))
+        if len(sizes) > 9 and sizes[-1] > 4:
+            raise error
+
+    hook = model.register_forward_pre_hook(full_later, with_kwargs=True)
+    assert run.generate(model, tokenizer, prompts, limit=8, rows=8) == expected
+    hook.remove()
+    assert run.notes["smallest_batch"] == 4
+    assert max(sizes[:9]) == 8
+    # the eight that were ready when memory filled up were not written again
+    assert sum(sizes[sizes.index(4) :]) < 8 * 16
+
+
+def test_memory_for_not_one_row_is_said_and_divides_no_batch(run):
+    model, tokenizer = run.student(), run.tokenizer()
+
+    def full(module, arguments):
+        raise FULL[0]
+
+    model.register_forward_pre_hook(full)
+    with pytest.raises(NoRoom, match="set a smaller completion length"):
+        run.generate(model, tokenizer, CHAT)
+
+
+def test_weights_in_several_processes_are_refused(run, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    assert run.group.sharded
+    with pytest.raises(StageError, match=r"run\.group\.sharded"):
+        run.generate(run.student(), run.tokenizer(), CHAT)
+
+
+@pytest.mark.bench
+def test_on_policy_distillation_computes_in_half_precision_where_the_run_says_so(
+    start, tmp_path, monkeypatch
+):
+    """TRL's trainer opens no autocast of its own: its student would train in float32 on a GPU."""
+    from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
+
+    from harness.stage.train_stage import TrainStage
+
+    plain, attend, seen = TrainStage.arguments, Qwen2Attention.forward, set()
+    monkeypatch.setattr(TrainStage, "arguments", lambda stage: plain(stage) | {"bf16": True})
+
+    def watched(self, *args, **kwargs):
+        output = attend(self, *args, **kwargs)
+        if torch.is_grad_enabled() and self.q_proj.weight.requires_grad:
+            seen.add((self.q_proj.weight.dtype, output[0].dtype))
+        return output
+
+    monkeypatch.setattr(Qwen2Attention, "forward", watched)
+    run = train("kd-on-policy", tmp_path, start, start, options={"max_steps": 1})
+    assert "batch_by_batch" not in run.notes
+    assert seen == {(torch.float32, torch.bfloat16)}
