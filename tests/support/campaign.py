@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
-from dataclasses import dataclass
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import processes
@@ -15,42 +20,54 @@ from harness.leaderboard.data import Leaderboard
 from harness.records import Record, read_records
 
 TIMES = int(os.environ.get("FAULTS", "1"))  # how much more than the sample of the ordinary suite
-TRAINERS = ("--plugins", "sft,sft-lora", "--jobs", "2")
+WHOLE = TIMES > 1  # whether every kind of fault is tried, or a sample of them
+BENCH = ("bench", "small.toml", "--plugins", "sft,sft-lora", "--jobs", "2")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A process of a bench and what it is: `head`, `warm`, `stage` or `judge`."""
+    """A process of a bench and what it is: `head`, `warm`, `guard`, `stage`, `judge`, `verifier`.
+
+    A verifier is a process that a judging stage starts, one for each worker.
+    """
 
     pid: int
     kind: str
 
 
-def _parents() -> dict[int, int]:
-    """Return the parent of every process that can be read."""
-    found = {}
+def _children() -> dict[int, list[int]]:
+    """Return the children of every process that can be read, but those that have ended."""
+    found: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if fields[0] != "Z":
-                found[int(entry.name)] = int(fields[1])
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                found.setdefault(int(parent), []).append(int(entry.name))
     return found
 
 
-def family(head: int) -> list[Seen]:
-    """Return a bench's processes: the head, the warm process, and the stages forked from it.
+def _is_warm(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return b"harness.bench.warm" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
-    A stage is told by its log, which is its standard output; one without is starting.
+
+def family(head: int) -> list[Seen]:
+    """Return the processes of a bench: head, warm process, guards, stages, and verifiers.
+
+    A stage's standard output is its log, which tells which stage it is; before that it is starting.
     """
-    parents = _parents()
-    found = [Seen(head, "head")] if head in parents else []
-    warm = [pid for pid, parent in parents.items() if parent == head]
-    found += [Seen(pid, "warm") for pid in warm]
-    for pid, parent in parents.items():
-        if parent in warm:
-            with contextlib.suppress(OSError):
-                judging = "/judge-" in os.readlink(f"/proc/{pid}/fd/1")
-                found.append(Seen(pid, "judge" if judging else "stage"))
+    children, found = _children(), [Seen(head, "head")]
+    for warm in filter(_is_warm, children.get(head, [])):
+        found.append(Seen(warm, "warm"))
+        for guard in children.get(warm, []):
+            found.append(Seen(guard, "guard"))
+            for stage in children.get(guard, []):
+                with contextlib.suppress(OSError):
+                    judging = "/judge-" in os.readlink(f"/proc/{stage}/fd/1")
+                    found.append(Seen(stage, "judge" if judging else "stage"))
+                    if judging:
+                        found += (Seen(pid, "verifier") for pid in children.get(stage, []))
     return found
 
 
@@ -64,6 +81,83 @@ def working_below(folder: Path) -> list[int]:
             if any(link.startswith(f"{folder}/runs") for link in kept):
                 found.append(int(entry.name))
     return [pid for pid in found if pid != os.getpid()]
+
+
+def gone(folder: Path, seconds: float = 60) -> bool:
+    """Return whether nothing works below the runs folder any more, after waiting for it."""
+    deadline = time.monotonic() + seconds
+    while working_below(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return working_below(folder) == []
+
+
+@dataclass
+class Assault:
+    """A bench whose processes get signals at random moments, until all of them are sent.
+
+    Args:
+        folder: With `small.toml`; its runs are removed after each whole bench.
+        plan: A kind of process and a signal, for each that is to be sent.
+        wanted: What every whole bench must come to (`done`).
+        rng: Draws the order and the moments.
+    """
+
+    folder: Path
+    plan: Sequence[tuple[str, signal.Signals]]
+    wanted: dict[str, tuple[str, ...]]
+    rng: random.Random
+    sent: Counter[str] = field(default_factory=Counter)
+    benches: int = 0  # that ended whole
+    starts: int = 0
+
+    def run(self) -> None:
+        """Give the same command again and again, and look after each end at what it left."""
+        left = list(self.plan)
+        self.rng.shuffle(left)
+        most = 5 + 4 * len(left)
+        while left or (self.folder / "runs").exists():
+            assert self.starts < most, f"the bench does not come to an end; not sent: {left}"
+            self.starts += 1
+            command = [*processes.HARNESS, *BENCH]
+            streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+            with processes.start(command, cwd=self.folder, **streams) as process:
+                self._disturb(process, left)
+                errors = process.communicate(timeout=300)[1]
+            assert "Traceback" not in errors, errors
+            allowed = {0, 1} | {-number for _, number in self.plan}
+            allowed |= {128 + number for _, number in self.plan}
+            assert process.returncode in allowed, errors
+            assert gone(self.folder), "a process outlived its bench"
+            assert torn(self.folder) == []
+            if process.returncode == 0:
+                assert done(self.folder) == self.wanted
+                (self.folder / "runs").rename(self.folder / f"whole-{self.benches}")
+                self.benches += 1
+
+    def _disturb(self, process: subprocess.Popen[str], left: list[tuple[str, signal.Signals]]):
+        spare = self.rng.randrange(3)  # processes of the kind that are let alone first
+        pause, known = self.rng.uniform(0, 1), set()
+        while process.poll() is None and left:
+            kind, number = left[-1]
+            there = [one.pid for one in family(process.pid) if one.kind == kind]
+            fresh = [pid for pid in there if pid not in known]
+            known.update(fresh)
+            if kind == "head":
+                time.sleep(self.rng.uniform(0, 8))
+            elif kind != "warm" and len(known) <= spare:
+                time.sleep(0.01)
+                continue
+            elif kind in ("warm", "guard", "stage"):
+                time.sleep(pause)
+            if there and kill(there[-1], number):
+                self.sent[f"{kind} {number.name}"] += 1
+                left.pop()
+                spare, pause, known = self.rng.randrange(3), self.rng.uniform(0, 1), set()
+                if kind == "head":
+                    return
+            time.sleep(0.01)
+        if left and left[-1][0] != "head":  # none of that kind came any more: another one first
+            self.rng.shuffle(left)
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> bool:
@@ -82,6 +176,7 @@ def leaderboard(folder: Path) -> Leaderboard:
 def done(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return what two runs of the same cells have in common: checkpoint and verdicts by cell."""
     found: list[Record] = read_records(folder / "runs/small/records")
+    newest = {record.supersedes for record in found}
     return {
         record.cell: (
             record.status,
@@ -89,6 +184,7 @@ def done(folder: Path) -> dict[str, tuple[str, ...]]:
             *(score.verdicts for score in record.scores),
         )
         for record in found
+        if record.id not in newest
     }
 
 
@@ -101,7 +197,3 @@ def torn(folder: Path) -> list[Path]:
         except ValueError:
             bad.append(path)
     return bad
-
-
-def command(*arguments: str) -> list[str]:
-    return [*processes.HARNESS, "bench", "small.toml", *arguments]
