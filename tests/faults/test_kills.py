@@ -10,7 +10,7 @@ from campaign import TIMES, WHOLE, Assault
 
 pytestmark = pytest.mark.bench
 KINDS = ("head", "warm", "guard", "stage", "judge", "verifier")
-PARTS = 1 + TIMES // 10  # tests of which each has its own folder and its share of the kills
+PARTS = 1 + TIMES // 5  # tests of which each has its own folder and its share of the kills
 
 
 @pytest.mark.promise(
