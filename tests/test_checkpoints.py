@@ -258,7 +258,7 @@ def test_what_is_taken_from_a_teacher_is_a_share_of_tensors(model, small_models,
 
 
 def test_a_checkpoint_that_leans_to_the_teacher_is_told_by_its_way(model, small_models, tmp_path):
-    """Copies with noise and means of two models lie on the way to the teacher, nothing else does."""
+    """Copies with noise and means of two models lie on the way to the teacher; nothing else."""
     import torch
     from models import save_model
     from safetensors.torch import load_file
