@@ -26,7 +26,7 @@ def test_help_imports_nothing_but_click():
     assert "click" in modules
     assert not modules & HEAVY
     assert {name for name in modules if name.startswith("harness")} == {
-        "harness", "harness.cli", "harness.cli.main",
+        "harness", "harness.cli", "harness.cli.main", "harness.cli.signals",
     }  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def test_plugins_boards_and_tasks_are_listed(harness):
     assert [t["name"] for t in rows["sft"]["trainers"]] == ["sft", "sft-lora", "sft-shuffled"]
     assert "learning_rate" in rows["sft"]["trainers"][0]["options"]
     boards = {row["name"]: row for row in json.loads(harness("boards", "--json").stdout)}
-    assert boards["tiny"]["seeds"] == [0, 1, 2]
+    assert boards["tiny"]["seeds"] == [0, 1, 2, 3, 4]
     tasks = {row["name"]: row for row in json.loads(harness("tasks", "--json").stdout)}
     assert tasks["tiny_word"]["splits"]["train"]["rows"] == 2000
     assert "tiny_long" in harness("tasks").stdout
@@ -203,12 +203,12 @@ def test_no_line_of_help_is_cut(harness):
 
 
 def test_the_plan_says_what_would_be_done(harness):
-    """The chains of the default bench share their first stages with the single trainers."""
+    """Each stage of a chain has its part of the budget, so none is shared with a single trainer."""
     preview = json.loads(harness("bench", "--dry-run", "--json").stdout)
     kinds = [stage["kind"] for stage in preview["stages"]]
-    assert len(preview["cells"]) == 16  # the start model, and five trainers with three seeds
-    assert kinds.count("train") == 15
-    assert kinds.count("generate") == 16
+    assert len(preview["cells"]) == 26  # the start model, and five trainers with five seeds
+    assert kinds.count("train") == 35
+    assert kinds.count("generate") == 26
     assert all(stage["state"] == "to do" for stage in preview["stages"])
     seconds = [stage["estimate"]["seconds"] for stage in preview["stages"]]
     assert preview["seconds"] == sum(seconds) > 0

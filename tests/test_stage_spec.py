@@ -27,7 +27,8 @@ from harness.stage.spec import (
     read,
     read_spec,
 )
-from harness.tasks.task import Task, local_rows
+from harness.tasks.local import local_rows
+from harness.tasks.task import Task
 
 ENVIRONMENT = Environment(python="3", platform="Linux", processor="one core")
 

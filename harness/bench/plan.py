@@ -100,9 +100,9 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
-    check_apart(board)
 
-    result = plan_start(board, device, names[0])
+    result = plan_start(board, device, names[0])  # which names lines of one's own files
+    check_apart(board)
     common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
     for name in names:
         mine = {part: changed[part] for part in parts[name] if part in changed}

@@ -98,7 +98,7 @@ def load(wanted: Sequence[ScoredRows]) -> list[tuple[Task, list[Row]]]:
 
 def _task(one: ScoredRows, host: Host) -> Task:
     if one.local:
-        return Task(one.task, one.local, place=Place(one.data_dir, download=False))
+        return Task(one.task, replace(one.local), place=Place(one.data_dir, download=False))
     host.load(one.plugin)
     known = host.tasks()
     if one.task not in known:

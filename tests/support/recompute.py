@@ -291,7 +291,7 @@ def recompute(folder: Path, board: str) -> Number:
     found: dict[str, list[Number]] = {}
     for path in sorted(records.glob("*.json")):
         content = json.loads(path.read_text())
-        if path.name != "conditions.json":
+        if path.name not in ("conditions.json", "published.json"):
             found.setdefault(content["trainer"], []).append(content)
     rows = {name: Row(each) for name, each in found.items()}
     start = rows["start"]
@@ -403,7 +403,7 @@ def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Numb
             else:
                 cost[name] = sum(values) / count
                 cost[name] = round(cost[name]) if isinstance(first, int) else cost[name]
-        used = max(cost[name] / cap for name, cap in conditions["caps"].items())
+        used = max(cost[name] / cap for name, cap in conditions["caps"].items() if cap)
     return {
         "accuracy": accuracy(row, main),
         "budget_used": used,
