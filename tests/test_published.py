@@ -17,7 +17,7 @@ import recompute
 ROOT = Path(__file__).parents[1]
 BOARDS = ROOT / "leaderboards"
 TEXTS = {"test", "claim", "to", "task", "protocol", "ranking", "start", "trainer", "letters"}
-TEXTS |= {"sources", "environment", "notes", "warnings", "records", "commands"}
+TEXTS |= {"sources", "environment", "notes", "warnings", "records", "commands", "claimed", "confirmations"}
 MINUS, SPACE, DASH = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}", "\N{EN DASH}"
 
 
