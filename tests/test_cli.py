@@ -155,7 +155,7 @@ def test_plugins_boards_and_tasks_are_listed(harness):
     assert [t["name"] for t in rows["sft"]["trainers"]] == ["sft", "sft-lora"]
     assert "learning_rate" in rows["sft"]["trainers"][0]["options"]
     boards = {row["name"]: row for row in json.loads(harness("boards", "--json").stdout)}
-    assert boards["tiny"]["seeds"] == [0, 1, 2]
+    assert boards["tiny"]["seeds"] == [0, 1, 2, 3, 4]
     tasks = {row["name"]: row for row in json.loads(harness("tasks", "--json").stdout)}
     assert tasks["tiny_word"]["splits"]["train"]["rows"] == 2000
     assert "tiny_long" in harness("tasks").stdout
