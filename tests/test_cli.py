@@ -203,12 +203,12 @@ def test_no_line_of_help_is_cut(harness):
 
 
 def test_the_plan_says_what_would_be_done(harness):
-    """The chains of the default bench share their first stages with the single trainers."""
+    """The first stage of a chain has half of the budget, so it is not the single trainer."""
     preview = json.loads(harness("bench", "--dry-run", "--json").stdout)
     kinds = [stage["kind"] for stage in preview["stages"]]
-    assert len(preview["cells"]) == 16  # the start model, and five trainers with three seeds
-    assert kinds.count("train") == 15
-    assert kinds.count("generate") == 16
+    assert len(preview["cells"]) == 26  # the start model, and five trainers with five seeds
+    assert kinds.count("train") == 35
+    assert kinds.count("generate") == 26
     assert all(stage["state"] == "to do" for stage in preview["stages"])
     seconds = [stage["estimate"]["seconds"] for stage in preview["stages"]]
     assert preview["seconds"] == sum(seconds) > 0

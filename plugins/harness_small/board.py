@@ -5,10 +5,10 @@ from __future__ import annotations
 TOKENS = 1.6e6
 """Trained tokens that the budget of a cell would pay for, were nothing else paid for.
 
-With 38M parameters that is 3.6e14 FLOPs. Sixty GRPO steps of 128 rollouts of 120 to 170 tokens, eight
-FLOPs a parameter and token, are about 3.5e14, and so are 260 supervised steps of 64 rows. By the
-formulas of `--dry-run` the former take one to two minutes of an H200, nearly all of it in the 128
-decoding steps of about 10 ms that each batch of rollouts needs.
+With 38M parameters that is 3.6e14 FLOPs. Sixty GRPO steps of 128 rollouts of 120 to 170 tokens,
+eight FLOPs a parameter and token, are about 3.5e14, and so are 260 supervised steps of 64 rows. By
+the formulas of `--dry-run` the former take one to two minutes of an H200, nearly all of it in the
+128 decoding steps of about 10 ms that each batch of rollouts needs.
 """
 
 TEMPLATE = """\
@@ -54,8 +54,8 @@ max_new_tokens = 160{limit}
 task = "small_symbolic"
 max_new_tokens = 96{limit}
 
-# Between the rates of the tiny board and those of 0.5B parameters; not tuned. Every trainer spends the
-# whole budget.
+# Between the rates of the tiny board and those of 0.5B parameters; not tuned. Every trainer spends
+# the whole budget.
 [options.sft]
 learning_rate = 5e-5
 batch_size = 64
