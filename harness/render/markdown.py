@@ -33,6 +33,7 @@ def render(leaderboard: Leaderboard) -> str:
         *_equal(leaderboard),
         *_aside(leaderboard),
         *_chains(leaderboard),
+        *_curves(leaderboard),
         *sections.benchmarks(leaderboard),
         *sections.overall(leaderboard),
         *sections.answers(leaderboard),
@@ -172,6 +173,16 @@ def _chains(leaderboard: Leaderboard) -> Iterator[str]:
         figures = ("Difference", "p (Holm)", "Format", "Correctness", "Budget")
         cells = [(name(row), markdown(control), *shown) for row, control, *shown in rows]
         yield table(("Chain", "Compared with", *figures), cells, left=2)
+
+
+def _curves(leaderboard: Leaderboard) -> Iterator[str]:
+    head, lines = sections.curves(leaderboard)
+    if lines:
+        yield "## Accuracy against compute"
+        yield sentences.CURVES
+        yield table(("Trainer", *head), [(name(row), *cells) for row, cells in lines])
+    if leaderboard.leads:
+        yield sentences.leads(leaderboard, markdown)
 
 
 def _properties(leaderboard: Leaderboard) -> Iterator[str]:
