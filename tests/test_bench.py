@@ -332,8 +332,9 @@ def test_where_the_budget_is_used_up_a_chain_spends_what_its_first_stage_alone_d
     harness, small_board, tmp_path
 ):
     text = small_board.read_text().replace("steps = 3", "trained_tokens = 6000\nfill = true")
-    options = "\n[options.sft]\nbatch_size = 4\n\n[options.sft-lora]\nbatch_size = 4\n"
-    small_board.write_text(text.replace("seeds = [0, 1]", "seeds = [0]") + options)
+    more = "\n[curve]\nshares = [0.5]\n"
+    more += "\n[options.sft]\nbatch_size = 4\n\n[options.sft-lora]\nbatch_size = 4\n"
+    small_board.write_text(text.replace("seeds = [0, 1]", "seeds = [0]") + more)
     chain, early = "sft+sft-lora", "sft(sft.epochs=0.5)"
     harness("bench", "small.toml", "--plugins", f"sft,{chain}")
     harness("bench", "small.toml", "--plugins", "sft", "--set", "sft.epochs=0.5")
@@ -351,3 +352,9 @@ def test_where_the_budget_is_used_up_a_chain_spends_what_its_first_stage_alone_d
     assert [one.trainer for one in rows[chain].controls] == ["sft", early]
     assert [one.matched for one in rows[chain].controls] == [True, False]
     assert rows[chain].stage_gain.to == "sft"
+    half = found["sft@0.5", 0]
+    assert (half.share, half.stages[0].stage) == (0.5, first.stage)  # trained once
+    assert [one.share for one in rows["sft"].curve] == [0.5, 1.0]
+    assert rows["sft"].curve[0].budget_used == pytest.approx(half.cost.trained_tokens / 6000)
+    assert [one.share for one in leaderboard(tmp_path).leads] == [0.5, 1.0]
+    assert not any("@" in name for name in rows)

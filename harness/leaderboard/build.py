@@ -127,7 +127,9 @@ def build(
     marks = sort_warnings(rows, results)
     curves = {entry.trainer: curve_of(entry, points) for entry in rows}
     curves = {name: curve for name, curve in curves.items() if curve}
-    shown = {name: points_of(curve, conditions) for name, curve in curves.items()}
+    shown = {
+        name: found for name, curve in curves.items() if (found := points_of(curve, conditions))
+    }
     reached = all_reach(list(shown.values()))
     made = [
         build_row(
