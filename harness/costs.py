@@ -45,7 +45,7 @@ class Caps(Frozen, allow_inf_nan=False):
             left[name] = max(cap - getattr(spent, name), 1 if name in _WHOLE else 1e-9)
         return Caps(**left)
 
-    def share(self, parts: int, taken: int = 1) -> Caps:
+    def share(self, parts: int, taken: float = 1) -> Caps:
         """Return `taken` of so many equal parts."""
         shares = {}
         for name, cap in self.set_caps().items():

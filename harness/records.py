@@ -158,6 +158,8 @@ class Record(Frozen):
     board: BoardRef
     trainer: str  # `start`, `sft`, `sft+rl`, ...
     seed: Count | None  # None for the untouched start model
+    # of the board's budget that it was trained with; below 1 it is a point of a curve (`at_share`)
+    share: float = pydantic.Field(default=1.0, gt=0, le=1)
     status: Status
     error: str | None = None  # one line, for anything but ok
     log: str | None = None  # the failed stage's log, relative to the runs folder
@@ -308,6 +310,7 @@ class Cell:
     generate: str  # stage id
     judge: str  # stage id
     command: str  # reproduces the row
+    share: float = 1.0  # of the board's budget
 
     @property
     def name(self) -> str:
@@ -325,6 +328,11 @@ class Cell:
     def record_id(self) -> str:
         """Return the id of the cell's record: readable, unique, and safe as a file name."""
         return f"{cell_name(slug(self.trainer), self.seed, '-s')}-{self.digest[:12]}"
+
+
+def at_share(trainer: str, share: float) -> str:
+    """Return the name of a trainer that is given a share of the budget: `sft@0.25`."""
+    return trainer if share == 1 else f"{trainer}@{share:g}"
 
 
 def cell_name(label: str, seed: int | None, mark: str = " seed ") -> str:

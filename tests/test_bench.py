@@ -326,3 +326,35 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_board, harness, tmp_pat
         subprocess.run(["umount", str(disk)], check=True)
     assert records(tmp_path) == before
     assert build(before.values(), leaderboard(tmp_path).conditions)
+
+
+def test_where_the_budget_is_used_up_a_chain_spends_what_its_first_stage_alone_does(
+    harness, small_board, tmp_path
+):
+    text = small_board.read_text().replace("steps = 3", "trained_tokens = 6000\nfill = true")
+    more = "\n[curve]\nshares = [0.5]\n"
+    more += "\n[options.sft]\nbatch_size = 4\n\n[options.sft-lora]\nbatch_size = 4\n"
+    small_board.write_text(text.replace("seeds = [0, 1]", "seeds = [0]") + more)
+    chain, early = "sft+sft-lora", "sft(sft.epochs=0.5)"
+    harness("bench", "small.toml", "--plugins", f"sft,{chain}")
+    harness("bench", "small.toml", "--plugins", "sft", "--set", "sft.epochs=0.5")
+    found = records(tmp_path)
+    spent = {name: record.cost.trained_tokens for (name, _), record in found.items()}
+    step = spent["sft"] / found["sft", 0].cost.steps
+    assert 6000 - 2 * step < spent["sft"] <= 6000
+    assert 6000 - 2 * step < spent[chain] <= 6000
+    first, _ = found[chain, 0].stages
+    assert 3000 - 2 * step < first.cost.trained_tokens <= 3000
+    assert spent[early] < 3000  # by its own rule
+    assert first.stage != found["sft", 0].stages[0].stage
+    rows = {row.trainer: row for row in leaderboard(tmp_path).rows}
+    assert rows["sft"].budget_used == pytest.approx(spent["sft"] / 6000)
+    assert [one.trainer for one in rows[chain].controls] == ["sft", early]
+    assert [one.matched for one in rows[chain].controls] == [True, False]
+    assert rows[chain].stage_gain.to == "sft"
+    half = found["sft@0.5", 0]
+    assert (half.share, half.stages[0].stage) == (0.5, first.stage)  # trained once
+    assert [one.share for one in rows["sft"].curve] == [0.5, 1.0]
+    assert rows["sft"].curve[0].budget_used == pytest.approx(half.cost.trained_tokens / 6000)
+    assert [one.share for one in leaderboard(tmp_path).leads] == [0.5, 1.0]
+    assert not any("@" in name for name in rows)

@@ -203,7 +203,7 @@ def test_no_line_of_help_is_cut(harness):
 
 
 def test_the_plan_says_what_would_be_done(harness):
-    """Each stage of a chain has its part of the budget, so none is shared with a single trainer."""
+    """The first stage of a chain has half of the budget, so it is not the single trainer."""
     preview = json.loads(harness("bench", "--dry-run", "--json").stdout)
     kinds = [stage["kind"] for stage in preview["stages"]]
     assert len(preview["cells"]) == 26  # the start model, and five trainers with five seeds

@@ -155,6 +155,75 @@ def test_a_control_is_the_same_recipe_but_for_its_length():
     assert controls({"rate": 2, "epochs": 9}, {"rate": 1, "epochs": 3}) == ["sft"]
 
 
+def curves(spent: dict[str, float], finals: dict[str, float], quarter: dict[str, float]) -> list:
+    """Return records of trainers with the whole budget and with a quarter of it."""
+    small = {f"{name}@0.25": accuracy for name, accuracy in quarter.items()}
+    accuracies = {"start": 0.2} | finals | small
+    flops = spent | {f"{name}@0.25": spent[name] / 4 for name in quarter}
+    records = generated.spending(generated.board(accuracies, n=2000), flops)
+    return [
+        one.model_copy(update={"share": 0.25 if "@" in one.trainer else 1.0}).sealed()
+        for one in records
+    ]
+
+
+def test_a_curve_says_who_is_first_with_which_share_of_the_budget():
+    finals, quarter = {"sft": 0.6, "rl": 0.7, "kd": 0.5}, {"sft": 0.5, "rl": 0.3}
+    records = curves(dict.fromkeys(finals, 9.0), finals, quarter)
+    told = generated.conditions(caps={"flops": 10.0}, curve=[0.25, 0.5])
+    page = build(records, told)
+    assert [one.trainer for one in page.rows] == ["rl", "sft", "kd", "start"]  # no point is a row
+    assert page.pair_family == 3
+    sft, rl = row(page, "sft").curve, row(page, "rl").curve
+    assert [one.share for one in sft] == [one.share for one in rl] == [0.25, 1.0]
+    assert row(page, "kd").curve == row(page, "start").curve == ()
+    assert sft[1].accuracy == row(page, "sft").accuracy
+    assert [one.budget_used for one in sft] == pytest.approx([0.225, 0.9])
+    assert [(one.share, one.first, one.apart) for one in page.leads] == [
+        (0.25, "sft", ("rl",)),
+        (1.0, "rl", ("sft",)),
+    ]
+    reached = page.reached
+    assert reached == pytest.approx(sft[1].accuracy.accuracy)
+    low, high = (one.accuracy.accuracy for one in rl)
+    flops = 2.25 * 4 ** ((reached - low) / (high - low))
+    assert row(page, "rl").flops_to_reach == pytest.approx(flops, rel=1e-6)
+    assert row(page, "sft").flops_to_reach == pytest.approx(9.0)
+    text = markdown.render(page)
+    section = text.partition("## Accuracy against compute")[2].partition("\n## ")[0]
+    assert "| Trainer | 25 % | 100 % | FLOPs to " in section
+    assert "First with 25 % sft (told apart from it: rl); with 100 % rl" in section
+    assert "Where the first changes, curves cross." in section
+    without = [one for one in records if one.share == 1]
+    assert "Accuracy against compute" not in markdown.render(build(without, told))
+
+
+def test_a_point_of_a_curve_needs_all_seeds_and_a_share_that_the_board_has():
+    finals, quarter = {"sft": 0.6, "rl": 0.7}, {"sft": 0.5, "rl": 0.3}
+    records = curves(dict.fromkeys(finals, 9.0), finals, quarter)
+    told = generated.conditions(caps={"flops": 10.0}, curve=[0.25])
+    some = [one for one in records if (one.trainer, one.seed) != ("rl@0.25", 1)]
+    page = build(some, told)
+    assert row(page, "rl").curve == ()
+    assert [one.share for one in row(page, "sft").curve] == [0.25, 1.0]
+    assert page.leads == ()
+    for without in (told, generated.conditions(caps={"flops": 10.0})):
+        point = next(one for one in records if one.trainer == "sft@0.25")
+        wrong = point.model_copy(update={"trainer": "sft"}) if without is told else point
+        page = build([*(r for r in records if r.share == 1), wrong.sealed()], without)
+        (refused,) = page.refused
+        assert "no point of the board's curve" in refused.reason
+    costly = [
+        one.model_copy(update={"cost": one.cost.model_copy(update={"flops": 9.0})}).sealed()
+        if one.share < 1
+        else one
+        for one in generated.spending(records, {"sft@0.25": 9.0, "rl@0.25": 9.0})
+    ]
+    page = build(costly, told)
+    assert all("and the board allows" in one.reason for one in page.refused)
+    assert len(page.refused) == 6
+
+
 def test_order_of_records_changes_nothing():
     records = generated.board(ACCURACIES)
     first = build(records, generated.conditions())

@@ -71,6 +71,35 @@ def test_who_says_how_long_to_train_is_left_to_it(small_board):
     assert fills(options="\n[options.sft]\nepochs = 1\n") == [False, False, True]
 
 
+def test_the_points_of_a_curve_are_cells_of_their_own(small_board):
+    text = small_board.read_text().replace("steps = 3", "steps = 8\nfill = true")
+    small_board.write_text(text)
+    before = make(small_board, "unruly+unruly-slow", seeds=[0])
+    small_board.write_text(text + "\n[curve]\nshares = [0.25, 0.5]\n")
+    result = make(small_board, "unruly", "unruly+unruly-slow", seeds=[0])
+    assert result.board.digest == before.board.digest  # points change no row
+    cells = {cell.trainer: cell for cell in result.cells[1:]}
+    assert [(name, cell.share) for name, cell in cells.items()] == [
+        ("unruly", 1.0), ("unruly+unruly-slow", 1.0),
+        ("unruly@0.25", 0.25), ("unruly+unruly-slow@0.25", 0.25),
+        ("unruly@0.5", 0.5), ("unruly+unruly-slow@0.5", 0.5),
+    ]  # fmt: skip
+
+    def caps(name):
+        return [result.stages[one].identity.budget.caps.steps for one in cells[name].train]
+
+    assert caps("unruly@0.25") == [2]
+    assert caps("unruly+unruly-slow@0.5") == [2, 4]
+    assert cells["unruly@0.5"].train == cells["unruly+unruly-slow"].train[:1]
+    assert cells["unruly"].command == cells["unruly@0.5"].command
+    small_board.write_text(text.replace("fill = true", "") + "\n[curve]\nshares = [0.25]\n")
+    with pytest.raises(UsageError, match=r"needs \[budget\] fill = true"):
+        make(small_board)
+    small_board.write_text(text + "\n[curve]\nshares = [0.5, 0.25]\n")
+    with pytest.raises(UsageError, match=r"curve\.shares: write rising shares"):
+        make(small_board)
+
+
 def test_a_first_stage_that_uses_the_budget_up_leaves_no_rest(small_board):
     text = small_board.read_text().replace("steps = 3", 'steps = 3\nfill = true\nchain = "rest"')
     small_board.write_text(text)

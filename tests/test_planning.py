@@ -270,11 +270,9 @@ def test_the_tiny_board_is_planned_for_the_cpu(tmp_path):
 def test_a_plan_fills_the_budget_that_is_to_be_used_up(tmp_path):
     found = dry_run("tiny", tmp_path, terms=("sft", "rl", "sft+rl"), seeds=(0,))
     cap = found.caps["flops"]
-    flops = {}
-    for one in found.stages:
-        if one.kind == "train":
-            flops.setdefault(one.label, []).append(one.estimate.flops)
-    (rl,), (whole, half), (last,) = flops["rl"], sorted(flops["sft"])[::-1], flops["sft+rl"]
+    flops = {one.label: one.estimate.flops for one in found.stages if one.kind == "train"}
+    assert flops.keys() == {"sft", "rl", "sft@0.5", "sft+rl"}
+    rl, whole, half, last = (flops[name] for name in ("rl", "sft", "sft@0.5", "sft+rl"))
     assert 0.8 * cap < whole <= cap
     assert 0.8 * cap < rl <= cap
     assert half <= cap / 2

@@ -13,6 +13,7 @@ from pathlib import Path
 import generated
 import pytest
 from test_escape import CONTROL, HOSTILE
+from test_leaderboard import curves
 
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
@@ -103,6 +104,18 @@ def test_a_trainer_has_one_colour_and_a_loss_an_axis_of_its_own(tmp_path):
     gains = next(svg for label, svg in drawn.items() if label.startswith("Gains"))
     assert all(look[name].color in gains for name in ACCURACIES if name != "start")
     assert len({one.key() for one in figures.looks(map(str, range(60)), "start").values()}) == 61
+
+
+def test_curves_over_the_budget_are_drawn():
+    finals, quarter = {"sft": 0.6, "rl": 0.7}, {"sft": 0.5, "rl": 0.3}
+    records = curves({"sft": 9.0, "rl": 9.0}, finals, quarter)
+    told = generated.conditions(caps={"flops": 10.0}, curve=[0.25])
+    page = Page(render(records, told))
+    assert "Accuracy against compute" in page.text
+    assert "First with 25 % sft (told apart from it: rl)" in page.text
+    labels = [attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg"]
+    assert "Accuracy against training FLOPs of a seed" in labels
+    assert labels.count("Accuracy against seconds of training of a seed") == 2  # and over rows
 
 
 def test_the_page_needs_no_other_file_and_no_script(report):

@@ -115,7 +115,7 @@ def test_other_answers_are_named_and_the_first_that_was_published_counts(folder,
     harness("publish", "tiny", "--from", "submissions/other", "--from", "submissions/new")
     assert row(folder, "sft").accuracy == before.accuracy
     assert "has other answers than" in (folder / "leaderboards" / "tiny.md").read_text()
-    assert harness("check").stdout.strip() == "9 recomputed"
+    assert harness("check").stdout.strip() == "10 recomputed"
 
 
 def test_the_order_in_which_boards_join_changes_who_is_first_and_nothing_is_lost(folder):

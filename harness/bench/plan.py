@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from harness.errors import PluginError, UsageError, did_you_mean
 from harness.files import slug
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
-from harness.records import START, Cell, cell_name
+from harness.records import START, Cell, at_share, cell_name
 from harness.redact import redact
 from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
 
@@ -104,24 +105,27 @@ def plan(
     result = plan_start(board, device, names[0])  # which names lines of one's own files
     check_apart(board)
     common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
-    for name in names:
-        mine = {part: changed[part] for part in parts[name] if part in changed}
+    points = board.file.curve.shares if board.file.curve else ()
+    for part, name in product((1.0, *points), names):
+        mine = {one: changed[one] for one in parts[name] if one in changed}
         settings = _settings(mine)
-        shown = name + (f"({', '.join(settings)})" if settings else "")
+        shown = at_share(name + (f"({', '.join(settings)})" if settings else ""), part)
         for seed in seeds or board.file.seeds:
             chain: list[Stage] = []
-            for position, part in enumerate(parts[name]):
+            for position, one in enumerate(parts[name]):
                 parent = chain[-1] if chain else None
                 base = Base(stage=parent.id) if parent else start
-                given = {*board.file.options.get(part, {}), *changed.get(part, {})}
-                share = stage_identity.share(board, position, len(parts[name]), given)
+                given = {*board.file.options.get(one, {}), *changed.get(one, {})}
+                length = len(parts[name])
+                share = stage_identity.share(board, position, length, given, part)
                 identity = stage_identity.training(
-                    board, offers[part], options[part], seed, common, base, share
+                    board, offers[one], options[one], seed, common, base, share
                 )
-                label = "+".join(parts[name][: position + 1])
-                chain.append(_stage("train", label, seed, identity, parent, offers[part]))
+                so_far = (position + 1) * part / length if board.file.budget.fill else 1.0
+                label = at_share("+".join(parts[name][: position + 1]), so_far)
+                chain.append(_stage("train", label, seed, identity, parent, offers[one]))
             last, command = Base(stage=chain[-1].id), _command(board, name, settings, (seed,))
-            _add_cell(result, shown, seed, chain, last, common, command)
+            _add_cell(result, shown, seed, chain, last, common, command, share=part)
     return result
 
 
@@ -162,6 +166,7 @@ def _add_cell(
     common: Common,
     command: str,
     model: Path | None = None,
+    share: float = 1.0,
 ) -> None:
     """Add a cell: the stages that train it, one that generates answers, and one that judges them.
 
@@ -180,7 +185,8 @@ def _add_cell(
     for stage in (*chain, generate, judge):
         result.stages.setdefault(stage.id, stage)
     train = tuple(stage.id for stage in chain)
-    result.cells.append(Cell(board.digest, name, seed, train, generate.id, judge.id, command))
+    cell = Cell(board.digest, name, seed, train, generate.id, judge.id, command, share)
+    result.cells.append(cell)
 
 
 def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

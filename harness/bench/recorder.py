@@ -222,6 +222,7 @@ class Recorder:
             board=records.BoardRef(name=board.name, digest=board.digest),
             trainer=cell.trainer,
             seed=cell.seed,
+            share=cell.share,
             status=status,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             command=cell.command,

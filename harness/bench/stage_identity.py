@@ -45,13 +45,15 @@ LENGTH = frozenset({"epochs", "max_steps"})
 """Options that say how long to train. A trainer that is given one ends by it under any budget."""
 
 
-def share(board: Board, position: int, length: int, given: Iterable[str] = ()) -> spec.Share:
-    """Return the caps of the stage at a position, from 0, of a chain.
+def share(
+    board: Board, position: int, length: int, given: Iterable[str] = (), part: float = 1.0
+) -> spec.Share:
+    """Return the caps of the stage at a position, from 0, of a chain that has a part of the budget.
 
     `given` are the options that board and command line set for its trainer.
     """
     budget = board.file.budget
-    caps, rest = budget.stage_caps(position, length)
+    caps, rest = budget.stage_caps(position, length, part)
     return spec.Share(caps=caps, rest=rest, fill=budget.fill and LENGTH.isdisjoint(given))
 
 

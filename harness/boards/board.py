@@ -23,7 +23,7 @@ from harness.verify import VERIFIER_VERSION
 BUILT_IN = Path(__file__).parent / "known"
 # keys for how to run or show a board: they cannot change a result
 NOT_CONDITIONS: dict[str, Any] = {
-    **dict.fromkeys(("title", "trainers", "notes", "quoted"), True),
+    **dict.fromkeys(("title", "trainers", "notes", "quoted", "curve"), True),
     "compute": {"save_every", "stage_seconds", "micro_batch_size", "environment"},
     "scores": {"__all__": {"baseline"}},
 }
@@ -215,6 +215,7 @@ class Board:
             budget=f"at most {caps}; {file.budget.described}",
             caps=file.budget.caps(),
             fill=file.budget.fill,
+            curve=file.curve.shares if file.curve else (),
             margin=file.margin,
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),

@@ -61,6 +61,7 @@ class Conditions(Frozen):
     budget: str
     caps: Caps | None = None  # the budget in numbers, of a whole cell
     fill: bool = False  # whether trainers train until the caps are spent
+    curve: tuple[float, ...] = ()  # shares of the caps that trainers are also trained with
     margin: float = 2.0  # points within which two rows count as equal
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)

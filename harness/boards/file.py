@@ -65,16 +65,29 @@ class BudgetTable(Caps):
         share = "what is left" if self.chain == "rest" else "an equal share"
         return f"each stage of a chain gets {share}"
 
-    def stage_caps(self, position: int, length: int) -> tuple[Caps, bool]:
-        """Return the caps at a position, from 0, of a chain.
+    def stage_caps(self, position: int, length: int, part: float = 1.0) -> tuple[Caps, bool]:
+        """Return the caps at a position, from 0, of a chain that has a part of the budget.
 
         Also whether they are less what the earlier stages of the chain spent.
         """
         if self.fill:  # what an earlier stage could not use of its part goes to the next
-            return self.caps().share(length, position + 1), position > 0
+            return self.caps().share(length, (position + 1) * part), position > 0
         if self.chain == "even":
             return self.caps().share(length), False
         return self.caps(), position > 0
+
+
+class Curve(Frozen, allow_inf_nan=False):
+    """Smaller budgets that every trainer is also trained with: how its gain grows with compute."""
+
+    shares: tuple[float, ...] = pydantic.Field(min_length=1)  # of the budget, as [0.125, 0.25, 0.5]
+
+    @pydantic.field_validator("shares")
+    @classmethod
+    def _rising(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if list(shares) != sorted(set(shares)) or not all(0 < share < 1 for share in shares):
+            raise ValueError("write rising shares of the budget between 0 and 1")
+        return shares
 
 
 class ScoreTable(Frozen, allow_inf_nan=False):
@@ -162,6 +175,7 @@ class BoardFile(Frozen):
     tasks: dict[TaskName, OwnTask] = pydantic.Field(default={})  # made of files of one's own
     data: Data
     budget: BudgetTable
+    curve: Curve | None = None
     margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
@@ -176,6 +190,8 @@ class BoardFile(Frozen):
         pairs = [(score.task, score.protocol) for score in self.scores]
         if len(set(pairs)) < len(pairs):
             raise ValueError("two scores have the same task and protocol")
+        if self.curve and not self.budget.fill:
+            raise ValueError("[curve] needs [budget] fill = true: its points are budgets used up")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: the same seed is given twice")
         return self

@@ -61,7 +61,7 @@ def power(plan: Plan, board: Board, records: Sequence[Record], questions: int) -
     """Return what a plan finds on so many questions, by earlier records of its board if it can."""
     rows: dict[str, set[int | None]] = {}
     for cell in plan.cells:
-        if cell.train:
+        if cell.train and cell.share == 1:
             rows.setdefault(cell.trainer, set()).add(cell.seed)
     seeds = min((len(found) for found in rows.values()), default=0)
     pairs = math.comb(len(rows), 2)
@@ -93,7 +93,8 @@ def power(plan: Plan, board: Board, records: Sequence[Record], questions: int) -
 
 def _measured(board: Board, records: Sequence[Record]) -> Noise | None:
     """Return what moved the rows of the board's earlier records, if they have seeds enough."""
-    mine = [record for record in records if record.board.digest == board.digest]
+    digest = board.digest
+    mine = [one for one in records if one.board.digest == digest and one.share == 1]
     if not mine:
         return None
     try:

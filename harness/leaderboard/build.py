@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
 from harness.leaderboard.comparison import TRAINER_SEEDS
-from harness.leaderboard.controls import MATCHED
+from harness.leaderboard.compute import (
+    MATCHED,
+    all_reach,
+    curve_of,
+    flops_to_reach,
+    leads_of,
+    points_of,
+)
 from harness.leaderboard.data import (
     Detectable,
     Failure,
@@ -95,6 +102,8 @@ def build(
         )
         for name, cells in chosen.kept.items()
     }
+    shares = {one.trainer: one.share for row in chosen.kept.values() for one in row}
+    points = {name: entries.pop(name) for name in list(entries) if shares[name] < 1}
     # One claim on a page: on trainers from three seeds on, else on the checkpoints of its cells.
     whole = any(entry.ranked for entry in entries.values())
     questions.claim = (
@@ -114,8 +123,14 @@ def build(
     adjusted = dict(zip(family, holm([gains[name].p for name in family]), strict=True))
     results, tallies, score_family = tally({row.trainer: task_results(row, start) for row in rows})
     together = overall(rows, start)
-    done = [cell for entry in entries.values() for cell in entry.done]
+    done = [cell for entry in (*entries.values(), *points.values()) for cell in entry.done]
     marks = sort_warnings(rows, results)
+    curves = {entry.trainer: curve_of(entry, points) for entry in rows}
+    curves = {name: curve for name, curve in curves.items() if curve}
+    shown = {
+        name: found for name, curve in curves.items() if (found := points_of(curve, conditions))
+    }
+    reached = all_reach(list(shown.values()))
     made = [
         build_row(
             entry,
@@ -131,6 +146,8 @@ def build(
         ).model_copy(
             update={
                 "overall": together.get(entry.trainer),
+                "curve": shown.get(entry.trainer, ()),
+                "flops_to_reach": flops_to_reach(shown.get(entry.trainer, ()), reached or 0.0),
                 "warnings": tuple(marks.rows[entry.trainer]),
             }
         )
@@ -147,6 +164,8 @@ def build(
         gain_family=len(family),
         pair_family=len(ranking.pairs),
         score_family=score_family,
+        leads=leads_of(curves),
+        reached=reached,
         matched_share=MATCHED,
         detectable=_detectable(questions, rows, start, ranking, gains),
         equal=ranking.equal,
@@ -154,7 +173,10 @@ def build(
         rows=_chains_adjusted(made),
         failures=tuple(
             _failure(cell, about(cell).file)
-            for cell in [*(one for row in rows for one in row.failed), *chosen.failed]
+            for cell in [
+                *(one for row in (*rows, *points.values()) for one in row.failed),
+                *chosen.failed,
+            ]
         ),
         superseded=tuple(map(ref, chosen.dropped)),
         refused=tuple(

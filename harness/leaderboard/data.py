@@ -158,6 +158,23 @@ class Control(Frozen):
     matched: bool  # whether that is `matched_share` of what the chain spent, or more
 
 
+class CurvePoint(Frozen):
+    """A trainer that was given a share of the budget: a run of its own for each seed."""
+
+    share: float
+    accuracy: Accuracy  # by which rows are ranked
+    budget_used: float  # of the whole budget
+    cost: Cost  # mean over seeds
+
+
+class Lead(Frozen):
+    """Who is first with a share of the budget."""
+
+    share: float
+    first: str  # of the rows that have a point there
+    apart: tuple[str, ...]  # rows told apart from it, after Holm over all that is here
+
+
 class TrainedBy(Frozen):
     """The code that trained one stage."""
 
@@ -210,6 +227,10 @@ class Row(Frozen):
     # none is, nothing is said of its last stage
     controls: tuple[Control, ...] | None
     stage_gain: Gain | None  # of a chain over its control
+    curve: tuple[CurvePoint, ...]  # of rising shares, the row itself last; () without a curve
+    # FLOPs of training after which the curve is at the accuracy that every curve reaches; None if
+    # there is none, or its first point is above it already
+    flops_to_reach: float | None
     cost: Cost | None  # mean over seeds; None where nothing was trained
     budget_used: float | None  # share of the tightest cap that was spent, mean over seeds
     parameters: int | None
@@ -272,6 +293,8 @@ class Leaderboard(Frozen):
     gain_family: int  # comparisons with the start model that Holm's correction is over
     pair_family: int  # pairs of rows that Holm's correction is over
     score_family: int  # rows times scores that Holm's correction of wins and losses is over
+    leads: tuple[Lead, ...]  # with each share of the budget that is on the curves
+    reached: float | None  # accuracy that every curve reaches
     matched_share: float  # of what a chain spent, that its control must have spent
     detectable: Detectable | None
     equal: tuple[Equal, ...]  # within the margin of the conditions

@@ -8,23 +8,11 @@ from typing import Any
 
 from harness.leaderboard.cells import Entry, describe_environment
 from harness.leaderboard.comparison import PairedDifference
-from harness.leaderboard.controls import budget_used, controls_of, gain_over_control
+from harness.leaderboard.compute import budget_used, controls_of, gain_over_control, mean_cost
 from harness.leaderboard.data import RecordRef, Row, TaskResult, TrainedBy
 from harness.leaderboard.ranking import Ranking
 from harness.leaderboard.results import accuracy_of, gain_between
-from harness.records import Cost, Record, total_cost
-
-
-def _mean_cost(cells: Sequence[Record]) -> Cost | None:
-    """Return the mean cost of a seed; the peak of memory is the highest."""
-    if not any(cell.stages for cell in cells):
-        return None
-    total = total_cost(cell.cost for cell in cells).model_dump()
-    for name, value in total.items():
-        if name != "peak_memory_bytes" and value is not None:
-            mean = value / len(cells)
-            total[name] = mean if isinstance(value, float) else round(mean)
-    return Cost(**total)
+from harness.records import Record
 
 
 def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
@@ -67,7 +55,7 @@ def build_row(
     seeds = entry.seeds
     failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
     missing = () if entry.start else tuple(sorted({*conditions.seeds} - {*seeds, *failed}))
-    cost = _mean_cost(entry.done)
+    cost = mean_cost(entry.done)
     controls = controls_of(entry, others.values(), conditions)
     return Row(
         trainer=entry.trainer,
@@ -86,6 +74,8 @@ def build_row(
         overall=None,
         controls=controls,
         stage_gain=gain_over_control(entry, others, controls),
+        curve=(),
+        flops_to_reach=None,
         cost=cost,
         budget_used=budget_used(entry, conditions),
         parameters=next((c.checkpoint.parameters for c in entry.done if c.checkpoint), None),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.records import START, Record, replaced, total_cost
+from harness.records import START, Record, at_share, replaced, total_cost
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
@@ -42,6 +42,9 @@ def objection(record: Record, conditions: Conditions) -> str | None:
     if record.seed is not None and record.seed not in conditions.seeds:  # a score alone has none
         planned = ", ".join(map(str, conditions.seeds))
         return f"seed {record.seed} is none of the board's seeds {planned}"
+    points = [1.0, *conditions.curve]
+    if record.share not in points or not record.trainer.endswith(at_share("", record.share)):
+        return f"it is of {record.share:g} of the budget, and no point of the board's curve"
     return _cost(record, conditions)
 
 
@@ -67,6 +70,7 @@ def _cost(record: Record, conditions: Conditions) -> str | None:
         spent = getattr(cost, name)
         # One step may pass a cap, and the host stops a stage at twice its cap in any case
         # (`stage.budget`); each stage of a chain may take a step of its own.
+        cap *= record.share
         step = min(cap, max(cap / 10, 2 * spent / steps))
         allowed = cap + stages - 1 if name == "steps" else cap + step * max(1, stages)
         if spent > allowed:

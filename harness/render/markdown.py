@@ -34,6 +34,7 @@ def render(leaderboard: Leaderboard) -> str:
         "## Conditions",
         "\n".join(_conditions(leaderboard)),
         *_chains(leaderboard),
+        *_curves(leaderboard),
         *sections.benchmarks(leaderboard),
         *sections.overall(leaderboard),
         *sections.answers(leaderboard),
@@ -173,6 +174,16 @@ def _chains(leaderboard: Leaderboard) -> Iterator[str]:
         figures = ("Difference", "p (Holm)", "Format", "Correctness", "Budget")
         cells = [(name(row), markdown(control), *shown) for row, control, *shown in rows]
         yield table(("Chain", "Compared with", *figures), cells, left=2)
+
+
+def _curves(leaderboard: Leaderboard) -> Iterator[str]:
+    head, lines = sections.curves(leaderboard)
+    if lines:
+        yield "## Accuracy against compute"
+        yield sentences.CURVES
+        yield table(("Trainer", *head), [(name(row), *cells) for row, cells in lines])
+    if leaderboard.leads:
+        yield sentences.leads(leaderboard, markdown)
 
 
 def _properties(leaderboard: Leaderboard) -> Iterator[str]:

@@ -58,6 +58,29 @@ def chains(leaderboard: Leaderboard) -> list[tuple[Row, str, str, str, str, str,
     return found
 
 
+def curves(leaderboard: Leaderboard) -> tuple[Sequence[str], list[tuple[Row, list[str]]]]:
+    """Return the head and the cells of the table of curves; rows without a curve have no line."""
+    shares = sorted({one.share for row in leaderboard.rows for one in row.curve})
+    head = [f"{100 * share:g} %" for share in shares]
+    if leaderboard.reached is not None:
+        head.append(f"FLOPs to {numbers.percent(leaderboard.reached)} %")
+    lines = []
+    for row in leaderboard.rows:
+        if row.curve:
+            at = {one.share: one for one in row.curve}
+            cells = [
+                f"{numbers.accuracy(one.accuracy)}, {numbers.flops(one.cost.flops)} FLOPs,"
+                f" {numbers.time_spent(one.cost)}"
+                if (one := at.get(share))
+                else numbers.NONE
+                for share in shares
+            ]
+            flops = row.flops_to_reach
+            cells.append(numbers.NONE if flops is None else numbers.flops(flops))
+            lines.append((row, cells))
+    return head, lines
+
+
 def results(leaderboard: Leaderboard, benchmark: Benchmark) -> list[tuple[Row, TaskResult]]:
     """Return the rows that were scored on a benchmark, with their results."""
     return [(row, found) for row in leaderboard.rows if (found := result_of(row, benchmark))]

@@ -45,6 +45,29 @@ def chains(leaderboard: Leaderboard) -> str:
     )
 
 
+CURVES = (
+    "Accuracy with shares of the budget, with its interval, and what a seed spent. Each point is a"
+    " run of its own for every seed, trained until that share was spent with its schedule laid over"
+    " it, so the learning rate has come down at every point. The last column is where a curve is"
+    " first at the accuracy that every curve reaches, on a straight line over the logarithm of"
+    " FLOPs between two points; a dash where its first point is there already."
+)
+
+
+def leads(leaderboard: Leaderboard, shown: Callable[[str], str]) -> str:
+    """Return who is first with each share of the budget; `shown` makes names harmless."""
+    parts = []
+    for one in leaderboard.leads:
+        apart = ", ".join(map(shown, one.apart)) or "no row"
+        parts.append(f"with {100 * one.share:g} % {shown(one.first)} (told apart from it: {apart})")
+    changes = len({one.first for one in leaderboard.leads}) > 1
+    return (
+        f"First {'; '.join(parts)}; at 5 % after Holm's correction over all differences to the"
+        " first."
+        + (" Where the first changes, curves cross." if changes else " No curve crosses the first.")
+    )
+
+
 def label(conditions: Conditions, one: Benchmark | TaskResult | LeaderboardWarning) -> str:
     """Return a benchmark's name, with its protocol where the board scores the task twice."""
     several = sum(other.task == one.task for other in conditions.benchmarks) > 1

@@ -237,6 +237,31 @@ def curves(
     return _svg(figure, label, salt)
 
 
+def budgets(
+    series: Mapping[str, Sequence[tuple[float, Interval]]], axis: str, label: str, salt: str
+) -> str:
+    """Draw accuracy against a cost (`axis` names it), a line for each row over its budgets."""
+    figure, axes = _figure(4.3, 2.9 + 0.14 * math.ceil(len(series) / 3))
+    for place, (name, points) in enumerate(series.items()):
+        accuracies, errors = _points(accuracy for _, accuracy in points)
+        line = ("-", "--", ":")[place // len(SERIES) % 3]
+        style: dict[str, Any] = {"color": SERIES[place % len(SERIES)], "linestyle": line}
+        costs = [cost for cost, _ in points]
+        drawn = axes.errorbar(
+            costs, accuracies, errors, fmt="o", markersize=3, capsize=2, elinewidth=0.6, **style
+        )
+        drawn.set_label(name_of(name).lstrip("_") or "-")
+    axes.set_xscale("log")
+    axes.set_xlabel(axis)
+    axes.set_ylabel("accuracy, %")
+    axes.xaxis.set_major_formatter(lambda value, _: numbers.count(value))
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
+    legend = figure.legend(loc="outside lower center", fontsize=7, ncols=3)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return _svg(figure, label, salt)
+
+
 def heat_map(names: Sequence[str], change: np.ndarray, label: str, salt: str) -> str:
     """Draw which questions each row fixes (blue) or breaks (orange).
 

@@ -164,6 +164,13 @@ def _figures(
         "key": {name: one.key() for name, one in look.items()},
         "pareto": pareto,
         "curves": curves,
+        "budgets": [
+            figures.budgets(
+                series, COSTS[cost], f"Accuracy against {COSTS[cost]}", f"budget-{cost}"
+            )
+            for cost in ("flops", "seconds")
+            if (series := _budgets(leaderboard.rows, cost))
+        ],
         "maps": maps,
         "exhibits": exhibits,
         "missing": list(questions.missing.values()) if questions else [],
@@ -196,3 +203,16 @@ def _points(rows: Sequence[Row], cost: str) -> dict[str, tuple[float, figures.In
         if (a := row.accuracy) and (row.cost or row.start)
     }
     return points if any(spent > 0 for spent, _ in points.values()) else {}
+
+
+def _budgets(rows: Sequence[Row], cost: str) -> dict[str, list[tuple[float, figures.Interval]]]:
+    """Return cost and accuracy of every row with each share of the budget."""
+    return {
+        row.trainer: [
+            (float(getattr(one.cost, cost)), (a.accuracy, a.low, a.high))
+            for one in row.curve
+            for a in (one.accuracy,)
+        ]
+        for row in rows
+        if row.curve and all(getattr(one.cost, cost) > 0 for one in row.curve)
+    }

@@ -155,7 +155,8 @@ def spending(records: Sequence[Record], flops: Mapping[str, float]) -> list[Reco
     changed = []
     for one in records:
         spent = flops.get(one.trainer, one.cost.flops)
-        cost = Cost(flops=spent / max(1, len(one.stages)))
+        part = spent / max(1, len(one.stages))
+        cost = Cost(flops=part, seconds=part)
         stages = tuple(stage.model_copy(update={"cost": cost}) for stage in one.stages)
         update = {"stages": stages, "cost": total_cost(stage.cost for stage in stages)}
         changed.append(one.model_copy(update=update).sealed())
