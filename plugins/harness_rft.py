@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     import datasets
 
 ROUND = "round.json"  # of a training checkpoint: the round that it belongs to
+FACTS = (
+    "problems",
+    "samples",
+    "truncated",
+    "confirmed",
+    "solved",
+    "kept",
+)  # of a round, in numbers
 CONFIRMED = 0.5  # share of the samples that a forecast takes to be right
 
 
@@ -52,7 +60,7 @@ class Round(NamedTuple):
     """What one round learns from, and the facts about it."""
 
     begun: float  # share of the budget that was spent when its training began
-    facts: dict[str, int]  # problems, samples, truncated, confirmed, solved, kept
+    facts: dict[str, int]  # `FACTS`
     pairs: list[Any]  # prompt and completion of each row
 
     def write(self, path: Path) -> None:
@@ -146,7 +154,7 @@ def sample(run: Run, model: Any, tokenizer: Any, number: int, end: float) -> Rou
     begun = spent = run.budget.fraction
     last = begun + (end - begun) * options.sampling_share
     batch = 0.0  # the share of the budget that a batch took
-    facts = dict.fromkeys(("problems", "samples", "truncated", "confirmed", "solved", "kept"), 0)
+    facts = dict.fromkeys(FACTS, 0)
     pairs: list[Any] = []
     for start in range(0, len(data), size):
         if start and spent + batch > last:
@@ -174,6 +182,8 @@ def confirmed(
     """Return counts, and prompt and completion of what is kept of the answers to some problems."""
     options: RftOptions = run.options
     rows: list[Any] = list(data)
+    if not rows:  # other processes have the last of them
+        return dict.fromkeys(FACTS, 0), []
     written = run.generate(
         model,
         tokenizer,
@@ -191,27 +201,20 @@ def confirmed(
         [row["task"] for row, _ in flat],
         [row["problem"] for row, _ in flat],
     )
-    good: dict[str, list[str]] = {}  # of each problem that was solved
-    prompts = {row["id"]: row["prompt"] for row in rows}
-    for (row, one), verdict in zip(flat, right, strict=True):
+    good: dict[int, list[str]] = {}  # by the place of each problem that was solved
+    for place, ((_, one), verdict) in enumerate(zip(flat, right, strict=True)):
         if verdict and one.stopped:
-            texts = good.setdefault(row["id"], [])
+            texts = good.setdefault(place // options.samples, [])
             if not (options.dedupe and one.text.strip() in texts):
                 texts.append(one.text.strip())
     pairs = [
-        [prompts[name], completion(run, text)]
-        for name, texts in good.items()
+        [rows[place]["prompt"], completion(run, text)]
+        for place, texts in good.items()
         for text in texts[: options.max_per_problem]
     ]
-    facts = {
-        "problems": len(rows),
-        "samples": len(flat),
-        "truncated": sum(not one.stopped for _, one in flat),
-        "confirmed": right.count(True),
-        "solved": len(good),
-        "kept": len(pairs),
-    }
-    return facts, pairs
+    truncated = sum(not one.stopped for _, one in flat)
+    counted = (len(rows), len(flat), truncated, right.count(True), len(good), len(pairs))
+    return dict(zip(FACTS, counted, strict=True)), pairs
 
 
 def completion(run: Run, text: str) -> Any:

@@ -12,7 +12,12 @@ import torch
 from safetensors.torch import load_file
 from train_all import digest, train
 
+from harness.bench.plan import plan
+from harness.boards.board import load_board
 from harness.errors import StageError
+from harness.forecast.stages import Forecast
+from harness.plugin.host import Host
+from harness.stage.models import adapted, load_model
 
 pytestmark = pytest.mark.bench
 
@@ -125,3 +130,22 @@ def test_layers_that_do_not_exist_are_refused_in_one_line(student, tmp_path):
     options = {"lora_rank": 2, "lora_targets": "no_such_layer"}
     with pytest.raises(StageError, match="lora_targets='no_such_layer'"):
         train("sft", tmp_path, student, None, options=options)
+
+
+def test_an_adapter_that_could_not_be_merged_is_refused_before_training(student):
+    model = load_model(student, "float32", "cpu")
+    with pytest.raises(StageError, match=r"spread over processes .* set lora_rank=0"):
+        adapted(model, harness_sft.LoraOptions(), 0, True)
+    assert adapted(model, harness_sft.SftOptions(), 0, True) is model
+
+
+def test_a_forecast_knows_of_frozen_weights():
+    host = Host()
+    flops = {}
+    for rank in (0, 16):
+        board = load_board("tiny", host)
+        board.file.options["sft"] = {"max_steps": 2, "lora_rank": rank}
+        made = plan(board, host, ["sft"], [0])
+        (stage,) = (stage for stage in made.stages.values() if stage.kind == "train")
+        flops[rank] = Forecast(made, None, []).of(stage).flops
+    assert flops[16] == pytest.approx(flops[0] * 4.04 / 6)
