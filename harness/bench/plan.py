@@ -100,9 +100,8 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
+    result = plan_start(board, device, names[0])  # its own refusals name files and lines: first
     check_apart(board)
-
-    result = plan_start(board, device, names[0])
     common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
     for name in names:
         mine = {part: changed[part] for part in parts[name] if part in changed}
