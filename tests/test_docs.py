@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import harness as harness_package
+from harness import testing
 from harness.bench.executor import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
@@ -107,6 +110,21 @@ def test_every_command_is_on_the_page_of_commands():
     page = (ROOT / "docs" / "commands.md").read_text()
     for name in MODULES:
         assert f"harness {name}" in page, name
+
+
+def test_the_reference_has_all_that_plugin_authors_import():
+    page = (ROOT / "docs" / "reference.md").read_text()
+    named = re.findall(r"^::: ([\w.]+)\.(\w+)$", page, re.MULTILINE)
+    for module, name in named:
+        assert getattr(importlib.import_module(module), name).__doc__, name
+    offered = {*harness_package.__all__, *testing.__all__} - {"hookimpl"}
+    assert offered <= {name for _, name in named}
+
+
+def test_the_site_has_every_page():
+    text = (ROOT / "mkdocs.yml").read_text()
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f": {path.name}\n" in text, path.name
 
 
 def test_the_citation_is_of_this_version():

@@ -233,3 +233,6 @@ def test_the_page_leads_from_rows_to_a_leaderboard(harness, tmp_path):
     assert not ran[-2].stderr  # nothing is a claim: the answers are judged by the board's own rows
     assert check.splitlines()[-1] == "2 recomputed"
     assert "Which trainer teaches my sums?" in (tmp_path / "pages" / "mine.md").read_text()
+    submitted = harness("submit", "mine.toml", "--cells", "sft/0", "--trials", "1").stdout
+    folder = submitted.splitlines()[0]
+    assert harness("check", folder, "mine.toml").stdout == "1 recomputed\n"

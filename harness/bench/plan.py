@@ -101,8 +101,7 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
-
-    result = plan_start(board, device, names[0])  # which names lines of one's own files
+    result = plan_start(board, device, names[0])  # its own refusals name files and lines: first
     check_apart(board)
     common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
     points = board.file.curve.shares if board.file.curve else ()

@@ -54,7 +54,8 @@ def command(
     First every page is compared with its records, as `harness publish --check` does. Then each
     record is said to be claimed (nothing can be judged), recomputed, or spot-checked; what differs
     is named and ends with exit code 3. BOARD is the name or TOML file of a published board, or a
-    folder such as submissions/NAME or runs/NAME; all published boards if none is given.
+    folder such as submissions/NAME or runs/NAME; all published boards if none is given. What was
+    asked from a board's own files can be judged if its TOML file is named too.
     """
     from harness.plugin.host import Host
     from harness.publish.recheck import recheck, summary
@@ -104,11 +105,14 @@ def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
 
     files = {load_board(name, host).name: name for name in boards if name.endswith(".toml")}
     others = [name for name in boards if not name.endswith(".toml")]
-    for folder in (Path(name) for name in others if "/" in name):
+    folders = [Path(name) for name in others if "/" in name]
+    for folder in folders:
         yield _folder(folder, out, host, files)
     names = [name for name in others if "/" not in name]
-    if names or files or not boards:
-        for name in check(out, [*names, *files]):
+    # beside a folder, the file of a board says what was asked there; it may not be published yet
+    names += [name for name in files if not folders or (out / "records" / name).is_dir()]
+    if names or not boards:
+        for name in check(out, names):
             place = out / "records" / name
             conditions = read_conditions(place / CONDITIONS)
             yield _Place(place, conditions, files.get(name, name))

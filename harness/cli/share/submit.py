@@ -56,4 +56,8 @@ def command(
     click.echo(str(folder))
     text = (folder / "PULL_REQUEST.md").read_text(encoding="utf-8")
     options.print_lines(f"    {line}" for line in text.split("\n"))
-    click.echo("Put the folder into submissions/ of the project by a pull request.", err=True)
+    click.echo(
+        f"harness check {folder} says what everybody will see. Commit the folder to submissions/ of"
+        " the project alone, and open a pull request with this text.",
+        err=True,
+    )
