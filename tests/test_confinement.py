@@ -19,6 +19,8 @@ from harness.bench.executor import LocalExecutor
 from harness.leaderboard.data import Leaderboard
 from harness.leaderboard.warnings import _process_warnings, _uncounted_seconds
 from harness.records import Cost, Environment, Outside, StageRef, read_records
+from harness.stage.spec import TrainSpec
+from harness.tasks.guard import Closed
 
 ENVIRONMENT = Environment(python="3", platform="Linux", processor="one core")
 
@@ -201,6 +203,31 @@ def trained(cost: Cost, **fields) -> StageRef:
     known = {"trainer": "t", "plugin": "t", "distribution": "t", "version": "1", "options": {}}
     known |= {"source_sha256": "", "stage": "train-t", "status": "ok"}
     return StageRef(**known, cost=cost, **fields)
+
+
+def test_what_is_granted_of_a_python_that_test_rows_come_from(tmp_path, monkeypatch):
+    """Everything else is read and listed, the standard library beside `site-packages` too."""
+    library = tmp_path / "python/lib/python3.11"
+    tasks = library / "site-packages/harness_exam"
+    for folder in (tasks, library / "json", library / "site-packages/torch"):
+        folder.mkdir(parents=True)
+    (library / "os.py").touch()
+    (library / "site-packages/one.py").touch()
+    spec = TrainSpec.model_construct(
+        closed=Closed(paths=(tasks, library / "site-packages/one.py", tmp_path / "data")),
+        paths=(),
+        report_to=(),
+        sealed=None,
+        compute=SimpleNamespace(network=False),
+        identity=SimpleNamespace(gpus=1),
+    )
+    monkeypatch.setattr(confinement, "_system", lambda: (tmp_path / "python",))
+    monkeypatch.setattr(confinement, "_code", lambda: ((), ()))
+    found = confinement.rights(tmp_path / "runs/small/stages/train-x", spec, tmp_path / "private")
+    names = {str(path.relative_to(library)) for path in found.reads if path.is_relative_to(library)}
+    assert names == {"os.py", "json", "site-packages/torch"}
+    assert {library, library / "site-packages"} <= {*found.lists}
+    assert tmp_path not in found.lists
 
 
 def test_what_is_granted_of_a_folder_with_runs_in_it(tmp_path):
