@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import landlockpy
 import pytest
@@ -16,8 +17,10 @@ from harness.bench import confinement, measured
 from harness.bench import executor as executor_module
 from harness.bench.executor import LocalExecutor
 from harness.leaderboard.data import Leaderboard
-from harness.leaderboard.warnings import _process_warnings
+from harness.leaderboard.warnings import _process_warnings, _uncounted_seconds
 from harness.records import Cost, Environment, Outside, StageRef, read_records
+from harness.stage.spec import TrainSpec
+from harness.tasks.guard import Closed
 
 ENVIRONMENT = Environment(python="3", platform="Linux", processor="one core")
 
@@ -146,10 +149,85 @@ def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attem
     assert all(what in warning.values["what"] for warning in found)
 
 
+@pytest.mark.parametrize(
+    ("cost", "seconds", "named"),
+    [
+        (
+            Cost(flops=4e8, trained_tokens=1000),
+            35,
+            True,
+        ),  # by a step that is counted, and many more
+        (Cost(flops=4e8, trained_tokens=1000), 25, False),  # a start that takes long is no evidence
+        (Cost(flops=1.2e11, trained_tokens=1000), 35, False),
+        (Cost(flops=1e10, trained_tokens=10, generated_tokens=1000), 35, False),  # it samples
+        (Cost(flops=4e8, trained_tokens=1000, generated_tokens=10), 35, True),
+    ],
+)
+def test_work_that_no_counted_flops_account_for_is_named(cost, seconds, named):
+    def row(name, cost, seconds, place=ENVIRONMENT):
+        outside = Outside(seconds=seconds, cpu_seconds=seconds)
+        stages = [trained(cost, outside=outside, environment=place)]
+        return SimpleNamespace(trainer=name, done=[SimpleNamespace(stages=stages)])
+
+    rows = [row("a", Cost(flops=9e10), 3.4), row("b", Cost(flops=9e10), 4), row("c", cost, seconds)]
+    assert set(_uncounted_seconds(rows)) == ({"c"} if named else set())
+    assert _uncounted_seconds(rows[2:]) == {}  # nothing to compare it with
+    elsewhere = ENVIRONMENT.model_copy(update={"processor": "another"})
+    assert _uncounted_seconds([*rows, row("d", Cost(flops=9e10), 4, elsewhere)]) == {}
+
+
+def test_a_row_says_that_test_problems_were_within_reach_or_reached_for():
+    notes = {"refused": ["harness_vault, which makes test problems"], "other": ["x"]}
+    stages = [
+        trained(Cost(flops=1e9), notes=notes),
+        trained(Cost(flops=1e9), notes={"test_problems_within_reach": ["sums"], "refused": 5}),
+    ]
+    found = {warning.kind: warning.values["what"] for warning in _process_warnings(stages)}
+    assert found == {"within_reach": "sums", "reached_for": notes["refused"][0]}
+
+
+def test_what_lies_in_the_place_of_a_measurement_does_not_hide_it(tmp_path):
+    seen = measured.Measured(outside=Outside(seconds=1, cpu_seconds=1), confinement="")
+    (tmp_path / "outside.json" / "full").mkdir(parents=True)
+    assert measured.read(tmp_path) is None
+    seen.write(tmp_path)
+    assert measured.read(tmp_path) == seen
+    (tmp_path / "outside.json").unlink()
+    os.mkfifo(tmp_path / "outside.json")
+    assert measured.read(tmp_path) is None
+    seen.write(tmp_path)
+    assert measured.read(tmp_path) == seen
+
+
 def trained(cost: Cost, **fields) -> StageRef:
     known = {"trainer": "t", "plugin": "t", "distribution": "t", "version": "1", "options": {}}
     known |= {"source_sha256": "", "stage": "train-t", "status": "ok"}
     return StageRef(**known, cost=cost, **fields)
+
+
+def test_what_is_granted_of_a_python_that_test_rows_come_from(tmp_path, monkeypatch):
+    """Everything else is read and listed, the standard library beside `site-packages` too."""
+    library = tmp_path / "python/lib/python3.11"
+    tasks = library / "site-packages/harness_exam"
+    for folder in (tasks, library / "json", library / "site-packages/torch"):
+        folder.mkdir(parents=True)
+    (library / "os.py").touch()
+    (library / "site-packages/one.py").touch()
+    spec = TrainSpec.model_construct(
+        closed=Closed(paths=(tasks, library / "site-packages/one.py", tmp_path / "data")),
+        paths=(),
+        report_to=(),
+        sealed=None,
+        compute=SimpleNamespace(network=False),
+        identity=SimpleNamespace(gpus=1),
+    )
+    monkeypatch.setattr(confinement, "_system", lambda: (tmp_path / "python",))
+    monkeypatch.setattr(confinement, "_code", lambda: ((), ()))
+    found = confinement.rights(tmp_path / "runs/small/stages/train-x", spec, tmp_path / "private")
+    names = {str(path.relative_to(library)) for path in found.reads if path.is_relative_to(library)}
+    assert names == {"os.py", "json", "site-packages/torch"}
+    assert {library, library / "site-packages"} <= {*found.lists}
+    assert tmp_path not in found.lists
 
 
 def test_what_is_granted_of_a_folder_with_runs_in_it(tmp_path):

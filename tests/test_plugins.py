@@ -1,5 +1,6 @@
 """Plug-ins: only the named ones are loaded, and a bad one is one line."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,76 @@ def test_a_plugins_digest_holds_the_plugins_that_it_imports(name, used, tmp_path
     changed.write_text(Path(sys.modules[used].__file__).read_text() + "# changed\n")
     monkeypatch.setattr(sys.modules[used], "__file__", str(changed))
     assert Host().load(name).source_sha256 != before
+
+
+def test_a_plugins_digest_holds_its_data_files(tmp_path, monkeypatch):
+    place = announced(tmp_path, "carrying", "")
+    monkeypatch.syspath_prepend(place)
+    (place / "harness_carrying" / "answers.bin").write_bytes(b"1")
+    before = Host().load("carrying").source_sha256
+    (place / "harness_carrying" / "answers.bin").write_bytes(b"2")
+    assert Host().load("carrying").source_sha256 != before
+
+
+def announced(folder: Path, name: str, source: str) -> Path:
+    """Write a plug-in, a package with its metadata, and return the folder that it is found in."""
+    (folder / f"harness_{name}").mkdir()
+    (folder / f"harness_{name}" / "__init__.py").write_text(source)
+    info = folder / f"harness_{name}-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: harness-{name}\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(f"[harness]\n{name} = harness_{name}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (
+            "def write(self, *given, **fields): pass\nRecorder._write = write",
+            "harness.bench.recorder.Recorder._write",
+        ),
+        (
+            "class Recorder(recorder.Recorder): pass\nrecorder.Recorder = Recorder",
+            "harness.bench.recorder.Recorder",
+        ),
+        (
+            "import functools\n@functools.wraps(rules.objections)\ndef objections(*given, **named):"
+            " return {}\nrules.objections = objections",
+            "harness.leaderboard.rules.objections",
+        ),
+    ],
+)
+def test_a_plugin_that_changes_the_harness_ends_the_bench(
+    small_board, harness_apart, tmp_path, monkeypatch, change, part
+):
+    head = "from harness.bench import recorder\nfrom harness.bench.recorder import Recorder\n"
+    source = head + "from harness.leaderboard import rules\n" + change + TRAINS
+    (tmp_path / "site").mkdir()
+    place = announced(tmp_path / "site", "changing", source)
+    monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+    done = harness_apart("bench", "small.toml", "--plugins", "unruly,changing", check=2)
+    line = done.stderr.strip().splitlines()[-1]
+    assert f"harness_changing put something of its own in the place of {part}" in line
+    assert not list(tmp_path.glob("runs/small/records/*"))
+
+
+TRAINS = """
+from harness import Options, Trainer, hookimpl
+
+@hookimpl
+def harness_trainers():
+    return [Trainer("changing", print, Options, "changes the harness")]
+"""
+
+
+def test_a_task_of_this_project_is_found_without_anybody_elses_plug_in(with_plugins):
+    """What judges results must not be what somebody else wrote."""
+    with_plugins("broken", "unruly", "twin_one")
+    host = Host()
+    assert host.task("tiny_word").plugin == "tiny"
+    assert "unruly" not in host._loaded
+    assert host.task("unruly_sums").plugin == "unruly"
 
 
 def test_only_named_plugins_are_imported(with_plugins):

@@ -89,8 +89,7 @@ def rights(folder: Path, spec: StageSpec, private: Path) -> Rights:
     closed = spec.closed.paths if isinstance(spec, TrainSpec) else ()
     roots = (*_system(), *code)
     reads = [path for root in roots for path in _without(root, (*kept, *closed))]
-    beside = [path.parent for path in closed if any(path.is_relative_to(root) for root in roots)]
-    lists += tuple(path for path in dict.fromkeys(beside) if not _concerns(path, kept))
+    lists += tuple(path for path in _above(closed, roots) if not _concerns(path, kept))
     for path in {*_models(), *_paths(spec.paths), *_given(spec)}:
         reads += _with_targets(path)
     trains = isinstance(spec, TrainSpec)
@@ -206,6 +205,19 @@ def _without(path: Path, kept: Collection[Path]) -> Iterator[Path]:
             for entry in path.iterdir():
                 if not entry.is_symlink():
                     yield from _without(entry, kept)
+
+
+def _above(closed: Collection[Path], roots: Collection[Path]) -> Iterator[Path]:
+    """Yield the folders that something closed lies in, up to its root: imports list them."""
+    found = (
+        folder
+        for path in closed
+        for root in roots
+        if path.is_relative_to(root)
+        for folder in path.parents
+        if folder.is_relative_to(root)
+    )
+    yield from dict.fromkeys(found)
 
 
 def _models() -> Iterator[Path]:

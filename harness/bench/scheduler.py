@@ -86,6 +86,7 @@ class _Bench:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
+        self.host.check_whole()
         for cell in self.plan.cells:
             if record := finished_record(cell, self.plan.board, self.folder):
                 self.records[cell.digest] = record
@@ -135,6 +136,7 @@ class _Bench:
                 self._settle(open_cells, waiting)
                 return
             for found in self.executor.wait(0.2):
+                self.host.check_whole()
                 ended, name = _without_secrets(self._as_given(found)), found.folder.name
                 running.remove(name)
                 self.outcome.computed += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from statistics import median_low
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.leaderboard.cells import describe_environment, hardware
@@ -24,8 +25,14 @@ LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
 UNGRADABLE = 0.01
 FEW_QUESTIONS = 100
+LONGER = 10  # times that a row may work for its FLOPs, compared with the middle of the others
 SLACK_SECONDS = 1.0  # by which two clocks may differ
 IDLE_SECONDS = 120.0  # that a stage may take, with its imports, and count no FLOPs
+# what a stage's notes say of test problems, which the host writes there
+NOTED: dict[WarningKind, str] = {
+    "within_reach": "test_problems_within_reach",
+    "reached_for": "refused",
+}
 THRESHOLDS: dict[WarningKind, float] = {
     "token_limit": LIMIT_REACHED,
     "matching": STRICT_FLEXIBLE,
@@ -60,6 +67,8 @@ def sort_warnings(entries: Sequence[Entry], results: Mapping[str, Sequence[TaskR
     the middle row's is itself beyond that, it is said once, of the score.
     """
     rows = {entry.trainer: list(row_warnings(entry)) for entry in entries}
+    for trainer, seconds in _uncounted_seconds(entries).items():
+        rows[trainer].append(_warning("costs_little", seconds=seconds))
     alike = _taken_from_all([rows[entry.trainer] for entry in entries if _trained(entry)])
     each: dict[WarningKind, dict[Key, dict[str, tuple[float, TaskResult]]]]
     each = defaultdict(lambda: defaultdict(dict))
@@ -76,6 +85,38 @@ def sort_warnings(entries: Sequence[Entry], results: Mapping[str, Sequence[TaskR
                 if number - usual > THRESHOLDS[kind] and trainer != START:
                     rows[trainer].append(_about_answers(kind, number, result))
     return Sorted(rows, alike)
+
+
+def _uncounted_seconds(entries: Sequence[Entry]) -> dict[str, float]:
+    """Return the seconds of work that a row's counted FLOPs do not account for, where many are.
+
+    The row in the middle of the others says how long so many FLOPs take, all of them trained on the
+    same hardware. A row that works ten times longer, or a hundred times where it samples as well,
+    trains in a way that nobody counts, or is very slow. Runs of half a minute are no evidence.
+    """
+    spent: dict[str, tuple[float, float, int]] = {}
+    for entry in entries:
+        seen = [stage for cell in entry.done for stage in cell.stages if stage.outside]
+        work = [
+            max(one.outside.cpu_seconds, one.outside.gpu_seconds) for one in seen if one.outside
+        ]
+        if flops := sum(stage.cost.flops for stage in seen):
+            read, made = (
+                sum(getattr(stage.cost, name) for stage in seen)
+                for name in ("trained_tokens", "generated_tokens")
+            )
+            spent[entry.trainer] = flops, sum(work), LONGER * (LONGER if made > read / 10 else 1)
+    where = {place for entry in entries for cell in entry.done for place in _trained_on(cell)}
+    found = {}
+    for trainer, (flops, seconds, longer) in spent.items() if len(where) == 1 else ():
+        others = sorted(b / a for name, (a, b, _) in spent.items() if name != trainer)
+        if not others:
+            continue
+        least = max(IDLE_SECONDS / 4, 2 * median_low([one[1] for one in spent.values()]))
+        usual = flops * median_low(others)
+        if seconds > longer * usual and seconds - usual > least:
+            found[trainer] = seconds - usual
+    return found
 
 
 def _trained(entry: Entry) -> bool:
@@ -143,9 +184,18 @@ def _process_warnings(stages: Sequence[StageRef]) -> Iterator[LeaderboardWarning
         yield _warning("unconfined")
     if any(text and not text.endswith(("no network", "no TCP")) for text in how):
         yield _warning("had_network")
+    for kind, name in NOTED.items():
+        found = [_texts(stage.notes.get(name)) for stage in stages]
+        if what := sorted({text for texts in found for text in texts}):
+            yield _warning(kind, what="; ".join(what[:3]))
     contradictions = sorted({text for stage in stages for text in _contradictions(stage)})
     if contradictions:
         yield _warning("costs_contradict", what="; ".join(contradictions))
+
+
+def _texts(noted: object) -> list[str]:
+    """Return the texts of a note; what else may lie there says nothing."""
+    return [one for one in noted if isinstance(one, str)] if isinstance(noted, list) else []
 
 
 def _contradictions(stage: StageRef) -> Iterator[str]:

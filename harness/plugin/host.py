@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import re
@@ -17,6 +18,7 @@ import pluggy
 
 from harness.errors import PluginError, UsageError, did_you_mean
 from harness.plugin import hookspecs
+from harness.plugin.whole import check_whole
 from harness.tasks.source import Place
 
 if TYPE_CHECKING:
@@ -128,6 +130,10 @@ class Host:
         self._loaded[name] = Plugin(name, module, distribution, version)
         return self._loaded[name]
 
+    def check_whole(self) -> None:
+        """Refuse to go on where a loaded plug-in put its own code in the harness's place."""
+        check_whole({each.module.__name__.partition(".")[0] for each in self._loaded.values()})
+
     def load_all(self) -> dict[str, PluginError]:
         """Load every plug-in that loads; return the errors of the others by name."""
         errors = {}
@@ -196,12 +202,23 @@ class Host:
         return tasks
 
     def task(self, name: str) -> Task:
-        """Return one task, of whichever plug-in that loads offers it."""
-        self.load_all()
-        tasks = self.tasks()
-        if name not in tasks:
-            raise UsageError(f"no task {name!r}; {did_you_mean(name, tasks)}")
-        return tasks[name]
+        """Return one task, of whichever plug-in that loads offers it.
+
+        No plug-in of others is imported for a task of this project's: whoever judges or publishes
+        results may have one installed, and what is imported could change what judges them.
+        """
+        ours = [each for each in self.names if each not in self._loaded and self._is_ours(each)]
+        theirs = [each for each in self.names if each not in ours]
+        for names in ((), ours, theirs):
+            for each in names:
+                with contextlib.suppress(PluginError):
+                    self.load(each)
+            if name in (tasks := self.tasks()):
+                return tasks[name]
+        raise UsageError(f"no task {name!r}; {did_you_mean(name, tasks)}")
+
+    def _is_ours(self, name: str) -> bool:
+        return all(_distribution(point) == "srlm-harness" for point in self._entry_points[name])
 
     def boards(self) -> dict[str, Path]:
         """Return the board files of all loaded plug-ins by their file names."""

@@ -58,6 +58,12 @@ SENTENCES: dict[data.WarningKind, str] = {
     "seeds_trained_elsewhere": "its seeds were trained on different hardware",
     "unconfined": "trained unconfined: nothing kept it from other files (docs/reliability.md)",
     "had_network": "trained with the network at hand",
+    "within_reach": "its own plug-in makes test problems, which nothing kept it from: {what}",
+    "reached_for": "it tried to open what test problems come from, and was refused: {what}",
+    "costs_little": (
+        "it worked {seconds:,.0f} seconds longer than its counted FLOPs take other rows: not all of"
+        " its training may have been counted"
+    ),
     "costs_contradict": "its counted cost contradicts what was measured outside: {what}",
     "same_as_start": "seed {seeds} has the start model's weights: training changed nothing",
     "same_as_teacher": "not ranked: seed {seeds} has the teacher's weights",
