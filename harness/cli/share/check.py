@@ -53,7 +53,8 @@ def command(
     First every page is compared with its records, as `harness publish --check` does. Then each
     record is said to be claimed (nothing can be judged), recomputed, or spot-checked; what differs
     is named and ends with exit code 3. BOARD is the name or TOML file of a published board, or a
-    folder such as submissions/NAME or runs/NAME; all published boards if none is given.
+    folder such as submissions/NAME or runs/NAME (with the TOML file of a board that is neither
+    published nor installed beside it); all published boards if none is given.
     """
     from harness.plugin.host import Host
     from harness.publish.recheck import recheck, summary
@@ -96,18 +97,22 @@ def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
 
     files = {load_board(name, host).name: name for name in boards if name.endswith(".toml")}
     others = [name for name in boards if not name.endswith(".toml")]
-    for folder in (Path(name) for name in others if "/" in name):
-        yield _folder(folder, out, host, files)
+    places = [_folder(Path(name), out, host, files) for name in others if "/" in name]
+    yield from places
     names = [name for name in others if "/" not in name]
-    if names or files or not boards:
-        for name in check(out, [*names, *files]):
+    names += files.keys() - {one.conditions.board for one in places}
+    if names or not boards:
+        for name in check(out, names):
             place = out / "records" / name
             conditions = read_conditions(place / CONDITIONS)
             yield _Place(place, conditions, files.get(name, name))
 
 
 def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _Place:
-    """Return a submission or a runs folder with what its board fixes."""
+    """Return a submission or a runs folder with what its board fixes.
+
+    Of a board that is neither published nor installed, the TOML file has to be among the arguments.
+    """
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
     from harness.errors import UsageError
@@ -119,10 +124,15 @@ def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _P
     name = folder.resolve().name
     if (folder / MANIFEST).exists():
         name = read_manifest(folder).board
+    board = files.get(name, name)
     for place in (folder, out / "records" / name):
         if (place / CONDITIONS).is_file():
-            return _Place(folder, read_conditions(place / CONDITIONS), files.get(name, name))
-    return _Place(folder, load_board(name, host).conditions(), name)
+            return _Place(folder, read_conditions(place / CONDITIONS), board)
+    try:
+        return _Place(folder, load_board(board, host).conditions(), board)
+    except UsageError as error:
+        hint = "" if name in files else "; give the board's TOML file beside the folder"
+        raise UsageError(f"{folder}: {error}{hint}") from None
 
 
 def _spot_check(
