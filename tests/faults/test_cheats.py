@@ -28,9 +28,7 @@ CHEATS = {  # how each ends: by what its record says, or its row
     " its costs, leaves a process behind, or brings a prompt of its own gains no rank, changes no"
     " other row, and is named"
 )
-def test_no_cheat_gains_a_rank_or_changes_another_row(
-    small_board, with_plugins, harness, tmp_path
-):
+def test_no_cheat_gains_a_rank_or_changes_another_row(small_board, with_plugins, harness, tmp_path):
     with_plugins("forging", "cheating")
     models.save_model(tmp_path / "twin", seed=2)  # a teacher of the student's shape
     text = small_board.read_text().replace('"teacher"', '"twin"', 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 import re
 import shutil
@@ -126,6 +127,7 @@ def test_a_records_file_is_refused_or_made_again(whole, harness, way):
         assert done(whole) == before
 
 
+@pytest.mark.promise("A record, an answer or a page that was changed is named, or made again")
 @pytest.mark.parametrize("way", WAYS)
 def test_answers_are_named_by_the_check_and_made_again_with_the_record(whole, harness, way):
     rng = random.Random(way)
@@ -150,14 +152,13 @@ def test_answers_are_named_by_the_check_and_made_again_with_the_record(whole, ha
 
 
 def assert_same_where_it_counts(before: bytes, after: bytes) -> None:
-    import json
-
     published = ("id", "sample", "text", "tokens", "finish", "verdict")
     for one, other in zip(before.splitlines(), after.splitlines(), strict=True):
         one, other = json.loads(one), json.loads(other)
         assert [one.get(key) for key in published] == [other.get(key) for key in published]
 
 
+@pytest.mark.promise("A record, an answer or a page that was changed is named, or made again")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_page_of_a_bench_is_written_anew(whole, harness, way):
     for name in MADE_AGAIN:
@@ -171,7 +172,7 @@ def test_a_page_of_a_bench_is_written_anew(whole, harness, way):
 @pytest.mark.promise("`harness check` sees every file of published leaderboards that was changed")
 @pytest.mark.parametrize("way", WAYS)
 def test_every_file_of_leaderboards_that_was_spoilt_is_named(whole, harness, way):
-    """What is said names the file; a byte that changes nothing that is read is let pass."""
+    """Each is named; a byte that gzip itself has no use for is let pass."""
     places = sorted(path for path in (whole / "leaderboards").rglob("*") if path.is_file())
     assert len(places) > 14
     rng, harmless = random.Random(way), []
