@@ -86,6 +86,7 @@ def hurried(monkeypatch):
     monkeypatch.setattr(LocalExecutor, "start", start)
 
 
+@pytest.mark.promise("A stage that fails, in whatever way, fails alone and says why")
 def test_failing_cells_fail_alone_and_say_why(small_board, harness, hurried, tmp_path):
     """Every way of failing gives a row with its reason, exit code 1, and good cells finish."""
     trainers = ",".join(["unruly", *EXPECTED, "unruly+unruly-fail"])
@@ -118,6 +119,7 @@ def test_failing_cells_fail_alone_and_say_why(small_board, harness, hurried, tmp
     assert "train unruly seed 0: started" not in again.stderr
 
 
+@pytest.mark.promise("What is done is never done again")
 def test_the_same_command_again_does_nothing(small_board, harness, warm, tmp_path):
     """Nothing is started, nothing heavy is imported, and only the leaderboard is written again."""
     arguments = ("bench", "small.toml", "--seeds", "0")
@@ -149,6 +151,10 @@ def test_the_same_command_again_does_nothing(small_board, harness, warm, tmp_pat
             assert file_sha256(path) == score.samples_sha256
 
 
+@pytest.mark.promise(
+    "A bench that is killed while it imports, trains, generates or judges continues to the same"
+    " leaderboard"
+)
 def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(
     small_board, harness, tmp_path
 ):
@@ -178,6 +184,9 @@ def test_a_bench_killed_at_any_moment_continues_to_the_same_leaderboard(
     assert killed.comparable() == leaderboard(tmp_path).comparable()
 
 
+@pytest.mark.promise(
+    "A signal that ends a bench ends what runs, in one line; the same command continues"
+)
 def test_ctrl_c_stops_the_stages_and_says_how_to_go_on(small_board, harness, tmp_path):
     process = start_bench(tmp_path, "--plugins", "unruly-hang", "--seeds", "0")
     assert read_until(process, "start: unruly_sums")  # this cell is done, the other one hangs
@@ -190,6 +199,7 @@ def test_ctrl_c_stops_the_stages_and_says_how_to_go_on(small_board, harness, tmp
     assert list(records(tmp_path)) == [("start", None)]  # an interrupted cell has no record
 
 
+@pytest.mark.promise("Two benches do not write to one folder at a time")
 def test_two_benches_do_not_share_a_folder(small_board, harness, tmp_path):
     process = start_bench(tmp_path, "--plugins", "unruly-hang", "--seeds", "0")
     try:
@@ -203,6 +213,7 @@ def test_two_benches_do_not_share_a_folder(small_board, harness, tmp_path):
     assert "Interrupted by SIGTERM; the same command continues." in rest
 
 
+@pytest.mark.promise("Whatever becomes of a stage's files, what is scored is what was trained")
 def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_path):
     arguments = ("bench", "small.toml", "--seeds", "0")
     harness(*arguments)
@@ -219,6 +230,7 @@ def test_a_stage_whose_output_changed_is_done_again(small_board, harness, tmp_pa
     assert leaderboard(tmp_path).comparable() == board.comparable()
 
 
+@pytest.mark.promise("Whatever becomes of a stage's files, what is scored is what was trained")
 def test_a_result_that_is_gone_is_made_again(small_board, harness, tmp_path, monkeypatch):
     """Whatever removes a file of a stage that was done, while the bench runs."""
     plain, removed = manifest.is_done, []
@@ -240,6 +252,7 @@ def test_a_result_that_is_gone_is_made_again(small_board, harness, tmp_path, mon
     assert records(tmp_path)["unruly", 0].stages[0].attempts >= 2
 
 
+@pytest.mark.promise("Files get the modes that the umask leaves")
 def test_files_keep_to_the_umask(tmp_path):
     before = os.umask(0o077)
     try:
@@ -307,6 +320,9 @@ def test_a_model_folder_is_scored_without_training(small_board, harness, tmp_pat
     harness("score", "gone", "small.toml", check=2)
 
 
+@pytest.mark.promise(
+    "A full disk is one line and loses nothing: the same command continues when there is room"
+)
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_one_line_and_loses_nothing(small_board, harness, tmp_path):
     harness("bench", "small.toml", "--seeds", "0")

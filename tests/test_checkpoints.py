@@ -55,6 +55,10 @@ def bring_code(model):
     (model / "config.json").write_text(json.dumps(config))
 
 
+@pytest.mark.promise(
+    "A checkpoint that is incomplete, could run code, or is not the start model with other"
+    " weights is refused in one line"
+)
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -181,6 +185,10 @@ def pipe(model):
     os.mkfifo(model / "config.json")
 
 
+@pytest.mark.promise(
+    "A checkpoint that is incomplete, could run code, or is not the start model with other"
+    " weights is refused in one line"
+)
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -224,6 +232,7 @@ def test_what_training_may_change_is_no_fault(model, small_models):
     assert contents.digest != checkpoint_checks.read(small_models / "start").digest
 
 
+@pytest.mark.promise("Weights of the start model, of the teacher or of another cell are named")
 def test_equal_weights_are_equal_however_they_are_stored(model, small_models, tmp_path):
     from transformers import AutoModelForCausalLM
 
@@ -241,6 +250,7 @@ def test_equal_weights_are_equal_however_they_are_stored(model, small_models, tm
     assert checkpoint_checks.read(model).digest == checkpoint_checks.read(start).digest
 
 
+@pytest.mark.promise("Weights of the start model, of the teacher or of another cell are named")
 def test_what_is_taken_from_a_teacher_is_a_share_of_tensors(model, small_models, tmp_path):
     from models import save_model
     from safetensors.torch import load_file
@@ -289,6 +299,7 @@ def test_a_checkpoint_that_leans_to_the_teacher_is_told_by_its_way(model, small_
     assert checkpoint_checks.toward(teacher, teacher, start) == 1
 
 
+@pytest.mark.promise("Prompt, tokenizer and decoding are always the start model's")
 def test_all_but_the_weights_is_the_start_models(model, small_models):
     start = small_models / "start"
     checkpoints.dress(model, start)

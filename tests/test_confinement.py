@@ -69,6 +69,9 @@ def listener():
         yield server.getsockname()[1]
 
 
+@pytest.mark.promise(
+    "A trainer reads and writes nothing that is not its own, and reaches no network and no process"
+)
 @pytest.mark.bench
 @needs_landlock
 def test_a_hostile_trainer_is_refused_everything(attacked, listener):
@@ -100,6 +103,7 @@ def test_a_board_may_allow_the_network_and_variables(attacked, listener):
     assert "had_network" in warnings
 
 
+@pytest.mark.promise("A row says where nothing kept its trainer from other files")
 @pytest.mark.bench
 def test_without_landlock_a_row_says_so(attacked, listener, monkeypatch, tmp_path):
     """A library that finds no Landlock; then an attack ends the bench, in one clear line."""
@@ -114,6 +118,7 @@ def test_without_landlock_a_row_says_so(attacked, listener, monkeypatch, tmp_pat
         attacked(listener)
 
 
+@pytest.mark.promise("A row says where nothing kept its trainer from other files")
 @pytest.mark.parametrize(
     ("how", "kinds"),
     [
@@ -132,6 +137,9 @@ def test_a_row_says_how_it_was_trained(how, kinds):
     assert {warning.kind for warning in _process_warnings([stage])} == kinds
 
 
+@pytest.mark.promise(
+    "What a stage took is measured outside it too, and a cost that contradicts that is named"
+)
 @pytest.mark.parametrize(
     ("cost", "outside", "attempts", "what"),
     [
@@ -288,6 +296,7 @@ def test_a_fresh_interpreter_is_guarded_as_a_fork_is(tmp_path, monkeypatch):
     assert seen.confinement.startswith("landlock" if landlockpy.abi_version() else "none")
 
 
+@pytest.mark.promise("A stage neither stops its guard nor speaks in its name")
 @needs_landlock
 def test_a_stage_neither_stops_its_guard_nor_talks_to_the_bench(tmp_path, light):
     executor = light("stop", "talk")

@@ -64,6 +64,9 @@ def test_visible_text_is_one_short_line(text):
     assert_plain(escape.visible(text[:1000], None, lines=True).replace("\n", "").replace("\t", ""))
 
 
+@pytest.mark.promise(
+    "No text moves a terminal, breaks a page or becomes a formula of a spreadsheet"
+)
 @everything
 def test_markdown_has_no_active_character_left(text):
     escaped = escape.markdown(text)
@@ -88,6 +91,9 @@ def test_code_spans_cannot_be_left(text):
     assert not re.search(r"(?<!\\)\|", span)
 
 
+@pytest.mark.promise(
+    "No text moves a terminal, breaks a page or becomes a formula of a spreadsheet"
+)
 @everything
 def test_no_cell_is_a_formula_and_the_file_reads_back(text):
     cell = escape.cell(text)
@@ -235,6 +241,9 @@ def contamination_of(text: str, console: Console) -> str:
     return capture.get()
 
 
+@pytest.mark.promise(
+    "No text moves a terminal, breaks a page or becomes a formula of a spreadsheet"
+)
 @everything
 def test_hostile_text_is_harmless_in_every_rendering(text):
     shown = rendered(text)

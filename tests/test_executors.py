@@ -107,6 +107,10 @@ def has_ended(pid: int) -> bool:
     return False
 
 
+@pytest.mark.promise(
+    "No process of a stage outlives it, however it let go of its parents, and none changes what"
+    " was sealed"
+)
 def test_nothing_of_a_stage_is_left_when_it_has_ended(light, tmp_path):
     (ended,) = all_ended(light("detach"))
     pid = int((tmp_path / "detach/left.pid").read_text())
@@ -115,6 +119,7 @@ def test_nothing_of_a_stage_is_left_when_it_has_ended(light, tmp_path):
     assert (ended.status == "ok") == is_done(tmp_path / "detach")
 
 
+@pytest.mark.promise("A stage that passes its time limit is ended with all that it started")
 def test_nothing_is_left_of_a_stage_that_passes_its_time_limit(light, tmp_path):
     executor = light("detach", "hang", seconds=1)
     statuses = {ended.folder.name: ended.status for ended in all_ended(executor)}
@@ -122,6 +127,7 @@ def test_nothing_is_left_of_a_stage_that_passes_its_time_limit(light, tmp_path):
     assert not psutil.pid_exists(int((tmp_path / "detach/left.pid").read_text()))
 
 
+@pytest.mark.promise("A warm process that is stopped or killed is replaced, and what runs goes on")
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_warm_process_that_is_stopped_or_killed_is_replaced(light, tmp_path, number):
     executor = light("slow", "plain-1")
@@ -135,6 +141,7 @@ def test_a_warm_process_that_is_stopped_or_killed_is_replaced(light, tmp_path, n
     assert executor._warm is not first
 
 
+@pytest.mark.promise("A guard that is killed takes its stage with it, and no other")
 def test_a_guard_that_is_killed_takes_its_stage_with_it(light, tmp_path):
     executor = light("hang-1", "plain")
     pids = [one.pid for one in executor._running.values() if guards(executor)]
@@ -189,6 +196,7 @@ time.sleep(600)
     assert all(has_ended(pid) for pid in [*pids, int(left.read_text() or pids[0])])
 
 
+@pytest.mark.promise("A log is bounded, and a link in its place is not followed")
 def test_a_log_that_grows_too_long_loses_its_middle(light, tmp_path):
     (ended,) = all_ended(light("log", log_bytes=200_000))
     assert ended.status == "ok"
@@ -200,6 +208,7 @@ def test_a_log_that_grows_too_long_loses_its_middle(light, tmp_path):
     assert re.fullmatch(rb"harness: [\d,]+ bytes of this log were left out here", line)
 
 
+@pytest.mark.promise("A log is bounded, and a link in its place is not followed")
 def test_a_log_that_is_replaced_by_a_link_is_not_followed(light, tmp_path):
     precious = tmp_path / "precious"
     precious.write_bytes(b"x" * 300_000)
@@ -209,6 +218,9 @@ def test_a_log_that_is_replaced_by_a_link_is_not_followed(light, tmp_path):
     assert precious.stat().st_size == 300_000
 
 
+@pytest.mark.promise(
+    "What a stage took is measured outside it too, and a cost that contradicts that is named"
+)
 def test_what_a_stage_took_is_measured_from_outside(light, tmp_path):
     for attempts in (1, 2):
         all_ended(light("many"))
@@ -220,6 +232,7 @@ def test_what_a_stage_took_is_measured_from_outside(light, tmp_path):
         assert seen.outside.gpu_seconds == 0
 
 
+@pytest.mark.promise("A stage sees no variable that it does not need, and no secret")
 def test_a_stage_sees_no_variable_that_it_does_not_need(light, tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_VARIABLE", "of nobody's business")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -248,6 +261,9 @@ def test_a_stage_that_crashes_leaves_no_core(light, tmp_path, monkeypatch):
     assert not [path for path in (tmp_path / "core").iterdir() if path.name.startswith("core")]
 
 
+@pytest.mark.promise(
+    "A stage that takes more memory than there is, or too many processes, is ended"
+)
 def test_a_stage_with_too_much_memory_or_too_many_processes_is_ended(light, tmp_path, monkeypatch):
     """Both limits are lowered for a guard that is forked from a process with lower limits."""
     script = tmp_path / "limited.py"

@@ -14,6 +14,9 @@ from harness.errors import UsageError, is_disk_full
 from harness.files import read_json, read_jsonl, read_lines, read_text
 
 
+@pytest.mark.promise(
+    "What others wrote is read within bounds of kind, size and depth; a mistake is one line"
+)
 @pytest.mark.parametrize("read", [read_json, read_text, lambda path: list(read_jsonl(path))])
 def test_only_regular_files_are_read(tmp_path, read):
     """A pipe nobody writes to would be waited for, and /dev/zero never ends."""
@@ -27,6 +30,9 @@ def test_only_regular_files_are_read(tmp_path, read):
         read(tmp_path / "gone.json")
 
 
+@pytest.mark.promise(
+    "What others wrote is read within bounds of kind, size and depth; a mistake is one line"
+)
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -57,6 +63,9 @@ def test_lists_as_deep_as_allowed_are_read(tmp_path):
     assert len(read_json(path)) == 200
 
 
+@pytest.mark.promise(
+    "What others wrote is read within bounds of kind, size and depth; a mistake is one line"
+)
 def test_sizes_are_bounded(tmp_path, monkeypatch):
     path = tmp_path / "x.json"
     path.write_text("[1, 2, 3]")

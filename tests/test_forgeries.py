@@ -93,11 +93,13 @@ def all_right(content: dict[str, Any]) -> None:
     score["verdicts"] = "C" * score["n"]
 
 
+@pytest.mark.promise("A record whose answers do not give its verdicts is not ranked")
 def test_verdicts_that_were_edited(folder):
     rewrite(path_of(folder), all_right)
     assert "its answers have other verdicts" in refused(folder)
 
 
+@pytest.mark.promise("A record whose answers do not give its verdicts is not ranked")
 def test_verdicts_that_were_edited_in_the_answers_too(folder):
     rewrite(path_of(folder), all_right)
     path = answers_file(folder)
@@ -105,6 +107,7 @@ def test_verdicts_that_were_edited_in_the_answers_too(folder):
     assert "verdicts are others; it says 300 right" in refused(folder)
 
 
+@pytest.mark.promise("A record whose answers do not give its verdicts is not ranked")
 def test_answers_that_were_edited_to_the_golds(folder):
     path = answers_file(folder)
     golds = handed_in.tiny().test_rows(handed_in.tiny().file.scores[0])
@@ -127,6 +130,7 @@ def test_answers_of_another_record(folder):
     assert "rl/0: tiny_" in refused(folder)
 
 
+@pytest.mark.promise("Nobody is ranked by answers that somebody else handed in")
 def test_the_record_of_somebody_else_under_a_new_name(folder, made):
     """The whole of `sft/0`, answers included, as the first seed of `rl`."""
     name = "sft-s0-0123456789ab"
@@ -138,11 +142,13 @@ def test_the_record_of_somebody_else_under_a_new_name(folder, made):
     assert "those of sft/0" in refused(folder)
 
 
+@pytest.mark.promise("A record holds no cost that its tokens, stages and budget do not allow")
 def test_a_cost_that_was_edited(folder):
     rewrite(path_of(folder), lambda content: content["cost"].update(flops=1.0))
     assert "its cost of 1 flops is not that of its stages" in refused(folder)
 
 
+@pytest.mark.promise("A record holds no cost that its tokens, stages and budget do not allow")
 def test_a_cost_of_fewer_flops_than_its_tokens_take(folder):
     def cut(content: dict[str, Any]) -> None:
         for cost in (content["cost"], content["stages"][0]["cost"]):
@@ -152,6 +158,7 @@ def test_a_cost_of_fewer_flops_than_its_tokens_take(folder):
     assert "trained tokens take more than 1 FLOPs" in refused(folder)
 
 
+@pytest.mark.promise("A record holds no cost that its tokens, stages and budget do not allow")
 @pytest.mark.parametrize("spent", [9e15, 3.0e11])
 def test_a_cost_above_the_budget(folder, spent):
     def spend(content: dict[str, Any]) -> None:
@@ -162,6 +169,7 @@ def test_a_cost_above_the_budget(folder, spent):
     assert "the board allows 8e+10" in refused(folder)
 
 
+@pytest.mark.promise("A record of other conditions than the board's does not join it")
 def test_a_seed_that_is_not_the_boards(folder):
     path = path_of(folder)
     rewrite(path, lambda content: content.update(seed=7))
@@ -193,6 +201,7 @@ def test_a_record_of_another_board_with_the_digest_of_this_one(folder):
     assert "the board has no task 'gsm8k'" in refused(folder)
 
 
+@pytest.mark.promise("A record of other conditions than the board's does not join it")
 def test_a_start_model_that_is_another(folder):
     """A start model that is worse makes every gain larger."""
     path = path_of(folder)
@@ -217,6 +226,7 @@ def test_a_claim_of_a_start_model_changes_no_gain(folder):
     assert rows(folder)["sft"].gain.difference == before.difference
 
 
+@pytest.mark.promise("Nobody's record replaces that of another")
 @pytest.mark.parametrize("theirs", ["start-0123456789ab", "sft-s0-0123456789ab"])
 def test_a_record_that_would_replace_that_of_another(folder, theirs):
     rewrite(path_of(folder), lambda content: content.update(supersedes=theirs))
@@ -244,6 +254,7 @@ def test_other_answers_for_a_cell_that_is_published(folder, tmp_path):
     assert "sft/0: the record sft-s0-x-0123456789ab has other answers than" in page
 
 
+@pytest.mark.promise("Nobody's record replaces that of another")
 def test_neither_a_failure_nor_a_claim_of_others_takes_a_row_out_of_the_ranking(folder):
     before = rows(folder)["kd"]
     rewrite(path_of(folder, seed=0), lambda content: content.update(trainer="kd", seed=1))
@@ -311,6 +322,9 @@ def huge(path: Path) -> None:
         file.truncate(2**30)
 
 
+@pytest.mark.promise(
+    "A file that is no record, whatever it is, is refused in one line and changes nothing"
+)
 @pytest.mark.parametrize(
     ("forge", "says"),
     [
@@ -359,6 +373,9 @@ def forged_by_hand(folder: Path) -> Path:
     return place
 
 
+@pytest.mark.promise(
+    "A published board that was forged in every file is found by judging its answers anew"
+)
 def test_a_published_board_that_was_forged_in_every_file_is_found_by_judging_anew(folder):
     place = forged_by_hand(folder)
     assert check(folder / "leaderboards") == ["tiny"]  # every file is what the others give
@@ -405,6 +422,7 @@ def test_answers_that_are_not_those_that_were_published_are_named(folder, what):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.promise("No published answer holds a gold answer or a problem")
 def test_no_published_answer_holds_a_gold_answer_or_a_problem(folder):
     place = folder / "leaderboards" / "records" / "tiny" / "answers"
     keys = {"score", "id", "sample", "text", "tokens", "finish", "verdict"}

@@ -60,6 +60,7 @@ def test_regrade_supersedes_what_an_older_verifier_judged(small_board, harness, 
     assert "Nothing to do" in again.stderr
 
 
+@pytest.mark.promise("What a stage left is checked when it is used, and named if it was changed")
 @pytest.mark.bench
 def test_answers_that_were_changed_are_not_judged(small_board, harness, tmp_path):
     harness("bench", "small.toml", "--seeds", "0")

@@ -61,6 +61,7 @@ def test_records_are_copied_byte_for_byte(published, runs):
         assert (published / "records" / "made-up" / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.promise("`harness check` sees every file of published leaderboards that was changed")
 @pytest.mark.parametrize(
     "name",
     [

@@ -17,7 +17,8 @@ import recompute
 ROOT = Path(__file__).parents[1]
 BOARDS = ROOT / "leaderboards"
 TEXTS = {"test", "claim", "to", "task", "protocol", "ranking", "start", "trainer", "letters"}
-TEXTS |= {"sources", "environment", "notes", "warnings", "records", "commands", "claimed", "confirmations"}
+TEXTS |= {"sources", "environment", "notes", "warnings", "records", "commands"}
+TEXTS |= {"claimed", "confirmations"}
 MINUS, SPACE, DASH = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}", "\N{EN DASH}"
 
 

@@ -67,6 +67,9 @@ def locked(tmp_path, small_models, with_plugins) -> Path:
     return tmp_path
 
 
+@pytest.mark.promise(
+    "No file, module or memory that training can read holds a gold answer of a test problem"
+)
 @pytest.mark.bench
 def test_a_thief_finds_no_gold_answer(locked, harness):
     """Neither before any answer was generated nor in all that a finished bench leaves."""
@@ -97,6 +100,9 @@ def reach(closed: Closed, code: str, *arguments: str) -> str:
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
+@pytest.mark.promise(
+    "No file, module or memory that training can read holds a gold answer of a test problem"
+)
 @pytest.mark.parametrize(
     "code",
     [
@@ -138,6 +144,9 @@ def test_a_process_that_has_what_is_closed_does_not_begin():
     assert "which makes test problems, was imported before training" in said
 
 
+@pytest.mark.promise(
+    "Where a trainer's own plug-in makes the test problems, bench and record say so"
+)
 @pytest.mark.bench
 def test_a_plug_in_that_makes_the_problems_it_trains_for_is_told(small_board, harness, tmp_path):
     done = harness("bench", "small.toml", "--seeds", "0")
@@ -148,6 +157,7 @@ def test_a_plug_in_that_makes_the_problems_it_trains_for_is_told(small_board, ha
     assert notes["test_problems_within_reach"] == ["unruly_sums", "unruly_other"]
 
 
+@pytest.mark.promise("Data that was changed is never trained on, and is written anew")
 @pytest.mark.bench
 def test_data_that_a_trainer_changed_ends_the_stages_that_read_it(small_board, harness, tmp_path):
     """The next bench writes it anew and trains on what the board says."""

@@ -13,6 +13,7 @@ from harness.redact import redact, redact_file, redacted, secrets
 LETTERS = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYz"
 
 
+@pytest.mark.promise("A secret that a trainer quotes is in no log, record, page or message")
 @pytest.mark.parametrize(
     ("token", "name"),
     [
@@ -140,6 +141,7 @@ def texts_below(folder: Path) -> dict[Path, str]:
     return {path: path.read_text(encoding="utf-8", errors="replace") for path in files}
 
 
+@pytest.mark.promise("A secret that a trainer quotes is in no log, record, page or message")
 @pytest.mark.bench
 def test_nothing_that_a_trainer_quotes_leaves_its_place(
     small_board, harness, tmp_path, monkeypatch

@@ -163,6 +163,7 @@ def test_boards_with_gaps_have_a_report_too(records):
     assert "How to read this" in Page(render(records, generated.conditions())).text
 
 
+@pytest.mark.promise("No text that a trainer, a plug-in or a record brings runs in a browser")
 def test_hostile_text_is_harmless(tmp_path):
     texts = [text[:20_000].encode("utf-8", "ignore").decode() or "-" for text in HOSTILE.values()]
     records = [generated.record("start", None, {"words": "CWCWWWWWCC"})]

@@ -63,6 +63,7 @@ def lose(stage):
     (stage / "manifest.json").unlink()
 
 
+@pytest.mark.promise("What a stage left is checked when it is used, and named if it was changed")
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -97,6 +98,9 @@ REFUSED = {
 }
 
 
+@pytest.mark.promise(
+    "A trainer that leaves something else than trained weights gets no row that it did not earn"
+)
 @pytest.mark.bench
 def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, harness, tmp_path):
     """One bench of trainers that forge, each in one way."""
@@ -146,6 +150,7 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
     assert ranked == {"honest", "prompt", "idle"}
 
 
+@pytest.mark.promise("What a stage left is checked when it is used, and named if it was changed")
 @pytest.mark.bench
 @pytest.mark.parametrize(
     ("kind", "file"),
@@ -177,6 +182,7 @@ def test_what_changes_between_two_stages_fails_the_cell(small_board, warm, tmp_p
     assert not again.failed
 
 
+@pytest.mark.promise("A record holds no number that cannot be")
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_a_record_holds_no_cost_that_is_no_number(value):
     content = {"flops": value}

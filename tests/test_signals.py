@@ -27,6 +27,9 @@ def started(command, **options) -> subprocess.Popen[str]:
     return processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
+@pytest.mark.promise(
+    "A second signal ends a command at once, and one that is ignored when it starts stays ignored"
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_second_signal_ends_at_once(number):
     process = started([sys.executable, "-c", NESTED])
@@ -38,6 +41,9 @@ def test_the_second_signal_ends_at_once(number):
     assert process.returncode == 128 + number
 
 
+@pytest.mark.promise(
+    "A second signal ends a command at once, and one that is ignored when it starts stays ignored"
+)
 def test_an_ignored_signal_stays_ignored():
     """As under nohup, or for a shell's background jobs."""
     code = (
@@ -64,6 +70,9 @@ def test_handlers_are_given_back():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.promise(
+    "A signal that ends a bench ends what runs, in one line; the same command continues"
+)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_says_by_what_it_was_ended(number):
     """A command that waits stands for any."""

@@ -156,6 +156,7 @@ def test_a_submission_that_is_not_what_its_manifest_lists_is_refused(folder, har
     assert "is not the record that it lists" in done.stderr
 
 
+@pytest.mark.promise("Nobody hands in under the name of another; a signature is checked and shown")
 def test_nobody_hands_in_under_the_name_of_another(folder, harness):
     """The same name would be the same hand, whose records may replace each other."""
     harness("publish", "tiny", "--from", "submissions/new")
@@ -169,6 +170,7 @@ def test_nobody_hands_in_under_the_name_of_another(folder, harness):
     assert tree(folder / "leaderboards") == before
 
 
+@pytest.mark.promise("Nobody hands in under the name of another; a signature is checked and shown")
 @pytest.mark.skipif(not can_verify(), reason="ssh-keygen is not installed")
 def test_a_signature_is_checked_and_shown(folder, harness):
     for name in ("key", "stranger"):
@@ -209,6 +211,9 @@ def workflow(name: str) -> dict[str, Any]:
     return {("on" if key is True else str(key)): value for key, value in content.items()}
 
 
+@pytest.mark.promise(
+    "A pull request is checked without a secret, and without installing or running anything of it"
+)
 @pytest.mark.parametrize("name", ["submission.yml", "tests.yml"])
 def test_a_workflow_may_read_and_nothing_else(name):
     found = workflow(name)
@@ -233,6 +238,9 @@ def test_the_workflow_of_the_tests_runs_the_command_of_the_readme():
     assert (ROOT / command).read_text().splitlines()[-1] in (ROOT / "README.md").read_text()
 
 
+@pytest.mark.promise(
+    "A pull request is checked without a secret, and without installing or running anything of it"
+)
 def test_the_workflow_installs_the_base_branch_alone():
     steps = workflow("submission.yml")["jobs"]["check"]["steps"]
     (install,) = [step["run"] for step in steps if "pip install" in step.get("run", "")]
@@ -284,6 +292,7 @@ def test_the_commands_of_the_workflow_pass_a_good_submission(folder, run_check):
     assert (folder / "preview" / "tiny.md").is_file()
 
 
+@pytest.mark.promise("A forged submission is stopped by the workflow that checks it")
 def test_the_commands_of_the_workflow_stop_a_forged_submission(folder, run_check):
     path = folder / "submissions" / "new" / "records" / "rl-s0-0123456789ab.json"
     manifest = folder / "submissions" / "new" / "submission.json"
@@ -299,6 +308,7 @@ def test_the_commands_of_the_workflow_stop_a_forged_submission(folder, run_check
     assert not (folder / "summary.md").exists()
 
 
+@pytest.mark.promise("A forged submission is stopped by the workflow that checks it")
 @pytest.mark.parametrize("what", ["nothing", "link", "file"])
 def test_the_commands_of_the_workflow_stop_what_is_no_submission(folder, run_check, what):
     if what == "link":

@@ -202,6 +202,7 @@ def test_what_is_late_shares_one_more_time_limit(monkeypatch) -> None:
     assert share <= max(first, 0.4 / 8)
 
 
+@pytest.mark.promise("A verifier's process that is killed costs no verdict")
 def test_a_worker_killed_while_it_starts_is_replaced(monkeypatch) -> None:
     dying = "n = len(os.listdir('.')); open(str(n), 'w'); n < 2 and os.kill(os.getpid(), 9); "
     monkeypatch.setattr(process, "BOOT", f"import os; {dying}{process.BOOT}")
@@ -215,6 +216,7 @@ def test_a_worker_that_never_starts_is_an_error(monkeypatch) -> None:
         p.verify_many(*sums(3))
 
 
+@pytest.mark.promise("A verifier's process that is killed costs no verdict")
 def test_a_worker_killed_from_outside_costs_no_verdict() -> None:
     with VerifierPool() as p:
         p.verify_many(*sums(3))
@@ -271,6 +273,9 @@ def test_closed_and_misused_pools_say_so() -> None:
         p.verify_many(["a"], ["a"])
 
 
+@pytest.mark.promise(
+    "A verifier's process ends with what started it, and can do nothing else than verify"
+)
 def test_workers_end_with_their_parent() -> None:
     code = (
         "import os, sys; from harness.verify import VerifierPool; p = VerifierPool(); "
@@ -308,6 +313,9 @@ print(tried(lambda: open("written", "w")), tried(lambda: socket.socket()),
 """
 
 
+@pytest.mark.promise(
+    "A verifier's process ends with what started it, and can do nothing else than verify"
+)
 def test_a_confined_worker_can_do_nothing_else(tmp_path) -> None:
     root = str(Path(process.__file__).parents[3])
     code = f"import sys; sys.path.insert(0, {root!r})\n" + CONFINED

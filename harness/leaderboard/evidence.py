@@ -31,6 +31,7 @@ class Ledger(Frozen):
     schema_version: int = 1
     records: tuple[Published, ...] = ()
     signers: dict[str, str] = pydantic.Field(default={})  # submission -> who signed it
+    manifests: dict[str, str] = pydantic.Field(default={})  # submission -> sha256 of its manifest
 
     def to_json(self) -> str:
         return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import TamperedError, UsageError, did_you_mean
 from harness.files import read_json
-from harness.leaderboard.data import Leaderboard
+from harness.leaderboard.data import Leaderboard, json_schema
 from harness.publish.write import INDEX, SCHEMA_FILE, published_boards, rebuild, render
 from harness.records import CONDITIONS
 from harness.render import index
@@ -25,14 +25,13 @@ def check(folder: Path, names: Sequence[str] = ()) -> list[str]:
     for name in names:
         if name not in boards:
             raise UsageError(f"{folder} has no board {name!r}; {did_you_mean(name, boards)}")
-    if not boards:
+    if not boards and not any((folder / "records").glob("*/")):
         raise UsageError(f"{folder} has no published board: harness publish BOARD writes one")
     computed = [_check_board(boards[name], folder) for name in names or sorted(boards)]
     if not names:
-        _same(folder / INDEX, index.render(computed))
         _check_stray(folder, boards)
-        if not (folder / SCHEMA_FILE).is_file():
-            raise TamperedError(f"{folder / SCHEMA_FILE} is missing; harness publish writes it")
+        _same(folder / INDEX, index.render(computed))
+        _same(folder / SCHEMA_FILE, json_schema(), "what this version of the harness writes")
     return [board.conditions.board for board in computed]
 
 
@@ -56,7 +55,7 @@ def _listed(path: Path) -> set[str]:
         return set()  # the comparison byte by byte names the file
 
 
-def _same(path: Path, text: str) -> None:
+def _same(path: Path, text: str, source: str = "what its records give") -> None:
     try:
         found = path.read_bytes()
     except OSError:
@@ -65,15 +64,15 @@ def _same(path: Path, text: str) -> None:
     if found != wanted:
         lines = zip(found.split(b"\n"), wanted.split(b"\n"), strict=False)
         first = next((n for n, (a, b) in enumerate(lines, start=1) if a != b), "the last")
-        raise TamperedError(f"{path} is not what its records give, from line {first} on")
+        raise TamperedError(f"{path} is not {source}, from line {first} on")
 
 
 def _check_stray(folder: Path, boards: Mapping[str, Path]) -> None:
     endings = (".md", ".json", ".csv")
     expected = {INDEX, SCHEMA_FILE, *(f"{name}{each}" for name in boards for each in endings)}
-    for path in sorted(folder.iterdir()):
-        if path.suffix in endings and path.name not in expected:
-            raise TamperedError(f"{path} belongs to no published board; delete it")
     for path in sorted((folder / "records").iterdir()):
         if not path.name.startswith(".") and path.name not in boards:
             raise TamperedError(f"{path} has no {CONDITIONS}; publish that board or delete it")
+    for path in sorted(folder.iterdir()):
+        if path.suffix in endings and path.name not in expected:
+            raise TamperedError(f"{path} belongs to no published board; delete it")

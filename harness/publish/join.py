@@ -118,6 +118,7 @@ def _ledger(old: Ledger, listed: Mapping[str, Published], signers: Mapping[str, 
     return Ledger(
         records=tuple(listed.values()),
         signers={name: who for name, who in sorted(named.items()) if name in used},
+        manifests={name: sha256 for name, sha256 in old.manifests.items() if name in used},
     )
 
 

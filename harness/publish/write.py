@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.boards.conditions import Conditions, read_conditions
 from harness.errors import TamperedError, UsageError
-from harness.files import read_bytes, write_atomically
+from harness.files import file_sha256, read_bytes, write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard, json_schema
 from harness.leaderboard.evidence import Ledger, read_ledger
@@ -115,9 +115,11 @@ def publish(
         for name, record in joined.records.items():
             if name not in files:
                 write_atomically(records / f"{name}.json", record.to_json())
+        manifests = dict(joined.ledger.manifests)
         for source in found:
-            _keep_manifest(source, records / SUBMISSIONS, joined.ledger)
-        write_atomically(records / PUBLISHED, joined.ledger.to_json())
+            manifests |= _keep_manifest(source, records / SUBMISSIONS, joined.ledger)
+        ledger = joined.ledger.model_copy(update={"manifests": manifests})
+        write_atomically(records / PUBLISHED, ledger.to_json())
         write_atomically(records / CONDITIONS, conditions.to_json())
         if text is not None:
             write_atomically(records / BOARD_FILE, text)
@@ -164,17 +166,22 @@ def _signer(source: Source, folder: Path) -> str:
     return submission.signer(manifest, signature, allowed)
 
 
-def _keep_manifest(source: Source, place: Path, ledger: Ledger) -> None:
-    """Publish the manifest of a submission of which a record was taken, with its signature."""
+def _keep_manifest(source: Source, place: Path, ledger: Ledger) -> dict[str, str]:
+    """Publish the manifest of a submission of which a record was taken, with its signature.
+
+    Returns:
+        The sha256 of the manifest that was published, by the name of its submission.
+    """
     if source.manifest is None:
-        return
+        return {}
     name = source.manifest.name
     if name not in {one.submission for one in ledger.records}:
-        return
+        return {}
     for ending, file in ((".json", submission.MANIFEST), (".json.sig", submission.SIGNATURE)):
         path = source.folder / file
         if path.exists():
             write_atomically(place / f"{name}{ending}", path.read_text(encoding="utf-8"))
+    return {name: file_sha256(place / f"{name}.json")}
 
 
 def _write_answers(path: Path, lines: str) -> None:
@@ -249,7 +256,7 @@ def _check_answers(records: Path, ledger: Ledger) -> None:
 
 
 def _check_submissions(records: Path, ledger: Ledger) -> None:
-    """Refuse a signer whose signature is not there or is no signature of the submission."""
+    """Refuse manifests that are not those that were published, and signatures that are none."""
     place = records / SUBMISSIONS
     named = {one.submission for one in ledger.records}
     for path in sorted(place.iterdir()) if place.is_dir() else ():
@@ -266,6 +273,11 @@ def _check_submissions(records: Path, ledger: Ledger) -> None:
             if found != who:
                 raise TamperedError(f"{signature} is by {found}, and {PUBLISHED} says {who}")
             _as_signed(name, manifest, ledger)
+    for name, sha256 in sorted(ledger.manifests.items()):
+        if not (path := place / f"{name}.json").is_file():
+            raise TamperedError(f"{path} is missing; {PUBLISHED} lists it")
+        if file_sha256(path) != sha256:
+            raise TamperedError(f"{path} was changed after it was published")
 
 
 def _as_signed(name: str, path: Path, ledger: Ledger) -> None:

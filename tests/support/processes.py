@@ -22,7 +22,17 @@ PLUGINS = Path(__file__).parent / "plugins"
 # fixture plug-ins that can be found side by side: the others break what is found beside them
 SOUND = [
     str(PLUGINS / name)
-    for name in ("forging", "greedy", "observer", "quoting", "thief", "unruly", "vault", "wayward")
+    for name in (
+        "cheating",
+        "forging",
+        "greedy",
+        "observer",
+        "quoting",
+        "thief",
+        "unruly",
+        "vault",
+        "wayward",
+    )
 ]
 
 

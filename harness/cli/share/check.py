@@ -54,8 +54,9 @@ def command(
     First every page is compared with its records, as `harness publish --check` does. Then each
     record is said to be claimed (nothing can be judged), recomputed, or spot-checked; what differs
     is named and ends with exit code 3. BOARD is the name or TOML file of a published board, or a
-    folder such as submissions/NAME or runs/NAME; all published boards if none is given. What was
-    asked from a board's own files can be judged if its TOML file is named too.
+    folder such as submissions/NAME or runs/NAME (with the TOML file of a board that is neither
+    published nor installed beside it); all published boards if none is given. What was asked from
+    a board's own files can be judged if its TOML file is named too.
     """
     from harness.plugin.host import Host
     from harness.publish.recheck import recheck, summary
@@ -119,7 +120,10 @@ def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
 
 
 def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _Place:
-    """Return a submission or a runs folder with what its board fixes."""
+    """Return a submission or a runs folder with what its board fixes.
+
+    Of a board that is neither published nor installed, the TOML file has to be among the arguments.
+    """
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
     from harness.errors import UsageError
@@ -131,11 +135,15 @@ def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _P
     name, places = folder.resolve().name, [folder]
     if (folder / MANIFEST).exists():  # who hands something in does not say what the board fixes
         name, places = read_manifest(folder).board, []
+    board = files.get(name, name)
     for place in (*places, out / "records" / name):
         if (place / CONDITIONS).is_file():
-            return _Place(folder, read_conditions(place / CONDITIONS), files.get(name, name))
-    board = files.get(name, name)
-    return _Place(folder, load_board(board, host).conditions(), board)
+            return _Place(folder, read_conditions(place / CONDITIONS), board)
+    try:
+        return _Place(folder, load_board(board, host).conditions(), board)
+    except UsageError as error:
+        hint = "" if name in files else "; give the board's TOML file beside the folder"
+        raise UsageError(f"{folder}: {error}{hint}") from None
 
 
 def _spot_check(
