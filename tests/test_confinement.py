@@ -48,7 +48,7 @@ def attacked(small_board: Path, harness, with_plugins, monkeypatch):
             "rival": "stages/generate-*/result.json",
             "record": "records/unruly-*.json",
             "answers": "answers/unruly-*/*.jsonl",
-            "data": "data/problems-*.jsonl",
+            "data": "data/train-*.jsonl",
         }
         sets = [f"hostile.port={port}"]
         sets += (f"hostile.{name}={next(folder.glob(path))}" for name, path in known.items())
@@ -160,11 +160,7 @@ def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attem
 @pytest.mark.parametrize(
     ("cost", "seconds", "named"),
     [
-        (
-            Cost(flops=4e8, trained_tokens=1000),
-            35,
-            True,
-        ),  # by a step that is counted, and many more
+        (Cost(flops=4e8, trained_tokens=1000), 35, True),  # one step is counted, many are not
         (Cost(flops=4e8, trained_tokens=1000), 25, False),  # a start that takes long is no evidence
         (Cost(flops=1.2e11, trained_tokens=1000), 35, False),
         (Cost(flops=1e10, trained_tokens=10, generated_tokens=1000), 35, False),  # it samples
