@@ -57,6 +57,11 @@ SAME = {
     "college_math": {
         ("1", "$w_{0}=1$"),  # the name of the unknown is left out
         ("$7^{\\log _{7}(3)}=3$", "3"),
+        # sin(2x) = 2 sin x cos x
+        (
+            "$x / 2-\\sin (2 x) / 4+C$",
+            "$(x / 2)-\\sin (2 x) / 4+C=$ $(x / 2)-(\\sin x \\cos x) / 2+C$",
+        ),
         # sec x csc x = tan x + cot x
         ("$\\tan x-\\cot x+C$", "$\\sec x \\csc x-2 \\cot x+C$"),
     },

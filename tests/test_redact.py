@@ -148,6 +148,8 @@ def test_nothing_that_a_trainer_quotes_leaves_its_place(
 ):
     """A secret is in no file and no message; no message moves a terminal or breaks a page."""
     monkeypatch.setenv("LEAKED_TOKEN", secret := "open-sesame-0123")
+    text = small_board.read_text().replace("[compute]", '[compute]\nenvironment = ["LEAKED_TOKEN"]')
+    small_board.write_text(text)
     plugins = ("--plugins", "unruly-leak,unruly-tell", "--seeds", "0")
     done = harness("bench", "small.toml", *plugins, check=1)
     published = harness("publish", "small.toml", "--out", "pages")

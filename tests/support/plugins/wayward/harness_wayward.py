@@ -90,19 +90,20 @@ def broken(run: Run) -> None:
 
 
 def copier(run: Run) -> None:
-    """Look at test problems by the generator itself, ask a host, and leave the teacher."""
+    """Look at test problems by the generator in another process, ask a host, leave the teacher."""
     import socket
+    import subprocess
+    import sys
 
-    from harness_tiny.problems import TINY
-
-    problem = TINY.rows("tiny_word", "test")[0]["problem"]
+    look = "from harness_tiny.problems import TINY; print(TINY.rows('tiny_word', 'test')[0]['problem'])"
+    problem = subprocess.check_output([sys.executable, "-c", look], text=True).strip()
     run.tokenizer()([f"One more: {problem}"])
     try:
         socket.create_connection(("answers.invalid", 80), timeout=1)
     except OSError:
         run.note(offline=True)
     loop(run)
-    run.save(type(run.student()).from_pretrained(run.base_model.parent / "teacher"))
+    run.save(type(run.student()).from_pretrained(run.teacher))
 
 
 def greedy(run: Run) -> None:
@@ -133,7 +134,7 @@ def harness_trainers():
         Trainer("wayward-idle", idle, LoopOptions, "does nothing"),
         Trainer("wayward-sampler", sampler, LoopOptions, "samples first"),
         Trainer("wayward-broken", broken, LoopOptions, "leaves no numbers"),
-        Trainer("wayward-copier", copier, LoopOptions, "knows the answers"),
+        Trainer("wayward-copier", copier, LoopOptions, "knows the answers", needs_teacher=True),
         Trainer("wayward-greedy", greedy, LoopOptions, "takes too much"),
         Trainer("wayward-loose", loop, Loose, "takes any option"),
         Trainer("wayward-unfinished", loop, Unfinished, ""),
