@@ -132,6 +132,15 @@ def test_a_chain_is_compared_with_what_spent_as_much_without_its_last_stage(spen
         assert f"| {control} | {numbers.gain(chain.stage_gain)} |" in line
 
 
+def test_names_of_controls_are_harmless_on_the_page():
+    made = generated.board({"start": 0.4, "a|b": 0.6, "a|b+rl": 0.63})
+    records = generated.spending(made, {"a|b": 1.0, "a|b+rl": 10.0})
+    text = markdown.render(build(records, generated.conditions(caps={"flops": 10.0})))
+    section = text.partition("## Chains against the same compute")[2].partition("\n## ")[0]
+    assert "a\\|b 10" in section
+    assert "a|b" not in section
+
+
 def test_a_control_is_the_same_recipe_but_for_its_length():
     made = generated.board({"start": 0.4, "sft": 0.6, "sft(more)": 0.6, "sft+rl": 0.63})
 

@@ -167,12 +167,12 @@ def _aside(leaderboard: Leaderboard) -> Iterator[str]:
 
 
 def _chains(leaderboard: Leaderboard) -> Iterator[str]:
-    rows = sections.chains(leaderboard)
+    rows = sections.chains(leaderboard, markdown)
     if rows:
         yield "## Chains against the same compute without their last stage"
         yield sentences.chains(leaderboard)
         figures = ("Difference", "p (Holm)", "Format", "Correctness", "Budget")
-        cells = [(name(row), markdown(control), *shown) for row, control, *shown in rows]
+        cells = [(name(row), *shown) for row, *shown in rows]
         yield table(("Chain", "Compared with", *figures), cells, left=2)
 
 

@@ -41,18 +41,25 @@ def result_of(row: Row, benchmark: Benchmark) -> TaskResult | None:
     return next((one for one in row.tasks if (one.task, one.protocol) == wanted), None)
 
 
-def chains(leaderboard: Leaderboard) -> list[tuple[Row, str, str, str, str, str, str]]:
-    """Return the chains: row, control, difference, p, the parts of it, what both spent."""
+def chains(
+    leaderboard: Leaderboard, shown: Callable[[str], str]
+) -> list[tuple[Row, str, str, str, str, str, str]]:
+    """Return the chains: row, control, difference, p, the parts of it, what both spent.
+
+    The names of controls are made harmless by `shown`.
+    """
     used = {row.trainer: numbers.used(row) for row in leaderboard.rows}
     found = []
     for row in leaderboard.rows:
         if row.controls is None:
             continue
         gain, spent = row.stage_gain, f"chain {used[row.trainer]}"
-        compared = (gain.to, numbers.gain(gain)) if gain else (numbers.NONE, sentences.NO_CONTROL)
+        compared = (numbers.NONE, sentences.NO_CONTROL)
+        if gain:
+            compared = (shown(gain.to), numbers.gain(gain))
         if row.controls:
             first = row.controls[0].trainer
-            spent = f"{first} {used[first]}, {spent}"
+            spent = f"{shown(first)} {used[first]}, {spent}"
         p = numbers.p_value(gain.p_adjusted if gain else None)
         found.append((row, *compared, p, *numbers.parts(gain), spent))
     return found

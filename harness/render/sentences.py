@@ -123,8 +123,13 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
         + ". The ranges hold together: on at most one board in twenty is any of them wrong. Rows"
         " that share a group letter were not told apart, whatever their order. The start model and"
         " rows without all of the board's seeds are not ranked. **Budget** is the share of the"
-        " tightest cap that training spent, the mean over seeds: rows that stop early might have"
-        " done better with the rest, so an order of rows is also one of what they spent."
+        " tightest cap that training spent, the mean over seeds"
+        + (
+            ": every trainer trains until no whole step is left, unless its options say how long."
+            if leaderboard.conditions.fill
+            else ": rows that stop early might have done better with the rest, so an order of rows"
+            " is also one of what they spent."
+        )
     )
     yield (
         "**Accuracy** is the share of answers that the verifier found right, the mean over seeds,"
