@@ -32,11 +32,12 @@ def test_no_cheat_gains_a_rank_or_changes_another_row(small_board, with_plugins,
     with_plugins("forging", "cheating")
     models.save_model(tmp_path / "twin", seed=2)  # a teacher of the student's shape
     text = small_board.read_text().replace('"teacher"', '"twin"', 1)
+    text = text.replace("seeds = [0, 1]", "seeds = [0]")
     small_board.write_text(
         text.replace('["unruly"]\ntrainers', '["unruly", "forging", "cheating"]\ntrainers')
     )
     folder = tmp_path / "runs/small"
-    arguments = ("bench", "small.toml", "--seeds", "0", "--jobs", "2", "--plugins")
+    arguments = ("bench", "small.toml", "--jobs", "2", "--plugins")
     harness(*arguments, ",".join(HONEST))
     before = {row.trainer: row for row in leaderboard(tmp_path).rows}
     honest = of_trainer(read_records(folder / "records"), "forging-honest")
