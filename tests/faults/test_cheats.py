@@ -16,7 +16,7 @@ CHEATS = {  # how each ends: by what its record says, or its row
     "cheating-rows": "same_as_other",  # it found nothing, and is what the honest one is
     "cheating-poison": "Permission denied",
     "cheating-reseal": "Permission denied",
-    "cheating-detach": "same_as_other",
+    "cheating-detach": "same_as_other",  # or, where its process was quick, that it was changed
     "forging-teacher": "same_as_teacher",
     "forging-free": "cannot be: 24 trained tokens of",
     "forging-prompt": "same_as_other",
@@ -61,7 +61,7 @@ def test_no_cheat_gains_a_rank_or_changes_another_row(small_board, with_plugins,
         row = next((row for key, row in after.items() if key.startswith(name)), None)
         if record.status != "ok":
             assert row is None or row.rank is None
-            named = said in record.error or "after the stage had ended" in record.error
+            named = said in record.error or "was changed after it was sealed" in record.error
             assert named, record.error
             assert record.error in done.stderr
         else:
