@@ -287,6 +287,9 @@ class LocalExecutor:
             sent = signal.Signals(-code).name
             hint = " (often the system's out-of-memory killer)" if sent == "SIGKILL" else ""
             return Ended(folder, "killed", why or f"the process was ended by {sent}{hint}")
+        if code == 0 and (folder / "manifest.json").exists():
+            why = "what it left was changed after it was sealed, as by a process that it started"
+            return Ended(folder, "failed", why)
         return Ended(folder, "failed", f"the process ended with exit code {code} and no result")
 
     def _end(self, running: _Running) -> None:

@@ -240,6 +240,10 @@ def rebuild(records: Path) -> Leaderboard:
 def _check_answers(records: Path, ledger: Ledger) -> None:
     """Refuse files of answers that are not those that the ledger lists."""
     place = records / answers.FOLDER
+    if place.is_dir() and not (records / PUBLISHED).exists():  # as in boards without answers
+        raise TamperedError(
+            f"{records / PUBLISHED} is missing, which lists the answers; restore it"
+        )
     expected = set()
     for one in ledger.records:
         path = place / f"{one.file}{answers.ENDING}"

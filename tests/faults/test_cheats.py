@@ -16,7 +16,7 @@ CHEATS = {  # how each ends: by what its record says, or its row
     "cheating-rows": "same_as_other",  # it found nothing, and is what the honest one is
     "cheating-poison": "Permission denied",
     "cheating-reseal": "Permission denied",
-    "cheating-detach": "same_as_other",
+    "cheating-detach": "same_as_other",  # or, where its process was quick, that it was changed
     "forging-teacher": "same_as_teacher",
     "forging-free": "cannot be: 24 trained tokens of",
     "forging-prompt": "same_as_other",
@@ -32,11 +32,12 @@ def test_no_cheat_gains_a_rank_or_changes_another_row(small_board, with_plugins,
     with_plugins("forging", "cheating")
     models.save_model(tmp_path / "twin", seed=2)  # a teacher of the student's shape
     text = small_board.read_text().replace('"teacher"', '"twin"', 1)
+    text = text.replace("seeds = [0, 1]", "seeds = [0]")
     small_board.write_text(
         text.replace('["unruly"]\ntrainers', '["unruly", "forging", "cheating"]\ntrainers')
     )
     folder = tmp_path / "runs/small"
-    arguments = ("bench", "small.toml", "--seeds", "0", "--jobs", "2", "--plugins")
+    arguments = ("bench", "small.toml", "--jobs", "2", "--plugins")
     harness(*arguments, ",".join(HONEST))
     before = {row.trainer: row for row in leaderboard(tmp_path).rows}
     honest = of_trainer(read_records(folder / "records"), "forging-honest")
@@ -60,7 +61,7 @@ def test_no_cheat_gains_a_rank_or_changes_another_row(small_board, with_plugins,
         row = next((row for key, row in after.items() if key.startswith(name)), None)
         if record.status != "ok":
             assert row is None or row.rank is None
-            named = said in record.error or "after the stage had ended" in record.error
+            named = said in record.error or "was changed after it was sealed" in record.error
             assert named, record.error
             assert record.error in done.stderr
         else:
