@@ -95,7 +95,8 @@ def copier(run: Run) -> None:
     import subprocess
     import sys
 
-    look = "import harness_tiny.problems as p; print(p.TINY.rows('tiny_word', 'test')[0]['problem'])"
+    look = "from harness_tiny.problems import TINY"
+    look += "; print(TINY.rows('tiny_word', 'test')[0]['problem'])"
     problem = subprocess.check_output([sys.executable, "-c", look], text=True).strip()
     run.tokenizer()([f"One more: {problem}"])
     try:
