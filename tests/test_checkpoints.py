@@ -197,7 +197,7 @@ def pipe(model):
         (hide_code, "more/code/x.pkl could run code"),
         (link_weights, "model.safetensors is a link"),
         (pipe, "config.json is no plain file"),
-        (nest, "is nested too deeply"),
+        (nest, "is nested"),
         (nest_header, "is not a whole safetensors file"),
         (lambda m: edit_config(m, model_type="llama"), "model_type is not the start model's"),
         (lambda m: edit_config(m, num_hidden_layers=10**12), "num_hidden_layers is 10000000"),

@@ -49,6 +49,8 @@ class Budget:
         planned: Optimiser steps that are planned for at most; 0 where nobody said.
     """
 
+    fill: bool
+
     def __init__(
         self,
         caps: Caps,
