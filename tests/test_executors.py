@@ -93,9 +93,9 @@ def test_a_warm_process_that_dies_is_replaced_and_its_stage_told(tmp_path):
 
 def guards(executor: LocalExecutor) -> list[int]:
     """Wait until all stages have started; return the process ids of their guards."""
-    while any(one.guard is None for one in executor._running.values()):
+    while any(one.guard is None for one in list(executor._running.values())):
         executor.wait(1)
-    return [one.guard for one in executor._running.values()]
+    return [one.guard for one in list(executor._running.values())]
 
 
 def has_ended(pid: int) -> bool:
@@ -144,8 +144,8 @@ def test_a_warm_process_that_is_stopped_or_killed_is_replaced(light, tmp_path, n
 @pytest.mark.promise("A guard that is killed takes its stage with it, and no other")
 def test_a_guard_that_is_killed_takes_its_stage_with_it(light, tmp_path):
     executor = light("hang-1", "plain")
-    pids = [one.pid for one in executor._running.values() if guards(executor)]
-    (hanging,) = (one for one in executor._running.values() if one.folder.name == "hang-1")
+    pids = [one.pid for one in list(executor._running.values()) if guards(executor)]
+    (hanging,) = (one for one in list(executor._running.values()) if one.folder.name == "hang-1")
     os.kill(hanging.guard, signal.SIGKILL)
     statuses = {ended.folder.name: ended for ended in all_ended(executor)}
     assert statuses["hang-1"].error == "the process that started it died"
@@ -179,7 +179,7 @@ def start():
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
-while any(one.pid is None for one in executor._running.values()):
+while any(one.pid is None for one in list(executor._running.values())):
     executor.wait(1)
 print(executor._warm.process.pid, *(f"{{one.guard}} {{one.pid}}" for one in
       executor._running.values()), flush=True)

@@ -15,6 +15,7 @@ from harness.boards.score import BoardScore
 from harness.errors import UsageError
 from harness.files import file_sha256
 from harness.plugin.host import Offer
+from harness.plugin.options import LENGTH
 from harness.stage import spec
 from harness.tasks.lm_eval import columns
 from harness.tasks.protocols import LmEvalProtocol
@@ -39,10 +40,6 @@ def common(board: Board, device: spec.Device) -> spec.Common:
         harness=source_digest(),
         engine=engine,
     )
-
-
-LENGTH = frozenset({"epochs", "max_steps"})
-"""Options that say how long to train. A trainer that is given one ends by it under any budget."""
 
 
 def share(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from harness.leaderboard.data import Control, CurvePoint, Lead
 from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
 from harness.leaderboard.results import accuracy_of, compare_entries, gain_between
+from harness.plugin.options import LENGTH
 from harness.records import Cost, at_share, total_cost
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 MATCHED = 0.9
 """The share of what a chain spent that another row must have spent to be its control."""
-LENGTH = frozenset({"epochs", "max_steps"})
-"""Options by which a recipe ends before its budget does: a control is the recipe continued."""
 
 
 def budget_used(entry: Entry, conditions: Conditions) -> float | None:
@@ -44,7 +43,10 @@ def budget_used(entry: Entry, conditions: Conditions) -> float | None:
 
 
 def _recipe(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
-    """Return the trainers of a row's stages with their options, but for how long they train."""
+    """Return the trainers of a row's stages with their options, but for how long they train.
+
+    A recipe that ended before its budget did is the same one: a control is the recipe continued.
+    """
     stages = entry.done[0].stages if entry.done else ()
     return [
         (one.trainer, {name: set_to for name, set_to in one.options.items() if name not in LENGTH})

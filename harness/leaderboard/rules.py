@@ -131,8 +131,13 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
 
 
 def _copy(record: Record, first: dict[tuple[str, ...], Record], known: Knowledge) -> str | None:
-    """Refuse the answers of another trainer under a new name; `first` is added to."""
+    """Refuse the answers of another trainer under a new name; `first` is added to.
+
+    Those of the start model may come again: a trainer that changed too little answers as it does.
+    """
     if record.digest not in known or known[record.digest].claimed or record.status != "ok":
+        return None
+    if record.trainer == START:
         return None
     answers = tuple(sorted(score.samples_sha256 for score in record.scores))
     other = first.setdefault(answers, record)

@@ -14,6 +14,8 @@ class Options(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fal
     """Base class of a trainer's options; unknown names, infinity and NaN are refused."""
 
 
+LENGTH = frozenset({"epochs", "max_steps"})
+"""Options that say how long to train. A trainer that is given one ends by it under any budget."""
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 
 
