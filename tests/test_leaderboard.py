@@ -716,10 +716,12 @@ def test_every_markdown_table_has_as_many_cells_in_each_line(board):
     assert max(line.count("|") for line in tables) <= 12
 
 
-def test_conditions_stand_below_the_ranking(board):
+def test_the_ranking_comes_first_and_then_the_conditions(board):
     text = markdown.render(board)
+    conditions = text.split("## Conditions")[1].split("## ")[0]
     for said in ("Start model:", "Training data:", "Budget of", "Verifier:", "Scored on:", "Date"):
-        assert 0 < text.index("## Ranking") < text.index(f"**{said}")
+        assert f"**{said}" in conditions
+    assert text.index("## Ranking") < text.index("## Conditions") < text.index("## How answers")
     assert "What this board finds" in text
     assert "over all 6 pairs" in text
     assert "over the 4 comparisons" in text
@@ -1042,12 +1044,13 @@ def test_a_board_of_many_benchmarks_stays_readable(width):
     text = markdown.render(board)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     body = text.partition("## Ranking")[2]
+    conditions = body.split("## Conditions")[1].split("## ")[0]
     assert max(line.count("|") for line in rows) <= 12
     scores = body.split("## Every benchmark")[1].split("## All tasks")[0].splitlines()
     assert max(map(len, scores)) <= 140
-    assert "**Benchmarks:** 16 scores" in text
-    assert "amc23, aime24: 4 samples at temperature 0.6; all others: greedy" in text
-    lines = text.split("> **Warnings**")[1].split("\n\n")[0].splitlines()
+    assert "**Benchmarks:** 16 scores" in conditions
+    assert "amc23, aime24: 4 samples at temperature 0.6; all others: greedy" in conditions
+    lines = body.split("> **Warnings**")[1].split("\n\n")[0].splitlines()
     assert len([line for line in lines if line.startswith("> -")]) <= 12
     lines = shown(board, width).splitlines()
     assert max(map(len, lines)) <= width
