@@ -58,7 +58,8 @@ def attacked(small_board: Path, harness, with_plugins, monkeypatch):
         )
         board = Leaderboard.model_validate_json((folder / "small.json").read_text())
         (row,) = (row for row in board.rows if row.trainer == record.trainer)
-        return record, {warning.kind for warning in row.warnings}, done
+        said = (*row.warnings, *board.properties)  # of every row alike
+        return record, {warning.kind for warning in said}, done
 
     return bench
 

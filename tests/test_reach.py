@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import landlockpy
 import pytest
 from processes import PLUGINS
 
@@ -160,12 +161,19 @@ def test_a_plug_in_that_makes_the_problems_it_trains_for_is_told(small_board, ha
 @pytest.mark.promise("Data that was changed is never trained on, and is written anew")
 @pytest.mark.bench
 def test_data_that_a_trainer_changed_ends_the_stages_that_read_it(small_board, harness, tmp_path):
-    """The next bench writes it anew and trains on what the board says."""
+    """The next bench writes it anew and trains on what the board says.
+
+    Where the kernel keeps stages from what is not their own, nothing is changed in the first place.
+    """
     harness("bench", "small.toml", "--seeds", "0")
     (data,) = (tmp_path / "runs/small/data").glob("train-*.jsonl")
     before = data.read_bytes()
     small_board.write_text(small_board.read_text().replace('["unruly"]\nseeds', SPOILED))
-    done = harness("bench", "small.toml", "--seeds", "0", "--jobs", "1", check=1)
+    done = harness("bench", "small.toml", "--seeds", "0", "--jobs", "1", check=None)
+    if landlockpy.abi_version():
+        assert (done.returncode, data.read_bytes()) == (0, before)
+        return
+    assert done.returncode == 1
     assert f"{data.name} was changed after it was written; the next bench writes it" in done.stderr
     assert data.read_bytes() != before
     record = of_trainer("unruly-slow", tmp_path / "runs/small/records")

@@ -569,7 +569,7 @@ def test_rewards_are_the_verifiers_and_stop_where_the_score_stops(student, tmp_p
 
     options = harness_rl.RlOptions(format_weight=0.5)
     run = models.make_run(tmp_path, student, options, protocol="base_fewshot")
-    functions, counts = harness_rl.rewards(run)
+    functions, weights, counts = harness_rl.verified(run)
     completions = ["is \\boxed{0.50}", "is \\boxed{3}", "is 4\n\nProblem: \\boxed{9}", "hm"]
     columns = {"completions": completions, "answer": ["1/2", "4", "9", "9"], "task": ["sums"] * 4}
     columns["problem"] = [""] * 4
@@ -581,6 +581,7 @@ def test_rewards_are_the_verifiers_and_stop_where_the_score_stops(student, tmp_p
     finally:
         run.close()
     assert counts == {"rollouts": 4, "rollouts_ungradable": 0}
+    assert weights == {"correct": 1.0, "format": 0.5}
 
 
 def test_a_reward_is_neither_for_copying_nor_for_what_is_only_probable(student, tmp_path):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 # of a trainer or chain; letters of other alphabets could look like those of another row
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][ -~]{0,299}")  # with the settings of a row: sft(sft.epochs=1)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
             return f"{score.task}: another token limit or number of answers than the board's"
     if not NAME.fullmatch(record.trainer):
         return (
-            f"{record.trainer!r} is no name of a trainer: ASCII letters, digits, '.', '_', '-', '+'"
+            f"{record.trainer!r} is no name of a trainer: a letter or digit, then printable ASCII"
         )
     if not record.command.strip():
         return "it has no command that makes it again"

@@ -11,7 +11,7 @@ import pytest
 from campaign import BENCH, WHOLE, done, torn
 
 pytestmark = pytest.mark.bench
-LIMITS = (300, 24, 4, 64, 1000)  # KiB that a file may have; a checkpoint has about 400
+LIMITS = (64, 24, 4, 100)  # KiB that a file may have; a checkpoint's weights have 116
 ROOMS = (100, 700, 2000)  # KiB of a disk; a bench takes about 5,000
 
 

@@ -110,8 +110,8 @@ def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
     for folder in folders:
         yield _folder(folder, out, host, files)
     names = [name for name in others if "/" not in name]
-    # beside a folder, the file of a board says what was asked there; it may not be published yet
-    names += [name for name in files if not folders or (out / "records" / name).is_dir()]
+    # beside a folder, the file of a board says what was asked there
+    names += [name for name in files if not folders]
     if names or not boards:
         for name in check(out, names):
             place = out / "records" / name
