@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -93,7 +93,9 @@ class Board:
         A row without a gold answer can be neither right nor wrong, so it is left out.
         """
         rows = self.tasks[task].graded(split)
-        if split != "test" and self.file.data.limit:
+        if split != "test":
+            if longest := self.file.data.longest:
+                rows = [row for row in rows if characters(row) <= longest]
             rows = rows[: self.file.data.limit]
         return [{**row, "task": task} for row in rows]
 
@@ -203,7 +205,7 @@ class Board:
     def conditions(self) -> Conditions:
         """Return what this board fixes, in the words that its leaderboard prints."""
         file = self.file
-        data = ", ".join(f"{name} ({self.count(name, 'train')} rows)" for name in file.data.train)
+        data = ", ".join(f"{name} ({self._trained_on(name)})" for name in file.data.train)
         caps = " and ".join(f"{value:,g} {name}" for name, value in file.budget.set_caps().items())
         return Conditions(
             board=self.name,
@@ -225,6 +227,14 @@ class Board:
             quoted=file.quoted,
             protocols={one.protocol.id: one.protocol.summary for one in self.scores},
         )
+
+    def _trained_on(self, task: str) -> str:
+        """Return which training rows of a task there are, the same before and after a download."""
+        data = self.file.data
+        if data.longest:
+            found = f"those of at most {data.longest} characters of {self.tasks[task].size('train'):,}"
+            return f"{found}, the first {data.limit:,} of them" if data.limit else found
+        return f"{self.count(task, 'train')} rows"
 
     def _described(self, which: Which) -> str | None:
         """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
@@ -254,6 +264,11 @@ class Board:
         content["protocols"] = sorted({one.protocol.id for one in self.scores})
         content["verifier"] = verifier_version
         return json_sha256(content)
+
+
+def characters(row: Mapping[str, str]) -> int:
+    """Return the length of a training row: its problem and its solution."""
+    return len(row["problem"]) + len(row.get("solution", ""))
 
 
 def known_boards(host: Host) -> dict[str, Path]:

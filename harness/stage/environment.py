@@ -24,7 +24,7 @@ def environment(identity: Common, *, packed: bool = False) -> Environment:
         processor=processor_name(),
         gpu=gpu,
         device=identity.device,
-        dtype="float32" if identity.device == "cpu" else "bfloat16",
+        dtype=identity.dtype,
         attention=attention(identity.device, packed=packed),
         packages=identity.packages,
     )
