@@ -2,8 +2,8 @@
 
 Only dense decoders are known whose every number and tensor has one place in transformers: whatever
 a file has beyond what is listed here would make another model, so it is refused and never left out.
-Sources: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md for names of metadata, llama.cpp's
-`convert_hf_to_gguf.py` for names and order of tensors.
+Sources: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md for the names of metadata, and
+llama.cpp's `convert_hf_to_gguf.py` for names and order of tensors.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ def configuration(source: GGUF, sha256: str) -> dict[str, Any]:
     if missing:
         raise UsageError(f"{file} does not say {missing[0]} of its {kind} model")
     sizes = {ours: _size(file, name, said[name]) for name, ours in SIZES.items()}
+    if sizes["num_hidden_layers"] > len(source.tensors):
+        raise UsageError(f"{file} has fewer layers than it says; it is damaged")
     head = sizes["hidden_size"] // sizes["num_attention_heads"]
     heads = {_size(file, name, said[name]) for name in HEAD_SIZES if name in said} or {head}
     if len(heads) > 1:
@@ -159,8 +161,12 @@ def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     import transformers
 
     kind: Any = getattr(transformers, config["architectures"][0])
-    with torch.device("meta"):
-        model = kind(kind.config_class(**{k: v for k, v in config.items() if k != KEY}))
+    try:
+        with torch.device("meta"):
+            model = kind(kind.config_class(**{k: v for k, v in config.items() if k != KEY}))
+    except Exception as error:  # whatever its class finds wrong with it
+        line = " ".join(str(error).split())[:200]
+        raise UsageError(f"no {config['model_type']} model has these sizes: {line}") from None
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     if config["tie_word_embeddings"]:
         shapes.pop("lm_head.weight", None)

@@ -106,6 +106,8 @@ def _tokenizer(file: str, words: list[str], kinds: list[int], merges: list[str],
         for number, (word, kind) in enumerate(zip(words, kinds, strict=True))
         if kind != UNUSED
     }
+    if lost := set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys():
+        raise UsageError(f"{file} has no token for {len(lost)} of the 256 bytes; it is damaged")
     pairs: Any = [tuple(merge.split(" ")) for merge in merges]
     try:
         made = Tokenizer(models.BPE(vocabulary, pairs))
