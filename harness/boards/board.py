@@ -14,6 +14,7 @@ from harness.boards.file import BoardFile, ScoreTable, Which, read_board_file
 from harness.boards.score import BoardScore
 from harness.errors import UsageError, did_you_mean
 from harness.files import file_sha256, json_sha256
+from harness.imported import imported
 from harness.plugin.host import Host
 from harness.records import START
 from harness.tasks.protocols import Protocol, get_protocol, training_protocol
@@ -237,11 +238,15 @@ class Board:
         return f"{self.count(task, 'train')} rows"
 
     def _described(self, which: Which) -> str | None:
-        """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
+        """Return a model as a leaderboard names it: its Hub id and commit, or path and digest.
+
+        Of one that was imported it says from what.
+        """
         reference, identity = self.file.model(which), self.identity(which)
         if identity is None or identity == reference:
             return reference
-        return f"{reference} (sha256 {identity[:12]})"
+        made = imported(self.model(which))
+        return f"{reference} (sha256 {identity[:12]}{f'; {made.described}' if made else ''})"
 
     @cached_property
     def digest(self) -> str:
