@@ -233,8 +233,9 @@ class Board:
         """Return which training rows of a task there are, the same before and after a download."""
         data = self.file.data
         if data.longest:
-            found = f"those of at most {data.longest} characters of {self.tasks[task].size('train'):,}"
-            return f"{found}, the first {data.limit:,} of them" if data.limit else found
+            size = self.tasks[task].size("train")
+            kept = f"those of at most {data.longest} characters of {size:,}"
+            return f"{kept}, the first {data.limit:,} of them" if data.limit else kept
         return f"{self.count(task, 'train')} rows"
 
     def _described(self, which: Which) -> str | None:
