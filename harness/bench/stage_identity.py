@@ -76,6 +76,7 @@ def training(
         data={name: board.tasks[name].digest for name in board.file.data.train},
         traces={name: board.tasks[name].digest for name in traces},
         limit=board.file.data.limit,
+        held_out=board.held_out,
         gpus=board.file.compute.gpus,
         accelerate=file_sha256(config) if config else None,
         protocol=board.protocol.id,
@@ -120,7 +121,7 @@ def judged_score(one: BoardScore) -> spec.JudgedScore:
 
 def _scored(one: BoardScore) -> dict[str, Any]:
     table = one.table.model_dump(include={"max_new_tokens", "limit", "samples"})
-    return {"task": one.task.name, "digest": one.task.digest, "protocol": one.protocol.id, **table}
+    return {"task": one.task.name, "digest": one.digest, "protocol": one.protocol.id, **table}
 
 
 def choose_engine(wanted: str, device: str) -> spec.Engine:

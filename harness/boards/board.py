@@ -38,7 +38,10 @@ class Board:
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
         reference: What a command takes as BOARD: its name, or its file if it has no known name.
+        held_out: The sha256 of training problems that are left out; see `harness.boards.holdout`.
     """
+
+    held_out = ""
 
     def __init__(self, file: BoardFile, path: Path, host: Host) -> None:
         self.file, self.path, self.folder = file, path, path.parent.resolve()
@@ -216,6 +219,7 @@ class Board:
             caps=file.budget.caps(),
             fill=file.budget.fill,
             curve=file.curve.shares if file.curve else (),
+            tuning=file.tuning,
             margin=file.margin,
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),

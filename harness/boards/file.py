@@ -14,6 +14,7 @@ from harness.files import read_text
 from harness.records import Caps, Frozen
 from harness.tasks.local import Columns, LocalRows
 from harness.tasks.task import Task
+from harness.tuning import TuningRules
 from harness.verify import Conventions
 
 LARGEST_BOARD = 2**20  # bytes
@@ -176,6 +177,7 @@ class BoardFile(Frozen):
     data: Data
     budget: BudgetTable
     curve: Curve | None = None
+    tuning: TuningRules | None = None
     margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
@@ -192,6 +194,8 @@ class BoardFile(Frozen):
             raise ValueError("two scores have the same task and protocol")
         if self.curve and not self.budget.fill:
             raise ValueError("[curve] needs [budget] fill = true: its points are budgets used up")
+        if self.tuning and not self.budget.fill:
+            raise ValueError("[tuning] needs [budget] fill = true: its trials are budgets used up")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: the same seed is given twice")
         return self

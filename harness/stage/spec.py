@@ -86,6 +86,7 @@ class TrainIdentity(Common):
     data: dict[str, str]  # task -> digest, as in `traces`
     traces: dict[str, str]
     limit: int | None  # rows of each task
+    held_out: str  # sha256 of the training problems that are left out; empty where none are
     gpus: int  # the processes of the stage
     accelerate: str | None  # sha256 of the configuration's file
     protocol: str
