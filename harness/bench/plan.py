@@ -51,6 +51,7 @@ class Plan:
     board: Board
     device: Device
     report_to: tuple[str, ...] = ()  # experiment trackers of training stages; no condition
+    trials: bool = False  # whether its cells are trials of tuning (`harness.bench.tuning`)
     cells: list[Cell] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
 
@@ -88,11 +89,13 @@ def plan(
     result = plan_start(board, device, next(iter(asked.parts)))  # its refusals name lines: first
     check_apart(board)
     common, other = stage_identity.common(board, device), other_trials(board, trials)
+    start = Base(model=board.identity("start"))
     points = board.file.curve.shares if board.file.curve else ()
     for part, name in product((1.0, *points), asked.parts):
         tuning = (tuned or {}).get(name)
         for seed in seeds or board.file.seeds:
-            chain = chain_of(asked, name, seed, part, common, tuning.setting if tuning else None)
+            setting = tuning.setting if tuning else None
+            chain = chain_of(asked, name, seed, part, common, start, setting)
             shown = at_share(row_name(asked, name, other), part)
             command = command_of(asked, name, (seed,), other)
             base = Base(stage=chain[-1].id)
@@ -127,7 +130,9 @@ def chain_of(
     seed: int,
     part: float,
     common: Common,
+    start: Base,
     setting: Setting | None = None,
+    *,
     trial: int | None = None,
 ) -> list[Stage]:
     """Return the training stages of a row that has a part of the budget.
@@ -138,7 +143,7 @@ def chain_of(
     chain: list[Stage] = []
     for position, one in enumerate(parts):
         parent = chain[-1] if chain else None
-        base = Base(stage=parent.id) if parent else Base(model=board.identity("start"))
+        base = Base(stage=parent.id) if parent else start
         length, options = len(parts), asked.options(one, setting)
         share = stage_identity.share(board, position, length, asked.given(one), part)
         identity = stage_identity.training(

@@ -167,6 +167,11 @@ class Board:
             raise UsageError(f"board {self.name!r}: no file {path} ([compute] accelerate)")
         return path
 
+    @property
+    def tested(self) -> dict[str, Task]:
+        """Return the tasks of its scores: no training stage may have their test rows."""
+        return {score.task: self.tasks[score.task] for score in self.file.scores}
+
     def test_rows(self, score: ScoreTable) -> list[dict[str, str]]:
         rows = self.rows(score.task, "test")[: score.limit]
         if not rows:

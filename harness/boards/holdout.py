@@ -1,4 +1,4 @@
-"""A board as the trials of its tuning see it: some training problems held out, and only they scored.
+"""A board as the trials of its tuning see it: training problems held out, and only they scored.
 
 Nothing here, and no stage of a trial, reads a test row.
 """
@@ -84,7 +84,7 @@ class TrialBoard(Board):
 
 
 def _units(rows: Rows) -> dict[str, dict[str, dict[str, str]]]:
-    """Return problems that are held out together: by group, else each alone; the first row of each."""
+    """Return problems that are held out together, by group or each alone: the first row of each."""
     found: dict[str, dict[str, dict[str, str]]] = defaultdict(dict)
     for row in rows:
         problem = problem_digest(row["problem"])

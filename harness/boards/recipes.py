@@ -66,7 +66,7 @@ class Recipes:
         Raises:
             UsageError: If a trainer would have it tuned how long it trains.
         """
-        found = {}
+        found: dict[tuple[str, str], Search] = {}
         for trainer in dict.fromkeys(self.parts[name]):
             declared = space_of(self.offers[trainer].trainer.options)
             if length := sorted(LENGTH & declared.keys()):

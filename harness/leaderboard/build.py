@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
@@ -24,7 +24,6 @@ from harness.leaderboard.data import (
     RecordRef,
     Refused,
     Row,
-    tidy,
 )
 from harness.leaderboard.multiple_testing import holm
 from harness.leaderboard.overall import overall
@@ -260,3 +259,14 @@ def _packages(cells: Sequence[Record]) -> dict[str, tuple[str, ...]]:
         for name, version in cell.environment.packages.items():
             found[name].add(version)
     return {name: tuple(sorted(versions)) for name, versions in sorted(found.items())}
+
+
+def tidy(value: Any) -> Any:
+    """Return data with every number rounded to nine digits, so that no machine's noise shows."""
+    if isinstance(value, float):
+        return float(f"{round(value, 12):.9g}") + 0.0
+    if isinstance(value, dict):
+        return {key: tidy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [tidy(item) for item in value]
+    return value

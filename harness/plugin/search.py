@@ -1,6 +1,6 @@
 """Search spaces: which values of a trainer's options a board's tuning tries.
 
-A trainer has one space for all boards. It is declared where its options are, as metadata of a field:
+A trainer has one space for all boards. It is declared where its options are, as metadata of fields:
 
     learning_rate: Annotated[float, Search(1 / 8, 8, log=True, relative=True)] = 2e-5
     lora_rank: Annotated[int, Search(choices=(8, 16, 32))] = 16

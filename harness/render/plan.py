@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +15,7 @@ from harness.render import numbers, tables
 from harness.render.escape import terminal
 from harness.render.numbers import NONE
 
+TRIAL = re.compile(r" trial \d+$")  # as the trials of a row are numbered
 ASSUMED = (
     "Estimates from sizes and assumed speeds (docs/boards.md), good to a factor of two at best; the"
     " budget is enforced on what is counted."
@@ -58,7 +61,9 @@ def _stages(preview: Preview) -> Table:
     table = tables.table("Stages (the figures are those of one)", {"Stage": 12}, figures)
     groups: dict[str, list[StagePreview]] = {}
     for each in preview.stages:
-        name = f"train {each.label}" if each.kind == "train" else "score a checkpoint"
+        label = TRIAL.sub(", a trial", each.label) if each.trial else each.label
+        scored = "score a trial" if each.trial else "score a checkpoint"
+        name = f"train {label}" if each.kind == "train" else scored
         groups.setdefault(name, []).append(each)
     for name, group in groups.items():
         one = group[0].estimate

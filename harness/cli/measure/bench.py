@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from harness.bench.folder import Folder
     from harness.bench.plan import Plan
     from harness.bench.scheduler import Outcome
+    from harness.bench.tuning.search import Trials
     from harness.leaderboard.data import Leaderboard
     from harness.plugin.host import Host
+    from harness.tuning import Tuning
 
 _NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
 # name in transformers' `report_to` -> packages, one of which it needs
@@ -88,6 +90,14 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     metavar="N",
     help="Stages at once.  [default: by cores or GPUs]",
 )
+@click.option(
+    "--tune",
+    "trials",
+    type=click.IntRange(0, 1000),
+    metavar="N",
+    help="Settings tried for each row, on a board that has [tuning]; 0 keeps the defaults."
+    "  [default: the board's]",
+)
 @options.device_option
 @options.repeated(
     "--report-to", metavar="TRACKER", callback=check_trackers,
@@ -104,6 +114,7 @@ def command(
     seeds: tuple[int, ...],
     overrides: tuple[str, ...],
     jobs: int | None,
+    trials: int | None,
     device: str,
     report_to: tuple[str, ...],
     dry_run: bool,
@@ -120,6 +131,7 @@ def command(
     from harness.bench.folder import Folder
     from harness.bench.gpus import choose_device, default_jobs
     from harness.bench.plan import plan as make_plan
+    from harness.bench.tuning.search import plan_trials
     from harness.forecast import preview
     from harness.leaderboard.build import build
     from harness.leaderboard.evidence import known_of
@@ -135,18 +147,31 @@ def command(
     if dry_run:
         planned, note = preview.choose_gpu(gpu, loaded, where)
         where = "cuda" if planned else "cpu"
-    plan = make_plan(loaded, host, plugins, seeds, overrides, where)
+    given = (loaded, host, plugins)
+    plan = make_plan(*given, seeds, overrides, where, trials=trials)
     plan.report_to = report_to
     folder = Folder(runs.resolve() / loaded.name)
+    searched, tried = (
+        plan_trials(*given, overrides, where, trials),
+        Folder(folder.path, trials=True),
+    )
+    tuned = searched.chosen(searched.finished(tried)) if searched else None
     if dry_run:
-        shown = preview.preview(plan, folder, planned, note)
+        if tuned:
+            plan = make_plan(*given, seeds, overrides, where, tuned=tuned, trials=trials)
+        shown = preview.preview(plan, folder, planned, note, searched.plan if searched else None)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
         else:
             options.print_rich(render(shown))
         return
     compute = loaded.file.compute
-    outcome = run(plan, host, folder, jobs or default_jobs(where, compute.threads, compute.gpus))
+    jobs = jobs or default_jobs(where, compute.threads, compute.gpus)
+    if searched:
+        tuned = tune(searched, tuned, host, tried, jobs, report_to)
+        plan = make_plan(*given, seeds, overrides, where, tuned=tuned, trials=trials)
+        plan.report_to = report_to
+    outcome = run(plan, host, folder, jobs)
     if outcome.records:
         # of all that lies there: a bench of few cells leaves no smaller leaderboard than before
         records = read_records(folder.records, board=loaded.digest, superseded=True)
@@ -159,6 +184,29 @@ def command(
     if not outcome.computed and not outcome.interrupted:
         click.echo("Nothing to do: every cell of this bench was done before.", err=True)
     stop_if_unfinished(outcome, folder)
+
+
+def tune(
+    searched: Trials,
+    tuned: dict[str, Tuning] | None,
+    host: Host,
+    folder: Folder,
+    jobs: int,
+    report_to: tuple[str, ...],
+) -> dict[str, Tuning]:
+    """Run the trials that are not done, and say on standard error what they chose."""
+    from harness.render.tuning import chosen_line
+
+    if tuned is None:
+        searched.plan.report_to = report_to
+        outcome = run(searched.plan, host, folder, jobs)
+        if outcome.interrupted:
+            stop_if_unfinished(outcome, folder)
+        tuned = searched.chosen(outcome.records)
+        assert tuned is not None  # each trial that was not interrupted has a record
+    for row, tuning in tuned.items():
+        click.echo(terminal(chosen_line(row, tuning)), err=True)
+    return tuned
 
 
 def run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:
