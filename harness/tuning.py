@@ -19,7 +19,7 @@ class TuningRules(Frozen, allow_inf_nan=False):
 
     trials: int = pydantic.Field(ge=2, le=1000)  # settings that are tried, the defaults included
     share: float = pydantic.Field(default=0.25, gt=0, le=1)  # of the budget, for each of them
-    holdout: int = pydantic.Field(default=200, ge=10)  # training problems that trials are scored on
+    holdout: int = pydantic.Field(default=200, ge=2)  # training problems that trials are scored on
 
 
 class Trial(Frozen):

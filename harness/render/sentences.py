@@ -23,6 +23,8 @@ COST = (
     "Memory",
     "Energy",
 )
+TRIALS = ("FLOPs of trials", "Time of trials")
+TRIALS_COST = "The last two columns are what all trials of a row cost together, once for all seeds."
 PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm")
 NOT_RANKED = (
     "A board fixes its seeds before anyone trains. A row without a score under each of them is"

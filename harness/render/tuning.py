@@ -19,11 +19,11 @@ TUNED = (
     " for everybody (a scrambled Halton sequence with a fixed seed). A trial spends a share of the"
     " budget and is scored on training problems that no trial was trained on, never on a test"
     " problem; the first of the best is trained anew with every seed, the whole budget and all"
-    " training data. What the trials cost is not part of the budget, and stands here. Accuracies"
-    " are per cent of answers to the held-out problems: the chosen one, with Wilson's interval over"
-    " problems, was chosen for being high and so tends to be too high. *Best of n* is what the best"
-    " of n settings drawn from these would come to (Dodge et al. 2019): its mean, and where it lies"
-    " in 95 % of draws. Where it still rises, more trials would help."
+    " training data. What the trials cost is not part of the budget; it stands beside the cost of a"
+    " seed. Accuracies are per cent of answers to the held-out problems: the chosen one, with"
+    " Wilson's interval over problems, was chosen for being high and so tends to be too high. *Best"
+    " of n* is what the best of n settings drawn from these would come to (Dodge et al. 2019): its"
+    " mean, and where it lies in 95 % of draws. Where it still rises, more trials would help."
 )
 
 
@@ -79,7 +79,7 @@ def section(leaderboard: Leaderboard) -> Iterator[str]:
         head = ("Trainer", "Chosen", "Trial", "As it is", "Chosen %")
         best = (f"Best of {n}" for n in shown)
         cells = [_cells(row, shown) for row in rows]
-        yield table((*head, *best, "FLOPs of trials", "Time"), cells, left=2)
+        yield table((*head, *best), cells, left=2)
     failed = [
         f"- {name(row)}, trial {number}: {markdown(reason, 200)}"
         for row in rows
@@ -119,8 +119,6 @@ def _cells(row: Row, shown: list[int]) -> tuple[str, ...]:
         numbers.NONE if found.default is None else numbers.percent(found.default),
         chosen,
         *(_with(at[n].accuracy, at[n].low, at[n].high) if n in at else numbers.NONE for n in shown),
-        numbers.flops(found.cost.flops),
-        numbers.time_spent(found.cost),
     )
 
 

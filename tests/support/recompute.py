@@ -13,7 +13,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -387,7 +387,7 @@ def recompute(folder: Path, board: str) -> Number:
 
 
 def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Number) -> Number:
-    count = len(row.records)
+    count, tuning = len(row.records), row.records[0].get("tuning")
     main = next(k for k, one in zip(keys, conditions["benchmarks"], strict=True) if one["ranking"])
     cost = None
     used = None
@@ -424,6 +424,45 @@ def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Numb
         "tasks": [_task(row, start, key) for key in keys],
         "ties": 0,
         "wins": 0,
+        **({"tuning": tuned(tuning)} if tuning else {}),
+    }
+
+
+def tuned(tuning: Number) -> Number:
+    """Return what is shown of a row's trials; the best of so many by going through all draws."""
+    trials, answers = tuning["trials"], tuning["problems"] * tuning["samples"]
+    shares = [one["verdicts"].count("C") / answers for one in trials]
+    expected = []
+    for n in range(1, len(shares) + 1):
+        draws = sorted(max(draw) for draw in product(shares, repeat=n))
+        ends = (draws[-(-len(draws) * part // 40) - 1] for part in (1, 39))
+        low, high = ends
+        expected.append({"trials": n, "accuracy": mean(draws), "low": low, "high": high})
+    ends = (None, None)
+    place = shares.index(max(shares)) if shares else 0
+    failed = {str(n): one["error"] for n, one in enumerate(trials) if one["error"] is not None}
+    if trials and str(place) in failed:  # one that answers nothing right is better
+        place = next((n for n in range(len(trials)) if str(n) not in failed), 0)
+    if trials and str(place) not in failed:
+        letters = np.array(list(trials[place]["verdicts"])) == "C"
+        ends = _wilson(letters.reshape(tuning["problems"], tuning["samples"]).T)
+    cost = {}
+    for name in trials[0]["cost"] if trials else Number():
+        values = [one["cost"][name] for one in trials if one["cost"][name] is not None]
+        cost[name] = max(values) if name == "peak_memory_bytes" else sum(values) if values else None
+    return {
+        "accuracy": shares[place] if ends[0] is not None else None,
+        "chosen": place,
+        "cost": cost,
+        "default": None if not trials or "0" in failed else shares[0],
+        "expected": expected,
+        "failed": failed,
+        "high": ends[1],
+        "low": ends[0],
+        "problems": tuning["problems"],
+        "setting": trials[place]["options"] if trials else {},
+        "space": tuning["space"],
+        "trials": len(trials),
     }
 
 
