@@ -224,6 +224,7 @@ class Board:
             caps=file.budget.caps(),
             fill=file.budget.fill,
             curve=file.curve.shares if file.curve else (),
+            looks=file.until_decided.looks if file.until_decided else (),
             tuning=file.tuning,
             margin=file.margin,
             seeds=file.seeds,

@@ -182,7 +182,9 @@ def points_of(curve: Mapping[float, Entry], conditions: Conditions) -> tuple[Cur
     return tuple(found)
 
 
-def leads_of(curves: Mapping[str, Mapping[float, Entry]]) -> tuple[Lead, ...]:
+def leads_of(
+    curves: Mapping[str, Mapping[float, Entry]], level: float = SIGNIFICANCE
+) -> tuple[Lead, ...]:
     """Return who is first with each share, and who was told apart from it.
 
     That the first was chosen for its accuracy makes differences to it look larger than they are;
@@ -200,7 +202,7 @@ def leads_of(curves: Mapping[str, Mapping[float, Entry]]) -> tuple[Lead, ...]:
             if name != first:
                 keys = one.questions.ranking
                 found.append((share, first, name, compare_entries(there[first], one, keys).p))
-    adjusted = holm([p for *_, p in found])
+    adjusted = holm([p for *_, p in found], level)
     apart = [
         (share, name)
         for (share, _, name, _), p in zip(found, adjusted, strict=True)
