@@ -409,12 +409,15 @@ def test_what_a_board_finds_is_said_before_anything_is_trained(harness):
         line = f"To find {100 * need['difference']:g} point"
         assert line in " ".join(done.stdout.split())
         noise = Noise(**found["noise"])
-        assert questions is None or smallest_difference(
-            noise, questions, need["with_seeds"], found["comparisons"]
-        ) <= need["difference"]
-        assert need["seeds"] is None or smallest_difference(
-            noise, 300, seeds, found["comparisons"]
-        ) <= need["difference"]
+        assert (
+            questions is None
+            or smallest_difference(noise, questions, need["with_seeds"], found["comparisons"])
+            <= need["difference"]
+        )
+        assert (
+            need["seeds"] is None
+            or smallest_difference(noise, 300, seeds, found["comparisons"]) <= need["difference"]
+        )
     few = json.loads(harness("plan", "tiny", *published, "--json", "--rows", "2").stdout)
     assert few["comparisons"] == 1
     wanted = ("--points", "3", "--seeds", "10", "--json")

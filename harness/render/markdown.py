@@ -81,6 +81,8 @@ def _conditions(leaderboard: Leaderboard) -> Iterator[str]:
     yield f"- **Decoding:** {markdown(conditions.decoding, 200)}"
     yield f"- **Verifier:** version {markdown(', '.join(leaderboard.verifier) or 'unknown', 200)}"
     yield f"- **Seeds:** {', '.join(map(str, conditions.seeds))}"
+    if conditions.looks:
+        yield f"- **Looks:** {sentences.looks(conditions)}"
     for hardware in leaderboard.hardware:
         yield f"- **Scored on:** {markdown(hardware, 200)}"
     packages = [
