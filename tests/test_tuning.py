@@ -406,6 +406,28 @@ def test_a_trial_that_failed_is_done_and_one_that_was_killed_is_not(tuned_board,
     assert made.chosen(made.finished(folder)) is None  # two trials have no record
 
 
+@pytest.mark.slow
+def test_the_better_of_two_rates_is_chosen_for_the_embedded_model(harness, tmp_path):
+    """Two trials, half of the budget each; both are scored on 40 problems held out of training."""
+    tiny = load_board("tiny", Host())
+    text = tiny.path.read_text().replace('name = "tiny"', 'name = "tuned"')
+    head = text.partition("[[scores]]")[0]
+    head = head.replace("flops = 8.0e10", "flops = 3e10").replace("[0, 1, 2, 3, 4]", "[0]")
+    for model in ("start", "teacher"):
+        head = head.replace(f'"models/{model}"', f'"{tiny.path.parent / "models" / model}"')
+    score = '[[scores]]\ntask = "tiny_word"\nmax_new_tokens = 96\nlimit = 20\nranking = true\n'
+    options = "[options.sft]\nlearning_rate = 8e-4\nbatch_size = 16\n"
+    table = "[tuning]\ntrials = 2\nshare = 0.5\nholdout = 40\n\n"
+    (tmp_path / "tuned.toml").write_text(head + table + score + options)
+    harness("bench", "tuned.toml", "--plugins", "sft")
+    found = {one.trainer: one for one in read_records(tmp_path / "runs/tuned/records")}["sft"]
+    trials = found.tuning.trials
+    assert [one.options["sft"]["learning_rate"] for one in trials] == [8e-4, 1.51e-4]
+    assert all(len(one.verdicts) == 40 and one.cost.flops <= 1.5e10 for one in trials)
+    assert found.tuning.chosen == (trials[1].correct > trials[0].correct)
+    assert found.stages[0].options["learning_rate"] == found.tuning.setting["sft"]["learning_rate"]
+
+
 @pytest.mark.bench
 def test_a_bench_tries_chooses_and_trains_anew(harness, tuned_board, tmp_path):
     board = ("small.toml", "--plugins", "unruly-picky,unruly")

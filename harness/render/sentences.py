@@ -104,8 +104,9 @@ def looks(conditions: Conditions) -> str:
     shares = ", ".join(f"{100 * level_at(every, look):.2g}" for look in every)
     return (
         f"after {', '.join(before)} and {last} seeds, until every two ranked rows are told apart or"
-        f" shown to be equal; this page is the one after {now}. Looking several times alone would be"
-        " wrong more often, so the 5 % of each family of tests are spent over the looks like O'Brien and"
+        f" shown to be equal; this page is the one after {now}. Looking several times alone would"
+        " be wrong more often, so the 5 % of each family of tests are spent over the looks like"
+        " O'Brien and"
         f" Fleming's bounds (Lan and DeMets 1983): {shares} %. Every p (Holm) here is multiplied by"
         f" {SIGNIFICANCE / level_at(every, now):.3g}, so that 5 % holds over all looks together;"
         " intervals are those of this look alone."
