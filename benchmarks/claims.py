@@ -47,9 +47,9 @@ from harness.leaderboard.comparison import (
 )
 from harness.leaderboard.data import Noise
 from harness.leaderboard.gain_parts import Readable, parts_of_gain
-from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
+from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm, level_at
 from harness.leaderboard.planning import noise_of_samples, smallest_difference
-from harness.leaderboard.ranking import ranking_of
+from harness.leaderboard.ranking import ranking_of, undecided
 from harness.leaderboard.stats import accuracy_interval, wilson
 
 RESULTS = Path(__file__).with_suffix(".json")
@@ -211,6 +211,37 @@ def early(rng: Draw, n: int, sd: float, most: int) -> Counts:
     return {"any": min(looks) < SIGNIFICANCE, "last": looks[-1] < SIGNIFICANCE}
 
 
+LOOKS = (3, 5, 10)
+
+
+def decided(rng: Draw, n: int, sd: float, arms: int, effect: float, margin: float) -> Counts:
+    """Look after some seeds until every two rows are decided, as `--until-decided` does.
+
+    The first trainer is better than all others, which are equal, by an effect.
+    """
+    world = World(rng, n)
+    better = [effect, *(0.0 for _ in range(arms - 1))]
+    rows = [world.trainer(LOOKS[-1], sd, ACCURACY + more) for more in better]
+    names = [str(arm) for arm in range(arms)]
+    wrong, plain, found, seeds = False, False, False, 0
+    for look in LOOKS:
+        order = sorted(names, key=lambda name: -float(rows[int(name)][:look].mean()))
+        samples = [sample(rows[int(name)][:look], world.questions) for name in order]
+        pairs = _pairs(samples)
+        level = level_at(LOOKS, look)
+        ranking = ranking_of(order, pairs, margin, level)
+        for names_of, p in zip(combinations(order, 2), holm([one.p for one in pairs]), strict=True):
+            same = effect == 0 or "0" not in names_of
+            plain |= same and p < SIGNIFICANCE  # as if each look had all of the 5 %
+            wrong |= same and p < level
+        seeds = look
+        first = ranking.places["0"]
+        found = first == (1, 1)
+        if not undecided(order, ranking.letters, ranking.equal):
+            break
+    return {"wrong": wrong, "plain": plain, "found": found, "seeds": seeds / LOOKS[-1]}
+
+
 def several(rng: Draw, n: int, k: int, accuracy: float, spread: float) -> Counts:
     """Ask for k answers to each question; a question's chance is beta distributed."""
     chance = rng.beta(accuracy * spread, (1 - accuracy) * spread, n)
@@ -323,6 +354,16 @@ MEASURED: dict[str, tuple[Callable[..., Counts], int, list[dict[str, Any]]]] = {
         [{**one, "effect": e} for one in FEW for e in (0.0, 0.02)],
     ),
     "early": (early, 500, [{"n": 1319, "sd": sd, "most": 10} for sd in (0.0, 0.01, 0.02)]),
+    "decided": (
+        decided,
+        1000,
+        [
+            {"n": 1319, "sd": sd, "arms": arms, "effect": effect, "margin": margin}
+            for arms in (2, 6)
+            for effect, margin in ((0.0, 0.002), (0.0, 0.04), (0.06, 0.04))
+            for sd in (0.0, 0.01, 0.02)
+        ],
+    ),
     "parts": (parts, 1000, PAIRS),
     "equal_rows": (equal_rows, 600, BOARDS),
     "printed": (printed, 400, [{**one, "arms": arms} for one in FEW for arms in (6, 12)]),

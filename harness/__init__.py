@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.plugin.hookspecs import hookimpl as hookimpl
     from harness.plugin.options import OptimiserOptions as OptimiserOptions
     from harness.plugin.options import Options as Options
+    from harness.plugin.search import Search as Search
     from harness.plugin.trainer import Trainer as Trainer
     from harness.plugin.workload import Expected as Expected
     from harness.plugin.workload import Workload as Workload
@@ -39,6 +40,7 @@ else:
             "errors": ("HarnessError", "StageError", "UsageError"),
             "plugin.hookspecs": ("hookimpl",),
             "plugin.options": ("OptimiserOptions", "Options"),
+            "plugin.search": ("Search",),
             "plugin.trainer": ("Trainer",),
             "plugin.workload": ("Expected", "Workload"),
             "records": ("Caps", "Cost", "Record"),

@@ -21,6 +21,7 @@ from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256, read_json, slug, write_atomically
 from harness.imported import Imported as Imported
+from harness.tuning import Tuning
 
 SCHEMA = 1
 START = "start"  # the row of the untouched start model
@@ -175,6 +176,8 @@ class Record(Frozen):
     scores: tuple[Score, ...] = ()
     environment: Environment
     supersedes: str | None = None
+    # how its options were chosen, where the board has that done
+    tuning: Tuning | None = pydantic.Field(default=None, exclude_if=lambda tuning: tuning is None)
     digest: str = ""  # sha256 of the record without this field
 
     @property
@@ -313,6 +316,7 @@ class Cell:
     judge: str  # stage id
     command: str  # reproduces the row
     share: float = 1.0  # of the board's budget
+    tuning: Tuning | None = None  # how its options were chosen
 
     @property
     def name(self) -> str:
@@ -324,7 +328,8 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        return json_sha256([self.board, self.trainer, *self.train, self.generate])
+        chosen = [self.tuning.identity] if self.tuning else []
+        return json_sha256([self.board, self.trainer, *self.train, self.generate, *chosen])
 
     @property
     def record_id(self) -> str:

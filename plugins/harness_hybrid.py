@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import harness_rl
 from pydantic import Field
 
-from harness import Expected, Run, Trainer, Workload, hookimpl
+from harness import Expected, Run, Search, Trainer, Workload, hookimpl
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,9 @@ class JointOptions(harness_rl.RlOptions, frozen=True):
 
     expert_batch_size: int = Field(32, gt=0, description="expert solutions in an optimiser step")
     max_length: int = Field(1024, gt=0, description="tokens of an expert row; longer ones left out")
-    mu_peak: float = Field(0.9, ge=0, le=1, description="largest weight of the supervised term")
+    mu_peak: Annotated[float, Search(0.3, 0.95)] = Field(
+        0.9, ge=0, le=1, description="largest weight of the supervised term"
+    )
     mu_valley: float = Field(0.05, ge=0, le=1, description="its weight once it has fallen")
     mu_warmup: float = Field(0.0, ge=0, lt=1, description="share of the steps in which it rises")
     mu_decay: float = Field(0.5, gt=0, le=1, description="share of the steps in which it falls")

@@ -12,12 +12,12 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from harness_sft import SupervisedOptions, expected, fit
 from pydantic import Field
 
-from harness import Expected, Run, StageError, Trainer, Workload, hookimpl
+from harness import Expected, Run, Search, StageError, Trainer, Workload, hookimpl
 
 if TYPE_CHECKING:
     import datasets
@@ -43,7 +43,9 @@ class RftOptions(SupervisedOptions, frozen=True):
     )
     problems: int | None = Field(None, gt=0, description="problems of a round; by default all")
     samples: int = Field(4, gt=0, description="solutions to each problem")
-    temperature: float = Field(0.7, gt=0, description="sampling temperature")
+    temperature: Annotated[float, Search(0.4, 1.2)] = Field(
+        0.7, gt=0, description="sampling temperature"
+    )
     top_p: float = Field(1.0, gt=0, le=1, description="nucleus of sampling")
     max_new_tokens: int | None = Field(
         None, gt=0, description="tokens of a solution; by default the limit of the board's scores"

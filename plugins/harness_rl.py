@@ -13,11 +13,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload, hookimpl
+from harness import Expected, OptimiserOptions, Run, Search, StageError, Trainer, Workload, hookimpl
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
 Reward = Callable[..., list[float]]
@@ -35,7 +35,9 @@ class PolicyOptions(OptimiserOptions, frozen=True):
     )
     temperature: float = Field(1.0, gt=0, description="sampling temperature of rollouts")
     top_p: float = Field(1.0, gt=0, le=1, description="nucleus of sampling")
-    beta: float = Field(0.0, ge=0, description="weight of the KL term to the start model")
+    beta: Annotated[float, Search(choices=(0.0, 0.001, 0.01, 0.04))] = Field(
+        0.0, ge=0, description="weight of the KL term to the start model"
+    )
     epsilon: float = Field(0.2, gt=0, description="clipping range of the probability ratio")
     epsilon_high: float | None = Field(None, gt=0, description="its upper range; DAPO uses 0.28")
     mask_truncated_completions: bool = Field(

@@ -7,12 +7,12 @@ Human Feedback in LLMs", arXiv 2402.14740; the baseline is that of Kool et al. 2
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import harness_rl
 from pydantic import Field
 
-from harness import Expected, Run, Trainer, Workload, hookimpl
+from harness import Expected, Run, Search, Trainer, Workload, hookimpl
 
 
 class RlooOptions(harness_rl.PolicyOptions, frozen=True):
@@ -21,7 +21,7 @@ class RlooOptions(harness_rl.PolicyOptions, frozen=True):
     The defaults are TRL's, but for the group, which is that of `rl` (TRL: 2).
     """
 
-    beta: float = Field(
+    beta: Annotated[float, Search(0.005, 0.2, log=True)] = Field(
         0.05, ge=0, description="weight of the KL to the start model, taken off the reward"
     )
     format_weight: float = Field(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from harness import Expected, OptimiserOptions, Run, Trainer, Workload, hookimpl
+from harness import Expected, OptimiserOptions, Run, Search, Trainer, Workload, hookimpl
 
 if TYPE_CHECKING:
     import datasets
@@ -41,7 +41,9 @@ class LoraOptions(SftOptions, frozen=True):
     """Options of `sft-lora`: those of `sft`, with other defaults."""
 
     learning_rate: float = Field(2e-4, gt=0, description="ten times that of full fine-tuning")
-    lora_rank: int = Field(16, gt=0, description="rank of the low-rank adapter")
+    lora_rank: Annotated[int, Search(choices=(4, 8, 16, 32))] = Field(
+        16, gt=0, description="rank of the low-rank adapter"
+    )
 
 
 def train(run: Run) -> None:

@@ -50,6 +50,8 @@ def test_what_was_measured_keeps_its_promises(results):
             assert means["covers"] > 0.94, one
             # three seeds that agree by chance: docs/statistics.md says so
             assert below("gains", 0.06 if place["seeds"] > 3 else 0.12), one
+        if name == "decided":
+            assert below("wrong", 0.05), one
         if name in ("ranks", "page"):
             assert all(below(what, 0.05) for what in means if what != "width"), one
         if name == "several":

@@ -20,6 +20,7 @@ from harness.forecast.gpus import GPUS, cpu_speed, find_gpu
 from harness.forecast.power import power
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
+from harness.leaderboard.data import Noise
 from harness.leaderboard.planning import smallest_difference
 from harness.leaderboard.stats import minimum_detectable
 from harness.plugin.host import Host
@@ -404,6 +405,41 @@ def test_a_board_that_trains_on_its_test_problems_is_not_planned(
         UsageError, match="given 1 test problems of wayward_seen: e is a of wayward"
     ):
         dry_run(str(small_board), tmp_path / "runs")
+
+
+def test_what_a_board_finds_is_said_before_anything_is_trained(harness):
+    text = " ".join(harness("plan", "tiny").stdout.split())
+    assert "by assumed noise, for want of earlier records" in text
+    folder = Path(__file__).parents[1] / "leaderboards"
+    published = ("--published", str(folder))
+    done = harness("plan", "tiny", *published)
+    assert f"by the records in {folder / 'records' / 'tiny'}" in done.stderr
+    found = json.loads(harness("plan", "tiny", *published, "--json").stdout)
+    assert (found["rows"], found["seeds"], found["questions"]) == (5, 5, 300)
+    printed = json.loads((folder / "tiny.json").read_text())["detectable"]
+    assert found["noise"] == pytest.approx(printed["noise"])  # one implementation
+    for need in found["needs"]:
+        seeds, questions = need["seeds"] or need["with_seeds"], need["questions"]
+        line = f"To find {100 * need['difference']:g} point"
+        assert line in " ".join(done.stdout.split())
+        noise = Noise(**found["noise"])
+        assert (
+            questions is None
+            or smallest_difference(noise, questions, need["with_seeds"], found["comparisons"])
+            <= need["difference"]
+        )
+        assert (
+            need["seeds"] is None
+            or smallest_difference(noise, 300, seeds, found["comparisons"]) <= need["difference"]
+        )
+    few = json.loads(harness("plan", "tiny", *published, "--json", "--rows", "2").stdout)
+    assert few["comparisons"] == 1
+    wanted = ("--points", "3", "--seeds", "10", "--json")
+    more = json.loads(harness("plan", "tiny", *published, *wanted).stdout)
+    assert [one["difference"] for one in more["needs"]] == [0.03]
+    assert more["seeds"] == 10
+    done = harness("plan", "tiny", "--points", "x", check=2)
+    assert "is not a list of points such as 1,2,4" in done.stderr
 
 
 def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed():

@@ -23,21 +23,27 @@ class Folder:
     """The folder of one board's runs.
 
     `stages/<stage>` holds what each stage left, `records/*.json` the records, `answers/<record>`
-    every answer with its verdict, `data` the rows that stages were given.
+    every answer with its verdict, `data` the rows that stages were given. The records and answers
+    of tuning's trials are in `trials`.
     """
 
     path: Path
+    trials: bool = False  # whether its records are those of trials
     _lock: int | None = None  # inode of the file that is locked
 
     @property
     def records(self) -> Path:
-        return self.path / "records"
+        return self._cells / "records"
+
+    @property
+    def _cells(self) -> Path:
+        return self.path / "trials" if self.trials else self.path
 
     def stage(self, name: str) -> Path:
         return self.path / "stages" / name
 
     def answers(self, record_id: str) -> Path:
-        return self.path / "answers" / record_id
+        return self._cells / "answers" / record_id
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -80,7 +86,24 @@ class Folder:
             )
 
 
+# how a trial ends for good; one that somebody killed is tried again
+FAILED_FOR_GOOD = ("failed", "oom", "timeout")
+
+
 def finished_record(cell: Cell, board: Board, folder: Folder) -> Record | None:
-    path = folder.records / f"{cell.record_id}.json"
-    record = read_record(path) if path.exists() else None
-    return record if record and record.board.digest == board.digest else None
+    """Return the record of a cell that is done.
+
+    A trial that failed is done too: what tuning chose once does not change when a bench goes on.
+    """
+    paths = [folder.records / f"{cell.record_id}.json"]
+    if folder.trials:
+        paths += sorted(folder.records.glob(f"{cell.record_id}.failed*.json"))
+    for path in paths:
+        record = read_record(path) if path.exists() else None
+        if (
+            record
+            and record.status in ("ok", *FAILED_FOR_GOOD)
+            and record.board.digest == board.digest
+        ):
+            return record
+    return None

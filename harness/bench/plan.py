@@ -6,30 +6,24 @@ A stage's name is a digest of all that can change its result. Two cells that nee
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
-
-import pydantic
 
 from harness import checkpoints
 from harness.bench import stage_identity
 from harness.boards.board import Board
-from harness.boards.file import explain
-from harness.boards.own import check_rows, check_solutions
+from harness.boards.own import check_rows
+from harness.boards.recipes import Recipes, check_tokenizer, recipes
 from harness.contamination.board import check_apart
-from harness.errors import PluginError, UsageError, did_you_mean
+from harness.errors import UsageError
 from harness.files import slug
 from harness.imported import imported
 from harness.plugin.host import Host, Offer
-from harness.plugin.trainer import Trainer
 from harness.records import START, Cell, at_share, cell_name
-from harness.redact import redact
 from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
+from harness.tuning import Setting, Tuning, named_trials
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,7 @@ class Plan:
     board: Board
     device: Device
     report_to: tuple[str, ...] = ()  # experiment trackers of training stages; no condition
+    trials: bool = False  # whether its cells are trials of tuning (`harness.bench.tuning`)
     cells: list[Cell] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
 
@@ -69,28 +64,22 @@ def plan(
     seeds: Sequence[int] = (),
     overrides: Sequence[str] = (),
     device: Device = "cpu",
+    *,
+    tuned: Mapping[str, Tuning] | None = None,
+    trials: int | None = None,
 ) -> Plan:
     """Return the plan of a bench.
 
     `terms` are trainers, chains or plug-ins as given to `--plugins`, `overrides` are
     `trainer.option=value` as given to `--set`; the board's trainers and seeds hold where none are
-    given.
+    given. `tuned` says how the options of each row were chosen, where they were; `trials` is as
+    given to `--tune`, and None for the board's.
 
     Raises:
         UsageError, PluginError: If a name, an option or a value is not valid, or a trainer's
             teacher is missing or has another tokenizer. Nothing has been loaded or trained then.
     """
-    names: list[str] = []
-    for term in terms or board.file.trainers:
-        offered = [name for name in host.offers(term) if name not in names]
-        names += [name for name in offered if term != "all" or _has_needs(name, host, board)]
-    _check_options(board, host)
-    changed = _overrides(overrides)
-    parts = {name: _parts(name, host) for name in names}
-    used = {part for chain in parts.values() for part in chain}
-    for trainer in changed:
-        if trainer not in used:
-            raise UsageError(f"--set {trainer}.…: not in this bench; {did_you_mean(trainer, used)}")
+    asked = recipes(board, host, terms, overrides)
     if foreign := sorted({*seeds} - {*board.file.seeds}):
         fixed = ", ".join(map(str, board.file.seeds))
         raise UsageError(
@@ -98,35 +87,81 @@ def plan(
             f" {', '.join(map(str, foreign))} is not among them; a board of another name may fix"
             " others"
         )
-    offers = {part: host.trainer(part) for part in used}
-    options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
-    for offer in offers.values():
-        _check_needs(offer.trainer, board)
-    result = plan_start(board, device, names[0])  # its own refusals name files and lines: first
+    result = plan_start(board, device, next(iter(asked.parts)))  # its refusals name lines: first
     check_apart(board)
-    common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
+    common, other = stage_identity.common(board, device), other_trials(board, trials)
+    start = Base(model=board.identity("start"))
     points = board.file.curve.shares if board.file.curve else ()
-    for part, name in product((1.0, *points), names):
-        mine = {one: changed[one] for one in parts[name] if one in changed}
-        settings = _settings(mine)
-        shown = at_share(name + (f"({', '.join(settings)})" if settings else ""), part)
+    for part, name in product((1.0, *points), asked.parts):
+        tuning = (tuned or {}).get(name)
         for seed in seeds or board.file.seeds:
-            chain: list[Stage] = []
-            for position, one in enumerate(parts[name]):
-                parent = chain[-1] if chain else None
-                base = Base(stage=parent.id) if parent else start
-                given = {*board.file.options.get(one, {}), *changed.get(one, {})}
-                length = len(parts[name])
-                share = stage_identity.share(board, position, length, given, part)
-                identity = stage_identity.training(
-                    board, offers[one], options[one], seed, common, base, share
-                )
-                so_far = (position + 1) * part / length if board.file.budget.fill else 1.0
-                label = at_share("+".join(parts[name][: position + 1]), so_far)
-                chain.append(_stage("train", label, seed, identity, parent, offers[one]))
-            last, command = Base(stage=chain[-1].id), _command(board, name, settings, (seed,))
-            _add_cell(result, shown, seed, chain, last, common, command, share=part)
+            setting = tuning.setting if tuning else None
+            chain = chain_of(asked, name, seed, part, common, start, setting)
+            shown = at_share(row_name(asked, name, other), part)
+            command = command_of(asked, name, (seed,), other)
+            base = Base(stage=chain[-1].id)
+            add_cell(result, shown, seed, chain, base, common, command, share=part, tuning=tuning)
     return result
+
+
+def other_trials(board: Board, trials: int | None) -> int | None:
+    """Return how many trials were asked for where the board says another number; else None.
+
+    Raises:
+        UsageError: If the board has no tuning to make any by.
+    """
+    rules = board.file.tuning
+    if rules is None and trials:
+        raise UsageError(
+            f"--tune {trials}: board {board.name!r} has no [tuning], which says what trials may"
+            " spend and what they are scored on"
+        )
+    return None if rules is None or trials == rules.trials else trials
+
+
+def row_name(asked: Recipes, name: str, trials: int | None = None) -> str:
+    """Return the name of a row, with what was asked of it beside what the board says."""
+    settings = [*([] if trials is None else [named_trials(trials)]), *asked.settings(name)]
+    return name + (f"({', '.join(settings)})" if settings else "")
+
+
+def chain_of(
+    asked: Recipes,
+    name: str,
+    seed: int,
+    part: float,
+    common: Common,
+    start: Base,
+    setting: Setting | None = None,
+    *,
+    trial: int | None = None,
+) -> list[Stage]:
+    """Return the training stages of a row that has a part of the budget.
+
+    `setting` are options that tuning chose or, under the number `trial`, tries.
+    """
+    board, parts = asked.board, asked.parts[name]
+    chain: list[Stage] = []
+    for position, one in enumerate(parts):
+        parent = chain[-1] if chain else None
+        base = Base(stage=parent.id) if parent else start
+        length, options = len(parts), asked.options(one, setting)
+        share = stage_identity.share(board, position, length, asked.given(one), part)
+        identity = stage_identity.training(
+            board, asked.offers[one], options, seed, common, base, share
+        )
+        label = "+".join(parts[: position + 1])
+        if trial is None:
+            label = at_share(label, (position + 1) * part / length if board.file.budget.fill else 1)
+        else:
+            label = trial_name(label, trial)
+        chain.append(_stage("train", label, seed, identity, parent, asked.offers[one]))
+    return chain
+
+
+def trial_name(row: str, number: int) -> str:
+    """Return the name of one trial of a row."""
+    return f"{row} trial {number}"
 
 
 def plan_score(
@@ -144,7 +179,7 @@ def plan_score(
     command = command or f"harness score {model} {board.reference}"
     base, common = Base(model=checkpoints.digest(model)), stage_identity.common(board, device)
     shown = name if name != START else "model"
-    _add_cell(result, shown, None, (), base, common, command, model.resolve())
+    add_cell(result, shown, None, (), base, common, command, model.resolve())
     return result
 
 
@@ -152,12 +187,12 @@ def plan_start(board: Board, device: Device = "cpu", trainer: str | None = None)
     """Return the plan that scores the start model; its command names a trainer, any one."""
     result = Plan(board, device)
     base, common = Base(model=board.identity("start")), stage_identity.common(board, device)
-    command = _command(board, trainer or board.file.trainers[0], (), ())
-    _add_cell(result, START, None, (), base, common, command)
+    command = _command(board, trainer or board.file.trainers[0], ())
+    add_cell(result, START, None, (), base, common, command)
     return result
 
 
-def _add_cell(
+def add_cell(
     result: Plan,
     name: str,
     seed: int | None,
@@ -167,6 +202,7 @@ def _add_cell(
     command: str,
     model: Path | None = None,
     share: float = 1.0,
+    tuning: Tuning | None = None,
 ) -> None:
     """Add a cell: the stages that train it, one that generates answers, and one that judges them.
 
@@ -185,82 +221,8 @@ def _add_cell(
     for stage in (*chain, generate, judge):
         result.stages.setdefault(stage.id, stage)
     train = tuple(stage.id for stage in chain)
-    cell = Cell(board.digest, name, seed, train, generate.id, judge.id, command, share)
-    result.cells.append(cell)
-
-
-def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Write the overrides of one cell as on the command line."""
-    return tuple(
-        redact(f"{trainer}.{option}={value}")
-        for trainer, values in sorted(changed.items())
-        for option, value in sorted(values.items())
-    )
-
-
-def _parts(name: str, host: Host) -> tuple[str, ...]:
-    if "+" in name:
-        return tuple(name.split("+"))
-    return host.trainers()[name].trainer.chain or (name,)
-
-
-def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Parse `trainer.option=value`; a value is TOML, or else the text itself."""
-    changed: dict[str, dict[str, Any]] = {}
-    for text in given:
-        match = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", text, re.DOTALL)
-        if not match:
-            raise UsageError(f"--set {text}: write trainer.option=value, as in kd.temperature=2.0")
-        trainer, option, value = match.groups()
-        try:
-            parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed = value
-        changed.setdefault(trainer, {})[option] = parsed
-    return changed
-
-
-def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trainer's options: its defaults, under the board's, under the command line's.
-
-    A control arm takes what it has of the board's options of its `control_of`, under its own.
-    """
-    name, model, given = offer.trainer.name, offer.trainer.options, board.file.options
-    shared = given.get(offer.trainer.control_of, {}).items()
-    found = {option: value for option, value in shared if option in model.model_fields}
-    try:
-        options = model.model_validate({**found, **given.get(name, {}), **changed})
-    except pydantic.ValidationError as error:
-        raise UsageError(f"options of trainer {name!r}: {explain(error, model)}") from None
-    return options.model_dump(mode="json")
-
-
-def _has_needs(name: str, host: Host, board: Board) -> bool:
-    """Return whether a board names the teacher and the traces that a trainer or chain needs."""
-    trainers = [host.trainer(part).trainer for part in _parts(name, host)]
-    teacher, traces = board.file.teacher, board.file.data.traces
-    return all(
-        (teacher or not trainer.needs_teacher) and (traces or not trainer.needs_traces)
-        for trainer in trainers
-    )
-
-
-def _check_needs(trainer: Trainer, board: Board) -> None:
-    """Refuse a missing teacher, missing traces, or a teacher at hand with another tokenizer."""
-    if trainer.needs_teacher:
-        if board.file.teacher is None:
-            raise UsageError(
-                f"trainer {trainer.name!r} needs a teacher; board {board.name!r} names none"
-            )
-        if trainer.same_tokenizer and board.at_hand("start") and board.at_hand("teacher"):
-            _check_tokenizer(trainer, board)
-    if trainer.needs_solutions:
-        check_solutions(board, trainer.name)
-    if trainer.needs_traces and not board.file.data.traces:
-        raise UsageError(
-            f"trainer {trainer.name!r} needs traces; board {board.name!r} names none"
-            " ([data] traces)"
-        )
+    ids = generate.id, judge.id
+    result.cells.append(Cell(board.digest, name, seed, train, *ids, command, share, tuning))
 
 
 def _check_model(board: Board, model: Path | None) -> None:
@@ -286,33 +248,6 @@ def _check_model(board: Board, model: Path | None) -> None:
             )
 
 
-def _check_options(board: Board, host: Host) -> None:
-    """Refuse options of a trainer that nobody offers, and values that one does not take."""
-    for name in board.file.options:
-        owner = host.owner(name)
-        if owner is None:
-            host.load_all()
-            hint = did_you_mean(name, host.trainers())
-            raise UsageError(f"board {board.name!r}: [options.{name}]: no such trainer; {hint}")
-        try:
-            host.load(owner)
-        except PluginError:
-            continue  # it is broken, and this bench may not need it
-        offers = host.trainers()
-        if name not in offers or offers[name].trainer.chain:
-            hint = did_you_mean(name, [n for n, o in offers.items() if not o.trainer.chain])
-            raise UsageError(f"board {board.name!r}: [options.{name}]: no such trainer; {hint}")
-        _options(offers[name], board, {})
-
-
-def _check_tokenizer(trainer: Trainer, board: Board) -> None:
-    if not checkpoints.same_tokenizer(board.model("start"), board.model("teacher")):
-        raise UsageError(
-            f"trainer {trainer.name!r} needs a teacher with the start model's tokenizer;"
-            f" {board.file.teacher} has another (kd-sequence works with any)"
-        )
-
-
 def get_models(plan: Plan) -> None:
     """Download what a plan needs and is not at hand, and check what could not be checked before."""
     if any(each.model is None for each in plan.stages.values()):
@@ -322,7 +257,7 @@ def get_models(plan: Plan) -> None:
         if trainer.needs_teacher:
             plan.board.model("teacher")
             if trainer.same_tokenizer:
-                _check_tokenizer(trainer, plan.board)
+                check_tokenizer(trainer, plan.board)
 
 
 def _stage(
@@ -338,7 +273,15 @@ def _stage(
     return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
 
 
-def _command(board: Board, name: str, settings: tuple[str, ...], seeds: tuple[int, ...]) -> str:
+def command_of(
+    asked: Recipes, name: str, seeds: Sequence[int] = (), trials: int | None = None
+) -> str:
+    """Return the command that makes a row, or some of its seeds."""
+    changed = [f"--set '{setting}'" for setting in asked.settings(name)]
+    tune = [] if trials is None else [f"--tune {trials}"]
+    return " ".join([_command(asked.board, name, seeds), *tune, *changed])
+
+
+def _command(board: Board, name: str, seeds: Sequence[int]) -> str:
     chosen = [f"--seeds {','.join(map(str, seeds))}"] if seeds else []
-    changed = [f"--set '{setting}'" for setting in settings]
-    return " ".join([f"harness bench {board.reference} --plugins {name}", *chosen, *changed])
+    return " ".join([f"harness bench {board.reference} --plugins {name}", *chosen])

@@ -47,13 +47,13 @@ class Recorder:
     def begin(self, waiting: Sequence[str]) -> None:
         """Start comparing the board's training rows with its test problems, beside the stages."""
         training = [self.plan.stages[name].offer for name in waiting]
-        if any(training):
+        if any(training) and not self.plan.trials:
             needs = any(offer.trainer.needs_traces for offer in training if offer)
             self.overlaps.begin(traces=needs)
 
     def trained(self, name: str) -> None:
         """Start comparing the texts of a training stage that is done."""
-        if self.plan.stages[name].kind == "train":
+        if self.plan.stages[name].kind == "train" and not self.plan.trials:
             path = self.folder.stage(name)
             self.overlaps.begin_stage(path, manifest.sha256_of(path, SYNTHETIC))
 
@@ -151,7 +151,7 @@ class Recorder:
                 )
             write_atomically(out / path.name, content.decode("utf-8"))
             scores.append(score.model_copy(update={"own": generated.own.get(name, {})}))
-        if not cell.train:
+        if not cell.train or self.plan.trials:
             return scores
         chain = [self.plan.stages[name] for name in cell.train]
         return self.overlaps.filled(
@@ -232,6 +232,7 @@ class Recorder:
             imported=self._imported(cell),
             verifier_version=VERIFIER_VERSION,
             supersedes=earlier[-1] if earlier else None,
+            tuning=cell.tuning,
             **fields,
         )
         return records.read_record(records.write_record(record, self.folder.records))

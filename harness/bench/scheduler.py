@@ -114,7 +114,7 @@ class _Bench:
         self.watch("planned", {"stages": tuple(waiting)})
         self.inputs.write_rows(waiting)
         self.recorder.begin(waiting)
-        for line in self.inputs.within_reach(waiting):
+        for line in () if self.plan.trials else self.inputs.within_reach(waiting):
             self.watch("warning", {"text": line})
         running: set[str] = set()
         while True:
@@ -196,11 +196,15 @@ class _Bench:
                 continue
             self.records[cell.digest] = record
             self.watch("record", {"cell": cell.name, "record": record})
-            for error in self.host.observe("harness_cell_finished", record=record):
-                self.watch("warning", {"text": error})
+            self._observe("harness_cell_finished", record=record)
         left = [cell for cell in open_cells if cell.digest not in self.records]
         wanted = {name for cell in left for name in cell.stages}
         waiting[:] = [name for name in waiting if name in wanted]
+
+    def _observe(self, hook: str, **facts: Any) -> None:
+        """Tell the plug-ins of a cell; a trial of tuning is none."""
+        for error in () if self.plan.trials else self.host.observe(hook, **facts):
+            self.watch("warning", {"text": error})
 
     def _finished(self, cell: Cell, waiting: list[str]) -> Record | None:
         """Return the record of a cell whose stages are done.
@@ -231,8 +235,7 @@ class _Bench:
         for cell in self.plan.cells:
             if name in cell.stages and cell.digest not in self.started_cells:
                 self.started_cells.add(cell.digest)
-                for error in self.host.observe("harness_cell_started", cell=cell):
-                    self.watch("warning", {"text": error})
+                self._observe("harness_cell_started", cell=cell)
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
         compute = self.plan.board.file.compute
         names = compute.environment if stage.kind == "train" else ()

@@ -78,6 +78,7 @@ def training(
         traces={name: board.tasks[name].digest for name in traces},
         longest=board.file.data.longest,
         limit=board.file.data.limit,
+        held_out=board.held_out,
         gpus=board.file.compute.gpus,
         accelerate=file_sha256(config) if config else None,
         protocol=board.protocol.id,
@@ -122,7 +123,7 @@ def judged_score(one: BoardScore) -> spec.JudgedScore:
 
 def _scored(one: BoardScore) -> dict[str, Any]:
     table = one.table.model_dump(include={"max_new_tokens", "limit", "samples"})
-    return {"task": one.task.name, "digest": one.task.digest, "protocol": one.protocol.id, **table}
+    return {"task": one.task.name, "digest": one.digest, "protocol": one.protocol.id, **table}
 
 
 def choose_dtype(wanted: str, device: str) -> spec.Dtype:

@@ -137,7 +137,10 @@ class StageInputs:
 
     @cached_property
     def _scored(self) -> tuple[ScoredRows, ...]:
-        return tuple(described(score.task, score.table.limit) for score in self.plan.board.scores)
+        return tuple(
+            described(score.task, score.table.limit, score.held_out)
+            for score in self.plan.board.scores
+        )
 
     def within_reach(self, waiting: Iterable[str]) -> list[str]:
         """Return a line for each trainer whose own plug-in makes test problems of the board."""
@@ -155,7 +158,7 @@ class StageInputs:
 
     def _own(self, offer: Offer) -> set[str]:
         """The modules of a trainer's plug-in, without the plug-ins of test problems it imports."""
-        tasks = {score.task.plugin for score in self.plan.board.scores} - {offer.plugin.name, ""}
+        tasks = {task.plugin for task in self.plan.board.tested.values()} - {offer.plugin.name, ""}
         host = Host(download=False)
         return {*offer.plugin.modules} - {host.load(name).module.__name__ for name in tasks}
 
@@ -163,10 +166,9 @@ class StageInputs:
     def _makers(self) -> dict[str, set[str]]:
         """The modules of the plug-ins that make test problems, by task."""
         host = Host(download=False)
-        tasks = {score.task.name: score.task for score in self.plan.board.scores}
         return {
             name: {*host.load(task.plugin).modules} if task.plugin else set()
-            for name, task in tasks.items()
+            for name, task in self.plan.board.tested.items()
         }
 
     def _closed(self, stage: Stage, paths: TrainPaths) -> Closed:
@@ -178,7 +180,7 @@ class StageInputs:
         """
         assert stage.offer is not None
         own = self._own(stage.offer)
-        tasks = {score.task.name: score.task for score in self.plan.board.scores}
+        tasks = self.plan.board.tested
         modules = sorted(set().union(*self._makers.values()) - own)
         files = [path for task in tasks.values() for path in task.files("test")]
         folders = {task.place.data_dir for task in tasks.values() if task.place.data_dir}

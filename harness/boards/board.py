@@ -39,7 +39,10 @@ class Board:
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
         reference: What a command takes as BOARD: its name, or its file if it has no known name.
+        held_out: The sha256 of training problems that are left out; see `harness.boards.holdout`.
     """
+
+    held_out = ""
 
     def __init__(self, file: BoardFile, path: Path, host: Host) -> None:
         self.file, self.path, self.folder = file, path, path.parent.resolve()
@@ -167,6 +170,11 @@ class Board:
             raise UsageError(f"board {self.name!r}: no file {path} ([compute] accelerate)")
         return path
 
+    @property
+    def tested(self) -> dict[str, Task]:
+        """Return the tasks of its scores: no training stage may have their test rows."""
+        return {score.task: self.tasks[score.task] for score in self.file.scores}
+
     def test_rows(self, score: ScoreTable) -> list[dict[str, str]]:
         rows = self.rows(score.task, "test")[: score.limit]
         if not rows:
@@ -219,6 +227,8 @@ class Board:
             caps=file.budget.caps(),
             fill=file.budget.fill,
             curve=file.curve.shares if file.curve else (),
+            looks=file.until_decided.looks if file.until_decided else (),
+            tuning=file.tuning,
             margin=file.margin,
             seeds=file.seeds,
             benchmarks=tuple(one.benchmark() for one in self.scores),

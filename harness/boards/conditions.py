@@ -10,6 +10,7 @@ import pydantic
 from harness.errors import UsageError
 from harness.files import read_json
 from harness.records import Caps, Frozen
+from harness.tuning import TuningRules
 
 
 class Baseline(Frozen):
@@ -62,6 +63,10 @@ class Conditions(Frozen):
     caps: Caps | None = None  # the budget in numbers, of a whole cell
     fill: bool = False  # whether trainers train until the caps are spent
     curve: tuple[float, ...] = ()  # shares of the caps that trainers are also trained with
+    # after how many seeds it may be looked at; () if only once, with all of them
+    looks: tuple[int, ...] = pydantic.Field(default=(), exclude_if=lambda looks: not looks)
+    # how the options of every row are chosen
+    tuning: TuningRules | None = pydantic.Field(default=None, exclude_if=lambda one: one is None)
     margin: float = 2.0  # points within which two rows count as equal
     seeds: tuple[int, ...]
     benchmarks: tuple[Benchmark, ...] = pydantic.Field(min_length=1)

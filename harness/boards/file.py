@@ -14,9 +14,11 @@ from harness.files import read_text
 from harness.records import Caps, Frozen
 from harness.tasks.local import Columns, LocalRows
 from harness.tasks.task import Task
+from harness.tuning import TuningRules
 from harness.verify import Conventions
 
 LARGEST_BOARD = 2**20  # bytes
+FEWEST_SEEDS = 3  # that support a claim on trainers
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 TaskName = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -90,6 +92,19 @@ class Curve(Frozen, allow_inf_nan=False):
         if list(shares) != sorted(set(shares)) or not all(0 < share < 1 for share in shares):
             raise ValueError("write rising shares of the budget between 0 and 1")
         return shares
+
+
+class UntilDecided(Frozen):
+    """After how many of the board's seeds it is looked at, until every two rows are decided."""
+
+    looks: tuple[int, ...] = pydantic.Field(min_length=2)  # as [3, 5, 10]; the last is all seeds
+
+    @pydantic.field_validator("looks")
+    @classmethod
+    def _rising(cls, looks: tuple[int, ...]) -> tuple[int, ...]:
+        if list(looks) != sorted(set(looks)) or looks[0] < FEWEST_SEEDS:
+            raise ValueError(f"write rising numbers of seeds, {FEWEST_SEEDS} or more")
+        return looks
 
 
 class ScoreTable(Frozen, allow_inf_nan=False):
@@ -180,6 +195,8 @@ class BoardFile(Frozen):
     data: Data
     budget: BudgetTable
     curve: Curve | None = None
+    tuning: TuningRules | None = None
+    until_decided: UntilDecided | None = None
     margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
@@ -196,8 +213,12 @@ class BoardFile(Frozen):
             raise ValueError("two scores have the same task and protocol")
         if self.curve and not self.budget.fill:
             raise ValueError("[curve] needs [budget] fill = true: its points are budgets used up")
+        if self.tuning and not self.budget.fill:
+            raise ValueError("[tuning] needs [budget] fill = true: its trials are budgets used up")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: the same seed is given twice")
+        if self.until_decided and self.until_decided.looks[-1] != len(self.seeds):
+            raise ValueError("until_decided.looks: the last one must be the number of seeds")
         return self
 
     def model(self, which: Which) -> str | None:

@@ -21,6 +21,13 @@ class BoardScore:
     table: ScoreTable  # in the board's file: limits, samples, decoding
     task: Task
     protocol: Protocol | LmEvalProtocol
+    held_out: tuple[str, ...] = ()  # ids of the training rows that it is over; else test rows
+    rows_sha256: str = ""  # of those
+
+    @property
+    def digest(self) -> str:
+        """Return what identifies its problems: the task's digest, or that of held-out rows."""
+        return self.rows_sha256 or self.task.digest
 
     @property
     def name(self) -> str:

@@ -50,6 +50,7 @@ GROUPS = {
             "contamination": "Compare training data with test sets.",
             "diff": "Compare two cells question by question.",
             "doctor": "Check this machine for what usually breaks.",
+            "plan": "Say how many seeds and problems find a difference.",
             "plugins": "List the plug-ins and the trainers they offer.",
             "show": "Show an example problem and its exact prompt.",
             "tasks": "List the tasks, or show one in full.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import pydantic
@@ -23,6 +23,7 @@ from harness.leaderboard.stats import minimum_detectable
 if TYPE_CHECKING:
     from harness.bench.plan import Plan
     from harness.boards.board import Board
+    from harness.boards.conditions import Conditions
     from harness.records import Record
 
 WANTED = (0.01, 0.02, 0.04)
@@ -64,19 +65,38 @@ def power(plan: Plan, board: Board, records: Sequence[Record], questions: int) -
         if cell.train and cell.share == 1:
             rows.setdefault(cell.trainer, set()).add(cell.seed)
     seeds = min((len(found) for found in rows.values()), default=0)
-    pairs = math.comb(len(rows), 2)
-    measured = _measured(board, records)
+    measured = measured_noise(board.conditions, board.digest, records)
+    return power_of(measured, len(rows), seeds, questions)
+
+
+def power_of(
+    measured: Noise | None,
+    rows: int,
+    seeds: int,
+    questions: int,
+    wanted: Sequence[float] = WANTED,
+) -> Power:
+    """Return what so many rows with so many seeds find on so many questions.
+
+    Args:
+        measured: What moves the difference of two rows; None where nobody knows yet.
+        rows: That are ranked.
+        seeds: Of each.
+        questions: Of the ranking score.
+        wanted: Differences, shares of 1, for which the seeds and questions are looked for.
+    """
+    pairs = math.comb(rows, 2)
     noise, comparisons = measured or ASSUMED, max(1, pairs)
     needs = []
-    for wanted in WANTED if seeds >= TRAINER_SEEDS and pairs else ():
+    for difference in wanted if seeds >= TRAINER_SEEDS and pairs else ():
         for count in (seeds, *(more for more in MORE_SEEDS if more > seeds)):
-            needed = questions_needed(noise, count, comparisons, wanted)
+            needed = questions_needed(noise, count, comparisons, difference)
             if needed is not None:
                 break
         needs.append(
             Need(
-                difference=wanted,
-                seeds=seeds_needed(noise, questions, comparisons, wanted),
+                difference=difference,
+                seeds=seeds_needed(noise, questions, comparisons, difference),
                 questions=needed,
                 with_seeds=count,
             )
@@ -91,14 +111,15 @@ def power(plan: Plan, board: Board, records: Sequence[Record], questions: int) -
     )
 
 
-def _measured(board: Board, records: Sequence[Record]) -> Noise | None:
-    """Return what moved the rows of the board's earlier records, if they have seeds enough."""
-    digest = board.digest
+def measured_noise(
+    conditions: Callable[[], Conditions], digest: str, records: Sequence[Record]
+) -> Noise | None:
+    """Return what moved the rows of a board's records, if they have seeds enough; else None."""
     mine = [one for one in records if one.board.digest == digest and one.share == 1]
     if not mine:
         return None
     try:
-        found = build(mine, board.conditions()).detectable
+        found = build(mine, conditions()).detectable
     except HarnessError:  # records that make no leaderboard are the bench's to report
         return None
     return found.noise if found else None

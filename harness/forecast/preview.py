@@ -40,6 +40,7 @@ class StagePreview(pydantic.BaseModel, frozen=True):
     kind: str
     label: str
     seed: int | None
+    trial: bool  # of tuning
     state: State
     estimate: Estimate
 
@@ -93,36 +94,22 @@ def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None,
     return GPUS[ASSUMED_GPU], f"{reason}: planned for one {ASSUMED_GPU}; --gpu names another"
 
 
-def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") -> Preview:
+def preview(
+    plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "", trials: Plan | None = None
+) -> Preview:
     """Return what a bench would do. Nothing is written, loaded, downloaded or trained.
 
-    The note is a line on the choice of the GPU.
+    The note is a line on the choice of the GPU; `trials` is the plan of tuning's trials.
     """
     board, threads = plan.board, plan.board.file.compute.threads
     records = read_records(folder.records)
     guess = Forecast(plan, gpu, records)
     found = power(plan, board, records, board.problems(board.ranking))
-    stages = tuple(
-        StagePreview(
-            id=each.id,
-            kind=each.kind,
-            label=each.label,
-            seed=each.seed,
-            state="done" if manifest.is_done(folder.stage(each.id)) else "to do",
-            estimate=guess.of(each),
-        )
-        for each in plan.stages.values()
-        if not each.light  # judging takes no GPU and goes on beside the others
-    )
-    cells = tuple(
-        CellPreview(
-            trainer=cell.trainer,
-            seed=cell.seed,
-            stages=(*cell.train, cell.generate),
-            state="done" if finished_record(cell, board, folder) else "to do",
-        )
-        for cell in plan.cells
-    )
+    stages, cells = (_stages(plan, folder, guess), _cells(plan, folder))
+    if trials:
+        tried = Folder(folder.path, trials=True)
+        stages = (*_stages(trials, tried, Forecast(trials, gpu, [])), *stages)
+        cells = (*_cells(trials, tried), *cells)
     scores = tuple(
         ScorePreview(
             task=one.task.name,
@@ -152,4 +139,32 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         caps=board.file.budget.set_caps(),
         seconds=sum(each.seconds or 0 for each in left) if known else None,
         gpu_hours=gpu_seconds / 3600 if gpu and known else None,
+    )
+
+
+def _stages(plan: Plan, folder: Folder, guess: Forecast) -> tuple[StagePreview, ...]:
+    return tuple(
+        StagePreview(
+            id=each.id,
+            kind=each.kind,
+            label=each.label,
+            seed=each.seed,
+            trial=plan.trials,
+            state="done" if manifest.is_done(folder.stage(each.id)) else "to do",
+            estimate=guess.of(each),
+        )
+        for each in plan.stages.values()
+        if not each.light  # judging takes no GPU and goes on beside the others
+    )
+
+
+def _cells(plan: Plan, folder: Folder) -> tuple[CellPreview, ...]:
+    return tuple(
+        CellPreview(
+            trainer=cell.trainer,
+            seed=cell.seed,
+            stages=(*cell.train, cell.generate),
+            state="done" if finished_record(cell, plan.board, folder) else "to do",
+        )
+        for cell in plan.cells
     )

@@ -121,7 +121,10 @@ class Forecast:
         if self.setting is None:
             return Estimate(source="not known yet")
         board = self.plan.board
-        lengths = [_prompt(board, one.task.name, "test", one.protocol) for one in board.scores]
+        lengths = [
+            _prompt(board, one.task.name, "train" if one.held_out else "test", one.protocol)
+            for one in board.scores
+        ]
         tables = [one.table for one in board.scores]
         problems = map(board.problems, tables)
         return formulas.scoring(zip(tables, problems, lengths, strict=True), self.setting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
@@ -24,9 +24,8 @@ from harness.leaderboard.data import (
     RecordRef,
     Refused,
     Row,
-    tidy,
 )
-from harness.leaderboard.multiple_testing import holm
+from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm, level_at
 from harness.leaderboard.overall import overall
 from harness.leaderboard.planning import noise_of, smallest_difference
 from harness.leaderboard.ranking import rank, tally
@@ -81,7 +80,12 @@ def build(
             f"board {conditions.board!r}: no record can be counted; {first.cell}:"
             f" {refused[first.digest]}"
         )
-    chosen = select_cells([one for one in records if one.digest not in refused], known)
+    conditions, later = _at_look([one for one in records if one.digest not in refused], conditions)
+    aside = {one.digest for one in later}
+    counted = [one for one in records if one.digest not in refused and one.digest not in aside]
+    chosen = select_cells(counted, known)
+    chosen.dropped += later
+    level = level_at(looks, len(conditions.seeds)) if (looks := conditions.looks) else SIGNIFICANCE
     questions = BoardQuestions(conditions, [cell for row in chosen.kept.values() for cell in row])
 
     def about(record: Record) -> Known:
@@ -115,13 +119,15 @@ def build(
     # What is checked is not measured from a claim: a start model said to be worse makes gains.
     if start and start.claimed and not all(entry.claimed for entry in rows):
         start = None
-    ranking = rank(rows, conditions.margin / 100)
+    ranking = rank(rows, conditions.margin / 100, level)
     family = [entry.trainer for entry in rows if start and entry.compared]
     gains = {
         name: compare_entries(start, entries[name], questions.ranking) for name in family if start
     }
-    adjusted = dict(zip(family, holm([gains[name].p for name in family]), strict=True))
-    results, tallies, score_family = tally({row.trainer: task_results(row, start) for row in rows})
+    adjusted = dict(zip(family, holm([gains[name].p for name in family], level), strict=True))
+    results, tallies, score_family = tally(
+        {row.trainer: task_results(row, start) for row in rows}, level
+    )
     together = overall(rows, start)
     done = [cell for entry in (*entries.values(), *points.values()) for cell in entry.done]
     marks = sort_warnings(rows, results)
@@ -164,13 +170,13 @@ def build(
         gain_family=len(family),
         pair_family=len(ranking.pairs),
         score_family=score_family,
-        leads=leads_of(curves),
+        leads=leads_of(curves, level),
         reached=reached,
         matched_share=MATCHED,
-        detectable=_detectable(questions, rows, start, ranking, gains),
+        detectable=_detectable(questions, rows, start, ranking, gains, SIGNIFICANCE / level),
         equal=ranking.equal,
         not_worse=ranking.not_worse,
-        rows=_chains_adjusted(made),
+        rows=_chains_adjusted(made, level),
         failures=tuple(
             _failure(cell, about(cell).file)
             for cell in [
@@ -190,10 +196,28 @@ def build(
     return Leaderboard.model_validate(tidy(result.model_dump()))
 
 
-def _chains_adjusted(rows: Sequence[Row]) -> tuple[Row, ...]:
+def _at_look(records: Sequence[Record], conditions: Conditions) -> tuple[Conditions, list[Record]]:
+    """Return the conditions of the last look that a row has all seeds of, and later records.
+
+    A board that is not looked at several times is as it is. `records` are those that may count.
+    """
+    if not conditions.looks:
+        return conditions, []
+    done: dict[str, set[int | None]] = defaultdict(set)
+    for one in records:
+        if one.status == "ok" and one.share == 1 and one.scores:
+            done[one.trainer].add(one.seed)
+    seeds, looks = conditions.seeds, conditions.looks
+    whole = [look for look in looks for found in done.values() if found >= {*seeds[:look]}]
+    now = seeds[: max(whole, default=looks[0])]
+    later = [one for one in records if one.seed is not None and one.seed not in now]
+    return conditions.model_copy(update={"seeds": now}), later
+
+
+def _chains_adjusted(rows: Sequence[Row], level: float) -> tuple[Row, ...]:
     """Correct what is said of chains for how many there are."""
     gains = [row.stage_gain for row in rows if row.stage_gain]
-    adjusted = iter(holm([gain.p for gain in gains]))
+    adjusted = iter(holm([gain.p for gain in gains], level))
     return tuple(
         row.model_copy(
             update={"stage_gain": row.stage_gain.model_copy(update={"p_adjusted": next(adjusted)})}
@@ -210,8 +234,12 @@ def _detectable(
     start: Entry | None,
     ranking: Ranking,
     gains: Mapping[str, PairedDifference],
+    stricter: float,
 ) -> Detectable | None:
-    """Return what the verdicts of this page find, from what was measured."""
+    """Return what the verdicts of this page find, from what was measured.
+
+    They are stricter by a factor than 5 % where a page is one look of several.
+    """
     scored = [key for key in questions.ranking if key in questions.first]
     n = min((questions.of(key).sizes.size for key in scored), default=0)
     if not n or (not gains and not ranking.pairs):
@@ -230,8 +258,12 @@ def _detectable(
         noise_of(ranked, pairs, n) for pairs in (gains.values(), ranking.pairs)
     )
     return Detectable(
-        gain=smallest_difference(over_start, n, seeds, len(gains), 1) if over_start else None,
-        pair=smallest_difference(over_rows, n, seeds, len(ranking.pairs)) if over_rows else None,
+        gain=smallest_difference(over_start, n, seeds, stricter * len(gains), 1)
+        if over_start
+        else None,
+        pair=smallest_difference(over_rows, n, seeds, stricter * len(ranking.pairs))
+        if over_rows
+        else None,
         noise=over_rows,
     )
 
@@ -260,3 +292,14 @@ def _packages(cells: Sequence[Record]) -> dict[str, tuple[str, ...]]:
         for name, version in cell.environment.packages.items():
             found[name].add(version)
     return {name: tuple(sorted(versions)) for name, versions in sorted(found.items())}
+
+
+def tidy(value: Any) -> Any:
+    """Return data with every number rounded to nine digits, so that no machine's noise shows."""
+    if isinstance(value, float):
+        return float(f"{round(value, 12):.9g}") + 0.0
+    if isinstance(value, dict):
+        return {key: tidy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [tidy(item) for item in value]
+    return value

@@ -14,11 +14,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.leaderboard.data import Control, CurvePoint, Lead
 from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
 from harness.leaderboard.results import accuracy_of, compare_entries, gain_between
+from harness.leaderboard.stats import accuracy_interval
 from harness.plugin.options import LENGTH
 from harness.records import Cost, at_share, total_cost
+from harness.tuning import RIGHT, ExpectedBest, TunedRow
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
@@ -46,10 +50,19 @@ def _recipe(entry: Entry) -> list[tuple[str, dict[str, Any]]]:
     """Return the trainers of a row's stages with their options, but for how long they train.
 
     A recipe that ended before its budget did is the same one: a control is the recipe continued.
+    Nor do options count that tuning chose: each row is compared as its own trials left it.
     """
     stages = entry.done[0].stages if entry.done else ()
+    tuning = entry.done[0].tuning if entry.done else None
     return [
-        (one.trainer, {name: set_to for name, set_to in one.options.items() if name not in LENGTH})
+        (
+            one.trainer,
+            {
+                name: "tuned" if tuning and name in tuning.setting.get(one.trainer, {}) else set_to
+                for name, set_to in one.options.items()
+                if name not in LENGTH
+            },
+        )
         for one in stages
     ]
 
@@ -100,6 +113,53 @@ def mean_cost(cells: Sequence[Record]) -> Cost | None:
     return Cost(**total)
 
 
+def tuned_row(entry: Entry) -> TunedRow | None:
+    """Return how a row's options were chosen, with accuracies on the held-out problems."""
+    tuning = next((cell.tuning for cell in entry.done if cell.tuning), None)
+    if tuning is None:
+        return None
+    answers = tuning.problems * tuning.samples
+    rates = [max(0, one.correct) / answers for one in tuning.trials]
+    interval: tuple[float | None, float | None] = None, None
+    if tuning.trials and tuning.trials[tuning.chosen].verdicts:
+        letters = list(tuning.trials[tuning.chosen].verdicts)
+        right = np.array([one == RIGHT for one in letters], dtype=int)
+        interval = accuracy_interval(right.reshape(tuning.problems, tuning.samples))[:2]
+    return TunedRow(
+        trials=len(tuning.trials),
+        problems=tuning.problems,
+        space=tuning.space,
+        setting=tuning.setting,
+        chosen=tuning.chosen,
+        default=rates[0] if rates and tuning.trials[0].error is None else None,
+        accuracy=rates[tuning.chosen] if interval[0] is not None else None,
+        low=interval[0],
+        high=interval[1],
+        expected=expected_best(rates),
+        failed={n: one.error for n, one in enumerate(tuning.trials) if one.error is not None},
+        cost=tuning.cost,
+    )
+
+
+def expected_best(rates: Sequence[float]) -> tuple[ExpectedBest, ...]:
+    """Return what the best of 1, 2, ... settings comes to (Dodge et al. 2019, arXiv 1909.03004).
+
+    The settings are drawn, with replacement, from those that were tried, whose accuracies are
+    given: so the best of n is at most the i-th lowest one with probability (i / k) to the n. That
+    is its whole distribution, so mean and interval are exact and nothing is drawn.
+    """
+    ordered, k = sorted(rates), len(rates)
+    found = []
+    for n in range(1, k + 1):
+        mean = sum(rate * (i**n - (i - 1) ** n) / k**n for i, rate in enumerate(ordered, start=1))
+        low, high = (
+            next(rate for i, rate in enumerate(ordered, start=1) if 40 * i**n >= part * k**n)
+            for part in (1, 39)  # of 40: 2.5 and 97.5 %
+        )
+        found.append(ExpectedBest(trials=n, accuracy=mean, low=low, high=high))
+    return tuple(found)
+
+
 def curve_of(entry: Entry, points: Mapping[str, Entry]) -> dict[float, Entry]:
     """Return what a row came to with each share of the budget, itself last; {} without a curve.
 
@@ -122,7 +182,9 @@ def points_of(curve: Mapping[float, Entry], conditions: Conditions) -> tuple[Cur
     return tuple(found)
 
 
-def leads_of(curves: Mapping[str, Mapping[float, Entry]]) -> tuple[Lead, ...]:
+def leads_of(
+    curves: Mapping[str, Mapping[float, Entry]], level: float = SIGNIFICANCE
+) -> tuple[Lead, ...]:
     """Return who is first with each share, and who was told apart from it.
 
     That the first was chosen for its accuracy makes differences to it look larger than they are;
@@ -140,7 +202,7 @@ def leads_of(curves: Mapping[str, Mapping[float, Entry]]) -> tuple[Lead, ...]:
             if name != first:
                 keys = one.questions.ranking
                 found.append((share, first, name, compare_entries(there[first], one, keys).p))
-    adjusted = holm([p for *_, p in found])
+    adjusted = holm([p for *_, p in found], level)
     apart = [
         (share, name)
         for (share, _, name, _), p in zip(found, adjusted, strict=True)

@@ -12,6 +12,7 @@ import pydantic
 
 from harness.boards.conditions import Conditions
 from harness.records import Cost, Frozen
+from harness.tuning import TunedRow
 
 SCHEMA = 3
 
@@ -236,6 +237,8 @@ class Row(Frozen):
     flops_to_reach: float | None
     cost: Cost | None  # mean over seeds; None where nothing was trained
     budget_used: float | None  # share of the tightest cap that was spent, mean over seeds
+    # how its options were chosen, where the board has that done
+    tuning: TunedRow | None = pydantic.Field(default=None, exclude_if=lambda one: one is None)
     parameters: int | None
     sources: tuple[TrainedBy, ...]
     environment: str  # hardware, engine, dtype and batch size the scores were made on
@@ -324,8 +327,9 @@ class Leaderboard(Frozen):
         for row in content["rows"]:
             row["records"] = [[ref["seed"], ref["status"]] for ref in row["records"]]
             del row["confirmations"]
-            for name in measured if row["cost"] else ():
-                del row["cost"][name]
+            for cost in (row["cost"], row.get("tuning", {}).get("cost")):
+                for name in measured if cost else ():
+                    del cost[name]
         for failure in content["failures"]:
             del failure["record"], failure["log"]
         return content
@@ -336,14 +340,3 @@ def json_schema() -> str:
     schema = Leaderboard.model_json_schema(mode="serialization")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
-
-
-def tidy(value: Any) -> Any:
-    """Return data with every number rounded to nine digits, so that no machine's noise shows."""
-    if isinstance(value, float):
-        return float(f"{round(value, 12):.9g}") + 0.0
-    if isinstance(value, dict):
-        return {key: tidy(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [tidy(item) for item in value]
-    return value

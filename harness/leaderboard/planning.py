@@ -38,7 +38,7 @@ def _quantiles(seeds: int) -> list[float]:
 
 
 def smallest_difference(
-    noise: Noise, questions: int, seeds: int, comparisons: int, sides: int = 2
+    noise: Noise, questions: int, seeds: int, comparisons: float, sides: int = 2
 ) -> float:
     """Return the smallest true difference of two rows that is found four times in five.
 
@@ -48,7 +48,8 @@ def smallest_difference(
         noise: What moves the difference of two rows.
         questions: Of the ranking score.
         seeds: Of each trained side, three or more.
-        comparisons: How many the correction is over.
+        comparisons: How many the correction is over; more than that many where a look may only
+            use a part of the 5 %.
         sides: Sides that are trained: 2 for a pair of rows, 1 for a gain over the start model.
     """
     if seeds < TRAINER_SEEDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -29,22 +30,28 @@ class Ranking:
     not_worse: tuple[str, ...]  # shown to be less than the margin behind the first
 
 
-def rank(entries: Iterable[Entry], margin: float) -> Ranking:
+def rank(entries: Iterable[Entry], margin: float, level: float = SIGNIFICANCE) -> Ranking:
     """Rank the entries (given the best first) that are to be ranked.
 
-    The margin, a share of 1, is what two rows may differ by and still count as equal.
+    The margin, a share of 1, is what two rows may differ by and still count as equal; the level is
+    what each family of tests may use of the 5 %.
     """
     ranked = [entry for entry in entries if entry.ranked]
     pairs = [
         compare_entries(first, second, first.questions.ranking)
         for first, second in combinations(ranked, 2)
     ]
-    return ranking_of([entry.trainer for entry in ranked], pairs, margin)
+    return ranking_of([entry.trainer for entry in ranked], pairs, margin, level)
 
 
-def ranking_of(order: Sequence[str], pairs: Sequence[PairedDifference], margin: float) -> Ranking:
+def ranking_of(
+    order: Sequence[str],
+    pairs: Sequence[PairedDifference],
+    margin: float,
+    level: float = SIGNIFICANCE,
+) -> Ranking:
     """Return the ranking of rows, given the best first, from the comparisons of every two."""
-    adjusted = holm([one.p for one in pairs])
+    adjusted = holm([one.p for one in pairs], level)
     different = {
         frozenset(names)
         for names, p in zip(combinations(order, 2), adjusted, strict=True)
@@ -55,22 +62,40 @@ def ranking_of(order: Sequence[str], pairs: Sequence[PairedDifference], margin: 
         {name: place_of(name, order, different) for name in order},
         letters(order, different),
         list(pairs),
-        _equal(order, pairs, margin),
-        _not_worse(order, pairs, margin),
+        _equal(order, pairs, margin, level),
+        _not_worse(order, pairs, margin, level),
     )
 
 
+def undecided(order: Sequence[str], shared: Mapping[str, str], equal: Iterable[Equal]) -> int:
+    """Return how many pairs of rows are neither told apart nor shown to be equal.
+
+    `shared` are the group letters of each.
+    """
+    same = {frozenset((one.first, one.second)) for one in equal}
+    return sum(
+        not _apart(shared[first], shared[second]) and frozenset((first, second)) not in same
+        for first, second in combinations(order, 2)
+    )
+
+
+def _apart(first: str, second: str) -> bool:
+    """Return whether two rows share no letter; a letter may have a number (`_letter`)."""
+    groups = (set(re.findall(r"[a-z]\d*", one)) for one in (first, second))
+    return set.isdisjoint(*groups)
+
+
 def _equal(
-    order: Sequence[str], pairs: Sequence[PairedDifference], margin: float
+    order: Sequence[str], pairs: Sequence[PairedDifference], margin: float, level: float
 ) -> tuple[Equal, ...]:
     """Return the pairs shown to be equal: two one-sided tests (Schuirmann 1987), Holm over all."""
-    adjusted = holm([pair.p_within(margin) for pair in pairs])
+    adjusted = holm([pair.p_within(margin) for pair in pairs], level)
     named = zip(combinations(order, 2), adjusted, strict=True)
     return tuple(Equal(first=a, second=b, p=p) for (a, b), p in named if p < SIGNIFICANCE)
 
 
 def _not_worse(
-    order: Sequence[str], pairs: Sequence[PairedDifference], margin: float
+    order: Sequence[str], pairs: Sequence[PairedDifference], margin: float, level: float
 ) -> tuple[str, ...]:
     """Return the rows shown to be less than the margin behind the first, Holm over them.
 
@@ -78,7 +103,7 @@ def _not_worse(
     looks.
     """
     behind = [pair._replace(difference=-pair.difference) for pair in pairs[: len(order) - 1]]
-    adjusted = holm([pair.p_below(margin) for pair in behind])
+    adjusted = holm([pair.p_below(margin) for pair in behind], level)
     return tuple(name for name, p in zip(order[1:], adjusted, strict=False) if p < SIGNIFICANCE)
 
 
@@ -91,7 +116,7 @@ def place_of(name: str, order: Sequence[str], different: set[frozenset[str]]) ->
 
 
 def tally(
-    rows: Mapping[str, Sequence[TaskResult]],
+    rows: Mapping[str, Sequence[TaskResult]], level: float = SIGNIFICANCE
 ) -> tuple[dict[str, tuple[TaskResult, ...]], dict[str, tuple[int, int, int]], int]:
     """Correct the gains of every row on every score for their number, all in one family.
 
@@ -108,7 +133,8 @@ def tally(
     gains = [gain for name, place in places if (gain := rows[name][place].gain) is not None]
     changed = {name: list(results) for name, results in rows.items()}
     counts = {name: [0, 0, 0] for name in rows}
-    for (name, place), gain, p in zip(places, gains, holm([one.p for one in gains]), strict=True):
+    corrected = holm([one.p for one in gains], level)
+    for (name, place), gain, p in zip(places, gains, corrected, strict=True):
         adjusted = gain.model_copy(update={"p_adjusted": p})
         changed[name][place] = changed[name][place].model_copy(update={"gain": adjusted})
         apart = p < SIGNIFICANCE

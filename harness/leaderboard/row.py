@@ -8,7 +8,13 @@ from typing import Any
 
 from harness.leaderboard.cells import Entry, describe_environment
 from harness.leaderboard.comparison import PairedDifference
-from harness.leaderboard.compute import budget_used, controls_of, gain_over_control, mean_cost
+from harness.leaderboard.compute import (
+    budget_used,
+    controls_of,
+    gain_over_control,
+    mean_cost,
+    tuned_row,
+)
 from harness.leaderboard.data import RecordRef, Row, TaskResult, TrainedBy
 from harness.leaderboard.ranking import Ranking
 from harness.leaderboard.results import accuracy_of, gain_between
@@ -78,6 +84,7 @@ def build_row(
         flops_to_reach=None,
         cost=cost,
         budget_used=budget_used(entry, conditions),
+        tuning=tuned_row(entry),
         parameters=next((c.checkpoint.parameters for c in entry.done if c.checkpoint), None),
         sources=_sources(entry.cells),
         environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),

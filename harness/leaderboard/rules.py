@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.records import START, Record, at_share, replaced, total_cost
+from harness.tuning import named_trials
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
@@ -45,7 +46,29 @@ def objection(record: Record, conditions: Conditions) -> str | None:
     points = [1.0, *conditions.curve]
     if record.share not in points or not record.trainer.endswith(at_share("", record.share)):
         return f"it is of {record.share:g} of the budget, and no point of the board's curve"
-    return _cost(record, conditions)
+    return _tuned(record, conditions) or _cost(record, conditions)
+
+
+def _tuned(record: Record, conditions: Conditions) -> str | None:
+    """Refuse a row whose options were not chosen as the board, or its own name, says."""
+    found, rules = record.tuning, conditions.tuning
+    if rules is None:
+        return "its options were tuned, and the board has no tuning" if found else None
+    if not record.stages:  # a model that is scored as it is
+        return None
+    trials = found.rules.trials if found else 0
+    if trials != rules.trials and named_trials(trials) not in record.trainer:
+        return (
+            f"its options were chosen from {trials} trials, and the board has {rules.trials}: a row"
+            f" of another number is named so, as {record.stages[-1].trainer}({named_trials(0)})"
+        )
+    if found and found.rules.model_copy(update={"trials": rules.trials}) != rules:
+        return "its options were tuned by other rules than the board's"
+    for stage in record.stages if found else ():
+        chosen = found.setting.get(stage.trainer, {}) if found else {}
+        if {name: stage.options.get(name) for name in chosen} != chosen:
+            return f"{stage.trainer} was trained with other options than those that tuning chose"
+    return None
 
 
 def _start(record: Record, conditions: Conditions) -> str | None:

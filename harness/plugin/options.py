@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
 from harness.errors import StageError
+from harness.plugin.search import Search
 
 
 class Options(pydantic.BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
@@ -22,10 +23,14 @@ Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 class OptimiserOptions(Options, frozen=True):
     """Learning rate, schedule, length of training, adapter. Trainers set their own defaults.
 
+    A board's tuning searches the learning rate, from an eighth to eight times what it would be.
+
     `Run.student` puts the adapter on, so these options hold for whoever trains what it returns.
     """
 
-    learning_rate: float = Field(2e-5, gt=0, description="peak learning rate of AdamW")
+    learning_rate: Annotated[float, Search(1 / 8, 8, log=True, relative=True)] = Field(
+        2e-5, gt=0, description="peak learning rate of AdamW"
+    )
     lr_scheduler: Scheduler = Field("linear", description="course of the rate after the warm-up")
     warmup_ratio: float = Field(0.0, ge=0, lt=1, description="share of steps with a rising rate")
     weight_decay: float = Field(0.0, ge=0, description="decoupled weight decay")

@@ -21,7 +21,7 @@ from harness.tasks.task import SPLITS, Task
 
 
 class ScoredRows(Frozen):
-    """Where the test rows of a score come from, and what they must be."""
+    """Where the rows of a score come from, and what they must be."""
 
     task: str
     plugin: str  # that offers the task; empty where it is made of files of one's own
@@ -30,28 +30,40 @@ class ScoredRows(Frozen):
     reads: tuple[Path, ...]  # all files and folders that the rows are read from
     limit: int | None  # the first so many rows
     sha256: str  # of the rows, see `rows_sha256`
+    held_out: tuple[str, ...] = ()  # ids of training rows; none where test rows are scored
 
 
-def scored(task: Task, limit: int | None) -> list[Row]:
-    """Return the test rows of a task as a score with a limit has them."""
-    return task.graded("test")[:limit]
+def scored(task: Task, limit: int | None, held_out: Sequence[str] = ()) -> list[Row]:
+    """Return the test rows of a task as a score with a limit has them, or some training rows."""
+    if not held_out:
+        return task.graded("test")[:limit]
+    rows = {row["id"]: row for row in task.graded("train")}
+    if lost := [one for one in held_out if one not in rows]:
+        raise UsageError(f"it has no training row {lost[0]!r} any more")
+    return [rows[one] for one in held_out]
 
 
-def described(task: Task, limit: int | None) -> ScoredRows:
-    """Return where another process gets the test rows of a task.
+def described(task: Task, limit: int | None, held_out: Sequence[str] = ()) -> ScoredRows:
+    """Return where another process gets the rows of a task that are scored.
+
+    These are its test rows, or the training rows with the ids that are given: then it is told of no
+    file with test rows.
 
     Raises:
         UsageError: If the task is neither a plug-in's nor made of files.
     """
+    splits = ("train",) if held_out else SPLITS
     local = task.rows if isinstance(task.rows, LocalRows) and not task.plugin else None
     if not task.plugin and not local:
         raise UsageError(
             f"task {task.name!r} is no plug-in's and has no files, so that a stage cannot load it"
         )
     if local:
-        files = {split: Path(path).resolve() for split, path in local.files.items()}
+        files = {
+            split: Path(path).resolve() for split, path in local.files.items() if split in splits
+        }
         local = replace(local, files=files)
-    read = (_whole_set(path) for split in SPLITS for path in task.files(split))
+    read = (_whole_set(path) for split in splits for path in task.files(split))
     return ScoredRows(
         task=task.name,
         plugin=task.plugin,
@@ -59,7 +71,8 @@ def described(task: Task, limit: int | None) -> ScoredRows:
         data_dir=task.place.data_dir.resolve() if task.place.data_dir else None,
         reads=tuple(dict.fromkeys(read)),
         limit=limit,
-        sha256=rows_sha256(scored(task, limit)),
+        sha256=rows_sha256(scored(task, limit, held_out)),
+        held_out=tuple(held_out),
     )
 
 
@@ -79,17 +92,20 @@ def load(wanted: Sequence[ScoredRows]) -> list[tuple[Task, list[Row]]]:
     tasks: dict[tuple[str, str], Task] = {}
     found = []
     for one in wanted:
+        what = "held-out" if one.held_out else "test"
         try:
             if (one.plugin, one.task) not in tasks:
                 host = hosts.setdefault(one.data_dir, Host(data_dir=one.data_dir, download=False))
                 tasks[one.plugin, one.task] = _task(one, host)
             task = tasks[one.plugin, one.task]
-            rows = scored(task, one.limit)
+            rows = scored(task, one.limit, one.held_out)
         except HarnessError as error:
-            raise StageError(f"the test problems of {one.task} cannot be loaded: {error}") from None
+            raise StageError(
+                f"the {what} problems of {one.task} cannot be loaded: {error}"
+            ) from None
         if rows_sha256(rows) != one.sha256:
             raise StageError(
-                f"the test problems of {one.task} are not those that this bench was planned with;"
+                f"the {what} problems of {one.task} are not those that this bench was planned with;"
                 " run the same command again"
             )
         found.append((task, rows))

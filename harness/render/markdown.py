@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.render import evidence, numbers, sections, sentences, warnings
+from harness.render import evidence, numbers, sections, sentences, tuning, warnings
 from harness.render.escape import code, link, markdown
 from harness.render.sections import name, table
 from harness.render.sentences import label
@@ -35,6 +35,7 @@ def render(leaderboard: Leaderboard) -> str:
         "\n".join(_conditions(leaderboard)),
         *_chains(leaderboard),
         *_curves(leaderboard),
+        *tuning.section(leaderboard),
         *sections.benchmarks(leaderboard),
         *sections.overall(leaderboard),
         *sections.answers(leaderboard),
@@ -59,6 +60,8 @@ def _conditions(leaderboard: Leaderboard) -> Iterator[str]:
         yield f"- **Teacher:** {markdown(conditions.teacher, 200)}"
     yield f"- **Training data:** {markdown(conditions.data, 400)}"
     yield f"- **Budget of a cell:** {markdown(conditions.budget, 400)}"
+    if conditions.tuning:
+        yield f"- **Tuning:** {tuning.rules(conditions.tuning)}"
     several = len(conditions.benchmarks) > FEW
     for benchmark in () if several else conditions.benchmarks:
         n = sections.questions(leaderboard, benchmark)
@@ -78,6 +81,8 @@ def _conditions(leaderboard: Leaderboard) -> Iterator[str]:
     yield f"- **Decoding:** {markdown(conditions.decoding, 200)}"
     yield f"- **Verifier:** version {markdown(', '.join(leaderboard.verifier) or 'unknown', 200)}"
     yield f"- **Seeds:** {', '.join(map(str, conditions.seeds))}"
+    if conditions.looks:
+        yield f"- **Looks:** {sentences.looks(conditions)}"
     for hardware in leaderboard.hardware:
         yield f"- **Scored on:** {markdown(hardware, 200)}"
     packages = [
@@ -105,8 +110,10 @@ def _warnings(leaderboard: Leaderboard) -> Iterator[str]:
 
 def _ranking(leaderboard: Leaderboard) -> Iterator[str]:
     shown = [row for row in leaderboard.rows if row.gain or row.start or row.rank]
+    ranks = ("Rank", "Trainer", "Accuracy %", "Gain, points", "p (Holm)", "Group", "Seeds")
+    tuned = leaderboard.conditions.tuning is not None
     yield table(
-        ("Rank", "Trainer", "Accuracy %", "Gain, points", "p (Holm)", "Group", "Seeds", "Budget"),
+        (*ranks, "Budget", "Trials") if tuned else (*ranks, "Budget"),
         [
             (
                 numbers.rank(row),
@@ -117,6 +124,7 @@ def _ranking(leaderboard: Leaderboard) -> Iterator[str]:
                 row.letters,
                 numbers.seeds(row),
                 numbers.used(row),
+                *([numbers.trials(row)] if tuned else []),
             )
             for row in shown
         ],

@@ -50,6 +50,13 @@ def used(row: Row) -> str:
     return NONE if row.budget_used is None else f"{100 * row.budget_used:.0f}{JOINED}%"
 
 
+def trials(row: Row) -> str:
+    """Return how many settings a row's options were chosen from; a dash where there is no space."""
+    if row.start or (row.tuning and not row.tuning.trials):
+        return NONE
+    return str(row.tuning.trials if row.tuning else 0)
+
+
 def part(difference: float, low: float, high: float) -> str:
     """Return a difference with its interval: `+21.2 [+16.5, +25.8]`."""
     return f"{points(difference)} [{points(low)},{JOINED}{points(high)}]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +15,7 @@ from harness.render import numbers, tables
 from harness.render.escape import terminal
 from harness.render.numbers import NONE
 
+TRIAL = re.compile(r" trial \d+$")  # as the trials of a row are numbered
 ASSUMED = (
     "Estimates from sizes and assumed speeds (docs/boards.md), good to a factor of two at best; the"
     " budget is enforced on what is counted."
@@ -38,7 +41,7 @@ def render(preview: Preview) -> Group:
         *(Text(f"! {terminal(line, 300)}", style="yellow") for line in preview.notes),
         _stages(preview),
         _scores(preview),
-        *(Text(line) for line in _finds(preview)),
+        *(Text(line) for line in needs(preview.power)),
         _downloads(preview),
         Text(closing),
         Text(ASSUMED, style="dim"),
@@ -58,7 +61,9 @@ def _stages(preview: Preview) -> Table:
     table = tables.table("Stages (the figures are those of one)", {"Stage": 12}, figures)
     groups: dict[str, list[StagePreview]] = {}
     for each in preview.stages:
-        name = f"train {each.label}" if each.kind == "train" else "score a checkpoint"
+        label = TRIAL.sub(", a trial", each.label) if each.trial else each.label
+        scored = "score a trial" if each.trial else "score a checkpoint"
+        name = f"train {label}" if each.kind == "train" else scored
         groups.setdefault(name, []).append(each)
     for name, group in groups.items():
         one = group[0].estimate
@@ -120,20 +125,52 @@ def _found(power: Power) -> str:
     return f"{often}{over} with {power.seeds} seeds, by {known}."
 
 
-def _finds(preview: Preview) -> list[str]:
+def needs(power: Power) -> list[str]:
     """Return what it takes to tell rows apart that lie a few points apart."""
     lines = []
-    for need in preview.power.needs:
+    for need in power.needs:
         seeds = "more than 50 seeds" if need.seeds is None else _many(need.seeds, "seed")
         problems = "more than 100,000 problems"
         if need.questions is not None:
             problems = f"about {_rounded(need.questions):,} problems"
-        points = "1 point" if need.difference == 0.01 else f"{100 * need.difference:g} points"
+        points = _points(need.difference)
         with_seeds = _many(need.with_seeds, "seed")
         lines.append(
             f"To find {points}: {seeds} with these problems, or {problems} with {with_seeds}."
         )
     return lines
+
+
+SEEDS = (3, 5, 10, 20)
+TIMES = (1, 2, 4)
+
+
+def render_power(power: Power, board: str, questions: int, rows: int) -> Group:
+    """Return what a board finds, for `harness plan`, with so many seeds and problems of each."""
+    noise = power.noise
+    parts = (noise.questions / questions, noise.seeds, noise.answers / questions)
+    problems, seed, flips = (f"{100 * variance**0.5:.1f}" for variance in parts)
+    opening = (
+        f"Board {board}: {_many(questions, 'problem')}, {_many(power.seeds, 'seed')},"
+        f" {_many(rows, 'row')}. Finds: {_found(power)}",
+        f"What moves the difference of two rows, in points (standard deviations): the problems"
+        f" {problems}; of each row a seed {seed}, and flips of its answers {flips}.",
+    )
+    figures = [f"{count * questions:,} problems" for count in TIMES]
+    table = tables.table("Smallest difference found, in points", {"Seeds": 5}, figures)
+    for seeds in sorted({*SEEDS, *([power.seeds] if power.needs else [])}):
+        shown = power.model_copy(update={"seeds": seeds})
+        cells = (shown.finds(count * questions) for count in TIMES)
+        table.add_row(f"{seeds}", *(f"{100 * one:.1f}" if one <= 1 else "none" for one in cells))
+    return Group(
+        *(Text(terminal(line, None)) for line in opening),
+        table,
+        *(Text(line) for line in needs(power)),
+    )
+
+
+def _points(difference: float) -> str:
+    return "1 point" if difference == 0.01 else f"{100 * difference:g} points"
 
 
 def _rounded(count: int) -> int:

@@ -311,7 +311,8 @@ def shared_words(leaderboard: Leaderboard) -> Iterator[str]:
 
 
 def cost(leaderboard: Leaderboard) -> Iterator[str]:
-    """Yield what training a seed cost."""
+    """Yield what training a seed cost, and all trials of a row before."""
+    tuned = leaderboard.conditions.tuning is not None
     rows = [
         (
             name(row),
@@ -323,10 +324,20 @@ def cost(leaderboard: Leaderboard) -> Iterator[str]:
             numbers.flops(row.cost.flops),
             numbers.memory(row.cost.peak_memory_bytes),
             numbers.energy(row.cost.energy_joules),
+            *(_of_trials(row) if tuned else ()),
         )
         for row in leaderboard.rows
         if row.cost
     ]
     if rows:
         yield "## Cost of training one seed"
-        yield table(sentences.COST, rows)
+        yield from [sentences.TRIALS_COST] if tuned else ()
+        yield table((*sentences.COST, *(sentences.TRIALS if tuned else ())), rows)
+
+
+def _of_trials(row: Row) -> tuple[str, str]:
+    """Return what all trials of a row cost together: FLOPs, and time."""
+    found = row.tuning
+    if found is None or not found.trials:
+        return numbers.NONE, numbers.NONE
+    return numbers.flops(found.cost.flops), numbers.time_spent(found.cost)

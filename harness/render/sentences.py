@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.comparison import TRAINER_SEEDS
+from harness.leaderboard.multiple_testing import SIGNIFICANCE, level_at
 from harness.render import numbers
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ COST = (
     "Memory",
     "Energy",
 )
+TRIALS = ("FLOPs of trials", "Time of trials")
+TRIALS_COST = "The last two columns are what all trials of a row cost together, once for all seeds."
 PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm")
 NOT_RANKED = (
     "A board fixes its seeds before anyone trains. A row without a score under each of them is"
@@ -91,6 +94,22 @@ def claim(leaderboard: Leaderboard) -> str:
         "**Checkpoints compared, no trainer ranked:** no row has all of the board's seeds"
         f" ({', '.join(map(str, seeds))}), so its gains are those of these checkpoints on these"
         " questions and say nothing of another run of the same trainer."
+    )
+
+
+def looks(conditions: Conditions) -> str:
+    """Return after how many seeds a board is looked at, and what each look may use of the 5 %."""
+    every, now = conditions.looks, len(conditions.seeds)
+    *before, last = map(str, every)
+    shares = ", ".join(f"{100 * level_at(every, look):.2g}" for look in every)
+    return (
+        f"after {', '.join(before)} and {last} seeds, until every two ranked rows are told apart or"
+        f" shown to be equal; this page is the one after {now}. Looking several times alone would"
+        " be wrong more often, so the 5 % of each family of tests are spent over the looks like"
+        " O'Brien and"
+        f" Fleming's bounds (Lan and DeMets 1983): {shares} %. Every p (Holm) here is multiplied by"
+        f" {SIGNIFICANCE / level_at(every, now):.3g}, so that 5 % holds over all looks together;"
+        " intervals are those of this look alone."
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.render.escape import cell
+from harness.render.tuning import setting_text
 from harness.render.warnings import sentence
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         **{name: result.verdicts[name] if result else None for name in verdicts},
         **_of(result, "unreadable", "copied", "limit_reached", "mean_tokens"),
         **_of(row, "budget_used"),
+        **(_tuning(row) if leaderboard.conditions.tuning else {}),
         **_of(row.cost, "steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops"),
         **_of(row.cost, "seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
         "environment": row.environment,
@@ -109,6 +111,24 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         ),
         "records": " ".join(ref.id for ref in row.records),
         "command": "; ".join(row.commands),
+    }
+
+
+def _tuning(row: Row) -> dict[str, object]:
+    """Return the columns of a board whose rows are tuned: what was chosen, and what that cost."""
+    found = row.tuning if row.tuning and row.tuning.trials else None
+    setting = found.setting if found else {}
+    return {
+        "trials": None if row.start else found.trials if found else 0,
+        "setting": setting_text(setting) or None,
+        **_of(found, holdout_default="default", holdout_accuracy="accuracy"),
+        **_of(found, holdout_low="low", holdout_high="high"),
+        "holdout_expected": _named({one.trials: one.accuracy for one in found.expected})
+        if found
+        else None,
+        "trials_failed": len(found.failed) if found else None,
+        **_of(found.cost if found else None, trials_flops="flops", trials_seconds="seconds"),
+        **_of(found.cost if found else None, trials_gpu_seconds="gpu_seconds"),
     }
 
 

@@ -19,6 +19,7 @@ NAME_LIMIT = 24
 # columns, and the least width of a terminal that shows each
 COLUMNS = {
     "Rank": 0, "Trainer": 0, "Seeds": 50, "Accuracy %": 0, "Gain, points": 46, "p": 60, "Time": 72,
+    "Trials": 79,
 }  # fmt: skip
 ONE_LINE = 80  # the least width for figures with their intervals in one line
 _SIDES: dict[str, JustifyMethod] = {"Rank": "center"}
@@ -67,6 +68,8 @@ class _Ranks:
         """Yield the table for a width."""
         conditions, width = self.leaderboard.conditions, options.max_width
         shown = [name for name, least in COLUMNS.items() if width >= least]
+        if conditions.tuning is None:
+            shown = [name for name in shown if name != "Trials"]
         title = Text(terminal(f"{conditions.title} ({conditions.board})", 200))
         ranks = table(title, {}, ())
         for name in shown:
@@ -86,6 +89,7 @@ class _Ranks:
                 "Accuracy %": numbers.accuracy(row.accuracy).replace(" [", mark),
                 "Gain, points": numbers.gain(row.gain).replace(" [", mark),
                 "p": numbers.p_value(row.gain.p_adjusted if row.gain else None),
+                "Trials": numbers.trials(row),
                 "Time": numbers.time_spent(row.cost) if row.cost else numbers.NONE,
             }
             trainer = Text(name, style="" if row.start else "bold")

@@ -89,6 +89,7 @@ class TrainIdentity(Common):
     traces: dict[str, str]
     longest: int | None  # characters of a row
     limit: int | None  # rows of each task
+    held_out: str  # sha256 of the training problems that are left out; empty where none are
     gpus: int  # the processes of the stage
     accelerate: str | None  # sha256 of the configuration's file
     protocol: str

@@ -12,6 +12,9 @@ from harness.bench.plan import plan
 from harness.boards.board import Board, load_board
 from harness.errors import HarnessError, UsageError
 from harness.plugin.host import Host
+from harness.plugin.options import LENGTH
+from harness.plugin.search import space_of
+from harness.plugin.trainer import Trainer
 
 HEAVY = ("torch", "transformers", "trl", "datasets", "lm_eval", "peft", "sympy")
 NO_OPTION = "no_such_option"
@@ -35,6 +38,7 @@ def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
         stored = json.loads(json.dumps(defaults.model_dump(mode="json")))
         if trainer.options.model_validate(stored) != defaults:  # records and specs hold JSON
             faults.append("options: they do not survive a round trip through JSON")
+        faults += _space_faults(trainer)
     except Exception as error:  # pydantic, json, and whatever a validator raises
         line = " ".join(str(error).split())
         faults.append(f"options: the defaults alone are not valid: {line[:200]}")
@@ -49,6 +53,27 @@ def offer_faults(name: str, options: Mapping[str, Any]) -> list[str]:
     except UsageError as error:
         if NO_OPTION not in str(error) or "\n" in str(error):
             faults.append(f"options: an unknown name is not refused in one line: {error}")
+    return faults
+
+
+def _space_faults(trainer: Trainer) -> list[str]:
+    """Return what is wrong with a trainer's search space: every value of it must be an option's."""
+    faults, defaults = [], trainer.options().model_dump(mode="json")
+    for option, search in space_of(trainer.options).items():
+        if option in LENGTH:
+            faults.append(f"search space: {option} says how long to train, and cannot be tuned")
+            continue
+        for place in (0.0, 0.5, 1 - 2**-53):
+            try:
+                value = search.at(place, defaults[option])
+                found = trainer.options.model_validate({option: value}).model_dump(mode="json")
+            except Exception as error:  # pydantic, arithmetic, and whatever a validator raises
+                line = " ".join(str(error).split())
+                faults.append(f"search space: {option} is not valid in it: {line[:200]}")
+                break
+            if found[option] != value:
+                faults.append(f"search space: {option} = {value!r} becomes {found[option]!r}")
+                break
     return faults
 
 

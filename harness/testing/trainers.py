@@ -76,6 +76,7 @@ class Kit:
         """Check that a trainer of an installed plug-in keeps the contract.
 
         - its plug-in imports nothing heavy, its options have defaults and refuse unknown names;
+          where it declares a search space, every value of it is one that its options take;
         - it trains for a few steps and leaves a whole model in safetensors with the start model's
           configuration and tokenizer, which can be scored, and weights that moved, by the checks
           that a bench makes of every checkpoint, and are not the teacher's;

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from harness_sft import SupervisedOptions, expected
 from pydantic import Field
 
-from harness import Expected, Run, Trainer, Workload
+from harness import Expected, Run, Search, Trainer, Workload
 from harness_kd import losses
 
 if TYPE_CHECKING:
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 class KdOptions(SupervisedOptions, frozen=True):
     """Options of `kd`."""
 
-    temperature: float = Field(1.0, gt=0, description="both distributions are softened by it")
-    alpha: float = Field(0.5, ge=0, le=1, description="weight of the KL term; the rest is NLL")
+    temperature: Annotated[float, Search(1, 4)] = Field(
+        1.0, gt=0, description="both distributions are softened by it"
+    )
+    alpha: Annotated[float, Search(0.1, 1)] = Field(
+        0.5, ge=0, le=1, description="weight of the KL term; the rest is NLL"
+    )
 
 
 def train(run: Run) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from harness import Expected, OptimiserOptions, Run, StageError, Trainer, Workload
+from harness import Expected, OptimiserOptions, Run, Search, StageError, Trainer, Workload
 from harness_kd.losses import common_vocabulary, whole_model
 
 
@@ -15,7 +15,9 @@ class OnPolicyOptions(OptimiserOptions, frozen=True):
 
     learning_rate: float = Field(1e-6, gt=0, description="peak learning rate of AdamW")
     batch_size: int = Field(32, gt=0, description="problems, with a completion each, in a step")
-    beta: float = Field(1.0, ge=0, le=1, description="0 forward KL, 0.5 Jensen-Shannon, 1 reverse")
+    beta: Annotated[float, Search(choices=(0.0, 0.5, 1.0))] = Field(
+        1.0, ge=0, le=1, description="0 forward KL, 0.5 Jensen-Shannon, 1 reverse"
+    )
     temperature: float = Field(1.0, gt=0, description="of sampling and of both distributions")
     top_p: float = Field(1.0, gt=0, le=1, description="of the student's sampling")
     max_completion_length: int | None = Field(

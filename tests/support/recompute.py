@@ -13,7 +13,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -262,7 +262,7 @@ def _wilson(right: np.ndarray) -> tuple[float, float]:
     return float(min(bounds)), float(max(bounds))
 
 
-def smallest(noise: Number, n: int, seeds: int, comparisons: int, sides: int) -> float:
+def smallest(noise: Number, n: int, seeds: int, comparisons: float, sides: int) -> float:
     """Return what the verdict finds four times in five, over seven quantiles of each variance."""
     free = seeds - 1
     spread = [stats.chi2.ppf((step + 0.5) / 7, free) / free for step in range(7)]
@@ -293,6 +293,13 @@ def recompute(folder: Path, board: str) -> Number:
         content = json.loads(path.read_text())
         if path.name not in ("conditions.json", "published.json"):
             found.setdefault(content["trainer"], []).append(content)
+    stricter = 1.0
+    if looks := conditions.get("looks"):
+        stricter = _look(found, conditions, looks)
+
+    def corrected(p_values: Sequence[float]) -> list[float]:
+        return [min(1.0, stricter * p) for p in holm(p_values)]
+
     rows = {name: Row(each) for name, each in found.items()}
     start = rows["start"]
     keys = [(one["task"], one["protocol"]) for one in conditions["benchmarks"]]
@@ -305,25 +312,25 @@ def recompute(folder: Path, board: str) -> Number:
 
     main_place = keys.index(main)
     gains = [shown[name]["tasks"][main_place]["gain"] for name in order]
-    for name, one, p in zip(order, gains, holm([one["p"] for one in gains]), strict=True):
+    for name, one, p in zip(order, gains, corrected([one["p"] for one in gains]), strict=True):
         shown[name]["gain"] = {**one, "p_adjusted": p}
     every = [(name, task) for name in shown for task in shown[name]["tasks"] if task["gain"]]
-    for (name, task), p in zip(every, holm([t["gain"]["p"] for _, t in every]), strict=True):
+    for (name, task), p in zip(every, corrected([t["gain"]["p"] for _, t in every]), strict=True):
         task["gain"]["p_adjusted"] = p
         kind = "ties" if p >= 0.05 else "wins" if task["gain"]["difference"] > 0 else "losses"
         shown[name][kind] += 1
 
     estimates = {name: rows[name].accuracy([main]) for name in rows}
     pairs = {(a, b): compare(estimates[a], estimates[b], False) for a, b in combinations(order, 2)}
-    adjusted = dict(zip(pairs, holm([one.p() for one in pairs.values()]), strict=True))
+    adjusted = dict(zip(pairs, corrected([one.p() for one in pairs.values()]), strict=True))
     apart = {frozenset(pair) for pair, p in adjusted.items() if p < 0.05}
     for place, name in enumerate(order):
         better = sum({name, other} in apart for other in order[:place])
         worse = sum({name, other} in apart for other in order[place + 1 :])
         shown[name]["rank"] = [1 + better, len(order) - worse]
     margin = conditions["margin"] / 100
-    both = holm([max(one.below(margin), one.below(margin, -1)) for one in pairs.values()])
-    behind = holm([pairs[order[0], name].below(margin, -1) for name in order[1:]])
+    both = corrected([max(one.below(margin), one.below(margin, -1)) for one in pairs.values()])
+    behind = corrected([pairs[order[0], name].below(margin, -1) for name in order[1:]])
 
     for name in order:
         if "+" not in name:
@@ -349,7 +356,7 @@ def recompute(folder: Path, board: str) -> Number:
             shared = all(m[: len(t)] == t for m, t in zip(mine, theirs, strict=True))
             shown[name]["stage_gain"] = gain(rows[control], rows[name], main, paired=shared)
     chains = [shown[name]["stage_gain"] for name in order if shown[name]["stage_gain"]]
-    for one, p in zip(chains, holm([one["p"] for one in chains]), strict=True):
+    for one, p in zip(chains, corrected([one["p"] for one in chains]), strict=True):
         one["p_adjusted"] = p
     _overall(rows, order, keys, shown)
 
@@ -373,8 +380,8 @@ def recompute(folder: Path, board: str) -> Number:
         "pair_family": len(pairs),
         "score_family": len(every),
         "detectable": {
-            "gain": smallest(noise(over_start), n, seeds, len(order), 1),
-            "pair": smallest(known, n, seeds, len(pairs), 2),
+            "gain": smallest(noise(over_start), n, seeds, stricter * len(order), 1),
+            "pair": smallest(known, n, seeds, stricter * len(pairs), 2),
             "noise": known,
         },
         "equal": [
@@ -386,8 +393,21 @@ def recompute(folder: Path, board: str) -> Number:
     }
 
 
+def _look(found: dict[str, list[Number]], conditions: Number, looks: Sequence[int]) -> float:
+    """Keep the seeds of the last look that a row has whole; return how much stricter tests are."""
+    done = [{one["seed"] for one in each if one["status"] == "ok"} for each in found.values()]
+    now = [n for n in looks if any({*conditions["seeds"][:n]} <= seeds for seeds in done)][-1]
+    conditions["seeds"] = conditions["seeds"][:now]
+    for name, each in found.items():
+        found[name] = [one for one in each if one["seed"] in (None, *conditions["seeds"])]
+    edge = stats.norm.isf(0.025)
+    used = [2 * float(stats.norm.sf(edge * math.sqrt(looks[-1] / n))) for n in looks]
+    place = looks.index(now)
+    return 0.05 / (used[place] - (used[place - 1] if place else 0.0))
+
+
 def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Number) -> Number:
-    count = len(row.records)
+    count, tuning = len(row.records), row.records[0].get("tuning")
     main = next(k for k, one in zip(keys, conditions["benchmarks"], strict=True) if one["ranking"])
     cost = None
     used = None
@@ -424,6 +444,45 @@ def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Numb
         "tasks": [_task(row, start, key) for key in keys],
         "ties": 0,
         "wins": 0,
+        **({"tuning": tuned(tuning)} if tuning else {}),
+    }
+
+
+def tuned(tuning: Number) -> Number:
+    """Return what is shown of a row's trials; the best of so many by going through all draws."""
+    trials, answers = tuning["trials"], tuning["problems"] * tuning["samples"]
+    shares = [one["verdicts"].count("C") / answers for one in trials]
+    expected = []
+    for n in range(1, len(shares) + 1):
+        draws = sorted(max(draw) for draw in product(shares, repeat=n))
+        ends = (draws[-(-len(draws) * part // 40) - 1] for part in (1, 39))
+        low, high = ends
+        expected.append({"trials": n, "accuracy": mean(draws), "low": low, "high": high})
+    ends = (None, None)
+    place = shares.index(max(shares)) if shares else 0
+    failed = {str(n): one["error"] for n, one in enumerate(trials) if one["error"] is not None}
+    if trials and str(place) in failed:  # one that answers nothing right is better
+        place = next((n for n in range(len(trials)) if str(n) not in failed), 0)
+    if trials and str(place) not in failed:
+        letters = np.array(list(trials[place]["verdicts"])) == "C"
+        ends = _wilson(letters.reshape(tuning["problems"], tuning["samples"]).T)
+    cost = {}
+    for name in trials[0]["cost"] if trials else Number():
+        values = [one["cost"][name] for one in trials if one["cost"][name] is not None]
+        cost[name] = max(values) if name == "peak_memory_bytes" else sum(values) if values else None
+    return {
+        "accuracy": shares[place] if ends[0] is not None else None,
+        "chosen": place,
+        "cost": cost,
+        "default": None if not trials or "0" in failed else shares[0],
+        "expected": expected,
+        "failed": failed,
+        "high": ends[1],
+        "low": ends[0],
+        "problems": tuning["problems"],
+        "setting": trials[place]["options"] if trials else {},
+        "space": tuning["space"],
+        "trials": len(trials),
     }
 
 

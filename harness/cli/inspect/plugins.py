@@ -8,6 +8,7 @@ import click
 
 from harness.cli import options
 from harness.plugin.host import Host
+from harness.plugin.search import space_of
 from harness.plugin.trainer import Trainer
 
 
@@ -57,6 +58,7 @@ def _trainer(trainer: Trainer) -> dict[str, Any]:
         "chain": trainer.chain,
         "options": {k: f.get_default(call_default_factory=True) for k, f in fields.items()},
         "meaning": {k: f.description or "" for k, f in fields.items()},
+        "space": {k: one.described for k, one in space_of(trainer.options).items()},
     }
 
 
@@ -64,7 +66,8 @@ def _options(found: dict[str, Any]) -> list[str]:
     width = max(map(len, found["options"]), default=0)
     lines = [f"{found['name']}: {found['summary']}"]
     for name, default in found["options"].items():
-        text = f"{found['meaning'][name]} [default: {default}]".strip()
+        searched = f"; tuned over {found['space'][name]}" if name in found["space"] else ""
+        text = f"{found['meaning'][name]} [default: {default}{searched}]".strip()
         lines += options.wrapped(f"  {name:<{width}}  ", text)
     return [*lines, f"harness bench --set {found['name']}.OPTION=VALUE changes one"]
 

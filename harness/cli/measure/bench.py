@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from harness.bench.folder import Folder
     from harness.bench.plan import Plan
     from harness.bench.scheduler import Outcome
+    from harness.bench.tuning.search import Trials
+    from harness.boards.board import Board
     from harness.leaderboard.data import Leaderboard
     from harness.plugin.host import Host
+    from harness.tuning import Tuning
 
 _NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
 # name in transformers' `report_to` -> packages, one of which it needs
@@ -76,6 +79,12 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
 @click.option(
     "--seeds", callback=_seeds, metavar="LIST", help="Such as 0,1,2.  [default: the board's]"
 )
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Take the board's seeds in steps, its looks, until every two rows are told apart or shown"
+    " to be equal.",
+)
 @options.repeated(
     "--set",
     "overrides",
@@ -87,6 +96,14 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     type=click.IntRange(1),
     metavar="N",
     help="Stages at once.  [default: by cores or GPUs]",
+)
+@click.option(
+    "--tune",
+    "trials",
+    type=click.IntRange(0, 1000),
+    metavar="N",
+    help="Settings tried for each row, on a board that has [tuning]; 0 keeps the defaults."
+    "  [default: the board's]",
 )
 @options.device_option
 @options.repeated(
@@ -102,8 +119,10 @@ def command(
     board: str,
     plugins: tuple[str, ...],
     seeds: tuple[int, ...],
+    until_decided: bool,
     overrides: tuple[str, ...],
     jobs: int | None,
+    trials: int | None,
     device: str,
     report_to: tuple[str, ...],
     dry_run: bool,
@@ -120,45 +139,134 @@ def command(
     from harness.bench.folder import Folder
     from harness.bench.gpus import choose_device, default_jobs
     from harness.bench.plan import plan as make_plan
+    from harness.bench.tuning.search import plan_trials
     from harness.forecast import preview
-    from harness.leaderboard.build import build
-    from harness.leaderboard.evidence import known_of
-    from harness.publish.write import write
-    from harness.records import read_records
     from harness.render.plan import render
 
     if gpu and not dry_run:
         raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
     host, loaded = options.open_board(board, data_dir, download=not dry_run)
+    looks = looks_of(loaded, seeds) if until_decided else [seeds]
     where = choose_device(device)
     planned, note = None, ""
     if dry_run and (gpu or device != "cpu"):  # who asks for a CPU has its times planned
         planned, note = preview.choose_gpu(gpu, loaded, where)
         where = "cuda" if planned else "cpu"
-    plan = make_plan(loaded, host, plugins, seeds, overrides, where)
-    plan.report_to = report_to
+
+    def make(seeds: tuple[int, ...], tuned: dict[str, Tuning] | None = None) -> Plan:
+        made = make_plan(loaded, host, plugins, seeds, overrides, where, tuned=tuned, trials=trials)
+        made.report_to = report_to
+        return made
+
+    plan = make(looks[-1])  # before anything runs: it refuses what cannot be done
     folder = Folder(runs.resolve() / loaded.name)
+    tried = Folder(folder.path, trials=True)
+    searched = plan_trials(loaded, host, plugins, overrides, where, trials)
+    tuned = searched.chosen(searched.finished(tried)) if searched else None
     if dry_run:
-        shown = preview.preview(plan, folder, planned, note)
+        plan = make(looks[-1], tuned) if tuned else plan
+        shown = preview.preview(plan, folder, planned, note, searched.plan if searched else None)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
         else:
             options.print_rich(render(shown))
         return
     compute = loaded.file.compute
-    outcome = run(plan, host, folder, jobs or default_jobs(where, compute.threads, compute.gpus))
-    if outcome.records:
-        # of all that lies there: a bench of few cells leaves no smaller leaderboard than before
-        records = read_records(folder.records, board=loaded.digest, superseded=True)
-        known = known_of(folder.path, records)
-        asked = {record.trainer for record in outcome.records}
-        leaderboard = build(records, loaded.conditions(), known, asked=asked)
-        written = write(leaderboard, folder.path)
+    jobs = jobs or default_jobs(where, compute.threads, compute.gpus)
+    if searched:
+        tuned = tune(searched, tuned, host, tried, jobs, report_to)
+    computed, leaderboard = 0, None
+    for look in looks:
+        outcome = run(make(look, tuned), host, folder, jobs)
+        computed += outcome.computed
+        leaderboard = leave(outcome, loaded, folder) if outcome.records else None
+        if leaderboard is None or outcome.interrupted or outcome.failed:
+            break
+        if until_decided and decided(leaderboard, len(look), looks[-1]):
+            break
+    if leaderboard:
         show(leaderboard, as_json)
-        click.echo(f"Written to {written[0]}", err=True)
-    if not outcome.computed and not outcome.interrupted:
+        written = folder.path / f"{loaded.name}.md"
+        click.echo(f"Written to {written}", err=True)
+    if not computed and not outcome.interrupted:
         click.echo("Nothing to do: every cell of this bench was done before.", err=True)
     stop_if_unfinished(outcome, folder)
+
+
+def looks_of(board: Board, seeds: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the seeds of each look at a board.
+
+    Raises:
+        UsageError: If the board says nothing of looks, or seeds are given as well.
+    """
+    from harness.errors import UsageError
+
+    if seeds:
+        raise UsageError("--until-decided takes the board's seeds in turn; leave --seeds out")
+    if board.file.until_decided is None:
+        raise UsageError(
+            f"--until-decided: board {board.name!r} has no [until_decided] looks, which say after"
+            " how many seeds it may be looked at"
+        )
+    return [board.file.seeds[:look] for look in board.file.until_decided.looks]
+
+
+def decided(leaderboard: Leaderboard, seeds: int, every: tuple[int, ...]) -> bool:
+    """Return whether no pair of ranked rows is open after so many seeds, and say so."""
+    from harness.leaderboard.ranking import undecided
+
+    ranked = [row for row in leaderboard.rows if row.rank]
+    letters = {row.trainer: row.letters for row in ranked}
+    left = undecided([row.trainer for row in ranked], letters, leaderboard.equal)
+    pairs = "1 pair of rows is" if left == 1 else f"{left} pairs of rows are"
+    said = f"{pairs} neither told apart nor shown to be equal"
+    if not left:
+        said = "every two rows are told apart or shown to be equal"
+    elif seeds == len(every):
+        said += "; these are all of the board's seeds"
+    click.echo(f"After {seeds} seeds: {said}", err=True)
+    return not left
+
+
+def leave(outcome: Outcome, board: Board, folder: Folder) -> Leaderboard:
+    """Write the leaderboard of all that lies in a folder, and return it.
+
+    A bench of few cells leaves no smaller one than before.
+    """
+    from harness.leaderboard.build import build
+    from harness.leaderboard.evidence import known_of
+    from harness.publish.write import write
+    from harness.records import read_records
+
+    records = read_records(folder.records, board=board.digest, superseded=True)
+    known = known_of(folder.path, records)
+    asked = {record.trainer for record in outcome.records}
+    leaderboard = build(records, board.conditions(), known, asked=asked)
+    write(leaderboard, folder.path)
+    return leaderboard
+
+
+def tune(
+    searched: Trials,
+    tuned: dict[str, Tuning] | None,
+    host: Host,
+    folder: Folder,
+    jobs: int,
+    report_to: tuple[str, ...],
+) -> dict[str, Tuning]:
+    """Run the trials that are not done, and say on standard error what they chose."""
+    from harness.render.tuning import chosen_line
+
+    if tuned is None:
+        searched.plan.report_to = report_to
+        outcome = run(searched.plan, host, folder, jobs)
+        if outcome.interrupted:
+            stop_if_unfinished(outcome, folder)
+        tuned = searched.chosen(outcome.records)
+        assert tuned is not None  # each trial that was not interrupted has a record
+    for row, tuning in tuned.items():
+        click.echo(terminal(chosen_line(row, tuning)), err=True)
+    return tuned
 
 
 def run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:

@@ -8,12 +8,17 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
-from harness import Conventions, Options, Run, StageError, Task, Trainer, hookimpl
+from harness import Conventions, Options, Run, Search, StageError, Task, Trainer, hookimpl
 
 
 class CopyOptions(Options):
     flip: int = 0  # added to one weight, so that the checkpoint differs
+
+
+class PickyOptions(CopyOptions):
+    flip: Annotated[int, Search(choices=(7, 8))] = 0
 
 
 def out(run: Run) -> Path:
@@ -35,6 +40,13 @@ def copy(run: Run) -> None:
     save_file(weights, out(run) / "model.safetensors", metadata={"format": "pt"})
     run.log(loss=0.5, progress=1.0)
     run.note(rows=len(run._stage.rows), teacher=bool(run.teacher))
+
+
+def picky(run: Run) -> None:
+    """Copy, but under no option that a search would try."""
+    if run.options.flip:
+        raise StageError(f"flip={run.options.flip} is too much")
+    copy(run)
 
 
 def slow(run: Run) -> None:
@@ -144,6 +156,7 @@ BAD = (
 def harness_trainers():
     return [
         Trainer("unruly", copy, CopyOptions, "behaves"),
+        Trainer("unruly-picky", picky, PickyOptions, "behaves, untuned"),
         Trainer("unruly-slow", slow, CopyOptions, "behaves, slowly"),
         Trainer("unruly-spoil", spoil, CopyOptions, "spoils the data of others"),
         Trainer("unruly-tell", tell, CopyOptions, "behaves, and tells"),

@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import pydantic
 
-from harness import HarnessError, Options, Run, Task, Trainer, hookimpl
+from harness import HarnessError, Options, Run, Search, Task, Trainer, hookimpl
 
 
 class LoopOptions(Options):
@@ -126,6 +127,12 @@ class Unfinished(Options):
     learning_rate: float
 
 
+class Spaces(Options):
+    width: Annotated[int, Search(choices=(1, -1)), pydantic.Field(gt=0)] = 1
+    depth: Annotated[float, Search(choices=(1.0, 2.5)), pydantic.AfterValidator(round)] = 1.0
+    epochs: Annotated[float, Search(1, 3)] = 1.0
+
+
 @hookimpl
 def harness_trainers():
     return [
@@ -138,6 +145,7 @@ def harness_trainers():
         Trainer("wayward-copier", copier, LoopOptions, "knows the answers", needs_teacher=True),
         Trainer("wayward-greedy", greedy, LoopOptions, "takes too much"),
         Trainer("wayward-loose", loop, Loose, "takes any option"),
+        Trainer("wayward-space", loop, Spaces, "searches what it does not take"),
         Trainer("wayward-unfinished", loop, Unfinished, ""),
     ]
 

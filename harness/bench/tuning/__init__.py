@@ -1,0 +1,1 @@
+"""Tuning: the trials of every row, and the options that they choose."""
