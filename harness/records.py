@@ -112,6 +112,8 @@ class Score(Frozen, allow_inf_nan=False):
     groups: tuple[int, ...] = ()  # group of each problem (instances of one template); () if alone
     overlap_13: tuple[int, ...] = ()  # problems that share 13 words in a row with training data
     overlap_8: tuple[int, ...] = ()  # the same for 8 words
+    # problems that are a training problem in other words; None where nobody looked for them
+    rephrased: tuple[int, ...] | None = None
     # under lm_eval:<task>: lm-eval's own metrics, filter by filter
     own: dict[str, float] = pydantic.Field(default={})
 
@@ -136,7 +138,7 @@ class Score(Frozen, allow_inf_nan=False):
                 f"{self.task}: {answers} answers of at most {self.max_new_tokens} tokens cannot"
                 f" have {self.completion_tokens} tokens"
             )
-        for places in (self.overlap_13, self.overlap_8):
+        for places in (self.overlap_13, self.overlap_8, self.rephrased or ()):
             if any(not 0 <= place < self.n for place in places):
                 raise ValueError(f"{self.task}: an overlap is with a problem that is not there")
         return self
