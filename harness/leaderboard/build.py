@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
@@ -24,7 +24,6 @@ from harness.leaderboard.data import (
     RecordRef,
     Refused,
     Row,
-    tidy,
 )
 from harness.leaderboard.multiple_testing import holm
 from harness.leaderboard.overall import overall
@@ -187,7 +186,18 @@ def build(
         warnings=tuple(board_warnings(conditions, entries, start, chosen.conflicts, asked)),
         properties=(*benchmark_properties(conditions, entries), *marks.alike),
     )
-    return Leaderboard.model_validate(tidy(result.model_dump()))
+    return Leaderboard.model_validate(_tidy(result.model_dump()))
+
+
+def _tidy(value: Any) -> Any:
+    """Return data with every number rounded to nine digits, so that no machine's noise shows."""
+    if isinstance(value, float):
+        return float(f"{round(value, 12):.9g}") + 0.0
+    if isinstance(value, dict):
+        return {key: _tidy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tidy(item) for item in value]
+    return value
 
 
 def _chains_adjusted(rows: Sequence[Row]) -> tuple[Row, ...]:

@@ -10,12 +10,13 @@ import numpy as np
 from harness.leaderboard.cells import Entry, Key, verdict_letters
 from harness.leaderboard.comparison import (
     PairedDifference,
+    Sample,
     compare,
     compare_checkpoints,
     components,
     difference_of,
 )
-from harness.leaderboard.data import Accuracy, Gain, Share, TaskResult
+from harness.leaderboard.data import Accuracy, Gain, Share, SharedGain, TaskResult
 from harness.leaderboard.gain_parts import Readable, parts_of_gain
 from harness.leaderboard.stats import accuracy_interval, clustered_wilson, pass_at_k
 from harness.records import LETTERS, Score
@@ -137,11 +138,12 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
     if not scores:
         return None
     answers = sum(len(score.verdicts) for score in scores)
-    hit = entry.overlaps(key, 13)
-    without = hit if 0 < len(hit) < scores[0].n else ()
+    shared = entry.overlaps(key, "overlap_13", "rephrased")
+    without = shared if 0 < len(shared) < scores[0].n else ()
+    compared = start is not None and entry.compared and key in start.scores
 
     def gain(left_out: tuple[int, ...]) -> Gain | None:
-        if start is None or not entry.compared or key not in start.scores:
+        if start is None or not compared:
             return None
         found = compare_entries(start, entry, [key], left_out)
         return gain_between(start, entry, [key], found, without=left_out)
@@ -163,10 +165,42 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
         pass_at=_pass_at(entry, key),
         majority=_majority(entry, key),
         own=_own(scores),
-        overlap_13=len(hit),
-        overlap_8=len(entry.overlaps(key, 8)),
+        overlap_13=len(entry.overlaps(key, "overlap_13")),
+        overlap_8=len(entry.overlaps(key, "overlap_8")),
+        rephrased=None
+        if any(score.rephrased is None for score in scores)
+        else len(entry.overlaps(key, "rephrased")),
+        shared=len(shared),
         clean=accuracy_of(entry, [key], without) if without else None,
         clean_gain=gain(without) if without else None,
+        shared_gain=_shared_gain(start, entry, key, without) if without and compared else None,
+    )
+
+
+def _shared_gain(
+    start: Entry | None, entry: Entry, key: Key, shared: tuple[int, ...]
+) -> SharedGain | None:
+    """Return how much more an entry gains on some questions of a task than on all others.
+
+    The two sets of questions are compared as two tasks, each with degrees of freedom of its own,
+    and the seeds by the difference that each of them makes.
+    """
+    others = tuple(sorted({*range(entry.scores[key][0].n)} - {*shared}))
+
+    def halved(one: Entry) -> Sample:  # the mean of two tasks, of which one counts against
+        mine, rest = one.sample([key], others), one.sample([key], shared)
+        parts = (mine.influence[0] / 2, -rest.influence[0] / 2)
+        return Sample((mine.values - rest.values) / 2, parts)
+
+    if start is None:
+        return None
+    first, second = halved(start), halved(entry)
+    if min(part.shape[1] for part in second.influence) < 2:
+        return None  # one question, or one group of them, varies with nothing
+    found = compare(first, second, first_trained=False, claim=entry.questions.claim)
+    low, high = 2 * found.low, 2 * found.high
+    return SharedGain(
+        difference=2 * found.difference, low=low, high=high, p=found.p, p_adjusted=None
     )
 
 

@@ -22,8 +22,8 @@ def render(name: str, overlaps: list[Overlap]) -> RenderableType:
     figures = ("Problems", "13 words", "8 words", "Rephrased", "Template", "Same", "Verbatim")
     shown = table(title, {"Test set": None}, figures, padding=2)
     for one in overlaps:
-        places = (one.overlap_13, one.overlap_8, one.rephrased, one.template, one.same, one.verbatim)
-        counts = (one.n, *map(len, places))
+        found = (one.overlap_13, one.overlap_8, one.rephrased, one.template, one.same)
+        counts = (one.n, *map(len, (*found, one.verbatim)))
         shown.add_row(Text(terminal(one.task, 40)), *(f"{count:,}" for count in counts))
     return Group(shown, *(_example(one.task, each) for one in overlaps for each in one.examples))
 

@@ -290,24 +290,34 @@ def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
 
 
 def shared_words(leaderboard: Leaderboard) -> Iterator[str]:
-    """Return which benchmarks share words with training data, and the accuracy without those."""
+    """Return which benchmarks share problems with training data, and the accuracy without those."""
+    opening = ("## Problems shared with training data", sentences.SHARED)
+    head = ("Trainer", *sentences.SHARED_HEAD)
+    return _each(leaderboard, opening, lambda _: (head, shared_cells), shares)
 
-    def cells(row: Row, result: TaskResult) -> tuple[str, ...]:
-        return (
-            numbers.NONE if row.start else f"{result.overlap_13}",
-            numbers.NONE if row.start else f"{result.overlap_8}",
-            numbers.accuracy(result.accuracy),
-            numbers.accuracy(result.clean),
-            numbers.gain(result.clean_gain),
-        )
 
-    head = ("Trainer", "13 words", "8 words", "Accuracy %", "Without them %", "Gain without")
-    opening = (
-        "## Problems that share words with training data",
-        "Number of problems of which 13 or 8 words in a row occur in what the row was trained"
-        " on, and the accuracy and gain on the problems that share no 13.",
+def shares(result: TaskResult) -> bool:
+    """Return whether a row shares any problem of a benchmark with what it was trained on."""
+    return bool(result.overlap_8 or result.rephrased)
+
+
+def any_shares(leaderboard: Leaderboard, benchmark: Benchmark) -> bool:
+    """Return whether any row shares a problem of a benchmark with what it was trained on."""
+    return any(shares(result) for _, result in results(leaderboard, benchmark))
+
+
+def shared_cells(row: Row, result: TaskResult) -> tuple[str, ...]:
+    """Return what a row shares, and how it does without; the columns are `SHARED_HEAD`."""
+    counts = (result.overlap_13, result.overlap_8, result.rephrased)
+    more = result.shared_gain
+    return (
+        *(numbers.NONE if row.start or one is None else f"{one}" for one in counts),
+        numbers.accuracy(result.accuracy),
+        numbers.accuracy(result.clean),
+        numbers.gain(result.clean_gain),
+        numbers.part(more.difference, more.low, more.high) if more else numbers.NONE,
+        numbers.p_value(more.p_adjusted if more else None),
     )
-    return _each(leaderboard, opening, lambda _: (head, cells), lambda result: result.overlap_8)
 
 
 def cost(leaderboard: Leaderboard) -> Iterator[str]:
