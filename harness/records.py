@@ -20,6 +20,7 @@ from harness.costs import Outside as Outside
 from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256, read_json, slug, write_atomically
+from harness.probes import Probe
 
 SCHEMA = 1
 START = "start"  # the row of the untouched start model
@@ -173,6 +174,7 @@ class Record(Frozen):
     checkpoint: Checkpoint | None = None
     verifier_version: str
     scores: tuple[Score, ...] = ()
+    probes: tuple[Probe, ...] = ()  # of the start model, where the board asks for them
     environment: Environment
     supersedes: str | None = None
     digest: str = ""  # sha256 of the record without this field
@@ -313,6 +315,7 @@ class Cell:
     judge: str  # stage id
     command: str  # reproduces the row
     share: float = 1.0  # of the board's budget
+    probe: tuple[str, ...] = ()  # stage id, of the start model where the board asks for it
 
     @property
     def name(self) -> str:
@@ -320,11 +323,11 @@ class Cell:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        return (*self.train, self.generate, self.judge)
+        return (*self.train, self.generate, self.judge, *self.probe)
 
     @property
     def digest(self) -> str:
-        return json_sha256([self.board, self.trainer, *self.train, self.generate])
+        return json_sha256([self.board, self.trainer, *self.train, self.generate, *self.probe])
 
     @property
     def record_id(self) -> str:

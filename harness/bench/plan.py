@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,10 @@ def plan_start(board: Board, device: Device = "cpu", trainer: str | None = None)
     base, common = Base(model=board.identity("start")), stage_identity.common(board, device)
     command = _command(board, trainer or board.file.trainers[0], (), ())
     _add_cell(result, START, None, (), base, common, command)
+    if board.file.contamination.probe:
+        stage = _stage("probe", START, None, stage_identity.probing(board, common, base))
+        result.stages[stage.id] = stage
+        result.cells[-1] = replace(result.cells[-1], probe=(stage.id,))
     return result
 
 

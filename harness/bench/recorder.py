@@ -31,7 +31,9 @@ from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
 
 NOTES = 65_536  # characters of a stage's notes in a record
-Result = TypeVar("Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult)
+Result = TypeVar(
+    "Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult, spec.ProbeResult
+)
 
 
 class Recorder:
@@ -107,6 +109,9 @@ class Recorder:
                 toward_teacher=round(generated.toward_teacher, 4),
             ),
             scores=tuple(self._scores(cell, generated)),
+            probes=tuple(
+                one for name in cell.probe for one in self._result(name, spec.ProbeResult).probes
+            ),
             environment=_seen(ran, measured.read(self.folder.stage(cell.generate))).model_copy(
                 update=environment
             ),

@@ -90,6 +90,12 @@ class Curve(Frozen, allow_inf_nan=False):
         return shares
 
 
+class Contamination(Frozen):
+    """What is looked for beside what trainers train on; it changes no result."""
+
+    probe: bool = False  # whether the start model can write the second half of test problems
+
+
 class ScoreTable(Frozen, allow_inf_nan=False):
     """One task under one protocol."""
 
@@ -176,6 +182,7 @@ class BoardFile(Frozen):
     data: Data
     budget: BudgetTable
     curve: Curve | None = None
+    contamination: Contamination = Contamination()
     margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)

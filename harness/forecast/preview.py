@@ -118,7 +118,7 @@ def preview(plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "") 
         CellPreview(
             trainer=cell.trainer,
             seed=cell.seed,
-            stages=(*cell.train, cell.generate),
+            stages=(*cell.train, cell.generate, *cell.probe),
             state="done" if finished_record(cell, board, folder) else "to do",
         )
         for cell in plan.cells

@@ -29,7 +29,7 @@ from harness.leaderboard.multiple_testing import holm
 from harness.leaderboard.overall import overall
 from harness.leaderboard.planning import noise_of, smallest_difference
 from harness.leaderboard.ranking import rank, tally
-from harness.leaderboard.results import compare_entries, task_results
+from harness.leaderboard.results import compare_entries, probed, task_results
 from harness.leaderboard.row import build_row
 from harness.leaderboard.rules import NOTHING, Knowledge, Known, objections
 from harness.leaderboard.stats import minimum_detectable
@@ -167,6 +167,7 @@ def build(
         reached=reached,
         matched_share=MATCHED,
         detectable=_detectable(questions, rows, start, ranking, gains),
+        probes=probed(start) if start else (),
         equal=ranking.equal,
         not_worse=ranking.not_worse,
         rows=_chains_adjusted(made),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pydantic
 
 from harness.boards.conditions import Conditions
+from harness.probes import Probed
 from harness.records import Cost, Frozen
 
 SCHEMA = 3
@@ -314,6 +315,7 @@ class Leaderboard(Frozen):
     reached: float | None  # accuracy that every curve reaches
     matched_share: float  # of what a chain spent, that its control must have spent
     detectable: Detectable | None
+    probes: tuple[Probed, ...] = ()  # of the start model, where the board asks for them
     equal: tuple[Equal, ...]  # within the margin of the conditions
     not_worse: tuple[str, ...]  # rows shown to be less than the margin behind the first one
     rows: tuple[Row, ...]

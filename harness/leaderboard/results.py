@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,14 @@ from harness.leaderboard.comparison import (
 )
 from harness.leaderboard.data import Accuracy, Gain, Share, SharedGain, TaskResult
 from harness.leaderboard.gain_parts import Readable, parts_of_gain
-from harness.leaderboard.stats import accuracy_interval, clustered_wilson, pass_at_k
+from harness.leaderboard.stats import (
+    accuracy_interval,
+    clustered_wilson,
+    pass_at_k,
+    t_beyond,
+    wilson,
+)
+from harness.probes import Probed
 from harness.records import LETTERS, Score
 
 if TYPE_CHECKING:
@@ -238,3 +246,25 @@ def _own(scores: Sequence[Score]) -> dict[str, float]:
     """Return the metrics that every seed has, the mean over seeds."""
     names = [name for name in scores[0].own if all(name in score.own for score in scores)]
     return {name: sum(score.own[name] for score in scores) / len(scores) for name in sorted(names)}
+
+
+def probed(start: Entry) -> tuple[Probed, ...]:
+    """Return what the start model writes of test problems, with intervals over problems."""
+    found = []
+    for one in start.done[0].probes if start.done else ():
+        if one.n < 2:
+            continue
+        low, high = wilson(one.exact, one.n)
+        half = t_beyond(0.025, one.n - 1) * one.rouge_sd / math.sqrt(one.n)
+        difference = one.rouge - one.rouge_other
+        found.append(
+            Probed(
+                **one.model_dump(),
+                exact_low=low,
+                exact_high=high,
+                difference=difference,
+                low=difference - half,
+                high=difference + half,
+            )
+        )
+    return tuple(found)

@@ -18,6 +18,12 @@ ASSUMED = (
     " budget is enforced on what is counted."
 )
 
+NAMES = {
+    "train": "train {}",
+    "generate": "score a checkpoint",
+    "probe": "probe the start model",
+}  # of stages, by kind
+
 
 def render(preview: Preview) -> Group:
     """Return what `rich.console.Console.print` shows; it fits 100 columns."""
@@ -58,7 +64,7 @@ def _stages(preview: Preview) -> Table:
     table = tables.table("Stages (the figures are those of one)", {"Stage": 12}, figures)
     groups: dict[str, list[StagePreview]] = {}
     for each in preview.stages:
-        name = f"train {each.label}" if each.kind == "train" else "score a checkpoint"
+        name = NAMES[each.kind].format(each.label)
         groups.setdefault(name, []).append(each)
     for name, group in groups.items():
         one = group[0].estimate

@@ -1,4 +1,4 @@
-"""Sections of a markdown leaderboard: every benchmark, how answers ended, what was shared, cost."""
+"""Sections of a markdown leaderboard: every benchmark, how answers ended, cost."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _cell(result: TaskResult | None) -> str:
     return f"{numbers.percent(result.accuracy.accuracy)}{change}"
 
 
-def _each(
+def each_benchmark(
     leaderboard: Leaderboard,
     opening: Sequence[str],
     columns: Callable[[Results], Columns],
@@ -247,7 +247,7 @@ def answers(leaderboard: Leaderboard) -> Iterator[str]:
         ended = numbers.percent(result.limit_reached), f"{result.mean_tokens:.0f}"
         return *map(numbers.percent, matched), *shown.values(), *ended
 
-    yield from _each(leaderboard, (), lambda _: (head, cells), lambda _: True)
+    yield from each_benchmark(leaderboard, (), lambda _: (head, cells), lambda _: True)
 
 
 def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
@@ -268,7 +268,7 @@ def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
         " (unbiased), maj has a right most frequent answer, each with its 95 % interval over"
         " questions. Pass says what sampling can reach, not what the model answers.",
     )
-    return _each(leaderboard, opening, columns, lambda result: result.samples > 1)
+    return each_benchmark(leaderboard, opening, columns, lambda result: result.samples > 1)
 
 
 def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
@@ -286,38 +286,7 @@ def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
         "On the same answers, as lm-eval's task reads them and in its own scale; the verified"
         " accuracy beside them is this harness's.",
     )
-    return _each(leaderboard, opening, columns, lambda result: result.own)
-
-
-def shared_words(leaderboard: Leaderboard) -> Iterator[str]:
-    """Return which benchmarks share problems with training data, and the accuracy without those."""
-    opening = ("## Problems shared with training data", sentences.SHARED)
-    head = ("Trainer", *sentences.SHARED_HEAD)
-    return _each(leaderboard, opening, lambda _: (head, shared_cells), shares)
-
-
-def shares(result: TaskResult) -> bool:
-    """Return whether a row shares any problem of a benchmark with what it was trained on."""
-    return bool(result.overlap_8 or result.rephrased)
-
-
-def any_shares(leaderboard: Leaderboard, benchmark: Benchmark) -> bool:
-    """Return whether any row shares a problem of a benchmark with what it was trained on."""
-    return any(shares(result) for _, result in results(leaderboard, benchmark))
-
-
-def shared_cells(row: Row, result: TaskResult) -> tuple[str, ...]:
-    """Return what a row shares, and how it does without; the columns are `SHARED_HEAD`."""
-    counts = (result.overlap_13, result.overlap_8, result.rephrased)
-    more = result.shared_gain
-    return (
-        *(numbers.NONE if row.start or one is None else f"{one}" for one in counts),
-        numbers.accuracy(result.accuracy),
-        numbers.accuracy(result.clean),
-        numbers.gain(result.clean_gain),
-        numbers.part(more.difference, more.low, more.high) if more else numbers.NONE,
-        numbers.p_value(more.p_adjusted if more else None),
-    )
+    return each_benchmark(leaderboard, opening, columns, lambda result: result.own)
 
 
 def cost(leaderboard: Leaderboard) -> Iterator[str]:

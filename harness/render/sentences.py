@@ -45,15 +45,6 @@ def chains(leaderboard: Leaderboard) -> str:
     )
 
 
-SHARED_HEAD = (
-    *("13 words", "8 words", "Rephrased", "Accuracy %", "Without them %"),
-    *("Gain without, points", "More on them, points", "p (Holm)"),
-)
-SHARED = (
-    "Number of problems that share 13 or 8 words in a row with what the row was trained on, or are"
-    " a training problem in other words; accuracy and gain without those of 13 words and the"
-    " rephrased ones; and how much more the row gained on them than on the others."
-)
 CURVES = (
     "Accuracy with shares of the budget, with its interval, and what a seed spent. Each point is a"
     " run of its own for every seed, trained until that share was spent with its schedule laid over"
