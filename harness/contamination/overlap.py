@@ -120,6 +120,9 @@ class TestSets:
             for place, row in enumerate(rows)
         ]
         self._sizes = {task: len(rows) for task, rows in tests.items()}
+        self._numbers: dict[str, list[int]] = defaultdict(list)
+        for number, problem in enumerate(self._problems):
+            self._numbers[problem.task].append(number)
         self._telling = [rephrased.telling(problem.row["problem"]) for problem in self._problems]
         self._grams: dict[Kind, dict[int, list[int]]] = {kind: defaultdict(list) for kind in _RUNS}
         self._whole: dict[str, list[int]] = defaultdict(list)
@@ -138,20 +141,23 @@ class TestSets:
         likely: list[tuple[Passage, rephrased.Telling]] = []  # that may be a problem or hold one
         for passage in texts:
             likely += [(passage, rephrased.telling(part)) for part in _parts(passage)]
-            found = words(passage.text)
+            told = words(passage.text)
             for kind, n in _RUNS.items():
                 grams = self._grams[kind]
-                for gram in filter(grams.__contains__, _grams(found, n)):
+                for gram in filter(grams.__contains__, _grams(told, n)):
                     for number in grams[gram]:
                         if number in hits[kind]:
                             continue
-                        if run := _run(self._problems[number].words, found, gram, n):
+                        if run := _run(self._problems[number].words, told, gram, n):
                             hits[kind][number] = passage, run
             if passage.problem:
                 self._compare_whole(passage, hits)
-        for relation, near in rephrased.find(self._telling, [one for _, one in likely]).items():
-            for number, like in near.items():
-                hits[relation][number] = likely[like.text][0], like.words
+        parts = [one for _, one in likely]
+        for numbers in self._numbers.values():  # what is rare depends on the texts compared
+            found = rephrased.find([self._telling[number] for number in numbers], parts)
+            for relation, near in found.items():
+                for place, like in near.items():
+                    hits[relation][numbers[place]] = likely[like.text][0], like.words
         for number, hit in hits["same"].items():
             hits["rephrased"][number] = hit  # it may have too few words or numbers to be like it
             for kind, n in _RUNS.items():

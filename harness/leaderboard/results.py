@@ -11,11 +11,11 @@ import numpy as np
 from harness.leaderboard.cells import Entry, Key, verdict_letters
 from harness.leaderboard.comparison import (
     PairedDifference,
-    Sample,
     compare,
     compare_checkpoints,
     components,
     difference_of,
+    half_apart,
 )
 from harness.leaderboard.data import Accuracy, Gain, Share, SharedGain, TaskResult
 from harness.leaderboard.gain_parts import Readable, parts_of_gain
@@ -190,21 +190,16 @@ def _shared_gain(
 ) -> SharedGain | None:
     """Return how much more an entry gains on some questions of a task than on all others.
 
-    The two sets of questions are compared as two tasks, each with degrees of freedom of its own,
-    and the seeds by the difference that each of them makes.
+    Nothing is said of fewer than two questions, or groups of them, on either side.
     """
-    others = tuple(sorted({*range(entry.scores[key][0].n)} - {*shared}))
-
-    def halved(one: Entry) -> Sample:  # the mean of two tasks, of which one counts against
-        mine, rest = one.sample([key], others), one.sample([key], shared)
-        parts = (mine.influence[0] / 2, -rest.influence[0] / 2)
-        return Sample((mine.values - rest.values) / 2, parts)
-
     if start is None:
         return None
-    first, second = halved(start), halved(entry)
+    others = tuple(sorted({*range(entry.scores[key][0].n)} - {*shared}))
+    first, second = (
+        half_apart(one.sample([key], others), one.sample([key], shared)) for one in (start, entry)
+    )
     if min(part.shape[1] for part in second.influence) < 2:
-        return None  # one question, or one group of them, varies with nothing
+        return None
     found = compare(first, second, first_trained=False, claim=entry.questions.claim)
     low, high = 2 * found.low, 2 * found.high
     return SharedGain(
