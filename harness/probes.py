@@ -18,9 +18,9 @@ class Probe(Frozen, allow_inf_nan=False):
     task: str
     n: Count  # problems that are long enough to be halved, of those that were looked at
     exact: Count  # of them, those whose second half was written word by word
-    rouge: float = Proportion  # mean of ROUGE-L with the problem's own second half
-    rouge_other: float = Proportion  # the same with the second half of the next problem
-    rouge_sd: float = pydantic.Field(ge=0)  # over problems, of the difference of the two
+    rouge_l: float = Proportion  # mean of ROUGE-L with the problem's own second half
+    rouge_l_other: float = Proportion  # the same with the second half of the next problem
+    rouge_l_sd: float = pydantic.Field(ge=0)  # over problems, of the difference of the two
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Probe:
@@ -34,6 +34,6 @@ class Probed(Probe):
 
     exact_low: float
     exact_high: float
-    difference: float  # rouge less rouge_other
+    difference: float  # rouge_l less rouge_l_other
     low: float
     high: float

@@ -250,8 +250,8 @@ def probed(start: Entry) -> tuple[Probed, ...]:
         if one.n < 2:
             continue
         low, high = wilson(one.exact, one.n)
-        half = t_beyond(0.025, one.n - 1) * one.rouge_sd / math.sqrt(one.n)
-        difference = one.rouge - one.rouge_other
+        half = t_beyond(0.025, one.n - 1) * one.rouge_l_sd / math.sqrt(one.n)
+        difference = one.rouge_l - one.rouge_l_other
         found.append(
             Probed(
                 **one.model_dump(),

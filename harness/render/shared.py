@@ -73,8 +73,8 @@ def probe_cells(one: Probed) -> tuple[str, ...]:
     return (
         f"{one.n:,}",
         f"{exact} [{low},{numbers.JOINED}{high}]",
-        numbers.percent(one.rouge),
-        numbers.percent(one.rouge_other),
+        numbers.percent(one.rouge_l),
+        numbers.percent(one.rouge_l_other),
         numbers.part(one.difference, one.low, one.high),
     )
 

@@ -90,9 +90,9 @@ def compare(task: str, written: Sequence[str], rests: Sequence[Sequence[str]]) -
         task=task,
         n=len(own),
         exact=sum(text == list(rest) for text, rest in zip(found, rests, strict=True)),
-        rouge=round(fmean(own), 9) if own else 0.0,
-        rouge_other=round(fmean(other), 9) if own else 0.0,
-        rouge_sd=round(stdev(apart), 9) if len(apart) > 1 else 0.0,
+        rouge_l=round(fmean(own), 9) if own else 0.0,
+        rouge_l_other=round(fmean(other), 9) if own else 0.0,
+        rouge_l_sd=round(stdev(apart), 9) if len(apart) > 1 else 0.0,
     )
 
 
