@@ -43,6 +43,7 @@ from harness.leaderboard.comparison import (
     Sample,
     compare,
     compare_checkpoints,
+    half_apart,
     sample,
 )
 from harness.leaderboard.data import Noise
@@ -242,6 +243,29 @@ def decided(rng: Draw, n: int, sd: float, arms: int, effect: float, margin: floa
     return {"wrong": wrong, "plain": plain, "found": found, "seeds": seeds / LOOKS[-1]}
 
 
+def shared(rng: Draw, n: int, seeds: int, sd: float, hit: int, learnt: float) -> Counts:
+    """Compare a row's gain on some questions with that on the others.
+
+    Of a share `learnt` of the questions that are shared it knows the answer by heart.
+    """
+    world = World(rng, n)
+    start, row = world.trainer(1, 0.0, ACCURACY - 0.1), world.trainer(seeds, sd)
+    true = learnt * (1 - ACCURACY)
+    row[:, :hit] |= rng.random(hit) < learnt
+    sides = []
+    for answers in (start, row):
+        parts = (
+            sample(one, Questions.of(one.shape[1])) for one in np.split(answers, [hit], axis=1)
+        )
+        sides.append(half_apart(*parts))
+    found = compare(*sides, first_trained=False)
+    return {
+        "claimed": found.p < SIGNIFICANCE,
+        "covers": 2 * found.low <= true <= 2 * found.high,
+        "half": found.high - found.low,
+    }
+
+
 def several(rng: Draw, n: int, k: int, accuracy: float, spread: float) -> Counts:
     """Ask for k answers to each question; a question's chance is beta distributed."""
     chance = rng.beta(accuracy * spread, (1 - accuracy) * spread, n)
@@ -352,6 +376,16 @@ MEASURED: dict[str, tuple[Callable[..., Counts], int, list[dict[str, Any]]]] = {
         equivalent,
         1000,
         [{**one, "effect": e} for one in FEW for e in (0.0, 0.02)],
+    ),
+    "shared": (
+        shared,
+        1000,
+        [
+            {"n": n, "seeds": 5, "sd": 0.01, "hit": hit, "learnt": learnt}
+            for n in (300, 1319)
+            for hit in (5, 20, 80)
+            for learnt in (0.0, 0.5)
+        ],
     ),
     "early": (early, 500, [{"n": 1319, "sd": sd, "most": 10} for sd in (0.0, 0.01, 0.02)]),
     "decided": (

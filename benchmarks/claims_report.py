@@ -253,6 +253,25 @@ def _equivalent(results: Found) -> Iterator[str]:
     yield from _table(head, lines)
 
 
+def _shared(results: Found) -> Iterator[str]:
+    yield from _prose(
+        "**Problems shared with training data**: the gain on them less that on the others, five",
+        "seeds, a point of seed noise, and how often it is claimed to differ where nothing was",
+        "learnt by heart, and where the answers to half of them were.",
+        f"{_repeats(results, 'shared')} rows a cell.",
+    )
+    lines = []
+    for one in _of(results, "shared", learnt=0.0):
+        place = {key: one["place"][key] for key in ("n", "hit")}
+        half = _only(results, "shared", learnt=0.5, **place)
+        cells = [_cell(one, "claimed"), _cell(one, "covers"), f"{100 * one['means']['half']:.0f}"]
+        lines.append([f"{place['n']:,}", str(place["hit"]), *cells])
+        lines[-1] += [_cell(half, "claimed"), _cell(half, "covers")]
+    head = ("Questions", "Shared", "Claimed, none there", "Its interval covers")
+    head += ("Half its width, points", "Half learnt: claimed", "Its interval covers")
+    yield from _table(head, lines)
+
+
 def _others(results: Found) -> Iterator[str]:
     yield from _prose(
         "**Whole pages** through `build`, from records: five trainers as good",
@@ -311,7 +330,7 @@ def _decided(results: Found) -> Iterator[str]:
 def report(results: Found) -> str:
     """Return the tables as markdown."""
     first = (_equal, _power, _boards, _chains, _equivalent, _answers, _intervals)
-    sections = (*first, _others, _decided)
+    sections = (*first, _shared, _others, _decided)
     lines = _prose(
         "Per cent, with the Monte-Carlo error in brackets. Accuracy is 40 % unless said; seed",
         "noise is the standard deviation of a trainer's accuracy over seeds.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +18,9 @@ from harness.costs import Frozen as Frozen
 from harness.costs import Outside as Outside
 from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
-from harness.files import json_sha256, read_json, slug, write_atomically
+from harness.files import json_sha256, read_json, write_atomically
 from harness.imported import Imported as Imported
+from harness.probes import Probe
 from harness.tuning import Tuning
 
 SCHEMA = 1
@@ -114,6 +114,8 @@ class Score(Frozen, allow_inf_nan=False):
     groups: tuple[int, ...] = ()  # group of each problem (instances of one template); () if alone
     overlap_13: tuple[int, ...] = ()  # problems that share 13 words in a row with training data
     overlap_8: tuple[int, ...] = ()  # the same for 8 words
+    # problems that are a training problem in other words; None where nobody looked for them
+    rephrased: tuple[int, ...] | None = None
     # under lm_eval:<task>: lm-eval's own metrics, filter by filter
     own: dict[str, float] = pydantic.Field(default={})
 
@@ -138,7 +140,7 @@ class Score(Frozen, allow_inf_nan=False):
                 f"{self.task}: {answers} answers of at most {self.max_new_tokens} tokens cannot"
                 f" have {self.completion_tokens} tokens"
             )
-        for places in (self.overlap_13, self.overlap_8):
+        for places in (self.overlap_13, self.overlap_8, self.rephrased or ()):
             if any(not 0 <= place < self.n for place in places):
                 raise ValueError(f"{self.task}: an overlap is with a problem that is not there")
         return self
@@ -174,6 +176,7 @@ class Record(Frozen):
     imported: Imported | None = None  # what the start model was made of, by `harness import`
     verifier_version: str
     scores: tuple[Score, ...] = ()
+    probes: tuple[Probe, ...] = ()  # of the start model, where the board asks for them
     environment: Environment
     supersedes: str | None = None
     # how its options were chosen, where the board has that done
@@ -302,39 +305,6 @@ def replaced(records: Iterable[Record]) -> set[str]:
     return {
         one.digest for one in records if (one.id, one.trainer, one.seed, one.board.name) in wanted
     }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A trainer (or chain, or the start model) with a seed: its stages up to the score."""
-
-    board: str  # digest of the board
-    trainer: str  # as shown on the leaderboard
-    seed: int | None
-    train: tuple[str, ...]  # stage ids, in order
-    generate: str  # stage id
-    judge: str  # stage id
-    command: str  # reproduces the row
-    share: float = 1.0  # of the board's budget
-    tuning: Tuning | None = None  # how its options were chosen
-
-    @property
-    def name(self) -> str:
-        return cell_name(self.trainer, self.seed)
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        return (*self.train, self.generate, self.judge)
-
-    @property
-    def digest(self) -> str:
-        chosen = [self.tuning.identity] if self.tuning else []
-        return json_sha256([self.board, self.trainer, *self.train, self.generate, *chosen])
-
-    @property
-    def record_id(self) -> str:
-        """Return the id of the cell's record: readable, unique, and safe as a file name."""
-        return f"{cell_name(slug(self.trainer), self.seed, '-s')}-{self.digest[:12]}"
 
 
 def at_share(trainer: str, share: float) -> str:

@@ -14,9 +14,9 @@ from harness.leaderboard.data import (
     LeaderboardWarning,
     Row,
     WarningKind,
-    json_schema,
 )
 from harness.leaderboard.multiple_testing import holm
+from harness.publish.write import json_schema
 from harness.render import markdown, numbers, spreadsheet, terminal, warnings
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "rl": 0.72, "sft+rl": 0.8}
@@ -908,7 +908,7 @@ def test_accuracy_without_shared_problems_stands_beside_the_full_one(seeds):
     start = row(board, "start").tasks[0]
     assert (start.overlap_13, start.clean) == (0, None)
     text = markdown.render(board)
-    assert "## Problems that share words with training data" in text
+    assert "## Problems shared with training data" in text
     assert "**sft** | 90 | 90 |" in text
     line = next(line for line in csv_lines(board) if line["trainer"] == "sft")
     assert (line["overlap_13"], line["clean_questions"]) == ("90", "210")

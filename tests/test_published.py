@@ -99,7 +99,13 @@ def test_every_number_of_the_csv_is_what_its_records_give(again):
     costs = ("steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops", "seconds")
     costs += ("gpu_seconds", "peak_memory_bytes", "energy_joules")
     texts = {"board", "trainer", "kind", "group", "task", "protocol", "ranking", "test", "claim"}
-    texts |= {"environment", "notes", "warnings", "sources", "records", "command"}
+    texts |= {"environment", "notes", "warnings", "sources", "records", "command", "control_of"}
+    texts |= {"control"}
+    shared = {"shared_gain": "difference", "shared_gain_low": "low", "shared_gain_high": "high"}
+    shared |= {"shared_p": "p", "shared_p_holm": "p_adjusted"}
+    control = {"control_budget_used": "budget_used", "control_matched": "matched"}
+    stage = {"stage_gain": "difference", "stage_gain_low": "low", "stage_gain_high": "high"}
+    stage |= {"stage_p": "p", "stage_p_holm": "p_adjusted"}
     with (BOARDS / "tiny.csv").open() as file:
         lines = list(csv.DictReader(file))
     tasks = list(dict.fromkeys(line["task"] for line in lines))
@@ -119,13 +125,20 @@ def test_every_number_of_the_csv_is_what_its_records_give(again):
             **dict.fromkeys(("pass_at_k", "maj_at_k", "maj_low", "maj_high", "lm_eval")),
             "overlap_13": None if start else task["overlap_13"],
             "overlap_8": None if start else task["overlap_8"],
+            "rephrased": None if start else task["rephrased"],
+            "share": None if start else 1,
+            "flops_to_reach": row["flops_to_reach"],
             "budget_used": row["budget_used"],
             **{name: task[name] for name in plain},
             **{name: share for name, share in task["verdicts"].items() if name != "correct"},
             **{name: (row["cost"] or {}).get(name) for name in costs},
         }
         parts = [(accuracy, task["accuracy"]), (gain, task["gain"]), (clean, task["clean"])]
-        for names, values in [*parts, (clean_gain, task["clean_gain"]), (overall, row["overall"])]:
+        parts += [(clean_gain, task["clean_gain"]), (overall, row["overall"])]
+        parts += [(shared, task["shared_gain"]), (stage, row["stage_gain"])]
+        first = (row["controls"] or [None])[0]
+        assert line["control"] == (first["trainer"] if first else "")
+        for names, values in [*parts, (control, first)]:
             of = {column: (values or {}).get(name) for column, name in names.items()}
             expected |= {column: one for column, one in of.items() if column != "seeds"}
         assert expected.keys() | texts == line.keys()
@@ -133,7 +146,9 @@ def test_every_number_of_the_csv_is_what_its_records_give(again):
             if value is None:
                 assert line[column] == "", (line["trainer"], column)
             else:
-                assert float(line[column]) == pytest.approx(value, rel=1e-7, abs=2e-9), column
+                assert float(line[column]) == pytest.approx(float(value), rel=1e-7, abs=2e-9), (
+                    column
+                )
 
 
 def percent(share: float) -> str:
@@ -239,13 +254,18 @@ def test_every_number_of_the_tables_is_what_its_records_give(again):
             others = [share[kind] for kind in ("no_answer", "truncated", "ungradable")]
             ended = [percent(task["limit_reached"]), f"{task['mean_tokens']:.0f}"]
             assert line[1:] == [*matched, wrong, *others, *ended]
-    for place, table in enumerate(tables(text, "Problems that share words with training data")):
+    for place, table in enumerate(tables(text, "Problems shared with training data")):
         for line in table:
             row = rows[name(line[0])]
             task = row["tasks"][place]
-            hits = [str(task[f"overlap_{words}"]) if row["gain"] else DASH for words in (13, 8)]
+            counts = [task[name] for name in ("overlap_13", "overlap_8", "rephrased")]
+            hits = [DASH if one is None or not row["gain"] else str(one) for one in counts]
             clean = interval(task["clean"], "accuracy"), interval(task["clean_gain"])
-            assert line[1:] == [*hits, interval(task["accuracy"], "accuracy"), *clean]
+            more = task["shared_gain"]
+            p = more and more["p_adjusted"]
+            apart = DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+            shown = [*clean, interval(more), apart]
+            assert line[1:] == [*hits, interval(task["accuracy"], "accuracy"), *shown]
     (costs,) = tables(text, "Cost of training one seed")
     assert len(costs) == len(again["order"])
     for line in costs:
@@ -266,3 +286,6 @@ def test_every_number_of_the_explanations_is_what_its_records_give(again):
     assert f"over all {again['pair_family']} pairs" in text
     assert f"over the {again['gain_family']} comparisons with the start model" in text
     assert f"over all {again['score_family']} rows and scores" in text
+    tasks = [task for row in again["rows"].values() for task in row["tasks"]]
+    family = sum(task["shared_gain"] is not None for task in tasks)
+    assert f"over all {family} such differences" in text

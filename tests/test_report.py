@@ -316,7 +316,7 @@ def test_a_board_of_many_benchmarks_has_everything_on_its_page():
         "maj@4",
         "lm-eval's own metrics",
         "exact_match,flexible-extract",
-        "Problems that share words with training data",
+        "Problems shared with training data",
         "Gain without, points",
         "Qwen2.5-0.5B-Instruct, technical report (quoted)",
         "greedy, 4 shots, its authors' own verifier",

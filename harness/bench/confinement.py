@@ -29,7 +29,7 @@ import landlockpy
 import pydantic
 from landlockpy import AccessFS, AccessNet, Scope
 
-from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
+from harness.stage.spec import GenerateSpec, JudgeSpec, ProbeSpec, StageSpec, TrainSpec
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
@@ -238,11 +238,11 @@ def _paths(value: Any) -> Iterator[Path]:
             yield from _paths(item)
 
 
-def _given(spec: TrainSpec | GenerateSpec) -> Iterator[Path]:
+def _given(spec: TrainSpec | GenerateSpec | ProbeSpec) -> Iterator[Path]:
     """Yield what a stage reads besides: its model's seal, and of scores where problems lie."""
     if spec.sealed:
         yield spec.paths.base_model.parent / "manifest.json"
-    for one in spec.rows if isinstance(spec, GenerateSpec) else ():
+    for one in () if isinstance(spec, TrainSpec) else spec.rows:
         yield from one.reads
 
 

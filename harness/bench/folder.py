@@ -15,7 +15,7 @@ from harness.records import Record, read_record
 
 if TYPE_CHECKING:
     from harness.boards.board import Board
-    from harness.records import Cell
+    from harness.cells import Cell
 
 
 @dataclass

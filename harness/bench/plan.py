@@ -7,7 +7,7 @@ A stage's name is a digest of all that can change its result. Two cells that nee
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from harness.bench import stage_identity
 from harness.boards.board import Board
 from harness.boards.own import check_rows
 from harness.boards.recipes import Recipes, check_tokenizer, recipes
+from harness.cells import Cell
 from harness.contamination.board import check_apart
 from harness.errors import UsageError
 from harness.files import slug
 from harness.imported import imported
 from harness.plugin.host import Host, Offer
-from harness.records import START, Cell, at_share, cell_name
+from harness.records import START, at_share, cell_name
 from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
 from harness.tuning import Setting, Tuning, named_trials
 
@@ -189,6 +190,10 @@ def plan_start(board: Board, device: Device = "cpu", trainer: str | None = None)
     base, common = Base(model=board.identity("start")), stage_identity.common(board, device)
     command = _command(board, trainer or board.file.trainers[0], ())
     add_cell(result, START, None, (), base, common, command)
+    if board.file.contamination.probe:
+        stage = _stage("probe", START, None, stage_identity.probing(board, common, base))
+        result.stages[stage.id] = stage
+        result.cells[-1] = replace(result.cells[-1], probe=(stage.id,))
     return result
 
 

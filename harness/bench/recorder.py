@@ -18,11 +18,12 @@ from harness.bench.executor import Ended
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
 from harness.bench.stage_inputs import model_folder
+from harness.cells import Cell
 from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError, UsageError
 from harness.files import write_atomically
 from harness.imported import Imported, imported
-from harness.records import Cell, Record, Score, StageRef
+from harness.records import Record, Score, StageRef
 from harness.redact import publishable, redacted
 from harness.stage import manifest, spec
 from harness.stage.budget import impossible
@@ -32,7 +33,9 @@ from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
 
 NOTES = 65_536  # characters of a stage's notes in a record
-Result = TypeVar("Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult)
+Result = TypeVar(
+    "Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult, spec.ProbeResult
+)
 
 
 class Recorder:
@@ -108,6 +111,9 @@ class Recorder:
                 toward_teacher=round(generated.toward_teacher, 4),
             ),
             scores=tuple(self._scores(cell, generated)),
+            probes=tuple(
+                one for name in cell.probe for one in self._result(name, spec.ProbeResult).probes
+            ),
             environment=_seen(ran, measured.read(self.folder.stage(cell.generate))).model_copy(
                 update=environment
             ),

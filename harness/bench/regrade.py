@@ -79,6 +79,6 @@ def _judged(
     scores = []
     for one, before in zip(board.scores, record.scores, strict=True):
         found = judge(judged_score(one), board.test_rows(one.table), source, out, pool)
-        kept = {name: getattr(before, name) for name in ("overlap_13", "overlap_8", "own")}
-        scores.append(found.model_copy(update=kept))
+        kept = ("overlap_13", "overlap_8", "rephrased", "own")
+        scores.append(found.model_copy(update={name: getattr(before, name) for name in kept}))
     return tuple(scores)

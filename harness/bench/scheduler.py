@@ -19,10 +19,11 @@ from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
+from harness.cells import Cell
 from harness.errors import HarnessError
 from harness.files import clear_for, file_sha256
 from harness.plugin.host import Host
-from harness.records import Cell, Record
+from harness.records import Record
 from harness.redact import redact, redact_file
 from harness.stage import manifest
 from harness.verify import self_test

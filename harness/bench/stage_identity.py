@@ -17,6 +17,7 @@ from harness.files import file_sha256
 from harness.plugin.host import Offer
 from harness.plugin.options import LENGTH
 from harness.stage import spec
+from harness.stage.probe import PROBLEMS
 from harness.tasks.lm_eval import columns
 from harness.tasks.protocols import LmEvalProtocol
 from harness.verify import VERIFIER_VERSION
@@ -108,6 +109,20 @@ def judging(board: Board, answers: str) -> spec.JudgeIdentity:
     scores = tuple(map(judged_score, board.scores))
     return spec.JudgeIdentity(
         answers=answers, scores=scores, verifier=VERIFIER_VERSION, harness=source_digest()
+    )
+
+
+def probing(board: Board, common: spec.Common, base: spec.Base) -> spec.ProbeIdentity:
+    """Return the identity of the probe: every task that is scored, once."""
+    tasks = {one.task.name: one.task for one in board.scores}
+    return spec.ProbeIdentity(
+        **dict(common),
+        base=base,
+        tasks=tuple(
+            spec.ProbedTask(task=name, digest=task.digest, limit=PROBLEMS)
+            for name, task in tasks.items()
+        ),
+        batch_size=board.file.compute.batch_size,
     )
 
 

@@ -21,6 +21,7 @@ from harness.stage import spec
 from harness.stage.spec import (
     GenerateIdentity,
     JudgeIdentity,
+    ProbeIdentity,
     StageSpec,
     TrainIdentity,
     TrainPaths,
@@ -67,6 +68,8 @@ class StageInputs:
             return self._train(stage, stage.identity, attempts)
         if isinstance(stage.identity, GenerateIdentity):
             return self._generate(stage, stage.identity, attempts)
+        if isinstance(stage.identity, ProbeIdentity):
+            return self._probe(stage, stage.identity, attempts)
         return self._judge(stage.identity, attempts)
 
     def _train(self, stage: Stage, identity: TrainIdentity, attempts: int) -> StageSpec:
@@ -123,6 +126,15 @@ class StageInputs:
             paths=paths,
             rows=self._scored,
             sealed=self.seals.get(stage.parent or ""),
+        )
+
+    def _probe(self, stage: Stage, identity: ProbeIdentity, attempts: int) -> StageSpec:
+        tasks = self.plan.board.tasks
+        return spec.ProbeSpec(
+            attempts=attempts,
+            identity=identity,
+            paths=spec.GeneratePaths(base_model=model_folder(self.plan, self.folder, stage)),
+            rows=tuple(described(tasks[one.task], one.limit) for one in identity.tasks),
         )
 
     def _judge(self, identity: JudgeIdentity, attempts: int) -> StageSpec:

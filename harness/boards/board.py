@@ -24,7 +24,7 @@ from harness.verify import VERIFIER_VERSION
 BUILT_IN = Path(__file__).parent / "known"
 # keys for how to run or show a board: they cannot change a result
 NOT_CONDITIONS: dict[str, Any] = {
-    **dict.fromkeys(("title", "trainers", "notes", "quoted", "curve"), True),
+    **dict.fromkeys(("title", "trainers", "notes", "quoted", "curve", "contamination"), True),
     "compute": {"save_every", "stage_seconds", "micro_batch_size", "environment"},
     "scores": {"__all__": {"baseline"}},
 }

@@ -107,6 +107,12 @@ class UntilDecided(Frozen):
         return looks
 
 
+class Contamination(Frozen):
+    """What is looked for beside what trainers train on; it changes no result."""
+
+    probe: bool = False  # whether the start model can write the second half of test problems
+
+
 class ScoreTable(Frozen, allow_inf_nan=False):
     """One task under one protocol."""
 
@@ -197,6 +203,7 @@ class BoardFile(Frozen):
     curve: Curve | None = None
     tuning: TuningRules | None = None
     until_decided: UntilDecided | None = None
+    contamination: Contamination = Contamination()
     margin: float = pydantic.Field(default=2.0, gt=0, lt=100)  # points: closer rows count as equal
     compute: Compute = Compute()
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)

@@ -109,7 +109,7 @@ class BoardOverlaps:
             # a task that is scored twice may have fewer problems in this score
             return tuple(place for place in getattr(overlaps[score.task], name) if place < score.n)
 
-        names = ("overlap_13", "overlap_8")
+        names = ("overlap_13", "overlap_8", "rephrased")
         return [
             score.model_copy(update={name: places(score, name) for name in names})
             for score in scores

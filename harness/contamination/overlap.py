@@ -1,10 +1,12 @@
-"""Which test problems are part of training text: shared runs of words, and whole problems.
+"""Which test problems are part of training text: runs of words, whole and rephrased problems.
 
 A test problem is *hit at n* if n of its words in a row occur in a row in a training text. One that
 is shorter than n words is hit only if it is, as a whole, a training problem. *Same* are problems
 that are training problems but for layout, *verbatim* those that are so to the character, white
-space aside. Each of the four is counted for itself, because they answer different questions: a
-shared run may be a phrase that many problems share, and a same problem may be shorter than any run.
+space aside. *Rephrased* and of the *same template* are problems that are like a training problem
+by their words and numbers (`harness.contamination.rephrased`). Each is counted for itself, because
+they answer different questions: a shared run may be a phrase that many problems share, and a same
+problem may be shorter than any run.
 """
 
 from __future__ import annotations
@@ -14,17 +16,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
+from harness.contamination import rephrased
 from harness.contamination.words import verbatim, whole, words
 from harness.records import Frozen
 
 EXAMPLES = 50
 """Pairs of texts that are kept for each test set, the strictest first."""
-Kind = Literal["verbatim", "same", "13 words", "8 words"]
+Kind = Literal["verbatim", "same", "rephrased", "13 words", "same template", "8 words"]
 # the field of `Overlap` for each kind, the strictest first
 _FIELDS: dict[Kind, str] = {
     "verbatim": "verbatim",
     "same": "same",
+    "rephrased": "rephrased",
     "13 words": "overlap_13",
+    "same template": "template",
     "8 words": "overlap_8",
 }
 _RUNS: dict[Kind, int] = {"13 words": 13, "8 words": 8}
@@ -36,6 +41,7 @@ class Passage(NamedTuple):
     source: str  # where it comes from: the id of a row
     text: str
     problem: bool = False  # a whole problem, which may be the same as a test problem
+    solution: bool = False  # of a problem that is compared beside it: it holds none
 
 
 class Shared(Frozen):
@@ -47,7 +53,9 @@ class Shared(Frozen):
     problem: str
     source: str  # of the training text
     text: str
-    words: str  # that both have in a row, normalised; of a whole problem all of them
+    # that both have in a row, normalised; of a whole problem all of them; of a rephrased one or one
+    # of the same template those that both have anywhere
+    words: str
 
 
 class Overlap(Frozen):
@@ -57,6 +65,8 @@ class Overlap(Frozen):
     n: int
     overlap_13: tuple[int, ...] = ()
     overlap_8: tuple[int, ...] = ()
+    rephrased: tuple[int, ...] = ()
+    template: tuple[int, ...] = ()
     same: tuple[int, ...] = ()
     verbatim: tuple[int, ...] = ()
     examples: tuple[Shared, ...] = ()
@@ -80,7 +90,7 @@ def passages(rows: Iterable[Mapping[str, str]]) -> Iterator[Passage]:
     for row in rows:
         yield Passage(row["id"], row["problem"], problem=True)
         if row.get("solution"):
-            yield Passage(row["id"], row["solution"])
+            yield Passage(row["id"], row["solution"], solution=True)
 
 
 class _Problem(NamedTuple):
@@ -110,6 +120,10 @@ class TestSets:
             for place, row in enumerate(rows)
         ]
         self._sizes = {task: len(rows) for task, rows in tests.items()}
+        self._numbers: dict[str, list[int]] = defaultdict(list)
+        for number, problem in enumerate(self._problems):
+            self._numbers[problem.task].append(number)
+        self._telling = [rephrased.telling(problem.row["problem"]) for problem in self._problems]
         self._grams: dict[Kind, dict[int, list[int]]] = {kind: defaultdict(list) for kind in _RUNS}
         self._whole: dict[str, list[int]] = defaultdict(list)
         for number, problem in enumerate(self._problems):
@@ -124,20 +138,29 @@ class TestSets:
         Each text is compared on its own: no run of words goes from one into the next.
         """
         hits: _Hits = {kind: {} for kind in _FIELDS}
+        likely: list[tuple[Passage, rephrased.Telling]] = []  # that may be a problem or hold one
         for passage in texts:
-            found = words(passage.text)
+            likely += [(passage, rephrased.telling(part)) for part in _parts(passage)]
+            told = words(passage.text)
             for kind, n in _RUNS.items():
                 grams = self._grams[kind]
-                for gram in filter(grams.__contains__, _grams(found, n)):
+                for gram in filter(grams.__contains__, _grams(told, n)):
                     for number in grams[gram]:
                         if number in hits[kind]:
                             continue
-                        if run := _run(self._problems[number].words, found, gram, n):
+                        if run := _run(self._problems[number].words, told, gram, n):
                             hits[kind][number] = passage, run
             if passage.problem:
                 self._compare_whole(passage, hits)
-        for kind, n in _RUNS.items():
-            for number, hit in hits["same"].items():
+        parts = [one for _, one in likely]
+        for numbers in self._numbers.values():  # what is rare depends on the texts compared
+            found = rephrased.find([self._telling[number] for number in numbers], parts)
+            for relation, near in found.items():
+                for place, like in near.items():
+                    hits[relation][numbers[place]] = likely[like.text][0], like.words
+        for number, hit in hits["same"].items():
+            hits["rephrased"][number] = hit  # it may have too few words or numbers to be like it
+            for kind, n in _RUNS.items():
                 if len(self._problems[number].words) < n:  # too short to be hit by a run
                     hits[kind].setdefault(number, hit)
         return {task: self._overlap(task, n, hits) for task, n in self._sizes.items()}
@@ -171,6 +194,14 @@ class TestSets:
                 )
         strictest = sorted(examples.values(), key=_strictness)[:EXAMPLES]
         return Overlap(task=task, n=n, examples=tuple(strictest), **places)
+
+
+def _parts(passage: Passage) -> list[str]:
+    """Return the texts that may be a problem: of what a stage wrote every paragraph as well."""
+    if passage.problem or passage.solution:
+        return [passage.text] if passage.problem else []
+    paragraphs = [line for line in passage.text.splitlines() if line.strip()]
+    return [passage.text, *(paragraphs if len(paragraphs) > 1 else ())]
 
 
 def _grams(found: Sequence[str], n: int) -> Iterator[int]:

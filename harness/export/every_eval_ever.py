@@ -81,6 +81,10 @@ def _aggregate(request: Request, record: Record) -> dict[str, Any]:
     }
     if record.seed is not None:
         model["training_seed"] = str(record.seed)
+    if record.share < 1:  # a point of a curve
+        model["budget_share"] = f"{record.share:g}"
+    if arm := sorted({stage.control_of for stage in record.stages if stage.control_of}):
+        model["control_of"] = ", ".join(arm)
     if record.checkpoint is not None:
         model["checkpoint_sha256"] = record.checkpoint.digest
         model["parameters"] = str(record.checkpoint.parameters)

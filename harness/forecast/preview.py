@@ -163,7 +163,7 @@ def _cells(plan: Plan, folder: Folder) -> tuple[CellPreview, ...]:
         CellPreview(
             trainer=cell.trainer,
             seed=cell.seed,
-            stages=(*cell.train, cell.generate),
+            stages=(*cell.train, cell.generate, *cell.probe),
             state="done" if finished_record(cell, plan.board, folder) else "to do",
         )
         for cell in plan.cells

@@ -8,6 +8,7 @@ from statistics import fmean, median
 
 from harness.bench.plan import Plan, Stage
 from harness.boards.board import Board
+from harness.boards.file import ScoreTable
 from harness.errors import UsageError
 from harness.forecast import formulas
 from harness.forecast.formulas import Estimate, Setting
@@ -17,7 +18,8 @@ from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
 from harness.records import Record
 from harness.stage.environment import computes_bfloat16
-from harness.stage.spec import MOST_STEPS, Share, TrainIdentity
+from harness.stage.probe import PROBLEMS, TOKENS
+from harness.stage.spec import MOST_STEPS, ProbeIdentity, Share, TrainIdentity
 from harness.tasks.protocols import LmEvalProtocol, Protocol
 
 CHARACTERS = 3.5
@@ -78,11 +80,14 @@ class Forecast:
 
     def of(self, stage: Stage) -> Estimate:
         """Return the estimate of one stage; its parents' must have been asked for before."""
-        identity = stage.identity
+        identity, work = stage.identity, SCORING
         if stage.offer and isinstance(identity, TrainIdentity):
             work, found = identity.trainer, self._training(stage, identity, stage.offer.trainer)
+        elif isinstance(identity, ProbeIdentity):
+            self.made[stage.id] = self._probing(identity)
+            return self.made[stage.id]
         else:
-            work, found = SCORING, self._scoring()
+            found = self._scoring()
         if work in self.seen:
             seconds = median(self.seen[work])
             found = found.model_copy(update={"seconds": seconds, "source": "earlier records"})
@@ -116,6 +121,18 @@ class Forecast:
             caps = {name: max(cap - (getattr(used, name) or 0), 0) for name, cap in caps.items()}
             stage = self.plan.stages[stage.parent]
         return caps
+
+    def _probing(self, identity: ProbeIdentity) -> Estimate:
+        if self.setting is None:
+            return Estimate(source="not known yet")
+        board = self.plan.board
+        tables = [ScoreTable(task=one.task, max_new_tokens=TOKENS) for one in identity.tasks]
+        problems = [min(board.problems(each), PROBLEMS) for each in tables]
+        lengths = [
+            _characters(board, each.task, "test", "problem", PROBLEM) / CHARACTERS / 2
+            for each in tables
+        ]
+        return formulas.scoring(zip(tables, problems, lengths, strict=True), self.setting)
 
     def _scoring(self) -> Estimate:
         if self.setting is None:

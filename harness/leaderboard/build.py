@@ -29,7 +29,7 @@ from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm, level_at
 from harness.leaderboard.overall import overall
 from harness.leaderboard.planning import noise_of, smallest_difference
 from harness.leaderboard.ranking import rank, tally
-from harness.leaderboard.results import compare_entries, task_results
+from harness.leaderboard.results import compare_entries, probed, task_results
 from harness.leaderboard.row import build_row
 from harness.leaderboard.rules import NOTHING, Knowledge, Known, objections
 from harness.leaderboard.stats import minimum_detectable
@@ -174,6 +174,7 @@ def build(
         reached=reached,
         matched_share=MATCHED,
         detectable=_detectable(questions, rows, start, ranking, gains, SIGNIFICANCE / level),
+        probes=probed(start) if start else (),
         equal=ranking.equal,
         not_worse=ranking.not_worse,
         rows=_chains_adjusted(made, level),
@@ -193,7 +194,18 @@ def build(
         warnings=tuple(board_warnings(conditions, entries, start, chosen.conflicts, asked)),
         properties=(*benchmark_properties(conditions, entries), *marks.alike),
     )
-    return Leaderboard.model_validate(tidy(result.model_dump()))
+    return Leaderboard.model_validate(_tidy(result.model_dump()))
+
+
+def _tidy(value: Any) -> Any:
+    """Return data with every number rounded to nine digits, so that no machine's noise shows."""
+    if isinstance(value, float):
+        return float(f"{round(value, 12):.9g}") + 0.0
+    if isinstance(value, dict):
+        return {key: _tidy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tidy(item) for item in value]
+    return value
 
 
 def _at_look(records: Sequence[Record], conditions: Conditions) -> tuple[Conditions, list[Record]]:

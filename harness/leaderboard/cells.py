@@ -64,10 +64,13 @@ class Entry:
                 )
         return mean_of_tasks([self._samples[key, without] for key in keys])
 
-    def overlaps(self, key: Key, words: int) -> tuple[int, ...]:
-        """Return the questions that share so many words with what any of its seeds trained on."""
-        places = (getattr(score, f"overlap_{words}") for score in self.scores[key])
-        return tuple(sorted(set().union(*places)))
+    def overlaps(self, key: Key, *kinds: str) -> tuple[int, ...]:
+        """Return the questions that are shared with what any of its seeds trained on.
+
+        `kinds` are fields of a score: `overlap_13`, `overlap_8` or `rephrased`.
+        """
+        found = (getattr(score, kind) or () for score in self.scores[key] for kind in kinds)
+        return tuple(sorted(set().union(*found)))
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -147,6 +147,15 @@ def mean_of_tasks(samples: Sequence[Sample]) -> Sample:
     return Sample(np.mean([one.values for one in samples], axis=0), parts)
 
 
+def half_apart(first: Sample, second: Sample) -> Sample:
+    """Return half of what one set of questions is above another: a mean of two tasks, one negative.
+
+    So each set keeps its own degrees of freedom; the seeds are paired.
+    """
+    signed = Sample(-second.values, tuple(-part for part in second.influence))
+    return mean_of_tasks([first, signed])
+
+
 class Components(NamedTuple):
     """What moves the accuracy of a single seed, as standard deviations; shares of 1."""
 

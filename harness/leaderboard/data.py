@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pydantic
 
 from harness.boards.conditions import Conditions
+from harness.probes import Probed
 from harness.records import Cost, Frozen
 from harness.tuning import TunedRow
 
@@ -53,6 +54,16 @@ class Gain(Frozen):
     correctness_high: float
 
 
+class SharedGain(Frozen):
+    """How much more a row gains on questions that it shares with training text than on the rest."""
+
+    difference: float  # the gain on the shared questions less the gain on all others
+    low: float
+    high: float
+    p: float
+    p_adjusted: float | None  # Holm over all rows and scores of the page that have one
+
+
 class Share(Frozen):
     """A share of questions with its interval over questions."""
 
@@ -84,8 +95,11 @@ class TaskResult(Frozen):
     own: dict[str, float] = pydantic.Field(default={})
     overlap_13: int = 0  # questions that share 13 words in a row with what was trained on
     overlap_8: int = 0  # the same for 8 words
-    clean: Accuracy | None = None  # without the questions of overlap_13, where there are any
+    rephrased: int | None = None  # training problems in other words; None where nobody looked
+    shared: int = 0  # questions of overlap_13 or rephrased
+    clean: Accuracy | None = None  # without the shared questions, where there are any
     clean_gain: Gain | None = None  # over the start model on the same questions
+    shared_gain: SharedGain | None = None  # where there are two shared questions and two others
 
 
 WarningKind = Literal[
@@ -110,6 +124,7 @@ WarningKind = Literal[
     "matching",
     "ungradable",
     "shared_words",
+    "rephrased",
     "all_shared_words",
     "seeds_scored_differently",
     "seeds_trained_differently",
@@ -303,6 +318,7 @@ class Leaderboard(Frozen):
     reached: float | None  # accuracy that every curve reaches
     matched_share: float  # of what a chain spent, that its control must have spent
     detectable: Detectable | None
+    probes: tuple[Probed, ...] = ()  # of the start model, where the board asks for them
     equal: tuple[Equal, ...]  # within the margin of the conditions
     not_worse: tuple[str, ...]  # rows shown to be less than the margin behind the first one
     rows: tuple[Row, ...]
@@ -333,10 +349,3 @@ class Leaderboard(Frozen):
         for failure in content["failures"]:
             del failure["record"], failure["log"]
         return content
-
-
-def json_schema() -> str:
-    """Return the JSON Schema of a published leaderboard, as the file's text."""
-    schema = Leaderboard.model_json_schema(mode="serialization")
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return json.dumps(schema, indent=1, sort_keys=True) + "\n"

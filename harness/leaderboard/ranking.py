@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.leaderboard.data import Equal
 from harness.leaderboard.multiple_testing import SIGNIFICANCE, holm
@@ -120,30 +120,40 @@ def tally(
 ) -> tuple[dict[str, tuple[TaskResult, ...]], dict[str, tuple[int, int, int]], int]:
     """Correct the gains of every row on every score for their number, all in one family.
 
+    Another family are the differences between gains on shared questions and on others.
+
     Returns:
         The results with their adjusted p-values; on how many scores each row beats, ties with and
         loses to the start model; and how many comparisons that were.
     """
-    places = [
-        (name, place)
-        for name, results in rows.items()
-        for place, result in enumerate(results)
-        if result.gain is not None
-    ]
-    gains = [gain for name, place in places if (gain := rows[name][place].gain) is not None]
-    changed = {name: list(results) for name, results in rows.items()}
+    found = _adjusted(_adjusted(rows, "gain", level), "shared_gain", level)
     counts = {name: [0, 0, 0] for name in rows}
-    corrected = holm([one.p for one in gains], level)
-    for (name, place), gain, p in zip(places, gains, corrected, strict=True):
-        adjusted = gain.model_copy(update={"p_adjusted": p})
-        changed[name][place] = changed[name][place].model_copy(update={"gain": adjusted})
-        apart = p < SIGNIFICANCE
-        counts[name][(0 if gain.difference > 0 else 2) if apart else 1] += 1
+    for name, results in found.items():
+        for gain in (result.gain for result in results if result.gain):
+            apart = gain.p_adjusted is not None and gain.p_adjusted < SIGNIFICANCE
+            counts[name][(0 if gain.difference > 0 else 2) if apart else 1] += 1
     return (
-        {name: tuple(results) for name, results in changed.items()},
+        found,
         {name: (wins, ties, losses) for name, (wins, ties, losses) in counts.items()},
-        len(gains),
+        sum(map(sum, counts.values())),
     )
+
+
+def _adjusted(
+    rows: Mapping[str, Sequence[TaskResult]], field: Literal["gain", "shared_gain"], level: float
+) -> dict[str, tuple[TaskResult, ...]]:
+    """Correct the p-values of one field for the number of results that have it (Holm)."""
+    found = [getattr(result, field) for results in rows.values() for result in results]
+    adjusted = iter(holm([one.p for one in found if one is not None], level))
+
+    def corrected(result: TaskResult) -> TaskResult:
+        one = getattr(result, field)
+        if one is None:
+            return result
+        changed = one.model_copy(update={"p_adjusted": next(adjusted)})
+        return result.model_copy(update={field: changed})
+
+    return {name: tuple(map(corrected, results)) for name, results in rows.items()}
 
 
 def letters(order: Sequence[str], different: set[frozenset[str]]) -> dict[str, str]:

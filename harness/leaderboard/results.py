@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,18 @@ from harness.leaderboard.comparison import (
     compare_checkpoints,
     components,
     difference_of,
+    half_apart,
 )
-from harness.leaderboard.data import Accuracy, Gain, Share, TaskResult
+from harness.leaderboard.data import Accuracy, Gain, Share, SharedGain, TaskResult
 from harness.leaderboard.gain_parts import Readable, parts_of_gain
-from harness.leaderboard.stats import accuracy_interval, clustered_wilson, pass_at_k
+from harness.leaderboard.stats import (
+    accuracy_interval,
+    clustered_wilson,
+    pass_at_k,
+    t_beyond,
+    wilson,
+)
+from harness.probes import Probed
 from harness.records import LETTERS, Score
 
 if TYPE_CHECKING:
@@ -137,11 +146,12 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
     if not scores:
         return None
     answers = sum(len(score.verdicts) for score in scores)
-    hit = entry.overlaps(key, 13)
-    without = hit if 0 < len(hit) < scores[0].n else ()
+    shared = entry.overlaps(key, "overlap_13", "rephrased")
+    without = shared if 0 < len(shared) < scores[0].n else ()
+    compared = start is not None and entry.compared and key in start.scores
 
     def gain(left_out: tuple[int, ...]) -> Gain | None:
-        if start is None or not entry.compared or key not in start.scores:
+        if start is None or not compared:
             return None
         found = compare_entries(start, entry, [key], left_out)
         return gain_between(start, entry, [key], found, without=left_out)
@@ -163,10 +173,37 @@ def task_result(entry: Entry, benchmark: Benchmark, start: Entry | None) -> Task
         pass_at=_pass_at(entry, key),
         majority=_majority(entry, key),
         own=_own(scores),
-        overlap_13=len(hit),
-        overlap_8=len(entry.overlaps(key, 8)),
+        overlap_13=len(entry.overlaps(key, "overlap_13")),
+        overlap_8=len(entry.overlaps(key, "overlap_8")),
+        rephrased=None
+        if any(score.rephrased is None for score in scores)
+        else len(entry.overlaps(key, "rephrased")),
+        shared=len(shared),
         clean=accuracy_of(entry, [key], without) if without else None,
         clean_gain=gain(without) if without else None,
+        shared_gain=_shared_gain(start, entry, key, without) if without and compared else None,
+    )
+
+
+def _shared_gain(
+    start: Entry | None, entry: Entry, key: Key, shared: tuple[int, ...]
+) -> SharedGain | None:
+    """Return how much more an entry gains on some questions of a task than on all others.
+
+    Nothing is said of fewer than two questions, or groups of them, on either side.
+    """
+    if start is None:
+        return None
+    others = tuple(sorted({*range(entry.scores[key][0].n)} - {*shared}))
+    first, second = (
+        half_apart(one.sample([key], others), one.sample([key], shared)) for one in (start, entry)
+    )
+    if min(part.shape[1] for part in second.influence) < 2:
+        return None
+    found = compare(first, second, first_trained=False, claim=entry.questions.claim)
+    low, high = 2 * found.low, 2 * found.high
+    return SharedGain(
+        difference=2 * found.difference, low=low, high=high, p=found.p, p_adjusted=None
     )
 
 
@@ -204,3 +241,25 @@ def _own(scores: Sequence[Score]) -> dict[str, float]:
     """Return the metrics that every seed has, the mean over seeds."""
     names = [name for name in scores[0].own if all(name in score.own for score in scores)]
     return {name: sum(score.own[name] for score in scores) / len(scores) for name in sorted(names)}
+
+
+def probed(start: Entry) -> tuple[Probed, ...]:
+    """Return what the start model writes of test problems, with intervals over problems."""
+    found = []
+    for one in start.done[0].probes if start.done else ():
+        if one.n < 2:
+            continue
+        low, high = wilson(one.exact, one.n)
+        half = t_beyond(0.025, one.n - 1) * one.rouge_l_sd / math.sqrt(one.n)
+        difference = one.rouge_l - one.rouge_l_other
+        found.append(
+            Probed(
+                **one.model_dump(),
+                exact_low=low,
+                exact_high=high,
+                difference=difference,
+                low=difference - half,
+                high=difference + half,
+            )
+        )
+    return tuple(found)

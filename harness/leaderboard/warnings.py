@@ -38,6 +38,7 @@ THRESHOLDS: dict[WarningKind, float] = {
     "matching": STRICT_FLEXIBLE,
     "ungradable": UNGRADABLE,
     "shared_words": 0,  # problems
+    "rephrased": 0,
 }
 
 
@@ -141,12 +142,15 @@ def _numbers(result: TaskResult, start: bool) -> Iterator[tuple[WarningKind, flo
     yield "ungradable", result.verdicts["ungradable"]
     if not start:
         yield "shared_words", float(result.overlap_13)
+        yield "rephrased", float(result.rephrased or 0)
 
 
 def _about_answers(kind: WarningKind, number: float, result: TaskResult) -> LeaderboardWarning:
     if kind == "shared_words":
-        whole = result.clean is None
+        whole = result.overlap_13 == result.accuracy.n
         return _warning("all_shared_words" if whole else kind, result, problems=round(number))
+    if kind == "rephrased":
+        return _warning(kind, result, problems=round(number))
     if kind == "matching":
         return _warning(kind, result, difference=number)
     return _warning(kind, result, share=number)

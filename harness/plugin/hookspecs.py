@@ -11,8 +11,9 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from harness.cells import Cell
     from harness.plugin.trainer import Trainer
-    from harness.records import Cell, Record
+    from harness.records import Record
     from harness.tasks.task import Task
 
 hookspec = pluggy.HookspecMarker("harness")

@@ -7,8 +7,15 @@ from pathlib import Path
 
 from harness.errors import TamperedError, UsageError, did_you_mean
 from harness.files import read_json
-from harness.leaderboard.data import Leaderboard, json_schema
-from harness.publish.write import INDEX, SCHEMA_FILE, published_boards, rebuild, render
+from harness.leaderboard.data import Leaderboard
+from harness.publish.write import (
+    INDEX,
+    SCHEMA_FILE,
+    json_schema,
+    published_boards,
+    rebuild,
+    render,
+)
 from harness.records import CONDITIONS
 from harness.render import index
 

@@ -16,7 +16,7 @@ from harness.verify import VERIFIER_VERSION, VerifierPool
 
 Tasks = Callable[[str], Task]
 # what comes from training and from lm-eval, and not from the answers alone
-NOT_FROM_ANSWERS = {"overlap_13", "overlap_8", "own"}
+NOT_FROM_ANSWERS = {"overlap_13", "overlap_8", "rephrased", "own"}
 
 
 class CannotJudgeError(UsageError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from harness.boards.conditions import Conditions, read_conditions
 from harness.errors import TamperedError, UsageError
 from harness.files import file_sha256, read_bytes, write_atomically
 from harness.leaderboard.build import build
-from harness.leaderboard.data import Leaderboard, json_schema
+from harness.leaderboard.data import Leaderboard
 from harness.leaderboard.evidence import Ledger, read_ledger
 from harness.publish import answers, submission
 from harness.publish.join import Joined, join
@@ -290,3 +291,10 @@ def _as_signed(name: str, path: Path, ledger: Ledger) -> None:
     for one in ledger.records:
         if one.submission == name and one.digest not in listed:
             raise TamperedError(f"{path} does not list the record {one.file}")
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a published leaderboard, as the file's text."""
+    schema = Leaderboard.model_json_schema(mode="serialization")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"

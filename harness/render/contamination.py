@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 def render(name: str, overlaps: list[Overlap]) -> RenderableType:
     """Return the counts for a terminal, then the examples."""
     title = Text(terminal(f"Shared with {name}", 200))
-    figures = ("Problems", "13 words", "8 words", "Same", "Verbatim")
+    figures = ("Problems", "13 words", "8 words", "Rephrased", "Template", "Same", "Verbatim")
     shown = table(title, {"Test set": None}, figures, padding=2)
     for one in overlaps:
-        counts = (one.n, *map(len, (one.overlap_13, one.overlap_8, one.same, one.verbatim)))
+        found = (one.overlap_13, one.overlap_8, one.rephrased, one.template, one.same)
+        counts = (one.n, *map(len, (*found, one.verbatim)))
         shown.add_row(Text(terminal(one.task, 40)), *(f"{count:,}" for count in counts))
     return Group(shown, *(_example(one.task, each) for one in overlaps for each in one.examples))
 

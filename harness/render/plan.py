@@ -21,6 +21,12 @@ ASSUMED = (
     " budget is enforced on what is counted."
 )
 
+NAMES = {
+    "train": "train {}",
+    "generate": "score a checkpoint",
+    "probe": "probe the start model",
+}  # of stages, by kind
+
 
 def render(preview: Preview) -> Group:
     """Return what `rich.console.Console.print` shows; it fits 100 columns."""
@@ -62,8 +68,9 @@ def _stages(preview: Preview) -> Table:
     groups: dict[str, list[StagePreview]] = {}
     for each in preview.stages:
         label = TRIAL.sub(", a trial", each.label) if each.trial else each.label
-        scored = "score a trial" if each.trial else "score a checkpoint"
-        name = f"train {label}" if each.kind == "train" else scored
+        name = NAMES[each.kind].format(label)
+        if each.trial and each.kind == "generate":
+            name = "score a trial"
         groups.setdefault(name, []).append(each)
     for name, group in groups.items():
         one = group[0].estimate

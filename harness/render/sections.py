@@ -1,4 +1,4 @@
-"""Sections of a markdown leaderboard: every benchmark, how answers ended, what was shared, cost."""
+"""Sections of a markdown leaderboard: every benchmark, how answers ended, cost."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _cell(result: TaskResult | None) -> str:
     return f"{numbers.percent(result.accuracy.accuracy)}{change}"
 
 
-def _each(
+def each_benchmark(
     leaderboard: Leaderboard,
     opening: Sequence[str],
     columns: Callable[[Results], Columns],
@@ -247,7 +247,7 @@ def answers(leaderboard: Leaderboard) -> Iterator[str]:
         ended = numbers.percent(result.limit_reached), f"{result.mean_tokens:.0f}"
         return *map(numbers.percent, matched), *shown.values(), *ended
 
-    yield from _each(leaderboard, (), lambda _: (head, cells), lambda _: True)
+    yield from each_benchmark(leaderboard, (), lambda _: (head, cells), lambda _: True)
 
 
 def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
@@ -268,7 +268,7 @@ def several_answers(leaderboard: Leaderboard) -> Iterator[str]:
         " (unbiased), maj has a right most frequent answer, each with its 95 % interval over"
         " questions. Pass says what sampling can reach, not what the model answers.",
     )
-    return _each(leaderboard, opening, columns, lambda result: result.samples > 1)
+    return each_benchmark(leaderboard, opening, columns, lambda result: result.samples > 1)
 
 
 def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
@@ -286,28 +286,7 @@ def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
         "On the same answers, as lm-eval's task reads them and in its own scale; the verified"
         " accuracy beside them is this harness's.",
     )
-    return _each(leaderboard, opening, columns, lambda result: result.own)
-
-
-def shared_words(leaderboard: Leaderboard) -> Iterator[str]:
-    """Return which benchmarks share words with training data, and the accuracy without those."""
-
-    def cells(row: Row, result: TaskResult) -> tuple[str, ...]:
-        return (
-            numbers.NONE if row.start else f"{result.overlap_13}",
-            numbers.NONE if row.start else f"{result.overlap_8}",
-            numbers.accuracy(result.accuracy),
-            numbers.accuracy(result.clean),
-            numbers.gain(result.clean_gain),
-        )
-
-    head = ("Trainer", "13 words", "8 words", "Accuracy %", "Without them %", "Gain without")
-    opening = (
-        "## Problems that share words with training data",
-        "Number of problems of which 13 or 8 words in a row occur in what the row was trained"
-        " on, and the accuracy and gain on the problems that share no 13.",
-    )
-    return _each(leaderboard, opening, lambda _: (head, cells), lambda result: result.overlap_8)
+    return each_benchmark(leaderboard, opening, columns, lambda result: result.own)
 
 
 def cost(leaderboard: Leaderboard) -> Iterator[str]:

@@ -206,13 +206,20 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
             )
             + " A smaller difference may be real and not found."
         )
-    if any(result.overlap_8 for row in leaderboard.rows for result in row.tasks):
+    results = [result for row in leaderboard.rows for result in row.tasks]
+    if any(result.overlap_8 or result.rephrased for result in results):
+        family = sum(result.shared_gain is not None for result in results)
         yield (
-            "**Shared words:** a problem counts if 13 (or 8) of its words in a row occur in what"
-            " the row was trained on, its teacher's texts included; a shorter problem only if it"
-            " is a training problem as a whole. Many runs are phrases that problems share, so a"
-            " count is a reason to look, not a proof: `harness contamination` shows the texts."
-            " *Without them* is the accuracy on the problems that share no 13."
+            "**Shared:** a problem counts by words if 13 (or 8) of its words in a row occur in what"
+            " the row was trained on, its teacher's texts included; a shorter problem only if it is"
+            " a training problem as a whole. It is rephrased if a training problem has many of its"
+            " words and most of its numbers (docs/contamination.md); a dash says that nobody"
+            " looked. Many runs are phrases that problems share, so a count is a reason to look,"
+            " not a proof: `harness contamination` shows the texts. *Without them* leaves out the"
+            " problems that share 13 words or are rephrased. *More on them* is the gain on these"
+            " less the gain on the others, with its 95 % interval: a row that learnt problems by"
+            " heart gains more on them, and so does one to which they are easier for another"
+            f" reason. p is by Holm's method over all {family} such differences of this page."
         )
     yield (
         "**W/T/L** counts the scores on which a row beats, ties with and loses to the start model"

@@ -1,4 +1,7 @@
-"""A leaderboard as CSV: one line per trainer and benchmark, plain numbers, safe to open."""
+"""A leaderboard as CSV: a line for each trainer and benchmark, plain numbers, safe to open.
+
+Points of curves have a line each as well, and so have figures of publications.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,26 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.records import at_share
 from harness.render.escape import cell
 from harness.render.tuning import setting_text
 from harness.render.warnings import sentence
 
 if TYPE_CHECKING:
-    from harness.leaderboard.data import Leaderboard, Row, TaskResult
+    from harness.leaderboard.data import CurvePoint, Leaderboard, Row, TaskResult
+
+COST = (
+    *("steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops"),
+    *("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
+)
 
 
 def render(leaderboard: Leaderboard) -> str:
     """Return the text of `leaderboards/<board>.csv`.
 
     Accuracies, shares and gains are shares of 1; cost is the mean of a seed. `kind` is `trained`,
-    `start`, or `quoted` for a figure of a publication, which has no rank.
+    `control` for a control arm, `start`, `curve` for a trainer with a share of the budget, or
+    `quoted` for a figure of a publication. The last two have no rank.
     """
     lines = [
         _values(leaderboard, row, result)
@@ -27,6 +37,12 @@ def render(leaderboard: Leaderboard) -> str:
         for result in row.tasks or (None,)
     ]
     columns = list(lines[0])  # there is no leaderboard without a row
+    lines += [
+        _point(leaderboard, row, point)
+        for row in leaderboard.rows
+        for point in row.curve
+        if point.share < 1
+    ]
     lines += [
         {
             "board": leaderboard.conditions.board,
@@ -62,10 +78,14 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
     # Holm's correction is over gains by which the board ranks: of one task alone, or of a mean.
     alone = result and result.ranking and sum(task.ranking for task in row.tasks) == 1
     verdicts = ("wrong", "no_answer", "truncated", "ungradable")
+    more, arm = result.shared_gain if result else None, _arm_of(row)
+    control = row.controls[0] if row.controls else None
     return {
         "board": leaderboard.conditions.board,
         "trainer": row.trainer,
-        "kind": "start" if row.start else "trained",
+        "kind": "start" if row.start else "control" if arm else "trained",
+        "control_of": " ".join(arm),
+        "share": None if row.start else 1,
         "rank_low": row.rank[0] if row.rank else None,
         "rank_high": row.rank[1] if row.rank else None,
         "group": row.letters,
@@ -88,10 +108,17 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         else None,
         **_of(result.majority if result else None, maj_at_k="share"),
         **_of(result.majority if result else None, maj_low="low", maj_high="high"),
-        **_of(None if row.start else result, "overlap_13", "overlap_8"),
+        **_of(None if row.start else result, "overlap_13", "overlap_8", "rephrased"),
         **_of(clean, clean_questions="n", clean_accuracy="accuracy"),
         **_of(clean, clean_low="low", clean_high="high"),
         **_of(clean_gain, clean_gain="difference", clean_gain_low="low", clean_gain_high="high"),
+        **_of(more, shared_gain="difference", shared_gain_low="low", shared_gain_high="high"),
+        **_of(more, shared_p="p", shared_p_holm="p_adjusted"),
+        **_of(control, control="trainer", control_budget_used="budget_used"),
+        **_of(control, control_matched="matched"),
+        **_of(row.stage_gain, stage_gain="difference", stage_gain_low="low"),
+        **_of(row.stage_gain, stage_gain_high="high", stage_p="p", stage_p_holm="p_adjusted"),
+        **_of(row, "flops_to_reach"),
         **_of(row.overall, mean_accuracy="accuracy", mean_gain="gain"),
         **_of(row.overall, mean_gain_low="low", mean_gain_high="high"),
         **_of(row.overall, "above_start", "above_others"),
@@ -101,8 +128,7 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         **_of(result, "unreadable", "copied", "limit_reached", "mean_tokens"),
         **_of(row, "budget_used"),
         **(_tuning(row) if leaderboard.conditions.tuning else {}),
-        **_of(row.cost, "steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops"),
-        **_of(row.cost, "seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
+        **_of(row.cost, *COST),
         "environment": row.environment,
         "notes": "; ".join(row.notes),
         "warnings": "; ".join(sentence(leaderboard.conditions, one) for one in row.warnings),
@@ -129,6 +155,30 @@ def _tuning(row: Row) -> dict[str, object]:
         "trials_failed": len(found.failed) if found else None,
         **_of(found.cost if found else None, trials_flops="flops", trials_seconds="seconds"),
         **_of(found.cost if found else None, trials_gpu_seconds="gpu_seconds"),
+    }
+
+
+def _arm_of(row: Row) -> tuple[str, ...]:
+    """Return the trainers that a row is a control arm of."""
+    found = (one.values["trainers"] for one in row.warnings if one.kind == "control_arm")
+    return tuple(str(name) for names in found if isinstance(names, tuple) for name in names)
+
+
+def _point(leaderboard: Leaderboard, row: Row, point: CurvePoint) -> dict[str, object]:
+    """Return the line of a point of a curve, by column; its accuracy is that of the ranking."""
+    ranking = [one for one in leaderboard.conditions.benchmarks if one.ranking]
+    alone = ranking[0] if len(ranking) == 1 else None
+    return {
+        "board": leaderboard.conditions.board,
+        "trainer": at_share(row.trainer, point.share),
+        "kind": "curve",
+        "share": point.share,
+        **_of(alone, "task", "protocol", "ranking", "samples"),
+        **_of(point.accuracy, "seeds", questions="n"),
+        **_of(point.accuracy, "accuracy", accuracy_low="low", accuracy_high="high"),
+        **_of(point.accuracy, "question_sd", "seed_sd", "answer_sd"),
+        **_of(point, "budget_used"),
+        **_of(point.cost, *COST),
     }
 
 

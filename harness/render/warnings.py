@@ -50,6 +50,10 @@ SENTENCES: dict[data.WarningKind, str] = {
         "{problems} {problems:problem shares|problems share} 13 words in a row with training data;"
         " the accuracy without them is in the details"
     ),
+    "rephrased": (
+        "{problems} {problems:problem is a training problem|problems are training problems} in"
+        " other words; the accuracy without them is in the details"
+    ),
     "all_shared_words": "all {problems} problems share 13 words in a row with training data",
     "seeds_scored_differently": "its seeds were scored on different hardware or engines",
     "seeds_trained_differently": (
@@ -156,7 +160,7 @@ def properties(leaderboard: data.Leaderboard) -> Iterator[str]:
         subjects = list(dict.fromkeys(label(conditions, one) for one in found))
         several = f"{len(subjects)} of {len(conditions.benchmarks)} scores"
         text = _sentence(several if len(subjects) > SUBJECTS else ", ".join(subjects), found)
-        usual = kind in ("token_limit", "matching", "ungradable", "shared_words")
+        usual = kind in ("token_limit", "matching", "ungradable", "shared_words", "rephrased")
         yield f"{text} (the row in the middle)" if usual else text
 
 

@@ -27,7 +27,7 @@ from harness.stage import memory, processes
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
 from harness.stage.manifest import OUTPUTS, check_sealed, write_manifest
-from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
+from harness.stage.spec import GenerateSpec, JudgeSpec, ProbeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
     from harness.stage.train_stage import TrainStage
@@ -91,6 +91,8 @@ def _work(folder: Path, spec: StageSpec, known: dict[str, str]) -> specs.Result 
     _seed(spec)
     if isinstance(spec, GenerateSpec):
         return _generate(folder, spec)
+    if isinstance(spec, ProbeSpec):
+        return _probe(spec)
     return _train(folder, spec, known)
 
 
@@ -104,7 +106,7 @@ def _clear(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _seed(spec: TrainSpec | GenerateSpec) -> None:
+def _seed(spec: TrainSpec | GenerateSpec | ProbeSpec) -> None:
     import numpy
     import torch
 
@@ -269,6 +271,18 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
         from_teacher=from_teacher,
         toward_teacher=toward_teacher,
     )
+
+
+def _probe(spec: ProbeSpec) -> specs.ProbeResult:
+    from harness.stage.models import check_scored
+    from harness.stage.probe import probe
+
+    check_scored(spec)
+    identity, loaded = spec.identity, scored_rows.load(spec.rows)
+    tests = [(task.name, [row["problem"] for row in rows]) for task, rows in loaded]
+    model, device, engine = spec.paths.base_model, identity.device, identity.engine
+    probes = probe(model, tests, identity.batch_size, device, engine, identity.dtype)
+    return specs.ProbeResult(probes=probes, environment=environment(identity))
 
 
 def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:

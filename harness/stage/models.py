@@ -13,7 +13,7 @@ from harness.weights import Contents
 if TYPE_CHECKING:
     import transformers
 
-    from harness.stage.spec import GenerateSpec, TrainSpec
+    from harness.stage.spec import GenerateSpec, ProbeSpec, TrainSpec
 
 
 def attention(device: str, *, packed: bool = False) -> str:
@@ -180,7 +180,7 @@ def _sound(faults: list[str], contents: Contents | None, found: str) -> Contents
     return contents
 
 
-def check_scored(spec: GenerateSpec) -> tuple[str, float, float]:
+def check_scored(spec: GenerateSpec | ProbeSpec) -> tuple[str, float, float]:
     """Check the model that is to be scored, in a process in which no trainer has run.
 
     Returns:

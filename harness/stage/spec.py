@@ -17,6 +17,7 @@ import pydantic
 from harness.errors import StageError, UsageError
 from harness.files import json_sha256, read_json, write_atomically
 from harness.plugin.scored_rows import ScoredRows
+from harness.probes import Probe
 from harness.records import Caps, Cost, Environment, Frozen, Score, Status
 from harness.tasks.guard import Closed
 from harness.tasks.protocols import score_name
@@ -28,7 +29,7 @@ MOST_STEPS = 1_000_000  # that are planned for where the caps say nothing of a s
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16"]
 Engine = Literal["hf", "vllm"]
-Kind = Literal["train", "generate", "judge"]
+Kind = Literal["train", "generate", "judge", "probe"]
 
 
 class _File(Frozen):
@@ -146,7 +147,23 @@ class JudgeIdentity(Frozen):
     harness: str  # digest of the harness's code that runs in a stage
 
 
-Identity = TrainIdentity | GenerateIdentity | JudgeIdentity
+class ProbedTask(Frozen):
+    """The problems of a task that a probe halves."""
+
+    task: str
+    digest: str  # of the task
+    limit: int  # the first so many problems
+
+
+class ProbeIdentity(Common):
+    """What a memorisation probe of one model depends on."""
+
+    base: Base
+    tasks: tuple[ProbedTask, ...]
+    batch_size: int
+
+
+Identity = TrainIdentity | GenerateIdentity | JudgeIdentity | ProbeIdentity
 
 
 def digest(identity: Identity) -> str:
@@ -231,7 +248,18 @@ class JudgeSpec(_File):
     workers: int  # of the verifier
 
 
-StageSpec = TrainSpec | GenerateSpec | JudgeSpec
+class ProbeSpec(_File):
+    """What a probing stage is to do."""
+
+    kind: Literal["probe"] = "probe"
+    attempts: int
+    identity: ProbeIdentity
+    paths: GeneratePaths
+    rows: tuple[ScoredRows, ...]  # of each task
+    sealed: str | None = None  # of the stage that left the model
+
+
+StageSpec = TrainSpec | GenerateSpec | JudgeSpec | ProbeSpec
 
 
 # -- result.json and error.json -------------------------------------------------------------------
@@ -264,6 +292,13 @@ class JudgeResult(_File):
     scores: tuple[Score, ...]
 
 
+class ProbeResult(_File):
+    """What came of a memorisation probe; no text of it is kept."""
+
+    probes: tuple[Probe, ...]
+    environment: Environment
+
+
 class Failure(_File):
     """Why a stage failed, in one line."""
 
@@ -271,7 +306,7 @@ class Failure(_File):
     error: str
 
 
-Result = TrainResult | GenerateResult | JudgeResult
+Result = TrainResult | GenerateResult | JudgeResult | ProbeResult
 _Model = TypeVar("_Model", bound=_File)
 _SPEC: pydantic.TypeAdapter[StageSpec] = pydantic.TypeAdapter(
     Annotated[StageSpec, pydantic.Field(discriminator="kind")]

@@ -319,6 +319,9 @@ def recompute(folder: Path, board: str) -> Number:
         task["gain"]["p_adjusted"] = p
         kind = "ties" if p >= 0.05 else "wins" if task["gain"]["difference"] > 0 else "losses"
         shown[name][kind] += 1
+    apart_again = [task["shared_gain"] for _, task in every if task["shared_gain"]]
+    for one, p in zip(apart_again, holm([one["p"] for one in apart_again]), strict=True):
+        one["p_adjusted"] = p
 
     estimates = {name: rows[name].accuracy([main]) for name in rows}
     pairs = {(a, b): compare(estimates[a], estimates[b], False) for a, b in combinations(order, 2)}
@@ -486,14 +489,37 @@ def tuned(tuning: Number) -> Number:
     }
 
 
+def shared_gain(start: Row, row: Row, key: tuple[str, str], shared: Sequence[int]) -> Number | None:
+    """Return the gain on some questions less the gain on the others: twice a mean of two tasks."""
+    n = row.letters(key).shape[1]
+    others = [place for place in range(n) if place not in shared]
+    if min(len(shared), len(others)) < 2:
+        return None
+
+    def half(one: Row) -> Estimate:
+        mine, rest = (one.letters(key, left) == "C" for left in (others, shared))
+        return Estimate(
+            [
+                [(_share(mine[seed]), len(shared)), (_share(-1.0 * rest[seed]), len(others))]
+                for seed in range(len(one.records))
+            ]
+        )
+
+    found = compare(half(start), half(row), True)
+    low, high = found.interval()
+    return {"difference": 2 * found.value, "low": 2 * low, "high": 2 * high, "p": found.p()}
+
+
 def _task(row: Row, start: Row, key: tuple[str, str]) -> Number:
     scores = row.scores(key)
     answers = sum(len(score["verdicts"]) for score in scores)
     hits = {
-        words: sorted({place for score in scores for place in score[f"overlap_{words}"]})
-        for words in (13, 8)
+        kind: sorted({place for score in scores for place in score.get(kind) or ()})
+        for kind in ("overlap_13", "overlap_8", "rephrased")
     }
-    left_out = hits[13] if 0 < len(hits[13]) < scores[0]["n"] else []
+    looked = all(score.get("rephrased") is not None for score in scores)
+    shared = sorted({*hits["overlap_13"], *hits["rephrased"]})
+    left_out = shared if 0 < len(shared) < scores[0]["n"] else []
     letters = "".join(score["verdicts"] for score in scores)
     own = {name: mean(one["own"][name] for one in scores) for name in scores[0]["own"]}
     trained = not row.start
@@ -509,8 +535,11 @@ def _task(row: Row, start: Row, key: tuple[str, str]) -> Number:
         "limit_reached": sum(score["limit_reached"] for score in scores) / answers,
         "majority": None,
         "mean_tokens": sum(score["completion_tokens"] for score in scores) / answers,
-        "overlap_13": len(hits[13]),
-        "overlap_8": len(hits[8]),
+        "overlap_13": len(hits["overlap_13"]),
+        "overlap_8": len(hits["overlap_8"]),
+        "rephrased": len(hits["rephrased"]) if looked else None,
+        "shared": len(shared),
+        "shared_gain": shared_gain(start, row, key, left_out) if left_out and trained else None,
         "own": own,
         "pass_at": {},
         "samples": 1,

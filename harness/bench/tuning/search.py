@@ -25,9 +25,10 @@ from harness.bench.plan import (
 from harness.boards.board import Board
 from harness.boards.holdout import TrialBoard
 from harness.boards.recipes import Recipes, recipes
+from harness.cells import Cell
 from harness.plugin.host import Host
 from harness.plugin.search import Space, settings
-from harness.records import Cell, Record
+from harness.records import Record
 from harness.stage.spec import Base, Device
 from harness.tuning import Setting, Trial, Tuning, TuningRules, best
 

@@ -45,8 +45,9 @@ def command(
 ) -> None:
     """Compare training data with test sets.
 
-    Compared are 13 and 8 words in a row, and whole problems: of a board's training rows and
-    traces, and of the texts that teachers wrote in its runs folder, with each of its test sets.
+    Compared are 13 and 8 words in a row, whole problems, and rephrased ones: of a board's training
+    rows and traces, and of the texts that teachers wrote in its runs folder, with each of its test
+    sets.
     BOARD is a board's name or TOML file; tiny if neither it nor --train is given.
     """
     from harness.render.contamination import render
@@ -102,7 +103,7 @@ def _passages(path: Path) -> Iterator[Passage]:
         yield Passage(name, first, problem="problem" in row or "question" in row)
         for column in ("solution", "answer", "completion"):
             if isinstance(row.get(column), str):
-                yield Passage(name, row[column])
+                yield Passage(name, row[column], solution="text" not in row)
 
 
 def _rows(path: Path, *columns: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
