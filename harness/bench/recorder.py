@@ -24,7 +24,7 @@ from harness.files import write_atomically
 from harness.records import Cell, Record, Score, StageRef
 from harness.redact import publishable, redacted
 from harness.stage import manifest, spec
-from harness.stage.budget import impossible
+from harness.stage.counter import impossible
 from harness.stage.environment import processor_name
 from harness.stage.manifest import check_sealed
 from harness.tasks.protocols import score_name

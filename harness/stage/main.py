@@ -125,7 +125,8 @@ def _clear_scratch(folder: Path) -> None:
 
 def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainResult | None:
     from harness.plugin.host import Host
-    from harness.stage.budget import Budget, impossible
+    from harness.stage.budget import Budget
+    from harness.stage.counter import Counter, impossible
     from harness.stage.meter import metered
     from harness.stage.models import check_given, seal_checkpoint
     from harness.stage.run import Run
@@ -153,12 +154,13 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     group.wait()
     failed = memory.failures(folder)
     teacher = str(paths.teacher) if paths.teacher else None
+    counter = Counter(spec.caps, teacher, group, fill=identity.budget.fill)
     stage = TrainStage(
         spec=spec,
         folder=folder,
         options=trainer.options.model_validate(identity.options),
         protocol=protocol,
-        budget=Budget(spec.caps, teacher, group, fill=identity.budget.fill),
+        budget=Budget(counter),
         verifier=VerifierPool(workers=1),
         rows=_rows(paths.train, spec.sha256["train"]),
         holdout=_rows(paths.holdout, spec.sha256["holdout"]),
@@ -171,7 +173,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
     energy = energy_joules()
     try:
-        with metered(stage.budget, identity.engine):
+        with metered(counter, identity.engine):
             trainer.train(run)
     except BaseException as error:
         if memory.is_out_of_memory(error) and not isinstance(error, memory.NoRoom):
@@ -179,8 +181,8 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         raise
     finally:
         stage.verifier.close()
-    stage.budget.settle()
-    cost = stage.budget.cost
+    counter.settle()
+    cost = counter.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
         cost.gpu_seconds = cost.seconds * group.size
@@ -206,7 +208,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     packed = bool(identity.options.get("packing"))
     ran = environment(identity, packed=packed).model_copy(update={"gpus": group.size})
     return specs.TrainResult(
-        cost=cost, notes=stage.notes, environment=ran, step_flops=stage.budget.step_flops
+        cost=cost, notes=stage.notes, environment=ran, step_flops=counter.step_flops
     )
 
 

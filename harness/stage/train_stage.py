@@ -104,7 +104,7 @@ class TrainStage:
                     given, add_generation_prompt=True, tokenize=False
                 )
             given = tokenizer(given, add_special_tokens=False)["input_ids"]
-        answers = write(decoder, given, samples, limit, self.budget)
+        answers = write(decoder, given, samples, limit)
         if decoder.smallest is not None:
             self.notes["smallest_batch"] = decoder.smallest
         if decoder.plain is not None:
@@ -168,8 +168,9 @@ class TrainStage:
             fit = [math.ceil(cap / least[name]) for name, cap in caps.items() if name in least]
             wanted = min([*fit, MOST_STEPS])
         cap = self.budget.caps.steps
-        self.budget.planned = max(1, wanted if cap is None else min(wanted, cap))
-        return self.budget.planned
+        planned = max(1, wanted if cap is None else min(wanted, cap))
+        self.budget.plan(planned)
+        return planned
 
     def last_saved(self) -> Path | None:
         """Return the folder of the last complete training checkpoint, where there are any.
