@@ -137,7 +137,8 @@ class StageInputs:
 
     @cached_property
     def _scored(self) -> tuple[ScoredRows, ...]:
-        return tuple(described(score.task, score.table.limit) for score in self.plan.board.scores)
+        board = self.plan.board
+        return tuple(described(one.task, one.table.limit, board.draw) for one in board.scores)
 
     def within_reach(self, waiting: Iterable[str]) -> list[str]:
         """Return a line for each trainer whose own plug-in makes test problems of the board."""
