@@ -17,6 +17,7 @@ from harness.bench import confinement, measured
 from harness.bench import executor as executor_module
 from harness.bench.executor import LocalExecutor
 from harness.leaderboard.data import Leaderboard
+from harness.leaderboard.origins import Spent, unaccounted
 from harness.leaderboard.warnings import _process_warnings, _uncounted_seconds
 from harness.records import Cost, Environment, Outside, StageRef, read_records
 from harness.stage.spec import TrainSpec
@@ -163,7 +164,7 @@ def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attem
     [
         (Cost(flops=4e8, trained_tokens=1000), 35, True),  # one step is counted, many are not
         (Cost(flops=4e8, trained_tokens=1000), 25, False),  # a start that takes long is no evidence
-        (Cost(flops=1.2e11, trained_tokens=1000), 35, False),
+        (Cost(flops=3e11, trained_tokens=1000), 35, False),
         (Cost(flops=1e10, trained_tokens=10, generated_tokens=1000), 35, False),  # it samples
         (Cost(flops=4e8, trained_tokens=1000, generated_tokens=10), 35, True),
     ],
@@ -178,7 +179,32 @@ def test_work_that_no_counted_flops_account_for_is_named(cost, seconds, named):
     assert set(_uncounted_seconds(rows)) == ({"c"} if named else set())
     assert _uncounted_seconds(rows[2:]) == {}  # nothing to compare it with
     elsewhere = ENVIRONMENT.model_copy(update={"processor": "another"})
-    assert _uncounted_seconds([*rows, row("d", Cost(flops=9e10), 4, elsewhere)]) == {}
+    also = [*rows, row("d", Cost(flops=9e10), 400, elsewhere)]  # with nothing to compare it with
+    assert set(_uncounted_seconds(also)) == ({"c"} if named else set())
+
+
+@pytest.mark.parametrize(
+    ("flops", "made", "seconds", "named"),
+    [
+        (8e10, 0, 90, True),  # four times what others like it work, and twice over the middle
+        (8e10, 0, 55, False),
+        (8e10, 900, 90, False),  # one that samples is compared with those that do
+        (8e10, 900, 900, True),
+        (2e10, 0, 90, True),
+    ],
+)
+def test_a_row_is_compared_with_those_that_sample_as_it_does(flops, made, seconds, named):
+    def spent(flops, made, seconds):
+        outside = Outside(seconds=seconds, cpu_seconds=seconds)
+        cost = Cost(flops=flops, trained_tokens=1000, generated_tokens=made)
+        return Spent.by([trained(cost, outside=outside, environment=ENVIRONMENT)])
+
+    rows = {name: spent(8e10, 0, 16 + place) for place, name in enumerate("abc")}
+    rows |= {name: spent(8e10, 900, 150 + place) for place, name in enumerate("de")}
+    assert unaccounted(rows) == {}
+    assert set(unaccounted(rows | {"x": spent(flops, made, seconds)})) == (
+        {"x"} if named else set()
+    )
 
 
 def test_a_row_says_that_test_problems_were_within_reach_or_reached_for():
