@@ -3,9 +3,10 @@
     python benchmarks/publishing.py --records 10000
 
 The records are made up and their answers are judged by the harness; making them is not counted.
-Printed are seconds, seconds of processors and the peak memory of a process of its own for `publish`, for writing the
-pages anew, for `publish --check`, and for judging everything anew as `harness check` does. An
-older version in PYTHONPATH is measured too, as far as it has these steps.
+Printed are seconds, seconds of processors, and the peak memory of a process of its own for
+`publish`, for writing the pages anew, for `publish --check`, and for judging everything anew as
+`harness check` does. An older version in PYTHONPATH is measured too, as far as it has these
+steps.
 """
 
 from __future__ import annotations
