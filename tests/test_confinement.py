@@ -149,8 +149,10 @@ def test_a_row_says_how_it_was_trained(how, kinds):
         (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 1, "more seconds"),
         (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 2, None),
         (Cost(), Outside(seconds=12, cpu_seconds=9), 1, None),
-        (Cost(), Outside(seconds=400, cpu_seconds=390), 1, "no FLOPs"),
-        (Cost(), Outside(seconds=400, cpu_seconds=9, gpu_seconds=400), 1, "no FLOPs"),
+        (Cost(flops=1e9, seconds=20), Outside(seconds=200, cpu_seconds=9), 1, "minutes more"),
+        (Cost(flops=1e9, seconds=200), Outside(seconds=500, cpu_seconds=9), 1, None),
+        (Cost(seconds=400), Outside(seconds=400, cpu_seconds=390), 1, "no FLOPs"),
+        (Cost(seconds=400), Outside(seconds=400, cpu_seconds=9, gpu_seconds=400), 1, "no FLOPs"),
     ],
 )
 def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attempts, what):

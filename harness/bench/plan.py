@@ -20,7 +20,7 @@ from harness import checkpoints
 from harness.bench import stage_identity
 from harness.boards.board import Board
 from harness.boards.file import explain
-from harness.boards.own import check_rows, check_solutions
+from harness.boards.own import check_solutions
 from harness.contamination.board import check_apart
 from harness.errors import PluginError, UsageError, did_you_mean
 from harness.files import slug
@@ -101,8 +101,8 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
-    result = plan_start(board, device, names[0])  # its own refusals name files and lines: first
     check_apart(board)
+    result = plan_start(board, device, names[0])
     common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
     points = board.file.curve.shares if board.file.curve else ()
     for part, name in product((1.0, *points), names):
@@ -173,7 +173,6 @@ def _add_cell(
     """
     board, parent = result.board, chain[-1] if chain else None
     if parent is None:  # every plan has such a cell
-        check_rows(board)
         for score in board.scores:
             score.check()
         _check_model(board, model)

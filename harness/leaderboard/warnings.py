@@ -193,6 +193,8 @@ def _contradictions(stage: StageRef) -> Iterator[str]:
         return  # of an attempt that a killed bench did not live to measure
     if cost.seconds > outside.seconds + SLACK_SECONDS:
         yield "more seconds than its process ran"
+    if outside.seconds > 2 * cost.seconds + IDLE_SECONDS:
+        yield "minutes more of its process than seconds that were counted"
     if not cost.flops and max(outside.cpu_seconds, outside.gpu_seconds) > IDLE_SECONDS:
         yield "no FLOPs in minutes of work"
 
