@@ -88,7 +88,9 @@ def test_a_large_file_is_hashed_again_where_it_was_written_since(stage, monkeypa
     assert not is_done(stage)
 
 
-SOUND = ("honest", "prompt", "teacher", "disguised", "idle", "uncounted")
+SOUND = (
+    "honest", "prompt", "teacher", "disguised", "idle", "uncounted", "switched", "hidden",
+)  # fmt: skip
 REFUSED = {
     "lossy": "tensor model.layers.1.mlp.up_proj.weight is missing",
     "patched": "chat_template.jinja of the checkpoint is not the start model's",
@@ -128,6 +130,11 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
     assert prompt.checkpoint == honest.checkpoint
     replaced = prompt.stages[0].notes["replaced_by_the_start_models"]
     assert {"chat_template.jinja", "generation_config.json", "note.md"} <= set(replaced)
+    for name in ("switched", "hidden"):  # each is counted as the honest one is
+        cost = found[f"forging-{name}"].stages[0].cost
+        assert (cost.steps, cost.trained_tokens) == (3, 24)
+        assert cost.flops >= honest.stages[0].cost.flops
+        assert found[f"forging-{name}"].checkpoint.weights == honest.checkpoint.weights
     assert "replaced_by_the_start_models" not in honest.stages[0].notes
     left = folder / "stages" / prompt.stages[0].stage / "checkpoint"
     assert not (left / "note.md").exists()
@@ -145,9 +152,11 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
         "disguised": {"almost_teacher"},
         "idle": {"same_as_start"},
         "uncounted": {"uncounted"},
+        "switched": {"same_as_other"},
+        "hidden": {"same_as_other"},
     }
     ranked = {name for name in SOUND if rows[f"forging-{name}"].rank is not None}
-    assert ranked == {"honest", "prompt", "idle"}
+    assert ranked == {"honest", "prompt", "idle", "switched", "hidden"}
 
 
 @pytest.mark.promise("What a stage left is checked when it is used, and named if it was changed")
