@@ -330,3 +330,29 @@ def test_a_stage_neither_stops_its_guard_nor_talks_to_the_bench(tmp_path, light)
     assert (tmp_path / "stop/refused").read_text() == "4"
     assert (tmp_path / "talk/talked").read_text() == ""
     assert not (tmp_path / "warm.log").read_text()
+
+
+@pytest.mark.promise("A stage leaves nothing in memory for another one")
+@needs_landlock
+def test_a_stage_finds_nothing_in_memory_that_another_one_left(tmp_path):
+    """In `/dev/shm`, and in a segment of System V's shared memory."""
+    script = """
+import ctypes, os
+from pathlib import Path
+from harness.bench.confinement import Rights, confine
+shared = Path("/dev/shm")
+print(confine(Rights((Path("/"),), (), (shared,), network=False, alone=True)))
+place, key = shared / f"harness-{os.getppid()}", os.getppid()
+def segment(flags):
+    return ctypes.CDLL(None).shmget(key, 4096, flags)
+print(place.exists(), segment(0o600))
+place.write_text("left")
+print(place.exists(), segment(0o1600) >= 0)
+"""
+    command = [sys.executable, "-c", script]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        how, before, after = done.stdout.splitlines()
+        if "shared memory" in how:
+            pytest.skip("this system lets nobody have memory of its own")
+        assert (before, after) == ("False -1", "True True")

@@ -95,6 +95,8 @@ REFUSED = {
     "lossy": "tensor model.layers.1.mlp.up_proj.weight is missing",
     "patched": "chat_template.jinja of the checkpoint is not the start model's",
     "free": "cannot be: 24 trained tokens of",
+    "posed": "the process ended with exit code 0 and no result",
+    "posed-late": "later",
     "asked": "its process changed stage.json",
     "deaf": "stopped: the trainer went on after its budget of 3 steps",
 }
@@ -116,6 +118,10 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
         "bench", "small.toml", "--plugins", ",".join(trainers), "--seeds", "0", "--json", check=1
     )
     folder = tmp_path / "runs" / "small"
+    for name in ("posed", "posed-late"):  # the next bench finds nothing that is done
+        (stage,) = (folder / "stages").glob(f"train-forging-{name}-s0-*")
+        assert (stage / "result.json").exists()
+        assert not is_done(stage)
     found = {record.trainer: record for record in read_records(folder / "records")}
     for name, why in REFUSED.items():
         assert (found[f"forging-{name}"].status, why in found[f"forging-{name}"].error) == (

@@ -26,7 +26,7 @@ from harness.redact import redact
 from harness.stage import memory, processes
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
-from harness.stage.manifest import OUTPUTS, check_sealed, write_manifest
+from harness.stage.manifest import OUTPUTS, check_sealed, say_over, write_manifest
 from harness.stage.spec import GenerateSpec, JudgeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
@@ -59,11 +59,17 @@ def main(folder: Path) -> int:
                 return code
 
 
-def again(folder: Path) -> None:
-    """Replace this process by a fresh one that does the stage once more."""
-    sys.stderr.flush()
-    command = ["-m", "harness.stage.main", str(folder), str(os.getppid())]
-    os.execv(sys.executable, [sys.executable, *command])
+def _run(folder: Path) -> int:
+    """Do the stage in a process of its own, and as often as it takes."""
+    if processes.COUNT in os.environ:
+        return main(folder)
+    token = processes.given_token()
+    code = main(folder)
+    if code == AGAIN:
+        processes.again(folder, token)
+    if code == 0:
+        say_over(folder, token)
+    return code
 
 
 def _attempt(folder: Path, spec: StageSpec) -> int:
@@ -322,7 +328,4 @@ def _report(folder: Path, error: BaseException) -> None:
 if __name__ == "__main__":
     # the processes of a stage are given no parent: they die with the launcher that started them
     processes.die_with_parent(int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid())
-    code = main(Path(sys.argv[1]))
-    if code == AGAIN and processes.COUNT not in os.environ:
-        again(Path(sys.argv[1]))
-    sys.exit(code)
+    sys.exit(_run(Path(sys.argv[1])))

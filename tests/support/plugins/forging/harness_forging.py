@@ -142,6 +142,39 @@ def hidden(run: Run) -> None:
     run.save(model)
 
 
+def posed(run: Run) -> None:
+    """Write what the host would, with a smaller cost, and end the process before it does."""
+    import os
+
+    _pose(run)
+    os._exit(0)
+
+
+def posed_late(run: Run) -> None:
+    """Write what the host would, for the bench to find when it is started again."""
+    _pose(run)
+    raise HarnessError("later")
+
+
+def _pose(run: Run) -> None:
+    import shutil
+
+    from harness.records import Cost
+    from harness.stage import environment, manifest, spec
+
+    steps = iter(range(3))
+    loop(run, lambda: next(steps, None) is not None)
+    stage = run._stage
+    shutil.rmtree(run.scratch)
+    spec.TrainResult(
+        cost=Cost(steps=1, trained_tokens=8, flops=3e6, seconds=0.1),
+        notes={},
+        environment=environment.environment(stage.spec.identity, packed=False),
+        step_flops=(),
+    ).write(stage.folder / "result.json")
+    manifest.write_manifest(stage.folder)
+
+
 def asked(run: Run) -> None:
     """Say that it was tried before, so that its costs are not held against what was measured."""
     honest(run)
@@ -160,7 +193,7 @@ def deaf(run: Run) -> None:
 
 ALL = (
     honest, prompt, patched, lossy, teacher, disguised, idle, uncounted, free, switched, hidden,
-    asked, deaf,
+    posed, posed_late, asked, deaf,
 )  # fmt: skip
 CLOSE = (teacher, disguised)
 
@@ -168,6 +201,8 @@ CLOSE = (teacher, disguised)
 @hookimpl
 def harness_trainers():
     return [
-        Trainer(f"forging-{each.__name__}", each, Options, needs_teacher=each in CLOSE)
+        Trainer(
+            f"forging-{each.__name__.replace('_', '-')}", each, Options, needs_teacher=each in CLOSE
+        )
         for each in ALL
     ]
