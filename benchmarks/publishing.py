@@ -3,9 +3,10 @@
     python benchmarks/publishing.py --records 10000
 
 The records are made up and their answers are judged by the harness; making them is not counted.
-Printed are seconds and the peak memory of a process of its own for `publish`, for writing the
-pages anew, for `publish --check`, and for judging everything anew as `harness check` does. An
-older version in PYTHONPATH is measured too, as far as it has these steps.
+Printed are seconds, seconds of processors, and the peak memory of a process of its own for
+`publish`, for writing the pages anew, for `publish --check`, and for judging everything anew as
+`harness check` does. An older version in PYTHONPATH is measured too, as far as it has these
+steps.
 """
 
 from __future__ import annotations
@@ -123,8 +124,10 @@ def main() -> None:
     if given.step:  # in a process of its own
         began = time.monotonic()
         STEPS[given.step](given.folder / "runs", given.folder / "out")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{given.step}: {time.monotonic() - began:.1f} s, {peak:.0f} MiB")
+        took = time.monotonic() - began
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        busy, peak = sum(one.ru_utime + one.ru_stime for one in used), used[0].ru_maxrss / 1024
+        print(f"{given.step}: {took:.1f} s, {busy:.1f} s of processors, {peak:.0f} MiB")
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)

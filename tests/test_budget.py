@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from types import SimpleNamespace
@@ -16,8 +17,9 @@ import torch
 
 from harness.errors import BudgetExceeded, StageError
 from harness.records import Caps, Cost
-from harness.stage.budget import Budget, impossible
-from harness.stage.meter import metered
+from harness.stage.budget import Budget
+from harness.stage.counter import Counter, impossible
+from harness.stage.meter import metered, parameters
 from harness.stage.spec import MOST_STEPS
 
 AMPLE = Caps(steps=10_000)
@@ -56,7 +58,7 @@ def test_the_sizes_that_the_numbers_below_rest_on(folders):
 
 
 def test_a_padded_batch_counts_its_real_tokens(folders):
-    budget, model = Budget(AMPLE), load(folders["student"])
+    budget, model = Counter(AMPLE), load(folders["student"])
     with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
         with torch.no_grad():
@@ -67,7 +69,7 @@ def test_a_padded_batch_counts_its_real_tokens(folders):
 
 
 def test_evaluation_mode_does_not_hide_a_gradient(folders):
-    budget, model = Budget(AMPLE), load(folders["student"]).eval()
+    budget, model = Counter(AMPLE), load(folders["student"]).eval()
     with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
     assert budget.cost.trained_tokens == 8
@@ -86,7 +88,7 @@ def test_generation_counts_each_row_to_its_end_of_turn(folders):
             return scores
 
     left = torch.tensor([[0, 0, 5, 6, 7], [5, 6, 7, 8, 9]])
-    budget = Budget(AMPLE)
+    budget = Counter(AMPLE)
     with metered(budget):
         model.generate(
             input_ids=left,
@@ -101,7 +103,7 @@ def test_generation_counts_each_row_to_its_end_of_turn(folders):
 
 
 def test_several_samples_read_the_prompt_each(folders):
-    budget, model = Budget(AMPLE), load(folders["student"])
+    budget, model = Counter(AMPLE), load(folders["student"])
     with metered(budget):
         model.generate(
             input_ids=IDS[:1], max_new_tokens=3, min_new_tokens=3, do_sample=True,
@@ -112,7 +114,7 @@ def test_several_samples_read_the_prompt_each(folders):
 
 
 def test_generation_from_embeddings_is_counted_too(folders):
-    budget, model = Budget(AMPLE), load(folders["student"])
+    budget, model = Counter(AMPLE), load(folders["student"])
     embeds = model.get_input_embeddings()(IDS[:1]).detach()
     with metered(budget):
         model.generate(inputs_embeds=embeds, max_new_tokens=3, min_new_tokens=3, do_sample=False)
@@ -121,7 +123,7 @@ def test_generation_from_embeddings_is_counted_too(folders):
 
 
 def test_the_teacher_is_charged_apart(folders):
-    budget = Budget(AMPLE, teacher=str(folders["teacher"]))
+    budget = Counter(AMPLE, teacher=str(folders["teacher"]))
     teacher = load(folders["teacher"])
     with metered(budget), torch.no_grad():
         teacher(input_ids=IDS, attention_mask=MASK)
@@ -132,7 +134,7 @@ def test_the_teacher_is_charged_apart(folders):
 
 
 def test_the_teacher_with_a_gradient_is_trained_not_taught(folders):
-    budget, model = Budget(AMPLE, teacher=str(folders["student"])), load(folders["student"])
+    budget, model = Counter(AMPLE, teacher=str(folders["student"])), load(folders["student"])
     with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
     assert (budget.cost.trained_tokens, budget.cost.teacher_tokens) == (8, 0)
@@ -141,7 +143,7 @@ def test_the_teacher_with_a_gradient_is_trained_not_taught(folders):
 def test_what_vllm_writes_is_counted(folders, monkeypatch):
     """With a stand-in for vLLM, which needs a GPU: two prompts of 3 and 5 tokens, two samples."""
     import sys
-    from types import ModuleType, SimpleNamespace
+    from types import ModuleType
 
     class LLM:
         def __init__(self, model):
@@ -155,7 +157,7 @@ def test_what_vllm_writes_is_counted(folders, monkeypatch):
     vllm.LLM = LLM
     monkeypatch.setitem(sys.modules, "vllm", vllm)
     plain = LLM.generate
-    budget = Budget(AMPLE, teacher=str(folders["teacher"]))
+    budget = Counter(AMPLE, teacher=str(folders["teacher"]))
     with metered(budget, "vllm"):
         LLM(folders["student"]).generate([[5] * 3, [5] * 5])
         LLM(folders["teacher"]).generate([[5] * 3])
@@ -166,7 +168,7 @@ def test_what_vllm_writes_is_counted(folders, monkeypatch):
 
 
 def test_a_backbone_counts_its_untied_head_too(folders):
-    budget, model = Budget(AMPLE), load(folders["untied"])
+    budget, model = Counter(AMPLE), load(folders["untied"])
     with metered(budget), torch.no_grad():
         model.base_model(input_ids=IDS, attention_mask=MASK)
     assert budget.cost.flops == 2 * UNTIED * 8
@@ -175,7 +177,7 @@ def test_a_backbone_counts_its_untied_head_too(folders):
 def test_frozen_weights_cost_less(folders):
     from peft import LoraConfig, get_peft_model
 
-    budget = Budget(AMPLE)
+    budget = Counter(AMPLE)
     model = get_peft_model(load(folders["student"]), LoraConfig(r=2, target_modules=["q_proj"]))
     adapter = 2 * (2 * 32 + 2 * 32)  # two layers, two matrices of 2 x 32
     with metered(budget):
@@ -185,7 +187,7 @@ def test_frozen_weights_cost_less(folders):
 
 
 def test_a_wrapper_without_tokens_does_not_hide_the_model_inside(folders):
-    budget, model = Budget(AMPLE), load(folders["student"])
+    budget, model = Counter(AMPLE), load(folders["student"])
     plain = model.forward
     model.forward = lambda inner: plain(input_ids=IDS, attention_mask=MASK)
     with metered(budget):
@@ -195,7 +197,7 @@ def test_a_wrapper_without_tokens_does_not_hide_the_model_inside(folders):
 
 
 def test_nothing_is_counted_outside_the_meter(folders):
-    budget, model = Budget(AMPLE), load(folders["student"])
+    budget, model = Counter(AMPLE), load(folders["student"])
     with metered(budget):
         pass
     model(IDS)
@@ -224,7 +226,7 @@ CAPS = [
 
 @pytest.mark.parametrize("caps", CAPS, ids=lambda caps: "+".join(caps))
 def test_who_ignores_the_budget_is_stopped(folders, caps):
-    budget, model = Budget(Caps(**caps)), load(folders["student"])
+    budget, model = Counter(Caps(**caps)), load(folders["student"])
     with pytest.raises(BudgetExceeded, match="went on after its budget"):
         loop(budget, model, 50, obedient=False)
     assert budget.cost.steps == 3
@@ -232,29 +234,29 @@ def test_who_ignores_the_budget_is_stopped(folders, caps):
 
 @pytest.mark.parametrize("caps", CAPS, ids=lambda caps: "+".join(caps))
 def test_who_asks_stays_inside(folders, caps):
-    budget, model = Budget(Caps(**caps)), load(folders["student"])
+    budget, model = Counter(Caps(**caps)), load(folders["student"])
     loop(budget, model, 50, obedient=True)
     assert budget.cost.steps == 3
     assert all(getattr(budget.cost, name) <= cap for name, cap in caps.items())
 
 
 def test_seconds_stop_a_loop_too(folders, monkeypatch):
-    clock = SimpleNamespace(monotonic=itertools.count(step=0.01).__next__)
-    monkeypatch.setattr("harness.stage.budget.time", clock)
-    budget, model = Budget(Caps(seconds=5)), load(folders["student"])
+    clock = itertools.count(step=0.01).__next__
+    monkeypatch.setattr("harness.stage.counter.monotonic", clock)
+    budget, model = Counter(Caps(seconds=5)), load(folders["student"])
     with pytest.raises(BudgetExceeded, match="seconds"):
         loop(budget, model, 10**9, obedient=False)
     assert budget.cost.steps > 0
 
 
 def test_a_first_step_beyond_the_whole_budget_is_refused(folders):
-    budget, model = Budget(Caps(trained_tokens=7)), load(folders["student"])
+    budget, model = Counter(Caps(trained_tokens=7)), load(folders["student"])
     with pytest.raises(BudgetExceeded, match="first step of this trainer costs 8 trained_tokens"):
         loop(budget, model, 5, obedient=True)
 
 
 def test_generation_without_steps_is_stopped(folders):
-    budget, model = Budget(Caps(flops=2.0 * STUDENT * 100)), load(folders["student"])
+    budget, model = Counter(Caps(flops=2.0 * STUDENT * 100)), load(folders["student"])
 
     def write_for_ever():
         with metered(budget):
@@ -267,7 +269,7 @@ def test_generation_without_steps_is_stopped(folders):
 
 
 def test_a_dearer_step_begun_in_good_faith_is_not_punished(folders):
-    budget, model = Budget(Caps(trained_tokens=30)), load(folders["student"])
+    budget, model = Counter(Caps(trained_tokens=30)), load(folders["student"])
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
     with metered(budget):
         for ids in (IDS[:, :2], IDS[:, :2], IDS.repeat(3, 1)):  # 4, 4 and 30 tokens
@@ -278,7 +280,7 @@ def test_a_dearer_step_begun_in_good_faith_is_not_punished(folders):
 
 
 def test_what_comes_before_training_is_no_part_of_a_step(folders):
-    budget, model = Budget(Caps(flops=2.0 * STUDENT * 1000)), load(folders["student"])
+    budget, model = Counter(Caps(flops=2.0 * STUDENT * 1000)), load(folders["student"])
     with metered(budget):
         with torch.no_grad():
             model(IDS.repeat(60, 1))  # 600 of 1000
@@ -322,7 +324,7 @@ def test_trl_sft_is_counted_once(folders, tmp_path, sft, name):
     options = trainer.options(max_steps=3, batch_size=4, micro_batch_size=2, learning_rate=1e-3)
     run = models.make_run(tmp_path, folders["student"], options, rows=rows)
     tokens = sum(map(len, run.tokenized(run.tokenizer(), 512)["input_ids"]))
-    with metered(run.budget):
+    with metered(run.counter):
         trainer.train(run)
     assert run.budget.cost.steps == 3
     assert run.budget.cost.trained_tokens == 3 * 4 * tokens / len(rows)  # all rows equally long
@@ -339,7 +341,7 @@ def test_a_built_in_trainer_stays_inside_each_cap(folders, tmp_path, sft, cap):
     caps = {"trained_tokens": row * 5 + 7, "flops": 6.0 * STUDENT * row * 5.5, "steps": 5}
     options = trainer.options(max_steps=40, batch_size=4, learning_rate=1e-3)
     run = models.make_run(tmp_path, folders["student"], options, **{cap: caps[cap]})
-    with metered(run.budget):
+    with metered(run.counter):
         trainer.train(run)
     assert run.budget.cost.steps == 5
     assert getattr(run.budget.cost, cap) <= caps[cap]
@@ -358,9 +360,9 @@ def test_a_budget_that_is_to_be_used_up_is_and_the_rate_ends_with_it(
 ):
     step = 98 * 4 * (of_a_step or 6.0 * STUDENT)
     options = sft[name].options(epochs=0.1, batch_size=4, learning_rate=1e-3)
-    budget = Budget(Caps(**{cap: 20.5 * step}), fill=True)
-    run = models.make_run(tmp_path, folders["student"], options, budget=budget)
-    with metered(run.budget):
+    budget = Counter(Caps(**{cap: 20.5 * step}), fill=True)
+    run = models.make_run(tmp_path, folders["student"], options, counter=budget)
+    with metered(run.counter):
         sft[name].train(run)
     spent = getattr(run.budget.cost, cap)
     costliest = spent / run.budget.cost.steps
@@ -379,8 +381,8 @@ def test_a_budget_that_is_to_be_used_up_is_and_the_rate_ends_with_it(
 
 def test_a_plan_holds_all_steps_that_can_fit(folders, tmp_path):
     def steps(**caps):
-        budget = Budget(Caps(**caps), fill=True)
-        run = models.make_run(tmp_path, folders["student"], None, budget=budget)
+        budget = Counter(Caps(**caps), fill=True)
+        run = models.make_run(tmp_path, folders["student"], None, counter=budget)
         known = run.steps(100, 4, 0.1, max_steps=1)  # the lengths of rows are not known yet
         run.tokenized(run.tokenizer(), 512)  # 98 tokens each
         return known, run.steps(100, 4, 0.1)
@@ -395,7 +397,7 @@ def test_a_plan_holds_all_steps_that_can_fit(folders, tmp_path):
 
 
 def test_progress_is_of_what_was_left_when_the_first_step_began(folders):
-    budget, model = Budget(Caps(flops=6.0 * STUDENT * 100)), load(folders["student"])
+    budget, model = Counter(Caps(flops=6.0 * STUDENT * 100)), load(folders["student"])
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
 
     def step(budget):
@@ -412,7 +414,7 @@ def test_progress_is_of_what_was_left_when_the_first_step_began(folders):
         assert step(budget) == pytest.approx(1 / 6)
         budget.planned = 3
         assert step(budget) == pytest.approx(2 / 3)
-    resumed = Budget(budget.caps)
+    resumed = Counter(budget.caps)
     resumed.resume(budget.cost, before)
     resumed.begin_steps()
     assert resumed.progress == pytest.approx(2 / 6)
@@ -424,7 +426,7 @@ def test_progress_is_of_what_was_left_when_the_first_step_began(folders):
 
 
 def test_who_catches_what_stops_it_fails_all_the_same(folders):
-    budget, model = Budget(Caps(steps=3)), load(folders["student"])
+    budget, model = Counter(Caps(steps=3)), load(folders["student"])
     with pytest.raises(BudgetExceeded):
         loop(budget, model, 50, obedient=False)
     with pytest.raises(BudgetExceeded, match="went on after its budget of 3 steps"):
@@ -432,14 +434,14 @@ def test_who_catches_what_stops_it_fails_all_the_same(folders):
 
 
 def test_who_ends_at_the_cap_to_the_step_is_fine(folders):
-    budget, model = Budget(Caps(steps=3)), load(folders["student"])
+    budget, model = Counter(Caps(steps=3)), load(folders["student"])
     loop(budget, model, 3, obedient=False)
     budget.settle()
     assert budget.cost.steps == 3
 
 
 def test_passes_beyond_a_cap_are_let_through_by_twice_the_costliest_step_at_most(folders):
-    budget, model = Budget(Caps(trained_tokens=200)), load(folders["student"])
+    budget, model = Counter(Caps(trained_tokens=200)), load(folders["student"])
     with metered(budget):
         optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
         for _ in range(2):
@@ -453,23 +455,25 @@ def test_passes_beyond_a_cap_are_let_through_by_twice_the_costliest_step_at_most
 
 
 def test_a_trainer_reads_copies_of_what_is_counted(folders):
-    budget, model = Budget(AMPLE), load(folders["student"])
+    budget, model = Counter(AMPLE), load(folders["student"])
     with metered(budget):
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
-        budget.cost.flops = 0.0
+        shown = Budget(budget)
+        shown.cost.flops = 0.0
         for name, value in (("cost", Cost()), ("caps", Caps(steps=1))):
             with pytest.raises(AttributeError):
                 setattr(budget, name, value)
-        budget.resume(Cost())
+        shown.caps, shown.fill = Caps(steps=1), True
+        shown.resume(Cost())
         with pytest.raises(StageError, match="never negative"):
             budget.count_forward("", 10, -5, trained=None)
     assert budget.cost.flops == 6 * STUDENT * 8
 
 
 def test_the_clock_is_started_once(monkeypatch):
-    clock = SimpleNamespace(monotonic=itertools.count().__next__)
-    monkeypatch.setattr("harness.stage.budget.time", clock)
-    budget = Budget(AMPLE)
+    clock = itertools.count().__next__
+    monkeypatch.setattr("harness.stage.counter.monotonic", clock)
+    budget = Counter(AMPLE)
     budget.start()
     budget.tick()
     before = budget.cost.seconds
@@ -482,9 +486,167 @@ def test_who_replaces_the_meter_fails(folders):
     from transformers import PreTrainedModel
 
     plain = PreTrainedModel.__call__
-    with pytest.raises(StageError, match="replaced the methods"), metered(Budget(AMPLE)):
+    with pytest.raises(StageError, match="replaced the methods"), metered(Counter(AMPLE)):
         PreTrainedModel.__call__ = plain
     assert PreTrainedModel.__call__ is plain
+
+
+def reachable(root):
+    """Yield what a trainer comes to from its run by attributes and by looking into containers."""
+    seen, left = set(), [root]
+    while left:
+        one = left.pop()
+        if id(one) in seen or isinstance(one, type) or inspect.ismodule(one):
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        else:
+            left += vars(one).values() if hasattr(one, "__dict__") else ()
+            left += [one.__self__] if inspect.ismethod(one) else ()
+
+
+def test_no_attribute_of_a_run_leads_to_what_counts(folders, tmp_path):
+    run = models.make_run(tmp_path, folders["student"], None)
+    counter = run.__dict__.pop("counter")  # which is there for tests
+    found = [*reachable(run), *reachable(run.callback())]
+    run.close()
+    assert any(one is run.budget for one in found)
+    assert not any(one is counter or isinstance(one, Counter) for one in found)
+    for name in ("_cost", "apart", "counted_apart", "count_step"):
+        assert not isinstance(getattr(run.budget, name, None), Cost | int | Counter)
+
+
+class Inside(torch.nn.Module):
+    """Does something whenever a token is chosen."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def __call__(self, ids, scores):
+        self.act()
+        return scores
+
+
+def test_training_inside_a_generation_is_counted(folders):
+    budget, model = Counter(AMPLE), load(folders["student"])
+
+    @torch.enable_grad()
+    def train():
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+
+    with metered(budget):
+        model.generate(
+            input_ids=IDS[:1], max_new_tokens=3, min_new_tokens=3, do_sample=False,
+            logits_processor=[Inside(train)],
+        )  # fmt: skip
+    assert budget.cost.trained_tokens == 3 * 8
+    assert budget.cost.generated_tokens == 3
+
+
+def test_a_generation_inside_a_generation_is_counted(folders):
+    budget, model, other = Counter(AMPLE), load(folders["student"]), load(folders["teacher"])
+    short = {"max_new_tokens": 2, "min_new_tokens": 2, "do_sample": False}
+
+    def write():
+        model.generate(input_ids=IDS[1:, :3], **short)
+        other(IDS)
+
+    with metered(budget):
+        model.generate(input_ids=IDS[:1], logits_processor=[Inside(write)], **short)
+    assert budget.cost.generated_tokens == 2 + 2 * 2
+    assert budget.cost.reference_tokens == 2 * 10
+    assert budget.cost.flops == 2 * STUDENT * (5 + 2 + 2 * (3 + 2)) + 2 * TEACHER * 20
+
+
+def test_training_while_answers_are_read_is_counted(folders, tmp_path):
+    """The host's decoder hands out answers one by one, and is at rest in between."""
+    from harness.stage.decoding.decoder import Decoder
+    from harness.stage.decoding.prompt import Prompt
+
+    run = models.make_run(tmp_path, folders["student"], None)
+    model, tokenizer = run.student(), run.tokenizer()
+    run.close()
+    with metered(run.counter), torch.no_grad():
+        for _, tokens, _ in Decoder(model, tokenizer, 1).generate([Prompt([5, 6], 3, 0)]):
+            with torch.enable_grad():
+                model(IDS).logits.sum().backward()
+            assert run.budget.cost.generated_tokens == len(tokens)
+    assert run.budget.cost.trained_tokens == 10
+
+
+def test_what_a_pass_does_besides_is_counted(folders):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    handle = model.register_forward_pre_hook(
+        lambda module, args: module.model(IDS.repeat(3, 1)).last_hidden_state.sum().backward()
+    )
+    with metered(budget):
+        model(IDS[:1, :1]).logits.sum().backward()
+    handle.remove()
+    assert budget.cost.trained_tokens == 1 + 30
+
+
+def test_a_model_that_drops_its_mask_is_counted_in_full(folders):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    plain = model.forward
+    model.forward = lambda input_ids, attention_mask: plain(input_ids=input_ids)
+    with metered(budget):
+        model(input_ids=IDS, attention_mask=torch.zeros_like(IDS)).logits.sum().backward()
+    assert budget.cost.trained_tokens == 10
+
+
+@pytest.mark.parametrize("mask", [MASK * 0.01, MASK * torch.tensor([[1], [-1]])])
+def test_what_a_model_reads_is_counted_whatever_its_mask_adds_up_to(folders, mask):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    with metered(budget):
+        model(input_ids=IDS, attention_mask=mask).logits.sum().backward()
+    assert budget.cost.trained_tokens == 8
+
+
+def test_a_token_with_a_loss_is_no_padding(folders):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    with metered(budget):
+        model(input_ids=IDS, attention_mask=torch.zeros_like(IDS), labels=IDS).loss.backward()
+    assert budget.cost.trained_tokens == 10
+
+
+def test_layers_without_their_model_are_counted(folders):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    body, (size, _) = model.model, parameters(model)
+    layers = sum(part.numel() for layer in body.layers for part in layer.parameters())
+    places = torch.arange(5)[None]
+    with metered(budget):
+        states = body.embed_tokens(IDS)
+        for layer in body.layers:
+            states = layer(states, position_embeddings=body.rotary_emb(states, places))
+        model.lm_head(body.norm(states)).sum().backward()
+    assert layers < size
+    assert budget.cost.trained_tokens == len(body.layers) * 10
+    assert budget.cost.flops == 6 * layers * 10
+
+
+def test_a_model_that_hides_its_parameters_is_counted_with_them(folders):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    model.parameters = model.named_parameters = lambda *_, **__: iter(())
+    with metered(budget):
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+    assert budget.cost.flops == 6 * STUDENT * 8
+
+
+def test_who_puts_the_meter_back_before_the_end_is_stopped_at_the_next_step(folders):
+    from transformers import PreTrainedModel
+
+    budget, model = Counter(AMPLE), load(folders["student"])
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with metered(budget):
+        kept, PreTrainedModel.__call__ = PreTrainedModel.__call__, torch.nn.Module.__call__
+        with pytest.raises(StageError, match="replaced the methods"):
+            optimiser.step()
+        PreTrainedModel.__call__ = kept
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from harness.bench import confinement, measured
 from harness.bench import executor as executor_module
 from harness.bench.executor import LocalExecutor
 from harness.leaderboard.data import Leaderboard
+from harness.leaderboard.origins import Spent, unaccounted
 from harness.leaderboard.warnings import _process_warnings, _uncounted_seconds
 from harness.records import Cost, Environment, Outside, StageRef, read_records
 from harness.stage.spec import TrainSpec
@@ -148,8 +149,10 @@ def test_a_row_says_how_it_was_trained(how, kinds):
         (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 1, "more seconds"),
         (Cost(flops=1e9, seconds=20), Outside(seconds=12, cpu_seconds=9), 2, None),
         (Cost(), Outside(seconds=12, cpu_seconds=9), 1, None),
-        (Cost(), Outside(seconds=400, cpu_seconds=390), 1, "no FLOPs"),
-        (Cost(), Outside(seconds=400, cpu_seconds=9, gpu_seconds=400), 1, "no FLOPs"),
+        (Cost(flops=1e9, seconds=20), Outside(seconds=200, cpu_seconds=9), 1, "minutes more"),
+        (Cost(flops=1e9, seconds=200), Outside(seconds=500, cpu_seconds=9), 1, None),
+        (Cost(seconds=400), Outside(seconds=400, cpu_seconds=390), 1, "no FLOPs"),
+        (Cost(seconds=400), Outside(seconds=400, cpu_seconds=9, gpu_seconds=400), 1, "no FLOPs"),
     ],
 )
 def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attempts, what):
@@ -163,7 +166,7 @@ def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attem
     [
         (Cost(flops=4e8, trained_tokens=1000), 35, True),  # one step is counted, many are not
         (Cost(flops=4e8, trained_tokens=1000), 25, False),  # a start that takes long is no evidence
-        (Cost(flops=1.2e11, trained_tokens=1000), 35, False),
+        (Cost(flops=3e11, trained_tokens=1000), 35, False),
         (Cost(flops=1e10, trained_tokens=10, generated_tokens=1000), 35, False),  # it samples
         (Cost(flops=4e8, trained_tokens=1000, generated_tokens=10), 35, True),
     ],
@@ -178,7 +181,32 @@ def test_work_that_no_counted_flops_account_for_is_named(cost, seconds, named):
     assert set(_uncounted_seconds(rows)) == ({"c"} if named else set())
     assert _uncounted_seconds(rows[2:]) == {}  # nothing to compare it with
     elsewhere = ENVIRONMENT.model_copy(update={"processor": "another"})
-    assert _uncounted_seconds([*rows, row("d", Cost(flops=9e10), 4, elsewhere)]) == {}
+    also = [*rows, row("d", Cost(flops=9e10), 400, elsewhere)]  # with nothing to compare it with
+    assert set(_uncounted_seconds(also)) == ({"c"} if named else set())
+
+
+@pytest.mark.parametrize(
+    ("flops", "made", "seconds", "named"),
+    [
+        (8e10, 0, 90, True),  # four times what others like it work, and twice over the middle
+        (8e10, 0, 55, False),
+        (8e10, 900, 90, False),  # one that samples is compared with those that do
+        (8e10, 900, 900, True),
+        (2e10, 0, 90, True),
+    ],
+)
+def test_a_row_is_compared_with_those_that_sample_as_it_does(flops, made, seconds, named):
+    def spent(flops, made, seconds):
+        outside = Outside(seconds=seconds, cpu_seconds=seconds)
+        cost = Cost(flops=flops, trained_tokens=1000, generated_tokens=made)
+        return Spent.by([trained(cost, outside=outside, environment=ENVIRONMENT)])
+
+    rows = {name: spent(8e10, 0, 16 + place) for place, name in enumerate("abc")}
+    rows |= {name: spent(8e10, 900, 150 + place) for place, name in enumerate("de")}
+    assert unaccounted(rows) == {}
+    assert set(unaccounted(rows | {"x": spent(flops, made, seconds)})) == (
+        {"x"} if named else set()
+    )
 
 
 def test_a_row_says_that_test_problems_were_within_reach_or_reached_for():
@@ -302,3 +330,29 @@ def test_a_stage_neither_stops_its_guard_nor_talks_to_the_bench(tmp_path, light)
     assert (tmp_path / "stop/refused").read_text() == "4"
     assert (tmp_path / "talk/talked").read_text() == ""
     assert not (tmp_path / "warm.log").read_text()
+
+
+@pytest.mark.promise("A stage leaves nothing in memory for another one")
+@needs_landlock
+def test_a_stage_finds_nothing_in_memory_that_another_one_left(tmp_path):
+    """In `/dev/shm`, and in a segment of System V's shared memory."""
+    script = """
+import ctypes, os
+from pathlib import Path
+from harness.bench.confinement import Rights, confine
+shared = Path("/dev/shm")
+print(confine(Rights((Path("/"),), (), (shared,), network=False, alone=True)))
+place, key = shared / f"harness-{os.getppid()}", os.getppid()
+def segment(flags):
+    return ctypes.CDLL(None).shmget(key, 4096, flags)
+print(place.exists(), segment(0o600))
+place.write_text("left")
+print(place.exists(), segment(0o1600) >= 0)
+"""
+    command = [sys.executable, "-c", script]
+    for _ in range(2):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        how, before, after = done.stdout.splitlines()
+        if "shared memory" in how:
+            pytest.skip("this system lets nobody have memory of its own")
+        assert (before, after) == ("False -1", "True True")

@@ -351,3 +351,15 @@ def test_while_a_cell_is_judged_other_stages_start(small_board, tmp_path):
     assert [record.status for record in outcome.records] == ["failed"] * 3
     assert {record.error for record in outcome.records} == {"no verdict"}
     assert all("stages/judge-" in record.log for record in outcome.records)
+
+
+@pytest.mark.promise("Only the harness's own code says that a stage is done")
+def test_who_ends_the_process_of_a_stage_has_no_result(light, tmp_path):
+    (ended,) = all_ended(light("pose"))
+    assert ended.status == "failed"
+    assert ended.error == "the process ended with exit code 0 and no result"
+    assert (tmp_path / "pose/result.json").exists()
+    assert not (tmp_path / "pose/manifest.json").exists()
+    (ended,) = all_ended(light("plain"))
+    assert ended.status == "ok"
+    assert not (tmp_path / "plain/over").exists()

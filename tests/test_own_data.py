@@ -158,10 +158,7 @@ def test_mistakes_are_found_when_a_bench_is_planned(board_file, harness):
         return done.stderr
 
     write(folder / "test.jsonl", [*TEST, {**TRAIN[2], "problem": " 2+2? "}])
-    assert (
-        "board 'small': line 4 of test.jsonl is a problem that is trained on (line 3 of"
-        " train.jsonl); take it out of one of them" in refused()
-    )
+    assert "line 4 of test.jsonl is line 3 of train.jsonl of" in refused()
     write(folder / "test.jsonl", TEST)
     bare = [
         {k: v for k, v in row.items() if k != "solution" or n % 2} for n, row in enumerate(TRAIN)

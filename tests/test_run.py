@@ -104,7 +104,7 @@ def test_the_loop_of_the_documentation_trains(tmp_path, small_models):
     names: dict[str, Any] = {}
     exec(section.split("```python")[1].split("```")[0], names)
     run = models.make_run(tmp_path, small_models / "start", None, steps=3)
-    with metered(run.budget):
+    with metered(run.counter):
         names["train"](run)
     assert run.budget.cost.steps == 3
     assert len(models.events(run)) == 3

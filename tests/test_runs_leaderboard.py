@@ -43,7 +43,9 @@ def test_a_small_bench_leaves_no_smaller_leaderboard_and_what_was_made_is_checke
 
     harness("publish", "small.toml", check=None)
     assert harness("check", "small.toml").stdout.splitlines()[-1].endswith("recomputed")
-    done = harness("check", "small.toml", "--regenerate", "4", "--json")
+    for name in ("small", "small.toml"):
+        assert harness("publish", name, "--check").stdout.startswith("small: every file is")
+    done = harness("check", "small.toml", "--regenerate", "4", "--draw", "mine", "--json")
     states = {one["cell"]: one["state"] for one in json.loads(done.stdout)}
     assert set(states.values()) == {"spot-checked"}
     answers_by_another_model(tmp_path)

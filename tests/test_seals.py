@@ -88,11 +88,15 @@ def test_a_large_file_is_hashed_again_where_it_was_written_since(stage, monkeypa
     assert not is_done(stage)
 
 
-SOUND = ("honest", "prompt", "teacher", "disguised", "idle", "uncounted")
+SOUND = (
+    "honest", "prompt", "teacher", "disguised", "idle", "uncounted", "switched", "hidden",
+)  # fmt: skip
 REFUSED = {
     "lossy": "tensor model.layers.1.mlp.up_proj.weight is missing",
     "patched": "chat_template.jinja of the checkpoint is not the start model's",
     "free": "cannot be: 24 trained tokens of",
+    "posed": "the process ended with exit code 0 and no result",
+    "posed-late": "later",
     "asked": "its process changed stage.json",
     "deaf": "stopped: the trainer went on after its budget of 3 steps",
 }
@@ -114,6 +118,10 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
         "bench", "small.toml", "--plugins", ",".join(trainers), "--seeds", "0", "--json", check=1
     )
     folder = tmp_path / "runs" / "small"
+    for name in ("posed", "posed-late"):  # the next bench finds nothing that is done
+        (stage,) = (folder / "stages").glob(f"train-forging-{name}-s0-*")
+        assert (stage / "result.json").exists()
+        assert not is_done(stage)
     found = {record.trainer: record for record in read_records(folder / "records")}
     for name, why in REFUSED.items():
         assert (found[f"forging-{name}"].status, why in found[f"forging-{name}"].error) == (
@@ -128,6 +136,11 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
     assert prompt.checkpoint == honest.checkpoint
     replaced = prompt.stages[0].notes["replaced_by_the_start_models"]
     assert {"chat_template.jinja", "generation_config.json", "note.md"} <= set(replaced)
+    for name in ("switched", "hidden"):  # each is counted as the honest one is
+        cost = found[f"forging-{name}"].stages[0].cost
+        assert (cost.steps, cost.trained_tokens) == (3, 24)
+        assert cost.flops >= honest.stages[0].cost.flops
+        assert found[f"forging-{name}"].checkpoint.weights == honest.checkpoint.weights
     assert "replaced_by_the_start_models" not in honest.stages[0].notes
     left = folder / "stages" / prompt.stages[0].stage / "checkpoint"
     assert not (left / "note.md").exists()
@@ -145,9 +158,11 @@ def test_no_trainer_gets_a_row_that_it_did_not_earn(small_board, with_plugins, h
         "disguised": {"almost_teacher"},
         "idle": {"same_as_start"},
         "uncounted": {"uncounted"},
+        "switched": {"same_as_other"},
+        "hidden": {"same_as_other"},
     }
     ranked = {name for name in SOUND if rows[f"forging-{name}"].rank is not None}
-    assert ranked == {"honest", "prompt", "idle"}
+    assert ranked == {"honest", "prompt", "idle", "switched", "hidden"}
 
 
 @pytest.mark.promise("What a stage left is checked when it is used, and named if it was changed")

@@ -14,7 +14,7 @@ from harness.bench.stage_inputs import StageInputs
 from harness.boards.board import load_board
 from harness.errors import HarnessError, StageError, TamperedError, UsageError
 from harness.plugin.host import Host
-from harness.plugin.scored_rows import described, load
+from harness.plugin.scored_rows import choose, described, load
 from harness.records import Cost, Environment
 from harness.stage.main import _rows, main
 from harness.stage.spec import (
@@ -186,3 +186,15 @@ def test_a_result_that_is_broken_is_refused_in_one_line(tmp_path, text, says):
     with pytest.raises(HarnessError, match=says) as caught:
         read(path, TrainResult)
     assert "\n" not in str(caught.value)
+
+
+def test_drawn_rows_depend_on_the_text_and_keep_their_order():
+    rows = [{"id": f"q{number}"} for number in range(50)]
+    assert choose(rows, 3) == rows[:3]
+    assert choose(rows, None, "a") == rows
+    drawn = [[rows.index(row) for row in choose(rows, 5, str(number))] for number in range(80)]
+    assert drawn[0] == [rows.index(row) for row in choose(rows, 5, "0")]
+    assert all(places == sorted(set(places)) and len(places) == 5 for places in drawn)
+    assert {place for places in drawn for place in places} == set(range(50))
+    more = [rows.index(row) for row in choose(rows, 9, "0")]
+    assert set(drawn[0]) < set(more)  # asking for more asks the same ones too

@@ -71,6 +71,17 @@ def test_judge_writes_rows_and_counts(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_message_names_the_line_of_the_file(tmp_path: Path) -> None:
+    """Blank lines are no answers, and are counted all the same where a line is named."""
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"output": "\\\\boxed{1}", "gold": "1"}\n\n\n{"output": "1"}\n')
+    assert "line 4 has no 'gold'; it has output" in str(judge(path).exception)
+    path.write_text('\n{"output": "1", "gold": "2", "correct": true}\n')
+    shown = judge(path, "--disagreements").stdout
+    assert "1 answer in 'output'" in shown
+    assert "\nline 2" in shown
+
+
 def test_labels_are_compared_with_verdicts_for_each_model(tmp_path: Path) -> None:
     rows = [
         {"output": "The answer is 4.", "answer": "4", "model": "a", "correct": True},
@@ -90,7 +101,7 @@ def test_labels_are_compared_with_verdicts_for_each_model(tmp_path: Path) -> Non
         "table": {"true": {"correct": 1, "wrong": 1}, "false": {"correct": 1, "wrong": 1}},
     }
     assert found["models"] == {"a": {"correct": 1, "wrong": 1}, "b": {"correct": 1, "wrong": 1}}
-    assert [one["row"] for one in found["disagreements"]] == [3, 4]
+    assert [one["line"] for one in found["disagreements"]] == [3, 4]
     assert found["disagreements"][1]["extracted"] == "6"
     text = judge(path, "--disagreements").stdout
     assert "agrees with 'correct': 2 of 4 labels" in text
@@ -123,7 +134,7 @@ def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
         assert isinstance(result.exception, UsageError)
         assert says in str(result.exception)
     path = write_rows(tmp_path / "in.jsonl", [{"output": "1", "gold": "1"}, {"output": "1"}])
-    assert "row 2 has no 'gold'; it has output" in str(judge(path).exception)
+    assert "line 2 has no 'gold'; it has output" in str(judge(path).exception)
     absent = judge(path, "--gold", "truth").exception
     assert "no column 'truth'; they have gold, output" in str(absent)
     path.write_text("")
@@ -140,12 +151,12 @@ def test_columns_that_cannot_be_told_are_named(tmp_path: Path) -> None:
         ("in.jsonl", b'{"output": "1", "gold": "1"}\n{"out\n{}', "in.jsonl is not JSON"),
         ("in.jsonl", b'{"output": "\xff", "gold": "1"}\n', "in.jsonl is not UTF-8"),
         ("in.jsonl", b'{"output": "1", "go', "in.jsonl holds no answer"),
-        ("in.jsonl", b'{"output": ["1"], "gold": "1"}\n', "row 1: 'output' is a list"),
-        ("in.jsonl", b'{"output": "1", "gold": {"a": 1}}\n', "row 1: 'gold' is an object"),
+        ("in.jsonl", b'{"output": ["1"], "gold": "1"}\n', "line 1: 'output' is a list"),
+        ("in.jsonl", b'{"output": "1", "gold": {"a": 1}}\n', "line 1: 'gold' is an object"),
         (
             "in.jsonl",
             b'{"output": "1", "gold": "1", "id": 7, "sample": 0}\n' * 2,
-            "in.jsonl has the id and the sample of row 1: it would count twice",
+            "in.jsonl has the id and the sample of line 1: it would count twice",
         ),
         ("in.jsonl.gz", b'{"output": "1", "gold": "1"}\n', "Not a gzipped file"),
         (
@@ -193,7 +204,7 @@ def test_gold_answers_and_conventions_come_from_a_task(tmp_path: Path) -> None:
     assert json.loads(other.stdout)["verdicts"] == {"correct": 2, "wrong": 1}
     path = write_rows(tmp_path / "in.jsonl", [{"id": "elsewhere", "response": "1"}])
     unknown = judge(path, "--task", "tiny_word").exception
-    assert "row 1 names no problem of the task" in str(unknown)
+    assert "line 1 names no problem of the task" in str(unknown)
     misspelt = judge(path, "--task", "tiny_wrd").exception
     assert "did you mean 'tiny_word'?" in str(misspelt)
 
@@ -226,7 +237,7 @@ def test_judging_streams() -> None:
         nonlocal seen
         for i in range(3_000):
             seen += 1
-            yield {"a": f"\\boxed{{{i}}}", "g": i}
+            yield i + 1, {"a": f"\\boxed{{{i}}}", "g": i}
 
     tally = Tally()
     with VerifierPool() as pool:

@@ -85,7 +85,7 @@ def test_samples_follow_torchs_random_numbers_and_differ(run):
 @pytest.mark.parametrize("samples", [1, 4])
 def test_what_is_written_is_charged_as_generated_whatever_was_shared(run, samples):
     model, tokenizer = run.student(), run.tokenizer()
-    with metered(run.budget):
+    with metered(run.counter):
         answers = run.generate(model, tokenizer, CHAT, samples=samples, temperature=1.0)
     rows = [one for each in answers for one in each]
     read, new = (sum(len(getattr(one, name)) for one in rows) for name in ("prompt", "tokens"))
@@ -97,7 +97,7 @@ def test_what_is_written_is_charged_as_generated_whatever_was_shared(run, sample
 
 def test_generate_of_transformers_is_charged_the_same(run):
     model, tokenizer = run.student(), run.tokenizer()
-    with metered(run.budget):
+    with metered(run.counter):
         ((one,), *_) = run.generate(model, tokenizer, CHAT[:1])
         ours = run.budget.cost.model_copy()
         ids = torch.tensor([one.prompt])

@@ -38,7 +38,7 @@ class Columns:
 class Disagreement:
     """An answer whose label and verdict differ."""
 
-    row: int  # counted from 1
+    line: int  # of its file, counted from 1
     id: str
     model: str
     label: bool
@@ -62,8 +62,9 @@ class Tally:
     torn: bool = False  # whether the last line was torn and left out
 
     def add(
-        self, judgement: Judgement, row: Mapping[str, Any], gold: str, columns: Columns
+        self, judgement: Judgement, line: int, row: Mapping[str, Any], gold: str, columns: Columns
     ) -> None:
+        """Count one row, of so many-th line of its file."""
         self.rows += 1
         verdict = judgement.verdict.value
         self.verdicts[verdict] += 1
@@ -75,13 +76,13 @@ class Tally:
         if label is None:
             return
         if not isinstance(label, bool) and label not in (0, 1):
-            raise UsageError(f"row {self.rows}: {columns.label!r} is {label!r}, not true or false")
+            raise UsageError(f"line {line}: {columns.label!r} is {label!r}, not true or false")
         label = bool(label)
         self.table[label, verdict] += 1
         if label != (judgement.verdict is Verdict.correct):
             name, read, why = str(row.get("id", "")), judgement.extracted, judgement.why
             self.disagreements.append(
-                Disagreement(self.rows, name, model, label, verdict, gold, read, why)
+                Disagreement(line, name, model, label, verdict, gold, read, why)
             )
 
     @property
@@ -146,18 +147,21 @@ def find_gold(row: Mapping[str, Any], golds: Mapping[str, str], number: int) -> 
         if key in golds:
             return golds[key]
     raise UsageError(
-        f"row {number} names no problem of the task; a row needs its gold answer, or one of"
+        f"line {number} names no problem of the task; a row needs its gold answer, or one of"
         f" {', '.join(PROBLEMS)} or {', '.join(IDS)} as the task has it"
     )
 
 
-def rows_of(path: Path, tally: Tally) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a JSONL or JSONL.gz file; a torn last line is left out and noted."""
+def rows_of(path: Path, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the lines of a JSONL or JSONL.gz file that have rows, with their numbers, from 1.
+
+    A torn last line is left out and noted.
+    """
 
     def note_torn(number: int) -> None:
         tally.torn = True
 
-    return (row for _, row in read_jsonl(path, torn=note_torn))
+    return read_jsonl(path, torn=note_torn)
 
 
 def survey(
@@ -174,19 +178,21 @@ def survey(
     first = next(rows, None)
     if first is None:
         raise UsageError(f"{path} holds no answer")
-    columns = find_columns(first, answer=answer, gold=gold, golds_elsewhere=golds_elsewhere)
+    columns = find_columns(first[1], answer=answer, gold=gold, golds_elsewhere=golds_elsewhere)
     seen: dict[tuple[str, ...], int] = {}
-    for number, row in enumerate(chain([first], rows), start=1):
+    count = 0
+    for number, row in chain([first], rows):
+        count += 1
         if "id" in row and "sample" in row:  # without it several answers to a question may follow
             name = tuple(str(row.get(key)) for key in ("model", "task", "id", "sample"))
             if seen.setdefault(name, number) != number:
-                same = f"the id and the sample of row {seen[name]}"
-                raise UsageError(f"row {number} of {path} has {same}: it would count twice")
-    return number, columns
+                same = f"the id and the sample of line {seen[name]}"
+                raise UsageError(f"line {number} of {path} has {same}: it would count twice")
+    return count, columns
 
 
 def judge_rows(
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[tuple[int, Mapping[str, Any]]],
     pool: VerifierPool,
     columns: Columns,
     *,
@@ -198,16 +204,17 @@ def judge_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield each row with a `judgement` and the `verifier` version added, in order.
 
-    Only one batch is held in memory. A column `truncated` that is true means that an answer was cut
-    off. `golds` are a task's (`golds_of`), for rows without a gold answer. Counts are added to
-    `tally`, and `progress` is called with the size of each batch.
+    Rows come with the numbers of their lines, for messages. Only one batch is held in memory. A
+    column `truncated` that is true means that an answer was cut off. `golds` are a task's
+    (`golds_of`), for rows without a gold answer. Counts are added to `tally`, and `progress` is
+    called with the size of each batch.
 
     Raises:
         UsageError: If a row lacks its answer or its gold answer.
     """
     source = iter(rows)
-    while batch := list(islice(source, 512)):
-        numbered = list(enumerate(batch, tally.rows + 1))
+    while numbered := list(islice(source, 512)):
+        batch = [row for _, row in numbered]
         expected = [
             _text(row, columns.gold, n) if columns.gold else find_gold(row, golds or {}, n)
             for n, row in numbered
@@ -219,8 +226,8 @@ def judge_rows(
             for row in batch
         ]
         judged = pool.verify_many(answers, expected, conventions, form, truncated, problems)
-        for row, gold, judgement in zip(batch, expected, judged, strict=True):
-            tally.add(judgement, row, gold, columns)
+        for (line, row), gold, judgement in zip(numbered, expected, judged, strict=True):
+            tally.add(judgement, line, row, gold, columns)
             fields = judgement_fields(judgement)
             yield {**row, "judgement": fields, "verifier": VERIFIER_VERSION}
         if progress is not None:
@@ -240,9 +247,9 @@ def agreement(tally: Tally) -> dict[str, int]:
 
 def _text(row: Mapping[str, Any], column: str, number: int) -> str:
     if column not in row:
-        raise UsageError(f"row {number} has no {column!r}; it has {', '.join(sorted(row))}")
+        raise UsageError(f"line {number} has no {column!r}; it has {', '.join(sorted(row))}")
     value = row[column]
     if isinstance(value, list | dict):
         kind = "a list" if isinstance(value, list) else "an object"
-        raise UsageError(f"row {number}: {column!r} is {kind}, not one text; write a row for each")
+        raise UsageError(f"line {number}: {column!r} is {kind}, not one text; give each a line")
     return value if isinstance(value, str) else "" if value is None else str(value)

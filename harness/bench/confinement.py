@@ -1,9 +1,9 @@
 """Confinement: the kernel keeps a stage's process from what is not its own.
 
 Files and signals by Landlock, which needs no privilege and holds for whatever the process starts;
-the network and root's privileges by namespaces of its own. Where no network namespace may be made,
-Landlock's rules for TCP are left. What the kernel does not offer is left open, and said in the text
-that `confine` returns.
+the network, memory that outlives processes (`/dev/shm`, System V) and root's privileges by
+namespaces of its own. Where no network namespace may be made, Landlock's rules for TCP are left.
+What the kernel does not offer is left open, and said in the text that `confine` returns.
 
 landlockpy makes the Landlock calls. bubblewrap, the other well-kept way, starts a program and so
 cannot confine a process that was forked with everything imported. For namespaces Python 3.11 has no
@@ -32,6 +32,8 @@ from landlockpy import AccessFS, AccessNet, Scope
 from harness.stage.spec import GenerateSpec, JudgeSpec, ProbeSpec, StageSpec, TrainSpec
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
+CLONE_NEWNS, CLONE_NEWIPC = 0x2_0000, 0x0800_0000
+MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 0x4000, 0x4_0000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 READ = AccessFS.READ_FILE | AccessFS.READ_DIR | AccessFS.EXECUTE
@@ -110,10 +112,14 @@ def confine(rights: Rights) -> str:
 
     The process must have one thread. What the system does not offer is left out.
     """
-    users, offline = _leave_namespaces(rights.network)
+    users, offline, memory = _leave_namespaces(rights.network)
+    if memory and not _own_memory(rights):
+        memory = False
     abi = landlockpy.abi_version()
     only_tcp = not (offline or rights.network) and rights.alone and abi >= 4
     left = "no network" if offline else "no TCP" if only_tcp else "network"
+    if not memory:
+        left = f"shared memory, {left}"
     if not users and os.getuid() == 0:
         left = f"root's privileges, {left}"
     if not abi:
@@ -256,15 +262,17 @@ def _with_targets(path: Path) -> Iterator[Path]:
 # -- namespaces -----------------------------------------------------------------------------------
 
 
-def _leave_namespaces(network: bool) -> tuple[bool, bool]:
-    """Move this process into namespaces of its own; return whether it has left users and network.
+def _leave_namespaces(network: bool) -> tuple[bool, bool, bool]:
+    """Move this process into namespaces of its own; say if it has left users, network and memory.
 
     In a user namespace that maps every user to itself files are as before, but root has no power
     over the system left, such as reading other processes. The network is one with nothing in it
     but this process and what it starts.
     """
     net = 0 if network else CLONE_NEWNET
-    users = _unshare_users(net)
+    apart = CLONE_NEWNS | CLONE_NEWIPC  # mounts, and System V's shared memory
+    memory = _unshare_users(net | apart)
+    users = memory or _unshare_users(net)
     offline = not network and (users or _unshare(CLONE_NEWNET))
     if offline:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
@@ -272,7 +280,23 @@ def _leave_namespaces(network: bool) -> tuple[bool, bool]:
             request = struct.pack("16sh14x", b"lo", 0)
             flags = struct.unpack("16sh14x", fcntl.ioctl(one, SIOCGIFFLAGS, request))[1]
             fcntl.ioctl(one, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
-    return users, offline
+    return users, offline, memory
+
+
+def _own_memory(rights: Rights) -> bool:
+    """Put an empty `/dev/shm` over that of the machine, for this process and what it starts.
+
+    What lies in the machine's own cannot be reached then, so a stage that works there keeps it.
+    """
+    shared = Path("/dev/shm")
+    if any(shared in path.parents for path in (*rights.reads, *rights.writes)):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    with contextlib.suppress(OSError, AttributeError):
+        if libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0:
+            how = MS_NOSUID | MS_NODEV
+            return int(libc.mount(b"tmpfs", b"/dev/shm", b"tmpfs", how, b"mode=1777")) == 0
+    return False
 
 
 def _unshare_users(others: int) -> bool:

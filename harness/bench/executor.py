@@ -267,18 +267,20 @@ class LocalExecutor:
         if message.status and not running.timed_out:
             del self._running[str(running.folder)]
             return Ended(running.folder, message.status, message.error)
-        return self._judged(running, message.exit)
+        return self._judged(running, message.exit, over=message.over)
 
     def _is_on_cpu(self, running: _Running) -> bool:
         return self.device == "cpu" or running.slot == self.jobs
 
-    def _judged(self, running: _Running, code: int, why: str | None = None) -> Ended:
+    def _judged(
+        self, running: _Running, code: int, why: str | None = None, *, over: bool = False
+    ) -> Ended:
         """Return how a stage ended, by its exit code and by what it left."""
         del self._running[str(running.folder)]
         folder = running.folder
         if running.timed_out:
             return Ended(folder, "timeout", "the stage passed its time limit and was stopped")
-        if code == 0 and is_done(folder):
+        if code == 0 and over and is_done(folder):
             return Ended(folder, "ok", None)
         with contextlib.suppress(StageError):
             failure = spec.read(folder / "error.json", spec.Failure)

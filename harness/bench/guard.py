@@ -2,8 +2,10 @@
 
 Whatever a stage starts, and however it lets go of it, becomes a child of its guard in the end
 (PR_SET_CHILD_SUBREAPER). So nothing of a stage is left when its guard says that it has ended: no
-process can change a checkpoint that is sealed. A guard also ends its stage when the bench is gone,
-which it sees by its standard input, and when it is told to by SIGTERM.
+process can change a checkpoint that is sealed. A stage is done only if the harness's own code in
+its process says so at the end, by a token that the guard gave it: a trainer may write all files of
+its stage and end the process. A guard also ends its stage when the bench is gone, which it sees by
+its standard input, and when it is told to by SIGTERM.
 
 A guard of a forked stage is forked by the warm process. On a GPU it is run as
 `python -m harness.bench.guard`, reads its `Job` in one line, and the stage is a fresh interpreter.
@@ -16,6 +18,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import secrets
 import select
 import shutil
 import signal
@@ -35,10 +38,13 @@ from harness.bench.limits import Watch, end_children, open_log
 from harness.errors import HarnessError
 from harness.records import Frozen, Status
 from harness.stage import spec as specs
-from harness.stage.processes import die_with_parent
+from harness.stage.main import AGAIN
+from harness.stage.manifest import is_over, say_over
+from harness.stage.processes import again, die_with_parent
 
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_SECONDS = 0.5  # between two looks at a stage
+Work = Callable[[Path], object]
 OOM_SCORE = 500  # the system's own killer takes a stage before it takes the bench
 
 
@@ -71,6 +77,7 @@ class Ended(Frozen):
     cpu_seconds: float
     peak_memory_bytes: int
     processes: int
+    over: bool  # whether the harness's own work in it was over, and not its process alone
     status: Status | None = None  # where the guard ended it, why
     error: str | None = None
 
@@ -92,14 +99,15 @@ def say(message: Message) -> None:
         os.write(1, message.model_dump_json().encode() + b"\n")
 
 
-def guard(job: Job, work: Callable[[Path], object], close: Collection[int] = ()) -> NoReturn:
+def guard(job: Job, work: Work | None, close: Collection[int] = ()) -> NoReturn:
     """Guard one stage from its start to its end, and never return.
 
     Standard input must be a pipe that closes when the bench ends, standard output one to it.
 
     Args:
         job: The stage.
-        work: Does the stage's work in its process; an integer that it returns is the exit code.
+        work: Does the stage's work in its process; an integer that it returns is the exit code,
+            and `AGAIN` asks for a fresh interpreter, which does the work where this is None.
         close: Descriptors that the stage must not have.
     """
     code = 1
@@ -123,7 +131,7 @@ def subreaper() -> None:
 @dataclass
 class _Guard:
     job: Job
-    work: Callable[[Path], object]
+    work: Work | None
     close: Collection[int]
 
     def run(self) -> int:
@@ -140,11 +148,12 @@ class _Guard:
         private = Path(tempfile.mkdtemp(prefix="harness-", dir=self.job.environment.get("TMPDIR")))
         given = self._rights(private)
         how, heard = os.pipe()
+        token = secrets.token_bytes(32)
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
             close = (wake, woken, how, *self.close)
-            _stage(own, self.job, self.work, given, private, log, close, heard)
+            _stage(own, self.job, self.work, given, private, log, close, heard, token)
         os.close(heard)
         say(Started(job=self.job.id, guard=own, pid=pid))
         # the stage says how it is confined before it imports anything of a plug-in
@@ -168,6 +177,10 @@ class _Guard:
             code = _wait(pid)
         if not end_children():
             why = "failed", "processes of the stage could not be ended"
+        over = is_over(self.job.folder, token)
+        if not over:  # whoever wrote it
+            with contextlib.suppress(OSError):
+                (self.job.folder / "manifest.json").unlink()
         watch.cut_log()
         os.close(log)
         shutil.rmtree(private, ignore_errors=True)
@@ -183,6 +196,7 @@ class _Guard:
                 cpu_seconds=round(used.ru_utime + used.ru_stime, 3),
                 peak_memory_bytes=used.ru_maxrss * 1024,
                 processes=watch.processes,
+                over=over,
                 status=status,
                 error=error,
             )
@@ -222,12 +236,13 @@ def _wait(pid: int) -> int:
 def _stage(
     parent: int,
     job: Job,
-    work: Callable[[Path], object],
+    work: Work | None,
     given: Rights | None,
     private: Path,
     log: int,
     close: Collection[int],
     heard: int,
+    token: bytes,
 ) -> NoReturn:
     """Be the stage: give up what is not its own, say how it is confined, and do the work."""
     code = 1
@@ -253,8 +268,13 @@ def _stage(
         die_with_parent(parent)  # asked again, for a change of rights may take it back
         os.write(heard, how.encode())
         os.close(heard)
-        result = work(job.folder)
-        code = result if isinstance(result, int) else 0
+        result = work(job.folder) if work else AGAIN
+        if result == AGAIN:
+            again(job.folder, token)
+        if not isinstance(result, int) or result == 0:
+            say_over(job.folder, token)
+            result = 0
+        code = result
         sys.stdout.flush()
     except BaseException:
         traceback.print_exc()
@@ -271,12 +291,6 @@ def _settle_in(private: Path) -> None:
     tempfile.tempdir = None  # asks for TMPDIR again
 
 
-def _fresh(folder: Path) -> NoReturn:
-    """Become a fresh interpreter that does the stage."""
-    command = [sys.executable, "-P", "-m", "harness.stage.main", str(folder), str(os.getppid())]
-    os.execv(sys.executable, command)
-
-
 def read_line() -> bytes:
     """Return the first line of standard input, and read nothing that follows it."""
     line = bytearray()
@@ -288,4 +302,4 @@ def read_line() -> bytes:
 
 
 if __name__ == "__main__":
-    guard(Job.model_validate_json(read_line()), _fresh)
+    guard(Job.model_validate_json(read_line()), None)

@@ -14,7 +14,6 @@ from pathlib import Path
 from harness import checkpoints
 from harness.bench import stage_identity
 from harness.boards.board import Board
-from harness.boards.own import check_rows
 from harness.boards.recipes import Recipes, check_tokenizer, recipes
 from harness.cells import Cell
 from harness.contamination.board import check_apart
@@ -215,7 +214,6 @@ def add_cell(
     """
     board, parent = result.board, chain[-1] if chain else None
     if parent is None:  # every plan has such a cell
-        check_rows(board)
         for score in board.scores:
             score.check()
         _check_model(board, model)

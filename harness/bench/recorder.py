@@ -26,7 +26,7 @@ from harness.imported import Imported, imported
 from harness.records import Record, Score, StageRef
 from harness.redact import publishable, redacted
 from harness.stage import manifest, spec
-from harness.stage.budget import impossible
+from harness.stage.counter import impossible
 from harness.stage.environment import processor_name
 from harness.stage.manifest import check_sealed
 from harness.tasks.protocols import score_name
@@ -45,7 +45,6 @@ class Recorder:
         self.plan, self.folder = plan, folder
         self.overlaps = BoardOverlaps(plan.board)
         self.seals: Mapping[str, str] = {}  # stage that is done -> `manifest.seal`
-        self.seconds: dict[str, float] = {}  # stage that this bench ran -> how long that took
 
     def begin(self, waiting: Sequence[str]) -> None:
         """Start comparing the board's training rows with its test problems, beside the stages."""
@@ -138,7 +137,8 @@ class Recorder:
         caps = identity.budget.caps
         if identity.budget.rest:
             caps = caps.minus(records.total_cost(ref.cost for ref in before))
-        seconds = self.seconds.get(last.stage) if last.attempts == 1 else None
+        seen = last.outside  # without an attempt that a killed bench did not live to measure
+        seconds = seen.seconds if seen and seen.attempts >= last.attempts else None
         if why := impossible(last.cost, caps, parameters, seconds):
             raise TamperedError(f"the cost of trainer {last.trainer!r} cannot be: {why}")
 

@@ -82,7 +82,6 @@ class _Bench:
         self.seals: dict[str, str] = {}  # stage that is done -> what it was sealed with
         self.inputs.seals = self.recorder.seals = self.seals
         self.given: dict[str, str] = {}  # stage -> sha256 of its `stage.json`
-        self.started: dict[str, float] = {}  # stage -> when, by the clock of this process
         self.started_cells: set[str] = set()
         self.outcome = Outcome()
 
@@ -143,7 +142,6 @@ class _Bench:
                 self.outcome.computed += 1
                 if ended.status == "ok":
                     self._done(name)
-                    self.recorder.seconds[name] = time.monotonic() - self.started[name]
                 else:
                     self.failures[name] = ended
                 self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
@@ -240,7 +238,6 @@ class _Bench:
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
         compute = self.plan.board.file.compute
         names = compute.environment if stage.kind == "train" else ()
-        self.started[name] = time.monotonic()
         self.executor.start(path, compute.stage_seconds, light=stage.light, names=names)
 
 

@@ -149,9 +149,9 @@ class StageInputs:
 
     @cached_property
     def _scored(self) -> tuple[ScoredRows, ...]:
+        board = self.plan.board
         return tuple(
-            described(score.task, score.table.limit, score.held_out)
-            for score in self.plan.board.scores
+            described(one.task, one.table.limit, board.draw, one.held_out) for one in board.scores
         )
 
     def within_reach(self, waiting: Iterable[str]) -> list[str]:

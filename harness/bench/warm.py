@@ -52,13 +52,10 @@ def preload() -> None:
 
 
 def work(folder: Path) -> int:
-    """Do a stage's work in this process, or in a fresh one where it ran out of memory."""
-    from harness.stage.main import AGAIN, again, main
+    """Do a stage's work in this process; return the exit code."""
+    from harness.stage.main import main
 
-    code = main(folder)
-    if code == AGAIN:
-        again(folder)
-    return code
+    return main(folder)
 
 
 def reap(guards: dict[int, str]) -> None:

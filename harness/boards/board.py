@@ -16,6 +16,7 @@ from harness.errors import UsageError, did_you_mean
 from harness.files import file_sha256, json_sha256
 from harness.imported import imported
 from harness.plugin.host import Host
+from harness.plugin.scored_rows import choose
 from harness.records import START
 from harness.tasks.protocols import Protocol, get_protocol, training_protocol
 from harness.tasks.task import Task
@@ -39,12 +40,14 @@ class Board:
         tasks: The tasks of its data and scores by name.
         scores: Its scores in order, each with its task and its protocol.
         reference: What a command takes as BOARD: its name, or its file if it has no known name.
+        draw: What the problems of a limited score are drawn by; empty for the first ones.
         held_out: The sha256 of training problems that are left out; see `harness.boards.holdout`.
     """
 
     held_out = ""
 
-    def __init__(self, file: BoardFile, path: Path, host: Host) -> None:
+    def __init__(self, file: BoardFile, path: Path, host: Host, *, draw: str = "") -> None:
+        self.draw = draw
         self.file, self.path, self.folder = file, path, path.parent.resolve()
         for plugin in file.plugins:
             host.load(plugin)
@@ -176,7 +179,7 @@ class Board:
         return {score.task: self.tasks[score.task] for score in self.file.scores}
 
     def test_rows(self, score: ScoreTable) -> list[dict[str, str]]:
-        rows = self.rows(score.task, "test")[: score.limit]
+        rows = choose(self.rows(score.task, "test"), score.limit, self.draw)
         if not rows:
             raise UsageError(f"board {self.name!r}: task {score.task!r} has no test rows")
         return rows

@@ -60,7 +60,7 @@ class TrialBoard(Board):
                 board.tasks[task],
                 board.protocol,
                 ids := tuple(row["id"] for row in each),
-                rows_sha256(scored(board.tasks[task], None, ids)),
+                rows_sha256(scored(board.tasks[task], None, held_out=ids)),
             )
             for task, each in held.items()
         )

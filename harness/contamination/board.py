@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.boards.board import Board
+from harness.boards.own import placed
 from harness.contamination.overlap import Overlap, Passage, TestSets, passages
 from harness.errors import TamperedError, UsageError
 from harness.files import read_jsonl, read_verified
@@ -161,13 +162,13 @@ def check_apart(board: Board) -> None:
     data += [(name, "train") for name in board.file.data.traces]
     given: dict[str, list[tuple[str, str]]] = {}
     for name, split in data:
-        for row in board.rows_at_hand(name, split) or ():
-            given.setdefault(plain(row["problem"]), []).append((name, row["id"]))
+        for at, row in placed(board, name, split):
+            given.setdefault(plain(row["problem"]), []).append((name, at))
     for score in board.scores:
         shared = [
-            f"{row['id']} is {id_} of {name}"
-            for row in board.rows_at_hand(score.task.name, "test") or ()
-            for name, id_ in given.get(plain(row["problem"]), ())[:1]
+            f"{at} is {other} of {name}"
+            for at, row in placed(board, score.task.name, "test")
+            for name, other in given.get(plain(row["problem"]), ())[:1]
             if not (score.task.published and board.tasks[name].published)
         ]
         if shared:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import median_low
+from typing import NamedTuple
 
-from harness.records import START, Record
+from harness.records import START, Record, StageRef
 
+IDLE_SECONDS = 120.0  # that a stage may take, with its imports, and count no FLOPs
+# times that a row may work for its FLOPs, compared with the middle of others like it, and of others
+ALIKE, LONGER = 4, 10
 NEAR = 0.5  # share of tensors from which on a checkpoint is named as close to the teacher
 # cosines between what training changed and the way to the teacher: from the first on a checkpoint
 # is named, from the second on it is the teacher with noise, or a mean of it and the start model
@@ -62,3 +67,51 @@ def toward_teacher(cell: Record) -> float:
 def is_teacher(cell: Record) -> bool:
     """Return whether a cell's weights are the teacher's, to the bit or all but."""
     return from_teacher(cell) == 1 or toward_teacher(cell) >= COPIES
+
+
+class Spent(NamedTuple):
+    """What training a row's cells took."""
+
+    flops: float  # as counted
+    seconds: float  # of processors or GPUs, as measured from outside
+    samples: bool  # whether it generates while it trains, which takes longer for as many FLOPs
+
+    @classmethod
+    def by(cls, stages: Sequence[StageRef]) -> Spent:
+        """Return what stages took, those that were measured."""
+        flops = seconds = read = made = 0.0
+        for stage in stages:
+            if stage.outside is not None:
+                seconds += max(stage.outside.cpu_seconds, stage.outside.gpu_seconds)
+                flops += stage.cost.flops
+                read += stage.cost.trained_tokens
+                made += stage.cost.generated_tokens
+        return cls(flops, seconds, made > read / 10)
+
+
+def unaccounted(rows: Mapping[str, Spent]) -> dict[str, float]:
+    """Return the seconds of work that a row's counted FLOPs do not account for, where many are.
+
+    The row in the middle of the others, trained on the same hardware, says how long so many FLOPs
+    take. Where two or more others sample, or do not, as this row does, these alone are compared,
+    and a row is named that works four times longer: it trains in a way that nobody counts, or is
+    very slow. Elsewhere it is ten times, or a hundred for a row that samples. Less than half a
+    minute, or than twice the work of the row in the middle, is no evidence.
+
+    Args:
+        rows: What each row took.
+    """
+    counted = {name: spent for name, spent in rows.items() if spent.flops}
+    found = {}
+    for trainer, (flops, seconds, samples) in counted.items():
+        others = [one for name, one in counted.items() if name != trainer]
+        alike = [one for one in others if one.samples == samples]
+        longer = ALIKE if len(alike) > 1 else LONGER * (LONGER if samples else 1)
+        compared = alike if len(alike) > 1 else others
+        if not compared:
+            continue
+        least = max(IDLE_SECONDS / 4, 2 * median_low([one.seconds for one in compared]))
+        usual = flops * median_low([one.seconds / one.flops for one in compared])
+        if seconds > longer * usual and seconds - usual > least:
+            found[trainer] = seconds - usual
+    return found

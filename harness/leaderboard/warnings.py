@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from statistics import median_low
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.leaderboard.cells import describe_environment, hardware
 from harness.leaderboard.data import LeaderboardWarning, WarningKind, WarningValue
-from harness.leaderboard.origins import COPIES, LEANS, NEAR, from_teacher, toward_teacher
+from harness.leaderboard.origins import (
+    COPIES,
+    IDLE_SECONDS,
+    LEANS,
+    NEAR,
+    Spent,
+    from_teacher,
+    toward_teacher,
+    unaccounted,
+)
 from harness.leaderboard.stats import minimum_detectable
 from harness.records import START
 
@@ -25,9 +33,7 @@ LIMIT_REACHED = 0.05
 STRICT_FLEXIBLE = 0.02
 UNGRADABLE = 0.01
 FEW_QUESTIONS = 100
-LONGER = 10  # times that a row may work for its FLOPs, compared with the middle of the others
 SLACK_SECONDS = 1.0  # by which two clocks may differ
-IDLE_SECONDS = 120.0  # that a stage may take, with its imports, and count no FLOPs
 # what a stage's notes say of test problems, which the host writes there
 NOTED: dict[WarningKind, str] = {
     "within_reach": "test_problems_within_reach",
@@ -89,35 +95,17 @@ def sort_warnings(entries: Sequence[Entry], results: Mapping[str, Sequence[TaskR
 
 
 def _uncounted_seconds(entries: Sequence[Entry]) -> dict[str, float]:
-    """Return the seconds of work that a row's counted FLOPs do not account for, where many are.
+    """Return the seconds of work of rows that their counted FLOPs do not account for.
 
-    The row in the middle of the others says how long so many FLOPs take, all of them trained on the
-    same hardware. A row that works ten times longer, or a hundred times where it samples as well,
-    trains in a way that nobody counts, or is very slow. Runs of half a minute are no evidence.
+    Rows are compared with those that were trained on the same hardware alone.
     """
-    spent: dict[str, tuple[float, float, int]] = {}
+    places: dict[frozenset[str], dict[str, Spent]] = defaultdict(dict)
     for entry in entries:
-        seen = [stage for cell in entry.done for stage in cell.stages if stage.outside]
-        work = [
-            max(one.outside.cpu_seconds, one.outside.gpu_seconds) for one in seen if one.outside
-        ]
-        if flops := sum(stage.cost.flops for stage in seen):
-            read, made = (
-                sum(getattr(stage.cost, name) for stage in seen)
-                for name in ("trained_tokens", "generated_tokens")
-            )
-            spent[entry.trainer] = flops, sum(work), LONGER * (LONGER if made > read / 10 else 1)
-    where = {place for entry in entries for cell in entry.done for place in _trained_on(cell)}
-    found = {}
-    for trainer, (flops, seconds, longer) in spent.items() if len(where) == 1 else ():
-        others = sorted(b / a for name, (a, b, _) in spent.items() if name != trainer)
-        if not others:
-            continue
-        least = max(IDLE_SECONDS / 4, 2 * median_low([one[1] for one in spent.values()]))
-        usual = flops * median_low(others)
-        if seconds > longer * usual and seconds - usual > least:
-            found[trainer] = seconds - usual
-    return found
+        where = frozenset(place for cell in entry.done for place in _trained_on(cell))
+        if len(where) == 1:
+            stages = [stage for cell in entry.done for stage in cell.stages]
+            places[where][entry.trainer] = Spent.by(stages)
+    return {name: found for rows in places.values() for name, found in unaccounted(rows).items()}
 
 
 def _trained(entry: Entry) -> bool:
@@ -209,6 +197,8 @@ def _contradictions(stage: StageRef) -> Iterator[str]:
         return  # of an attempt that a killed bench did not live to measure
     if cost.seconds > outside.seconds + SLACK_SECONDS:
         yield "more seconds than its process ran"
+    if outside.seconds > 2 * cost.seconds + IDLE_SECONDS:
+        yield "minutes more of its process than seconds that were counted"
     if not cost.flops and max(outside.cpu_seconds, outside.gpu_seconds) > IDLE_SECONDS:
         yield "no FLOPs in minutes of work"
 

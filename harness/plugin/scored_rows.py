@@ -7,6 +7,7 @@ that they are the same.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,22 +29,42 @@ class ScoredRows(Frozen):
     local: LocalRows | None  # these files, as they are read
     data_dir: Path | None  # of published data
     reads: tuple[Path, ...]  # all files and folders that the rows are read from
-    limit: int | None  # the first so many rows
+    limit: int | None  # so many rows, the first ones if `draw` is empty
+    draw: str  # what they are drawn by, see `choose`
     sha256: str  # of the rows, see `rows_sha256`
     held_out: tuple[str, ...] = ()  # ids of training rows; none where test rows are scored
 
 
-def scored(task: Task, limit: int | None, held_out: Sequence[str] = ()) -> list[Row]:
+def choose(rows: Sequence[Row], limit: int | None, draw: str = "") -> list[Row]:
+    """Return so many rows, in their order: the first ones, or where `draw` has text, a sample.
+
+    The text decides which: those whose ids have the smallest digests with it.
+    """
+    if not draw:
+        return list(rows[:limit])
+
+    def place(number: int) -> str:
+        return hashlib.sha256(f"{draw} {rows[number]['id']}".encode()).hexdigest()
+
+    drawn = sorted(range(len(rows)), key=place)[:limit]
+    return [rows[number] for number in sorted(drawn)]
+
+
+def scored(
+    task: Task, limit: int | None, draw: str = "", held_out: Sequence[str] = ()
+) -> list[Row]:
     """Return the test rows of a task as a score with a limit has them, or some training rows."""
     if not held_out:
-        return task.graded("test")[:limit]
+        return choose(task.graded("test"), limit, draw)
     rows = {row["id"]: row for row in task.graded("train")}
     if lost := [one for one in held_out if one not in rows]:
         raise UsageError(f"it has no training row {lost[0]!r} any more")
     return [rows[one] for one in held_out]
 
 
-def described(task: Task, limit: int | None, held_out: Sequence[str] = ()) -> ScoredRows:
+def described(
+    task: Task, limit: int | None, draw: str = "", held_out: Sequence[str] = ()
+) -> ScoredRows:
     """Return where another process gets the rows of a task that are scored.
 
     These are its test rows, or the training rows with the ids that are given: then it is told of no
@@ -71,7 +92,8 @@ def described(task: Task, limit: int | None, held_out: Sequence[str] = ()) -> Sc
         data_dir=task.place.data_dir.resolve() if task.place.data_dir else None,
         reads=tuple(dict.fromkeys(read)),
         limit=limit,
-        sha256=rows_sha256(scored(task, limit, held_out)),
+        draw=draw,
+        sha256=rows_sha256(scored(task, limit, draw, held_out)),
         held_out=tuple(held_out),
     )
 
@@ -98,7 +120,7 @@ def load(wanted: Sequence[ScoredRows]) -> list[tuple[Task, list[Row]]]:
                 host = hosts.setdefault(one.data_dir, Host(data_dir=one.data_dir, download=False))
                 tasks[one.plugin, one.task] = _task(one, host)
             task = tasks[one.plugin, one.task]
-            rows = scored(task, one.limit, one.held_out)
+            rows = scored(task, one.limit, one.draw, one.held_out)
         except HarnessError as error:
             raise StageError(
                 f"the {what} problems of {one.task} cannot be loaded: {error}"

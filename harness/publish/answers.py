@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -127,11 +126,3 @@ def _lines(text: str, path: Path) -> Iterator[tuple[int, bytes]]:
             raise TamperedError(f"line {number} of {path} is longer than {LARGEST_LINE:,} bytes")
         yield number, text[start:end].encode()
         start = end + 1
-
-
-def write_apart(answers: Answers, folder: Path) -> None:
-    """Write answers as a generating stage leaves them: a file for each score."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in answers.items():
-        with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, sort_keys=True) + "\n" for row in rows)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import TamperedError
 from harness.leaderboard.evidence import Ledger, Published
 from harness.leaderboard.rules import objections
 from harness.publish import answers
-from harness.publish.recompute import CannotJudgeError, Tasks, differences
+from harness.publish.anew import judged_anew
+from harness.publish.recompute import Tasks
 from harness.publish.sources import Brought
 from harness.records import Record, second_name
-from harness.verify import VerifierPool
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
@@ -48,68 +42,50 @@ def join(
     A record that is there already is not added again; its answers are, where only they are new. One
     of the same id with other content gets a name with its digest.
     """
-    result, tasks = Joined(), cache(tasks) if tasks else None
+    result = Joined()
     listed = {one.digest: one for one in ledger.records}
     result.records = {one.file: files[one.file] for one in ledger.records}
     before = set(listed)
-    with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(verifier_pool()) if brought and tasks else None
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-join-")))
-        for one in sorted(brought, key=lambda each: (each.record.created, each.record.id)):
-            record, entry = one.record, listed.get(one.record.digest)
-            if entry and (entry.answers or one.answers is None):
-                continue
-            try:
-                lines = _checked(one, tasks, pool, scratch, result)
-            except _DiffersError as error:
-                result.refused.append(str(error))
-                continue
-            if entry is None:
-                name = record.id if record.id not in result.records else second_name(record)
-                entry = Published(
-                    file=name, digest=record.digest, answers=None, submission=one.submission
-                )
-                result.records[name] = record
-            if lines is not None:
-                result.answers[entry.file] = lines
-                entry = entry.model_copy(update={"answers": answers.digest(lines)})
-            listed[record.digest] = entry
+    ordered = sorted(brought, key=lambda each: (each.record.created, each.record.id))
+    new = [one for one in ordered if _adds(one, listed)]
+    with_answers = [one for one in new if one.answers is not None and scored(one.record)]
+    judged = judged_anew(with_answers, tasks) if tasks else iter(())
+    found = {id(one): anew for one, anew in zip(with_answers, judged, strict=bool(tasks))}
+    for one in new:
+        record, entry, anew = one.record, listed.get(one.record.digest), found.get(id(one))
+        if not _adds(one, listed):
+            continue  # it was brought twice
+        if anew and anew.differs:
+            result.refused.append(f"{one.path}: {record.cell}: {anew.differs}")
+            continue
+        claim = anew.claim if anew else ""
+        if one.answers is None and scored(record):
+            claim = "there are no answers of it"
+        if claim:
+            result.claims.append(f"{record.cell} ({record.id}) is a claim: {claim}")
+        if entry is None:
+            name = record.id if record.id not in result.records else second_name(record)
+            entry = Published(
+                file=name, digest=record.digest, answers=None, submission=one.submission
+            )
+            result.records[name] = record
+        if anew and not claim and one.answers is not None:
+            result.answers[entry.file] = one.answers
+            entry = entry.model_copy(update={"answers": answers.digest(one.answers)})
+        listed[record.digest] = entry
     result.ledger = _ledger(ledger, listed, signers or {})
     _refuse(result, before, conditions)
     return result
 
 
-def verifier_pool() -> VerifierPool:
-    return VerifierPool(workers=min(8, os.cpu_count() or 1))
+def scored(record: Record) -> bool:
+    return record.status == "ok" and bool(record.scores)
 
 
-class _DiffersError(Exception):
-    """A record whose answers give something else."""
-
-
-def _checked(
-    one: Brought, tasks: Tasks | None, pool: VerifierPool | None, scratch: Path, result: Joined
-) -> str | None:
-    """Return the lines of a record's answers if they give its scores, None for a claim."""
-    record = one.record
-    if record.status != "ok" or not record.scores:
-        return None
-    if one.answers is None:
-        result.claims.append(f"{record.cell} ({record.id}) is a claim: there are no answers of it")
-        return None
-    if tasks is None or pool is None:
-        return None
-    try:
-        found = answers.parse(one.answers, record, one.path)
-        differ = differences(record, found, tasks, pool, scratch)
-    except TamperedError as error:
-        raise _DiffersError(f"{one.path}: {record.cell}: {error}") from None
-    except CannotJudgeError as error:
-        result.claims.append(f"{record.cell} ({record.id}) is a claim: {error}")
-        return None
-    if differ:
-        raise _DiffersError(f"{one.path}: {record.cell}: {differ[0]}")
-    return one.answers
+def _adds(one: Brought, listed: Mapping[str, Published]) -> bool:
+    """Return whether a record, or its answers, are not published yet."""
+    entry = listed.get(one.record.digest)
+    return entry is None or (entry.answers is None and one.answers is not None)
 
 
 def _ledger(old: Ledger, listed: Mapping[str, Published], signers: Mapping[str, str]) -> Ledger:

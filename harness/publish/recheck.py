@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from harness.boards.conditions import Conditions
-from harness.errors import HarnessError
 from harness.leaderboard.evidence import known_of
 from harness.leaderboard.rules import objections
 from harness.publish import answers
-from harness.publish.join import verifier_pool
-from harness.publish.recompute import CannotJudgeError, Tasks, differences
+from harness.publish.anew import Anew, judged_anew
+from harness.publish.join import scored
+from harness.publish.recompute import Tasks
 from harness.publish.sources import Brought, Source
 from harness.records import Record
-from harness.verify import VerifierPool
 
 State = Literal["claimed", "recomputed", "spot-checked", "differs", "failed"]
 # answers some questions again: a line for each difference, or None where there is no checkpoint
@@ -53,36 +49,29 @@ def recheck(
     records = [one.record for one in source.records]
     known = {} if source.manifest else known_of(source.folder, records)
     refused = objections(records, conditions, known, published=not source.runs)
-    tasks = cache(tasks)
-    with verifier_pool() as pool, tempfile.TemporaryDirectory(prefix="harness-check-") as scratch:
-        for one in source.records:
-            record = one.record
-            state, why = _state(one, tasks, pool, Path(scratch))
-            if record.digest in refused:
-                state, why = "differs", refused[record.digest]
-            if state == "recomputed" and regenerate is not None and one.answers is not None:
-                found = regenerate(record, answers.parse(one.answers, record, one.path))
-                if found is not None:
-                    state = "differs" if found else "spot-checked"
-                    why = found[0] if found else ""
-            yield Checked(record.board.name, record.cell, one.path.stem, state, why)
+    with_answers = [one for one in source.records if one.answers is not None and scored(one.record)]
+    anew = judged_anew(with_answers, tasks)
+    for one in source.records:
+        record = one.record
+        state, why = _state(one, next(anew) if one.answers is not None and scored(record) else None)
+        if record.digest in refused:
+            state, why = "differs", refused[record.digest]
+        if state == "recomputed" and regenerate is not None and one.answers is not None:
+            found = regenerate(record, answers.parse(one.answers, record, one.path))
+            if found is not None:
+                state = "differs" if found else "spot-checked"
+                why = found[0] if found else ""
+        yield Checked(record.board.name, record.cell, one.path.stem, state, why)
 
 
-def _state(one: Brought, tasks: Tasks, pool: VerifierPool, scratch: Path) -> tuple[State, str]:
-    record = one.record
-    if record.status != "ok" or not record.scores:
-        return "failed", record.error or "no scores"
-    if one.answers is None:
+def _state(one: Brought, anew: Anew | None) -> tuple[State, str]:
+    if not scored(one.record):
+        return "failed", one.record.error or "no scores"
+    if anew is None:
         return "claimed", "there are no answers of it"
-    try:
-        found = differences(
-            record, answers.parse(one.answers, record, one.path), tasks, pool, scratch
-        )
-    except CannotJudgeError as error:
-        return "claimed", str(error)
-    except HarnessError as error:
-        return "differs", str(error)
-    return ("differs", found[0]) if found else ("recomputed", "")
+    if anew.differs:
+        return "differs", anew.differs
+    return ("claimed", anew.claim) if anew.claim else ("recomputed", "")
 
 
 def summary(found: Sequence[Checked]) -> str:

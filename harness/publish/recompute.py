@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness.errors import DataMissing, PluginError, TamperedError, UsageError
-from harness.publish.answers import Answers, write_apart
+from harness.publish.answers import Answers
 from harness.records import Record, Score
-from harness.stage.judge import judge
+from harness.stage.judge import judge_rows
 from harness.stage.spec import JudgedScore
-from harness.tasks.protocols import protocol_of
+from harness.tasks.protocols import protocol_of, score_name
 from harness.tasks.task import Task
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
@@ -23,9 +23,7 @@ class CannotJudgeError(UsageError):
     """Answers cannot be judged here; the text says why."""
 
 
-def differences(
-    record: Record, answers: Answers, tasks: Tasks, pool: VerifierPool, scratch: Path
-) -> list[str]:
+def differences(record: Record, answers: Answers, tasks: Tasks, pool: VerifierPool) -> list[str]:
     """Judge a record's answers anew and return, a line each, where its scores are others.
 
     Args:
@@ -33,7 +31,6 @@ def differences(
         answers: Its answers.
         tasks: Finds a task by its name.
         pool: Judges.
-        scratch: A folder for files in between, which the next record may use too.
 
     Raises:
         CannotJudgeError: If a task is not at hand, has other questions, or another version of the
@@ -45,17 +42,18 @@ def differences(
             f" {VERIFIER_VERSION}"
         )
     found = []
-    given, out = scratch / "given", scratch / "judged"
-    write_apart(answers, given)
     for score in record.scores:
+        given = answers[score_name(score.task, score.protocol)]
         try:
-            found += _differences(score, _rejudged(score, given, out, tasks, pool))
+            found += _differences(score, _rejudged(score, given, tasks, pool))
         except TamperedError as error:
             found.append(f"{score.task}: {error}")
     return found
 
 
-def _rejudged(score: Score, given: Path, out: Path, tasks: Tasks, pool: VerifierPool) -> Score:
+def _rejudged(
+    score: Score, given: Sequence[Mapping[str, Any]], tasks: Tasks, pool: VerifierPool
+) -> Score:
     try:
         task, protocol = tasks(score.task), protocol_of(score.protocol)
         rows = [row for row in task.split("test") if row["answer"].strip()][: score.n]
@@ -78,7 +76,8 @@ def _rejudged(score: Score, given: Path, out: Path, tasks: Tasks, pool: Verifier
         form=protocol.form,
         conventions=task.conventions,
     )
-    return judge(wanted, rows, given, out, pool)
+    found, _ = judge_rows(wanted, rows, given, pool)
+    return found
 
 
 def _differences(claimed: Score, found: Score) -> list[str]:

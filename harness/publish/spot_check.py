@@ -1,4 +1,4 @@
-"""Spot checks: the first questions of a record are answered again by the checkpoint it scored."""
+"""Spot checks: some questions of a record are answered again by the checkpoint that it scored."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from harness.publish.answers import Answers
 from harness.records import START, Record
 from harness.tasks.protocols import score_name
 
+KEYS = ("text", "tokens", "finish")  # of an answer, which are compared
+
 
 @dataclass(frozen=True)
 class SpotCheck:
-    """Answers the first `questions` questions of each greedy score again.
+    """Answers `questions` questions of each greedy score again.
+
+    They are drawn by the record's digest and by `draw`. Whoever makes a record knows its digest,
+    and may make it again until other questions are drawn; a text of the checker nobody knows.
 
     Checkpoints are looked for in `runs`, a board's runs folder, and in `folders`, by their digests.
     """
@@ -34,6 +39,7 @@ class SpotCheck:
     runs: Path
     folders: tuple[Path, ...]
     device: str
+    draw: str = ""
 
     def __call__(self, record: Record, answers: Answers) -> list[str] | None:
         """Return a line for each score with other answers; None where no checkpoint is found.
@@ -49,7 +55,8 @@ class SpotCheck:
             for one in self.board.file.scores
         )
         file = self.board.file.model_copy(update={"scores": tables})
-        board = Board(file, self.board.path, self.host)
+        draw = f"{record.digest} {self.draw}"
+        board = Board(file, self.board.path, self.host, draw=draw)
         with tempfile.TemporaryDirectory(prefix="harness-spot-") as scratch:
             folder = Folder(Path(scratch).resolve())
             threads = file.compute.threads
@@ -79,11 +86,9 @@ def _differ(found: Record, folder: Folder, answers: Answers, board: Board) -> It
             continue  # what was drawn is not drawn again
         name = score_name(score.task, score.protocol)
         again = [row for _, row in read_jsonl(folder.answers(found.id) / f"{name}.jsonl")]
-        before = answers.get(name, ())[: len(again)]
-        keys = ("id", "text", "tokens", "finish")
+        before = {(one["id"], one["sample"]): one for one in answers.get(name, ())}
         other = sum(
-            any(one[key] != two[key] for key in keys)
-            for one, two in zip(before, again, strict=True)
+            any(before[one["id"], one["sample"]][key] != one[key] for key in KEYS) for one in again
         )
         if other:
             yield (

@@ -76,7 +76,7 @@ def tally_text(tally: Tally, used: dict[str, Any], disagreements: bool) -> str:
         for one in tally.disagreements:
             label = "right" if one.label else "wrong"
             lines += [
-                f"row {one.row} {one.id} {one.model}".rstrip(),
+                f"line {one.line} {one.id} {one.model}".rstrip(),
                 f"  gold {one.gold!r}, extracted {one.extracted!r}",
                 f"  label {label}, verdict {one.verdict}: {one.why}",
             ]

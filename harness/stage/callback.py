@@ -78,6 +78,5 @@ class BudgetCallback(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
         """Keep the cost so far beside the training checkpoint, for an interrupted run."""
         if state.is_world_process_zero:
-            self.budget.tick()
             folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
             write_atomically(folder / COST_FILE, self.budget.cost.model_dump_json())

@@ -38,6 +38,18 @@ def judge(
         TamperedError: If the answers are not to these problems, in this order.
     """
     given = [row for _, row in read_jsonl(answers / f"{score.name}.jsonl")]
+    found, text = judge_rows(score, problems, given, pool)
+    write_atomically(out / f"{score.name}.jsonl", text)
+    return found
+
+
+def judge_rows(
+    score: JudgedScore,
+    problems: Sequence[Mapping[str, Any]],
+    given: Sequence[Mapping[str, Any]],
+    pool: VerifierPool,
+) -> tuple[Score, str]:
+    """Judge answers as `judge` does; return the score, and the lines that are kept of them."""
     rows = [row for row in problems for _ in range(score.samples)]
     if [answer["id"] for answer in given] != [row["id"] for row in rows]:
         raise TamperedError(
@@ -59,8 +71,7 @@ def judge(
         }
         for answer, judgement in zip(given, judged, strict=True)
     )
-    write_atomically(out / f"{score.name}.jsonl", text)
-    return Score(
+    found = Score(
         task=score.task,
         task_version=score.version,
         task_digest=score.digest,
@@ -80,6 +91,7 @@ def judge(
         samples_sha256=hashlib.sha256(text.encode()).hexdigest(),
         groups=_groups(problems),
     )
+    return found, text
 
 
 def majority(

@@ -26,7 +26,7 @@ from harness.redact import redact
 from harness.stage import memory, processes
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
-from harness.stage.manifest import OUTPUTS, check_sealed, write_manifest
+from harness.stage.manifest import OUTPUTS, check_sealed, say_over, write_manifest
 from harness.stage.spec import GenerateSpec, JudgeSpec, ProbeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
@@ -59,11 +59,17 @@ def main(folder: Path) -> int:
                 return code
 
 
-def again(folder: Path) -> None:
-    """Replace this process by a fresh one that does the stage once more."""
-    sys.stderr.flush()
-    command = ["-m", "harness.stage.main", str(folder), str(os.getppid())]
-    os.execv(sys.executable, [sys.executable, *command])
+def _run(folder: Path) -> int:
+    """Do the stage in a process of its own, and as often as it takes."""
+    if processes.COUNT in os.environ:
+        return main(folder)
+    token = processes.given_token()
+    code = main(folder)
+    if code == AGAIN:
+        processes.again(folder, token)
+    if code == 0:
+        say_over(folder, token)
+    return code
 
 
 def _attempt(folder: Path, spec: StageSpec) -> int:
@@ -127,7 +133,8 @@ def _clear_scratch(folder: Path) -> None:
 
 def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainResult | None:
     from harness.plugin.host import Host
-    from harness.stage.budget import Budget, impossible
+    from harness.stage.budget import Budget
+    from harness.stage.counter import Counter, impossible
     from harness.stage.meter import metered
     from harness.stage.models import check_given, seal_checkpoint
     from harness.stage.run import Run
@@ -155,12 +162,13 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     group.wait()
     failed = memory.failures(folder)
     teacher = str(paths.teacher) if paths.teacher else None
+    counter = Counter(spec.caps, teacher, group, fill=identity.budget.fill)
     stage = TrainStage(
         spec=spec,
         folder=folder,
         options=trainer.options.model_validate(identity.options),
         protocol=protocol,
-        budget=Budget(spec.caps, teacher, group, fill=identity.budget.fill),
+        budget=Budget(counter),
         verifier=VerifierPool(workers=1),
         rows=_rows(paths.train, spec.sha256["train"]),
         holdout=_rows(paths.holdout, spec.sha256["holdout"]),
@@ -173,7 +181,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
     energy = energy_joules()
     try:
-        with metered(stage.budget, identity.engine):
+        with metered(counter, identity.engine):
             trainer.train(run)
     except BaseException as error:
         if memory.is_out_of_memory(error) and not isinstance(error, memory.NoRoom):
@@ -181,8 +189,8 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         raise
     finally:
         stage.verifier.close()
-    stage.budget.settle()
-    cost = stage.budget.cost
+    counter.settle()
+    cost = counter.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
         cost.gpu_seconds = cost.seconds * group.size
@@ -208,7 +216,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     packed = bool(identity.options.get("packing"))
     ran = environment(identity, packed=packed).model_copy(update={"gpus": group.size})
     return specs.TrainResult(
-        cost=cost, notes=stage.notes, environment=ran, step_flops=stage.budget.step_flops
+        cost=cost, notes=stage.notes, environment=ran, step_flops=counter.step_flops
     )
 
 
@@ -335,7 +343,4 @@ def _report(folder: Path, error: BaseException) -> None:
 if __name__ == "__main__":
     # the processes of a stage are given no parent: they die with the launcher that started them
     processes.die_with_parent(int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid())
-    code = main(Path(sys.argv[1]))
-    if code == AGAIN and processes.COUNT not in os.environ:
-        again(Path(sys.argv[1]))
-    sys.exit(code)
+    sys.exit(_run(Path(sys.argv[1])))

@@ -6,6 +6,7 @@ also the seal of what the stage left: whoever uses it later looks whether it is 
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,14 @@ from typing import Any
 
 from harness.checkpoints import read_sha256
 from harness.errors import TamperedError, UsageError
-from harness.files import file_sha256, read_json, write_atomically
+from harness.files import (
+    clear_for,
+    file_sha256,
+    read_bytes,
+    read_json,
+    read_text,
+    write_atomically,
+)
 
 OUTPUTS = (
     "checkpoint",
@@ -24,6 +32,7 @@ OUTPUTS = (
     "error.json",
     "manifest.json",
 )
+OVER = "over"  # the file that says that a stage's process did not end before its work was over
 # bytes; larger files that were not written since the manifest are compared by size only, so that a
 # bench with nothing to do ends quickly
 HASHED_BELOW = 16 * 2**20
@@ -43,6 +52,31 @@ def write_manifest(folder: Path, known: Mapping[str, str] | None = None) -> None
                 files[path] = {"bytes": file.stat().st_size, "sha256": sha256}
     text = json.dumps({"files": files}, indent=1, sort_keys=True)
     write_atomically(folder / "manifest.json", text + "\n")
+
+
+def say_over(folder: Path, token: bytes) -> None:
+    """Say that the host's own work in a stage's process is over, so that its manifest counts.
+
+    A stage's process may write all of its folder, its manifest too. Only the guard and the host's
+    own functions know the token.
+    """
+    clear_for(folder / OVER)
+    (folder / OVER).write_text(_signed(folder, token))
+
+
+def is_over(folder: Path, token: bytes) -> bool:
+    """Return whether `say_over` said so of the manifest that is there; take what it said away."""
+    path = folder / OVER
+    try:
+        said = read_text(path)
+        path.unlink()
+        return hmac.compare_digest(said, _signed(folder, token))
+    except (OSError, UsageError, TypeError):
+        return False
+
+
+def _signed(folder: Path, token: bytes) -> str:
+    return hmac.new(token, read_bytes(folder / "manifest.json"), "sha256").hexdigest()
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,32 +1,40 @@
 """The meter: counts what transformers models and torch optimisers do, below the trainer.
 
 It replaces the classes' own methods while a trainer runs, so that it counts whatever calls them:
-TRL's trainers, and a loop that a trainer writes itself.
+TRL's trainers, and a loop that a trainer writes itself. Counted are calls of models, their
+`generate`, answers of the host's own decoder, and layers that are called without their model.
+
+What a model does inside a call that is counted is a part of it, as far as it can be: its own parts,
+once each over as many tokens, without a gradient where it generates. More than that, or another
+model, is counted for itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.prompt import Prompt
 
 if TYPE_CHECKING:
-    from harness.stage.budget import Budget
+    from harness.stage.counter import Counter
 
 
 @contextmanager
-def metered(budget: Budget, engine: str = "hf") -> Iterator[None]:
+def metered(counter: Counter, engine: str = "hf") -> Iterator[None]:
     """Count every transformers model and torch optimiser, and vLLM where it is the engine."""
-    with _vllm_metered(budget) if engine == "vllm" else nullcontext(), _torch_metered(budget):
+    with _vllm_metered(counter) if engine == "vllm" else nullcontext(), _torch_metered(counter):
         yield
 
 
 @contextmanager
-def _vllm_metered(budget: Budget) -> Iterator[None]:
+def _vllm_metered(counter: Counter) -> Iterator[None]:
     import vllm
 
     from harness import checkpoints
@@ -34,13 +42,13 @@ def _vllm_metered(budget: Budget) -> Iterator[None]:
     plain, parameter_count = vllm.LLM.generate, cache(checkpoints.parameter_count)
 
     def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
-        budget.refuse_overrun(step=False)
+        counter.refuse_overrun(step=False)
         outputs = plain(llm, *args, **kwargs)
         name = str(llm.llm_engine.model_config.model)
         for output in outputs:
             read = len(output.prompt_token_ids) * len(output.outputs)
             new = sum(len(completion.token_ids) for completion in output.outputs)
-            budget.count_generation(name, parameter_count(Path(name)), read, new)
+            counter.count_generation(name, parameter_count(Path(name)), read, new)
         return outputs
 
     vllm.LLM.generate = generate
@@ -50,37 +58,118 @@ def _vllm_metered(budget: Budget) -> Iterator[None]:
         vllm.LLM.generate = plain
 
 
+class _Work:
+    """What is counted and goes on: a pass of a model over tokens, or a generation."""
+
+    def __init__(self, model: Any, tokens: int = 0, padded: int = 0) -> None:
+        """Begin it; without tokens it is a generation, which reads as often as it needs to."""
+        self.model, self.tokens, self.padded = model, tokens, padded
+        self.generates = not padded
+        self._parts = {id(model)}  # the rest is looked up where something else is called
+        self._read: dict[int, int] = {}  # tokens by part
+
+    def room(self, given: dict[str, Any]) -> int:
+        """Return the tokens that a part of it may read, which is given such arguments.
+
+        Where the model made another mask of its own, padding can no longer be told.
+        """
+        mask = given.get("attention_mask")
+        return self.tokens if mask is None or getattr(mask, "ndim", 0) == 2 else self.padded
+
+    def holds(self, module: Any, tokens: int, room: int, gradient: bool) -> bool:
+        """Return whether a call inside it is a part of it, and take it for one if so."""
+        if id(module) not in self._parts:
+            self._parts.update(map(id, _modules(self.model)))
+        if id(module) not in self._parts:
+            return False
+        if self.generates:
+            return not gradient
+        read = self._read.get(id(module), 0) + tokens
+        if module is self.model or read > room:
+            return False
+        self._read[id(module)] = read
+        return True
+
+
+class _Works(threading.local):
+    """What is counted and goes on in this thread, the innermost last."""
+
+    def __init__(self) -> None:
+        self.on: list[_Work] = []
+
+    @property
+    def last(self) -> _Work | None:
+        return self.on[-1] if self.on else None
+
+    @contextmanager
+    def begun(self, work: _Work) -> Iterator[None]:
+        self.on.append(work)
+        try:
+            yield
+        finally:
+            self.on.pop()
+
+
 @contextmanager
-def _torch_metered(budget: Budget) -> Iterator[None]:
+def _torch_metered(counter: Counter) -> Iterator[None]:
     import torch
     from torch.optim import optimizer
     from transformers import GenerationMixin, PreTrainedModel
+    from transformers.modeling_layers import GradientCheckpointingLayer
 
     Model: Any = PreTrainedModel  # of which methods are replaced here
     Mixin: Any = GenerationMixin
+    Layer: Any = GradientCheckpointingLayer
+    Host: Any = Decoder
     plain_call, plain_generate = Model.__call__, Mixin.generate
+    plain_layer, plain_answers = Layer.__call__, Host.generate
+    works = _Works()
+
+    def check() -> None:
+        if not (
+            Model.__call__ is call
+            and Mixin.generate is generate
+            and Layer.__call__ is layer
+            and Host.generate is answers
+        ):
+            raise StageError(
+                "the trainer replaced the methods of transformers that its cost is counted by;"
+                " change instances, not PreTrainedModel.__call__ or GenerationMixin.generate"
+            )
+
+    def before_step(*_: Any) -> None:
+        check()
+        counter.refuse_overrun()
+
+    def count(module: Any, size: int, trained: int, tokens: int) -> None:
+        """Count a pass; the autograd engine decides whether a gradient is taken, not `train()`."""
+        counter.refuse_overrun(step=False)
+        taken = trained if trained and torch.is_grad_enabled() else None
+        name = getattr(module, "name_or_path", "")
+        counter.count_forward(name, size, tokens, trained=taken)
 
     def call(model: Any, *args: Any, **kwargs: Any) -> Any:
-        tokens = None if budget.apart else _tokens(args, kwargs)
-        if not budget.apart and tokens is None:
-            return plain_call(model, *args, **kwargs)  # no text: what it calls is counted
-        if tokens is not None:
-            budget.refuse_overrun(step=False)
-            # The autograd engine decides whether a gradient is taken, not train() or eval().
-            gradient = torch.is_grad_enabled() and any(
-                parameter.requires_grad for parameter in model.parameters()
-            )
-            size, trained = parameters(model)
-            name = getattr(model, "name_or_path", "")
-            budget.count_forward(name, size, tokens, trained=trained if gradient else None)
-        with budget.counted_apart():  # calls inside a counted call are part of it
+        tokens, last = _tokens(args, kwargs), works.last
+        if tokens is None:  # no text: what it calls is counted
+            return plain_call(model, *args, **kwargs)
+        if last and last.holds(model, tokens, last.room(kwargs), torch.is_grad_enabled()):
+            return plain_call(model, *args, **kwargs)
+        count(model, *parameters(model), tokens)
+        with works.begun(_Work(model, tokens, _padded(args, kwargs))):
             return plain_call(model, *args, **kwargs)
 
+    def layer(module: Any, *args: Any, **kwargs: Any) -> Any:
+        states: Any = kwargs.get("hidden_states", args[0] if args else None)
+        last = works.last
+        if not torch.compiler.is_compiling() and getattr(states, "ndim", 0) == 3:
+            read = states.shape[0] * states.shape[1]
+            if not (last and last.holds(module, read, last.padded, torch.is_grad_enabled())):
+                count(module, *_sizes(module), read)
+        return plain_layer(module, *args, **kwargs)
+
     def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
-        if budget.apart:
-            return plain_generate(model, *args, **kwargs)
-        budget.refuse_overrun(step=False)
-        with budget.counted_apart():
+        counter.refuse_overrun(step=False)
+        with works.begun(_Work(model)):
             output = plain_generate(model, *args, **kwargs)
         prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
         embeds = kwargs.get("inputs_embeds")  # with these alone, only new tokens come back
@@ -93,27 +182,36 @@ def _torch_metered(budget: Budget) -> Iterator[None]:
             config = kwargs.get("generation_config") or model.generation_config
             ends = kwargs.get("eos_token_id", config.eos_token_id)
             name = getattr(model, "name_or_path", "")
-            budget.count_generation(name, parameters(model)[0], read, _generated(new, ends))
+            counter.count_generation(name, parameters(model)[0], read, _generated(new, ends))
         return output
 
-    hooks = [
-        optimizer.register_optimizer_step_pre_hook(lambda *_: budget.refuse_overrun()),
-        optimizer.register_optimizer_step_post_hook(lambda *_: budget.count_step()),
+    def answers(decoder: Decoder, prompts: Sequence[Prompt]) -> Iterator[Any]:
+        counter.refuse_overrun(step=False)
+        model = decoder.model
+        name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
+        found = plain_answers(decoder, prompts)
+        while True:
+            with works.begun(_Work(model)):  # and not while whoever asked looks at an answer
+                answer = next(found, None)
+            if answer is None:
+                return
+            place, tokens, _ = answer
+            counter.count_generation(name, size, len(prompts[place].tokens), len(tokens))
+            yield answer
+
+    hooks: list[Any] = [
+        optimizer.register_optimizer_step_pre_hook(before_step),
+        optimizer.register_optimizer_step_post_hook(lambda *_: counter.count_step()),
     ]
-    Model.__call__ = call
-    Mixin.generate = generate
-    budget.start()
+    Model.__call__, Mixin.generate, Layer.__call__, Host.generate = call, generate, layer, answers
+    counter.start()
     try:
         yield
-        if Model.__call__ is not call or Mixin.generate is not generate:
-            raise StageError(
-                "the trainer replaced the methods of transformers that its cost is counted by;"
-                " change instances, not PreTrainedModel.__call__ or GenerationMixin.generate"
-            )
+        check()
     finally:
-        budget.tick()
-        Model.__call__ = plain_call
-        Mixin.generate = plain_generate
+        counter.tick()
+        Model.__call__, Mixin.generate = plain_call, plain_generate
+        Layer.__call__, Host.generate = plain_layer, plain_answers
         for hook in hooks:
             hook.remove()
 
@@ -124,12 +222,7 @@ def parameters(model: Any) -> tuple[int, int]:
     TRL calls the backbone of a model and multiplies by the output embedding itself; where that is
     not tied to the input embedding, its size is added to the backbone's.
     """
-    size = trained = 0
-    for parameter in model.parameters():
-        # under ZeRO-3 a process holds a shard, and `ds_numel` is the size of the whole
-        count = getattr(parameter, "ds_numel", parameter.numel())
-        size += count
-        trained += count * parameter.requires_grad
+    size, trained = _sizes(model)
     config = model.config
     if model.base_model is model and not getattr(config, "tie_word_embeddings", True):
         head = getattr(config, "vocab_size", 0) * getattr(config, "hidden_size", 0)
@@ -138,17 +231,62 @@ def parameters(model: Any) -> tuple[int, int]:
     return size, trained
 
 
-def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
-    """Return the non-padding tokens of a forward call, or None where it is given no tokens."""
+def _sizes(module: Any) -> tuple[int, int]:
+    """Return how many parameters a module holds, and how many of them are trained."""
+    size, trained, seen = 0, 0, set()
+    for part in _modules(module):
+        for parameter in part.__dict__.get("_parameters", {}).values():
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                # under ZeRO-3 a process holds a shard, and `ds_numel` is the size of the whole
+                count = getattr(parameter, "ds_numel", parameter.numel())
+                size += count
+                trained += count * parameter.requires_grad
+    return size, trained
+
+
+def _modules(module: Any) -> Iterable[Any]:
+    """Return a module with all that it is made of, whatever its own methods say of that."""
+    found, left = {id(module): module}, [module]
+    while left:
+        for part in left.pop().__dict__.get("_modules", {}).values():
+            if part is not None and id(part) not in found:
+                found[id(part)] = part
+                left.append(part)
+    return found.values()
+
+
+def _ids(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what a forward call reads, ids (rows, columns) or embeddings of them, or None."""
     ids: Any = kwargs.get("input_ids", args[0] if args else None)
     if ids is None:
         ids = kwargs.get("inputs_embeds")
-    if not hasattr(ids, "shape") or len(ids.shape) < 2:
+    whole = not getattr(getattr(ids, "dtype", None), "is_floating_point", False)
+    return ids if len(getattr(ids, "shape", ())) == (2 if whole else 3) else None
+
+
+def _padded(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Return the tokens of a forward call, padding included."""
+    rows, columns = _ids(args, kwargs).shape[:2]
+    return int(rows * columns)
+
+
+def _tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return the tokens of a forward call that are not padding, or None where it is given none.
+
+    A token is padding if its mask is 0 and no loss is taken on it.
+    """
+    ids = _ids(args, kwargs)
+    if ids is None:
         return None
-    mask = kwargs.get("attention_mask")
-    if mask is not None and getattr(mask, "ndim", 0) == 2 and mask.shape[0] == ids.shape[0]:
-        return int(mask[:, -ids.shape[1] :].sum())
-    return int(ids.shape[0] * ids.shape[1])
+    mask: Any = kwargs.get("attention_mask")
+    labels: Any = kwargs.get("labels")
+    if getattr(mask, "ndim", 0) != 2 or mask.shape[0] != ids.shape[0]:
+        return _padded(args, kwargs)
+    read: Any = mask[:, -ids.shape[1] :] != 0
+    if getattr(labels, "shape", None) == read.shape:
+        read = read | (labels != -100)
+    return int(read.sum())
 
 
 def _generated(new: Any, ends: Any) -> int:

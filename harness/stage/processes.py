@@ -10,13 +10,14 @@ import ctypes
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from harness.stage.spec import TrainSpec
@@ -119,6 +120,28 @@ def launch(folder: Path, spec: TrainSpec) -> int:
         stdin=subprocess.DEVNULL,
         check=False,
     ).returncode
+
+
+def again(folder: Path, token: bytes = b"") -> NoReturn:
+    """Replace this process by a fresh one that does the stage once more, and knows the token."""
+    sys.stderr.flush()
+    read, write = os.pipe()
+    os.write(write, token)
+    for descriptor in (os.dup2(read, 0), read, write)[1:]:
+        os.close(descriptor)
+    command = ["-P", "-m", "harness.stage.main", str(folder), str(os.getppid())]
+    os.execv(sys.executable, [sys.executable, *command])
+
+
+def given_token() -> bytes:
+    """Return what `again` left on standard input, where that started this process."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return b""
+    token = os.read(0, 64)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return token
 
 
 def die_with_parent(parent: int) -> None:

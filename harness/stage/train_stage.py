@@ -105,7 +105,7 @@ class TrainStage:
                 )
             given = tokenizer(given, add_special_tokens=False)["input_ids"]
         half = self.spec.identity.dtype == "bfloat16"
-        answers = write(decoder, given, samples, limit, self.budget, half=half)
+        answers = write(decoder, given, samples, limit, half=half)
         if decoder.smallest is not None:
             self.notes["smallest_batch"] = decoder.smallest
         if decoder.plain is not None:
@@ -169,8 +169,9 @@ class TrainStage:
             fit = [math.ceil(cap / least[name]) for name, cap in caps.items() if name in least]
             wanted = min([*fit, MOST_STEPS])
         cap = self.budget.caps.steps
-        self.budget.planned = max(1, wanted if cap is None else min(wanted, cap))
-        return self.budget.planned
+        planned = max(1, wanted if cap is None else min(wanted, cap))
+        self.budget.plan(planned)
+        return planned
 
     def last_saved(self) -> Path | None:
         """Return the folder of the last complete training checkpoint, where there are any.

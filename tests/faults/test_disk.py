@@ -12,7 +12,7 @@ from campaign import BENCH, WHOLE, done, torn
 
 pytestmark = pytest.mark.bench
 LIMITS = (64, 24, 4, 100)  # KiB that a file may have; a checkpoint's weights have 116
-ROOMS = (100, 700, 2000)  # KiB of a disk; a bench takes about 5,000
+ROOMS = (100, 400, 700)  # KiB of a disk; a bench takes about 1,400
 
 
 def run(command, folder) -> str:

@@ -189,9 +189,16 @@ def done(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def torn(folder: Path) -> list[Path]:
-    """Return the JSON files below a folder's runs that cannot be parsed."""
+    """Return the JSON files below a folder's runs that cannot be parsed.
+
+    What lm-eval writes of its own is looked at in stages that are done; the next attempt at any
+    other removes it.
+    """
     bad = []
     for path in sorted((folder / "runs").rglob("*.json")):
+        stage, inside, _ = str(path).partition("/lm_eval/")
+        if inside and not Path(stage, "manifest.json").exists():
+            continue
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:

@@ -15,7 +15,7 @@ import generated
 from harness.bench.stage_identity import judged_score
 from harness.boards.board import Board, load_board
 from harness.plugin.host import Host
-from harness.publish import join, recheck
+from harness.publish import anew
 from harness.records import BoardRef, Checkpoint, Record, total_cost, write_record
 from harness.stage.judge import judge
 from harness.verify import VERIFIER_VERSION, VerifierPool
@@ -36,13 +36,11 @@ def tiny() -> Board:
 @contextlib.contextmanager
 def one_pool() -> Iterator[None]:
     """Let all publishing and checking use one pool of verifiers, which takes long to start."""
-    with VerifierPool(workers=1) as pool:
-        same = contextlib.nullcontext(pool)
-        with (
-            mock.patch.object(join, "verifier_pool", return_value=same),
-            mock.patch.object(recheck, "verifier_pool", return_value=same),
-        ):
-            yield
+    with (
+        VerifierPool(workers=1) as pool,
+        mock.patch.object(anew, "verifier_pool", return_value=contextlib.nullcontext(pool)),
+    ):
+        yield
 
 
 def answer(gold: str, number: int, accuracy: float, salt: str) -> str:

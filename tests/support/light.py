@@ -93,6 +93,13 @@ def show(folder: Path) -> None:
     (folder / "shown").write_text("\n".join(f"{k}={v}" for k, v in os.environ.items()))
 
 
+def pose(folder: Path) -> None:
+    """Write what a finished stage leaves, and end."""
+    (folder / "result.json").write_text('{"mine": 1}')
+    write_manifest(folder)
+    os._exit(0)
+
+
 def core(folder: Path) -> None:
     os.abort()
 

@@ -181,6 +181,7 @@ def make_run(
     """
     from harness.records import Caps
     from harness.stage.budget import Budget
+    from harness.stage.counter import Counter
     from harness.stage.processes import Group
     from harness.stage.run import Run
     from harness.stage.spec import TrainCompute, TrainIdentity, TrainPaths, TrainSpec
@@ -197,6 +198,7 @@ def make_run(
     def made(model: Any, **given: Any) -> Any:
         return model.model_construct(**given | taken(model.model_fields))
 
+    counter = more.pop("counter", None)
     caps, own = taken(Caps.model_fields), taken(TrainStage.__dataclass_fields__)
     spec = made(
         TrainSpec,
@@ -209,6 +211,8 @@ def make_run(
         name="",
         report_to=(),
     )
+    if counter is None:
+        counter = Counter(Caps(**(caps or {"steps": 1000})), str(teacher) if teacher else None)
     given = {
         "options": options,
         "rows": sums(24) if rows is None else rows,
@@ -216,7 +220,7 @@ def make_run(
         "traces": (),
         "protocol": get_protocol(protocol),
         "verifier": VerifierPool(workers=1),
-        "budget": Budget(Caps(**(caps or {"steps": 1000})), str(teacher) if teacher else None),
+        "budget": Budget(counter),
         "group": Group(),
         "micro_batch_size": None,
     }
@@ -224,7 +228,7 @@ def make_run(
     assert not more, more
     run: Any = Run(stage)
     run.out, run.events = folder / "checkpoint", folder / "events.jsonl"
-    run.notes, run.close = stage.notes, stage.verifier.close
+    run.notes, run.close, run.counter = stage.notes, stage.verifier.close, counter
     return run
 
 

@@ -65,7 +65,7 @@ def train(name: str, folder: Path, base: Path, teacher: Path | None, seed: int =
         folder, base, options, teacher=teacher if offer.needs_teacher else None, seed=seed, **more
     )
     try:
-        with metered(run.budget):
+        with metered(run.counter):
             offer.train(run)
     finally:
         run.close()

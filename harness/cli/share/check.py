@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     "--regenerate",
     type=click.IntRange(1),
     metavar="N",
-    help="Answer the first N questions of each score again, where the checkpoint is at hand.",
+    help="Answer N questions of each score again, where the checkpoint is at hand.",
+)
+@click.option(
+    "--draw",
+    default="",
+    metavar="TEXT",
+    help="Text that decides, with a record's digest, which questions these are.",
 )
 @options.repeated(
     "--checkpoint", "checkpoints", metavar="FOLDER", text="Checkpoint to answer them with",
@@ -43,6 +49,7 @@ def command(
     boards: tuple[str, ...],
     out: Path,
     regenerate: int | None,
+    draw: str,
     checkpoints: tuple[str, ...],
     device: str,
     data_dir: Path | None,
@@ -68,7 +75,7 @@ def command(
         again = None
         if regenerate is not None:
             folders = tuple(map(Path, checkpoints))
-            again = _spot_check(one, host, regenerate, runs, folders, device)
+            again = _spot_check(one, host, (regenerate, draw), runs, folders, device)
         source = gather(one.folder, one.conditions.digest)
         found += recheck(source, one.conditions, one.tasks(host), again)
     if as_json:
@@ -149,7 +156,7 @@ def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _P
 def _spot_check(
     one: _Place,
     host: Host,
-    questions: int,
+    asked: tuple[int, str],
     runs: Path,
     folders: tuple[Path, ...],
     device: str,
@@ -160,4 +167,6 @@ def _spot_check(
 
     board = load_board(one.board, host)
     place = one.folder if (one.folder / "stages").is_dir() else runs / board.name
-    return SpotCheck(board, host, questions, place.resolve(), folders, choose_device(device))
+    questions, draw = asked
+    device = choose_device(device)
+    return SpotCheck(board, host, questions, place.resolve(), folders, device, draw)

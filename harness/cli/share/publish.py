@@ -44,12 +44,16 @@ def command(
     BOARD is a board's name or TOML file. The records of its runs, or of the folders given, are
     judged anew and join those that are published; then BOARD.md, .json and .csv are written. A
     record that the board's rules refuse is named, and the exit code is 3. With --check it is the
-    name of a published board; all of them if none is given.
+    name of a published board, or its TOML file; all of them if none is given.
     """
     if check:
+        from harness.boards.file import read_board_file
         from harness.publish.check import check as check_published
 
-        for name in check_published(out, boards):
+        names = [
+            read_board_file(Path(one)).name if one.endswith(".toml") else one for one in boards
+        ]
+        for name in check_published(out, names):
             click.echo(f"{name}: every file is what its records give")
         return
     if not boards:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.stopping import cut
 from harness.stage.memory import NoRoom, is_out_of_memory
-from harness.stage.meter import parameters
-
-if TYPE_CHECKING:
-    from harness.stage.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -40,34 +36,29 @@ def write(
     prompts: Sequence[Sequence[int]],
     samples: int,
     limit: int,
-    budget: Budget,
     *,
     half: bool = False,
 ) -> list[list[Written]]:
-    """Return `samples` answers to each prompt, of at most `limit` tokens, and count their cost.
+    """Return `samples` answers to each prompt, of at most `limit` tokens.
 
-    Random numbers come from torch's generator, as those of transformers' `generate` do. The cost
-    is that of reading each answer's prompt and writing its tokens, however that was shared.
+    Random numbers come from torch's generator, as those of transformers' `generate` do. The meter
+    counts what it costs to read each answer's prompt and write its tokens, however that was shared.
     With `half` float32 weights are used in bfloat16.
     """
     import torch
 
-    budget.refuse_overrun(step=False)
     seeds = torch.randint(2**62, (len(prompts) * samples,)).tolist()
     asked = [
         Prompt(list(tokens), limit, seeds[place * samples + sample])
         for place, tokens in enumerate(prompts)
         for sample in range(samples)
     ]
-    model, tokenizer, ends = decoder.model, decoder.tokenizer, decoder.stops.ends
-    name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
+    tokenizer, ends = decoder.tokenizer, decoder.stops.ends
     found: dict[int, Written] = {}
     try:
-        with _generating(model, half), budget.counted_apart(), torch.no_grad():
+        with _generating(decoder.model, half), torch.no_grad():
             for place, tokens, stopped in decoder.generate(asked):
                 text = cut(tokenizer.decode(tokens, skip_special_tokens=True), decoder.stop)
-                read = len(asked[place].tokens)
-                budget.count_generation(name, size, read, len(tokens))
                 found[place] = Written(asked[place].tokens, tokens, text, stopped)
     except Exception as error:
         if is_out_of_memory(error):

@@ -98,10 +98,81 @@ def uncounted(run: Run) -> None:
 
 
 def free(run: Run) -> None:
-    """Set the counts back where they are kept."""
+    """Set the counts back where they are kept, which only the interpreter's own tools find."""
+    import gc
+
     honest(run)
     run.budget.cost.flops = 0.0  # a copy
-    run.budget._cost.flops = 1.0
+    for one in gc.get_objects():
+        if type(one).__name__ == "Counter" and type(one).__module__.startswith("harness."):
+            one._cost.flops = 1.0
+
+
+def switched(run: Run) -> None:
+    """Look for a switch that stops the counting, in all that a run has."""
+    run.budget.apart = run._stage.budget.apart = 1
+    run.budget._cost = run.budget._exhausted = run.budget._told = lambda *given: None
+    for one in (run, run.budget, run._stage, run._stage.budget, run.callback()):
+        for name in ("_counter", "counter", "_budget", "counted_apart"):
+            setattr(one, name, None)
+    steps = iter(range(3))
+    loop(run, lambda: next(steps, None) is not None)
+
+
+def hidden(run: Run) -> None:
+    """Train where something else is counted: inside a generation."""
+    import torch
+    from transformers import LogitsProcessor
+
+    model = run.student()
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
+    ids = torch.arange(8).reshape(1, 8) + 1 + run.seed("row") % 100
+
+    class Train(LogitsProcessor):
+        @torch.enable_grad()
+        def __call__(self, _, scores):
+            model(input_ids=ids, labels=ids).loss.backward()
+            return scores
+
+    while not run.budget.exhausted():
+        model.generate(input_ids=ids, max_new_tokens=1, logits_processor=[Train()])
+        optimiser.step()
+        optimiser.zero_grad()
+    run.log(loss=1.0)
+    run.save(model)
+
+
+def posed(run: Run) -> None:
+    """Write what the host would, with a smaller cost, and end the process before it does."""
+    import os
+
+    _pose(run)
+    os._exit(0)
+
+
+def posed_late(run: Run) -> None:
+    """Write what the host would, for the bench to find when it is started again."""
+    _pose(run)
+    raise HarnessError("later")
+
+
+def _pose(run: Run) -> None:
+    import shutil
+
+    from harness.records import Cost
+    from harness.stage import environment, manifest, spec
+
+    steps = iter(range(3))
+    loop(run, lambda: next(steps, None) is not None)
+    stage = run._stage
+    shutil.rmtree(run.scratch)
+    spec.TrainResult(
+        cost=Cost(steps=1, trained_tokens=8, flops=3e6, seconds=0.1),
+        notes={},
+        environment=environment.environment(stage.spec.identity, packed=False),
+        step_flops=(),
+    ).write(stage.folder / "result.json")
+    manifest.write_manifest(stage.folder)
 
 
 def asked(run: Run) -> None:
@@ -120,13 +191,18 @@ def deaf(run: Run) -> None:
         loop(run, lambda: False)
 
 
-ALL = (honest, prompt, patched, lossy, teacher, disguised, idle, uncounted, free, asked, deaf)
+ALL = (
+    honest, prompt, patched, lossy, teacher, disguised, idle, uncounted, free, switched, hidden,
+    posed, posed_late, asked, deaf,
+)  # fmt: skip
 CLOSE = (teacher, disguised)
 
 
 @hookimpl
 def harness_trainers():
     return [
-        Trainer(f"forging-{each.__name__}", each, Options, needs_teacher=each in CLOSE)
+        Trainer(
+            f"forging-{each.__name__.replace('_', '-')}", each, Options, needs_teacher=each in CLOSE
+        )
         for each in ALL
     ]
