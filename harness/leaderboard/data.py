@@ -335,8 +335,7 @@ class Leaderboard(Frozen):
     def comparable(self) -> dict[str, Any]:
         """Return what two runs of the same cells must have in common.
 
-        Left out: dates, ids and digests of records, logs, and what was measured of time, memory
-        and energy.
+        Left out: dates, ids and digests of records, logs; measured time, memory and energy.
         """
         measured = ("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules")
         content = self.model_dump(mode="json", exclude={"date", "superseded", "refused"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.render import evidence, numbers, sections, sentences, shared, tuning, warnings
+from harness.render import contamination, evidence, numbers, sections, sentences, tuning, warnings
 from harness.render.escape import code, link, markdown
 from harness.render.sections import name, table
 from harness.render.sentences import label
@@ -41,8 +41,8 @@ def render(leaderboard: Leaderboard) -> str:
         *sections.answers(leaderboard),
         *sections.several_answers(leaderboard),
         *sections.own_metrics(leaderboard),
-        *shared.shared(leaderboard),
-        *shared.probes(leaderboard),
+        *contamination.shared(leaderboard),
+        *contamination.probes(leaderboard),
         *sections.cost(leaderboard),
         *_failures(leaderboard),
         *_quoted(leaderboard),

@@ -21,7 +21,7 @@ from harness.leaderboard.data import Leaderboard, Row
 from harness.leaderboard.evidence import known_of
 from harness.leaderboard.rules import NOTHING, Knowledge
 from harness.records import CONDITIONS, LETTERS, START, Record
-from harness.render import numbers, sections, sentences, shared, warnings
+from harness.render import contamination, numbers, sections, sentences, warnings
 from harness.render.escape import visible
 from harness.report import evidence, figures
 
@@ -90,7 +90,7 @@ def render(
         numbers=numbers,
         sections=sections,
         sentences=sentences,
-        shared=shared,
+        contamination=contamination,
         shown=visible,
         verdicts=tuple(LETTERS),
         used={row.trainer: numbers.used(row) for row in leaderboard.rows},
