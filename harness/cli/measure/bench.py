@@ -149,7 +149,7 @@ def command(
     looks = looks_of(loaded, seeds) if until_decided else [seeds]
     where = choose_device(device)
     planned, note = None, ""
-    if dry_run:
+    if dry_run and (gpu or device != "cpu"):  # who asks for a CPU has its times planned
         planned, note = preview.choose_gpu(gpu, loaded, where)
         where = "cuda" if planned else "cpu"
 
