@@ -29,7 +29,9 @@ def _points(context: click.Context, option: click.Parameter, text: str) -> tuple
     "--seeds", type=click.IntRange(3, 50), metavar="N",
     help="Seeds of each.  [default: as many as the board's, three at least]",
 )  # fmt: skip
-@click.option("--points", default="1,2,4", callback=_points, metavar="LIST")
+@click.option(
+    "--points", default="1,2,4", callback=_points, metavar="LIST", help="Differences to find."
+)
 @click.option(
     "--published", type=options.FOLDER, default="leaderboards",
     help="Folder of published leaderboards, for a board without runs.",
@@ -47,7 +49,7 @@ def command(
     runs: Path,
     as_json: bool,
 ) -> None:
-    """Say how many seeds and problems find a difference of 1, 2 or 4 points.
+    """Say how many seeds and problems find a difference.
 
     By what moved the rows of the board's records: those of its runs, or else those that are
     published; without any by what is assumed. BOARD is a board's name or TOML file; tiny if none is
