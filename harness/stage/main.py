@@ -256,6 +256,7 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
         device=identity.device,
         out=folder,
         engine=identity.engine,
+        dtype=identity.dtype,
     )
     ran = environment(identity)
     if identity.engine == "vllm":  # it chooses its own implementation
@@ -280,7 +281,7 @@ def _probe(spec: ProbeSpec) -> specs.ProbeResult:
     identity, loaded = spec.identity, scored_rows.load(spec.rows)
     tests = [(task.name, [row["problem"] for row in rows]) for task, rows in loaded]
     model, device, engine = spec.paths.base_model, identity.device, identity.engine
-    probes = probe(model, tests, identity.batch_size, device, engine)
+    probes = probe(model, tests, identity.batch_size, device, engine, identity.dtype)
     return specs.ProbeResult(probes=probes, environment=environment(identity))
 
 

@@ -46,6 +46,7 @@ def probe(
     batch_size: int,
     device: str,
     engine: str,
+    dtype: str = "float32",
 ) -> tuple[Probe, ...]:
     """Return what a model writes of some test sets.
 
@@ -55,12 +56,13 @@ def probe(
         batch_size: Prompts that are continued together.
         device: As torch calls it.
         engine: What generates, `hf` or `vllm`.
+        dtype: Of matrix products.
     """
     import torch
 
     from harness.stage.generate import load_engine
 
-    lm = load_engine(model, engine, batch_size, device)
+    lm = load_engine(model, engine, batch_size, device, dtype)
     with torch.inference_mode():
         return tuple(_probed(lm, task, problems) for task, problems in tests)
 
