@@ -160,8 +160,8 @@ def main() -> None:
     lines += [
         "## By the sets of runs alone",
         "What MinHash estimates, computed exactly: of the 300 rephrased problems those whose"
-        " Jaccard index with their original is above that of 99 % of GSM8K's test problems with their"
-        " nearest training problem.",
+        " Jaccard index with their original is above that of 99 % of GSM8K's test problems with"
+        " their nearest training problem.",
         "| Runs of words | Index of the 99 % | Found, % |",
         "| --: | --: | --: |",
     ]
