@@ -58,6 +58,9 @@ def test_what_was_measured_keeps_its_promises(results):
             assert means["covers"] > 0.93, one
         if name == "chain" and place["effect"] == 0:
             assert below("paired", 0.06), one
+        if name == "shared":
+            assert means["covers"] > 0.93, one
+            assert place["learnt"] or below("claimed", 0.06), one
         if name == "equivalent" and place["effect"] > 0:
             assert below("shown", 0.06), one
         if name in ("parts", "accuracies"):

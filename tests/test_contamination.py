@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from verify_shared import rows as shared_rows
 
 from harness.boards.board import Board, load_board
 from harness.boards.score import BoardScore
+from harness.contamination import rephrased
 from harness.contamination.board import BoardOverlaps, check_apart
 from harness.contamination.overlap import Passage, TestSets, passages
 from harness.contamination.words import whole, words
@@ -18,6 +21,7 @@ from harness.records import read_records
 from harness.tasks.source import Place, Source, Split
 from harness.tasks.task import Task
 
+ROOT = Path(__file__).parents[1]
 TALE = (
     "Max bought stamps at the post office on Monday and gave three of the stamps to his brother"
     " Tom. How many are left?"
@@ -302,3 +306,90 @@ def test_test_problems_among_the_rows_of_trainers_are_an_error_unless_both_are_p
         check_apart(board_of({"public": public, "own": own}, "public", "own"))
     with pytest.raises(UsageError, match="of public"):
         check_apart(board_of({"public": public, "own": own}, "own", "public"))
+
+
+CHATTY = (
+    "Chatty prepared three dozen eggs for her four children's treasure hunt. Assuming each child"
+    " gets the same number of eggs, how many eggs does each child receive?"
+)
+RETOLD = (
+    "For a treasure hunt, Chatty has 3 dozen eggs to be divided equally among her 4 children. Can"
+    " you say what number of eggs each will get?"
+)
+OTHER_NUMBERS = CHATTY.replace("three", "five").replace("four", "six")
+
+
+def crowd(n: int = 400) -> list[dict[str, str]]:
+    """Return training problems of one sort, with names of their own and ever other numbers."""
+    names = [f"{first}{second}" for first in ("Ka", "Lo", "Mi", "Ne") for second in ("ra", "si")]
+    return [
+        row(
+            f"{names[place % 8]}{place} bought {place + 3} eggs for {2 * place + 5} dollars. How"
+            " many dollars does each egg cost?"
+        )
+        for place in range(n)
+    ]
+
+
+def test_a_problem_in_other_words_is_rephrased_and_one_with_other_numbers_of_the_same_template():
+    found = check([CHATTY], *crowd(), row(RETOLD, source="retold"))
+    assert (found.rephrased, found.template, found.overlap_8) == ((0,), (), ())
+    (shared,) = found.examples
+    assert (shared.kind, shared.source) == ("rephrased", "retold")
+    assert {"chatty", "treasure", "hunt", "12"} <= set(shared.words.split())
+    other = check([CHATTY], *crowd(), row(OTHER_NUMBERS))
+    assert (other.rephrased, other.template) == ((), (0,))
+    assert check([CHATTY], *crowd()).rephrased == ()
+    # the words are shared, and so are the numbers, but many problems have these words
+    sold = "Mi7 bought 10 eggs for 19 dollars at a shop. How many dollars does each of them cost?"
+    assert check([sold], *crowd()).rephrased == ()
+
+
+def test_the_same_problem_is_rephrased_too_however_short():
+    assert check(["Compute $3 + 4$."], row("compute 3+4")).rephrased == (0,)
+    assert check(["Compute $3 + 4$."], row("compute 3+5")).rephrased == ()
+
+
+def test_a_rephrased_problem_in_a_text_of_a_stage_is_found_by_its_paragraph():
+    filler = " ".join(f"word{place} of the long story" for place in range(300))
+    text = f"{filler}\n\n{RETOLD}\n{filler}"
+    sets = TestSets({"set": problems(CHATTY)})
+    assert sets.check([Passage("s", text)])["set"].rephrased == (0,)
+    assert sets.check([Passage("s", text.replace("\n", " "))])["set"].rephrased == ()
+    assert sets.check([Passage("s", RETOLD, solution=True)])["set"].rephrased == ()
+
+
+def test_what_is_rephrased_does_not_depend_on_other_test_sets_or_order():
+    rows = [*crowd(), row(RETOLD)]
+    alone = TestSets({"set": problems(CHATTY)}).check(passages(rows))["set"]
+    others = {"other": [{"id": "o", "problem": one["problem"]} for one in crowd(50)]}
+    beside = TestSets({**others, "set": problems(CHATTY)}).check(passages(rows[::-1]))["set"]
+    assert alone.rephrased == beside.rephrased == (0,)
+
+
+@pytest.mark.bench
+def test_most_rephrased_problems_of_gsm_plus_are_found_and_few_of_gsm8k_wrongly():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import rephrased as measuring
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    plus, train, test = (
+        shared_rows(f"data/{name}.jsonl.gz")
+        for name in ("gsm_plus_testmini", "gsm8k_train", "gsm8k_test")
+    )
+    train = measuring.telling(train)
+    told = [one for one in plus if one["perturbation_type"] == measuring.REPHRASED]
+    page = (ROOT / "docs" / "contamination.md").read_text()
+    own = measuring.halves(test, "problem")
+    for half, rows in measuring.halves(told, "seed_problem").items():
+        found = len(measuring.related(rows, train)["rephrased"])
+        wrong = len(rephrased.find(measuring.telling(own[half]), train)["rephrased"])
+        assert found / len(rows) >= 0.6
+        assert wrong / len(own[half]) <= 0.01
+        assert f"{100 * found / len(rows):.1f} % of {len(rows)} " in page
+        assert f"{100 * wrong / len(own[half]):.1f} % of {len(own[half])} " in page
+    numbers = [one for one in plus if one["perturbation_type"] == "numerical substitution"]
+    related = measuring.related(numbers, train)
+    assert len(related["same template"]) / len(numbers) > 0.8
+    assert len(related["rephrased"]) / len(numbers) < 0.05
