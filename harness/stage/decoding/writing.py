@@ -32,12 +32,18 @@ class Written:
 
 
 def write(
-    decoder: Decoder, prompts: Sequence[Sequence[int]], samples: int, limit: int
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    samples: int,
+    limit: int,
+    *,
+    half: bool = False,
 ) -> list[list[Written]]:
     """Return `samples` answers to each prompt, of at most `limit` tokens.
 
     Random numbers come from torch's generator, as those of transformers' `generate` do. The meter
     counts what it costs to read each answer's prompt and write its tokens, however that was shared.
+    With `half` float32 weights are used in bfloat16.
     """
     import torch
 
@@ -50,7 +56,7 @@ def write(
     tokenizer, ends = decoder.tokenizer, decoder.stops.ends
     found: dict[int, Written] = {}
     try:
-        with _generating(decoder.model), torch.no_grad():
+        with _generating(decoder.model, half), torch.no_grad():
             for place, tokens, stopped in decoder.generate(asked):
                 text = cut(tokenizer.decode(tokens, skip_special_tokens=True), decoder.stop)
                 found[place] = Written(asked[place].tokens, tokens, text, stopped)
@@ -69,8 +75,8 @@ def write(
 
 
 @contextmanager
-def _generating(model: Any) -> Iterator[None]:
-    """Let a model generate: without dropout, and on a GPU with weights of half precision.
+def _generating(model: Any, half: bool) -> Iterator[None]:
+    """Let a model generate: without dropout, and with weights in bfloat16 where `half` says so.
 
     The weights that are trained are float32, and would be cast anew for every token under autocast.
     They are set aside, and put back as they were.
@@ -78,7 +84,7 @@ def _generating(model: Any) -> Iterator[None]:
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with half_precision(model) if model.device.type == "cuda" else nullcontext():
+        with half_precision(model) if half else nullcontext():
             yield
     finally:
         for module in training:
