@@ -179,7 +179,7 @@ def test_mistakes_are_found_when_a_bench_is_planned(board_file, harness):
 def test_a_test_set_of_a_plugin_is_not_trained_on_from_a_file(board_file):
     rows = [{"problem": "test 4+1?", "answer": "5", "solution": "5"}]
     write(board_file.parent / "train.jsonl", rows)
-    with pytest.raises(UsageError, match=r"test-4 of unruly_other, test is a problem that is trai"):
+    with pytest.raises(UsageError, match=r"of unruly_other: test-4 is line 1 of .*train.jsonl"):
         plan(load(board_file), Host())
 
 

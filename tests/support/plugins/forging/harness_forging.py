@@ -111,7 +111,7 @@ def free(run: Run) -> None:
 def switched(run: Run) -> None:
     """Look for a switch that stops the counting, in all that a run has."""
     run.budget.apart = run._stage.budget.apart = 1
-    run.budget._cost = run.budget._exhausted = run.budget._told = lambda *given: None
+    run.budget._exhausted = run.budget._told = lambda *given: None
     for one in (run, run.budget, run._stage, run._stage.budget, run.callback()):
         for name in ("_counter", "counter", "_budget", "counted_apart"):
             setattr(one, name, None)
