@@ -17,8 +17,6 @@ from harness.testing import check_trainer
 
 PAGE = (Path(__file__).parents[1] / "docs" / "own-trainer.md").read_text(encoding="utf-8")
 FILE = r"^`harness-dpo/([\w./]+)`[^\n]*:\n\n```\w+\n(.*?)^```$"  # its name, then its text
-    r"^`harness-dpo/([\w./]+)`[^\n]*:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL
-)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ EDGE = 8  # units around all
 NAMES = 180  # most units of the names
 VALUES = 44  # units of the values, on the right
 ABOVE, BELOW = 26, 46  # units for the start model's name, for the axis
+MARK = 0.8  # of a look's size
 TICKS = 6  # most steps of the axis
 STYLE = (
     "svg{color:#1f2328;--line:#d0d7de;--paper:#fff}"
@@ -149,12 +150,12 @@ def _row(
 ) -> str:
     value, first, last = one.interval
     color, mid = one.look.fill, _number(y)
-    x, top = (_number(float(middle) - 6) for middle in (at(value), mid))
+    x, top = (_number(float(middle) - 6 * MARK) for middle in (at(value), mid))
     inside = color if one.ranked else "var(--paper)"
     return (
         f"<g>{_text(name, _number(left - 12), y + 4.5, 'end')}"
         f'<path d="M{at(first)} {mid}H{at(last)}" stroke="{color}" stroke-width="2"/>'
-        f'<g transform="translate({x} {top})" fill="{inside}" stroke="{color}">'
+        f'<g transform="translate({x} {top}) scale({MARK})" fill="{inside}" stroke="{color}">'
         f"{one.look.shape}</g>"
         f"{_text(shown(value), _number(WIDTH - EDGE), y + 4.5, 'end')}</g>"
     )
