@@ -39,13 +39,13 @@ def made(page: str) -> str:
 
 
 def section(board: Leaderboard) -> str:
-    """Return what the page has of a board: its picture leads to its page."""
+    """Return what the page has of a board: its picture, and where its page is."""
     conditions = board.conditions
     place = f"../leaderboards/{conditions.board}"
     rows = sum(not row.start for row in board.rows)
     return (
         f"### {markdown(conditions.title, 200)}\n\n"
-        f"[![{sentences.PLOT}]({place}.svg)]({place}.md)\n\n"
+        f"![{sentences.PLOT}]({place}.svg)\n\n"
         f"{rows} trainers with {len(conditions.seeds)} seeds each: [the page]({place}.md)."
     )
 
