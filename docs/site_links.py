@@ -15,7 +15,9 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).parents[1]
 PAGES = {"README.md": "start.md", "CONTRIBUTING.md": "contributing.md"}
 PAGES |= {
-    f"leaderboards/{path.name}": f"published/{path.name}" for path in ROOT.glob("leaderboards/*.md")
+    f"leaderboards/{path.name}": f"published/{path.name}"
+    for ending in ("md", "svg")
+    for path in ROOT.glob(f"leaderboards/*.{ending}")
 }
 LINK = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<target>[^)#:\s]+)(?P<anchor>#[^)]*)?\)")
 

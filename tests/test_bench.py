@@ -132,7 +132,7 @@ def test_the_same_command_again_does_nothing(small_board, harness, warm, tmp_pat
     assert not processes.imported_by(*arguments, folder=tmp_path) & {"torch", "lm_eval", "sympy"}
     after = processes.written(tmp_path / "runs/small")
     again = {path.name for path, _ in after.items() ^ before.items()}
-    assert again == {"lock", "small.md", "small.json", "small.csv"}
+    assert again == {"lock", "small.md", "small.svg", "small.json", "small.csv"}
 
     # a bench that was killed between judging and its record does not judge again
     warm.allowed = True

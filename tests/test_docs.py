@@ -12,6 +12,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import gallery
 import gguf_files
 import pytest
 import yaml
@@ -126,6 +127,13 @@ def test_the_site_has_every_page():
     text = (ROOT / "mkdocs.yml").read_text()
     for path in (ROOT / "docs").glob("*.md"):
         assert f": {path.name}\n" in text, path.name
+
+
+def test_the_gallery_shows_what_is_published_and_printed():
+    page = gallery.PAGE.read_text()
+    assert gallery.made(page) == page, "python tests/support/gallery.py writes it anew"
+    for path in (ROOT / "leaderboards" / "records").glob("*/conditions.json"):
+        assert f"(../leaderboards/{path.parent.name}.svg)" in page
 
 
 def test_the_citation_is_of_this_version():

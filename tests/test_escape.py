@@ -5,6 +5,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import generated
 import pytest
@@ -13,7 +14,8 @@ from rich.console import Console
 
 from harness.boards.conditions import Baseline, Benchmark
 from harness.leaderboard.build import build
-from harness.render import escape, index, markdown, spreadsheet, terminal
+from harness.render import escape, index, markdown, sentences, spreadsheet, terminal
+from harness.report import forest
 
 HOSTILE = {
     "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -223,6 +225,7 @@ def rendered(text: str) -> dict[str, str]:
         "index": index.render([board]),
         "csv": spreadsheet.render(board),
         "json": board.to_json(),
+        "svg": forest.published(board),
         "terminal": capture.get(),
         "contamination": contamination_of(good, console),
     }
@@ -259,6 +262,18 @@ def test_hostile_text_is_harmless_in_every_rendering(text):
             assert re.fullmatch(r"-?[0-9.e+-]*", cell) or cell.lstrip()[:1] not in set("=+-@")
     for page in (shown["markdown"], shown["index"]):
         assert_tame(page)
+    assert_drawn(shown["svg"])
+
+
+def assert_drawn(svg: str) -> None:
+    """Assert that a plot is one that an XML parser reads, with nothing in it but what we drew."""
+    found = [*ElementTree.fromstring(svg).iter()]
+    tags = {one.tag.removeprefix("{http://www.w3.org/2000/svg}") for one in found}
+    assert tags <= {"svg", "style", "rect", "g", "path", "circle", "text"}
+    names = {name for one in found for name in one.attrib}
+    assert not {name for name in names if name.startswith("on") or "href" in name}
+    assert svg.count("<style>") == 1
+    assert len(svg) < 20_000
 
 
 def assert_tame(page: str) -> None:
@@ -272,11 +287,13 @@ def assert_tame(page: str) -> None:
     html = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(page)
     Parser().feed(html)
     tags = {tag for tag, _ in found}
-    ours = "h1 h2 h3 p a ul li code em strong blockquote table thead tbody tr th td"
+    ours = "h1 h2 h3 p a img ul li code em strong blockquote table thead tbody tr th td"
     assert tags <= set(ours.split())
     assert [tag for tag, _ in found].count("h1") == 1
     for tag, attributes in found:
-        if tag == "a":
+        if tag == "img":
+            assert attributes == {"src": "made-up.svg", "alt": sentences.PLOT}
+        elif tag == "a":
             assert re.match(
                 r"records/made-up/|made-up\.md$|leaderboard\.schema", attributes["href"]
             )

@@ -48,7 +48,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_what_is_published_can_be_checked_and_published_again_to_the_byte(published, runs):
     before = contents(published)
-    assert {"README.md", "made-up.md", "made-up.json", "made-up.csv"} <= before.keys()
+    pages = {f"made-up.{ending}" for ending in ("md", "svg", "json", "csv")}
+    assert {"README.md", *pages} <= before.keys()
     assert {"leaderboard.schema.json", "records/made-up/board.toml"} <= before.keys()
     assert len([name for name in before if name.startswith("records/made-up/made-up-")]) == 7
     assert check(published) == check(published, ["made-up"]) == ["made-up"]
@@ -67,6 +68,7 @@ def test_records_are_copied_byte_for_byte(published, runs):
     [
         "README.md",
         "made-up.md",
+        "made-up.svg",
         "made-up.json",
         "made-up.csv",
         "records/made-up/made-up-rl-s1.json",
@@ -117,7 +119,12 @@ def test_a_renamed_record_and_stray_files_are_found(published):
     with pytest.raises(TamperedError, match=r"made-up-rl-s1\.json is missing"):
         check(published)
     (records / "made-up-rl-s9.json").rename(records / "made-up-rl-s1.json")
-    for stray in (published / "other.md", records / "note.txt", published / "records" / "old"):
+    for stray in (
+        published / "other.md",
+        published / "other.svg",
+        records / "note.txt",
+        published / "records" / "old",
+    ):
         stray.mkdir() if stray.suffix == "" else stray.write_text("x")
         with pytest.raises(TamperedError, match=stray.name):
             check(published)

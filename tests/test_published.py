@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import recompute
@@ -149,6 +150,42 @@ def test_every_number_of_the_csv_is_what_its_records_give(again):
                 assert float(line[column]) == pytest.approx(float(value), rel=1e-7, abs=2e-9), (
                     column
                 )
+
+
+def test_every_place_of_the_plot_is_what_its_records_give(again):
+    """Read off its own axis, marks, intervals and the start model lie where they should."""
+    names = {"svg": "http://www.w3.org/2000/svg"}
+    drawn = ElementTree.parse(BOARDS / "tiny.svg").getroot()
+    ticks = {
+        float(one.text): float(one.get("x"))
+        for one in drawn.findall("svg:text[@text-anchor='middle']", names)
+    }
+    (low, left), (high, right) = min(ticks.items()), max(ticks.items())
+    assert low < high
+    assert left < right
+
+    def read(x: float) -> float:
+        return (low + (high - low) * (x - left) / (right - left)) / 100
+
+    close = (high - low) / (right - left) / 100 * 0.11  # coordinates have one decimal
+    rows = drawn.findall("svg:g", names)
+    shown = [row.findall("svg:text", names) for row in rows]
+    assert [name.text.removesuffix(" ⚠") for name, _ in shown] == again["order"]
+    for row, (_, value), trainer in zip(rows, shown, again["order"], strict=True):
+        one = again["rows"][trainer]["accuracy"]
+        assert value.text == f"{100 * one['accuracy']:.1f}"
+        first, last = re.match(r"M(\S+) \S+H(\S+)$", row.find("svg:path", names).get("d")).groups()
+        place, size = re.match(
+            r"translate\((\S+) \S+\) scale\((\S+)\)", row.find("svg:g", names).get("transform")
+        ).groups()
+        found = (read(float(place) + 6 * float(size)), read(float(first)), read(float(last)))
+        assert found == pytest.approx([one[x] for x in ("accuracy", "low", "high")], abs=close)
+    lines = drawn.findall("svg:path[@stroke='currentColor']", names)
+    start = again["rows"]["start"]["accuracy"]["accuracy"]
+    assert [read(float(one.get("d")[1:].split()[0])) for one in lines] == [
+        pytest.approx(start, abs=close)
+    ]
+    assert f"start model {100 * start:.1f}" in "".join(drawn.itertext())
 
 
 def percent(share: float) -> str:

@@ -18,7 +18,8 @@ from test_leaderboard import curves
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
 
-from harness.report import evidence, figures
+from harness.report import evidence
+from harness.report.looks import looks
 from harness.report.page import render, write_report
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "kd": 0.61, "sft+rl": 0.75}
@@ -94,16 +95,16 @@ def test_a_trainer_has_one_colour_and_a_loss_an_axis_of_its_own(tmp_path):
     }
     assert all(len(seeds) == 3 for rows in found.values() for seeds in rows.values())
     text = render(records, generated.conditions(), tmp_path)
-    parts = re.findall(r'(<svg[^>]*aria-label="([^"]*)">.*?</svg>)', text, re.DOTALL)
+    parts = re.findall(r'(<svg[^>]*aria-label="([^"]*)"[^>]*>.*?</svg>)', text, re.DOTALL)
     drawn = {label: svg for svg, label in parts}
-    look = figures.looks(["start", "sft+rl", "kd", "sft"], "start")
+    look = looks(["start", "sft+rl", "kd", "sft"], "start")
     for title, rows in losses.items():
         svg = next(svg for label, svg in drawn.items() if label.startswith(title))
         colors = {one.color for one in look.values() if one.color in svg}
         assert colors == {look[name].color for name in rows}, title
     gains = next(svg for label, svg in drawn.items() if label.startswith("Gains"))
     assert all(look[name].color in gains for name in ACCURACIES if name != "start")
-    assert len({one.key() for one in figures.looks(map(str, range(60)), "start").values()}) == 61
+    assert len({one.key() for one in looks(map(str, range(60)), "start").values()}) == 61
 
 
 def test_curves_over_the_budget_are_drawn():

@@ -2,7 +2,7 @@
 
     leaderboards/README.md                  the index
     leaderboards/leaderboard.schema.json    of the .json files
-    leaderboards/<board>.md .json .csv
+    leaderboards/<board>.md .svg .json .csv
     leaderboards/records/<board>/           *.json records, conditions.json, board.toml
     .../answers/*.jsonl.gz                  the answers of each record
     .../published.json                      the order of publishing, digests of answers, signers

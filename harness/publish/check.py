@@ -75,7 +75,7 @@ def _same(path: Path, text: str, source: str = "what its records give") -> None:
 
 
 def _check_stray(folder: Path, boards: Mapping[str, Path]) -> None:
-    endings = (".md", ".json", ".csv")
+    endings = (".md", ".svg", ".json", ".csv")
     expected = {INDEX, SCHEMA_FILE, *(f"{name}{each}" for name in boards for each in endings)}
     for path in sorted((folder / "records").iterdir()):
         if not path.name.startswith(".") and path.name not in boards:

@@ -22,6 +22,7 @@ from harness.publish.recompute import Tasks
 from harness.publish.sources import BY_HAND, Brought, Source, gather
 from harness.records import CONDITIONS, PUBLISHED, Record, read_record_files
 from harness.render import index, markdown, spreadsheet
+from harness.report import forest
 
 BOARD_FILE = "board.toml"
 SCHEMA_FILE = "leaderboard.schema.json"
@@ -41,11 +42,12 @@ class Outcome:
 def render(board: Leaderboard) -> dict[str, str]:
     """Return the text of each published file of a board, by its ending."""
     text, table = markdown.render(board), spreadsheet.render(board)
-    return {".md": text, ".json": board.to_json(), ".csv": table}
+    plot = forest.published(board)
+    return {".md": text, ".svg": plot, ".json": board.to_json(), ".csv": table}
 
 
 def write(board: Leaderboard, folder: Path) -> list[Path]:
-    """Write a board's `.md`, `.json` and `.csv` into a folder, without its records."""
+    """Write a board's `.md`, `.svg`, `.json` and `.csv` into a folder, without its records."""
     files = {folder / f"{board.conditions.board}{end}": text for end, text in render(board).items()}
     for path, text in files.items():
         write_atomically(path, text)

@@ -25,6 +25,7 @@ def render(leaderboard: Leaderboard) -> str:
         f"# {markdown(leaderboard.conditions.title, 200)}",
         f"<!-- {EDIT} -->",
         sentences.claim(leaderboard),
+        f"![{sentences.PLOT}]({leaderboard.conditions.board}.svg)",
         "## Ranking",
         *_ranking(leaderboard),
         *_warnings(leaderboard),

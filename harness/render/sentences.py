@@ -32,6 +32,10 @@ NOT_RANKED = (
     " shown, but compared with none: some seeds are no fair sample of all. The interval of its"
     " accuracy is over questions."
 )
+PLOT = (
+    "The ranking as a plot: a row's accuracy with its 95 % interval, the start model as a line; the"
+    " table has the same numbers"
+)
 NO_CONTROL = "more compute, no control"
 
 

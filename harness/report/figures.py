@@ -13,11 +13,12 @@ import math
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.render import escape, numbers
+from harness.report.looks import GRID, INK, NAME, SERIES, VARIABLES, Interval, Look, name_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,24 +26,6 @@ if TYPE_CHECKING:
 
     from harness.report.evidence import Curve
 
-Interval = tuple[float, float, float]  # a share with the low and the high end of its interval
-INK, GRID = "#010203", "#040506"
-_VARIABLES = {INK: "currentColor", GRID: "var(--line)"}
-SERIES = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
-    *("#8c6d31", "#7f7f7f", "#7a5cc9", "#c1272d", "#2f9aa8", "#7a9a01"),
-)
-"""The first six are colours that people with any colour vision tell apart (Okabe and Ito)."""
-_LINES = ("-", "--", ":", "-.")
-_MARKS = {
-    "o": '<circle cx="6" cy="6" r="4.5"/>',
-    "s": '<rect x="2" y="2" width="8" height="8"/>',
-    "^": '<path d="M6 1 11 10.5H1z"/>',
-    "D": '<path d="M6 .5 11.5 6 6 11.5 .5 6z"/>',
-    "v": '<path d="M6 11 1 1.5H11z"/>',
-}
-NAME = 28
-"""Characters of a name in a figure."""
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -65,38 +48,6 @@ STYLE: dict[Any, Any] = {
 }
 
 
-class Look(NamedTuple):
-    """How a row is drawn, in every figure and beside its name in every table."""
-
-    color: str
-    line: str
-    mark: str
-
-    def key(self) -> str:
-        """Return the row's mark as an `<svg>` element as high as a letter."""
-        color = _VARIABLES.get(self.color, self.color)
-        shape = _MARKS[self.mark]
-        return (
-            f'<svg class="mark" viewBox="0 0 12 12" fill="{color}" aria-hidden="true">{shape}</svg>'
-        )
-
-
-def looks(names: Iterable[str], plain: str) -> dict[str, Look]:
-    """Return a look for each name, no two alike among sixty; `plain` has the text's colour."""
-    marks = tuple(_MARKS)
-    found = {plain: Look(INK, "-", "o")}
-    for place, name in enumerate(name for name in names if name != plain):
-        line = _LINES[place // len(SERIES) % len(_LINES)]
-        found[name] = Look(SERIES[place % len(SERIES)], line, marks[place % len(marks)])
-    return found
-
-
-def name_of(text: str) -> str:
-    """Return a name as a figure shows it: visible characters, cut to `NAME` of them."""
-    shown = escape.visible(text, 2 * NAME)
-    return shown if len(shown) <= NAME else f"{shown[: NAME - 1]}…"
-
-
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     """Return an empty figure of that size in inches."""
     from matplotlib.figure import Figure
@@ -117,7 +68,7 @@ def _svg(figure: Figure, label: str, salt: str) -> str:
     text = out.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    for marker, variable in _VARIABLES.items():
+    for marker, variable in VARIABLES.items():
         text = text.replace(marker, variable)
     # An id in one figure must not be taken for one in another.
     salt = re.sub(r"\W", "", salt)
@@ -132,26 +83,6 @@ def _points(intervals: Iterable[Interval]) -> tuple[np.ndarray, np.ndarray]:
     """Return values, shape (n,), and the lengths of their error bars, shape (2, n), in per cent."""
     values, low, high = np.array(list(intervals)).T
     return 100 * values, 100 * np.stack([values - low, high - values])
-
-
-def forest(
-    rows: Mapping[str, Interval], look: Mapping[str, Look], label: str, salt: str = "forest"
-) -> str:
-    """Draw gains with their intervals, one line a row, the first on top."""
-    figure, axes = _figure(7, 0.7 + 0.27 * max(1, len(rows)))
-    places = range(len(rows), 0, -1)
-    gains, errors = _points(rows.values())
-    axes.axvline(0, color=INK, linewidth=1)
-    for name, place, gain, error in zip(rows, places, gains, errors.T, strict=True):
-        color, _, mark = look[name]
-        axes.errorbar(
-            gain, place, xerr=error[:, None], fmt=mark, color=color, markersize=4.5, capsize=2
-        )
-    axes.set_yticks(places, [name_of(name) for name in rows], parse_math=False)
-    axes.set_ylim(0.4, len(rows) + 0.6)
-    axes.grid(visible=False, axis="y")
-    axes.set_xlabel("gain over the start model, points, 95 % interval")
-    return _svg(figure, label, salt)
 
 
 def pareto(

@@ -23,7 +23,8 @@ from harness.leaderboard.rules import NOTHING, Knowledge
 from harness.records import CONDITIONS, LETTERS, START, Record
 from harness.render import contamination, numbers, sections, sentences, warnings
 from harness.render.escape import visible
-from harness.report import evidence, figures
+from harness.report import evidence, figures, forest
+from harness.report.looks import Interval, looks
 
 COSTS = {
     "flops": "training FLOPs of a seed",
@@ -116,13 +117,7 @@ def _figures(
     refused = {one.record.digest for one in leaderboard.refused}
     kept = select_cells([one for one in records if one.digest not in refused], known).kept
     cells = [cell for row in leaderboard.rows for cell in kept[row.trainer] if cell.scores]
-    gains = {
-        row.trainer: (row.gain.difference, row.gain.low, row.gain.high)
-        for row in leaderboard.rows
-        if row.gain
-    }
-    title = f"Gains over the start model on {leaderboard.conditions.title}, with 95 % intervals"
-    look = figures.looks((row.trainer for row in leaderboard.rows), START)
+    look = looks((row.trainer for row in leaderboard.rows), START)
     pareto = [
         figures.pareto(
             points,
@@ -161,7 +156,7 @@ def _figures(
         if folder and (shown := evidence.exhibits(cells, folder, key, questions, each=each)):
             exhibits.append((benchmark, shown))
     return {
-        "forest": figures.forest(gains, look, title) if gains else None,
+        "forest": forest.gains(leaderboard),
         "key": {name: one.key() for name, one in look.items()},
         "pareto": pareto,
         "curves": curves,
@@ -178,9 +173,7 @@ def _figures(
     }
 
 
-def _undominated(
-    rows: Sequence[Row], points: Mapping[str, tuple[float, figures.Interval]]
-) -> set[str]:
+def _undominated(rows: Sequence[Row], points: Mapping[str, tuple[float, Interval]]) -> set[str]:
     """Return the rows that were told apart from no better row of the same cost or less."""
     ranked = [row for row in rows if row.rank and row.trainer in points]  # the best first
     behind = {
@@ -193,7 +186,7 @@ def _undominated(
     return points.keys() - behind
 
 
-def _points(rows: Sequence[Row], cost: str) -> dict[str, tuple[float, figures.Interval]]:
+def _points(rows: Sequence[Row], cost: str) -> dict[str, tuple[float, Interval]]:
     """Return cost and accuracy of every row; nothing if no row has that cost."""
     points = {
         row.trainer: (
@@ -206,7 +199,7 @@ def _points(rows: Sequence[Row], cost: str) -> dict[str, tuple[float, figures.In
     return points if any(spent > 0 for spent, _ in points.values()) else {}
 
 
-def _budgets(rows: Sequence[Row], cost: str) -> dict[str, list[tuple[float, figures.Interval]]]:
+def _budgets(rows: Sequence[Row], cost: str) -> dict[str, list[tuple[float, Interval]]]:
     """Return cost and accuracy of every row with each share of the budget."""
     return {
         row.trainer: [

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt  # comes with rich
 
 from harness.leaderboard.build import build
 from harness.render import markdown
+from harness.report import forest
 
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
@@ -56,8 +57,10 @@ def written(folder: Path) -> None:
     html = render(records, conditions, folder, generated.questions(text=together))
     (folder / "report.html").write_text(html)
     page = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-    made = page.render(markdown.render(build(records, conditions)))
+    board = build(records, conditions)
+    made = page.render(markdown.render(board))
     (folder / "board.html").write_text(f"<!DOCTYPE html><title>b</title>{made}")
+    (folder / "made-up.svg").write_text(forest.published(board))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
@@ -74,8 +77,8 @@ def test_nothing_runs_in_a_browser_and_nothing_is_fetched(tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         shown = {}
-        for name in ("report", "board"):
-            address = f"http://127.0.0.1:{server.server_address[1]}/{name}.html"
+        for name in ("report.html", "board.html", "made-up.svg"):
+            address = f"http://127.0.0.1:{server.server_address[1]}/{name}"
             options = ("--headless", "--no-sandbox", "--disable-gpu", "--dump-dom")
             options += (f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000")
             done = subprocess.run(
@@ -84,7 +87,9 @@ def test_nothing_runs_in_a_browser_and_nothing_is_fetched(tmp_path):
             assert done.returncode == 0, done.stderr
             shown[name] = done.stdout
         server.shutdown()
-    assert {*asked} - {"/favicon.ico"} == {"/report.html", "/board.html"}
+    assert {*asked} - {"/favicon.ico"} == {
+        *("/report.html", "/board.html", "/made-up.svg"),  # the page of a board shows its plot
+    }
     for name, text in shown.items():
         assert "onerror" in text, name  # it is there, as text
         assert "data-ran" not in text, name

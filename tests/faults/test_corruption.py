@@ -17,7 +17,12 @@ from campaign import TIMES, WHOLE, done, leaderboard
 pytestmark = pytest.mark.bench
 WAYS = ("delete", "flip", "cut", "empty")
 # where it lies in the folder of a board's runs, by what becomes of it
-MADE_AGAIN = ("small.md", "small.json", "small.csv")  # by the next bench, with nothing to do
+MADE_AGAIN = (
+    "small.md",
+    "small.svg",
+    "small.json",
+    "small.csv",
+)  # by the next bench, with nothing to do
 USED_AGAIN = (  # as long as the record stands nobody needs them; whoever does makes them again
     "data/train-*.jsonl",
     "data/holdout-*.jsonl",

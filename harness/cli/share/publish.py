@@ -42,9 +42,9 @@ def command(
     """Write the pages of boards from their records, or check them.
 
     BOARD is a board's name or TOML file. The records of its runs, or of the folders given, are
-    judged anew and join those that are published; then BOARD.md, .json and .csv are written. A
-    record that the board's rules refuse is named, and the exit code is 3. With --check it is the
-    name of a published board, or its TOML file; all of them if none is given.
+    judged anew and join those that are published; then BOARD.md, .svg, .json and .csv are
+    written. A record that the board's rules refuse is named, and the exit code is 3. With --check
+    it is the name of a published board, or its TOML file; all of them if none is given.
     """
     if check:
         from harness.boards.file import read_board_file
