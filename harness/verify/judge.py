@@ -14,7 +14,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.comparing.parts import EXPRESSIONS
-from harness.verify.comparing.relations import without_modulus
+from harness.verify.comparing.relations import as_residue, without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
 from harness.verify.limits import (
@@ -269,6 +269,8 @@ class _Case:
             golds = tuple(_measured(g, asked_unit(self.problem)) for g in golds)
         if golds and answers and golds[0].kind == answers[0].kind == "time":
             answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
+        if any(" mod " in n.key for n in (*golds, *answers)):
+            golds, answers = (tuple(map(as_residue, side)) for side in (golds, answers))
         bare = [any(without_modulus(n) is not n for n in side) for side in (golds, answers)]
         if bare[0] != bare[1]:  # a modulus on one side only says how the residue was found
             golds, answers = (tuple(map(without_modulus, side)) for side in (golds, answers))

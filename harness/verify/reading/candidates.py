@@ -19,6 +19,10 @@ _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
 
+_WHOLE = re.compile(  # all integers n >= 3; letters that usually stand for whole numbers
+    r"(?:all|any|every)\s(?:positive\s|natural\s)?(?:integers?|numbers?)(?:\svalues\sof)?\s"
+    r"\$?([abdkmnpNMK]\s?(?:\\(?:ge|le|ne)\b|\\geq|\\leq|[<>=]).{1,80}?)\$?"
+)
 _APART = re.compile(
     r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
     r"(?:\s+|~|\\[ ,;]\s*)"
@@ -63,6 +67,9 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         formula = only_formula(answer) or value_among_words(answer)
         if formula is not None:
             answers = readable(formula, read(formula)) or answers
+    if golds and golds[0].kind == "rel" and not answers:
+        whole = _WHOLE.fullmatch(TEXT.sub(r"\1", answer))
+        answers = read(whole.group(1)) if whole is not None else ()
     if golds and golds[0].kind in ("num", "unit") and answers and answers[0].kind == "mul":
         measured, thousand = apart(answer), _THOUSAND.fullmatch(answer)
         answers += read(measured) if measured is not None else ()

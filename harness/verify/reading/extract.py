@@ -19,7 +19,9 @@ from harness.verify.reading.sentences import (
     concluded,
     content,
     last_formulas,
+    whole,
 )
+from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES
 
 Form = Literal["boxed", "hash", "answer_is", "answer_tag", "bare"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -73,8 +75,8 @@ def extract(
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
         return Found(by_form, "form") if later is None else Found(later, "phrase")
-    if fallback == "form":
-        return None
+    if fallback == "form" or (form == "answer_tag" and by_form is not None):
+        return None  # an empty tag commits to nothing
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
     for other in marked:
         by_other = _of_form(text, other) if other != form else None
@@ -139,13 +141,15 @@ def _last(text: str) -> str | None:
     """Return the last formula or number of a response that commits to nothing."""
     window = cut(text[-WINDOW:]) or text[-WINDOW:].strip()
     window = _QED.sub("", window).rstrip()
-    offer = _OFFER.search(window)
-    if offer is not None and any(map(str.isdigit, window[: offer.start()])):
-        window = window[: offer.start()].rstrip()
+    concluding = last_match(_CONCLUDES, window)
+    for added, start in ((_OFFER, 0), (_CHECK, concluding.end() if concluding is not None else 0)):
+        found = added.search(window, start)
+        if found is not None and any(map(str.isdigit, window[: found.start()])):
+            window = window[: found.start()].rstrip()
     formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
     if number is None and not formulas:
         named = _NAMED.search(window)
-        return named.group(1) if named is not None else None
+        return (named.group(1) or named.group(2)).strip() if named is not None else None
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
         last = last_formulas(formulas, window)
         if len(formulas) > 1 and last == content(formulas[-1]).strip():  # none is joined to it
@@ -156,7 +160,7 @@ def _last(text: str) -> str | None:
     value = concluded(sentence)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
-    return _unless_denied(value or number.group().strip(), window, number)
+    return _unless_denied(value or whole(number, window), window, number)
 
 
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
@@ -165,8 +169,21 @@ _OFFER = re.compile(  # what a chat model adds
     r"(?:have|need|want|would)|feel\s+free|is\s+there\s+anything|i\s+hope|please\s+(?:let|feel))\b",
     re.I,
 )
-# the day is Monday
-_NAMED = re.compile(r"\bis\s+(?:on\s+)?(?:an?\s+|the\s+)?([A-Z][a-z]+)[.!*\s]*$")
+# a check of the value before it, which takes nothing back
+_CHECK = re.compile(
+    r"\n\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
+    r"(?:check|verif(?:y|ication))\b",
+    re.I,
+)
+_CONCLUDES = re.compile(
+    r"\b(?:not|so|thus|hence|therefore|but|however|wait|wrong|mistake|incorrect|answer)\b", re.I
+)
+# the day is Monday, the slope is one half
+_NAMED = re.compile(
+    r"\bis\s+(?:on\s+|therefore\s+|thus\s+|exactly\s+)?(?:an?\s+|the\s+)?(?:([A-Z][a-z]+)|((?:(?:"
+    + "|".join([*NUMBER_WORDS, *SCALES, *DENOMINATORS, "and", "a"])
+    + r")\b[\s-]?)+))[.!*\s]*$"
+)
 
 
 def _sentence(text: str, found: re.Match[str]) -> str:

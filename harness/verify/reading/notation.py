@@ -205,6 +205,8 @@ def _decorated(c: Cursor, name: str) -> Node:
             raise Unreadable("an angle without a name")
         return tree.sym(f"angle {token.value}")
     inner = c.raw_group()
+    if inner in ("i", "j", "k") and name in ("vec", "hat", "widehat", "overrightarrow"):
+        return subscripted(c, f"hat {inner}")
     if name in ("mathbb", "mathfrak", "mathscr"):
         return subscripted(c, inner * 2 if name == "mathbb" else inner)
     if inner.isdigit():

@@ -25,7 +25,9 @@ _CHOSEN = re.compile(
 _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
 _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 _OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
-_OTHERWISE = re.compile(r"\s*,?\s*\b(?:or|and)\b[^.;]{0,30}?\d", re.I)  # 14, or maybe 15
+_OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
+    r"(?:\s*,?\s*\band\b|(?:\s+[a-z]{1,15}){0,2}\s*,?\s*\bor\b)[^.;]{0,30}?\d", re.I
+)
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
@@ -183,7 +185,8 @@ _CLAUSE = re.compile(
 )  # another value behind the first
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
 _TAIL = re.compile(
-    r".*\b(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?([^.].{1,80})$",
+    r".*\b(?:(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
+    r"|(?:has|have|of)\s+(?:an?\s+|the\s+)?[a-z]{4,12}\s+(?:of\s+)?)([^.].{1,80})$",
     re.I,
 )
 _MATHEMATICS = re.compile(
@@ -195,7 +198,7 @@ _VERB = re.compile(
     r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?"
     r"|takes?|took|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?"
     r"|used|covers?|travels?|weighs?|contains?|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
-    r"|a\s+total\s+of|still|the\s+point|equal\s+to)\s+)*(?=[-−$€£¥\\(√.\d])",
+    r"|a\s+total\s+of|still|the\s+point|equal\s+to|the\s+[a-z]{2,12}|(?-i:[A-Z][a-z]{1,15}))\s+)*(?=[-−$€£¥\\(√.\d])",
     re.I,
 )
 _FIRST = re.compile(
@@ -254,6 +257,21 @@ def concluded(sentence: str) -> str | None:
         return None if formula or _CLAUSE.match(behind) else value_in(behind)
     first = _FIRST.match(clause)
     return value_in(clause[first.end() :]) if first is not None else None
+
+
+_MARKS = "√π^²³"
+
+
+def whole(found: re.Match[str], text: str) -> str:
+    """Return a number with what touches it, where that makes another value of it: `3√7`, `30π`."""
+    start, end = found.span()
+    if text[end : end + 1] in _MARKS and end < len(text):
+        end += len(text[end : end + 40].split(maxsplit=1)[0])
+    elif start and text[start - 1] in _MARKS:
+        start -= len(text[max(0, start - 40) : start].rsplit(maxsplit=1)[-1])
+    else:
+        return found.group().strip()
+    return text[start:end].strip(" .,;:*_")
 
 
 def last_numbers(found: list[re.Match[str]], text: str) -> str:

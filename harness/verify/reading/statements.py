@@ -134,7 +134,10 @@ def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> 
         if len(sides) > 60:
             raise TooLarge("a chain of relations is too long")
     _qualifier(c, closers)
-    return tree.relation(operators, sides) if operators else sides[0]
+    left = sides[0]
+    if operators == ["equiv"] and left.kind == "fn" and left.args[0].startswith("@"):
+        operators = ["="]  # f(x) is that everywhere
+    return tree.relation(operators, sides) if operators else left
 
 
 def _lead(c: Cursor) -> None:
