@@ -12,6 +12,7 @@ from harness.verify.reading.words import canonical_unit
 
 # functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
 _MARKED = ("unit", "pct", "deg")
+_EXCLUDING = {"except", "not", "no", "other", "never", "unless", "without", "but", "excluding"}
 _NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
 
 
@@ -124,6 +125,8 @@ def is_name(node: Node) -> bool:
         return True
     if kind == "text":  # "this would lead to 0" = 1 says 0 = 1, which names nothing
         words = node.key.strip('"').split()
+        if _EXCLUDING.intersection(words):
+            return False
         return not (words and words[-1].isdecimal() and words[-2:-1] and words[-2].isalpha())
     if kind == "unit":
         return is_name(node.args[0])

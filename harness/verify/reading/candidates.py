@@ -11,7 +11,7 @@ from harness.verify.reading.words import TEXT, normal_words
 
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")
-_IT_IS = re.compile(r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+is|\s+are)\s+(?:(?:an?|the)\s+)?")
+_IT_IS = re.compile(r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+(?:is|are|was|were))\s+(?:on\s+)?(?:(?:an?|the)\s+)?")
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
@@ -20,7 +20,7 @@ _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
 
 _WHOLE = re.compile(  # all integers n >= 3; letters that usually stand for whole numbers
-    r"(?:all|any|every)\s(?:positive\s|natural\s)?(?:integers?|numbers?)(?:\svalues\sof)?\s"
+    r"(?:all|any|every)\s+(?:positive\s|natural\s)?(?:integers?|numbers?)(?:\svalues\sof)?\s+"
     r"\$?([abdkmnpNMK]\s?(?:\\(?:ge|le|ne)\b|\\geq|\\leq|[<>=]).{1,80}?)\$?"
 )
 _APART = re.compile(

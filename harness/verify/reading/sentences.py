@@ -15,7 +15,7 @@ MATH = re.compile(
 )
 NUMBERISH = re.compile(
     r"(?<![A-Za-z0-9_.])(?:[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d+)"
-    r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?|[-−+]?\.\d+)"
+    r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%|!(?=\s[a-z]))?|[-−+]?\.\d+)"
 )
 _TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
 _WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
@@ -27,6 +27,10 @@ _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 _OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
 _OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
     r"(?:\s*,?\s*\band\b|(?:\s+[a-z]{1,15}){0,2}\s*,?\s*\bor\b)[^.;]{0,30}?\d", re.I
+)
+# 50% of 80, 5 more than 7
+_RELATIVE = re.compile(
+    r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
 )
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
@@ -128,7 +132,8 @@ def value_in(sentence: str) -> str:
         part = _OUT_OF.match(sentence, lead.end())
         if part is not None:
             return sentence[: part.end()]
-        return sentence if _OTHERWISE.match(sentence, lead.end()) else lead.group()
+        changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
+        return sentence if changed else lead.group()
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
@@ -179,6 +184,7 @@ _NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
     r"|\b(?:wrong|incorrect)\b",
     re.I,
 )
+_FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
 _JOINED = re.compile(r"\s*(?:,|and\b|or\b|=)")
 _CLAUSE = re.compile(
     r"[^(].*?(?:(?:,\s|\band\b|\bthen\b).*\d|\bto\s+[-−$]?\d)"
@@ -235,6 +241,9 @@ def concluded(sentence: str) -> str | None:
             return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
         if _NOT_THAT.search(behind):
             return sentence
+        further = _FURTHER.search(behind, number.end())
+        if further is not None and any(map(str.isdigit, behind[further.end() :])):
+            return concluded(behind[further.end() :])
         return value_among_words(behind) or number.group()
     numbers = list(NUMBERISH.finditer(sentence))
     joined = last_numbers(numbers, sentence) if numbers else ""
