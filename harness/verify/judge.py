@@ -83,7 +83,7 @@ def judge_plainly(
     comparison of two bounded fractions. Plain numbers need no problem: none is a copy, and where
     a convention looks at the problem the judgement is left to `verify`.
     """
-    if not isinstance(gold, str) or "problem" in (conventions.rounding, conventions.units):
+    if not isinstance(gold, str) or conventions.rounding == "problem":
         return None
     if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from itertools import pairwise
 
@@ -128,7 +129,7 @@ def _two_names(c: Comparison, gold: Node, answer: Node, left: _Name, right: _Nam
         if mine is not None and other is not None and mine[1:] == other[1:]:
             return True, "equal up to the name of the whole number"
         return c.same(left[1], right[1])
-    if c.conventions.names == "match":
+    if c.conventions.names == "match" or _order(left[0]) != _order(right[0]):
         return False, "different names"
     a, b = gold.args[1][0], answer.args[1][0]
     one, two = left[1], right[1]
@@ -151,6 +152,14 @@ def _two_names(c: Comparison, gold: Node, answer: Node, left: _Name, right: _Nam
     ):
         return False, f"{a.key} against {b.key}"
     return c.same(one, two)
+
+
+def _order(name: str) -> int:
+    """Return how often what a name stands for is differentiated: `y'` and `dy/dx` once."""
+    return name.count("'") or len(_DERIVATIVE.findall(name))
+
+
+_DERIVATIVE = re.compile(r"d[a-zA-Z]/d[a-zA-Z]")
 
 
 def _sorted_by_name(names: Node, values: Node) -> Node:

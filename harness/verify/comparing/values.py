@@ -149,6 +149,8 @@ def percentages(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare a percentage with a percentage or a number."""
     if gold.kind == answer.kind:
         return c.same(gold.args[0], answer.args[0])
+    if "deg" in (gold.kind, answer.kind):
+        return False, "a percentage against an angle"
     number = (gold if gold.kind == "pct" else answer).args[0]
     plain = answer if gold.kind == "pct" else gold
     # 7 is 700% by value alone: whoever may take p% as p writes 7% for it

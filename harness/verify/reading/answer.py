@@ -42,6 +42,13 @@ _REWRITES = (
         ),
         r"\1 = \2j",
     ),
+    (
+        re.compile(
+            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?((?:Jan|Febr)uary|March|April|May|June"
+            r"|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
+        ),
+        r"\2 \1",
+    ),
     (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
 )
 _BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")

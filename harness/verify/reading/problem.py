@@ -130,8 +130,8 @@ _DECIMALS = re.compile(
     r"\b(\d|one|two|three|four|five|six)\s+(?:decimal|places?\s+(?:after|of\s+decimal))", re.I
 )
 _ASKED = re.compile(
-    r"\b(?:in|how\s+many|number\s+of)\s+(?:the\s+|(?:more|fewer|total)\s+)?(square\s+|cubic\s+)?\$?(?:\\(?:text|mathrm)"
-    r"\s*\{\s*)?([a-z]{2,12})\b(?!\s+(?:per|of|a|an|each)\b|\s*[/^\\])",
+    r"\b(in|how\s+many|number\s+of)\s+(?:the\s+|(?:more|fewer|total)\s+)?(square\s+|cubic\s+)?\$?(?:\\(?:text|mathrm)"
+    r"\s*\{\s*)?([a-z]{2,12})\b(?!\s+(?:per|a|an|each)\b|\s*[/^\\])(\s+of\b)?",
     re.I,
 )
 
@@ -161,9 +161,10 @@ def asked_unit(problem: str) -> str | None:
     """Return the unit that a problem asks its answer in, or None."""
     found = None
     for match in _ASKED.finditer(problem, max(0, len(problem) - _QUESTION)):
-        power, unit = (match.group(1) or "").lower(), match.group(2).lower()
+        power, unit = (match.group(2) or "").lower(), match.group(3).lower()
         # the last one, for the question ends a problem; "in the second week" asks for no unit
         asks = not (len(unit) > 2 and f"{unit}s" in UNITS) and not _ASKS.search(problem, match.end())
-        if unit in UNITS and unit != "in" and asks:
+        amount = match.group(4) is None or match.group(1).lower() != "in"
+        if unit in UNITS and unit != "in" and asks and amount:
             found = power + unit
     return found

@@ -48,7 +48,8 @@ _NEGATION = re.compile(
 )
 _REMARK = re.compile(
     r"(?:[,;(]|\s(?=and\s|but\s))\s?(?:and\s|but\s)?not\s"
-    r"|\s(?:instead of|rather than|as opposed to)\s",
+    r"|\s(?:instead of|rather than|as opposed to)\s"
+    r"|[,;(]?\s(?:but|though|although)\s(?:i|this|it)\b.{0,40}?\b(?:sure|certain|confident)\b(?=\D*$)",
     re.I,
 )
 _CORRECTED = re.compile(
@@ -132,6 +133,10 @@ def value_in(sentence: str) -> str:
         part = _OUT_OF.match(sentence, lead.end())
         if part is not None:
             return sentence[: part.end()]
+        further = _FURTHER.search(sentence, lead.end())
+        later = sentence[further.end() :] if further is not None else ""
+        if any(m.group().strip() != lead.group().strip() for m in NUMBERISH.finditer(later)):
+            return concluded(later) or last_numbers(list(NUMBERISH.finditer(later)), later)
         changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
         return sentence if changed else lead.group()
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
@@ -192,6 +197,7 @@ _CLAUSE = re.compile(
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
 _TAIL = re.compile(
     r".*\b(?:(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
+    r"|(?:holds|true|valid|satisfied)\s+(?:for|when|if)\s+(?:all\s+)?"
     r"|(?:has|have|of)\s+(?:an?\s+|the\s+)?[a-z]{4,12}\s+(?:of\s+)?)([^.].{1,80})$",
     re.I,
 )
@@ -200,10 +206,17 @@ _MATHEMATICS = re.compile(
 )
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
 _AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\b")
+# what is only beside the value: 250, 50 more than on Friday; 512 codes, of which 8 are odd
+_AND_NUMBER = re.compile(r"\band\s+\S{0,3}\d")
+_ASIDE = re.compile(
+    r",\s(?:(?:of|among|out\sof)\swhich|including|compared\s(?:with|to)"
+    r"|(?:which\sis\s)?\$?\d[\d.,]{0,12}\s(?:\w{1,15}\s)?(?:more|less|fewer|higher|lower|greater)\s)"
+)
 _VERB = re.compile(
     r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?"
     r"|takes?|took|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?"
-    r"|used|covers?|travels?|weighs?|contains?|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
+    r"|used|covers?|travels?|weighs?|contains?|sold|sells?|bought|buys?|gives?|gave|holds?|lasts?|scored?"
+    r"|collect(?:s|ed)|produce[sd]|receive[sd]|earns?|walk(?:s|ed)|runs?|ran|reads?|bakes?|baked|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
     r"|a\s+total\s+of|still|the\s+point|equal\s+to|the\s+[a-z]{2,12}|(?-i:[A-Z][a-z]{1,15}))\s+)*(?=[-−$€£¥\\(√.\d])",
     re.I,
 )
@@ -254,8 +267,15 @@ def concluded(sentence: str) -> str | None:
         start = mark.end()
     before = _SUBORDINATE.match(sentence, start)
     clause = sentence[before.end() if before is not None else start :]
+    aside = _ASIDE.search(clause)
+    if aside is not None and any(map(str.isdigit, clause[: aside.start()])):
+        clause = clause[: aside.start()]
     after = _AFTER.search(clause)
-    if after is not None and any(map(str.isdigit, clause[: after.start()])):
+    if (
+        after is not None
+        and any(map(str.isdigit, clause[: after.start()]))
+        and not _AND_NUMBER.search(clause, after.end())  # 48 before and 58 now
+    ):
         clause = clause[: after.start()]
     verbs = list(_VERB.finditer(clause))
     if verbs:
@@ -265,7 +285,9 @@ def concluded(sentence: str) -> str | None:
             return content(formula).strip()
         return None if formula or _CLAUSE.match(behind) else value_in(behind)
     first = _FIRST.match(clause)
-    return value_in(clause[first.end() :]) if first is not None else None
+    if first is not None:
+        return value_in(clause[first.end() :])
+    return last_numbers(list(NUMBERISH.finditer(clause)), clause) if aside is not None else None
 
 
 _MARKS = "√π^²³"
@@ -283,6 +305,9 @@ def whole(found: re.Match[str], text: str) -> str:
     return text[start:end].strip(" .,;:*_")
 
 
+_IN_MANY = re.compile(r"(?<!\S)\d{1,9}\s(?:in|out\sof)\s(?=$)")  # 4 in 10
+
+
 def last_numbers(found: list[re.Match[str]], text: str) -> str:
     """Return the last number, with those that "and" or "or" joins to it: `3 and -3`."""
     first = len(found) - 1
@@ -292,7 +317,8 @@ def last_numbers(found: list[re.Match[str]], text: str) -> str:
         if not joined:
             break
         first -= 1
-    return text[found[first].start() : found[-1].end()].strip()
+    part = _IN_MANY.search(text, 0, found[first].start())
+    return text[part.start() if part else found[first].start() : found[-1].end()].strip()
 
 
 def only_formula(text: str) -> str | None:

@@ -161,7 +161,8 @@ def _name_in_words(c: Cursor) -> Node:
         if not level and c.separator():
             break
     charge(2 * (c.at - start))
-    if not c.op("=") or not any(t.kind == "word" or t.value == "(" for t in c.tokens[start : c.at]):
+    named = (t.kind == "word" or t.value in ("(", "max", "min") for t in c.tokens[start : c.at])
+    if not c.op("=") or not any(named):
         raise Unreadable("no name before an equals sign")
     return tree.text(normal_words(name))
 
@@ -288,7 +289,8 @@ def _joinable(c: Cursor) -> Node:
         node = tree.structure("ratio", [node, value(c)])
     elif node.kind == "num" and c.peek().value in ("out", "in"):
         ahead = 2 if c.peek(1).value == "of" else 1  # 1 out of 4, 1 in 4
-        if ahead == 2 or [c.peek(i).kind for i in (1, 2)] == ["num", "end"]:
+        last = c.peek(2)
+        if ahead == 2 or (c.peek(1).kind == "num" and last.value in ("", ",", "or")):
             c.at += ahead
             node = tree.div(node, value(c))
     return with_unit(c, with_modulus(c, node))

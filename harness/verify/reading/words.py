@@ -115,8 +115,8 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("mg milligram milligrams", "mass", _F(1, 1000)),
     ("lb lbs pound pounds", "pound", _F(16)),
     ("oz ounce ounces", "pound", _F(1)),
-    ("l liter liters litre litres", "volume", _F(1)),
-    ("ml milliliter milliliters millilitre millilitres", "volume", _F(1, 1000)),
+    ("l liter liters litre litres", "volume", _F(1, 1000)),
+    ("ml milliliter milliliters millilitre millilitres", "volume", _F(1, 10**6)),
     ("cup cups", "cup", _F(1)),
     ("pint pints pt", "cup", _F(2)),
     ("quart quarts qt", "cup", _F(4)),
@@ -248,7 +248,9 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
             return "", Fraction(1), " ".join(n.rstrip("s") for n, _ in parts)
         if i == _MAX_UNITS:
             raise TooLarge(f"a unit is a product of more than {_MAX_UNITS}")
-        kinds[known[0]] = kinds.get(known[0], 0) + power
+        # a litre is a volume, and so is a length cubed
+        kind, dimension = ("length", 3) if known[0] == "volume" else (known[0], 1)
+        kinds[kind] = kinds.get(kind, 0) + dimension * power
         size *= known[1] ** power
     shown = " ".join(f"{_NAMES_OF[UNITS[n]]}^{p}" for n, p in parts)
     return " ".join(f"{k}^{n}" for k, n in sorted(kinds.items())), size, shown
