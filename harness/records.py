@@ -20,6 +20,7 @@ from harness.costs import Outside as Outside
 from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256, read_json, slug, write_atomically
+from harness.rejudged import JudgedBefore
 
 SCHEMA = 1
 START = "start"  # the row of the untouched start model
@@ -173,6 +174,7 @@ class Record(Frozen):
     scores: tuple[Score, ...] = ()
     environment: Environment
     supersedes: str | None = None
+    judged_before: JudgedBefore | None = None  # by an earlier version of the verifier
     digest: str = ""  # sha256 of the record without this field
 
     @property
@@ -240,6 +242,8 @@ def read_record(path: Path) -> Record:
         raise UsageError(f"{path} is not a record: {where + ': ' if where else ''}{what}") from None
     if record.digest != record.compute_digest():
         raise TamperedError(f"{path} was changed after it was written: its digest does not match")
+    if record.judged_before is not None and not record.judged_before.is_of(record):
+        raise TamperedError(f"{path} is not the record that was judged anew to make it")
     return record
 
 

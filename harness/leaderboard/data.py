@@ -291,6 +291,7 @@ class Leaderboard(Frozen):
     claim: Literal["trainers", "checkpoints"]
     date: str  # of the latest record
     verifier: tuple[str, ...]
+    judged_before: tuple[str, ...] = ()  # versions that first judged answers judged anew
     hardware: tuple[str, ...]
     packages: dict[str, tuple[str, ...]]
     gain_family: int  # comparisons with the start model that Holm's correction is over

@@ -25,10 +25,10 @@ Answers = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def collect(folder: Path, record: Record) -> Answers | None:
-    """Return the answers of a record from a runs folder; None if some are not there."""
+    """Return the judged answers of a record, a file for each score; None if some are not there."""
     found = {}
     for name in names(record):
-        path = folder / FOLDER / record.id / f"{name}.jsonl"
+        path = folder / f"{name}.jsonl"
         if not path.is_file():
             return None
         found[name] = [_kept(row, f"line {n} of {path}") for n, row in read_jsonl(path)]

@@ -49,13 +49,25 @@ def differences(
     write_apart(answers, given)
     for score in record.scores:
         try:
-            found += _differences(score, _rejudged(score, given, out, tasks, pool))
+            found += _differences(score, judged_anew(score, given, out, tasks, pool))
         except TamperedError as error:
             found.append(f"{score.task}: {error}")
     return found
 
 
-def _rejudged(score: Score, given: Path, out: Path, tasks: Tasks, pool: VerifierPool) -> Score:
+def judged_anew(score: Score, given: Path, out: Path, tasks: Tasks, pool: VerifierPool) -> Score:
+    """Return a score as this version of the verifier judges its answers.
+
+    Args:
+        score: The score.
+        given: The folder with its answers, a file for each score.
+        out: Where the judged answers are written.
+        tasks: Finds a task by its name.
+        pool: Judges.
+
+    Raises:
+        CannotJudgeError: If the task is not at hand or has other questions.
+    """
     try:
         task, protocol = tasks(score.task), protocol_of(score.protocol)
         rows = [row for row in task.split("test") if row["answer"].strip()][: score.n]

@@ -64,7 +64,8 @@ def gather(folder: Path, digest: str | None = None) -> Source:
         path = place / f"{file}.json"
         text = None
         if runs:
-            collected = answers.collect(folder, record) if record.scores else None
+            own = folder / answers.FOLDER / record.id
+            collected = answers.collect(own, record) if record.scores else None
             text = None if collected is None else answers.to_text(collected)
         else:
             packed = folder / answers.FOLDER / f"{file}{answers.ENDING}"

@@ -38,14 +38,15 @@ _REWRITES = (
     (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
     (
         re.compile(
-            r"\$?([a-zA-Z])\$? (?:\\text\s?\{ ?)?is (?:a multiple of|divisible by) ?\}? ?\$?(\d{1,9})[}$]?"
+            r"\$?([a-zA-Z])\$? (?:\\text\s?\{ ?)?is (?:a multiple of|divisible by) ?\}? ?"
+            r"\$?(\d{1,9})[}$]?"
         ),
         r"\1 = \2j",
     ),
     (
         re.compile(
-            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?((?:Jan|Febr)uary|March|April|May|June"
-            r"|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
+            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?((?:Jan|Febr)uary|March|April"
+            r"|May|June|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
         ),
         r"\2 \1",
     ),

@@ -11,7 +11,10 @@ from harness.verify.reading.words import TEXT, normal_words
 
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")
-_IT_IS = re.compile(r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+(?:is|are|was|were))\s+(?:on\s+)?(?:(?:an?|the)\s+)?")
+_IT_IS = re.compile(
+    r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+(?:is|are|was|were))\s+(?:on\s+)?"
+    r"(?:(?:an?|the)\s+)?"
+)
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5

@@ -163,8 +163,8 @@ def asked_unit(problem: str) -> str | None:
     for match in _ASKED.finditer(problem, max(0, len(problem) - _QUESTION)):
         power, unit = (match.group(2) or "").lower(), match.group(3).lower()
         # the last one, for the question ends a problem; "in the second week" asks for no unit
-        asks = not (len(unit) > 2 and f"{unit}s" in UNITS) and not _ASKS.search(problem, match.end())
+        one = unit == "in" or (len(unit) > 2 and f"{unit}s" in UNITS)
         amount = match.group(4) is None or match.group(1).lower() != "in"
-        if unit in UNITS and unit != "in" and asks and amount:
+        if unit in UNITS and amount and not one and not _ASKS.search(problem, match.end()):
             found = power + unit
     return found
