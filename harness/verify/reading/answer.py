@@ -272,7 +272,7 @@ def _independent(node: Node) -> list[Node]:
 
 def choice(text: str) -> tuple[str, str] | None:
     """Return (letter, words) of a multiple-choice answer such as `(D) Alina`, or None."""
-    bare = re.sub(r"[${}]", "", TEXT.sub(r"\1", tidy(text)))
+    bare = re.sub(r"[${}]", "", TEXT.sub(r"\1", text))
     match = _CHOICE.fullmatch(bare.strip())
     if match is None:
         return None

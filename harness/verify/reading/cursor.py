@@ -62,8 +62,10 @@ class Cursor:
 
     def peek(self, ahead: int = 0) -> Token:
         """Return a coming token, or an end mark."""
-        i = self.at + ahead
-        return self.tokens[i] if i < len(self.tokens) else END
+        try:
+            return self.tokens[self.at + ahead]
+        except IndexError:
+            return END
 
     def take(self) -> Token:
         """Return the next token and go past it."""
@@ -73,15 +75,17 @@ class Cursor:
 
     def op(self, *values: str) -> bool:
         """Whether the next token is one of these operators or commands, not a letter or word."""
-        token = self.peek()
-        return token.kind in ("op", "cmd") and token.value in values
+        try:
+            kind, value, _, _ = self.tokens[self.at]
+        except IndexError:
+            return False
+        return value in values and (kind == "op" or kind == "cmd")
 
     def accept(self, *values: str) -> bool:
         """Go past the next token if it is one of these operators or commands."""
-        if self.op(*values):
-            self.at += 1
-            return True
-        return False
+        found = self.op(*values)
+        self.at += found
+        return found
 
     def expect(self, value: str) -> None:
         """Go past the operator or fail."""

@@ -227,6 +227,8 @@ def _relation_operator(c: Cursor) -> str | None:
 def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
     """Go past `for all x > 0` and the like, to the end of this bracket."""
     t, inner = c.peek(), c.peek(1)
+    if t.kind == "end":
+        return
     if (
         (t.kind == "cmd" and t.value in ("forall", "exists"))
         or (
@@ -250,6 +252,8 @@ def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
 def _side(c: Cursor) -> Node:
     """Read one side of a relation: sets joined by union, or a value, a ratio, a unit."""
     node = _joinable(c)
+    if c.peek().kind == "end":
+        return node
     parts = [node]
     while c.op("cup", "bigcup"):
         c.take()
@@ -276,6 +280,8 @@ def _joinable(c: Cursor) -> Node:
             node = bracket(c, "{")
     else:
         node = value(c)
+    if c.peek().kind == "end":
+        return node
     if c.op("over", "choose"):
         over = c.take().value == "over"
         node = tree.div(node, value(c)) if over else tree.fn("binomial", node, value(c))
