@@ -12,6 +12,7 @@ from harness.verify.reading.words import canonical_unit
 
 # functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
 _MARKED = ("unit", "pct", "deg")
+_UNCOMPUTED = ("@sum", "@int", "@prod", "@lim")
 _EXCLUDING = {"except", "not", "no", "other", "never", "unless", "without", "but", "excluding"}
 _NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
 
@@ -91,6 +92,7 @@ def _agree(items: tuple[Node, ...]) -> bool:
     return all(
         x.key == last.key
         or x.kind == "sym"  # x = y = 2
+        or (x.kind == "fn" and x.args[0].startswith(_UNCOMPUTED))
         or (x.kind in EXPRESSIONS and last.kind in EXPRESSIONS and equal(x, last)[0])
         or (x.kind in ("pct", "deg", "ratio") or last.kind in ("pct", "deg", "ratio"))
         for x in map(_bare, items[:-1])
@@ -131,7 +133,7 @@ def is_name(node: Node) -> bool:
     if kind == "unit":
         return is_name(node.args[0])
     if is_function(node):  # f(x) is a name, a sum that was not computed is a value
-        return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
+        return not node.args[0].startswith(_UNCOMPUTED)
     if kind == "br":
         return all(is_name(x) for x in node.args[2])
     if kind == "ratio":

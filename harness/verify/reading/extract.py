@@ -179,10 +179,11 @@ _CONCLUDES = re.compile(
     r"\b(?:not|so|thus|hence|therefore|but|however|wait|wrong|mistake|incorrect|answer)\b", re.I
 )
 # the day is Monday, the slope is one half
+_WORDS = rf"(?:{'|'.join([*NUMBER_WORDS, *SCALES, *DENOMINATORS])})"
 _NAMED = re.compile(
-    r"\bis\s+(?:on\s+|therefore\s+|thus\s+|exactly\s+)?(?:an?\s+|the\s+)?(?:([A-Z][a-z]+)|((?:(?:"
-    + "|".join([*NUMBER_WORDS, *SCALES, *DENOMINATORS, "and", "a"])
-    + r")\b[\s-]?)+))[.!*\s]*$"
+    r"\b(?:is|are)\s+(?:(?:on|therefore|thus|exactly|only|just)\s+)*(?:an?\s+|the\s+)?"
+    r"(?:([A-Z][a-z]+)|"
+    rf"({_WORDS}\b(?:[\s-](?:and\s)?(?:an?\s)?{_WORDS}\b){{0,8}})(?!\sof\b)(?:\s[a-z]+){{0,6}})[.!*\s]*$"
 )
 
 

@@ -167,6 +167,8 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
         named = all(_ASSIGNS.match(content(m)) for m in (before, parts[0]))
         if not _AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
             break
+        if "=" in content(parts[0]) and _ASSIGNS.match(content(before)) and not named:
+            break  # a = 3, b = 5 and a + b = 8
         parts.insert(0, before)
     return ", ".join(content(m).strip() for m in parts)
 
@@ -182,7 +184,8 @@ _SUBORDINATE = re.compile(
 )
 _THEREFORE = re.compile(
     r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
-    r"|,\s*(?:leaving|giving|making|meaning)\b"
+    r"|,\s*(?:leaving|giving|making|meaning)\b",
+    re.I,
 )
 _NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
     r"\b(?:is|are|was|were)(?:n['’]t|\s+not)\s+(?:the|an?|our|right|correct|true|possible|valid|it)\b"
@@ -207,6 +210,8 @@ _MATHEMATICS = re.compile(
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
 _AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\b")
 # what is only beside the value: 250, 50 more than on Friday; 512 codes, of which 8 are odd
+# n = 3 works, while n = 2 does not
+_CONTRAST = re.compile(r"[,;]\s(?:while|whereas|but)\s.{1,80}\b(?:do(?:es)?\snot|n['’]t|fails?)\b")
 _AND_NUMBER = re.compile(r"\band\s+\S{0,3}\d")
 _ASIDE = re.compile(
     r",\s(?:(?:of|among|out\sof)\swhich|including|compared\s(?:with|to)"
@@ -232,6 +237,9 @@ def concluded(sentence: str) -> str | None:
     """
     if len(sentence) > 800:
         return None
+    contrast = _CONTRAST.search(sentence)
+    if contrast is not None and any(map(str.isdigit, sentence[: contrast.start()])):
+        sentence = sentence[: contrast.start()]
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))
@@ -284,7 +292,8 @@ def concluded(sentence: str) -> str | None:
         if formula is not None and _JOINED.match(behind, formula.end()) is None:
             return content(formula).strip()
         return None if formula or _CLAUSE.match(behind) else value_in(behind)
-    first = _FIRST.match(clause)
+    clause = clause.lstrip()
+    first = _FIRST.match(clause) if not formulas else None
     if first is not None:
         return value_in(clause[first.end() :])
     return last_numbers(list(NUMBERISH.finditer(clause)), clause) if aside is not None else None
