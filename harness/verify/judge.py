@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,6 +13,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
+from harness.verify.comparing.names import closing
 from harness.verify.comparing.parts import EXPRESSIONS
 from harness.verify.comparing.relations import as_residue, without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
@@ -204,7 +205,7 @@ class _Case:
         self.note(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
-        right, why, reason = self.compare(gold, found.text)
+        right, why, reason = self.compare(gold, found.text, found.how == "last")
         if right and self.problem and is_copy(found.text, gold, self.problem):
             reason = Reason.copied
             if self.conventions.copies == "refuse":
@@ -212,8 +213,11 @@ class _Case:
         verdict = Verdict.correct if right else Verdict.wrong
         return self.done(Verdict.ungradable if reason is Reason.gold else verdict, why, reason)
 
-    def compare(self, gold: str, answer: str) -> tuple[bool, str, Reason]:
-        """Return whether the answer equals the gold, why, and what kind of grounds that has."""
+    def compare(self, gold: str, answer: str, ends: bool) -> tuple[bool, str, Reason]:
+        """Return whether the answer equals the gold, why, and what kind of grounds that has.
+
+        `ends` says that the answer is only what ends the text, which commits to nothing.
+        """
         quick = _quick(gold, answer)
         if quick is not None:
             self.gold_key, self.answer_key = quick[1], quick[2]
@@ -238,6 +242,10 @@ class _Case:
         if golds and golds[0].kind != "text":
             said = affirmed(answer_text)
         answers = readings(said, golds, locale) if said is not None else ()
+        if ends and said and golds and golds[0].kind != "rel":
+            if not answers and "=" in said:
+                answers = readings(said.rsplit("=", 1)[1], golds, locale)
+            answers = _each(closing, answers)
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.note(f"gold read as: {self.gold_key}")
@@ -270,7 +278,7 @@ class _Case:
         if golds and answers and golds[0].kind == answers[0].kind == "time":
             answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
         if any(" mod " in n.key for n in (*golds, *answers)):
-            golds, answers = (tuple(map(as_residue, side)) for side in (golds, answers))
+            golds, answers = (_each(as_residue, side) for side in (golds, answers))
         bare = [any(without_modulus(n) is not n for n in side) for side in (golds, answers)]
         if bare[0] != bare[1]:  # a modulus on one side only says how the residue was found
             golds, answers = (tuple(map(without_modulus, side)) for side in (golds, answers))
@@ -292,6 +300,17 @@ class _Case:
         if self.conventions.rounding == "problem":
             return asked_places(self.problem) if self.problem else None
         return decimals(gold)
+
+
+def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return what a function makes of each node; a node that it cannot read stays as it is."""
+    found = []
+    for node in nodes:
+        try:
+            found.append(function(node))
+        except Unreadable:
+            found.append(node)
+    return tuple(found)
 
 
 def _measured(gold: Node, unit: str | None) -> Node:

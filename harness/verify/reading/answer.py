@@ -214,7 +214,7 @@ def _repeating(match: re.Match[str]) -> str:
 
 
 _WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
-    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|(?<!\s)\s)(?:\\?[\s,;!])*(?:\(\s*)?[a-zA-Z](?:\s*,\s*[a-z])?\s*"
+    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|(?<!\s)\s)(?:\\?[\s,;!]){0,5}(?:\(\s*)?[a-zA-Z](?:\s*,\s*[a-z])?\s*"
     r"\\in\s*\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*(?:\)\s*)?$"
 )
 _OUTWARD = re.compile(r"([\[\]])(?=[^,;]*[,;])([^\[\]()]*)([\[\]])")

@@ -160,7 +160,7 @@ def postfix(c: Cursor) -> Node:
             if above is None:
                 raise Unreadable("an ordinal in place of an exponent")
             value = tree.power(value, above)
-        elif mark == "!" and (c.peek(1).value != "=" or c.peek(1).space):
+        elif mark == "!" and (c.peek(1).value != "=" or c.peek(1).space or _of_number(c)):
             c.take()
             value = tree.fn("factorial", value)
         elif mark == "%":
@@ -171,6 +171,11 @@ def postfix(c: Cursor) -> Node:
             value = _minutes(c, tree.degrees(value))
         else:
             return value
+
+
+def _of_number(c: Cursor) -> bool:
+    """Whether a mark touches the number before it: `2!=2` is a factorial, `x != 2` an inequality."""
+    return c.tokens[c.at - 1].kind == "num" and not c.peek().space
 
 
 def _minutes(c: Cursor, value: Node) -> Node:

@@ -142,6 +142,7 @@ def _last(text: str) -> str | None:
     window = cut(text[-WINDOW:]) or text[-WINDOW:].strip()
     window = _QED.sub("", window).rstrip()
     concluding = last_match(_CONCLUDES, window)
+    window = _DRAWING.sub("", window)
     for added, start in ((_OFFER, 0), (_CHECK, concluding.end() if concluding is not None else 0)):
         found = added.search(window, start)
         if found is not None and any(map(str.isdigit, window[: found.start()])):
@@ -152,7 +153,9 @@ def _last(text: str) -> str | None:
         return (named.group(1) or named.group(2)).strip() if named is not None else None
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
         last = last_formulas(formulas, window)
-        if len(formulas) > 1 and last == content(formulas[-1]).strip():  # none is joined to it
+        shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
+        alone = shown and not window[formulas[-1].end() :].strip(" .,")
+        if len(formulas) > 1 and last == content(formulas[-1]).strip() and not alone:
             last = concluded(_sentence(window, formulas[-1])) or last
         return _unless_denied(last, window, formulas[-1])
     assert number is not None
@@ -164,6 +167,7 @@ def _last(text: str) -> str | None:
 
 
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
+_DRAWING = re.compile(r"\[asy\](?:(?!\[/?asy\]).){0,4000}(?:\[/asy\]|$)", re.S)
 _OFFER = re.compile(  # what a chat model adds
     r"(?:\n|[.!?]\s)\s{0,9}(?:would\s+you\s+like|let\s+me\s+know|do\s+you\s+(?:want|need)|if\s+you\s+"
     r"(?:have|need|want|would)|feel\s+free|is\s+there\s+anything|i\s+hope|please\s+(?:let|feel))\b",
@@ -196,6 +200,7 @@ def _sentence(text: str, found: re.Match[str]) -> str:
     return text[start : end.start() if end else len(text)].strip()
 
 
+_BREAKS = (". ", "\n", ", ", "; ", ",$ ", ".$ ", ",\\) ", ".\\) ")
 _DENIED = re.compile(
     r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不是)\s*"
     r"(?:(?!(?:is|are|was|equals|it['’]s|that['’]s)\b)[\w'’]{1,20}\s+){0,4}"
@@ -213,7 +218,7 @@ _WRONG = re.compile(
 
 def _unless_denied(value: str, text: str, found: re.Match[str]) -> str:
     """Return a value, or the clause around it where that says what the answer is not."""
-    start = max(text.rfind(mark, 0, found.start()) for mark in (". ", "\n", ", ", "; ")) + 1
+    start = max(text.rfind(mark, 0, found.start()) for mark in _BREAKS) + 1
     stop = SENTENCE.search(text, found.end())
     clause = text[start : stop.start() if stop else len(text)].strip()
     if _WRONG.match(text, found.end()) or _DENIED.search(text[start : found.start()]):

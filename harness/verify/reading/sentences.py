@@ -10,7 +10,9 @@ from harness.verify.reading.words import TEXT
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
-    r"|\\\((.{1,800}?)\\\)",
+    r"|\\\((.{1,800}?)\\\)|(?<!\\)\$([^$\n]{0,400}\\[a-zA-Z][^$]{1,400})\$(?!\d)"
+    r"|\\begin\{(?:align|equation|gather|multline|eqnarray|alignat)\*?\}(.{1,2000}?)"
+    r"\\end\{(?:align|equation|gather|multline|eqnarray|alignat)\*?\}",
     re.S,
 )
 NUMBERISH = re.compile(
@@ -26,7 +28,8 @@ _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
 _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 _OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
 _OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
-    r"(?:\s*,?\s*\band\b|(?:\s+[a-z]{1,15}){0,2}\s*,?\s*\bor\b)[^.;]{0,30}?\d", re.I
+    r"(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
+    re.I,
 )
 # 50% of 80, 5 more than 7
 _RELATIVE = re.compile(
@@ -37,6 +40,8 @@ _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
 _ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
 _AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
+
+_ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\}")
 
 # -- what is denied -------------------------------------------------------------------------------
 
@@ -153,9 +158,13 @@ def value_in(sentence: str) -> str:
 
 
 def content(formula: re.Match[str]) -> str:
-    """Return a formula without its delimiters."""
+    """Return a formula without its delimiters; of several lines, the last one."""
     inner: str = next(filter(None, formula.groups()))
-    return inner
+    if "\\begin{" not in formula.group()[:7] and "\\begin{align" not in inner:
+        return inner
+    lines = [line.strip() for line in _ROWS.split(inner) if line.strip(" .&\n")]
+    last = lines[-1].replace("&", " ") if lines else inner
+    return last.rsplit("=", 1)[1] if last.startswith(("=", " =")) else last
 
 
 def last_formulas(found: list[re.Match[str]], text: str) -> str:
@@ -167,7 +176,7 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
         named = all(_ASSIGNS.match(content(m)) for m in (before, parts[0]))
         if not _AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
             break
-        if "=" in content(parts[0]) and _ASSIGNS.match(content(before)) and not named:
+        if "=" in content(parts[0]) and not named:
             break  # a = 3, b = 5 and a + b = 8
         parts.insert(0, before)
     return ", ".join(content(m).strip() for m in parts)
@@ -184,7 +193,7 @@ _SUBORDINATE = re.compile(
 )
 _THEREFORE = re.compile(
     r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
-    r"|,\s*(?:leaving|giving|making|meaning)\b",
+    r"|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
     re.I,
 )
 _NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
@@ -193,7 +202,7 @@ _NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
     re.I,
 )
 _FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
-_JOINED = re.compile(r"\s*(?:,|and\b|or\b|=)")
+_JOINED = re.compile(r"\s*(?:,|and\b|or\b|=)|[^.]{0,80}\band\s[^.]{0,80}=")
 _CLAUSE = re.compile(
     r"[^(].*?(?:(?:,\s|\band\b|\bthen\b).*\d|\bto\s+[-−$]?\d)"
 )  # another value behind the first
@@ -214,15 +223,15 @@ _AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\
 _CONTRAST = re.compile(r"[,;]\s(?:while|whereas|but)\s.{1,80}\b(?:do(?:es)?\snot|n['’]t|fails?)\b")
 _AND_NUMBER = re.compile(r"\band\s+\S{0,3}\d")
 _ASIDE = re.compile(
-    r",\s(?:(?:of|among|out\sof)\swhich|including|compared\s(?:with|to)"
+    r",\s(?:(?:of|among|out\sof)\swhich|namely\b|including|compared\s(?:with|to)"
     r"|(?:which\sis\s)?\$?\d[\d.,]{0,12}\s(?:\w{1,15}\s)?(?:more|less|fewer|higher|lower|greater)\s)"
 )
 _VERB = re.compile(
     r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?"
     r"|takes?|took|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?"
     r"|used|covers?|travels?|weighs?|contains?|sold|sells?|bought|buys?|gives?|gave|holds?|lasts?|scored?"
-    r"|collect(?:s|ed)|produce[sd]|receive[sd]|earns?|walk(?:s|ed)|runs?|ran|reads?|bakes?|baked|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
-    r"|a\s+total\s+of|still|the\s+point|equal\s+to|the\s+[a-z]{2,12}|(?-i:[A-Z][a-z]{1,15}))\s+)*(?=[-−$€£¥\\(√.\d])",
+    r"|collect(?:s|ed)|produce[sd]|receive[sd]|earns?|walk(?:s|ed)|runs?|ran|reads?|bakes?|baked|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|thus|therefore|then|simply|about|approximately|only|exactly|now"
+    r"|a\s+total\s+of|still|equal\s+to|the\s+[a-z]{2,12}|(?-i:[A-Z][a-z]{1,15}))\s+)*+(?=[-−$€£¥\\(√.\d])",
     re.I,
 )
 _FIRST = re.compile(
