@@ -27,9 +27,15 @@ from harness.verify.limits import (
     with_allowance,
 )
 from harness.verify.reading.answer import read, tidy
-from harness.verify.reading.candidates import choices, gold_readings, readings, same_words
+from harness.verify.reading.candidates import (
+    choices,
+    decimals,
+    gold_answer,
+    gold_readings,
+    readings,
+    same_words,
+)
 from harness.verify.reading.extract import FORMS, Form, extract
-from harness.verify.reading.gold import decimals, gold_answer
 from harness.verify.reading.problem import asked_places, asked_unit, is_copy
 from harness.verify.reading.sentences import affirmed, stated
 from harness.verify.reading.words import normal_words

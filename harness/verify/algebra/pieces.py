@@ -142,7 +142,6 @@ class Pieces:
         rest = [tree.power(tree.mul(*inside), tree.num(exponent))] if inside else []
         return tree.mul(*outside, *rest)
 
-
     def _square(self, node: Node) -> tuple[Node, Node] | None:
         """Return (a, x + b) of `a x^2 + 2ab x + ab^2`, where a is a positive number, or None."""
         for name in sorted(tree.symbols(node)):

@@ -45,8 +45,8 @@ _REWRITES = (
     ),
     (
         re.compile(
-            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?((?:Jan|Febr)uary|March|April"
-            r"|May|June|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
+            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?"
+            r"((?:Jan|Febr)uary|March|April|May|June|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
         ),
         r"\2 \1",
     ),
@@ -123,7 +123,7 @@ def read(text: str) -> tuple[Node, ...]:
     Raises:
         TooLarge: If a bound is passed.
     """
-    return _read_short(text) if len(text) <= 200 else with_allowance(_read, text)
+    return _read_short(text) if len(text) <= 200 else with_allowance(_read_whole, text)
 
 
 _SOUP = re.compile(r"[=^_<>+*|\\]")
@@ -138,7 +138,14 @@ def readable(text: str, readings: tuple[Node, ...]) -> tuple[Node, ...]:
 
 @lru_cache(maxsize=4096)
 def _read_short(text: str) -> tuple[Node, ...]:
-    return with_allowance(_read, text)  # golds come back often; only short ones are kept
+    return with_allowance(_read_whole, text)  # golds come back often; only short ones are kept
+
+
+def _read_whole(text: str) -> tuple[Node, ...]:
+    try:
+        return _read(text)
+    except Unreadable:  # one of two signs leads to what has no value
+        return ()
 
 
 def _read(text: str) -> tuple[Node, ...]:

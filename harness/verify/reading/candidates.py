@@ -1,13 +1,48 @@
-"""The readings that an answer may have beside its gold answer, and answers in words."""
+"""The answer in a gold text, the readings that an answer may have beside it, answers in words."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.verify.algebra.node import Node
-from harness.verify.reading.answer import choice, read, readable
+from harness.verify.reading.answer import choice, read, readable, tidy
+from harness.verify.reading.boxes import boxed
+from harness.verify.reading.extract import extract
 from harness.verify.reading.sentences import only_formula, value_among_words
+from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import TEXT, normal_words
+
+_DECIMAL = re.compile(
+    r"\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
+)
+
+
+@lru_cache(maxsize=4096)
+def gold_answer(gold: str) -> str:
+    """Return the answer in a gold text: its last box, or what its last phrase commits to."""
+    if gold.isalnum() and gold.isascii():
+        return gold
+    if "\\\\boxed" in gold:
+        gold = gold.replace("\\\\boxed", "\\boxed")
+    if "boxed" in gold or "\\fbox" in gold:
+        inner = boxed(plain(gold) if not gold.isascii() else gold)
+        if inner is not None and inner.strip():
+            return inner
+    if len(gold) > 150 and re.search(r"answer is|#### ", gold):
+        found = extract(gold, "hash", "committed")
+        if found is not None:
+            return found.text
+    return gold if tidy(gold) else ""
+
+
+def decimals(gold: str) -> int | None:
+    """Return the place of a gold's last decimal, 9 for `2.88e-7`; None for one without decimals."""
+    match = _DECIMAL.search(gold)
+    if match is None:
+        return None
+    return len(match.group(1)) - int(match.group(2) or match.group(3) or 0)
+
 
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")

@@ -174,7 +174,7 @@ def postfix(c: Cursor) -> Node:
 
 
 def _of_number(c: Cursor) -> bool:
-    """Whether a mark touches the number before it: `2!=2` is a factorial, `x != 2` an inequality."""
+    """Whether a mark touches the number before it: `2!=2` is a factorial, `x != 2` is none."""
     return c.tokens[c.at - 1].kind == "num" and not c.peek().space
 
 

@@ -11,15 +11,14 @@ import re
 from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
+from harness.verify.reading.closing import concluded, whole
 from harness.verify.reading.phrases import COMMITS, SENTENCE, WINDOW, by_phrase, cut, last_match
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
-    concluded,
     content,
     last_formulas,
-    whole,
 )
 from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
-from harness.verify.reading.cursor import Cursor
+from harness.verify.reading.cursor import Cursor, relation_operator
 from harness.verify.reading.expressions import expression
 from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, RELATIONS, normal_words
+from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, normal_words
 
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
-# relations of two characters; `= <` is a slip for `<=`
-_TWO_CHARACTERS = {
-    "<=": "le", ">=": "ge", "<>": "ne", "!=": "ne", "==": "=", "=<": "le", "=>": "ge", ":=": "=",
-}  # fmt: skip
 
 
 def answer(c: Cursor) -> Node:
@@ -128,7 +124,7 @@ def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> 
         _lead(c)
     sides = [name or _side(c)]
     operators: list[str] = []
-    while (operator := _relation_operator(c)) is not None:
+    while (operator := relation_operator(c)) is not None:
         operators.append(operator)
         sides.append(_side(c))
         if len(sides) > 60:
@@ -196,32 +192,6 @@ def _label(c: Cursor) -> None:
         and (i > 1 or (len(t.value) > 1 and not t.value.isupper()))
     ):
         c.at += i + 1
-
-
-def _relation_operator(c: Cursor) -> str | None:
-    t = c.peek()
-    if t.kind == "op":
-        after = c.peek(1)
-        joined = after.kind == "op" and not (t.value == "!" and after.space)  # 5! = 120
-        two = _TWO_CHARACTERS.get(t.value + after.value) if joined else None
-        if two is not None:
-            c.at += 2
-            return two
-        if t.value in "=<>":
-            c.take()
-            return t.value
-    elif t.kind == "cmd":
-        if t.value == "not":
-            c.take()
-            inner = _relation_operator(c)
-            return {"=": "ne", "in": "notin"}.get(inner or "", inner)
-        if t.value in RELATIONS:
-            c.take()
-            return t.value
-    elif t.kind == "word" and t.value == "in" and not t.prose:
-        c.take()
-        return "in"
-    return None
 
 
 def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:

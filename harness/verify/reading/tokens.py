@@ -96,7 +96,8 @@ _SKIP_CMDS = {
 _TEXT_CMDS = {
     "text", "mbox", "textbf", "textit", "textrm", "mathrm", "mathbf", "textnormal", "mathit",
     "textsf", "texttt", "mathsf", "mathtt", "operatorname", "hbox", "emph", "underline", "textsc",
-    "bold", "pmb", "boldsymbol", "mathcal", "cancel", "bcancel", "xcancel", "mathbin", "mathord", "textup", "textsl",
+    "bold", "pmb", "boldsymbol", "mathcal", "cancel", "bcancel", "xcancel", "mathbin", "mathord",
+    "textup", "textsl",
 }
 _SAME_CMDS = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge",
@@ -138,7 +139,8 @@ _OPERATORS = {*"*/<>:|[]()'%€£", "{set", "}set"}
 _CLOSING, _OPENING = {")", "]", "}set"}, {"(", "[", "{set"}
 _BLANK_CMDS = {"phantom", "hspace", "vspace", "vphantom"}
 _BOLD = {"mathbf", "boldsymbol", "bold", "pmb", "bm", "textbf"}  # a unit vector
-_NOT_PROSE = {"cancel", "bcancel", "xcancel", "boxed", "fbox", "underline", "boldsymbol", "bold", "mathcal"}
+_NOT_PROSE = {"boxed", "fbox", "underline", "boldsymbol", "bold", "mathcal"}
+_NOT_PROSE |= {"cancel", "bcancel", "xcancel"}
 
 
 def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
