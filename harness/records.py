@@ -236,13 +236,14 @@ def read_record(path: Path) -> Record:
         raise UsageError(f"{path} has record schema {version}; this harness reads {SCHEMA}")
     try:
         record = Record.model_validate(content)
+        first = record.judged_before.restored(record) if record.judged_before else record
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        wrong = error.errors()[0]
+        where, what = ".".join(map(str, wrong["loc"])), wrong["msg"].removeprefix("Value error, ")
         raise UsageError(f"{path} is not a record: {where + ': ' if where else ''}{what}") from None
     if record.digest != record.compute_digest():
         raise TamperedError(f"{path} was changed after it was written: its digest does not match")
-    if record.judged_before is not None and not record.judged_before.is_of(record):
+    if first is not record and first.digest != first.compute_digest():
         raise TamperedError(f"{path} is not the record that was judged anew to make it")
     return record
 

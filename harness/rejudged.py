@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from harness.costs import Count, Frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.records import Record, Score
+_Record = TypeVar("_Record", bound=Frozen)
 
 
 class ScoreBefore(Frozen):
@@ -38,33 +35,28 @@ class JudgedBefore(Frozen):
     scores: tuple[ScoreBefore, ...]
 
     @classmethod
-    def of(cls, record: Record) -> JudgedBefore:
+    def of(cls, record: Frozen) -> JudgedBefore:
         """Return what to keep of a record that is about to be judged anew."""
-        return record.judged_before or cls(
-            verifier_version=record.verifier_version,
-            board=record.board.digest,
-            digest=record.digest,
-            scores=tuple(
-                ScoreBefore(**{name: getattr(one, name) for name in ScoreBefore.model_fields})
-                for one in record.scores
-            ),
+        content: dict[str, Any] = record.model_dump()
+        if content["judged_before"] is not None:
+            return cls.model_validate(content["judged_before"])
+        kept = [{name: one[name] for name in ScoreBefore.model_fields} for one in content["scores"]]
+        return cls.model_validate(
+            {name: content[name] for name in ("verifier_version", "digest")}
+            | {"board": content["board"]["digest"], "scores": kept}
         )
 
-    def restored(self, record: Record) -> Record:
-        """Return the first record, made again from the one that was judged anew."""
-        scores: Sequence[Score] = [
-            now.model_copy(update=before.model_dump())
-            for now, before in zip(record.scores, self.scores, strict=False)
-        ]
-        update = {
-            "board": record.board.model_copy(update={"digest": self.board}),
-            "verifier_version": self.verifier_version,
-            "scores": tuple(scores),
-            "judged_before": None,
-        }
-        return record.model_copy(update=update).sealed()
+    def restored(self, record: _Record) -> _Record:
+        """Return the first record, made again from the one that was judged anew.
 
-    def is_of(self, record: Record) -> bool:
-        """Whether this is what a record was: the digest of the first one shows it."""
-        same = len(self.scores) == len(record.scores)
-        return same and self.restored(record).digest == self.digest
+        Raises:
+            pydantic.ValidationError: If they cannot be of one record.
+        """
+        content: dict[str, Any] = record.model_dump()
+        content["scores"] = [
+            now | before.model_dump()
+            for now, before in zip(content["scores"], self.scores, strict=False)
+        ]
+        content["board"]["digest"] = self.board
+        content |= {"verifier_version": self.verifier_version, "digest": self.digest}
+        return type(record).model_validate(content | {"judged_before": None})
