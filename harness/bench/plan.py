@@ -24,6 +24,7 @@ from harness.boards.own import check_rows, check_solutions
 from harness.contamination.board import check_apart
 from harness.errors import PluginError, UsageError, did_you_mean
 from harness.files import slug
+from harness.imported import imported
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
 from harness.records import START, Cell, at_share, cell_name
@@ -268,6 +269,8 @@ def _check_model(board: Board, model: Path | None) -> None:
     folder = folder or board.at_hand("start")
     context = checkpoints.context_length(folder) if folder else None
     template = folder is None or checkpoints.has_chat_template(folder)
+    if folder:
+        imported(folder)  # it is refused here if it cannot be recorded
     for one in board.scores:
         if one.protocol.chat and not template:
             raise UsageError(

@@ -132,7 +132,7 @@ def command(
     host, loaded = options.open_board(board, data_dir, download=not dry_run)
     where = choose_device(device)
     planned, note = None, ""
-    if dry_run:
+    if dry_run and (gpu or device != "cpu"):  # who asks for a CPU has its times planned
         planned, note = preview.choose_gpu(gpu, loaded, where)
         where = "cuda" if planned else "cpu"
     plan = make_plan(loaded, host, plugins, seeds, overrides, where)
