@@ -21,6 +21,7 @@ from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256, read_json, write_atomically
 from harness.imported import Imported as Imported
 from harness.probes import Probe
+from harness.rejudged import JudgedBefore
 from harness.tuning import Tuning
 
 SCHEMA = 1
@@ -181,6 +182,7 @@ class Record(Frozen):
     supersedes: str | None = None
     # how its options were chosen, where the board has that done
     tuning: Tuning | None = pydantic.Field(default=None, exclude_if=lambda tuning: tuning is None)
+    judged_before: JudgedBefore | None = None  # by an earlier version of the verifier
     digest: str = ""  # sha256 of the record without this field
 
     @property
@@ -242,12 +244,15 @@ def read_record(path: Path) -> Record:
         raise UsageError(f"{path} has record schema {version}; this harness reads {SCHEMA}")
     try:
         record = Record.model_validate(content)
+        first = record.judged_before.restored(record) if record.judged_before else record
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        wrong = error.errors()[0]
+        where, what = ".".join(map(str, wrong["loc"])), wrong["msg"].removeprefix("Value error, ")
         raise UsageError(f"{path} is not a record: {where + ': ' if where else ''}{what}") from None
     if record.digest != record.compute_digest():
         raise TamperedError(f"{path} was changed after it was written: its digest does not match")
+    if first is not record and first.digest != first.compute_digest():
+        raise TamperedError(f"{path} is not the record that was judged anew to make it")
     return record
 
 

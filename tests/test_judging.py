@@ -34,7 +34,7 @@ def pretend_older(small_board, folder) -> str:
     old = record.model_copy(
         update={
             "verifier_version": "0",
-            "board": record.board.model_copy(update={"digest": board.digest_under("0")}),
+            "board": record.board.model_copy(update={"digest": board.digests_under("0")[0]}),
             "scores": (first.model_copy(update={"verdicts": verdicts}), *record.scores[1:]),
         }
     )

@@ -20,7 +20,7 @@ CASES = [
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
-VERSION_AND_DIGEST = ("4", "0452c4adf0e5630c")
+VERSION_AND_DIGEST = ("5", "54b6607be3918eb9")
 
 
 def judge(case: dict) -> Judgement:

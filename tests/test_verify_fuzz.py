@@ -83,6 +83,16 @@ def _cost(text: str, gold: str) -> float:
         ("the answer is not ", "not but ", "5"),
         ("5 ", "is the answer ", ""),
         ("", "<|begin_of_box|>", ""),
+        ("she has ", "the point ", "x 5"),
+        ("she has ", "Him ", "x 5"),
+        ("12 ", "and so ", "x 5"),
+        ("the slope is ", "one ", "x"),
+        ("the slope is ", "is one of a ", "x"),
+        ("5 pears", "\ncheck", "!"),
+        ("the answer is 5", " ", "or x"),
+        ("the answer is 5", ", but so", " x 7"),
+        ("\\boxed{1", "\\,", "k\\in Z}"),
+        ("3√", "7√", "7"),
     ],
 )
 def test_reading_is_linear(before: str, run: str, behind: str) -> None:

@@ -37,7 +37,7 @@ def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
         for record in read_records(folder.records)
         if record.status == "ok"
         and record.verifier_version != VERIFIER_VERSION
-        and record.board.digest == board.digest_under(record.verifier_version)
+        and record.board.digest in board.digests_under(record.verifier_version)
     ]
     written = []
     with VerifierPool(workers=1) as pool:

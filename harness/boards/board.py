@@ -270,16 +270,27 @@ class Board:
         task, the protocols and the verifier. A key at its default counts as one that is not there,
         so a key that a later version adds changes no digest.
         """
-        return self.digest_under(VERIFIER_VERSION)
+        return self.digests_under(VERIFIER_VERSION)[0]
 
-    def digest_under(self, verifier_version: str) -> str:
-        """Return the digest this board has under a version of the verifier."""
+    def digests_under(self, verifier_version: str) -> list[str]:
+        """Return the digests that this board has, or had, under a version of the verifier.
+
+        The first is with the conventions that its tasks have now, each other one with those that
+        they had some changes before.
+        """
+        changes = max(len(task.earlier) for task in self.tasks.values())
+        return [self._digest(verifier_version, back) for back in range(changes + 1)]
+
+    def _digest(self, verifier_version: str, back: int) -> str:
         content = self.file.model_dump(mode="json", exclude_defaults=True, exclude=NOT_CONDITIONS)
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")
         if config := self.accelerate_file():
             content["accelerate"] = file_sha256(config)
-        content["tasks"] = {name: task.digest for name, task in sorted(self.tasks.items())}
+        content["tasks"] = {
+            name: task.digests[min(back, len(task.earlier))]
+            for name, task in sorted(self.tasks.items())
+        }
         content["protocols"] = sorted({one.protocol.id for one in self.scores})
         content["verifier"] = verifier_version
         return json_sha256(content)

@@ -165,6 +165,9 @@ def build(
         claim=questions.claim,
         date=max(record.created for record in records)[:10],
         verifier=tuple(sorted({cell.verifier_version for cell in done})),
+        judged_before=tuple(
+            sorted({one.judged_before.verifier_version for one in done if one.judged_before})
+        ),
         hardware=tuple(sorted({describe_environment(cell) for cell in done})),
         packages=_packages(done),
         gain_family=len(family),

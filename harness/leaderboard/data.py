@@ -1,7 +1,4 @@
-"""What a leaderboard holds: plain data, computed once, then rendered.
-
-Accuracies, shares, gains and their intervals are shares of 1; intervals are nominally 95 %.
-"""
+"""What a leaderboard holds, as shares of 1; intervals are nominally 95 %."""
 
 from __future__ import annotations
 
@@ -309,6 +306,7 @@ class Leaderboard(Frozen):
     claim: Literal["trainers", "checkpoints"]
     date: str  # of the latest record
     verifier: tuple[str, ...]
+    judged_before: tuple[str, ...] = ()  # versions that first judged answers judged anew
     hardware: tuple[str, ...]
     packages: dict[str, tuple[str, ...]]
     gain_family: int  # comparisons with the start model that Holm's correction is over

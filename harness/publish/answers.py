@@ -52,6 +52,12 @@ def _kept(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     return kept
 
 
+def judged(lines: str, name: str) -> list[dict[str, Any]]:
+    """Return what is published of the lines that judging a score gives."""
+    rows = enumerate(lines.splitlines(), 1)
+    return [_kept(parse_json(row.encode(), name), f"line {n} of {name}") for n, row in rows]
+
+
 def to_text(answers: Answers) -> str:
     """Return the lines of a record's answers, the same for the same answers."""
     return jsonl({"score": name, **row} for name, rows in answers.items() for row in rows)

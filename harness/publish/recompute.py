@@ -45,15 +45,32 @@ def differences(record: Record, answers: Answers, tasks: Tasks, pool: VerifierPo
     for score in record.scores:
         given = answers[score_name(score.task, score.protocol)]
         try:
-            found += _differences(score, _rejudged(score, given, tasks, pool))
+            found += _differences(score, judged_anew(score, given, tasks, pool)[0])
         except TamperedError as error:
             found.append(f"{score.task}: {error}")
     return found
 
 
-def _rejudged(
-    score: Score, given: Sequence[Mapping[str, Any]], tasks: Tasks, pool: VerifierPool
-) -> Score:
+def judged_anew(
+    score: Score,
+    given: Sequence[Mapping[str, Any]],
+    tasks: Tasks,
+    pool: VerifierPool,
+    *,
+    earlier: bool = False,
+) -> tuple[Score, str]:
+    """Return a score as this version of the verifier judges its answers, and the judged lines.
+
+    Args:
+        score: The score.
+        given: Its answers.
+        tasks: Finds a task by its name.
+        pool: Judges.
+        earlier: Whether it may have been judged by earlier conventions of the task.
+
+    Raises:
+        CannotJudgeError: If the task is not at hand or has other questions.
+    """
     try:
         task, protocol = tasks(score.task), protocol_of(score.protocol)
         rows = [row for row in task.split("test") if row["answer"].strip()][: score.n]
@@ -62,7 +79,8 @@ def _rejudged(
         raise CannotJudgeError(f"the data of {score.task} is not here: {error}") from None
     except (UsageError, PluginError) as error:
         raise CannotJudgeError(str(error)) from None
-    if digest != score.task_digest or len(rows) != score.n:
+    known = task.digests if earlier else (digest,)
+    if score.task_digest not in known or len(rows) != score.n:
         raise CannotJudgeError(f"task {score.task!r} has other questions here")
     wanted = JudgedScore(
         task=score.task,
@@ -76,8 +94,7 @@ def _rejudged(
         form=protocol.form,
         conventions=task.conventions,
     )
-    found, _ = judge_rows(wanted, rows, given, pool)
-    return found
+    return judge_rows(wanted, rows, given, pool)
 
 
 def _differences(claimed: Score, found: Score) -> list[str]:

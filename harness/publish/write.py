@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,9 +112,9 @@ def publish(
         raise UsageError(f"board {conditions.board!r}: nothing to publish; {joined.refused[0]}")
     known = joined.ledger.knowledge()
     board = build(joined.records.values(), conditions, known, published=True)
-    with _replaced(records) if changed else contextlib.nullcontext():
+    with aside(records) if changed else contextlib.nullcontext():
         for name, lines in joined.answers.items():
-            _write_answers(records / answers.FOLDER / f"{name}{answers.ENDING}", lines)
+            write_answers(records / answers.FOLDER / f"{name}{answers.ENDING}", lines)
         for name, record in joined.records.items():
             if name not in files:
                 write_atomically(records / f"{name}.json", record.to_json())
@@ -187,7 +187,7 @@ def _keep_manifest(source: Source, place: Path, ledger: Ledger) -> dict[str, str
     return {name: file_sha256(place / f"{name}.json")}
 
 
-def _write_answers(path: Path, lines: str) -> None:
+def write_answers(path: Path, lines: str) -> None:
     """Write compressed answers whole; what is there already with the same lines stays."""
     if path.exists() and answers.read(path) == lines:
         return
@@ -198,18 +198,18 @@ def _write_answers(path: Path, lines: str) -> None:
 
 
 @contextlib.contextmanager
-def _replaced(records: Path) -> Iterator[None]:
+def aside(records: Path) -> Iterator[Path]:
     """Put what was published aside; it is deleted when the new files are written, or put back."""
-    aside = records.with_name(f".{records.name}.replaced")
-    shutil.rmtree(aside, ignore_errors=True)
-    records.rename(aside)
+    place = records.with_name(f".{records.name}.replaced")
+    shutil.rmtree(place, ignore_errors=True)
+    records.rename(place)
     try:
-        yield
+        yield place
     except BaseException:
         shutil.rmtree(records, ignore_errors=True)
-        aside.rename(records)
+        place.rename(records)
         raise
-    shutil.rmtree(aside)
+    shutil.rmtree(place)
 
 
 def published_boards(folder: Path) -> list[Path]:
@@ -236,7 +236,7 @@ def rebuild(records: Path) -> Leaderboard:
     found = read_record_files(records)
     ledger = read_ledger(records, found)
     _check_answers(records, ledger)
-    _check_submissions(records, ledger)
+    _check_submissions(records, ledger, found)
     return build(found.values(), conditions, ledger.knowledge(), published=True)
 
 
@@ -262,7 +262,7 @@ def _check_answers(records: Path, ledger: Ledger) -> None:
             raise TamperedError(f"{path} belongs to no record; delete it")
 
 
-def _check_submissions(records: Path, ledger: Ledger) -> None:
+def _check_submissions(records: Path, ledger: Ledger, found: Mapping[str, Record]) -> None:
     """Refuse manifests that are not those that were published, and signatures that are none."""
     place = records / SUBMISSIONS
     named = {one.submission for one in ledger.records}
@@ -276,10 +276,10 @@ def _check_submissions(records: Path, ledger: Ledger) -> None:
                 raise TamperedError(f"{path} is missing; {PUBLISHED} says that {who} signed it")
         if submission.can_verify():
             allowed = records.parents[1] / submission.SIGNERS
-            found = submission.signer(manifest, signature, allowed)
-            if found != who:
-                raise TamperedError(f"{signature} is by {found}, and {PUBLISHED} says {who}")
-            _as_signed(name, manifest, ledger)
+            signer = submission.signer(manifest, signature, allowed)
+            if signer != who:
+                raise TamperedError(f"{signature} is by {signer}, and {PUBLISHED} says {who}")
+            _as_signed(name, manifest, ledger, found)
     for name, sha256 in sorted(ledger.manifests.items()):
         if not (path := place / f"{name}.json").is_file():
             raise TamperedError(f"{path} is missing; {PUBLISHED} lists it")
@@ -287,11 +287,13 @@ def _check_submissions(records: Path, ledger: Ledger) -> None:
             raise TamperedError(f"{path} was changed after it was published")
 
 
-def _as_signed(name: str, path: Path, ledger: Ledger) -> None:
-    """Refuse a record said to be of a signed submission that does not list it."""
+def _as_signed(name: str, path: Path, ledger: Ledger, found: Mapping[str, Record]) -> None:
+    """Refuse a record said to be of a signed submission that does not list it as it first was."""
     listed = {one.digest for one in submission.read_manifest_file(path).records}
     for one in ledger.records:
-        if one.submission == name and one.digest not in listed:
+        before = found[one.file].judged_before
+        first = one.digest if before is None else before.digest
+        if one.submission == name and first not in listed:
             raise TamperedError(f"{path} does not list the record {one.file}")
 
 

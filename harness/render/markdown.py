@@ -81,7 +81,14 @@ def _conditions(leaderboard: Leaderboard) -> Iterator[str]:
     for protocol, text in sorted(conditions.protocols.items()):
         yield f"- **Protocol {markdown(protocol)}:** {markdown(text, 200)}"
     yield f"- **Decoding:** {markdown(conditions.decoding, 200)}"
-    yield f"- **Verifier:** version {markdown(', '.join(leaderboard.verifier) or 'unknown', 200)}"
+    verifier = markdown(", ".join(leaderboard.verifier) or "unknown", 200)
+    if leaderboard.judged_before:
+        first = markdown(", ".join(leaderboard.judged_before), 200)
+        verifier += (
+            f", which judged the answers anew; version {first} judged them first. Training, costs"
+            " and answers are as they were"
+        )
+    yield f"- **Verifier:** version {verifier}"
     yield f"- **Seeds:** {', '.join(map(str, conditions.seeds))}"
     if conditions.looks:
         yield f"- **Looks:** {sentences.looks(conditions)}"

@@ -36,6 +36,8 @@ class Task:
         version: Raised whenever a row changes.
         summary: One line for `harness tasks`.
         conventions: How the benchmark itself reads percent, units, rounding and so on.
+        earlier: Conventions that it had before, the last ones first: published answers that were
+            judged by these can be judged anew.
         licence: The licence of the data, as its source states it.
         source: The published data set.
         defects: What is known to be wrong with the data, one sentence each.
@@ -50,6 +52,7 @@ class Task:
     version: int = 1
     summary: str = ""
     conventions: Conventions = field(default_factory=Conventions)
+    earlier: tuple[Conventions, ...] = ()
     licence: str = ""
     source: Source | None = None
     defects: tuple[str, ...] = ()
@@ -81,7 +84,15 @@ class Task:
         Of a published split the declared content counts where the data is not here, so that a
         plan can be shown before anything is downloaded.
         """
-        sha = hashlib.sha256(f"{self.name} {self.version} {self.conventions!r}".encode())
+        return self.digests[0]
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Return the digest, then those that the task has under earlier conventions."""
+        return tuple(self._digest(one) for one in (self.conventions, *self.earlier))
+
+    def _digest(self, conventions: Conventions) -> str:
+        sha = hashlib.sha256(f"{self.name} {self.version} {conventions!r}".encode())
         for split in SPLITS:
             if self.rows is None:
                 sha.update(f"{split} {self.content(split)}".encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,8 +13,9 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
+from harness.verify.comparing.names import closing
 from harness.verify.comparing.parts import EXPRESSIONS
-from harness.verify.comparing.relations import without_modulus
+from harness.verify.comparing.relations import as_residue, without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
 from harness.verify.limits import (
@@ -26,9 +27,15 @@ from harness.verify.limits import (
     with_allowance,
 )
 from harness.verify.reading.answer import read, tidy
-from harness.verify.reading.candidates import choices, gold_readings, readings, same_words
+from harness.verify.reading.candidates import (
+    choices,
+    decimals,
+    gold_answer,
+    gold_readings,
+    readings,
+    same_words,
+)
 from harness.verify.reading.extract import FORMS, Form, extract
-from harness.verify.reading.gold import decimals, gold_answer
 from harness.verify.reading.problem import asked_places, asked_unit, is_copy
 from harness.verify.reading.sentences import affirmed, stated
 from harness.verify.reading.words import normal_words
@@ -83,7 +90,7 @@ def judge_plainly(
     comparison of two bounded fractions. Plain numbers need no problem: none is a copy, and where
     a convention looks at the problem the judgement is left to `verify`.
     """
-    if not isinstance(gold, str) or "problem" in (conventions.rounding, conventions.units):
+    if not isinstance(gold, str) or conventions.rounding == "problem":
         return None
     if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
         return None
@@ -204,7 +211,7 @@ class _Case:
         self.note(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
-        right, why, reason = self.compare(gold, found.text)
+        right, why, reason = self.compare(gold, found.text, found.how == "last")
         if right and self.problem and is_copy(found.text, gold, self.problem):
             reason = Reason.copied
             if self.conventions.copies == "refuse":
@@ -212,8 +219,11 @@ class _Case:
         verdict = Verdict.correct if right else Verdict.wrong
         return self.done(Verdict.ungradable if reason is Reason.gold else verdict, why, reason)
 
-    def compare(self, gold: str, answer: str) -> tuple[bool, str, Reason]:
-        """Return whether the answer equals the gold, why, and what kind of grounds that has."""
+    def compare(self, gold: str, answer: str, ends: bool) -> tuple[bool, str, Reason]:
+        """Return whether the answer equals the gold, why, and what kind of grounds that has.
+
+        `ends` says that the answer is only what ends the text, which commits to nothing.
+        """
         quick = _quick(gold, answer)
         if quick is not None:
             self.gold_key, self.answer_key = quick[1], quick[2]
@@ -238,6 +248,10 @@ class _Case:
         if golds and golds[0].kind != "text":
             said = affirmed(answer_text)
         answers = readings(said, golds, locale) if said is not None else ()
+        if ends and said and golds and golds[0].kind != "rel":
+            if not answers and "=" in said:
+                answers = readings(said.rsplit("=", 1)[1], golds, locale)
+            answers = _each(closing, answers)
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.note(f"gold read as: {self.gold_key}")
@@ -269,6 +283,8 @@ class _Case:
             golds = tuple(_measured(g, asked_unit(self.problem)) for g in golds)
         if golds and answers and golds[0].kind == answers[0].kind == "time":
             answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
+        if any(" mod " in n.key for n in (*golds, *answers)):
+            golds, answers = (_each(as_residue, side) for side in (golds, answers))
         bare = [any(without_modulus(n) is not n for n in side) for side in (golds, answers)]
         if bare[0] != bare[1]:  # a modulus on one side only says how the residue was found
             golds, answers = (tuple(map(without_modulus, side)) for side in (golds, answers))
@@ -290,6 +306,17 @@ class _Case:
         if self.conventions.rounding == "problem":
             return asked_places(self.problem) if self.problem else None
         return decimals(gold)
+
+
+def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return what a function makes of each node; a node that it cannot read stays as it is."""
+    found = []
+    for node in nodes:
+        try:
+            found.append(function(node))
+        except Unreadable:
+            found.append(node)
+    return tuple(found)
 
 
 def _measured(gold: Node, unit: str | None) -> Node:

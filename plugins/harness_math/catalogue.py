@@ -28,6 +28,8 @@ TASKS = (
         name="gsm8k",
         summary="grade-school word problems, two to eight steps, whole-number answers",
         licence="MIT",
+        conventions=Conventions(units="problem"),  # golds are plain numbers
+        earlier=(Conventions(),),
         source=Source(
             hub="openai/gsm8k",
             revision="740312add88f781978c0658806c59bc2815b9866",
@@ -53,6 +55,8 @@ TASKS = (
         name="gsm8k_platinum",
         summary="the GSM8K test set with repaired labels and without ambiguous questions",
         licence="MIT",
+        conventions=Conventions(units="problem"),  # golds are plain numbers
+        earlier=(Conventions(),),
         source=Source(
             hub="madrylab/gsm8k-platinum",
             config="main",
@@ -85,7 +89,8 @@ TASKS = (
         summary="GSM8K test problems changed in eight ways (the testmini split)",
         licence="CC BY-SA 4.0",
         # golds are rounded to two decimals
-        conventions=Conventions(absolute=0.005),
+        conventions=Conventions(absolute=0.005, units="problem"),
+        earlier=(Conventions(absolute=0.005),),
         source=Source(
             hub="qintongli/GSM-Plus",
             revision="3b708db57b96a16e8e3368ed2956990c0809440e",
@@ -113,7 +118,8 @@ TASKS = (
         summary="GSM8K test problems with one number made very large",
         licence="MIT; Apache-2.0 in the repository of its authors",
         # the tolerance of its authors' own evaluation; they use it on asdiv and mawps too
-        conventions=Conventions(absolute=0.001),
+        conventions=Conventions(absolute=0.001, units="problem"),
+        earlier=(Conventions(absolute=0.001),),
         source=Source(
             hub="reasoning-machines/gsm-hard",
             revision="960448f73503112d4226baeb8eb41d3fb5ae2506",
@@ -139,6 +145,8 @@ TASKS = (
         name="gsm_symbolic",
         summary="100 GSM8K problems as templates, 50 instances each (configuration main)",
         licence="CC BY-NC-ND 4.0",
+        conventions=Conventions(units="problem"),  # golds are plain numbers
+        earlier=(Conventions(),),
         source=Source(
             hub="apple/GSM-Symbolic",
             revision="93b5b3758d9d9841ffe81d6cd2ae2b030685b078",
@@ -285,7 +293,8 @@ TASKS = (
         name="minerva_ocw",
         summary="undergraduate science and mathematics from MIT OpenCourseWare",
         licence="not read; the courses are under CC BY-NC-SA 4.0",
-        conventions=Conventions(relative=0.01),
+        conventions=Conventions(relative=0.01, units="problem"),
+        earlier=(Conventions(relative=0.01),),
         source=Source(
             hub="math-ai/minervamath",
             revision="ee46ddc498933b1977577953250ca5c66be64f96",

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 @click.option("--check", is_flag=True, help="Fail if a published file is not its records'.")
 @click.option("--replace", is_flag=True, help="Drop what was published under other conditions.")
 @click.option(
+    "--rejudge", is_flag=True, help="Judge published answers anew with this version's verifier."
+)
+@click.option(
     "--out", type=options.FOLDER, default="leaderboards", help="Folder of published leaderboards."
 )
 @options.data_option
@@ -35,6 +38,7 @@ def command(
     given: tuple[str, ...],
     check: bool,
     replace: bool,
+    rejudge: bool,
     out: Path,
     data_dir: Path | None,
     runs: Path,
@@ -45,7 +49,12 @@ def command(
     judged anew and join those that are published; then BOARD.md, .svg, .json and .csv are
     written. A record that the board's rules refuse is named, and the exit code is 3. With --check
     it is the name of a published board, or its TOML file; all of them if none is given.
+
+    With --rejudge the published answers of boards are judged by this version of the verifier where
+    another one judged them; costs, dates and commits stay as they are.
     """
+    if rejudge and (given or check or replace):
+        raise click.UsageError("--rejudge takes nothing in: use it alone")
     if check:
         from harness.boards.file import read_board_file
         from harness.publish.check import check as check_published
@@ -64,6 +73,8 @@ def command(
     from harness.render.escape import terminal
 
     host, refused = Host(data_dir=data_dir, download=False), False
+    if rejudge:
+        return _rejudge(boards, host, out)
     for reference in boards:
         conditions, file, tasks = _board(reference, host, out)
         own = runs / conditions.board
@@ -84,6 +95,27 @@ def command(
         refused = refused or bool(outcome.joined.refused)
     if refused:
         sys.exit(3)
+
+
+def _rejudge(boards: tuple[str, ...], host: Host, out: Path) -> None:
+    from harness.boards.board import load_board
+    from harness.publish.rejudge import rejudge
+    from harness.verify import VERIFIER_VERSION
+
+    for reference in boards:
+        board = load_board(reference, host)
+        found = rejudge(board, out, board.finder(host))
+        for one in found:
+            if one.changed:
+                click.echo(f"{one.record.cell}: {one.changed} verdicts changed")
+        if found:
+            changed = sum(one.changed for one in found)
+            click.echo(
+                f"{board.name}: {len(found)} records judged anew by verifier {VERIFIER_VERSION},"
+                f" {changed} verdicts changed"
+            )
+        else:
+            click.echo(f"{board.name}: verifier {VERIFIER_VERSION} judged every record", err=True)
 
 
 def _board(

@@ -144,6 +144,8 @@ def sub(left: Node, right: Node) -> Node:
 
 def div(top: Node, bottom: Node) -> Node:
     """Return the quotient; division by the number zero is unreadable."""
+    if top.kind == bottom.kind == "num" and bottom.args[0]:
+        return num(top.args[0] / bottom.args[0])
     return mul(top, power(bottom, MINUS_ONE))
 
 

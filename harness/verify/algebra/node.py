@@ -73,7 +73,10 @@ def make(kind: str, args: tuple[Any, ...], key: str) -> Node:
 
 def num(value: int | Fraction) -> Node:
     """Return the node of an exact rational number."""
-    value = bounded(Fraction(value))
+    if type(value) is int and 0 <= value < len(_SMALL):
+        charge(5)
+        return _SMALL[value]
+    value = bounded(value if type(value) is Fraction else Fraction(value))
     top, bottom = value.numerator, value.denominator
     key = _digits(top) if bottom == 1 else f"{_digits(top)}/{_digits(bottom)}"
     return Node("num", (value,), key, 1)
@@ -81,8 +84,10 @@ def num(value: int | Fraction) -> Node:
 
 def bounded(value: Fraction) -> Fraction:
     """Return a number whose size is within the bounds; large ones are charged for."""
-    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
-    if bits > 1_000:
+    bits = value.numerator.bit_length()
+    below = value.denominator.bit_length()
+    if bits > 1_000 or below > 1_000:
+        bits = max(bits, below)
         charge(bits * bits >> 18)  # what the next common divisor will cost
         if bits > MAX_BITS:
             raise TooLarge("a number is too large")
@@ -94,6 +99,8 @@ def _digits(n: int) -> str:
     return str(n) if n.bit_length() < 8_000 else hex(n)
 
 
+_SMALL: list[Node] = []  # of which there need not be several
+_SMALL.extend([num(n) for n in range(256)])
 ZERO, ONE, MINUS_ONE, HALF = num(0), num(1), num(-1), num(Fraction(1, 2))
 PI = Node("const", ("pi",), "pi", 1)
 E = Node("const", ("e",), "e", 1)

@@ -16,7 +16,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.fields import FLOAT_FUNCTIONS, Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
-from harness.verify.limits import charge
+from harness.verify.limits import Unreadable, charge
 
 SMOOTH = {
     "sin", "cos", "asin", "acos", "atan", "acot", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
@@ -127,7 +127,12 @@ class Pieces:
         outside, inside = [], []
         for factor in base.args if base.kind == "mul" else (base,):
             inner = factor.args[1].args[0] if _whole_power(factor) else Fraction(1)
-            if not inner % 2 and "i" not in tree.constants(factor):
+            square = self._square(factor) if factor.kind == "add" else None
+            if square is not None:
+                scale, line = square
+                outside.append(tree.power(scale, tree.num(exponent)))
+                outside.append(tree.power(self._size(line), tree.num(2 * exponent)))
+            elif not inner % 2 and "i" not in tree.constants(factor):
                 size = self._size(factor.args[0])
                 outside.append(tree.power(size, tree.num(inner * exponent)))
             else:
@@ -136,6 +141,22 @@ class Pieces:
             return None
         rest = [tree.power(tree.mul(*inside), tree.num(exponent))] if inside else []
         return tree.mul(*outside, *rest)
+
+    def _square(self, node: Node) -> tuple[Node, Node] | None:
+        """Return (a, x + b) of `a x^2 + 2ab x + ab^2`, where a is a positive number, or None."""
+        for name in sorted(tree.symbols(node)):
+            try:
+                low, at_zero, high = (tree.substitute(node, name, tree.num(n)) for n in (-1, 0, 1))
+                a = tree.sub(tree.mul(tree.HALF, tree.add(low, high)), at_zero)
+                if a.kind != "num" or a.args[0] <= 0:
+                    continue
+                b = tree.div(tree.mul(tree.HALF, tree.sub(high, low)), tree.mul(tree.num(2), a))
+            except Unreadable:
+                continue
+            line = tree.add(tree.sym(name), b)
+            if self._same(tree.mul(a, tree.power(line, tree.num(2))), node):
+                return a, line
+        return None
 
 
 def _whole_power(node: Node) -> bool:

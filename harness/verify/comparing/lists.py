@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.verify.algebra import tree
+from harness.verify.algebra.equal import equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.names import items_of, named, values_of
+from harness.verify.comparing.parts import BASIS, EXPRESSIONS, unit_vectors
 
 
 def lists(c: Comparison, gold: Node, answer: Node) -> Result:
@@ -103,9 +105,33 @@ def tuples(c: Comparison, gold: Node, answer: Node) -> Result:
         if 1 in (len(box.args), len(box.args[0])) and row.args[0] != "[":
             cells = _cells(box)
             return entries(c, *((cells, lines) if box is gold else (lines, cells)))
+    for one, two in ((gold, answer), (answer, gold)):
+        found = components(one)
+        if found is not None and two.args[0] != "[":
+            cells = _cells(two) if two.kind == "matrix" else list(two.args[2])
+            if len(cells) == 2 and found[2].key == "0":
+                found = found[:2]
+            return entries(c, *((found, cells) if one is gold else (cells, found)))
     if "pct" in (gold.kind, answer.kind):
         return False, "a percentage against several values"
     return False, f"a {gold.kind} against a {answer.kind}"
+
+
+def components(node: Node) -> tuple[Node, ...] | None:
+    """Return (a, b, c) of `a i + b j + c k`, or None; bare letters need a j or k among them."""
+    if node.kind not in EXPRESSIONS:
+        return None
+    node = unit_vectors(node) if {"j", "k"} & tree.symbols(node) else node
+    if not set(BASIS) & tree.symbols(node):
+        return None
+    found = []
+    for name in BASIS:
+        part = node
+        for other in BASIS:
+            part = tree.substitute(part, other, tree.ONE if other == name else tree.ZERO)
+        found.append(part)
+    whole = tree.add(*(tree.mul(x, tree.sym(n)) for x, n in zip(found, BASIS, strict=True)))
+    return tuple(found) if equal(whole, node, sampling=False)[0] else None
 
 
 def _cells(matrix: Node) -> list[Node]:

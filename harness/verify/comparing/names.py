@@ -12,6 +12,8 @@ from harness.verify.reading.words import canonical_unit
 
 # functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
 _MARKED = ("unit", "pct", "deg")
+_UNCOMPUTED = ("@sum", "@int", "@prod", "@lim")
+_EXCLUDING = {"except", "not", "no", "other", "never", "unless", "without", "but", "excluding"}
 _NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
 
 
@@ -61,6 +63,32 @@ def named(node: Node) -> tuple[str, Node] | None:
     return ("", items[-1]) if _agree(items) else None
 
 
+def closing(node: Node) -> Node:
+    """Return the last side of a chain of equations that ends a text: `s^3 = 10^3 = 1000`.
+
+    Only of three sides or more, which derive a value, and where no two numbers contradict it.
+    """
+    if node.kind == "list" and len(node.args) > 1 and all(x.kind == "rel" for x in node.args):
+        found = [named(x) for x in node.args]  # a = 3, b = 5, a + b = 8
+        of = tree.symbols(node.args[-1].args[1][0])
+        if found[-1] is not None and len(of) > 1 and of <= {x[0] for x in found[:-1] if x}:
+            return found[-1][1]
+    if node.kind != "rel" or len(node.args[1]) < 3 or not {*node.args[0]} <= {"=", "equiv"}:
+        return node
+    sides: tuple[Node, ...] = node.args[1]
+    last = sides[-1]
+    constant = [x for x in sides[:-1] if x.kind in EXPRESSIONS and _is_constant(x)]
+    agree = "equiv" in node.args[0] or _agree((*constant, last))
+    return last if last.kind in EXPRESSIONS and agree else node
+
+
+def _is_constant(node: Node) -> bool:
+    """Whether a value depends on no variable and no unknown function."""
+    if node.kind == "sym" or (node.kind == "fn" and node.args[0].startswith("@")):
+        return False
+    return all(_is_constant(x) for x in node.args if isinstance(x, Node))
+
+
 def _near(exact: Node, about: Node) -> bool:
     """Whether a value may be rounded to another, as far as both are known numbers."""
     try:
@@ -90,6 +118,7 @@ def _agree(items: tuple[Node, ...]) -> bool:
     return all(
         x.key == last.key
         or x.kind == "sym"  # x = y = 2
+        or (x.kind == "fn" and x.args[0].startswith(_UNCOMPUTED))
         or (x.kind in EXPRESSIONS and last.kind in EXPRESSIONS and equal(x, last)[0])
         or (x.kind in ("pct", "deg", "ratio") or last.kind in ("pct", "deg", "ratio"))
         for x in map(_bare, items[:-1])
@@ -124,11 +153,13 @@ def is_name(node: Node) -> bool:
         return True
     if kind == "text":  # "this would lead to 0" = 1 says 0 = 1, which names nothing
         words = node.key.strip('"').split()
+        if _EXCLUDING.intersection(words):
+            return False
         return not (words and words[-1].isdecimal() and words[-2:-1] and words[-2].isalpha())
     if kind == "unit":
         return is_name(node.args[0])
     if is_function(node):  # f(x) is a name, a sum that was not computed is a value
-        return not node.args[0].startswith(("@sum", "@int", "@prod", "@lim"))
+        return not node.args[0].startswith(_UNCOMPUTED)
     if kind == "br":
         return all(is_name(x) for x in node.args[2])
     if kind == "ratio":

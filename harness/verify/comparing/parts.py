@@ -14,6 +14,7 @@ from harness.verify.limits import MAX_EXPONENT_10
 
 EXPRESSIONS = {"num", "sym", "const", "add", "mul", "pow", "fn"}
 NOTHING = {"no solution", "none", "empty set", "empty"}
+BASIS = ("hat i", "hat j", "hat k")
 _UNIT_SYMBOLS = {"m", "s", "h", "g", "L", "l"}
 
 
@@ -42,6 +43,13 @@ def with_unit_symbol(node: Node) -> Node:
     unit = next(f for f in node.args if (f.args[0] if f.kind == "pow" else f).key in _UNIT_SYMBOLS)
     name = unit.key if unit.kind != "pow" else f"{unit.args[0].key} ^{unit.args[1].key}"
     return tree.make("unit", (value, name), f"{value.key} [{name}]")
+
+
+def unit_vectors(node: Node) -> Node:
+    """Return `i + 2j - k` with its letters as unit vectors."""
+    for name in BASIS:
+        node = tree.substitute(node, name[-1], tree.sym(name))
+    return node
 
 
 def declared(gold: Node, answer: Node) -> bool:

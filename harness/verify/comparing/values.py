@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from itertools import permutations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import tolerance_equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.parts import (
+    BASIS,
     EXPRESSIONS,
     common_logs,
     decimal_places,
@@ -16,6 +19,7 @@ from harness.verify.comparing.parts import (
     quotient,
     radians,
     rounds_to,
+    unit_vectors,
     with_unit_symbol,
     without_unit,
 )
@@ -28,6 +32,8 @@ def values(c: Comparison, gold: Node, answer: Node) -> Result:
     if result[0]:
         return result
     names = tree.symbols(gold) | tree.symbols(answer)
+    if names.intersection(BASIS) and c.equal(unit_vectors(gold), unit_vectors(answer))[0]:
+        return True, "equal with bare letters as unit vectors"
     if "I" in names and c.equal(*(tree.substitute(n, "I", tree.I) for n in (gold, answer)))[0]:
         return True, "equal with I as the imaginary unit"
     if ("log(" in gold.key or "log(" in answer.key) and c.equal(
@@ -53,20 +59,29 @@ def values(c: Comparison, gold: Node, answer: Node) -> Result:
     return result
 
 
+_CONSTANT = re.compile(r"[CcK](?:_\d)?")
+_MAYBE_CONSTANT = re.compile(r"[ABCDKabck](?:_\d)?")
+
+
 def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
     """Compare general solutions such as `k*pi` and `n*pi` up to the whole number's name."""
     if c.conventions.names == "match":
         return None
     left, right = tree.symbols(gold), tree.symbols(answer)
-    mine, other = left - right, right - left
+    mine, other = sorted(left - right), sorted(right - left)
     if (
-        len(mine) == len(other) == 1
+        1 <= len(mine) == len(other) <= 3
         and gold.kind != "sym"
-        and mine | other <= {"C", "c", "K", "C_1", "c_1"}
-        and _is_free(gold, *mine)
-        and c.equal(gold, tree.substitute(answer, other.pop(), tree.sym(mine.pop())))[0]
+        and any(all(map(_CONSTANT.fullmatch, names)) for names in (mine, other))
+        and all(map(_MAYBE_CONSTANT.fullmatch, mine + other))
+        and all(_is_free(gold, name) for name in mine)
     ):
-        return True, "equal up to the name of the constant"
+        for names in permutations(mine):
+            renamed = answer
+            for old, new in zip(other, names, strict=True):
+                renamed = tree.substitute(renamed, old, tree.sym(new))
+            if c.equal(gold, renamed)[0]:
+                return True, "equal up to the names of the constants"
     if "pi" not in gold.key or "pi" not in answer.key:
         return None  # only solutions of trigonometric equations count a period
     if (
@@ -134,6 +149,8 @@ def percentages(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare a percentage with a percentage or a number."""
     if gold.kind == answer.kind:
         return c.same(gold.args[0], answer.args[0])
+    if "deg" in (gold.kind, answer.kind):
+        return False, "a percentage against an angle"
     number = (gold if gold.kind == "pct" else answer).args[0]
     plain = answer if gold.kind == "pct" else gold
     # 7 is 700% by value alone: whoever may take p% as p writes 7% for it

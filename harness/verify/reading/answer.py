@@ -36,6 +36,20 @@ _REWRITES = (
     (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
     (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
     (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
+    (
+        re.compile(
+            r"\$?([a-zA-Z])\$? (?:\\text\s?\{ ?)?is (?:a multiple of|divisible by) ?\}? ?"
+            r"\$?(\d{1,9})[}$]?"
+        ),
+        r"\1 = \2j",
+    ),
+    (
+        re.compile(
+            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?"
+            r"((?:Jan|Febr)uary|March|April|May|June|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
+        ),
+        r"\2 \1",
+    ),
     (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
 )
 _BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")
@@ -109,7 +123,7 @@ def read(text: str) -> tuple[Node, ...]:
     Raises:
         TooLarge: If a bound is passed.
     """
-    return _read_short(text) if len(text) <= 200 else with_allowance(_read, text)
+    return _read_short(text) if len(text) <= 200 else with_allowance(_read_whole, text)
 
 
 _SOUP = re.compile(r"[=^_<>+*|\\]")
@@ -124,7 +138,14 @@ def readable(text: str, readings: tuple[Node, ...]) -> tuple[Node, ...]:
 
 @lru_cache(maxsize=4096)
 def _read_short(text: str) -> tuple[Node, ...]:
-    return with_allowance(_read, text)  # golds come back often; only short ones are kept
+    return with_allowance(_read_whole, text)  # golds come back often; only short ones are kept
+
+
+def _read_whole(text: str) -> tuple[Node, ...]:
+    try:
+        return _read(text)
+    except Unreadable:  # one of two signs leads to what has no value
+        return ()
 
 
 def _read(text: str) -> tuple[Node, ...]:
@@ -200,7 +221,7 @@ def _repeating(match: re.Match[str]) -> str:
 
 
 _WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
-    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|(?<!\s)\s)\s*(?:\(\s*)?[a-zA-Z](?:\s*,\s*[a-z])?\s*"
+    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|(?<!\s)\s)(?:\\?[\s,;!]){0,5}(?:\(\s*)?[a-zA-Z](?:\s*,\s*[a-z])?\s*"
     r"\\in\s*\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*(?:\)\s*)?$"
 )
 _OUTWARD = re.compile(r"([\[\]])(?=[^,;]*[,;])([^\[\]()]*)([\[\]])")
@@ -258,7 +279,7 @@ def _independent(node: Node) -> list[Node]:
 
 def choice(text: str) -> tuple[str, str] | None:
     """Return (letter, words) of a multiple-choice answer such as `(D) Alina`, or None."""
-    bare = re.sub(r"[${}]", "", TEXT.sub(r"\1", tidy(text)))
+    bare = re.sub(r"[${}]", "", TEXT.sub(r"\1", text))
     match = _CHOICE.fullmatch(bare.strip())
     if match is None:
         return None

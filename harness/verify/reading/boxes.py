@@ -53,7 +53,7 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
 
 _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
-    r"|\b(?:and|or)\b)*"
+    r"|\b(?:and|or)\b|\b[a-zA-Z](?:_\w)?\s?=)*"
 )
 _JOINS = re.compile(r",|;|\band\b|\bor\b")
 

@@ -1,17 +1,55 @@
-"""The readings that an answer may have beside its gold answer, and answers in words."""
+"""The answer in a gold text, the readings that an answer may have beside it, answers in words."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.verify.algebra.node import Node
-from harness.verify.reading.answer import choice, read, readable
+from harness.verify.reading.answer import choice, read, readable, tidy
+from harness.verify.reading.boxes import boxed
+from harness.verify.reading.extract import extract
 from harness.verify.reading.sentences import only_formula, value_among_words
+from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import TEXT, normal_words
+
+_DECIMAL = re.compile(
+    r"\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
+)
+
+
+@lru_cache(maxsize=4096)
+def gold_answer(gold: str) -> str:
+    """Return the answer in a gold text: its last box, or what its last phrase commits to."""
+    if gold.isalnum() and gold.isascii():
+        return gold
+    if "\\\\boxed" in gold:
+        gold = gold.replace("\\\\boxed", "\\boxed")
+    if "boxed" in gold or "\\fbox" in gold:
+        inner = boxed(plain(gold) if not gold.isascii() else gold)
+        if inner is not None and inner.strip():
+            return inner
+    if len(gold) > 150 and re.search(r"answer is|#### ", gold):
+        found = extract(gold, "hash", "committed")
+        if found is not None:
+            return found.text
+    return gold if tidy(gold) else ""
+
+
+def decimals(gold: str) -> int | None:
+    """Return the place of a gold's last decimal, 9 for `2.88e-7`; None for one without decimals."""
+    match = _DECIMAL.search(gold)
+    if match is None:
+        return None
+    return len(match.group(1)) - int(match.group(2) or match.group(3) or 0)
+
 
 _LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")
-_IT_IS = re.compile(r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+is|\s+are)\s+(?:(?:an?|the)\s+)?")
+_IT_IS = re.compile(
+    r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+(?:is|are|was|were))\s+(?:on\s+)?"
+    r"(?:(?:an?|the)\s+)?"
+)
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
@@ -19,6 +57,10 @@ _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
 
+_WHOLE = re.compile(  # all integers n >= 3; letters that usually stand for whole numbers
+    r"(?:all|any|every)\s+(?:positive\s|natural\s)?(?:integers?|numbers?)(?:\svalues\sof)?\s+"
+    r"\$?([abdkmnpNMK]\s?(?:\\(?:ge|le|ne)\b|\\geq|\\leq|[<>=]).{1,80}?)\$?"
+)
 _APART = re.compile(
     r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
     r"(?:\s+|~|\\[ ,;]\s*)"
@@ -63,6 +105,9 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         formula = only_formula(answer) or value_among_words(answer)
         if formula is not None:
             answers = readable(formula, read(formula)) or answers
+    if golds and golds[0].kind == "rel" and not answers:
+        whole = _WHOLE.fullmatch(TEXT.sub(r"\1", answer))
+        answers = read(whole.group(1)) if whole is not None else ()
     if golds and golds[0].kind in ("num", "unit") and answers and answers[0].kind == "mul":
         measured, thousand = apart(answer), _THOUSAND.fullmatch(answer)
         answers += read(measured) if measured is not None else ()

@@ -16,6 +16,7 @@ from harness.verify.reading.words import (
     GREEK_OR_SYMBOL,
     OPAQUE,
     PERCENT_WORDS,
+    RELATIONS,
     ROMAN,
     SHORT_UNITS,
     UNITS,
@@ -62,8 +63,10 @@ class Cursor:
 
     def peek(self, ahead: int = 0) -> Token:
         """Return a coming token, or an end mark."""
-        i = self.at + ahead
-        return self.tokens[i] if i < len(self.tokens) else END
+        try:
+            return self.tokens[self.at + ahead]
+        except IndexError:
+            return END
 
     def take(self) -> Token:
         """Return the next token and go past it."""
@@ -73,15 +76,17 @@ class Cursor:
 
     def op(self, *values: str) -> bool:
         """Whether the next token is one of these operators or commands, not a letter or word."""
-        token = self.peek()
-        return token.kind in ("op", "cmd") and token.value in values
+        try:
+            kind, value, _, _ = self.tokens[self.at]
+        except IndexError:
+            return False
+        return value in values and (kind == "op" or kind == "cmd")
 
     def accept(self, *values: str) -> bool:
         """Go past the next token if it is one of these operators or commands."""
-        if self.op(*values):
-            self.at += 1
-            return True
-        return False
+        found = self.op(*values)
+        self.at += found
+        return found
 
     def expect(self, value: str) -> None:
         """Go past the operator or fail."""
@@ -195,3 +200,36 @@ def is_math_word(token: Token) -> bool:
     if len(word) == 3 and word[1] in "aeiou" and (token.space or named):
         return False  # it can be pronounced
     return (len(word) <= 3 and lower not in WORDS_OF_THREE) or not word.isascii()
+
+
+# relations of two characters; `= <` is a slip for `<=`
+_TWO_CHARACTERS = {
+    "<=": "le", ">=": "ge", "<>": "ne", "!=": "ne", "==": "=", "=<": "le", "=>": "ge", ":=": "=",
+}  # fmt: skip
+
+
+def relation_operator(c: Cursor) -> str | None:
+    """Go past a relation sign and return its name, or None where none follows."""
+    t = c.peek()
+    if t.kind == "op":
+        after = c.peek(1)
+        joined = after.kind == "op" and not (t.value == "!" and after.space)  # 5! = 120
+        two = _TWO_CHARACTERS.get(t.value + after.value) if joined else None
+        if two is not None:
+            c.at += 2
+            return two
+        if t.value in "=<>":
+            c.take()
+            return t.value
+    elif t.kind == "cmd":
+        if t.value == "not":
+            c.take()
+            inner = relation_operator(c)
+            return {"=": "ne", "in": "notin"}.get(inner or "", inner)
+        if t.value in RELATIONS:
+            c.take()
+            return t.value
+    elif t.kind == "word" and t.value == "in" and not t.prose:
+        c.take()
+        return "in"
+    return None

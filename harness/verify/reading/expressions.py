@@ -26,17 +26,19 @@ def expression(c: Cursor) -> Node:
     terms: list[Node] = []
     sign: Node | None = None
     while True:
-        if c.accept("+"):
-            pass
-        elif c.accept("-"):
-            sign = tree.neg(sign) if sign else tree.MINUS_ONE
-            continue
-        elif c.op("pm", "mp"):
-            mark = tree.sym("±") if c.take().value == "pm" else tree.neg(tree.sym("±"))
-            sign = tree.mul(sign, mark) if sign else mark
-            continue
-        elif terms and not sign:
-            break
+        mark = c.peek()
+        if mark.kind == "op" or mark.kind == "cmd":  # a letter or number begins a term
+            if mark.value == "+":
+                c.at += 1
+            elif mark.value == "-":
+                c.at += 1
+                sign = tree.neg(sign) if sign else tree.MINUS_ONE
+                continue
+            elif mark.value in ("pm", "mp"):
+                c.at += 1
+                both = tree.sym("±") if mark.value == "pm" else tree.neg(tree.sym("±"))
+                sign = tree.mul(sign, both) if sign else both
+                continue
         value = term(c)
         terms.append(_signed(sign, value) if sign else value)
         sign = None
@@ -54,12 +56,15 @@ def term(c: Cursor) -> Node:
     factors = [result]
     while True:
         token = c.peek()
-        if c.op("*"):
+        mark = token.value if token.kind == "op" else ""
+        if token.kind == "end":
+            break
+        if mark == "*":
             if c.peek(1).value == "*" and c.peek(1).kind == "op":
                 raise Unreadable("a power without a base")
             c.take()
             factors.append(factor(c))
-        elif c.op("/") and not c.unit_ahead(1):
+        elif mark == "/" and not c.unit_ahead(1):
             c.take()
             factors.append(tree.power(tree.value_of(factor(c)), tree.MINUS_ONE))
         elif c.begins_factor(token):
@@ -99,6 +104,8 @@ def signs(c: Cursor) -> Node:
 
 def factor(c: Cursor) -> Node:
     """Read a signed atom with its powers and postfix marks."""
+    if c.peek().kind in ("num", "let", "word"):
+        return postfix(c)
     sign = signs(c)
     if c.accept("pm"):
         sign = tree.mul(sign, tree.sym("±"))
@@ -153,7 +160,7 @@ def postfix(c: Cursor) -> Node:
             if above is None:
                 raise Unreadable("an ordinal in place of an exponent")
             value = tree.power(value, above)
-        elif mark == "!" and (c.peek(1).value != "=" or c.peek(1).space):
+        elif mark == "!" and (c.peek(1).value != "=" or c.peek(1).space or _of_number(c)):
             c.take()
             value = tree.fn("factorial", value)
         elif mark == "%":
@@ -164,6 +171,11 @@ def postfix(c: Cursor) -> Node:
             value = _minutes(c, tree.degrees(value))
         else:
             return value
+
+
+def _of_number(c: Cursor) -> bool:
+    """Whether a mark touches the number before it: `2!=2` is a factorial, `x != 2` is none."""
+    return c.tokens[c.at - 1].kind == "num" and not c.peek().space
 
 
 def _minutes(c: Cursor, value: Node) -> Node:
@@ -235,6 +247,8 @@ def group(c: Cursor) -> Node:
 
 def literal(digits: str) -> Node:
     """Return the value of a number literal."""
+    if digits.isdecimal():
+        return tree.num(int(digits))
     mantissa, mark, power = digits.replace("E", "e").partition("e")
     if mark and abs(int(power)) > MAX_EXPONENT_10:
         raise TooLarge("the exponent of a number is too large")

@@ -11,15 +11,16 @@ import re
 from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
+from harness.verify.reading.closing import concluded, whole
 from harness.verify.reading.phrases import COMMITS, SENTENCE, WINDOW, by_phrase, cut, last_match
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
-    concluded,
     content,
     last_formulas,
 )
+from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES
 
 Form = Literal["boxed", "hash", "answer_is", "answer_tag", "bare"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -73,8 +74,8 @@ def extract(
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
         return Found(by_form, "form") if later is None else Found(later, "phrase")
-    if fallback == "form":
-        return None
+    if fallback == "form" or (form == "answer_tag" and by_form is not None):
+        return None  # an empty tag commits to nothing
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
     for other in marked:
         by_other = _of_form(text, other) if other != form else None
@@ -139,16 +140,21 @@ def _last(text: str) -> str | None:
     """Return the last formula or number of a response that commits to nothing."""
     window = cut(text[-WINDOW:]) or text[-WINDOW:].strip()
     window = _QED.sub("", window).rstrip()
-    offer = _OFFER.search(window)
-    if offer is not None and any(map(str.isdigit, window[: offer.start()])):
-        window = window[: offer.start()].rstrip()
+    concluding = last_match(_CONCLUDES, window)
+    window = _DRAWING.sub("", window)
+    for added, start in ((_OFFER, 0), (_CHECK, concluding.end() if concluding is not None else 0)):
+        found = added.search(window, start)
+        if found is not None and any(map(str.isdigit, window[: found.start()])):
+            window = window[: found.start()].rstrip()
     formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
     if number is None and not formulas:
         named = _NAMED.search(window)
-        return named.group(1) if named is not None else None
+        return (named.group(1) or named.group(2)).strip() if named is not None else None
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
         last = last_formulas(formulas, window)
-        if len(formulas) > 1 and last == content(formulas[-1]).strip():  # none is joined to it
+        shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
+        alone = shown and not window[formulas[-1].end() :].strip(" .,")
+        if len(formulas) > 1 and last == content(formulas[-1]).strip() and not alone:
             last = concluded(_sentence(window, formulas[-1])) or last
         return _unless_denied(last, window, formulas[-1])
     assert number is not None
@@ -156,17 +162,32 @@ def _last(text: str) -> str | None:
     value = concluded(sentence)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
-    return _unless_denied(value or number.group().strip(), window, number)
+    return _unless_denied(value or whole(number, window), window, number)
 
 
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
+_DRAWING = re.compile(r"\[asy\](?:(?!\[/?asy\]).){0,4000}(?:\[/asy\]|$)", re.S)
 _OFFER = re.compile(  # what a chat model adds
     r"(?:\n|[.!?]\s)\s{0,9}(?:would\s+you\s+like|let\s+me\s+know|do\s+you\s+(?:want|need)|if\s+you\s+"
     r"(?:have|need|want|would)|feel\s+free|is\s+there\s+anything|i\s+hope|please\s+(?:let|feel))\b",
     re.I,
 )
-# the day is Monday
-_NAMED = re.compile(r"\bis\s+(?:on\s+)?(?:an?\s+|the\s+)?([A-Z][a-z]+)[.!*\s]*$")
+# a check of the value before it, which takes nothing back
+_CHECK = re.compile(
+    r"\n\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
+    r"(?:check|verif(?:y|ication))\b",
+    re.I,
+)
+_CONCLUDES = re.compile(
+    r"\b(?:not|so|thus|hence|therefore|but|however|wait|wrong|mistake|incorrect|answer)\b", re.I
+)
+# the day is Monday, the slope is one half
+_WORDS = rf"(?:{'|'.join([*NUMBER_WORDS, *SCALES, *DENOMINATORS])})"
+_NAMED = re.compile(
+    r"\b(?:is|are)\s+(?:(?:on|therefore|thus|exactly|only|just)\s+)*(?:an?\s+|the\s+)?"
+    r"(?:([A-Z][a-z]+)|"
+    rf"({_WORDS}\b(?:[\s-](?:and\s)?(?:an?\s)?{_WORDS}\b){{0,8}})(?!\sof\b)(?:\s[a-z]+){{0,6}})[.!*\s]*$"
+)
 
 
 def _sentence(text: str, found: re.Match[str]) -> str:
@@ -178,6 +199,7 @@ def _sentence(text: str, found: re.Match[str]) -> str:
     return text[start : end.start() if end else len(text)].strip()
 
 
+_BREAKS = (". ", "\n", ", ", "; ", ",$ ", ".$ ", ",\\) ", ".\\) ")
 _DENIED = re.compile(
     r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不是)\s*"
     r"(?:(?!(?:is|are|was|equals|it['’]s|that['’]s)\b)[\w'’]{1,20}\s+){0,4}"
@@ -195,7 +217,7 @@ _WRONG = re.compile(
 
 def _unless_denied(value: str, text: str, found: re.Match[str]) -> str:
     """Return a value, or the clause around it where that says what the answer is not."""
-    start = max(text.rfind(mark, 0, found.start()) for mark in (". ", "\n", ", ", "; ")) + 1
+    start = max(text.rfind(mark, 0, found.start()) for mark in _BREAKS) + 1
     stop = SENTENCE.search(text, found.end())
     clause = text[start : stop.start() if stop else len(text)].strip()
     if _WRONG.match(text, found.end()) or _DENIED.search(text[start : found.start()]):

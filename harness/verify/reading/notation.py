@@ -37,7 +37,11 @@ def command(c: Cursor, name: str) -> Node:
     """Read what a LaTeX command begins, which was just taken."""
     if name == "frac":
         if _is_derivative(c):
-            return tree.sym("/".join((c.raw_group(), c.raw_group())))
+            name = "/".join((c.raw_group(), c.raw_group()))
+            if name[1] != "/":
+                return tree.sym(name)
+            body = term(c)  # the derivative of what follows
+            return tree.make("fn", (f"@{name}", body), f"{name}({body.key})")
         top = _argument(c)
         return tree.div(top, _argument(c))
     if name in ("sqrt", "surd"):
@@ -69,9 +73,9 @@ def command(c: Cursor, name: str) -> Node:
 
 
 def _is_derivative(c: Cursor) -> bool:
-    r"""Whether `\frac{dy}{dx}` follows, which is the name of a function."""
+    r"""Whether `\frac{dy}{dx}` follows, which is the name of a function, or `\frac{d}{dx}`."""
     ahead = "".join(c.peek(i).value for i in range(8))
-    return re.match(r"\{d[a-zA-Z]\}\{d[a-zA-Z]\}", ahead) is not None
+    return re.match(r"\{d[a-zA-Z]?\}\{d[a-zA-Z]\}", ahead) is not None
 
 
 def _argument(c: Cursor) -> Node:
@@ -205,6 +209,8 @@ def _decorated(c: Cursor, name: str) -> Node:
             raise Unreadable("an angle without a name")
         return tree.sym(f"angle {token.value}")
     inner = c.raw_group()
+    if inner in ("i", "j", "k") and name in ("vec", "hat", "widehat", "overrightarrow"):
+        return subscripted(c, f"hat {inner}")
     if name in ("mathbb", "mathfrak", "mathscr"):
         return subscripted(c, inner * 2 if name == "mathbb" else inner)
     if inner.isdigit():

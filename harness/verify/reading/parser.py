@@ -14,7 +14,13 @@ from harness.verify.reading.names import constant, letter, subscripted
 from harness.verify.reading.notation import command, function
 from harness.verify.reading.numerals import and_part, spoken
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import CONSTANT_WORDS, FUNCTIONS, ROMAN
+from harness.verify.reading.words import (
+    CONSTANT_WORDS,
+    FUNCTIONS,
+    ROMAN,
+    UNITS,
+    WORDS_OF_THREE,
+)
 
 
 def parse(tokens: list[Token]) -> Node:
@@ -144,7 +150,8 @@ def _word(c: Cursor, token: Token) -> Node:
             c.at -= 1
             c.tokens[c.at] = Token("let", word[len(name) :], False, token.prose)
             return function(c, FUNCTIONS[name])
-    if not is_math_word(token):
+    letters = len(word) == 2 and word in UNITS and word not in WORDS_OF_THREE and not token.prose
+    if not letters and not is_math_word(token):  # mg before any number is m times g
         raise Unreadable(f"the word {word!r}")
     if len(word) > 2 and word.isupper():
         return subscripted(c, word)  # a triangle or an order of letters: ABC is not CAB

@@ -130,10 +130,14 @@ _DECIMALS = re.compile(
     r"\b(\d|one|two|three|four|five|six)\s+(?:decimal|places?\s+(?:after|of\s+decimal))", re.I
 )
 _ASKED = re.compile(
-    r"\b(?:in|how\s+many|number\s+of)\s+(?:the\s+)?(square\s+|cubic\s+)?\$?(?:\\(?:text|mathrm)"
-    r"\s*\{\s*)?([a-z]{2,12})\b(?!\s+(?:per|of|a|an|each)\b)",
+    r"\b(in|how\s+many|number\s+of)\s+(?:the\s+|(?:more|fewer|total)\s+)?(square\s+|cubic\s+)?\$?(?:\\(?:text|mathrm)"
+    r"\s*\{\s*)?([a-z]{2,12})\b(?!\s+(?:per|a|an|each)\b|\s*[/^\\])(\s+of\b)?",
     re.I,
 )
+
+
+_ASKS = re.compile(r"\b(?:how\s+(?:much|many|far|long|fast|old|tall)|what)\b", re.I)
+_QUESTION = 300  # characters at the end of a problem that ask for the answer
 
 
 @lru_cache(maxsize=1024)
@@ -156,8 +160,11 @@ def asked_places(problem: str) -> int | None:
 def asked_unit(problem: str) -> str | None:
     """Return the unit that a problem asks its answer in, or None."""
     found = None
-    for match in _ASKED.finditer(problem):
-        power, unit = (match.group(1) or "").lower(), match.group(2).lower()
-        if unit in UNITS:
-            found = power + unit  # the last one: the question ends a problem
+    for match in _ASKED.finditer(problem, max(0, len(problem) - _QUESTION)):
+        power, unit = (match.group(2) or "").lower(), match.group(3).lower()
+        # the last one, for the question ends a problem; "in the second week" asks for no unit
+        one = unit == "in" or (len(unit) > 2 and f"{unit}s" in UNITS)
+        amount = match.group(4) is None or match.group(1).lower() != "in"
+        if unit in UNITS and amount and not one and not _ASKS.search(problem, match.end()):
+            found = power + unit
     return found

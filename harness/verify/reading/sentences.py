@@ -10,12 +10,14 @@ from harness.verify.reading.words import TEXT
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
-    r"|\\\((.{1,800}?)\\\)",
+    r"|\\\((.{1,800}?)\\\)|(?<!\\)\$([^$\n]{0,400}\\[a-zA-Z][^$]{1,400})\$(?!\d)"
+    r"|\\begin\{(?:align|equation|gather|multline|eqnarray|alignat)\*?\}(.{1,2000}?)"
+    r"\\end\{(?:align|equation|gather|multline|eqnarray|alignat)\*?\}",
     re.S,
 )
 NUMBERISH = re.compile(
     r"(?<![A-Za-z0-9_.])(?:[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d+)"
-    r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?|[-−+]?\.\d+)"
+    r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%|!(?=\s[a-z]))?|[-−+]?\.\d+)"
 )
 _TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
 _WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
@@ -25,12 +27,22 @@ _CHOSEN = re.compile(
 _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
 _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 _OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
-_OTHERWISE = re.compile(r"\s*,?\s*\b(?:or|and)\b[^.;]{0,30}?\d", re.I)  # 14, or maybe 15
+_OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
+    r"(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
+    re.I,
+)
+# 50% of 80, 5 more than 7
+_RELATIVE = re.compile(
+    r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
+)
+FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
 _ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
 _AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
+
+_ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\}")
 
 # -- what is denied -------------------------------------------------------------------------------
 
@@ -42,7 +54,8 @@ _NEGATION = re.compile(
 )
 _REMARK = re.compile(
     r"(?:[,;(]|\s(?=and\s|but\s))\s?(?:and\s|but\s)?not\s"
-    r"|\s(?:instead of|rather than|as opposed to)\s",
+    r"|\s(?:instead of|rather than|as opposed to)\s"
+    r"|[,;(]?\s(?:but|though|although)\s(?:i|this|it)\b.{0,40}?\b(?:sure|certain|confident)\b(?=\D*$)",
     re.I,
 )
 _CORRECTED = re.compile(
@@ -126,7 +139,12 @@ def value_in(sentence: str) -> str:
         part = _OUT_OF.match(sentence, lead.end())
         if part is not None:
             return sentence[: part.end()]
-        return sentence if _OTHERWISE.match(sentence, lead.end()) else lead.group()
+        further = FURTHER.search(sentence, lead.end())
+        later = sentence[further.end() :] if further is not None else ""
+        if any(m.group().strip() != lead.group().strip() for m in NUMBERISH.finditer(later)):
+            return last_numbers(list(NUMBERISH.finditer(later)), later)
+        changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
+        return sentence if changed else lead.group()
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
@@ -141,9 +159,13 @@ def value_in(sentence: str) -> str:
 
 
 def content(formula: re.Match[str]) -> str:
-    """Return a formula without its delimiters."""
+    """Return a formula without its delimiters; of several lines, the last one."""
     inner: str = next(filter(None, formula.groups()))
-    return inner
+    if "\\begin{" not in formula.group()[:7] and "\\begin{align" not in inner:
+        return inner
+    lines = [line.strip() for line in _ROWS.split(inner) if line.strip(" .&\n")]
+    last = lines[-1].replace("&", " ") if lines else inner
+    return last.rsplit("=", 1)[1] if last.startswith(("=", " =")) else last
 
 
 def last_formulas(found: list[re.Match[str]], text: str) -> str:
@@ -155,117 +177,28 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
         named = all(_ASSIGNS.match(content(m)) for m in (before, parts[0]))
         if not _AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
             break
+        if "=" in content(parts[0]) and not named:
+            break  # a = 3, b = 5 and a + b = 8
         parts.insert(0, before)
     return ", ".join(content(m).strip() for m in parts)
 
 
-_SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
-_HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
-_BOLD = re.compile(r"\*\*([^*\n]{0,80}?\d[^*\n]{0,80})\*\*")
-_SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-z]\s*=[^=]{1,30}")
-_SUBORDINATE = re.compile(
-    r"(?:(?:so|thus|therefore|hence|then|and|now|finally|this means(?: that)?)\b[,:]?\s+)*"
-    r"(?:if|when|after|since|because|as|with|for|in|given|by|at|on|of|to)\b[^,]{0,200},\s+",
-    re.I,
-)
-_THEREFORE = re.compile(
-    r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
-    r"|,\s*(?:leaving|giving|making|meaning)\b"
-)
-_NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
-    r"\b(?:is|are|was|were)(?:n['’]t|\s+not)\s+(?:the|an?|our|right|correct|true|possible|valid|it)\b"
-    r"|\b(?:wrong|incorrect)\b",
-    re.I,
-)
-_JOINED = re.compile(r"\s*(?:,|and\b|or\b|=)")
-_CLAUSE = re.compile(
-    r"[^(].*?(?:(?:,\s|\band\b|\bthen\b).*\d|\bto\s+[-−$]?\d)"
-)  # another value behind the first
-# the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
-_TAIL = re.compile(
-    r".*\b(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?([^.].{1,80})$",
-    re.I,
-)
-_MATHEMATICS = re.compile(
-    r"(?:[^A-Za-z$]|\b(?:sqrt|pi|sin|cos|tan|ln|log|or|and)\b|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+"
-)
-_OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
-_AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\b")
-_VERB = re.compile(
-    r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?"
-    r"|takes?|took|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?"
-    r"|used|covers?|travels?|weighs?|contains?|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|about|approximately|only|exactly|now"
-    r"|a\s+total\s+of|still|the\s+point|equal\s+to)\s+)*(?=[-−$€£¥\\(√.\d])",
-    re.I,
-)
-_FIRST = re.compile(
-    r"(?:(?:so|thus|therefore|hence|in\s+total|altogether)\b[,:]?\s+)?(?=[-$€£\d])", re.I
-)
-
-
-def concluded(sentence: str) -> str | None:
-    """Return the value that a closing sentence is about: in bold, behind "=", or behind its verb.
-
-    `Therefore, she has 12 apples left after giving away 8` is about 12. None leaves it open.
-    """
-    if len(sentence) > 800:
-        return None
-    bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
-    if bold:
-        return value_in(bold[-1].group(1).strip(" :"))
-    if _SEVERAL.fullmatch(sentence):
-        return _SO.sub("", sentence)
-    if _HEDGE.search(sentence):
-        return sentence
-    tail = _TAIL.search(sentence)
-    if (
-        tail is not None
-        and _MATHEMATICS.fullmatch(tail.group(1))
-        and _OPERATION.search(tail.group(1))
-    ):
-        return tail.group(1)
-    formulas = list(MATH.finditer(sentence))
-    if "=" in sentence[formulas[-1].end() if formulas else 0 :]:
-        behind = sentence[sentence.rindex("=") + 1 :].strip()
-        number = NUMBERISH.match(behind)
-        if number is None:
-            return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
-        if _NOT_THAT.search(behind):
-            return sentence
-        return value_among_words(behind) or number.group()
-    numbers = list(NUMBERISH.finditer(sentence))
-    joined = last_numbers(numbers, sentence) if numbers else ""
-    if numbers and numbers[-1].end() == len(sentence) and joined != numbers[-1].group().strip():
-        return joined  # "the numbers are 3 and -3."
-    start = 0
-    for mark in _THEREFORE.finditer(sentence, 0, numbers[-1].start() if numbers else 0):
-        start = mark.end()
-    before = _SUBORDINATE.match(sentence, start)
-    clause = sentence[before.end() if before is not None else start :]
-    after = _AFTER.search(clause)
-    if after is not None and any(map(str.isdigit, clause[: after.start()])):
-        clause = clause[: after.start()]
-    verbs = list(_VERB.finditer(clause))
-    if verbs:
-        behind = clause[verbs[-1].end() :]
-        formula = MATH.match(behind)
-        if formula is not None and _JOINED.match(behind, formula.end()) is None:
-            return content(formula).strip()
-        return None if formula or _CLAUSE.match(behind) else value_in(behind)
-    first = _FIRST.match(clause)
-    return value_in(clause[first.end() :]) if first is not None else None
+_IN_MANY = re.compile(r"(?<!\S)\d{1,9}\s(?:in|out\sof)\s(?=$)")  # 4 in 10
 
 
 def last_numbers(found: list[re.Match[str]], text: str) -> str:
     """Return the last number, with those that "and" or "or" joins to it: `3 and -3`."""
-    first = len(found) - 1
+    first = max(0, len(found) - 1)
     while first and len(found) - first < 20:
         gap = text[found[first - 1].end() : found[first].start()]
         joined = _AND.fullmatch(gap) if first == len(found) - 1 else gap.strip() == ","
         if not joined:
             break
         first -= 1
-    return text[found[first].start() : found[-1].end()].strip()
+    if not found:
+        return ""
+    part = _IN_MANY.search(text, 0, found[first].start())
+    return text[part.start() if part else found[first].start() : found[-1].end()].strip()
 
 
 def only_formula(text: str) -> str | None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
-from harness.verify.reading.cursor import Cursor
+from harness.verify.reading.cursor import Cursor, relation_operator
 from harness.verify.reading.expressions import expression
 from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, RELATIONS, normal_words
+from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, normal_words
 
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
-# relations of two characters; `= <` is a slip for `<=`
-_TWO_CHARACTERS = {
-    "<=": "le", ">=": "ge", "<>": "ne", "!=": "ne", "==": "=", "=<": "le", "=>": "ge", ":=": "=",
-}  # fmt: skip
 
 
 def answer(c: Cursor) -> Node:
@@ -128,13 +124,16 @@ def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> 
         _lead(c)
     sides = [name or _side(c)]
     operators: list[str] = []
-    while (operator := _relation_operator(c)) is not None:
+    while (operator := relation_operator(c)) is not None:
         operators.append(operator)
         sides.append(_side(c))
         if len(sides) > 60:
             raise TooLarge("a chain of relations is too long")
     _qualifier(c, closers)
-    return tree.relation(operators, sides) if operators else sides[0]
+    left = sides[0]
+    if operators == ["equiv"] and left.kind == "fn" and left.args[0].startswith("@"):
+        operators = ["="]  # f(x) is that everywhere
+    return tree.relation(operators, sides) if operators else left
 
 
 def _lead(c: Cursor) -> None:
@@ -158,7 +157,8 @@ def _name_in_words(c: Cursor) -> Node:
         if not level and c.separator():
             break
     charge(2 * (c.at - start))
-    if not c.op("=") or not any(t.kind == "word" or t.value == "(" for t in c.tokens[start : c.at]):
+    named = (t.kind == "word" or t.value in ("(", "max", "min") for t in c.tokens[start : c.at])
+    if not c.op("=") or not any(named):
         raise Unreadable("no name before an equals sign")
     return tree.text(normal_words(name))
 
@@ -194,35 +194,11 @@ def _label(c: Cursor) -> None:
         c.at += i + 1
 
 
-def _relation_operator(c: Cursor) -> str | None:
-    t = c.peek()
-    if t.kind == "op":
-        after = c.peek(1)
-        joined = after.kind == "op" and not (t.value == "!" and after.space)  # 5! = 120
-        two = _TWO_CHARACTERS.get(t.value + after.value) if joined else None
-        if two is not None:
-            c.at += 2
-            return two
-        if t.value in "=<>":
-            c.take()
-            return t.value
-    elif t.kind == "cmd":
-        if t.value == "not":
-            c.take()
-            inner = _relation_operator(c)
-            return {"=": "ne", "in": "notin"}.get(inner or "", inner)
-        if t.value in RELATIONS:
-            c.take()
-            return t.value
-    elif t.kind == "word" and t.value == "in" and not t.prose:
-        c.take()
-        return "in"
-    return None
-
-
 def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
     """Go past `for all x > 0` and the like, to the end of this bracket."""
     t, inner = c.peek(), c.peek(1)
+    if t.kind == "end":
+        return
     if (
         (t.kind == "cmd" and t.value in ("forall", "exists"))
         or (
@@ -246,6 +222,8 @@ def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
 def _side(c: Cursor) -> Node:
     """Read one side of a relation: sets joined by union, or a value, a ratio, a unit."""
     node = _joinable(c)
+    if c.peek().kind == "end":
+        return node
     parts = [node]
     while c.op("cup", "bigcup"):
         c.take()
@@ -272,6 +250,8 @@ def _joinable(c: Cursor) -> Node:
             node = bracket(c, "{")
     else:
         node = value(c)
+    if c.peek().kind == "end":
+        return node
     if c.op("over", "choose"):
         over = c.take().value == "over"
         node = tree.div(node, value(c)) if over else tree.fn("binomial", node, value(c))
@@ -285,7 +265,8 @@ def _joinable(c: Cursor) -> Node:
         node = tree.structure("ratio", [node, value(c)])
     elif node.kind == "num" and c.peek().value in ("out", "in"):
         ahead = 2 if c.peek(1).value == "of" else 1  # 1 out of 4, 1 in 4
-        if ahead == 2 or [c.peek(i).kind for i in (1, 2)] == ["num", "end"]:
+        last = c.peek(2)
+        if ahead == 2 or (c.peek(1).kind == "num" and last.value in ("", ",", "or")):
             c.at += ahead
             node = tree.div(node, value(c))
     return with_unit(c, with_modulus(c, node))

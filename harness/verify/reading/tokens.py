@@ -96,7 +96,8 @@ _SKIP_CMDS = {
 _TEXT_CMDS = {
     "text", "mbox", "textbf", "textit", "textrm", "mathrm", "mathbf", "textnormal", "mathit",
     "textsf", "texttt", "mathsf", "mathtt", "operatorname", "hbox", "emph", "underline", "textsc",
-    "bold", "pmb", "boldsymbol", "mathcal", "mathbin", "mathord", "textup", "textsl",
+    "bold", "pmb", "boldsymbol", "mathcal", "cancel", "bcancel", "xcancel", "mathbin", "mathord",
+    "textup", "textsl",
 }
 _SAME_CMDS = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "leq": "le", "leqslant": "le", "geq": "ge",
@@ -114,7 +115,7 @@ _SAME_CMDS = {
     "asinh", "arccosh": "acosh", "arctanh": "atanh", "tg": "tan", "ctg": "cot", "arctg": "arctan",
     "sh": "sinh", "ch": "cosh", "th": "tanh", "cosec": "csc", "euro": "€", "pounds": "£",
     "cents": "cent",
-    "nless": "ge", "ngtr": "le", "Vert": "|", "lVert": "|", "rVert": "|", "imath": "i",
+    "nless": "ge", "ngtr": "le", "Vert": "|", "lVert": "|", "rVert": "|",
 }
 # fmt: on
 _NUMBER = re.compile(
@@ -137,7 +138,9 @@ _SYMBOLS = {c: c for c in "|%&#_€£¥₹"} | {"{": "{set", "}": "}set", "\\": 
 _OPERATORS = {*"*/<>:|[]()'%€£", "{set", "}set"}
 _CLOSING, _OPENING = {")", "]", "}set"}, {"(", "[", "{set"}
 _BLANK_CMDS = {"phantom", "hspace", "vspace", "vphantom"}
+_BOLD = {"mathbf", "boldsymbol", "bold", "pmb", "bm", "textbf"}  # a unit vector
 _NOT_PROSE = {"boxed", "fbox", "underline", "boldsymbol", "bold", "mathcal"}
+_NOT_PROSE |= {"cancel", "bcancel", "xcancel"}
 
 
 def tokenise(text: str, *, thousands: bool = True) -> list[Token]:
@@ -280,6 +283,9 @@ def _command(
                 if name in ("tag", "color", "textcolor"):
                     return end, space
                 before = len(out)
+                if name in _BOLD and inner.strip() in ("i", "j", "k"):
+                    out.append(Token("let", f"hat {inner.strip()}", space, False))
+                    return end, False
                 _lex(inner, out, thousands, prose or name not in _NOT_PROSE, level + 1)
                 if len(out) > before:
                     out[before] = out[before]._replace(
@@ -293,8 +299,8 @@ def _command(
     value = _SAME_CMDS.get(name, name)
     if value in _OPERATORS:
         out.append(Token("op", value, space, prose))
-    elif name == "imath":
-        out.append(Token("let", "i", space, prose))
+    elif name in ("imath", "jmath"):
+        out.append(Token("let", name[0], space, prose))
     elif value == "cent":
         out.append(Token("word", value, space, True))
     else:

@@ -115,8 +115,8 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("mg milligram milligrams", "mass", _F(1, 1000)),
     ("lb lbs pound pounds", "pound", _F(16)),
     ("oz ounce ounces", "pound", _F(1)),
-    ("l liter liters litre litres", "volume", _F(1)),
-    ("ml milliliter milliliters millilitre millilitres", "volume", _F(1, 1000)),
+    ("l liter liters litre litres", "volume", _F(1, 1000)),
+    ("ml milliliter milliliters millilitre millilitres", "volume", _F(1, 10**6)),
     ("cup cups", "cup", _F(1)),
     ("pint pints pt", "cup", _F(2)),
     ("quart quarts qt", "cup", _F(4)),
@@ -128,10 +128,29 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("kn kilonewton kilonewtons", "force", _F(1000)),
     ("j joule joules", "energy", _F(1)),
     ("kj kilojoule kilojoules", "energy", _F(1000)),
+    ("ev electronvolt electronvolts", "energy", _F(1602176634, 10**28)),
+    ("kev", "energy", _F(1602176634, 10**25)),
+    ("mev", "energy", _F(1602176634, 10**22)),
+    ("erg ergs", "energy", _F(1, 10**7)),
+    ("cal calorie calories", "energy", _F(4184, 1000)),
+    ("kcal kilocalorie kilocalories", "energy", _F(4184)),
+    ("kwh", "energy", _F(3_600_000)),
+    ("nanometer nanometers", "length", _F(1, 10**9)),
+    ("micron microns micrometer micrometers microm", "length", _F(1, 10**6)),
+    ("angstrom angstroms", "length", _F(1, 10**10)),
+    ("millisecond milliseconds", "time", _F(1, 1000)),
+    ("microsecond microseconds", "time", _F(1, 10**6)),
+    ("parsec parsecs", "parsec", _F(1)),
+    ("kiloparsec kiloparsecs kpc", "parsec", _F(1000)),
+    ("megaparsec megaparsecs", "parsec", _F(10**6)),
+    ("mol mole moles", "amount", _F(1)),
+    ("coulomb coulombs", "charge", _F(1)),
+    ("kelvin kelvins", "kelvin", _F(1)),
     ("w watt watts", "power", _F(1)),
     ("kw kilowatt kilowatts", "power", _F(1000)),
     ("pa pascal pascals", "pressure", _F(1)),
     ("kpa kilopascal kilopascals", "pressure", _F(1000)),
+    ("atm atmosphere atmospheres", "pressure", _F(101325)),
     ("hz hertz", "frequency", _F(1)),
     ("khz kilohertz", "frequency", _F(1000)),
     ("v volt volts", "voltage", _F(1)),
@@ -229,7 +248,9 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
             return "", Fraction(1), " ".join(n.rstrip("s") for n, _ in parts)
         if i == _MAX_UNITS:
             raise TooLarge(f"a unit is a product of more than {_MAX_UNITS}")
-        kinds[known[0]] = kinds.get(known[0], 0) + power
+        # a litre is a volume, and so is a length cubed
+        kind, dimension = ("length", 3) if known[0] == "volume" else (known[0], 1)
+        kinds[kind] = kinds.get(kind, 0) + dimension * power
         size *= known[1] ** power
     shown = " ".join(f"{_NAMES_OF[UNITS[n]]}^{p}" for n, p in parts)
     return " ".join(f"{k}^{n}" for k, n in sorted(kinds.items())), size, shown
