@@ -11,7 +11,7 @@ from subprocess import CompletedProcess
 import processes
 import pytest
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 
 os.environ |= {
     "HF_HUB_OFFLINE": "1",

@@ -17,7 +17,7 @@ import yaml
 
 import harness as harness_package
 from harness import testing
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import run

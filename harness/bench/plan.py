@@ -18,17 +18,19 @@ import pydantic
 
 from harness import checkpoints
 from harness.bench import stage_identity
+from harness.bench.facts import as_facts
 from harness.boards.board import Board
 from harness.boards.file import explain
 from harness.boards.own import check_rows, check_solutions
 from harness.contamination.board import check_apart
 from harness.errors import PluginError, UsageError, did_you_mean
 from harness.files import slug
+from harness.plugin.executor import Facts
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
 from harness.records import START, Cell, at_share, cell_name
 from harness.redact import redact
-from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
+from harness.stage.spec import Base, Device, Identity, Kind, digest
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,14 @@ class Plan:
     """Cells and the stages they need, each stage once."""
 
     board: Board
-    device: Device
+    machine: Facts  # what runs the stages
     report_to: tuple[str, ...] = ()  # experiment trackers of training stages; no condition
     cells: list[Cell] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
+
+    @property
+    def device(self) -> Device:
+        return self.machine.device
 
 
 def plan(
@@ -67,9 +73,11 @@ def plan(
     terms: Sequence[str] = (),
     seeds: Sequence[int] = (),
     overrides: Sequence[str] = (),
-    device: Device = "cpu",
+    where: Device | Facts = "cpu",
 ) -> Plan:
     """Return the plan of a bench.
+
+    `where` is what runs the stages: a device of this machine, or the facts of another.
 
     `terms` are trainers, chains or plug-ins as given to `--plugins`, `overrides` are
     `trainer.option=value` as given to `--set`; the board's trainers and seeds hold where none are
@@ -101,9 +109,10 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
-    result = plan_start(board, device, names[0])  # its own refusals name files and lines: first
+    machine = as_facts(where)
+    result = plan_start(board, machine, names[0])  # its own refusals name files and lines: first
     check_apart(board)
-    common, start = stage_identity.common(board, device), Base(model=board.identity("start"))
+    common, start = stage_identity.common(board, machine), Base(model=board.identity("start"))
     points = board.file.curve.shares if board.file.curve else ()
     for part, name in product((1.0, *points), names):
         mine = {one: changed[one] for one in parts[name] if one in changed}
@@ -124,35 +133,34 @@ def plan(
                 label = at_share("+".join(parts[name][: position + 1]), so_far)
                 chain.append(_stage("train", label, seed, identity, parent, offers[one]))
             last, command = Base(stage=chain[-1].id), _command(board, name, settings, (seed,))
-            _add_cell(result, shown, seed, chain, last, common, command, share=part)
+            _add_cell(result, shown, seed, chain, last, command, share=part)
     return result
 
 
 def plan_score(
     board: Board,
     model: Path,
-    device: Device = "cpu",
+    where: Device | Facts = "cpu",
     *,
     name: str | None = None,
     command: str | None = None,
 ) -> Plan:
     """Return the plan that scores one model folder as it is, called `name` in its record."""
     checkpoints.check_model_folder(model)
-    result = Plan(board, device)
+    result = Plan(board, as_facts(where))
     name = slug(name or model.resolve().name)
     command = command or f"harness score {model} {board.reference}"
-    base, common = Base(model=checkpoints.digest(model)), stage_identity.common(board, device)
+    base = Base(model=checkpoints.digest(model))
     shown = name if name != START else "model"
-    _add_cell(result, shown, None, (), base, common, command, model.resolve())
+    _add_cell(result, shown, None, (), base, command, model.resolve())
     return result
 
 
-def plan_start(board: Board, device: Device = "cpu", trainer: str | None = None) -> Plan:
+def plan_start(board: Board, where: Device | Facts = "cpu", trainer: str | None = None) -> Plan:
     """Return the plan that scores the start model; its command names a trainer, any one."""
-    result = Plan(board, device)
-    base, common = Base(model=board.identity("start")), stage_identity.common(board, device)
+    result = Plan(board, as_facts(where))
     command = _command(board, trainer or board.file.trainers[0], (), ())
-    _add_cell(result, START, None, (), base, common, command)
+    _add_cell(result, START, None, (), Base(model=board.identity("start")), command)
     return result
 
 
@@ -162,7 +170,6 @@ def _add_cell(
     seed: int | None,
     chain: Sequence[Stage],
     base: Base,
-    common: Common,
     command: str,
     model: Path | None = None,
     share: float = 1.0,
@@ -178,6 +185,7 @@ def _add_cell(
             score.check()
         _check_model(board, model)
     label = parent.label if parent else name
+    common = stage_identity.common(board, result.machine)
     identity = stage_identity.generation(board, common, base)
     generate = _stage("generate", label, seed, identity, parent, model=model)
     judge = _stage("judge", label, seed, stage_identity.judging(board, generate.id), generate)

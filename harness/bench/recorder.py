@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import checkpoints, records
-from harness.bench import measured
-from harness.bench.executor import Ended
+from harness.bench.executors import measured
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
 from harness.bench.stage_inputs import model_folder
 from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError
 from harness.files import write_atomically
+from harness.plugin.executor import Ended
 from harness.records import Cell, Record, Score, StageRef
 from harness.redact import publishable, redacted
 from harness.stage import manifest, spec
 from harness.stage.budget import impossible
-from harness.stage.environment import processor_name
 from harness.stage.manifest import check_sealed
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
@@ -179,7 +178,7 @@ class Recorder:
         )
 
     def _here(self) -> records.Environment:
-        device, processor = self.plan.device, processor_name()
+        device, processor = self.plan.device, self.plan.machine.processor
         return records.Environment(
             python="", platform="", processor=processor, device=device, commit=_commit()
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from harness.bench.plan import Plan
     from harness.bench.scheduler import Outcome
     from harness.leaderboard.data import Leaderboard
+    from harness.plugin.executor import Executor
     from harness.plugin.host import Host
+    from harness.stage.spec import Device
 
 _NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
 # name in transformers' `report_to` -> packages, one of which it needs
@@ -64,6 +68,18 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     return numbers
 
 
+def _settings(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> Mapping[str, str]:
+    """Return the pairs of `key=value,...`; a comma inside brackets belongs to its value."""
+    pairs = re.split(r",(?![^\[]*\])", text or "")
+    for pair in pairs:
+        if text is not None and not re.fullmatch(r"\s*[\w-]+\s*=.*", pair, re.DOTALL):
+            raise click.BadParameter(f"{pair!r} is not of the form key=value, as partition=gpu is")
+    found = (pair.partition("=") for pair in pairs if pair)
+    return {key.strip().replace("-", "_"): value.strip() for key, _, value in found}
+
+
 @click.command("bench")
 @options.board_argument
 @click.option(
@@ -89,6 +105,24 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     help="Stages at once.  [default: by cores or GPUs]",
 )
 @options.device_option
+@click.option(
+    "--executor",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    help="What runs the stages: local, ray, slurm, or one that a plug-in offers (docs/scale.md).",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="With --executor ray: a cluster that runs, such as auto.  [default: one is started here]",
+)
+@click.option(
+    "--slurm",
+    callback=_settings,
+    metavar="KEY=VALUE,...",
+    help="With --executor slurm: options of sbatch, such as partition=gpu,account=x,time=4:00:00",
+)
 @options.repeated(
     "--report-to", metavar="TRACKER", callback=check_trackers,
     text="Experiment tracker that transformers knows, such as tensorboard",
@@ -105,6 +139,9 @@ def command(
     overrides: tuple[str, ...],
     jobs: int | None,
     device: str,
+    executor: str,
+    ray_address: str | None,
+    slurm: Mapping[str, str],
     report_to: tuple[str, ...],
     dry_run: bool,
     gpu: str | None,
@@ -117,28 +154,32 @@ def command(
     The leaderboard is printed. The same command again continues what was interrupted, and does
     nothing when all is done. BOARD is a board's name or TOML file; tiny if none is given.
     """
+    from harness.bench.executors.choose import open_executor
+    from harness.bench.executors.gpus import choose_device
     from harness.bench.folder import Folder
-    from harness.bench.gpus import choose_device, default_jobs
     from harness.bench.plan import plan as make_plan
     from harness.forecast import preview
     from harness.leaderboard.build import build
     from harness.leaderboard.evidence import known_of
+    from harness.plugin.executor import ExecutorSettings
     from harness.publish.write import write
     from harness.records import read_records
     from harness.render.plan import render
 
     if gpu and not dry_run:
         raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
+    for option, given, owner in (
+        ("--ray-address", ray_address, "ray"),
+        ("--slurm", slurm, "slurm"),
+    ):
+        if given and executor != owner:
+            raise click.UsageError(f"{option} goes with --executor {owner}")
     host, loaded = options.open_board(board, data_dir, download=not dry_run)
-    where = choose_device(device)
-    planned, note = None, ""
-    if dry_run:
-        planned, note = preview.choose_gpu(gpu, loaded, where)
-        where = "cuda" if planned else "cpu"
-    plan = make_plan(loaded, host, plugins, seeds, overrides, where)
-    plan.report_to = report_to
     folder = Folder(runs.resolve() / loaded.name)
     if dry_run:
+        planned, note = preview.choose_gpu(gpu, loaded, choose_device(device))
+        where: Device = "cuda" if planned else "cpu"
+        plan = make_plan(loaded, host, plugins, seeds, overrides, where)
         shown = preview.preview(plan, folder, planned, note)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
@@ -146,7 +187,23 @@ def command(
             options.print_rich(render(shown))
         return
     compute = loaded.file.compute
-    outcome = run(plan, host, folder, jobs or default_jobs(where, compute.threads, compute.gpus))
+    settings = ExecutorSettings(
+        folder=folder.path,
+        device=device,
+        jobs=jobs,
+        threads=compute.threads,
+        gpus=compute.gpus,
+        seconds=compute.stage_seconds,
+        options={"address": ray_address or ""} if executor == "ray" else slurm,
+        say=lambda line: click.echo(f"harness: {line}", err=True),
+    )
+    chosen = open_executor(executor, settings, host)
+    try:
+        plan = make_plan(loaded, host, plugins, seeds, overrides, chosen.probe())
+        plan.report_to = report_to
+        outcome = run(plan, host, folder, chosen)
+    finally:
+        chosen.stop()
     if outcome.records:
         # of all that lies there: a bench of few cells leaves no smaller leaderboard than before
         records = read_records(folder.records, board=loaded.digest, superseded=True)
@@ -161,15 +218,18 @@ def command(
     stop_if_unfinished(outcome, folder)
 
 
-def run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:
-    from harness.bench.executor import LocalExecutor
+def run(plan: Plan, host: Host, folder: Folder, executor: Executor | None = None) -> Outcome:
+    """Carry out a plan with its progress shown: here and one stage at a time, if not elsewhere."""
+    from harness.bench.executors import local
     from harness.bench.scheduler import run as run_plan
+    from harness.plugin.executor import ExecutorSettings
     from harness.render.progress import progress
 
-    compute = plan.board.file.compute
-    executor = LocalExecutor(
-        jobs, plan.device, compute.threads, folder.path / "warm.log", compute.gpus
-    )
+    if executor is None:
+        compute = plan.board.file.compute
+        executor = local.make(
+            ExecutorSettings(folder.path, plan.device, 1, compute.threads, compute.gpus)
+        )
     with progress(plan, folder.path / "stages") as watch:
         return run_plan(plan, host, folder, executor, watch)
 
