@@ -39,6 +39,7 @@ class _Running:
     folder: Path
     seconds: float  # its time limit
     gpus: int
+    fresh: bool  # an interpreter, and no fork of the warm process
     job: guard.Job
     channel: Channel  # to the process that starts it
     earlier: measured.Measured | None  # attempts
@@ -89,13 +90,16 @@ class Node:
             **given,
         }
 
-    def start(self, folder: Path, seconds: float, given: Mapping[str, str]) -> None:
+    def start(
+        self, folder: Path, seconds: float, given: Mapping[str, str], *, fresh: bool = False
+    ) -> None:
         """Start the stage in a folder that holds its `stage.json`.
 
         Args:
             folder: The stage's.
             seconds: Its time limit.
             given: Variables beside the usual ones; GPUs by `CUDA_VISIBLE_DEVICES`.
+            fresh: Whether it is a fresh interpreter in any case, which imports what it needs alone.
         """
         job = guard.Job(
             id=secrets.token_hex(8),
@@ -105,17 +109,18 @@ class Node:
             log_bytes=self.log_bytes,
         )
         gpus = len([name for name in given.get("CUDA_VISIBLE_DEVICES", "").split(",") if name])
-        channel, earlier = self._ask(job), measured.read(folder)
-        self.running[str(folder)] = _Running(folder, seconds, gpus, job, channel, earlier)
+        fresh = fresh or self.device != "cpu"
+        channel, earlier = self._ask(job, fresh), measured.read(folder)
+        self.running[str(folder)] = _Running(folder, seconds, gpus, fresh, job, channel, earlier)
 
-    def _ask(self, job: guard.Job) -> Channel:
+    def _ask(self, job: guard.Job, fresh: bool) -> Channel:
         """Ask a process to start a stage."""
-        if self.device == "cpu":
+        if fresh:
+            channel = self._open("harness.bench.executors.guard")
+        else:
             if self.warm is not None and not self.warm.alive:
                 self.warm = None
             channel = self._warm_process()
-        else:
-            channel = self._open("harness.bench.executors.guard")
         channel.send(job.model_dump_json().encode() + b"\n")
         return channel
 
@@ -200,7 +205,7 @@ class Node:
         if running.guard is None and running.starts < STARTS:
             running.starts += 1
             running.asked = time.monotonic()
-            running.channel = self._ask(running.job)
+            running.channel = self._ask(running.job, running.fresh)
             return
         if running.pid:
             _kill(running.pid)

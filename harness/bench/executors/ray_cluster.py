@@ -31,6 +31,8 @@ LIGHT_CORES = 4  # of a stage that runs no model, where a node has as many
 class RayExecutor(RemoteExecutor):
     """Runs stages as Ray tasks; Ray itself tries none again, the bench does."""
 
+    lasting = True
+
     def __init__(self, settings: ExecutorSettings) -> None:
         super().__init__(settings)
         self.ray = _library()

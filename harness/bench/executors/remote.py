@@ -44,6 +44,7 @@ class StageTask(Frozen):
         threads: Of a stage on a CPU.
         cores: That it is to have of its node.
         light: Whether it runs no model.
+        fresh: Whether its process imports what it needs alone: no other stage follows it.
         names: Variables of the node's environment that it sees beside the usual ones.
         variables: Of the head, for the stage and what starts it.
         facts: What the plan was made for.
@@ -56,6 +57,7 @@ class StageTask(Frozen):
     threads: int
     cores: int
     light: bool
+    fresh: bool
     names: tuple[str, ...]
     variables: dict[str, str]
     facts: Facts
@@ -87,7 +89,7 @@ def run_stage(task: StageTask, values: Mapping[str, str] | None = None) -> Repor
     device: Literal["cpu", "cuda"] = "cpu" if task.facts.device == "cpu" else "cuda"
     log = task.folder.parent.parent / "warm.log"
     node = _node(device, task.threads, log, tuple(sorted(task.variables.items())))
-    node.start(task.folder, task.seconds, given)
+    node.start(task.folder, task.seconds, given, fresh=task.fresh)
     try:
         while True:
             for report in node.wait(LOOK_SECONDS):
@@ -148,6 +150,8 @@ class RemoteExecutor(abc.ABC):
     Args:
         settings: What the bench asks for.
     """
+
+    lasting = False  # whether a process on a node runs one stage after another
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self.settings = settings
@@ -221,6 +225,7 @@ class RemoteExecutor(abc.ABC):
             threads=self.settings.threads,
             cores=self.spare_cores if light else gpus * self.settings.threads,
             light=light,
+            fresh=light or not self.lasting,
             names=tuple(names),
             variables=variables.carried(os.environ),
             facts=found,

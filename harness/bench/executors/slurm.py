@@ -126,11 +126,7 @@ class SlurmExecutor(RemoteExecutor):
         failures = self.submitit.core.utils.FailedJobError
         try:
             job = executor.submit(work, *given)
-        except (
-            OSError,
-            self.submitit.core.utils.FailedJobError,
-            subprocess.SubprocessError,
-        ) as error:
+        except (OSError, failures, subprocess.SubprocessError) as error:
             raise UsageError(f"sbatch: {_line(error)}") from None
         self._jobs[job.job_id] = job
         return str(job.job_id)
