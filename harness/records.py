@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -320,7 +321,7 @@ class Cell:
     def stages(self) -> tuple[str, ...]:
         return (*self.train, self.generate, self.judge)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return json_sha256([self.board, self.trainer, *self.train, self.generate])
 

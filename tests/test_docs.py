@@ -63,6 +63,7 @@ SHOWN = {
     "harness_tasks": ("tasks", "unruly_sums"),
     "harness_boards": ("boards", "observed: A board that a plug-in ships"),
     "harness_commands": ("observe", "observed"),
+    "harness_executors": ("plugins", "executor elsewhere: processes that know nothing"),
 }
 NOTED = {"harness_cell_started": "started start", "harness_cell_finished": "finished start killed"}
 
@@ -71,7 +72,7 @@ NOTED = {"harness_cell_started": "started start", "harness_cell_finished": "fini
 def test_the_host_uses_what_a_hook_returns(hook, harness, with_plugins):
     command, shown = SHOWN[hook]
     assert shown not in harness(command, check=None).stdout
-    with_plugins("unruly", "observer")
+    with_plugins("unruly", "observer", "elsewhere")
     assert shown in harness(command).stdout
 
 

@@ -8,7 +8,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -210,11 +210,6 @@ class Recorder:
         """Write a record; it supersedes an earlier one of the same row and seed on this board."""
         board = self.plan.board
         row = (cell.trainer, cell.seed, board.digest)
-        earlier = [
-            record.id
-            for record in records.read_records(self.folder.records)
-            if (record.trainer, record.seed, record.board.digest) == row
-        ]
         failures = len(list(self.folder.records.glob(f"{cell.record_id}.failed*.json")))
         record = Record(
             id=cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}",
@@ -228,10 +223,17 @@ class Recorder:
             stages=tuple(stages),
             cost=records.total_cost(ref.cost for ref in stages),
             verifier_version=VERIFIER_VERSION,
-            supersedes=earlier[-1] if earlier else None,
+            supersedes=self._newest.get(row),
             **fields,
         )
+        self._newest[row] = record.id
         return records.read_record(records.write_record(record, self.folder.records))
+
+    @cached_property
+    def _newest(self) -> dict[tuple[str, int | None, str], str]:
+        """The newest record of each row, seed and board: nobody else writes any meanwhile."""
+        found = records.read_records(self.folder.records)
+        return {(each.trainer, each.seed, each.board.digest): each.id for each in found}
 
 
 def _seen(ran: records.Environment, seen: measured.Measured | None) -> records.Environment:

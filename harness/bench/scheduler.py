@@ -86,6 +86,10 @@ class _Bench:
         self.given: dict[str, str] = {}  # stage -> sha256 of its `stage.json`
         self.started: dict[str, float] = {}  # stage that this bench started -> when, by its clock
         self.started_cells: set[str] = set()
+        self.cells_of: dict[str, list[Cell]] = {name: [] for name in plan.stages}
+        for cell in plan.cells:
+            for name in dict.fromkeys(cell.stages):
+                self.cells_of[name].append(cell)
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -112,7 +116,7 @@ class _Bench:
         self.outcome.records = [record for record in found if record]
         return self.outcome
 
-    def _execute(self, open_cells: Sequence[Cell]) -> None:
+    def _execute(self, open_cells: list[Cell]) -> None:
         waiting = self._needed(open_cells)
         self.watch("planned", {"stages": tuple(waiting)})
         self.inputs.write_rows(waiting)
@@ -220,11 +224,12 @@ class _Bench:
         ready = {None, *self.seals}
         return [name for name in waiting if self.plan.stages[name].parent in ready]
 
-    def _settle(self, open_cells: Sequence[Cell], waiting: list[str]) -> None:
-        """Write the records of cells that are complete, or cannot be completed any more."""
+    def _settle(self, open_cells: list[Cell], waiting: list[str]) -> None:
+        """Write the records of cells that are complete, or cannot be completed any more.
+
+        Those are open no longer, and what they alone waited for is not done.
+        """
         for cell in open_cells:
-            if cell.digest in self.records:
-                continue
             failed = next((name for name in cell.stages if name in self.failures), None)
             record: Record | None = None
             if failed is not None:
@@ -238,8 +243,10 @@ class _Bench:
             for error in self.host.observe("harness_cell_finished", record=record):
                 self.watch("warning", {"text": error})
         left = [cell for cell in open_cells if cell.digest not in self.records]
-        wanted = {name for cell in left for name in cell.stages}
-        waiting[:] = [name for name in waiting if name in wanted]
+        if len(left) < len(open_cells):
+            open_cells[:] = left
+            wanted = {name for cell in left for name in cell.stages}
+            waiting[:] = [name for name in waiting if name in wanted]
 
     def _finished(self, cell: Cell, waiting: list[str]) -> Record | None:
         """Return the record of a cell whose stages are done.
@@ -267,8 +274,8 @@ class _Bench:
         clear_for(given)
         self.inputs.spec(stage, 1 + previous_attempts(path)).write(given)
         self.given[name] = file_sha256(given)
-        for cell in self.plan.cells:
-            if name in cell.stages and cell.digest not in self.started_cells:
+        for cell in self.cells_of[name]:
+            if cell.digest not in self.started_cells:
                 self.started_cells.add(cell.digest)
                 for error in self.host.observe("harness_cell_started", cell=cell):
                     self.watch("warning", {"text": error})

@@ -43,8 +43,9 @@ MinJobAge=300
 InactiveLimit=0
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs=1 RealMemory=2000 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs=1 RealMemory=2000 State=UNKNOWN
+NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=1 RealMemory=2000 State=UNKNOWN
+NodeName=n1 Port={first}
+NodeName=n2 Port={second}
 PartitionName=debug Nodes=n1,n2 Default=YES MaxTime=600 State=UP OverSubscribe=NO
 """
 
@@ -158,9 +159,10 @@ def _processes_of(job: str) -> list[int]:
     for place in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             lines = (place / "environ").read_bytes().split(b"\0")
-            if f"SLURM_JOB_ID={job}".encode() in lines:
-                found.append(int(place.name))
-            elif b"slurmstepd: [" + job.encode() in (place / "cmdline").read_bytes():
+            if (
+                f"SLURM_JOB_ID={job}".encode() in lines
+                or b"slurmstepd: [" + job.encode() in (place / "cmdline").read_bytes()
+            ):
                 found.append(int(place.name))
     return found
 
