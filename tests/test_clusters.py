@@ -6,6 +6,7 @@ comes to. `tox -e cluster` runs them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,13 +19,12 @@ import clusters
 import processes
 import psutil
 import pytest
-from test_bench import read_until, stage_processes
+from test_bench import read_until
 from test_remote_executors import needs, records, results
 
 pytestmark = [pytest.mark.cluster, pytest.mark.bench, pytest.mark.timeout(1800)]
 NO_SLURM = clusters.why_no_slurm()
 COMMAND = ("bench", "small.toml", "--plugins", "unruly-slow", "--runs")
-PROMISE = "A node, a job, a worker or a head that is killed costs nothing but time on a cluster"
 
 
 def until(what: Callable[[], object], seconds: float = 300) -> None:
@@ -55,6 +55,17 @@ def training(folder: Path) -> list[str]:
     return [path.parent.name for path in logs if not (path.parent / "manifest.json").exists()]
 
 
+def working(folder: Path) -> list[int]:
+    """Return the processes that have the log of a stage open, wherever they run."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            targets = [os.readlink(link) for link in (entry / "fd").iterdir()]
+            if any(target.startswith(f"{folder}/there/small/stages/") for target in targets):
+                found.append(int(entry.name))
+    return found
+
+
 # -- Ray ------------------------------------------------------------------------------------------
 
 
@@ -74,7 +85,9 @@ def ray_cluster() -> Iterator[object]:
 
 
 @needs("ray")
-@pytest.mark.promise(PROMISE)
+@pytest.mark.promise(
+    "A node, a job, a worker or a head that is killed costs nothing but time on a cluster"
+)
 def test_nodes_workers_and_heads_of_ray_are_killed(
     small_board, harness_apart, ray_cluster, tmp_path
 ):
@@ -85,7 +98,7 @@ def test_nodes_workers_and_heads_of_ray_are_killed(
     until(lambda: len(training(tmp_path)) == 2)
     first.kill()  # the head
     first.wait()
-    until(lambda: not stage_processes(tmp_path))  # no stage outlives it
+    until(lambda: not working(tmp_path))  # no stage outlives it
 
     second = started(tmp_path, *there)
     until(lambda: len(training(tmp_path)) == 2)
@@ -124,7 +137,9 @@ def submitted(folder: Path) -> int:
 
 @needs("submitit")
 @pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
-@pytest.mark.promise(PROMISE)
+@pytest.mark.promise(
+    "A node, a job, a worker or a head that is killed costs nothing but time on a cluster"
+)
 def test_nodes_jobs_and_heads_of_slurm_are_killed(
     small_board, harness_apart, slurm_cluster, tmp_path
 ):
@@ -135,7 +150,7 @@ def test_nodes_jobs_and_heads_of_slurm_are_killed(
     until(lambda: len(training(tmp_path)) == 2)
     first.kill()  # the head
     first.wait()
-    assert stage_processes(tmp_path)  # its jobs go on
+    assert working(tmp_path)  # its jobs go on
     before = submitted(tmp_path)
 
     second = started(tmp_path, *there)
@@ -171,7 +186,7 @@ def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
     assert process.returncode == 128 + signal.SIGTERM
     assert "the same command continues" in rest
     until(lambda: not slurm_cluster.run("squeue", "-h"))
-    until(lambda: not stage_processes(tmp_path))
+    until(lambda: not working(tmp_path))
     harness_apart(*COMMAND, "there")  # begun there, finished here
     harness_apart(*COMMAND, "here")
     assert results(tmp_path / "there") == results(tmp_path / "here")

@@ -76,6 +76,14 @@ def test_the_host_uses_what_a_hook_returns(hook, harness, with_plugins):
     assert shown in harness(command).stdout
 
 
+def test_the_example_of_an_executor_is_the_one_that_is_tested():
+    """By `test_remote_executors.py`."""
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    (block,) = re.findall(r"```python\n([^`]*?class Processes.*?)@hookimpl", page, re.DOTALL)
+    fixture = ROOT / "tests/support/plugins/elsewhere/harness_elsewhere.py"
+    assert block.strip() in fixture.read_text()
+
+
 def test_the_host_tells_of_cells(small_board, with_plugins, monkeypatch, tmp_path):
     """The stages of this bench fail at once: its warm process is a module that only ends."""
     with_plugins("observer")

@@ -13,8 +13,6 @@ from harness.bench import lease
 from harness.bench.folder import Folder
 from harness.errors import HarnessError, UsageError
 
-PROMISE = "Two benches do not write to one folder at a time"
-
 
 def held_by(path: Path, host: str, silent: float = 0.0) -> None:
     """Leave what a bench on a host left that was alive so many seconds ago."""
@@ -25,7 +23,7 @@ def held_by(path: Path, host: str, silent: float = 0.0) -> None:
     os.utime(path / "lock", (then, then))
 
 
-@pytest.mark.promise(PROMISE)
+@pytest.mark.promise("Two benches do not write to one folder at a time")
 def test_the_second_bench_on_a_machine_is_told_who_and_since_when(tmp_path):
     words = rf"in use by another bench \(process {os.getpid()} on \S+, since 20"
     with (
@@ -38,7 +36,7 @@ def test_the_second_bench_on_a_machine_is_told_who_and_since_when(tmp_path):
         pass  # at once, for the first one let go
 
 
-@pytest.mark.promise(PROMISE)
+@pytest.mark.promise("Two benches do not write to one folder at a time")
 def test_a_bench_on_another_machine_is_believed_while_it_is_alive(tmp_path):
     held_by(tmp_path, "elsewhere", silent=lease.STALE_SECONDS / 2)
     words = r"\(process 7 on elsewhere, since 2026-01-02T03:04:05\+00:00\), which was alive"
@@ -74,7 +72,7 @@ def test_a_disk_without_locks_has_leases(tmp_path, monkeypatch):
         pytest.fail("two hold it")
 
 
-@pytest.mark.promise(PROMISE)
+@pytest.mark.promise("Two benches do not write to one folder at a time")
 def test_a_bench_whose_folder_another_one_took_ends(tmp_path, monkeypatch):
     """As where a machine slept for long: its lease ran out."""
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)

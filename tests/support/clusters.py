@@ -43,9 +43,9 @@ MinJobAge=300
 InactiveLimit=0
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
-NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=1 RealMemory=2000 State=UNKNOWN
-NodeName=n1 Port={first}
-NodeName=n2 Port={second}
+NodeName=DEFAULT CPUs=1 RealMemory=2000 State=UNKNOWN
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first}
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second}
 PartitionName=debug Nodes=n1,n2 Default=YES MaxTime=600 State=UP OverSubscribe=NO
 """
 
