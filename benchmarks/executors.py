@@ -2,13 +2,15 @@
 
 A cell is trained and scored for real, once. Then a bench of many cells runs with everything real
 but the work of a stage: it waits for some seconds and copies what the first cell's stage left. So
-what is measured is the head and the executor: planning, starting, guards, messages, checks, records.
+what is measured is the head and the executor: planning, starting, guards, messages, checks,
+records.
 
     python benchmarks/executors.py head local --cells 667     # 2,001 stages and more
     python benchmarks/executors.py speed ray --cells 12 --work 10
 
 `head` prints the time of each quarter of the stages and the head's memory: neither may grow with
-the number of stages. `speed` compares one worker with two; the work is waiting, which needs no core.
+the number of stages. `speed` compares one worker with two; the work is waiting, which needs no
+core.
 """
 
 from __future__ import annotations

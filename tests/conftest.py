@@ -87,6 +87,14 @@ def small_board(tmp_path: Path, small_models: Path, with_plugins) -> Path:
     return path
 
 
+@pytest.fixture
+def patient_board(small_board: Path) -> Path:
+    """Return that board with a time limit which no stage meets on a busy machine."""
+    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 3600")
+    small_board.write_text(text)
+    return small_board
+
+
 @pytest.fixture(scope="session")
 def warm() -> Iterator[processes.Warm]:
     """Return the keeper of the warm process that serves all benches of this session."""

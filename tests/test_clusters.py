@@ -85,11 +85,9 @@ def ray_cluster() -> Iterator[object]:
 
 
 @needs("ray")
-@pytest.mark.promise(
-    "A node, a job, a worker or a head that is killed costs nothing but time on a cluster"
-)
+@pytest.mark.promise("A node, job, worker or head that is killed costs a cluster nothing but time")
 def test_nodes_workers_and_heads_of_ray_are_killed(
-    small_board, harness_apart, ray_cluster, tmp_path
+    patient_board, harness_apart, ray_cluster, tmp_path
 ):
     harness_apart(*COMMAND, "here")
     there = ("there", "--executor", "ray", "--ray-address", ray_cluster.address)
@@ -137,11 +135,9 @@ def submitted(folder: Path) -> int:
 
 @needs("submitit")
 @pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
-@pytest.mark.promise(
-    "A node, a job, a worker or a head that is killed costs nothing but time on a cluster"
-)
+@pytest.mark.promise("A node, job, worker or head that is killed costs a cluster nothing but time")
 def test_nodes_jobs_and_heads_of_slurm_are_killed(
-    small_board, harness_apart, slurm_cluster, tmp_path
+    patient_board, harness_apart, slurm_cluster, tmp_path
 ):
     harness_apart(*COMMAND, "here")
     there = ("there", "--executor", "slurm", "--slurm", "partition=debug")
@@ -171,7 +167,7 @@ def test_nodes_jobs_and_heads_of_slurm_are_killed(
 @needs("submitit")
 @pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
 def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
-    small_board, harness_apart, slurm_cluster, tmp_path
+    patient_board, harness_apart, slurm_cluster, tmp_path
 ):
     process = processes.start(
         [*processes.HARNESS, *COMMAND, "there", "--executor", "slurm"],

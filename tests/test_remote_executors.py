@@ -46,7 +46,7 @@ def results(runs: Path) -> dict[str, object]:
     "A stage whose node is lost is tried again, a bounded number of times; one that fails is not"
 )
 def test_a_bench_elsewhere_comes_to_the_same_whatever_is_lost(
-    small_board, with_plugins, harness, tmp_path, monkeypatch
+    patient_board, with_plugins, harness, tmp_path, monkeypatch
 ):
     command = ("bench", "small.toml", "--plugins", "unruly,unruly-fail", "--seeds", "0")
     harness(*command, "--runs", "here", check=1)
@@ -157,7 +157,7 @@ def test_the_time_of_a_job_is_read_as_sbatch_reads_it(text, minutes):
 
 @pytest.mark.bench
 @needs("submitit")
-def test_submitit_runs_jobs_as_processes_of_this_machine(small_board, harness, tmp_path):
+def test_submitit_runs_jobs_as_processes_of_this_machine(patient_board, harness, tmp_path):
     command = ("bench", "small.toml", "--plugins", "unruly", "--seeds", "0")
     harness(*command, "--runs", "here")
     there = ("--executor", "slurm", "--slurm", "cluster=local", "--jobs", "2")
@@ -168,7 +168,7 @@ def test_submitit_runs_jobs_as_processes_of_this_machine(small_board, harness, t
 
 @pytest.mark.bench
 @needs("ray")
-def test_ray_runs_stages_on_this_machine(small_board, harness, tmp_path):
+def test_ray_runs_stages_on_this_machine(patient_board, harness, tmp_path):
     command = ("bench", "small.toml", "--plugins", "unruly", "--seeds", "0")
     harness(*command, "--runs", "here")
     harness(*command, "--runs", "there", "--executor", "ray", "--jobs", "2")

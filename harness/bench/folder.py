@@ -22,7 +22,8 @@ class Folder:
     """The folder of one board's runs.
 
     `stages/<stage>` holds what each stage left, `records/*.json` the records, `answers/<record>`
-    every answer with its verdict, `data` the rows that stages were given.
+    every answer with its verdict, `data` the rows that stages were given, `executor` what an
+    executor on other machines keeps.
     """
 
     path: Path

@@ -210,9 +210,12 @@ class Recorder:
         """Write a record; it supersedes an earlier one of the same row and seed on this board."""
         board = self.plan.board
         row = (cell.trainer, cell.seed, board.digest)
-        failures = len(list(self.folder.records.glob(f"{cell.record_id}.failed*.json")))
+        name = cell.record_id
+        if status != "ok":
+            failures = len(list(self.folder.records.glob(f"{name}.failed*.json")))
+            name += f".failed{failures + 1}"
         record = Record(
-            id=cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}",
+            id=name,
             board=records.BoardRef(name=board.name, digest=board.digest),
             trainer=cell.trainer,
             seed=cell.seed,

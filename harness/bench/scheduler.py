@@ -221,8 +221,8 @@ class _Bench:
         return sorted(depth, key=lambda name: (-depth[name], order[name]))
 
     def _ready(self, waiting: Sequence[str]) -> list[str]:
-        ready = {None, *self.seals}
-        return [name for name in waiting if self.plan.stages[name].parent in ready]
+        parents = [(name, self.plan.stages[name].parent) for name in waiting]
+        return [name for name, parent in parents if parent is None or parent in self.seals]
 
     def _settle(self, open_cells: list[Cell], waiting: list[str]) -> None:
         """Write the records of cells that are complete, or cannot be completed any more.

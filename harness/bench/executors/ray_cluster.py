@@ -24,8 +24,9 @@ from harness.errors import UsageError
 from harness.plugin.executor import ExecutorSettings, Facts
 from harness.stage.spec import Device
 
+STORE = 2**27  # bytes for what tasks return, which is little
 ASK_SECONDS = 300.0  # in which a node has to say what it has
-LIGHT_CORES = 4  # of a stage that runs no model, where a node has as many
+LIGHT_CORES = 4  # of a stage that runs no model, at most; an eighth of a node
 
 
 class RayExecutor(RemoteExecutor):
@@ -65,7 +66,8 @@ class RayExecutor(RemoteExecutor):
             raise UsageError(f"a stage needs {needed} {kind}s; no node of Ray has more than {most}")
         hold = gpus // each if device == "cuda" else cpus // needed
         self.jobs = self.settings.jobs or max(1, hold)
-        self._cores = max(1, min(LIGHT_CORES, max(int(one.get("CPU", 0)) for one in largest)))
+        cores = max(int(one.get("CPU", 0)) for one in largest)
+        self._cores = max(1, min(LIGHT_CORES, cores // 8))
         if device == "cuda" and each == 1 and self.jobs > hold:
             self._share = 1 / math.ceil(self.jobs / hold)
         remote = self.ray.remote(facts).options(max_retries=0, **self._needs(device, light=False))
@@ -90,7 +92,11 @@ class RayExecutor(RemoteExecutor):
             with _own_signals():
                 self.ray.init(
                     address=address,
-                    include_dashboard=None if address else False,
+                    **(
+                        {}
+                        if address
+                        else {"include_dashboard": False, "object_store_memory": STORE}
+                    ),
                     log_to_driver=False,
                     logging_level="ERROR",
                 )

@@ -20,7 +20,7 @@ from typing import Any
 
 import pydantic
 
-from harness.bench.executors.conclude import GRACE_SECONDS
+from harness.bench.executors.conclude import GRACE_SECONDS, Report
 from harness.bench.executors.remote import RemoteExecutor, StageTask, run_stage
 from harness.bench.facts import facts
 from harness.bench.stage_sources import source_digest
@@ -38,6 +38,7 @@ ALIVE = {
     "STAGE_OUT", "RESIZING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD",
     "SPECIAL_EXIT",
 }  # fmt: skip
+ENDED = {"CANCELLED", "PREEMPTED", "TIMEOUT", "DEADLINE", "NODE_FAIL", "BOOT_FAIL"}  # by SLURM
 
 
 class SlurmExecutor(RemoteExecutor):
@@ -158,7 +159,7 @@ class SlurmExecutor(RemoteExecutor):
         if job.paths.result_pickle.exists():
             how, result = job._get_outcome_and_result()
             if how == "success":
-                return result
+                return self._unless_ended(handle, result)
             lines = [line for line in str(result).splitlines() if line.strip()]
             return f"SLURM job {handle}: {lines[-1][:300] if lines else 'it failed'}"
         state, node = _end_of(handle) if self.cluster == "slurm" else ("", "")
@@ -166,7 +167,22 @@ class SlurmExecutor(RemoteExecutor):
         if state in ("", "COMPLETED") and time.monotonic() - since < GRACE_SECONDS:
             return None  # its result may not be seen here yet
         where = f" on {node}" if node else ""
+        if state == "OUT_OF_MEMORY":  # the stage's own doing
+            why = f"SLURM job {handle}{where} took more memory than it was given (--slurm mem=...)"
+            return Report(folder=job.submission().args[0].folder, code=-9, status="oom", error=why)
         return f"SLURM job {handle}: {state or 'it is gone and left no result'}{where}"
+
+    def _unless_ended(self, handle: str, result: Any) -> Any:
+        """Return what a job left; of one that the scheduler ended, a line that says so.
+
+        The scheduler's signal reaches the stage first, and its job then reports a stage that was
+        killed.
+        """
+        if self.cluster == "slurm" and isinstance(result, Report) and result.code < 0:
+            state, node = _end_of(handle)
+            if state in ENDED and not result.timed_out and not result.status:
+                return f"SLURM job {handle}: {state} on {node or result.host}"
+        return result
 
     def cancel(self, handles: Collection[Any]) -> None:
         if handles and self.cluster == "slurm":
