@@ -127,7 +127,7 @@ def bench(name: str, folder: Path, cells: int, jobs: int) -> dict[str, Any]:
     finally:
         chosen.stop()
     assert len(outcome.records) == cells + 1
-    assert not outcome.failed
+    assert not outcome.failed, outcome.failed[0].error
     size = len(marks) // 4
     quarters = [marks[0], *(marks[size * n - 1] for n in (1, 2, 3, 4))]
     pairs = list(itertools.pairwise(quarters))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -49,20 +50,16 @@ def heads(folder: Path) -> str:
     return "".join(path.read_text() for path in sorted(folder.glob("head-*.log")))
 
 
-def training(folder: Path) -> list[str]:
-    """Return the training stages that have begun and are not done."""
-    logs = folder.glob("there/small/stages/train-*/log.txt")
-    return [path.parent.name for path in logs if not (path.parent / "manifest.json").exists()]
-
-
-def working(folder: Path) -> list[int]:
-    """Return the processes that have the log of a stage open, wherever they run."""
-    found = []
+def working(folder: Path, kind: str = "") -> set[str]:
+    """Return the stages, perhaps of one kind, whose log a process has open, wherever it runs."""
+    stages, found = f"{folder}/there/small/stages/", set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            targets = [os.readlink(link) for link in (entry / "fd").iterdir()]
-            if any(target.startswith(f"{folder}/there/small/stages/") for target in targets):
-                found.append(int(entry.name))
+            for link in (entry / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    target = os.readlink(link)
+                    if target.startswith(f"{stages}{kind}"):
+                        found.add(target.removeprefix(stages).split("/")[0])
     return found
 
 
@@ -93,17 +90,17 @@ def test_nodes_workers_and_heads_of_ray_are_killed(
     there = ("there", "--executor", "ray", "--ray-address", ray_cluster.address)
 
     first = started(tmp_path, *there)
-    until(lambda: len(training(tmp_path)) == 2)
+    until(lambda: len(working(tmp_path, "train-")) == 2)
     first.kill()  # the head
     first.wait()
     until(lambda: not working(tmp_path))  # no stage outlives it
 
     second = started(tmp_path, *there)
-    until(lambda: len(training(tmp_path)) == 2)
+    until(lambda: len(working(tmp_path, "train-")) == 2)
     ray_cluster.remove_node(ray_cluster.second, allow_graceful=False)  # a node
     until(lambda: "tried again (1 of 3)" in heads(tmp_path))
     ray_cluster.second = ray_cluster.add_node(num_cpus=1)
-    until(lambda: training(tmp_path) or second.poll() is not None)
+    until(lambda: working(tmp_path) or second.poll() is not None)
     for worker in psutil.process_iter(["cmdline"]):  # the worker of a stage, if one still trains
         if "ray::run_stage" in " ".join(worker.info["cmdline"] or ()):
             worker.kill()
@@ -143,7 +140,7 @@ def test_nodes_jobs_and_heads_of_slurm_are_killed(
     there = ("there", "--executor", "slurm", "--slurm", "partition=debug")
 
     first = started(tmp_path, *there)
-    until(lambda: len(training(tmp_path)) == 2)
+    until(lambda: len(working(tmp_path, "train-")) == 2)
     first.kill()  # the head
     first.wait()
     assert working(tmp_path)  # its jobs go on
@@ -155,9 +152,11 @@ def test_nodes_jobs_and_heads_of_slurm_are_killed(
     slurm_cluster.kill_node("n2")
     until(lambda: "tried again" in heads(tmp_path))
     slurm_cluster.start_node("n2")
-    until(lambda: slurm_cluster.run("squeue", "-h", "-t", "R", "-o", "%i").split())
-    job = slurm_cluster.run("squeue", "-h", "-t", "R", "-o", "%i").split()[0]
-    slurm_cluster.run("scancel", job)
+    lost = re.findall(r"train unruly-slow seed (\d): .*tried again", heads(tmp_path))
+    running = ("squeue", "-h", "-t", "R", "-o", "%i %j")
+    again = rf"(\d+) train-unruly-slow-s{lost[0]}-" if lost else r"(\d+) generate-start"
+    until(lambda: re.search(again, slurm_cluster.run(*running)))
+    slurm_cluster.run("scancel", re.search(again, slurm_cluster.run(*running))[1])
     assert second.wait(900) == 0, heads(tmp_path)
     assert results(tmp_path / "there") == results(tmp_path / "here")
     assert heads(tmp_path).count("tried again") >= 2
@@ -176,7 +175,7 @@ def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
         stdout=-3,
     )
     assert read_until(process, "train unruly-slow seed 0: started")
-    until(lambda: len(training(tmp_path)) >= 1)
+    until(lambda: working(tmp_path, "train-"))
     process.send_signal(signal.SIGTERM)
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
