@@ -26,6 +26,7 @@ MAY_DIFFER = {
     "bos_token_id",
     "eos_token_id",
     "id2label",
+    "imported",
     "initializer_range",
     "label2id",
     "output_attentions",

@@ -21,6 +21,7 @@ from harness.costs import Outside as Outside
 from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256, read_json, slug, write_atomically
+from harness.imported import Imported as Imported
 
 SCHEMA = 1
 START = "start"  # the row of the untouched start model
@@ -170,6 +171,7 @@ class Record(Frozen):
     cost: Cost = Cost()  # of the whole chain
     scoring_seconds: Amount = 0.0
     checkpoint: Checkpoint | None = None
+    imported: Imported | None = None  # what the start model was made of, by `harness import`
     verifier_version: str
     scores: tuple[Score, ...] = ()
     environment: Environment

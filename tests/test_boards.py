@@ -206,6 +206,9 @@ def test_the_identity_of_a_hub_model_is_its_revision_and_needs_no_download(small
         ("max_new_tokens = 6", "max_new_tokens = 7", True),
         ("batch_size = 8", "batch_size = 9", True),
         ("seeds = [0, 1]", "seeds = [0, 1, 2]", True),
+        ("[compute]", '[compute]\ndtype = "bfloat16"', True),
+        ("[compute]", '[compute]\ndtype = "auto"', False),
+        ("[data]", "[data]\nlongest = 60", True),
         ("[compute]", "[options.unruly]\nflip = 1\n\n[compute]", True),
         ('teacher = "teacher"', 'teacher = "start"', True),
         ('title = "A board for tests"', 'title = "Another title"', False),
@@ -219,6 +222,20 @@ def test_the_digest_covers_what_can_change_a_result(small_board, old, new, chang
     assert old in text
     small_board.write_text(text.replace(old, new))
     assert (load(small_board).digest != before) is changes
+
+
+def test_longer_training_rows_are_left_out_before_the_first_are_taken(small_board):
+    rows = load(small_board).train_rows()
+    lengths = sorted(len(row["problem"]) + len(row["solution"]) for row in rows)
+    longest = lengths[len(rows) // 2]
+    text = small_board.read_text()
+    small_board.write_text(text.replace("[data]", f"[data]\nlongest = {longest}\nlimit = 2"))
+    board = load(small_board)
+    kept = [row for row in rows if len(row["problem"]) + len(row["solution"]) <= longest]
+    assert len(kept) < len(rows)
+    assert board.train_rows() == kept[:2]
+    assert f"those of at most {longest} characters of 12, the first 2" in board.conditions().data
+    assert len(board.test_rows(board.ranking)) == len(load(small_board).test_rows(board.ranking))
 
 
 def test_a_row_without_a_gold_answer_is_neither_trained_on_nor_scored(small_board):

@@ -12,6 +12,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import gguf_files
 import pytest
 import yaml
 
@@ -180,6 +181,8 @@ def test_the_commands_of_the_pages_run(command, harness, tmp_path):
     shutil.copy(ROOT / "examples" / "answers.jsonl", tmp_path / "examples")
     models = ROOT / "plugins" / "harness_tiny" / "models"
     shutil.copytree(models, tmp_path / "plugins" / "harness_tiny" / "models")
+    if arguments[0] == "import":
+        gguf_files.write(tmp_path / arguments[1], models / "start")
     harness(*arguments)
 
 

@@ -123,7 +123,7 @@ def test_a_student_writes_with_weights_of_half_precision(tmp_path):
     import torch
 
     run = models.make_run(tmp_path, models.save_model(tmp_path / "start", seed=0), None,
-                          device="cuda")  # fmt: skip
+                          device="cuda", dtype="bfloat16")  # fmt: skip
     student = run.student().cuda()
     before = [weights.clone() for weights in student.parameters()]
     answers = run.generate(student, run.tokenizer(), [[5, 6, 7]] * 3, samples=4, temperature=1.0)

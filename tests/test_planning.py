@@ -16,7 +16,7 @@ from harness.boards.file import Compute, ScoreTable
 from harness.errors import UsageError
 from harness.forecast import formulas, model_sizes
 from harness.forecast.formulas import Setting
-from harness.forecast.gpus import GPUS, find_gpu
+from harness.forecast.gpus import GPUS, cpu_speed, find_gpu
 from harness.forecast.power import power
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
@@ -265,6 +265,20 @@ def test_the_tiny_board_is_planned_for_the_cpu(tmp_path):
     assert found.gpu_hours is None
     assert all(one.state == "here" for one in found.downloads)
     assert "CPU thread" in shown(found)
+
+
+def test_who_asks_for_a_cpu_has_it_planned(harness):
+    command = ["bench", "srlm-0.5b-instruct", "--device", "cpu", "--dry-run", "--json"]
+    assert json.loads(harness(*command).stdout)["machine"] == "1 CPU thread"
+    named = harness(*command, "--gpu", "A100-80")
+    assert json.loads(named.stdout)["machine"] == "A100-80"
+
+
+def test_a_wider_model_is_planned_to_keep_a_cpu_busier():
+    tiny, wide, huge = (cpu_speed(size, "float32") for size in (860_000, 135_000_000, 10**9))
+    assert tiny < wide < huge
+    assert cpu_speed(135_000_000, "bfloat16") > wide
+    assert cpu_speed(860_000, "bfloat16") == tiny
 
 
 def test_a_plan_fills_the_budget_that_is_to_be_used_up(tmp_path):

@@ -235,6 +235,20 @@ def test_a_workflow_may_read_and_nothing_else(name):
                 assert step["with"]["persist-credentials"] is False
 
 
+def test_only_a_tag_releases_and_only_one_job_may_say_who_it_is():
+    found = workflow("release.yml")
+    assert found["on"] == {"push": {"tags": ["v*"]}}
+    assert found["permissions"] == {"contents": "read"}
+    build, publish = found["jobs"]["build"], found["jobs"]["publish"]
+    assert "permissions" not in build
+    assert publish["permissions"] == {"id-token": "write"}
+    assert publish["needs"] == "build"
+    assert "secrets." not in (WORKFLOWS / "release.yml").read_text()
+    assert not [
+        step for step in publish["steps"] if "run" in step
+    ]  # nothing is run with that right
+
+
 def test_the_workflow_of_the_tests_runs_the_command_of_the_readme():
     job = workflow("tests.yml")["jobs"]["tox"]
     (command,) = [step["run"] for step in job["steps"] if "run" in step]

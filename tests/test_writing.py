@@ -204,6 +204,28 @@ def test_weights_in_several_processes_are_refused(run, monkeypatch):
         run.generate(student, tokenizer, CHAT)
 
 
+def test_a_student_writes_in_what_the_board_computes_in(start, tmp_path, monkeypatch):
+    """Its weights stay float32, and are written with in bfloat16 where the board says so."""
+    from harness.stage.decoding.decoder import Decoder
+
+    plain, seen = Decoder.generate, []
+
+    def watched(self, asked):
+        seen.append(self.model.dtype)
+        return plain(self, asked)
+
+    monkeypatch.setattr(Decoder, "generate", watched)
+    for dtype in ("float32", "bfloat16"):
+        run = models.make_run(tmp_path / dtype, start, None, dtype=dtype, teacher=start)
+        student = run.student()
+        assert run.arguments()["bf16"] is (dtype == "bfloat16")
+        assert run.teacher_model().dtype == getattr(torch, dtype)
+        run.generate(student, run.tokenizer(), CHAT)
+        assert student.dtype == torch.float32
+        run.close()
+    assert seen == [torch.float32, torch.bfloat16]
+
+
 @pytest.mark.bench
 def test_on_policy_distillation_computes_in_half_precision_where_the_run_says_so(
     start, tmp_path, monkeypatch

@@ -6,8 +6,6 @@ A stage's name is a digest of all that can change its result. Two cells that nee
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -19,17 +17,18 @@ import pydantic
 from harness import checkpoints
 from harness.bench import stage_identity
 from harness.bench.facts import as_facts
+from harness.bench.overrides import overrides_of, written
 from harness.boards.board import Board
 from harness.boards.file import explain
 from harness.boards.own import check_rows, check_solutions
 from harness.contamination.board import check_apart
 from harness.errors import PluginError, UsageError, did_you_mean
 from harness.files import slug
+from harness.imported import imported
 from harness.plugin.executor import Facts
 from harness.plugin.host import Host, Offer
 from harness.plugin.trainer import Trainer
 from harness.records import START, Cell, at_share, cell_name
-from harness.redact import redact
 from harness.stage.spec import Base, Device, Identity, Kind, digest
 
 
@@ -92,7 +91,7 @@ def plan(
         offered = [name for name in host.offers(term) if name not in names]
         names += [name for name in offered if term != "all" or _has_needs(name, host, board)]
     _check_options(board, host)
-    changed = _overrides(overrides)
+    changed = overrides_of(overrides)
     parts = {name: _parts(name, host) for name in names}
     used = {part for chain in parts.values() for part in chain}
     for trainer in changed:
@@ -109,14 +108,14 @@ def plan(
     options = {part: _options(offers[part], board, changed.get(part, {})) for part in sorted(used)}
     for offer in offers.values():
         _check_needs(offer.trainer, board)
-    machine = as_facts(where)
-    result = plan_start(board, machine, names[0])  # its own refusals name files and lines: first
+    result = plan_start(board, where, names[0])  # its own refusals name files and lines: first
     check_apart(board)
-    common, start = stage_identity.common(board, machine), Base(model=board.identity("start"))
+    common = stage_identity.common(board, result.machine)
+    start = Base(model=board.identity("start"))
     points = board.file.curve.shares if board.file.curve else ()
     for part, name in product((1.0, *points), names):
         mine = {one: changed[one] for one in parts[name] if one in changed}
-        settings = _settings(mine)
+        settings = written(mine)
         shown = at_share(name + (f"({', '.join(settings)})" if settings else ""), part)
         for seed in seeds or board.file.seeds:
             chain: list[Stage] = []
@@ -196,35 +195,10 @@ def _add_cell(
     result.cells.append(cell)
 
 
-def _settings(changed: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Write the overrides of one cell as on the command line."""
-    return tuple(
-        redact(f"{trainer}.{option}={value}")
-        for trainer, values in sorted(changed.items())
-        for option, value in sorted(values.items())
-    )
-
-
 def _parts(name: str, host: Host) -> tuple[str, ...]:
     if "+" in name:
         return tuple(name.split("+"))
     return host.trainers()[name].trainer.chain or (name,)
-
-
-def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Parse `trainer.option=value`; a value is TOML, or else the text itself."""
-    changed: dict[str, dict[str, Any]] = {}
-    for text in given:
-        match = re.fullmatch(r"([\w-]+)\.(\w+)=(.*)", text, re.DOTALL)
-        if not match:
-            raise UsageError(f"--set {text}: write trainer.option=value, as in kd.temperature=2.0")
-        trainer, option, value = match.groups()
-        try:
-            parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed = value
-        changed.setdefault(trainer, {})[option] = parsed
-    return changed
 
 
 def _options(offer: Offer, board: Board, changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -276,6 +250,8 @@ def _check_model(board: Board, model: Path | None) -> None:
     folder = folder or board.at_hand("start")
     context = checkpoints.context_length(folder) if folder else None
     template = folder is None or checkpoints.has_chat_template(folder)
+    if folder:
+        imported(folder)  # it is refused here if it cannot be recorded
     for one in board.scores:
         if one.protocol.chat and not template:
             raise UsageError(

@@ -18,8 +18,9 @@ from harness.bench.folder import Folder
 from harness.bench.plan import Plan
 from harness.bench.stage_inputs import model_folder
 from harness.contamination.board import SYNTHETIC, BoardOverlaps
-from harness.errors import HarnessError, StageError, TamperedError
+from harness.errors import HarnessError, StageError, TamperedError, UsageError
 from harness.files import write_atomically
+from harness.imported import Imported, imported
 from harness.plugin.executor import Ended
 from harness.records import Cell, Record, Score, StageRef
 from harness.redact import publishable, redacted
@@ -225,6 +226,7 @@ class Recorder:
             command=cell.command,
             stages=tuple(stages),
             cost=records.total_cost(ref.cost for ref in stages),
+            imported=self._imported(cell),
             verifier_version=VERIFIER_VERSION,
             supersedes=self._newest.get(row),
             **fields,
@@ -237,6 +239,14 @@ class Recorder:
         """The newest record of each row, seed and board: nobody else writes any meanwhile."""
         found = records.read_records(self.folder.records)
         return {(each.trainer, each.seed, each.board.digest): each.id for each in found}
+
+    def _imported(self, cell: Cell) -> Imported | None:
+        """Return what the model that a cell starts from was made of, if `harness import` did."""
+        folder = self.plan.stages[cell.stages[0]].model or self.plan.board.at_hand("start")
+        try:
+            return imported(folder) if folder else None
+        except UsageError:  # spoilt since the plan was made; the stage that used it says so
+            return None
 
 
 def _seen(ran: records.Environment, seen: measured.Measured | None) -> records.Environment:

@@ -29,6 +29,7 @@ def common(board: Board, machine: Facts) -> spec.Common:
     return spec.Common(
         device=device,
         threads=board.file.compute.threads if device == "cpu" else None,
+        dtype=choose_dtype(board.file.compute.dtype, device),
         packages=packages,
         harness=machine.harness,
         engine=engine,
@@ -68,6 +69,7 @@ def training(
         teacher=board.identity("teacher") if trainer.needs_teacher else None,
         data={name: board.tasks[name].digest for name in board.file.data.train},
         traces={name: board.tasks[name].digest for name in traces},
+        longest=board.file.data.longest,
         limit=board.file.data.limit,
         gpus=board.file.compute.gpus,
         accelerate=file_sha256(config) if config else None,
@@ -114,6 +116,13 @@ def judged_score(one: BoardScore) -> spec.JudgedScore:
 def _scored(one: BoardScore) -> dict[str, Any]:
     table = one.table.model_dump(include={"max_new_tokens", "limit", "samples"})
     return {"task": one.task.name, "digest": one.task.digest, "protocol": one.protocol.id, **table}
+
+
+def choose_dtype(wanted: str, device: str) -> spec.Dtype:
+    """Return what matrix products are computed in; `auto` is bfloat16 on a GPU, float32 else."""
+    if wanted == "auto":
+        return "float32" if device == "cpu" else "bfloat16"
+    return "bfloat16" if wanted == "bfloat16" else "float32"
 
 
 def choose_engine(wanted: str, machine: Facts) -> spec.Engine:

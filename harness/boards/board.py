@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from harness.boards.file import BoardFile, ScoreTable, Which, read_board_file
 from harness.boards.score import BoardScore
 from harness.errors import UsageError, did_you_mean
 from harness.files import file_sha256, json_sha256
+from harness.imported import imported
 from harness.plugin.host import Host
 from harness.records import START
 from harness.tasks.protocols import Protocol, get_protocol, training_protocol
@@ -93,7 +94,9 @@ class Board:
         A row without a gold answer can be neither right nor wrong, so it is left out.
         """
         rows = self.tasks[task].graded(split)
-        if split != "test" and self.file.data.limit:
+        if split != "test":
+            if longest := self.file.data.longest:
+                rows = [row for row in rows if characters(row) <= longest]
             rows = rows[: self.file.data.limit]
         return [{**row, "task": task} for row in rows]
 
@@ -203,7 +206,7 @@ class Board:
     def conditions(self) -> Conditions:
         """Return what this board fixes, in the words that its leaderboard prints."""
         file = self.file
-        data = ", ".join(f"{name} ({self.count(name, 'train')} rows)" for name in file.data.train)
+        data = ", ".join(f"{name} ({self._trained_on(name)})" for name in file.data.train)
         caps = " and ".join(f"{value:,g} {name}" for name, value in file.budget.set_caps().items())
         return Conditions(
             board=self.name,
@@ -226,12 +229,25 @@ class Board:
             protocols={one.protocol.id: one.protocol.summary for one in self.scores},
         )
 
+    def _trained_on(self, task: str) -> str:
+        """Return which training rows of a task there are, the same before and after a download."""
+        data = self.file.data
+        if data.longest:
+            size = self.tasks[task].size("train")
+            kept = f"those of at most {data.longest} characters of {size:,}"
+            return f"{kept}, the first {data.limit:,} of them" if data.limit else kept
+        return f"{self.count(task, 'train')} rows"
+
     def _described(self, which: Which) -> str | None:
-        """Return a model as a leaderboard names it: its Hub id and commit, or path and digest."""
+        """Return a model as a leaderboard names it: its Hub id and commit, or path and digest.
+
+        Of one that was imported it says from what.
+        """
         reference, identity = self.file.model(which), self.identity(which)
         if identity is None or identity == reference:
             return reference
-        return f"{reference} (sha256 {identity[:12]})"
+        made = imported(self.model(which))
+        return f"{reference} (sha256 {identity[:12]}{f'; {made.described}' if made else ''})"
 
     @cached_property
     def digest(self) -> str:
@@ -254,6 +270,11 @@ class Board:
         content["protocols"] = sorted({one.protocol.id for one in self.scores})
         content["verifier"] = verifier_version
         return json_sha256(content)
+
+
+def characters(row: Mapping[str, str]) -> int:
+    """Return the length of a training row: its problem and its solution."""
+    return len(row["problem"]) + len(row.get("solution", ""))
 
 
 def known_boards(host: Host) -> dict[str, Path]:

@@ -29,6 +29,8 @@ class Data(Frozen):
 
     train: tuple[str, ...] = pydantic.Field(min_length=1)
     traces: tuple[str, ...] = ()  # tasks whose training solutions a stronger model wrote
+    # characters of a problem with its solution: longer training rows are left out
+    longest: int | None = pydantic.Field(default=None, gt=0)
     limit: int | None = pydantic.Field(default=None, gt=0)  # rows of each task, the first ones
 
 
@@ -117,6 +119,8 @@ class Compute(Frozen, allow_inf_nan=False):
 
     threads: int = pydantic.Field(default=1, gt=0)
     batch_size: int = pydantic.Field(default=64, gt=0)  # of the scored generation
+    # of matrix products; auto: bfloat16 on a GPU, float32 on a CPU
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     engine: Literal["auto", "hf", "vllm"] = "hf"  # generates; auto: vLLM on a GPU that has it
     gpus: int = pydantic.Field(default=1, gt=0)  # of one training stage, through accelerate
     accelerate: str | None = None  # a file for `accelerate launch --config_file`

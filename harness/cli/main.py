@@ -38,7 +38,10 @@ GROUPS = {
     ),
     "create": (
         "Start something of your own",
-        {"new": "Write a plug-in or a board to start from."},
+        {
+            "import": "Make a start model of a GGUF file or a wheel with one.",
+            "new": "Write a plug-in or a board to start from.",
+        },
     ),
     "inspect": (
         "Show and check",

@@ -83,7 +83,7 @@ def torch(child: subprocess.Popen[str], gpus: list[str]) -> Iterator[Finding]:
 def extras() -> Iterator[Finding]:
     there = {
         module: version_of(module) or "unknown"  # names of distributions take _ for -
-        for module in ("vllm", "flash_attn", "deepspeed", "matplotlib", "jinja2")
+        for module in ("vllm", "flash_attn", "deepspeed", "matplotlib", "jinja2", "gguf")
         if importlib.util.find_spec(module) is not None
     }
     found = ", ".join(f"{module} {version}" for module, version in there.items())

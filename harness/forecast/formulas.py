@@ -70,7 +70,8 @@ class Setting(NamedTuple):
     def multiply(self, flops: float, share: float) -> float:
         """Return the seconds of matrix products at a share of the peak."""
         if self.gpu is None:
-            return flops / (gpus.CPU_FLOPS * self.compute.threads)
+            speed = gpus.cpu_speed(self.student.parameters, self.compute.dtype)
+            return flops / (speed * self.compute.threads)
         return flops / (self.gpu.tflops * 1e12 * share)
 
     def decode(

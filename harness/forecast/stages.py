@@ -16,6 +16,7 @@ from harness.forecast.model_sizes import model_shape
 from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
 from harness.records import Record
+from harness.stage.environment import computes_bfloat16
 from harness.stage.spec import MOST_STEPS, Share, TrainIdentity
 from harness.tasks.protocols import LmEvalProtocol, Protocol
 
@@ -65,6 +66,9 @@ class Forecast:
         lines = []
         if self.gpu and not self.gpu.bf16:
             lines.append(f"{self.gpu.name} has no bfloat16, in which stages train on a GPU")
+        wanted = self.plan.board.file.compute.dtype
+        if self.gpu is None and wanted == "bfloat16" and not computes_bfloat16():
+            lines.append("this processor has no bfloat16 instructions: the board will be slow here")
         unknown = "the size of the {} is not known until it is downloaded"
         if self.setting is None:
             lines.append(unknown.format("start model"))

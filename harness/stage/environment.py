@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 from pathlib import Path
 
 from harness.records import Environment
@@ -24,7 +25,7 @@ def environment(identity: Common, *, packed: bool = False) -> Environment:
         processor=processor_name(),
         gpu=gpu,
         device=identity.device,
-        dtype="float32" if identity.device == "cpu" else "bfloat16",
+        dtype=identity.dtype,
         attention=attention(identity.device, packed=packed),
         packages=identity.packages,
     )
@@ -38,6 +39,14 @@ def processor_name() -> str:
         models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
         name = next(models, name)
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
+
+
+def computes_bfloat16() -> bool:
+    """Return whether the processor multiplies matrices of bfloat16; True where nobody can say."""
+    with contextlib.suppress(OSError):  # there is none outside Linux
+        found = re.findall(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+        return not found or not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(found[0].split())
+    return True
 
 
 def peak_memory(device: str) -> int:

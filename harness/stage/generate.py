@@ -67,6 +67,7 @@ def generate_answers(
     out: Path,
     engine: str = "hf",
     *,
+    dtype: str = "float32",
     whole_samples: bool = False,
 ) -> Generated:
     """Generate answers and write them to `out/answers/<score>.jsonl`.
@@ -79,7 +80,7 @@ def generate_answers(
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
 
-    lm = load_engine(model, engine, batch_size, device)
+    lm = load_engine(model, engine, batch_size, device, dtype)
     done = Generated()
     (out / "answers").mkdir(parents=True, exist_ok=True)
     for kind, chosen in _kinds(scores).items():
@@ -225,7 +226,7 @@ def _dataset(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[...
     return load
 
 
-def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
+def load_engine(model: Path, engine: str, batch_size: int, device: str, dtype: str) -> Any:
     if engine == "vllm":
         # in one process vLLM schedules in the same order each time, and dies with its stage
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -234,7 +235,7 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
         make: Any = type("Vllm", (VllmEngine, VLLM), {})
         lm = make(
             pretrained=str(model),
-            dtype="bfloat16",
+            dtype=dtype,
             seed=0,
             batch_size="auto",
             trust_remote_code=False,
@@ -247,7 +248,7 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str) -> Any:
         lm = make(
             pretrained=str(model),
             device=device,
-            dtype="float32" if device == "cpu" else "bfloat16",
+            dtype=dtype,
             batch_size=batch_size,
             trust_remote_code=False,
             use_safetensors=True,

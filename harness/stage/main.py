@@ -256,6 +256,7 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
         device=identity.device,
         out=folder,
         engine=identity.engine,
+        dtype=identity.dtype,
     )
     ran = environment(identity)
     if identity.engine == "vllm":  # it chooses its own implementation

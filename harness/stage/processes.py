@@ -109,7 +109,7 @@ def launch(folder: Path, spec: TrainSpec) -> int:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     how = ["--config_file", str(config)] if config else ["--multi_gpu", "--num_machines", "1"]
-    precision = "no" if spec.identity.device == "cpu" else "bf16"
+    precision = "bf16" if spec.identity.dtype == "bfloat16" else "no"
     how += ["--mixed_precision", precision, "--dynamo_backend", "no"]
     how += ["--num_processes", str(count), "--main_process_port", str(port)]
     how += ["-m", "harness.stage.main", str(folder)]

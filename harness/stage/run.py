@@ -46,6 +46,7 @@ class Run:
         engine: What generates: `hf` or `vllm`.
         group: The processes that this stage runs as; `train` runs in each of them.
         device: `cpu` or `cuda`.
+        dtype: What matrix products are computed in: `float32` or `bfloat16`.
         max_new_tokens: Most tokens of an answer that the ranking score reads.
         scratch: A folder for anything but the checkpoint; it survives an interruption.
     """
@@ -58,6 +59,7 @@ class Run:
     engine: str
     group: Group
     device: str
+    dtype: str
     max_new_tokens: int
     scratch: Path
 
@@ -66,7 +68,8 @@ class Run:
         self.base_model, self.teacher = paths.base_model, paths.teacher
         self.options, self.budget = stage.options, stage.budget
         self.protocol, self.engine, self.group = stage.protocol, identity.engine, stage.group
-        self.device, self.max_new_tokens = identity.device, identity.max_new_tokens
+        self.device, self.dtype = identity.device, identity.dtype
+        self.max_new_tokens = identity.max_new_tokens
         self.scratch = stage.folder / "scratch"
         self._stage = stage
 
@@ -166,15 +169,14 @@ class Run:
     def teacher_model(self) -> transformers.PreTrainedModel:
         """Return the board's teacher on `device`, without gradients.
 
-        Its weights are bfloat16 on a GPU, float32 on a CPU.
+        Its weights have the type that the board computes in (`dtype`).
 
         Raises:
             StageError: If the board names no teacher.
         """
         if self.teacher is None:
             raise StageError("this trainer needs a teacher and the board names none")
-        dtype = "float32" if self.device == "cpu" else "bfloat16"
-        model: Any = models.load_model(self.teacher, dtype, self.device)
+        model: Any = models.load_model(self.teacher, self.dtype, self.device)
         teacher: transformers.PreTrainedModel = model.eval().requires_grad_(False).to(self.device)
         return teacher
 
@@ -193,7 +195,7 @@ class Run:
         """Return a model's answers to each prompt, by what generates scored answers too.
 
         They end where those end, at the protocol's stop strings too, and are counted as generated
-        tokens. On a GPU weights that are float32 are used in bfloat16.
+        tokens. Where the board computes in bfloat16, float32 weights are used in that.
 
         Args:
             model: A causal model of transformers; it may have a PEFT adapter.
@@ -279,8 +281,8 @@ class Run:
     def arguments(self, *, rollout_memory: float | None = None, **given: Any) -> dict[str, Any]:
         """Return the TrainingArguments that every trainer shares, with `given` on top.
 
-        They fix folders, seeds, precision (bfloat16 autocast on a GPU, float32 on a CPU), logging
-        and saving, so that a trainer states only what its method is about.
+        They fix folders, seeds, precision (autocast where `dtype` is bfloat16), logging and saving,
+        so that a trainer states only what its method is about.
 
         Args:
             rollout_memory: The share of a GPU's memory for vLLM, from a trainer whose TRL trainer

@@ -26,6 +26,7 @@ from harness.verify.reading.extract import Form
 SCHEMA = 1
 MOST_STEPS = 1_000_000  # that are planned for where the caps say nothing of a step
 Device = Literal["cpu", "cuda"]
+Dtype = Literal["float32", "bfloat16"]
 Engine = Literal["hf", "vllm"]
 Kind = Literal["train", "generate", "judge"]
 
@@ -53,6 +54,7 @@ class Common(Frozen):
 
     device: Device
     threads: int | None  # of torch on a CPU
+    dtype: Dtype  # of matrix products; the weights that are trained are float32
     packages: dict[str, str]  # distribution -> version
     harness: str  # digest of the harness's code that runs in a stage
     engine: Engine  # what generates
@@ -85,6 +87,7 @@ class TrainIdentity(Common):
     teacher: str | None
     data: dict[str, str]  # task -> digest, as in `traces`
     traces: dict[str, str]
+    longest: int | None  # characters of a row
     limit: int | None  # rows of each task
     gpus: int  # the processes of the stage
     accelerate: str | None  # sha256 of the configuration's file

@@ -54,7 +54,7 @@ class TrainStage:
         save_every = self.spec.compute.save_every
         return {
             "output_dir": str(self.folder / "scratch" / "trainer"),
-            "bf16": on_gpu,
+            "bf16": self.spec.identity.dtype == "bfloat16",
             "use_cpu": not on_gpu,
             "gradient_checkpointing": self.spec.compute.gradient_checkpointing,
             "report_to": list(self.spec.report_to) or "none",
@@ -104,7 +104,8 @@ class TrainStage:
                     given, add_generation_prompt=True, tokenize=False
                 )
             given = tokenizer(given, add_special_tokens=False)["input_ids"]
-        answers = write(decoder, given, samples, limit, self.budget)
+        half = self.spec.identity.dtype == "bfloat16"
+        answers = write(decoder, given, samples, limit, self.budget, half=half)
         if decoder.smallest is not None:
             self.notes["smallest_batch"] = decoder.smallest
         if decoder.plain is not None:

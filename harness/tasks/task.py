@@ -144,8 +144,10 @@ class Task:
     def here(self, split: str) -> str | None:
         """Return where the rows of a split lie on this machine, in words; None if nowhere.
 
-        Nothing is read or downloaded.
+        Nothing is read or downloaded. A split that published data does not have is nowhere.
         """
+        if self.source is not None and split not in self.source.splits:
+            return None
         if isinstance(self.rows, LocalRows):
             return str(self.rows.files[split]) if split in self.rows.files else None
         if self.source is None:

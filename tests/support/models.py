@@ -200,7 +200,9 @@ def make_run(
     caps, own = taken(Caps.model_fields), taken(TrainStage.__dataclass_fields__)
     spec = made(
         TrainSpec,
-        identity=made(TrainIdentity, seed=0, device="cpu", engine="hf", max_new_tokens=20),
+        identity=made(
+            TrainIdentity, seed=0, device="cpu", dtype="float32", engine="hf", max_new_tokens=20
+        ),
         compute=made(TrainCompute, save_every=0, gradient_checkpointing=False),
         paths=TrainPaths.model_construct(base_model=base, teacher=teacher),
         conventions={"sums": Conventions()},

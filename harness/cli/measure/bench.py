@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from harness.leaderboard.data import Leaderboard
     from harness.plugin.executor import Executor
     from harness.plugin.host import Host
-    from harness.stage.spec import Device
 
 _NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
 # name in transformers' `report_to` -> packages, one of which it needs
@@ -177,8 +176,10 @@ def command(
     host, loaded = options.open_board(board, data_dir, download=not dry_run)
     folder = Folder(runs.resolve() / loaded.name)
     if dry_run:
-        planned, note = preview.choose_gpu(gpu, loaded, choose_device(device))
-        where: Device = "cuda" if planned else "cpu"
+        where, planned, note = choose_device(device), None, ""
+        if gpu or device != "cpu":  # who asks for a CPU has its times planned
+            planned, note = preview.choose_gpu(gpu, loaded, where)
+            where = "cuda" if planned else "cpu"
         plan = make_plan(loaded, host, plugins, seeds, overrides, where)
         shown = preview.preview(plan, folder, planned, note)
         if as_json:

@@ -36,12 +36,19 @@ class Written:
 
 
 def write(
-    decoder: Decoder, prompts: Sequence[Sequence[int]], samples: int, limit: int, budget: Budget
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    samples: int,
+    limit: int,
+    budget: Budget,
+    *,
+    half: bool = False,
 ) -> list[list[Written]]:
     """Return `samples` answers to each prompt, of at most `limit` tokens, and count their cost.
 
     Random numbers come from torch's generator, as those of transformers' `generate` do. The cost
     is that of reading each answer's prompt and writing its tokens, however that was shared.
+    With `half` float32 weights are used in bfloat16.
     """
     import torch
 
@@ -56,7 +63,7 @@ def write(
     name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
     found: dict[int, Written] = {}
     try:
-        with _generating(model), budget.counted_apart(), torch.no_grad():
+        with _generating(model, half), budget.counted_apart(), torch.no_grad():
             for place, tokens, stopped in decoder.generate(asked):
                 text = cut(tokenizer.decode(tokens, skip_special_tokens=True), decoder.stop)
                 read = len(asked[place].tokens)
@@ -77,8 +84,8 @@ def write(
 
 
 @contextmanager
-def _generating(model: Any) -> Iterator[None]:
-    """Let a model generate: without dropout, and on a GPU with weights of half precision.
+def _generating(model: Any, half: bool) -> Iterator[None]:
+    """Let a model generate: without dropout, and with weights in bfloat16 where `half` says so.
 
     The weights that are trained are float32, and would be cast anew for every token under autocast.
     They are set aside, and put back as they were.
@@ -86,7 +93,7 @@ def _generating(model: Any) -> Iterator[None]:
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with half_precision(model) if model.device.type == "cuda" else nullcontext():
+        with half_precision(model) if half else nullcontext():
             yield
     finally:
         for module in training:
