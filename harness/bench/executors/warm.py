@@ -48,7 +48,7 @@ def preload() -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # a broken package must not stop stages that do without it
-            sys.stderr.write(f"harness.bench.warm: cannot import {name}: {error}\n")
+            sys.stderr.write(f"harness: cannot import {name}: {error}\n")
 
 
 def work(folder: Path) -> int:
