@@ -38,7 +38,7 @@ LAST = 4  # steps whose rewards say what was learnt
 
 def spec_of(trainer: str, seed: int, steps: int, folder: Path) -> tuple[Path, Any]:
     """Return a training stage's folder and what it is to do, planned as a bench plans it."""
-    from harness.bench.executor import LocalExecutor
+    from harness.bench.executors.local import LocalExecutor
     from harness.bench.folder import Folder
     from harness.bench.plan import plan
     from harness.bench.stage_inputs import StageInputs

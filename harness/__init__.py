@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Any
 # The names are listed twice: for type checkers and editors, to whom `X as X` says that X is
 # exported, and for the interpreter, which imports a module when one of its names is used.
 if TYPE_CHECKING:
+    from harness.bench.executors.conclude import Report as Report
+    from harness.bench.executors.remote import RemoteExecutor as RemoteExecutor
+    from harness.bench.executors.remote import StageTask as StageTask
+    from harness.bench.executors.remote import run_stage as run_stage
+    from harness.bench.facts import facts as facts
     from harness.errors import HarnessError as HarnessError
     from harness.errors import StageError as StageError
     from harness.errors import UsageError as UsageError
+    from harness.plugin.executor import Ended as Ended
+    from harness.plugin.executor import Executor as Executor
+    from harness.plugin.executor import ExecutorOffer as ExecutorOffer
+    from harness.plugin.executor import ExecutorSettings as ExecutorSettings
+    from harness.plugin.executor import Facts as Facts
     from harness.plugin.hookspecs import hookimpl as hookimpl
     from harness.plugin.options import OptimiserOptions as OptimiserOptions
     from harness.plugin.options import Options as Options
@@ -37,7 +47,11 @@ else:
     _HOMES = {
         name: f"harness.{module}"
         for module, names in {
+            "bench.executors.conclude": ("Report",),
+            "bench.executors.remote": ("RemoteExecutor", "StageTask", "run_stage"),
+            "bench.facts": ("facts",),
             "errors": ("HarnessError", "StageError", "UsageError"),
+            "plugin.executor": ("Ended", "Executor", "ExecutorOffer", "ExecutorSettings", "Facts"),
             "plugin.hookspecs": ("hookimpl",),
             "plugin.options": ("OptimiserOptions", "Options"),
             "plugin.search": ("Search",),

@@ -11,7 +11,7 @@ from subprocess import CompletedProcess
 import processes
 import pytest
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 
 os.environ |= {
     "HF_HUB_OFFLINE": "1",
@@ -85,6 +85,14 @@ def small_board(tmp_path: Path, small_models: Path, with_plugins) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(BOARD)
     return path
+
+
+@pytest.fixture
+def patient_board(small_board: Path) -> Path:
+    """Return that board with a time limit which no stage meets on a busy machine."""
+    text = small_board.read_text().replace("stage_seconds = 60", "stage_seconds = 3600")
+    small_board.write_text(text)
+    return small_board
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import processes
 import pytest
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.files import file_sha256, write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard

@@ -13,9 +13,9 @@ import landlockpy
 import pytest
 from processes import all_ended
 
-from harness.bench import confinement, measured
-from harness.bench import executor as executor_module
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors import confinement, measured
+from harness.bench.executors import local as executor_module
+from harness.bench.executors.local import LocalExecutor
 from harness.leaderboard.data import Leaderboard
 from harness.leaderboard.origins import Spent, unaccounted
 from harness.leaderboard.warnings import _process_warnings, _uncounted_seconds
@@ -286,7 +286,7 @@ def test_modules_beside_runs_can_be_imported_and_nothing_else_read(tmp_path):
     script = """
 import sys
 from pathlib import Path
-from harness.bench import confinement
+from harness.bench.executors import confinement
 kept = confinement._kept(Path("runs/small/stages/train-x").resolve())
 reads, lists = confinement._code()
 roots = [path for root in confinement._system() for path in confinement._without(root, kept)]

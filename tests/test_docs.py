@@ -19,7 +19,7 @@ import yaml
 
 import harness as harness_package
 from harness import testing
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import run
@@ -65,6 +65,7 @@ SHOWN = {
     "harness_tasks": ("tasks", "unruly_sums"),
     "harness_boards": ("boards", "observed: A board that a plug-in ships"),
     "harness_commands": ("observe", "observed"),
+    "harness_executors": ("plugins", "executor elsewhere: processes that know nothing"),
 }
 NOTED = {"harness_cell_started": "started start", "harness_cell_finished": "finished start killed"}
 
@@ -73,8 +74,16 @@ NOTED = {"harness_cell_started": "started start", "harness_cell_finished": "fini
 def test_the_host_uses_what_a_hook_returns(hook, harness, with_plugins):
     command, shown = SHOWN[hook]
     assert shown not in harness(command, check=None).stdout
-    with_plugins("unruly", "observer")
+    with_plugins("unruly", "observer", "elsewhere")
     assert shown in harness(command).stdout
+
+
+def test_the_example_of_an_executor_is_the_one_that_is_tested():
+    """By `test_remote_executors.py`."""
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    (block,) = re.findall(r"```python\n([^`]*?class Processes.*?)@hookimpl", page, re.DOTALL)
+    fixture = ROOT / "tests/support/plugins/elsewhere/harness_elsewhere.py"
+    assert block.strip() in fixture.read_text()
 
 
 def test_the_host_tells_of_cells(small_board, with_plugins, monkeypatch, tmp_path):

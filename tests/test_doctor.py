@@ -87,7 +87,7 @@ def test_torch_and_its_gpus(code, gpus, level, says):
 
 
 def test_what_a_stage_cannot_import_is_named():
-    code = "import sys; print('harness.bench.warm: cannot import trl: no vllm', file=sys.stderr)"
+    code = "import sys; print('harness: cannot import trl: no vllm', file=sys.stderr)"
     (finding,) = software.warm(start([sys.executable, "-c", code]))
     assert (finding.level, finding.found) == ("problem", "cannot import trl: no vllm")
     (finding,) = software.warm(start([sys.executable, "-c", "raise OSError('no fork')"]))

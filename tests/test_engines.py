@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from models import byte_tokenizer
 
+from harness.bench.facts import facts
 from harness.bench.stage_identity import choose_engine, common
 from harness.boards.board import load_board
 from harness.errors import UsageError
@@ -84,25 +85,25 @@ def test_every_sample_has_a_seed_of_its_own():
 
 
 def test_the_engine_is_the_one_that_the_board_and_the_machine_allow():
-    assert choose_engine("hf", "cuda") == "hf"
-    assert choose_engine("auto", "cpu") == "hf"
-    assert choose_engine("auto", "cuda") == ("vllm" if WITH_VLLM else "hf")
+    assert choose_engine("hf", facts("cuda")) == "hf"
+    assert choose_engine("auto", facts("cpu")) == "hf"
+    assert choose_engine("auto", facts("cuda")) == ("vllm" if WITH_VLLM else "hf")
     with pytest.raises(UsageError, match='"vllm" needs a GPU'):
-        choose_engine("vllm", "cpu")
+        choose_engine("vllm", facts("cpu"))
 
 
 def test_another_version_of_flash_attention_is_another_stage_on_a_gpu_alone(tmp_path, monkeypatch):
     board = load_board("tiny", Host())
-    without = [common(board, device) for device in ("cpu", "cuda")]
+    without = [common(board, facts(device)) for device in ("cpu", "cuda")]
     (tmp_path / "flash_attn").mkdir()
     (tmp_path / "flash_attn" / "__init__.py").touch()
     (tmp_path / "flash_attn-2.8.3.dist-info").mkdir()
     about = "Metadata-Version: 2.1\nName: flash_attn\nVersion: 2.8.3\n"
     (tmp_path / "flash_attn-2.8.3.dist-info" / "METADATA").write_text(about)
     monkeypatch.syspath_prepend(tmp_path)
-    assert common(board, "cpu") == without[0]
+    assert common(board, facts("cpu")) == without[0]
     packages = {**without[1].packages, "flash_attn": "2.8.3"}
-    assert common(board, "cuda").packages == packages
+    assert common(board, facts("cuda")).packages == packages
 
 
 def test_flash_attention_is_for_packed_rows(monkeypatch):
@@ -121,4 +122,4 @@ def test_flash_attention_is_for_packed_rows(monkeypatch):
 @pytest.mark.skipif(WITH_VLLM, reason="vLLM is installed")
 def test_a_board_that_wants_vllm_says_how_to_get_it():
     with pytest.raises(UsageError, match=r'-c constraints-vllm.txt "srlm-harness\[vllm\]"'):
-        choose_engine("vllm", "cuda")
+        choose_engine("vllm", facts("cuda"))

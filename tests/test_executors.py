@@ -11,19 +11,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
 from processes import all_ended
 
-from harness.bench import gpus, measured
-from harness.bench.executor import Ended, LocalExecutor
+from harness.bench.executors import gpus, measured
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import run
 from harness.boards.board import load_board
 from harness.errors import UsageError
+from harness.plugin.executor import Ended
 from harness.plugin.host import Host
 from harness.records import Cost, Environment
 from harness.stage.manifest import is_done
@@ -63,7 +63,7 @@ def machine(tmp_path: Path, monkeypatch):
 def test_slots_are_dealt_to_gpus_in_turn(machine, tmp_path, gpus, visible, jobs, each, seen):
     machine(gpus, visible)
     executor = LocalExecutor(jobs, "cuda", 1, tmp_path / "log", each)
-    found = [executor.environment(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(jobs)]
+    found = [executor.gpus_of(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(jobs)]
     assert found == seen
     assert executor.shared is (jobs * each > len(visible.split(",") if visible else range(gpus)))
 
@@ -71,9 +71,9 @@ def test_slots_are_dealt_to_gpus_in_turn(machine, tmp_path, gpus, visible, jobs,
 def test_numbers_of_gpus_are_those_of_nvidia_smi(machine, tmp_path):
     machine(2)
     executor = LocalExecutor(1, "cuda", 1, tmp_path / "log")
-    assert executor.environment(0)["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert executor.gpus_of(0)["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
     machine(2, "1")  # in the order of whoever said so
-    assert "CUDA_DEVICE_ORDER" not in executor.environment(0)
+    assert "CUDA_DEVICE_ORDER" not in executor.gpus_of(0)
 
 
 def test_a_warm_process_that_dies_is_replaced_and_its_stage_told(tmp_path):
@@ -81,21 +81,21 @@ def test_a_warm_process_that_dies_is_replaced_and_its_stage_told(tmp_path):
     stage.mkdir()
     executor = LocalExecutor(1, "cpu", 1, tmp_path / "log", program="keyword")  # ends at once
     executor.warm_up()
-    first = executor._warm
+    first = executor.node.warm
     first.process.wait(30)
     executor.start(stage, 60)
-    assert executor._warm is not first
+    assert executor.node.warm is not first
     (ended,) = all_ended(executor)
     assert (ended.status, ended.error) == ("killed", "the process that started it died")
     assert executor.stop() == []
-    assert executor._channels == []
+    assert executor.node.channels == []
 
 
 def guards(executor: LocalExecutor) -> list[int]:
     """Wait until all stages have started; return the process ids of their guards."""
-    while any(one.guard is None for one in list(executor._running.values())):
+    while any(one.guard is None for one in list(executor.node.running.values())):
         executor.wait(1)
-    return [one.guard for one in list(executor._running.values())]
+    return [one.guard for one in list(executor.node.running.values())]
 
 
 def has_ended(pid: int) -> bool:
@@ -132,20 +132,22 @@ def test_nothing_is_left_of_a_stage_that_passes_its_time_limit(light, tmp_path):
 def test_a_warm_process_that_is_stopped_or_killed_is_replaced(light, tmp_path, number):
     executor = light("slow", "plain-1")
     guards(executor)
-    first = executor._warm
+    first = executor.node.warm
     os.kill(first.process.pid, number)
     (tmp_path / "plain-2").mkdir()
     executor.jobs = 3
     executor.start(tmp_path / "plain-2", 120)
     assert {ended.status for ended in all_ended(executor)} == {"ok"}  # also what ran before
-    assert executor._warm is not first
+    assert executor.node.warm is not first
 
 
 @pytest.mark.promise("A guard that is killed takes its stage with it, and no other")
 def test_a_guard_that_is_killed_takes_its_stage_with_it(light, tmp_path):
     executor = light("hang-1", "plain")
-    pids = [one.pid for one in list(executor._running.values()) if guards(executor)]
-    (hanging,) = (one for one in list(executor._running.values()) if one.folder.name == "hang-1")
+    pids = [one.pid for one in list(executor.node.running.values()) if guards(executor)]
+    (hanging,) = (
+        one for one in list(executor.node.running.values()) if one.folder.name == "hang-1"
+    )
     os.kill(hanging.guard, signal.SIGKILL)
     statuses = {ended.folder.name: ended for ended in all_ended(executor)}
     assert statuses["hang-1"].error == "the process that started it died"
@@ -156,7 +158,7 @@ def test_a_guard_that_is_killed_takes_its_stage_with_it(light, tmp_path):
 def test_noise_from_the_warm_process_is_ignored_and_noted(light, tmp_path):
     executor = light("slow")
     guards(executor)
-    pipe = os.open(f"/proc/{executor._warm.process.pid}/fd/1", os.O_WRONLY)
+    pipe = os.open(f"/proc/{executor.node.warm.process.pid}/fd/1", os.O_WRONLY)
     os.write(pipe, b'noise\n{"job": "other", "guard": 1, "lost": true}\n{"exit": 0}\n[1]\n')
     os.close(pipe)
     (ended,) = all_ended(executor)
@@ -171,7 +173,7 @@ def test_a_bench_that_is_killed_takes_everything_with_it(light, tmp_path):
     script = f"""
 import threading, time
 from pathlib import Path
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 executor = LocalExecutor(2, "cpu", 1, Path({str(tmp_path / "warm.log")!r}), program="light")
 def start():
     for name in ("hang", "detach"):
@@ -179,10 +181,10 @@ def start():
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
-while any(one.pid is None for one in list(executor._running.values())):
+while any(one.pid is None for one in list(executor.node.running.values())):
     executor.wait(1)
-print(executor._warm.process.pid, *(f"{{one.guard}} {{one.pid}}" for one in
-      executor._running.values()), flush=True)
+print(executor.node.warm.process.pid, *(f"{{one.guard}} {{one.pid}}" for one in
+      executor.node.running.values()), flush=True)
 time.sleep(600)
 """
     bench = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -240,7 +242,7 @@ def test_a_stage_sees_no_variable_that_it_does_not_need(light, tmp_path, monkeyp
     monkeypatch.setenv("WANDB_API_KEY", "wandb_secret")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     executor = light("show")
-    warm = Path(f"/proc/{executor._warm.process.pid}/environ").read_bytes()
+    warm = Path(f"/proc/{executor.node.warm.process.pid}/environ").read_bytes()
     all_ended(executor)
     shown = dict(line.split("=", 1) for line in (tmp_path / "show/shown").read_text().splitlines())
     for secret in ("hf_secret", "harness_secret", "wandb_secret", "of nobody's business"):
@@ -268,7 +270,7 @@ def test_a_stage_with_too_much_memory_or_too_many_processes_is_ended(light, tmp_
     """Both limits are lowered for a guard that is forked from a process with lower limits."""
     script = tmp_path / "limited.py"
     script.write_text(
-        "import sys\nimport light\nfrom harness.bench import limits, warm\n"
+        "import sys\nimport light\nfrom harness.bench.executors import limits, warm\n"
         "limits.machine_memory = lambda: 2**20\nwarm.PRELOADED = ()\nwarm.work = light.work\n"
         "warm.serve(int(sys.argv[1]))\n"
     )
@@ -285,9 +287,9 @@ def test_a_stage_with_too_much_memory_or_too_many_processes_is_ended(light, tmp_
 def test_a_light_stage_takes_no_gpu_and_no_slot_from_the_others(machine, tmp_path):
     machine(1)
     executor = LocalExecutor(1, "cuda", 1, tmp_path / "log")
-    (light,) = executor.free(light=True)
-    assert light not in executor.free()
-    assert executor.environment(light)["CUDA_VISIBLE_DEVICES"] == ""
+    (light,) = executor._free(light=True)
+    assert light not in executor._free(light=False)
+    assert executor.gpus_of(light)["CUDA_VISIBLE_DEVICES"] == ""
     assert not executor.shared
 
 
@@ -311,8 +313,7 @@ class Held(LocalExecutor):
     """Ends what runs at once, but no judging while anything else runs."""
 
     def start(self, folder, seconds, *, light=False, names=()):
-        slot = self.free(light=light)[0]
-        self._running[str(folder)] = SimpleNamespace(folder=folder, slot=slot)
+        self._slots[folder] = self._free(light=light)[0]
         self.order.append(f"start {folder.name}")
         if folder.name.startswith("train-"):
             ran = Environment(python="", platform="", processor="")
@@ -325,10 +326,10 @@ class Held(LocalExecutor):
         self.order = []
 
     def wait(self, seconds):
-        names = [name for name in self._running if "/judge-" not in name] or list(self._running)
+        judging = [folder for folder in self._slots if folder.name.startswith("judge-")]
         ended = []
-        for name in names:
-            folder = self._running.pop(name).folder
+        for folder in [one for one in self._slots if one not in judging] or judging:
+            del self._slots[folder]
             self.order.append(f"end {folder.name}")
             judged = folder.name.startswith("judge-")
             ended.append(Ended(folder, "failed" if judged else "ok", "no verdict" * judged or None))

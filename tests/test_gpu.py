@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.gpus import gpu_names
+from harness.bench.executors.gpus import gpu_names
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
 from harness.records import Record, read_records

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan_start
 from harness.bench.stage_identity import judged_score

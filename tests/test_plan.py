@@ -163,9 +163,9 @@ def test_a_stage_is_named_by_what_can_change_it(small_board, monkeypatch):
     other_seed = make(small_board, "unruly", seeds=[1])
     assert stage_of(other_seed, "unruly").id != stage_of(before, "unruly").id
 
-    from harness.bench import stage_identity
+    from harness.bench import facts
 
-    monkeypatch.setattr(stage_identity, "package_versions", lambda: {"torch": "0"})
+    monkeypatch.setattr(facts, "package_versions", lambda: {"torch": "0"})
     other_versions = make(small_board, "unruly", seeds=[0])
     assert stage_of(other_versions, "unruly").id != stage_of(before, "unruly").id
 

@@ -45,7 +45,7 @@ def dry_run(name, folder, gpu=None, **arguments):
     host = Host(download=False)
     board = load_board(name, host)
     chosen, note = choose_gpu(gpu, board, "cpu")
-    made = plan(board, host, device="cuda" if chosen else "cpu", **arguments)
+    made = plan(board, host, where="cuda" if chosen else "cpu", **arguments)
     return preview(made, Folder(folder), chosen, note)
 
 

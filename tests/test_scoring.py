@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from verify_shared import SHARED
 
+from harness.bench.facts import facts
 from harness.bench.stage_identity import common, generation, judged_score
 from harness.boards.board import load_board
 from harness.plugin.host import Host
@@ -86,7 +87,7 @@ def test_the_first_problems_of_published_sets_are_scored(harness, tmp_path):
 def test_whole_published_sets_are_scored_and_no_answer_is_lost(tmp_path):
     (tmp_path / "published.toml").write_text(BOARD)
     board = load_board(str(tmp_path / "published.toml"), Host(data_dir=DATA))
-    identity = generation(board, common(board, "cpu"), Base())
+    identity = generation(board, common(board, facts("cpu")), Base())
     rows = [board.test_rows(score.table) for score in board.scores]
     documents = [score.documents() for score in board.scores]
     asked = list(map(Questions, identity.scores, rows, documents))

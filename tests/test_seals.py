@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 import models
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import run

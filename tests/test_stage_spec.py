@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.stage_inputs import StageInputs

@@ -13,7 +13,7 @@ import pytest
 import recompute
 from test_published import leaves
 
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import plan
 from harness.bench.stage_inputs import StageInputs

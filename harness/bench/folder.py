@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError, UsageError
+from harness.bench.lease import Lease
+from harness.errors import UsageError
 from harness.records import Record, read_record
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ class Folder:
     """The folder of one board's runs.
 
     `stages/<stage>` holds what each stage left, `records/*.json` the records, `answers/<record>`
-    every answer with its verdict, `data` the rows that stages were given. The records and answers
-    of tuning's trials are in `trials`.
+    every answer with its verdict, `data` the rows that stages were given, `executor` what an
+    executor on other machines keeps. The records and answers of tuning's trials are in `trials`.
     """
 
     path: Path
     trials: bool = False  # whether its records are those of trials
-    _lock: int | None = None  # inode of the file that is locked
+    _lease: Lease | None = None  # while a bench holds it
 
     @property
     def records(self) -> Path:
@@ -54,36 +53,21 @@ class Folder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+")
+            (self.path / "lock").open("a").close()
         except OSError as error:
             raise UsageError(f"cannot write to {self.path}: {error.strerror}") from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.seek(0)
-                holder = lock.read().strip() or "unknown"
-                raise UsageError(f"{self.path} is in use by another bench ({holder})") from None
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()}")
-            lock.flush()
-            self._lock = os.fstat(lock.fileno()).st_ino
+        self._lease = Lease(self.path / "lock")
+        with self._lease.held():
             yield
 
     def check(self) -> None:
-        """Check that the folder that is held is still there.
+        """Check that the folder that is held is still there, and held.
 
         Raises:
-            HarnessError: If somebody has removed it.
+            HarnessError: If somebody has removed it, or another bench has taken it.
         """
-        try:
-            there = (self.path / "lock").stat().st_ino == self._lock
-        except OSError:
-            there = False
-        if not there:
-            raise HarnessError(
-                f"{self.path} was removed while the bench ran; the same command starts it anew"
-            )
+        assert self._lease is not None
+        self._lease.check()
 
 
 # how a trial ends for good; one that somebody killed is tried again

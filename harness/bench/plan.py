@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness import checkpoints
 from harness.bench import stage_identity
+from harness.bench.facts import as_facts
 from harness.boards.board import Board
 from harness.boards.recipes import Recipes, check_tokenizer, recipes
 from harness.cells import Cell
@@ -20,6 +21,7 @@ from harness.contamination.board import check_apart
 from harness.errors import UsageError
 from harness.files import slug
 from harness.imported import imported
+from harness.plugin.executor import Facts
 from harness.plugin.host import Host, Offer
 from harness.records import START, at_share, cell_name
 from harness.stage.spec import Base, Common, Device, Identity, Kind, digest
@@ -50,11 +52,15 @@ class Plan:
     """Cells and the stages they need, each stage once."""
 
     board: Board
-    device: Device
+    machine: Facts  # what runs the stages
     report_to: tuple[str, ...] = ()  # experiment trackers of training stages; no condition
     trials: bool = False  # whether its cells are trials of tuning (`harness.bench.tuning`)
     cells: list[Cell] = field(default_factory=list)
     stages: dict[str, Stage] = field(default_factory=dict)
+
+    @property
+    def device(self) -> Device:
+        return self.machine.device
 
 
 def plan(
@@ -63,12 +69,14 @@ def plan(
     terms: Sequence[str] = (),
     seeds: Sequence[int] = (),
     overrides: Sequence[str] = (),
-    device: Device = "cpu",
+    where: Device | Facts = "cpu",
     *,
     tuned: Mapping[str, Tuning] | None = None,
     trials: int | None = None,
 ) -> Plan:
     """Return the plan of a bench.
+
+    `where` is what runs the stages: a device of this machine, or the facts of another.
 
     `terms` are trainers, chains or plug-ins as given to `--plugins`, `overrides` are
     `trainer.option=value` as given to `--set`; the board's trainers and seeds hold where none are
@@ -87,9 +95,9 @@ def plan(
             f" {', '.join(map(str, foreign))} is not among them; a board of another name may fix"
             " others"
         )
-    result = plan_start(board, device, next(iter(asked.parts)))  # its refusals name lines: first
+    result = plan_start(board, where, next(iter(asked.parts)))  # its refusals name lines: first
     check_apart(board)
-    common, other = stage_identity.common(board, device), other_trials(board, trials)
+    common, other = stage_identity.common(board, result.machine), other_trials(board, trials)
     start = Base(model=board.identity("start"))
     points = board.file.curve.shares if board.file.curve else ()
     for part, name in product((1.0, *points), asked.parts):
@@ -100,7 +108,7 @@ def plan(
             shown = at_share(row_name(asked, name, other), part)
             command = command_of(asked, name, (seed,), other)
             base = Base(stage=chain[-1].id)
-            add_cell(result, shown, seed, chain, base, common, command, share=part, tuning=tuning)
+            add_cell(result, shown, seed, chain, base, command, share=part, tuning=tuning)
     return result
 
 
@@ -167,28 +175,28 @@ def trial_name(row: str, number: int) -> str:
 def plan_score(
     board: Board,
     model: Path,
-    device: Device = "cpu",
+    where: Device | Facts = "cpu",
     *,
     name: str | None = None,
     command: str | None = None,
 ) -> Plan:
     """Return the plan that scores one model folder as it is, called `name` in its record."""
     checkpoints.check_model_folder(model)
-    result = Plan(board, device)
+    result = Plan(board, as_facts(where))
     name = slug(name or model.resolve().name)
     command = command or f"harness score {model} {board.reference}"
-    base, common = Base(model=checkpoints.digest(model)), stage_identity.common(board, device)
+    base = Base(model=checkpoints.digest(model))
     shown = name if name != START else "model"
-    add_cell(result, shown, None, (), base, common, command, model.resolve())
+    add_cell(result, shown, None, (), base, command, model.resolve())
     return result
 
 
-def plan_start(board: Board, device: Device = "cpu", trainer: str | None = None) -> Plan:
+def plan_start(board: Board, where: Device | Facts = "cpu", trainer: str | None = None) -> Plan:
     """Return the plan that scores the start model; its command names a trainer, any one."""
-    result = Plan(board, device)
-    base, common = Base(model=board.identity("start")), stage_identity.common(board, device)
+    result = Plan(board, as_facts(where))
+    base, common = Base(model=board.identity("start")), stage_identity.common(board, result.machine)
     command = _command(board, trainer or board.file.trainers[0], ())
-    add_cell(result, START, None, (), base, common, command)
+    add_cell(result, START, None, (), base, command)
     if board.file.contamination.probe:
         stage = _stage("probe", START, None, stage_identity.probing(board, common, base))
         result.stages[stage.id] = stage
@@ -202,7 +210,6 @@ def add_cell(
     seed: int | None,
     chain: Sequence[Stage],
     base: Base,
-    common: Common,
     command: str,
     model: Path | None = None,
     share: float = 1.0,
@@ -218,6 +225,7 @@ def add_cell(
             score.check()
         _check_model(board, model)
     label = parent.label if parent else name
+    common = stage_identity.common(board, result.machine)
     identity = stage_identity.generation(board, common, base)
     generate = _stage("generate", label, seed, identity, parent, model=model)
     judge = _stage("judge", label, seed, stage_identity.judging(board, generate.id), generate)

@@ -8,13 +8,12 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import checkpoints, records
-from harness.bench import measured
-from harness.bench.executor import Ended
+from harness.bench.executors import measured
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan
 from harness.bench.stage_inputs import model_folder
@@ -23,11 +22,11 @@ from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError, UsageError
 from harness.files import write_atomically
 from harness.imported import Imported, imported
+from harness.plugin.executor import Ended
 from harness.records import Record, Score, StageRef
 from harness.redact import publishable, redacted
 from harness.stage import manifest, spec
 from harness.stage.counter import impossible
-from harness.stage.environment import processor_name
 from harness.stage.manifest import check_sealed
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
@@ -186,7 +185,7 @@ class Recorder:
         )
 
     def _here(self) -> records.Environment:
-        device, processor = self.plan.device, processor_name()
+        device, processor = self.plan.device, self.plan.machine.processor
         return records.Environment(
             python="", platform="", processor=processor, device=device, commit=_commit()
         )
@@ -218,14 +217,12 @@ class Recorder:
         """Write a record; it supersedes an earlier one of the same row and seed on this board."""
         board = self.plan.board
         row = (cell.trainer, cell.seed, board.digest)
-        earlier = [
-            record.id
-            for record in records.read_records(self.folder.records)
-            if (record.trainer, record.seed, record.board.digest) == row
-        ]
-        failures = len(list(self.folder.records.glob(f"{cell.record_id}.failed*.json")))
+        name = cell.record_id
+        if status != "ok":
+            failures = len(list(self.folder.records.glob(f"{name}.failed*.json")))
+            name += f".failed{failures + 1}"
         record = Record(
-            id=cell.record_id if status == "ok" else f"{cell.record_id}.failed{failures + 1}",
+            id=name,
             board=records.BoardRef(name=board.name, digest=board.digest),
             trainer=cell.trainer,
             seed=cell.seed,
@@ -237,11 +234,18 @@ class Recorder:
             cost=records.total_cost(ref.cost for ref in stages),
             imported=self._imported(cell),
             verifier_version=VERIFIER_VERSION,
-            supersedes=earlier[-1] if earlier else None,
+            supersedes=self._newest.get(row),
             tuning=cell.tuning,
             **fields,
         )
+        self._newest[row] = record.id
         return records.read_record(records.write_record(record, self.folder.records))
+
+    @cached_property
+    def _newest(self) -> dict[tuple[str, int | None, str], str]:
+        """The newest record of each row, seed and board: nobody else writes any meanwhile."""
+        found = records.read_records(self.folder.records)
+        return {(each.trainer, each.seed, each.board.digest): each.id for each in found}
 
     def _imported(self, cell: Cell) -> Imported | None:
         """Return what the model that a cell starts from was made of, if `harness import` did."""

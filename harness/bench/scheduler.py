@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.bench.executor import Ended, LocalExecutor
 from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
@@ -22,11 +21,14 @@ from harness.bench.stage_inputs import StageInputs
 from harness.cells import Cell
 from harness.errors import HarnessError
 from harness.files import clear_for, file_sha256
+from harness.plugin.executor import Ended, Executor
 from harness.plugin.host import Host
 from harness.records import Record
 from harness.redact import redact, redact_file
 from harness.stage import manifest
 from harness.verify import self_test
+
+RETRIES = 3  # of a stage that the machine or the scheduler ended
 
 # called with the name of an event and its facts, to show progress
 Watcher = Callable[[str, dict[str, Any]], None]
@@ -45,7 +47,7 @@ class Outcome:
         return [record for record in self.records if record.status != "ok"]
 
 
-def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher) -> Outcome:
+def run(plan: Plan, host: Host, folder: Folder, executor: Executor, watch: Watcher) -> Outcome:
     """Carry out a plan; the host's plug-ins observe which cells start and finish.
 
     Returns:
@@ -70,7 +72,7 @@ def run(plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: 
 
 class _Bench:
     def __init__(
-        self, plan: Plan, host: Host, folder: Folder, executor: LocalExecutor, watch: Watcher
+        self, plan: Plan, host: Host, folder: Folder, executor: Executor, watch: Watcher
     ) -> None:
         self.plan, self.host, self.folder = plan, host, folder
         self.executor, self.watch = executor, watch
@@ -78,11 +80,16 @@ class _Bench:
         self.inputs = StageInputs(plan, folder, executor)
         self.records: dict[str, Record] = {}  # cell digest -> record
         self.failures: dict[str, Ended] = {}  # stage id -> how it ended
+        self.retries: dict[str, int] = {}  # stage -> how often it was tried again
         self.again: set[str] = set()  # stages that were done and are done again
         self.seals: dict[str, str] = {}  # stage that is done -> what it was sealed with
         self.inputs.seals = self.recorder.seals = self.seals
         self.given: dict[str, str] = {}  # stage -> sha256 of its `stage.json`
         self.started_cells: set[str] = set()
+        self.cells_of: dict[str, list[Cell]] = {name: [] for name in plan.stages}
+        for cell in plan.cells:
+            for name in dict.fromkeys(cell.stages):
+                self.cells_of[name].append(cell)
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -109,26 +116,28 @@ class _Bench:
         self.outcome.records = [record for record in found if record]
         return self.outcome
 
-    def _execute(self, open_cells: Sequence[Cell]) -> None:
+    def _execute(self, open_cells: list[Cell]) -> None:
         waiting = self._needed(open_cells)
         self.watch("planned", {"stages": tuple(waiting)})
         self.inputs.write_rows(waiting)
         self.recorder.begin(waiting)
         for line in () if self.plan.trials else self.inputs.within_reach(waiting):
             self.watch("warning", {"text": line})
-        running: set[str] = set()
+        for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
+            waiting.remove(name)
+            self._reuse(name)
+        running = self._recovered(waiting)
         while True:
             self.folder.check()
-            for name in [name for name in waiting if manifest.is_done(self.folder.stage(name))]:
-                waiting.remove(name)
-                self._done(name)
-                self.watch("reused", {"stage": name})
             self._settle(open_cells, waiting)
             for name in self._ready(waiting):
-                if self.executor.free(light=self.plan.stages[name].light):
+                if self.executor.has_room(light=self.plan.stages[name].light):
                     waiting.remove(name)
-                    self._start(name)
-                    running.add(name)
+                    if manifest.is_done(self.folder.stage(name)):
+                        self._reuse(name)  # somebody put it there meanwhile
+                    else:
+                        self._start(name)
+                        running.add(name)
             if not running:
                 if waiting or not self.recorder.overlaps.idle:
                     time.sleep(0.02)  # what was compared, or is lost, is settled in the next round
@@ -139,13 +148,46 @@ class _Bench:
                 self.host.check_whole()
                 ended, name = _without_secrets(self._as_given(found)), found.folder.name
                 running.remove(name)
-                self.outcome.computed += 1
-                if ended.status == "ok":
-                    self._done(name)
-                else:
-                    self.failures[name] = ended
-                self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
+                if not self._again(ended, name, waiting):
+                    self._ended(ended, name)
             self.watch("tick", {})
+
+    def _reuse(self, name: str) -> None:
+        self._done(name)
+        self.watch("reused", {"stage": name})
+
+    def _recovered(self, waiting: list[str]) -> set[str]:
+        """Take over the stages that an earlier bench started and that go on without it."""
+        found = self.executor.recover([self.folder.stage(name) for name in waiting])
+        names = {folder.name for folder in found}
+        waiting[:] = [name for name in waiting if name not in names]
+        for folder, given in found.items():
+            name = folder.name
+            self.given[name] = given
+            stage = self.plan.stages[name]
+            self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})
+        return names
+
+    def _again(self, ended: Ended, name: str, waiting: list[str]) -> bool:
+        """Try a stage once more that the machine or the scheduler ended; a bounded number of times.
+
+        Its next attempt goes on from its newest training checkpoint.
+        """
+        if not ended.retry or self.retries.get(name, 0) >= RETRIES:
+            return False
+        self.retries[name] = self.retries.get(name, 0) + 1
+        waiting.insert(0, name)
+        again = f"tried again ({self.retries[name]} of {RETRIES})"
+        self.watch("retried", {"stage": name, "error": ended.error, "again": again})
+        return True
+
+    def _ended(self, ended: Ended, name: str) -> None:
+        self.outcome.computed += 1
+        if ended.status == "ok":
+            self._done(name)
+        else:
+            self.failures[name] = ended
+        self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
 
     def _as_given(self, ended: Ended) -> Ended:
         """Return how a stage ended: failed where its `stage.json` is not what it was given."""
@@ -177,14 +219,15 @@ class _Bench:
         return sorted(depth, key=lambda name: (-depth[name], order[name]))
 
     def _ready(self, waiting: Sequence[str]) -> list[str]:
-        ready = {None, *self.seals}
-        return [name for name in waiting if self.plan.stages[name].parent in ready]
+        parents = [(name, self.plan.stages[name].parent) for name in waiting]
+        return [name for name, parent in parents if parent is None or parent in self.seals]
 
-    def _settle(self, open_cells: Sequence[Cell], waiting: list[str]) -> None:
-        """Write the records of cells that are complete, or cannot be completed any more."""
+    def _settle(self, open_cells: list[Cell], waiting: list[str]) -> None:
+        """Write the records of cells that are complete, or cannot be completed any more.
+
+        Those are open no longer, and what they alone waited for is not done.
+        """
         for cell in open_cells:
-            if cell.digest in self.records:
-                continue
             failed = next((name for name in cell.stages if name in self.failures), None)
             record: Record | None = None
             if failed is not None:
@@ -197,8 +240,10 @@ class _Bench:
             self.watch("record", {"cell": cell.name, "record": record})
             self._observe("harness_cell_finished", record=record)
         left = [cell for cell in open_cells if cell.digest not in self.records]
-        wanted = {name for cell in left for name in cell.stages}
-        waiting[:] = [name for name in waiting if name in wanted]
+        if len(left) < len(open_cells):
+            open_cells[:] = left
+            wanted = {name for cell in left for name in cell.stages}
+            waiting[:] = [name for name in waiting if name in wanted]
 
     def _observe(self, hook: str, **facts: Any) -> None:
         """Tell the plug-ins of a cell; a trial of tuning is none."""
@@ -231,8 +276,8 @@ class _Bench:
         clear_for(given)
         self.inputs.spec(stage, 1 + previous_attempts(path)).write(given)
         self.given[name] = file_sha256(given)
-        for cell in self.plan.cells:
-            if name in cell.stages and cell.digest not in self.started_cells:
+        for cell in self.cells_of[name]:
+            if cell.digest not in self.started_cells:
                 self.started_cells.add(cell.digest)
                 self._observe("harness_cell_started", cell=cell)
         self.watch("started", {"stage": name, "label": stage.label, "kind": stage.kind})

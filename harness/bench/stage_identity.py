@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
-import importlib.util
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 from harness.bench.stage_sources import source_digest
@@ -14,6 +10,7 @@ from harness.boards.board import Board
 from harness.boards.score import BoardScore
 from harness.errors import UsageError
 from harness.files import file_sha256
+from harness.plugin.executor import Facts
 from harness.plugin.host import Offer
 from harness.plugin.options import LENGTH
 from harness.stage import spec
@@ -22,24 +19,20 @@ from harness.tasks.lm_eval import columns
 from harness.tasks.protocols import LmEvalProtocol
 from harness.verify import VERIFIER_VERSION
 
-# those that can change a result
-PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "numpy")
 
-
-def common(board: Board, device: spec.Device) -> spec.Common:
-    packages = dict(package_versions())
-    if device == "cuda":  # attention depends on it (`stage.models`)
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            packages["flash_attn"] = importlib.metadata.version("flash_attn")
-    engine = choose_engine(board.file.compute.engine, device)
+def common(board: Board, machine: Facts) -> spec.Common:
+    device, packages = machine.device, dict(machine.packages)
+    if device == "cuda" and (found := machine.on_gpus.get("flash_attn")):
+        packages["flash_attn"] = found
+    engine = choose_engine(board.file.compute.engine, machine)
     if engine == "vllm":
-        packages["vllm"] = importlib.metadata.version("vllm")
+        packages["vllm"] = machine.on_gpus["vllm"]
     return spec.Common(
         device=device,
         threads=board.file.compute.threads if device == "cpu" else None,
         dtype=choose_dtype(board.file.compute.dtype, device),
         packages=packages,
-        harness=source_digest(),
+        harness=machine.harness,
         engine=engine,
     )
 
@@ -148,7 +141,7 @@ def choose_dtype(wanted: str, device: str) -> spec.Dtype:
     return "bfloat16" if wanted == "bfloat16" else "float32"
 
 
-def choose_engine(wanted: str, device: str) -> spec.Engine:
+def choose_engine(wanted: str, machine: Facts) -> spec.Engine:
     """Return what generates scored answers, rollouts and a teacher's solutions: `hf` or `vllm`.
 
     `auto` is vLLM on a GPU where it is installed.
@@ -156,10 +149,10 @@ def choose_engine(wanted: str, device: str) -> spec.Engine:
     Raises:
         UsageError: If the board wants vLLM and it is not installed, or there is no GPU for it.
     """
-    installed = importlib.util.find_spec("vllm") is not None
+    installed, gpu = "vllm" in machine.on_gpus, machine.device == "cuda"
     if wanted == "auto":
-        return "vllm" if installed and device == "cuda" else "hf"
-    if wanted == "vllm" and device != "cuda":
+        return "vllm" if installed and gpu else "hf"
+    if wanted == "vllm" and not gpu:
         raise UsageError('engine = "vllm" needs a GPU: add --device cuda, or say engine = "auto"')
     if wanted == "vllm" and not installed:
         raise UsageError(
@@ -167,12 +160,3 @@ def choose_engine(wanted: str, device: str) -> spec.Engine:
             ' pip install -c constraints-vllm.txt "srlm-harness[vllm]"'
         )
     return "vllm" if wanted == "vllm" else "hf"
-
-
-@cache
-def package_versions() -> dict[str, str]:
-    found: dict[str, str] = dict.fromkeys(PACKAGES, "missing")
-    for name in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found

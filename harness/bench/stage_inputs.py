@@ -10,10 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.bench.executor import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import Plan, Stage
 from harness.files import file_sha256, jsonl, write_atomically
+from harness.plugin.executor import Executor
 from harness.plugin.host import Host, Offer
 from harness.plugin.scored_rows import ScoredRows, described
 from harness.records import Cost, total_cost
@@ -39,7 +39,7 @@ class StageInputs:
     No test problem and no gold answer of one is among it.
     """
 
-    def __init__(self, plan: Plan, folder: Folder, executor: LocalExecutor) -> None:
+    def __init__(self, plan: Plan, folder: Folder, executor: Executor) -> None:
         self.plan, self.folder, self.executor = plan, folder, executor
         self.seals: Mapping[str, str] = {}  # stage that is done -> `manifest.seal`
         self._files: dict[str, tuple[Path, str]] = {}  # kind of rows -> file and its sha256

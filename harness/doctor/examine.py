@@ -19,7 +19,8 @@ def examine(runs: Path) -> list[Finding]:
     # both processes import torch, so they start before anything is checked
     torch = start([sys.executable, "-c", software.ASK_TORCH])
     warm = start(
-        [sys.executable, "-m", "harness.bench.warm", str(os.getpid())], CUDA_VISIBLE_DEVICES=""
+        [sys.executable, "-m", "harness.bench.executors.warm", str(os.getpid())],
+        CUDA_VISIBLE_DEVICES="",
     )
     gpus = machine.gpus()
     checks: dict[str, Callable[[], Iterator[Finding]]] = {

@@ -131,9 +131,9 @@ def verifier() -> Iterator[Finding]:
 def warm(child: subprocess.Popen[str]) -> Iterator[Finding]:
     """Look at a warm process whose input was empty: it imports what stages need, and ends."""
     _, error = output_of(child)
-    failed = [line for line in error.splitlines() if line.startswith("harness.bench.warm: cannot")]
+    failed = [line for line in error.splitlines() if line.startswith("harness: cannot")]
     for line in failed:
-        found = line.removeprefix("harness.bench.warm: ")[:300]
+        found = line.removeprefix("harness: ")[:300]
         yield Finding("stages", "problem", found, "install that package again; see 'packages'")
     if child.returncode:
         found = f"the warm process ends: {last_line(error)}"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import click
 
     from harness.cells import Cell
+    from harness.plugin.executor import ExecutorOffer
     from harness.plugin.trainer import Trainer
     from harness.records import Record
     from harness.tasks.task import Task
@@ -35,6 +36,12 @@ def harness_tasks() -> Iterable[Task]:
 @hookspec
 def harness_boards() -> Iterable[Path]:
     """Return the TOML files of the boards that this plug-in ships."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_executors() -> Iterable[ExecutorOffer]:
+    """Return the executors that this plug-in offers: where stages can run."""
     raise NotImplementedError
 
 

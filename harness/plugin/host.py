@@ -22,6 +22,7 @@ from harness.plugin.whole import check_whole
 from harness.tasks.source import Place
 
 if TYPE_CHECKING:
+    from harness.plugin.executor import ExecutorOffer
     from harness.plugin.trainer import Trainer
     from harness.tasks.task import Task
 
@@ -224,6 +225,16 @@ class Host:
         """Return the board files of all loaded plug-ins by their file names."""
         found = (Path(path) for _, path in self._results("harness_boards"))
         return {path.stem: path for path in found}
+
+    def executors(self, plugin: str = "") -> dict[str, ExecutorOffer]:
+        """Return the executors of all loaded plug-ins, or of one, by name."""
+        offers: dict[str, ExecutorOffer] = {}
+        for owner, offer in self._results("harness_executors"):
+            if offer.name in offers:
+                raise PluginError(f"executor {offer.name!r} is offered by two plug-ins")
+            if plugin in ("", owner.name):
+                offers[offer.name] = offer
+        return offers
 
     def owner(self, name: str) -> str | None:
         """Return the plug-in that a trainer, task or board belongs to by its name, or None."""

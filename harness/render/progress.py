@@ -132,6 +132,9 @@ class Lines:
             self.finished += event != "interrupted"
             if since is not None and facts.get("status") == "ok":
                 self.took[stage.kind, stage.label].append(time.monotonic() - since)
+        elif event == "retried":
+            self.running.pop(facts["stage"], None)
+            self.spoken.pop(facts["stage"], None)
         elif event == "record":
             self.records += 1
             if facts["record"].status != "ok":  # what would have followed is not done any more
@@ -146,9 +149,11 @@ class Lines:
             return f"warning: {facts['text']}"
         if event == "record":
             return f"{facts['cell']}: {_result(facts['record'])}"
-        if event != "ended" and event not in ENDS:
+        if event != "ended" and event != "retried" and event not in ENDS:
             return ""
         stage = self.plan.stages[facts["stage"]]
+        if event == "retried":
+            return f"{_name(stage)}: {facts['error']}; {facts['again']}"
         failed = facts.get("status", "ok") != "ok" or event == "interrupted"
         if stage.kind in QUIET and not failed:
             return ""

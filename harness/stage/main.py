@@ -6,6 +6,7 @@ stage is done only if that file is there and what it lists is what is on disk.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import math
@@ -49,7 +50,8 @@ def main(folder: Path) -> int:
     if processes.COUNT in os.environ:
         return _attempt(folder, spec)
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a process of an earlier attempt may be dying
+        with contextlib.suppress(OSError):  # some shared disks have no locks
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a process of an earlier attempt may be dying
         if not isinstance(spec, TrainSpec) or spec.identity.gpus == 1:
             return _attempt(folder, spec)
         while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import checkpoint_checks, checkpoints
-from harness.bench.executor import LocalExecutor
+from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import run
@@ -107,7 +107,7 @@ class _Executor(LocalExecutor):
     """An executor whose warm process outlives a bench."""
 
     def stop(self) -> list[Path]:
-        return super().stop() if self._running else []
+        return super().stop() if self.node.running else []
 
     def close(self) -> None:
         super().stop()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.bench import warm
+from harness.bench.executors import warm
 from harness.boards.board import Board
 from harness.files import write_atomically
 from harness.stage import main as stage

@@ -48,7 +48,7 @@ def _children() -> dict[int, list[int]]:
 
 def _is_warm(pid: int) -> bool:
     with contextlib.suppress(OSError):
-        return b"harness.bench.warm" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"harness.bench.executors.warm" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

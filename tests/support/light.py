@@ -1,6 +1,6 @@
 """A warm process that imports nothing heavy, and stages that do what the name of their folder says.
 
-For tests of guards and executors: `python -m light <pid>` serves as `harness.bench.warm` does.
+For tests of guards and executors: `python -m light <pid>` serves as the warm process does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness.bench import warm
+from harness.bench.executors import warm
 from harness.stage.manifest import write_manifest
 
 

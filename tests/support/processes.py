@@ -8,14 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from harness.bench.channel import Channel
-from harness.bench.executor import Ended, LocalExecutor
+from harness.bench.executors.channel import Channel
+from harness.bench.executors.local import LocalExecutor
+from harness.bench.executors.node import Node
+from harness.plugin.executor import Ended
 
 HARNESS = (sys.executable, "-m", "harness")
 PLUGINS = Path(__file__).parent / "plugins"
@@ -59,7 +61,7 @@ def imported_by(*arguments: str, folder: Path | None = None) -> set[str]:
 def all_ended(executor: LocalExecutor) -> list[Ended]:
     """Wait for all that an executor runs."""
     ended = []
-    while executor._running:
+    while executor.node.running:
         ended += executor.wait(0.2)
     return ended
 
@@ -118,9 +120,9 @@ def run_here(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProc
 
 
 _START, _STOP, _ENVIRONMENT = (
-    LocalExecutor._warm_process,
-    LocalExecutor.stop,
-    LocalExecutor.environment,
+    Node._warm_process,
+    Node.stop,
+    Node.environment,
 )
 
 
@@ -137,16 +139,16 @@ class Warm:
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """Let executors take the process that is kept, and leave theirs."""
+        """Let nodes take the process that is kept, and leave theirs."""
         methods = {
-            "_warm_process": lambda executor: self.take(executor),
-            "stop": lambda executor: self.leave(executor),
-            "environment": lambda executor, slot: self.environment(executor, slot),
+            "_warm_process": lambda node: self.take(node),
+            "stop": lambda node: self.leave(node),
+            "environment": lambda node, given: self.environment(node, given),
         }
-        with mock.patch.multiple(LocalExecutor, **methods):
+        with mock.patch.multiple(Node, **methods):
             yield
 
-    def environment(self, executor: LocalExecutor, slot: int) -> dict[str, str]:
+    def environment(self, node: Node, given: Mapping[str, str]) -> dict[str, str]:
         """Return a stage's variables: its PYTHONPATH has every sound plug-in.
 
         So a process serves tests of any of them.
@@ -154,26 +156,26 @@ class Warm:
         own = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         if all(path in SOUND or PLUGINS not in Path(path).parents for path in own):
             own = [*SOUND, *(path for path in own if path not in SOUND)]
-        return _ENVIRONMENT(executor, slot) | {"PYTHONPATH": os.pathsep.join(own)}
+        return _ENVIRONMENT(node, given) | {"PYTHONPATH": os.pathsep.join(own)}
 
-    def take(self, executor: LocalExecutor) -> Channel:
-        """Return an executor's process: the one that is kept if it would start one like it."""
+    def take(self, node: Node) -> Channel:
+        """Return a node's process: the one that is kept if it would start one like it."""
         assert self.allowed, "this test starts a bench: mark it with pytest.mark.bench"
-        if executor._warm is None:
-            if self.process is not None and self.key == self._key(executor):
-                executor._warm, self.process = self.process, None
-                executor._channels.append(executor._warm)
+        if node.warm is None:
+            if self.process is not None and self.key == self._key(node):
+                node.warm, self.process = self.process, None
+                node.channels.append(node.warm)
             self.close()
-        return _START(executor)
+        return _START(node)
 
-    def leave(self, executor: LocalExecutor) -> list[Path]:
-        """Keep the process of an executor that has nothing to run any more."""
-        warm = executor._warm
-        if executor._running or warm is None or not warm.idle:
-            return _STOP(executor)
+    def leave(self, node: Node) -> list[Path]:
+        """Keep the process of a node that has nothing to run any more."""
+        warm = node.warm
+        if node.running or warm is None or not warm.idle:
+            return _STOP(node)
         self.close()
-        self.process, self.key, executor._warm = warm, self._key(executor), None
-        executor._channels.remove(warm)
+        self.process, self.key, node.warm = warm, self._key(node), None
+        node.channels.remove(warm)
         return []
 
     def close(self) -> None:
@@ -182,5 +184,5 @@ class Warm:
             self.process.end(10)
             self.process = None
 
-    def _key(self, executor: LocalExecutor) -> tuple[object, ...]:
-        return (executor.program, executor.threads, executor.environment(0)["PYTHONPATH"])
+    def _key(self, node: Node) -> tuple[object, ...]:
+        return (node.program, node.threads, node.environment({})["PYTHONPATH"])

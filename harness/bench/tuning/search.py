@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.bench import stage_identity
+from harness.bench.facts import as_facts
 from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import (
     Plan,
@@ -26,6 +27,7 @@ from harness.boards.board import Board
 from harness.boards.holdout import TrialBoard
 from harness.boards.recipes import Recipes, recipes
 from harness.cells import Cell
+from harness.plugin.executor import Facts
 from harness.plugin.host import Host
 from harness.plugin.search import Space, settings
 from harness.records import Record
@@ -99,7 +101,7 @@ def plan_trials(
     host: Host,
     terms: Sequence[str] = (),
     overrides: Sequence[str] = (),
-    device: Device = "cpu",
+    where: Device | Facts = "cpu",
     trials: int | None = None,
 ) -> Trials | None:
     """Return the trials of a bench, or None where nothing is tuned.
@@ -116,14 +118,14 @@ def plan_trials(
     rules = rules.model_copy(update={"trials": trials or rules.trials})
     tried = TrialBoard(board, rules)
     asked = recipes(tried, host, terms, overrides)
-    result = Plan(tried, device, trials=True)
+    result = Plan(tried, as_facts(where), trials=True)
     rows = tuple(_row(result, asked, name, rules, other) for name in asked.parts)
     return Trials(rules, result, rows)
 
 
 def _row(result: Plan, asked: Recipes, name: str, rules: TuningRules, other: int | None) -> Row:
     board, space = result.board, asked.space(name)
-    common = stage_identity.common(board, result.device)
+    common = stage_identity.common(board, result.machine)
     start = Base(model=board.identity("start"))
     shown, seed = row_name(asked, name, other), board.file.seeds[0]
     now = {(trainer, option): asked.options(trainer)[option] for trainer, option in space}
@@ -133,5 +135,5 @@ def _row(result: Plan, asked: Recipes, name: str, rules: TuningRules, other: int
         chain = chain_of(asked, *given, trial=number)
         command, cell = command_of(asked, name, (), other), trial_name(shown, number)
         base = Base(stage=chain[-1].id)
-        add_cell(result, cell, seed, chain, base, common, command, share=rules.share)
+        add_cell(result, cell, seed, chain, base, command, share=rules.share)
     return Row(name, space, tried, result.cells[len(result.cells) - len(tried) :])

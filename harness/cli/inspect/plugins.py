@@ -46,6 +46,7 @@ def _plugin(host: Host, name: str) -> dict[str, Any]:
         "version": plugin.version,
         "hooks": host.hooks(name),
         "trainers": [_trainer(each.trainer) for each in offers if each.plugin.name == name],
+        "executors": {each.name: each.summary for each in host.executors(name).values()},
     }
 
 
@@ -80,6 +81,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[str]:
             continue
         lines.append(f"{row['name']} ({row['distribution']} {row['version']})")
         lines += [f"  {each['name']:<16} {each['summary']}" for each in row["trainers"]]
-        if not row["trainers"]:
+        lines += [f"  executor {name}: {text}" for name, text in row["executors"].items()]
+        if not row["trainers"] and not row["executors"]:
             lines.append(f"  hooks: {', '.join(row['hooks'])}")
     return lines

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import signal
-import sys
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import options
-from harness.render.escape import terminal
+from harness.cli.measure.running import leave, run, show, stop_if_unfinished, tune
 
 if TYPE_CHECKING:
-    from harness.bench.folder import Folder
     from harness.bench.plan import Plan
-    from harness.bench.scheduler import Outcome
     from harness.bench.tuning.search import Trials
     from harness.boards.board import Board
     from harness.leaderboard.data import Leaderboard
-    from harness.plugin.host import Host
+    from harness.plugin.executor import Facts
+    from harness.stage.spec import Device
     from harness.tuning import Tuning
 
 _NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
@@ -67,6 +65,18 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     return numbers
 
 
+def _settings(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> Mapping[str, str]:
+    """Return the pairs of `key=value,...`; a comma inside brackets belongs to its value."""
+    pairs = re.split(r",(?![^\[]*\])", text or "")
+    for pair in pairs:
+        if text is not None and not re.fullmatch(r"\s*[\w-]+\s*=.*", pair, re.DOTALL):
+            raise click.BadParameter(f"{pair!r} is not of the form key=value, as partition=gpu is")
+    found = (pair.partition("=") for pair in pairs if pair)
+    return {key.strip().replace("-", "_"): value.strip() for key, _, value in found}
+
+
 @click.command("bench")
 @options.board_argument
 @click.option(
@@ -106,6 +116,24 @@ def _seeds(context: click.Context, option: click.Parameter, text: str | None) ->
     "  [default: the board's]",
 )
 @options.device_option
+@click.option(
+    "--executor",
+    metavar="NAME",
+    default="local",
+    show_default=True,
+    help="What runs the stages: local, ray, slurm, or one that a plug-in offers (docs/scale.md).",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="With --executor ray: a cluster that runs, such as auto.  [default: one is started here]",
+)
+@click.option(
+    "--slurm",
+    callback=_settings,
+    metavar="KEY=VALUE,...",
+    help="With --executor slurm: options of sbatch, such as partition=gpu,account=x,time=4:00:00",
+)
 @options.repeated(
     "--report-to", metavar="TRACKER", callback=check_trackers,
     text="Experiment tracker that transformers knows, such as tensorboard",
@@ -124,6 +152,9 @@ def command(
     jobs: int | None,
     trials: int | None,
     device: str,
+    executor: str,
+    ray_address: str | None,
+    slurm: Mapping[str, str],
     report_to: tuple[str, ...],
     dry_run: bool,
     gpu: str | None,
@@ -136,35 +167,46 @@ def command(
     The leaderboard is printed. The same command again continues what was interrupted, and does
     nothing when all is done. BOARD is a board's name or TOML file; tiny if none is given.
     """
+    from harness.bench.executors.choose import open_executor
+    from harness.bench.executors.gpus import choose_device
     from harness.bench.folder import Folder
-    from harness.bench.gpus import choose_device, default_jobs
     from harness.bench.plan import plan as make_plan
     from harness.bench.tuning.search import plan_trials
     from harness.forecast import preview
+    from harness.plugin.executor import ExecutorSettings
     from harness.render.plan import render
 
     if gpu and not dry_run:
         raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
+    for option, given, owner in (
+        ("--ray-address", ray_address, "ray"),
+        ("--slurm", slurm, "slurm"),
+    ):
+        if given and executor != owner:
+            raise click.UsageError(f"{option} goes with --executor {owner}")
     host, loaded = options.open_board(board, data_dir, download=not dry_run)
     looks = looks_of(loaded, seeds) if until_decided else [seeds]
-    where = choose_device(device)
-    planned, note = None, ""
-    if dry_run and (gpu or device != "cpu"):  # who asks for a CPU has its times planned
-        planned, note = preview.choose_gpu(gpu, loaded, where)
-        where = "cuda" if planned else "cpu"
+    folder = Folder(runs.resolve() / loaded.name)
+    tried = Folder(folder.path, trials=True)
 
-    def make(seeds: tuple[int, ...], tuned: dict[str, Tuning] | None = None) -> Plan:
+    def make(
+        seeds: tuple[int, ...], where: Device | Facts, tuned: dict[str, Tuning] | None = None
+    ) -> Plan:
         made = make_plan(loaded, host, plugins, seeds, overrides, where, tuned=tuned, trials=trials)
         made.report_to = report_to
         return made
 
-    plan = make(looks[-1])  # before anything runs: it refuses what cannot be done
-    folder = Folder(runs.resolve() / loaded.name)
-    tried = Folder(folder.path, trials=True)
-    searched = plan_trials(loaded, host, plugins, overrides, where, trials)
-    tuned = searched.chosen(searched.finished(tried)) if searched else None
+    def search(where: Device | Facts) -> Trials | None:
+        return plan_trials(loaded, host, plugins, overrides, where, trials)
+
     if dry_run:
-        plan = make(looks[-1], tuned) if tuned else plan
+        where, planned, note = choose_device(device), None, ""
+        if gpu or device != "cpu":  # who asks for a CPU has its times planned
+            planned, note = preview.choose_gpu(gpu, loaded, where)
+            where = "cuda" if planned else "cpu"
+        plan, searched, tuned = make(looks[-1], where), search(where), None
+        if searched and (tuned := searched.chosen(searched.finished(tried))):
+            plan = make(looks[-1], where, tuned)
         shown = preview.preview(plan, folder, planned, note, searched.plan if searched else None)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
@@ -172,18 +214,33 @@ def command(
             options.print_rich(render(shown))
         return
     compute = loaded.file.compute
-    jobs = jobs or default_jobs(where, compute.threads, compute.gpus)
-    if searched:
-        tuned = tune(searched, tuned, host, tried, jobs, report_to)
-    computed, leaderboard = 0, None
-    for look in looks:
-        outcome = run(make(look, tuned), host, folder, jobs)
-        computed += outcome.computed
-        leaderboard = leave(outcome, loaded, folder) if outcome.records else None
-        if leaderboard is None or outcome.interrupted or outcome.failed:
-            break
-        if until_decided and decided(leaderboard, len(look), looks[-1]):
-            break
+    settings = ExecutorSettings(
+        folder=folder.path,
+        device=device,
+        jobs=jobs,
+        threads=compute.threads,
+        gpus=compute.gpus,
+        seconds=compute.stage_seconds,
+        options={"address": ray_address or ""} if executor == "ray" else slurm,
+        say=lambda line: click.echo(f"harness: {line}", err=True),
+    )
+    chosen = open_executor(executor, settings, host)
+    computed, leaderboard, tuned = 0, None, None
+    try:
+        facts = chosen.probe()
+        plan = make(looks[-1], facts)  # before anything runs: it refuses what cannot be done
+        if searched := search(facts):
+            tuned = tune(searched, host, tried, chosen, report_to)
+        for look in looks:
+            outcome = run(make(look, facts, tuned), host, folder, chosen)
+            computed += outcome.computed
+            leaderboard = leave(outcome, loaded, folder) if outcome.records else None
+            if leaderboard is None or outcome.interrupted or outcome.failed:
+                break
+            if until_decided and decided(leaderboard, len(look), looks[-1]):
+                break
+    finally:
+        chosen.stop()
     if leaderboard:
         show(leaderboard, as_json)
         written = folder.path / f"{loaded.name}.md"
@@ -226,81 +283,3 @@ def decided(leaderboard: Leaderboard, seeds: int, every: tuple[int, ...]) -> boo
         said += "; these are all of the board's seeds"
     click.echo(f"After {seeds} seeds: {said}", err=True)
     return not left
-
-
-def leave(outcome: Outcome, board: Board, folder: Folder) -> Leaderboard:
-    """Write the leaderboard of all that lies in a folder, and return it.
-
-    A bench of few cells leaves no smaller one than before.
-    """
-    from harness.leaderboard.build import build
-    from harness.leaderboard.evidence import known_of
-    from harness.publish.write import write
-    from harness.records import read_records
-
-    records = read_records(folder.records, board=board.digest, superseded=True)
-    known = known_of(folder.path, records)
-    asked = {record.trainer for record in outcome.records}
-    leaderboard = build(records, board.conditions(), known, asked=asked)
-    write(leaderboard, folder.path)
-    return leaderboard
-
-
-def tune(
-    searched: Trials,
-    tuned: dict[str, Tuning] | None,
-    host: Host,
-    folder: Folder,
-    jobs: int,
-    report_to: tuple[str, ...],
-) -> dict[str, Tuning]:
-    """Run the trials that are not done, and say on standard error what they chose."""
-    from harness.render.tuning import chosen_line
-
-    if tuned is None:
-        searched.plan.report_to = report_to
-        outcome = run(searched.plan, host, folder, jobs)
-        if outcome.interrupted:
-            stop_if_unfinished(outcome, folder)
-        tuned = searched.chosen(outcome.records)
-        assert tuned is not None  # each trial that was not interrupted has a record
-    for row, tuning in tuned.items():
-        click.echo(terminal(chosen_line(row, tuning)), err=True)
-    return tuned
-
-
-def run(plan: Plan, host: Host, folder: Folder, jobs: int) -> Outcome:
-    from harness.bench.executor import LocalExecutor
-    from harness.bench.scheduler import run as run_plan
-    from harness.render.progress import progress
-
-    compute = plan.board.file.compute
-    executor = LocalExecutor(
-        jobs, plan.device, compute.threads, folder.path / "warm.log", compute.gpus
-    )
-    with progress(plan, folder.path / "stages") as watch:
-        return run_plan(plan, host, folder, executor, watch)
-
-
-def show(leaderboard: Leaderboard, as_json: bool) -> None:
-    """Print a leaderboard, for people or for programs."""
-    if as_json:
-        click.echo(leaderboard.to_json(), nl=False)
-        return
-    from harness.render.terminal import render
-
-    options.print_rich(render(leaderboard))
-
-
-def stop_if_unfinished(outcome: Outcome, folder: Folder) -> None:
-    """Name what was not finished, and end with its exit code: 1 failed, 128 + n by signal n."""
-    if outcome.interrupted:
-        name = signal.Signals(outcome.interrupted).name
-        click.echo(f"Interrupted by {name}; the same command continues.", err=True)
-        sys.exit(128 + outcome.interrupted)
-    for record in outcome.failed:
-        log = os.path.relpath(folder.path / (record.log or ""))
-        line = f"{record.name}: {record.status}: {record.error} (log: {log})"
-        click.echo(terminal(line), err=True)
-    if outcome.failed:
-        sys.exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.measure.bench import run, show, stop_if_unfinished
+from harness.cli.measure.running import run, show, stop_if_unfinished
 
 if TYPE_CHECKING:
     from harness.bench.folder import Folder
@@ -68,8 +68,8 @@ def command(
     of a board such as tiny:start. With --task it is scored by itself. Else it is scored beside
     the start model of BOARD, a board's name or TOML file; tiny if none is given.
     """
+    from harness.bench.executors.gpus import choose_device
     from harness.bench.folder import Folder
-    from harness.bench.gpus import choose_device
     from harness.bench.plan import plan_score, plan_start
     from harness.leaderboard.build import build
 
@@ -93,7 +93,7 @@ def command(
             (plan_score(loaded, found, where, name=name), Folder(folder.path / "scored")),
             (plan_start(loaded, where), folder),
         ):
-            outcome = run(plan, host, place, 1)
+            outcome = run(plan, host, place)
             records += outcome.records
             stop_if_unfinished(outcome, place)
         show(build(records, loaded.conditions(), asked=()), as_json)
@@ -110,7 +110,7 @@ def command(
         words += [option, str(value)] if value else []
     plan = plan_score(loaded, found, where, name=name, command=shlex.join(words))
     place = Folder(runs.resolve() / NAME)
-    outcome = run(plan, host, place, 1)
+    outcome = run(plan, host, place)
     stop_if_unfinished(outcome, place)
     _print(outcome.records[0], loaded, place, found, examples, as_json)
 

@@ -161,7 +161,7 @@ def _spot_check(
     folders: tuple[Path, ...],
     device: str,
 ) -> SpotCheck:
-    from harness.bench.gpus import choose_device
+    from harness.bench.executors.gpus import choose_device
     from harness.boards.board import load_board
     from harness.publish.spot_check import SpotCheck
 

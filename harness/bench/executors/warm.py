@@ -1,9 +1,9 @@
 """A warm process that forks stages, so that torch and its friends are imported once for a bench.
 
-Run as `python -m harness.bench.warm <pid of the bench>`. For each line that it reads, a `Job`, it
-forks a guard (`guard.py`), which forks the stage. Guards answer for themselves on the standard
-output that they share with this process; when one has ended, this process says so too. It ends, and
-all guards with it, when its standard input closes: nothing outlives a bench that was killed. Where
+Run as a module, with the process id of the bench. For each line that it reads, a `Job`, it forks a
+guard (`guard.py`), which forks the stage. Guards answer for themselves on the standard output that
+they share with this process; when one has ended, this process says so too. It ends, and all guards
+with it, when its standard input closes: nothing outlives a bench that was killed. Where
 this process ends before the bench does, the guards and their stages go on.
 
 A stage starts from the same imported modules and nothing else: no stage has run in this process,
@@ -20,9 +20,9 @@ import signal
 import sys
 from pathlib import Path
 
-from harness.bench import confinement
-from harness.bench.guard import Job, Lost, guard, say, subreaper
-from harness.bench.limits import end_children
+from harness.bench.executors import confinement
+from harness.bench.executors.guard import Job, Lost, guard, say, subreaper
+from harness.bench.executors.limits import end_children
 from harness.stage.processes import die_with_parent
 
 PRELOADED = (
@@ -48,7 +48,7 @@ def preload() -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # a broken package must not stop stages that do without it
-            sys.stderr.write(f"harness.bench.warm: cannot import {name}: {error}\n")
+            sys.stderr.write(f"harness: cannot import {name}: {error}\n")
 
 
 def work(folder: Path) -> int:

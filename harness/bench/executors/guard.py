@@ -7,9 +7,9 @@ its process says so at the end, by a token that the guard gave it: a trainer may
 its stage and end the process. A guard also ends its stage when the bench is gone, which it sees by
 its standard input, and when it is told to by SIGTERM.
 
-A guard of a forked stage is forked by the warm process. On a GPU it is run as
-`python -m harness.bench.guard`, reads its `Job` in one line, and the stage is a fresh interpreter.
-Either way it answers on standard output with a `Started` and an `Ended`, one line each.
+A guard of a forked stage is forked by the warm process. On a GPU it is run as a module, reads its
+`Job` in one line, and the stage is a fresh interpreter. Either way it answers on standard output
+with a `Started` and an `Ended`, one line each.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from typing import NoReturn
 
 import pydantic
 
-from harness.bench.confinement import Rights, confine, rights
-from harness.bench.limits import Watch, end_children, open_log
+from harness.bench.executors.confinement import Rights, confine, rights
+from harness.bench.executors.limits import Watch, end_children, open_log
 from harness.errors import HarnessError
 from harness.records import Frozen, Status
 from harness.stage import spec as specs

@@ -24,6 +24,8 @@ PREFIXES = (
     "GLOO_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "MALLOC_", "TENSORBOARD",
     "COVERAGE_",
 )  # fmt: skip
+PATHS = ("PYTHONPATH", "HF_HOME", "HF_HUB_CACHE")
+CARRIED = ("HARNESS_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TRL_", "ACCELERATE_", "COVERAGE_")
 SECRET = re.compile(
     r"(^|_)(TOKEN|TOKENS|KEY|KEYS|SECRET|SECRETS|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(_|$)"
 )
@@ -52,6 +54,16 @@ def usual(environment: Mapping[str, str]) -> dict[str, str]:
         place for place in places if not any(Path(place).is_relative_to(one) for one in prefixes)
     )
     return kept
+
+
+def carried(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the head that stages on other machines see, in place of the machine's own.
+
+    That is where modules, models and data are, which every machine finds by the same paths, and how
+    the libraries work; not what belongs to a machine, such as its GPUs, threads or programs.
+    """
+    kept = usual(environment)
+    return {name: kept[name] for name in kept if name in PATHS or name.startswith(CARRIED)}
 
 
 def named(environment: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:

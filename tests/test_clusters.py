@@ -1,0 +1,205 @@
+"""Real clusters in one box: a Ray cluster of two nodes, a SLURM of two with its own daemons.
+
+Heads, nodes, jobs and workers are killed in mid-stage; the same command ends at what one machine
+comes to. `tox -e cluster` runs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import clusters
+import processes
+import psutil
+import pytest
+from test_bench import read_until
+from test_remote_executors import needs, results
+
+pytestmark = [pytest.mark.cluster, pytest.mark.bench, pytest.mark.timeout(1800)]
+NO_SLURM = clusters.why_no_slurm()
+COMMAND = ("bench", "small.toml", "--plugins", "unruly-slow", "--runs")
+
+
+def until(what: Callable[[], object], seconds: float = 300) -> None:
+    """Wait for something, and fail where it does not come."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def started(folder: Path, *arguments: str):
+    return processes.start(
+        [*processes.HARNESS, *COMMAND, *arguments],
+        cwd=folder,
+        stderr=open(folder / f"head-{time.monotonic_ns()}.log", "w"),
+        stdout=-3,
+    )
+
+
+def heads(folder: Path) -> str:
+    """Return what the heads said, in order."""
+    return "".join(path.read_text() for path in sorted(folder.glob("head-*.log")))
+
+
+def working(folder: Path, kind: str = "") -> dict[str, int]:
+    """Return the stages, perhaps of one kind, whose log a process has open, each with one."""
+    stages, found = f"{folder}/there/small/stages/", {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for link in (entry / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    target = os.readlink(link)
+                    if target.startswith(f"{stages}{kind}"):
+                        found[target.removeprefix(stages).split("/")[0]] = int(entry.name)
+    return found
+
+
+# -- Ray ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ray_cluster() -> Iterator[Any]:
+    """Start a cluster of two nodes with a core each, and one that runs no stage."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    utils = pytest.importorskip("ray.cluster_utils")
+    head = {"num_cpus": 0, "include_dashboard": False}
+    cluster = utils.Cluster(initialize_head=True, head_node_args=head)
+    try:
+        cluster.add_node(num_cpus=1)
+        cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def above(pid: int, name: str) -> psutil.Process | None:
+    """Return the process of a name above another one: a worker of Ray, or the node's raylet."""
+    with contextlib.suppress(psutil.Error):
+        for parent in psutil.Process(pid).parents():
+            if name in " ".join(parent.cmdline()[:1]):
+                return parent
+    return None
+
+
+def strike(folder: Path, bench: Any, name: str, then: Callable[[], object]) -> None:
+    """Kill what is above a stage that runs, until one is tried again that was not done yet."""
+    before = heads(folder).count("tried again")
+    while bench.poll() is None and heads(folder).count("tried again") == before:
+        struck = next(filter(None, (above(pid, name) for pid in working(folder).values())), None)
+        if struck is None:
+            time.sleep(0.2)
+            continue
+        struck.kill()
+        then()
+        with contextlib.suppress(AssertionError):
+            until(lambda: heads(folder).count("tried again") > before, seconds=40)
+    assert heads(folder).count("tried again") > before, heads(folder)
+
+
+@needs("ray")
+@pytest.mark.promise("A node, job, worker or head that is killed costs a cluster nothing but time")
+def test_nodes_workers_and_heads_of_ray_are_killed(
+    patient_board, harness_apart, ray_cluster, tmp_path
+):
+    harness_apart(*COMMAND, "here")
+    there = ("there", "--executor", "ray", "--ray-address", ray_cluster.address, "--jobs", "2")
+
+    first = started(tmp_path, *there)
+    until(lambda: working(tmp_path))
+    first.kill()  # the head
+    first.wait()
+    until(lambda: not working(tmp_path))  # no stage outlives it
+
+    second = started(tmp_path, *there)
+    strike(tmp_path, second, "raylet", lambda: ray_cluster.add_node(num_cpus=1))  # a node
+    strike(tmp_path, second, "ray::", lambda: None)  # a worker
+    assert second.wait(900) == 0, heads(tmp_path)
+    assert results(tmp_path / "there") == results(tmp_path / "here")
+    assert "Nothing to do" in harness_apart(*COMMAND, *there).stderr
+
+
+# -- SLURM ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slurm_cluster(monkeypatch) -> Iterator[clusters.Slurm]:
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # sockets have short paths
+    try:
+        with clusters.slurm(folder / "c") as cluster:
+            for name, value in cluster.environment.items():
+                monkeypatch.setenv(name, value)
+            yield cluster
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def submitted(folder: Path) -> int:
+    return len(list(folder.glob("there/small/executor/jobs/*_submission.sh")))
+
+
+@needs("submitit")
+@pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
+@pytest.mark.promise("A node, job, worker or head that is killed costs a cluster nothing but time")
+def test_nodes_jobs_and_heads_of_slurm_are_killed(
+    patient_board, harness_apart, slurm_cluster, tmp_path
+):
+    harness_apart(*COMMAND, "here")
+    there = ("there", "--executor", "slurm", "--slurm", "partition=debug")
+
+    first = started(tmp_path, *there)
+    until(lambda: len(working(tmp_path, "train-")) == 2)
+    first.kill()  # the head
+    first.wait()
+    assert working(tmp_path)  # its jobs go on
+    before = submitted(tmp_path)
+
+    second = started(tmp_path, *there)
+    until(lambda: "started" in heads(tmp_path).split("start: started")[-1])
+    assert submitted(tmp_path) == before  # it found them, and submitted none twice
+    slurm_cluster.kill_node("n2")
+    until(lambda: "tried again" in heads(tmp_path))
+    slurm_cluster.start_node("n2")
+    lost = re.findall(r"train unruly-slow seed (\d): .*tried again", heads(tmp_path))
+    running = ("squeue", "-h", "-t", "R", "-o", "%i %j")
+    again = rf"(\d+) train-unruly-slow-s{lost[0]}-" if lost else r"(\d+) generate-start"
+    until(lambda: re.search(again, slurm_cluster.run(*running)))
+    slurm_cluster.run("scancel", re.search(again, slurm_cluster.run(*running))[1])
+    assert second.wait(900) == 0, heads(tmp_path)
+    assert results(tmp_path / "there") == results(tmp_path / "here")
+    assert heads(tmp_path).count("tried again") >= 2
+    assert "Nothing to do" in harness_apart(*COMMAND, *there).stderr
+
+
+@needs("submitit")
+@pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
+def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
+    patient_board, harness_apart, slurm_cluster, tmp_path
+):
+    process = processes.start(
+        [*processes.HARNESS, *COMMAND, "there", "--executor", "slurm"],
+        cwd=tmp_path,
+        stderr=-1,
+        stdout=-3,
+    )
+    assert read_until(process, "train unruly-slow seed 0: started")
+    until(lambda: working(tmp_path, "train-"))
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "the same command continues" in rest
+    until(lambda: not slurm_cluster.run("squeue", "-h"))
+    until(lambda: not working(tmp_path))
+    harness_apart(*COMMAND, "there")  # begun there, finished here
+    harness_apart(*COMMAND, "here")
+    assert results(tmp_path / "there") == results(tmp_path / "here")
