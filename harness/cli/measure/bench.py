@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
-from harness.cli.measure.running import leave, run, show, stop_if_unfinished, tune
+from harness.cli.running import leave, run, show, stop_if_unfinished, tune
 
 if TYPE_CHECKING:
     from harness.bench.plan import Plan

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.measure.running import run, show, stop_if_unfinished
+from harness.cli.running import run, show, stop_if_unfinished
 
 if TYPE_CHECKING:
     from harness.bench.folder import Folder
