@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Of a trainer or chain, with the settings of a row: sft(sft.epochs=1). Letters of other alphabets,
 # and spaces that a page does not show, could make it look like another row.
 NAME = re.compile(r"(?=[A-Za-z0-9])(?:(?!  )[ -~]){1,300}(?<! )")
+_START = re.compile(r"\(sha256 ([0-9a-f]{12,64})[;)]")  # how conditions name a local start model
 SHARE = re.compile(r"@([\d.e+-]+)$")  # how the name of a point of a curve ends
 
 
@@ -40,6 +41,13 @@ def objection(record: Record, conditions: Conditions) -> str | None:
     """Return in one line why a record cannot be what this board gives, or None."""
     if record.status != "ok" or not record.scores:
         return None
+    made = record.imported
+    if (
+        made
+        and _START.search(conditions.start_model)
+        and made.described not in conditions.start_model
+    ):
+        return "it says that the start model was imported from a file that the board does not name"
     if record.trainer == START:
         return _start(record, conditions)
     if record.seed is not None and record.seed not in conditions.seeds:  # a score alone has none
@@ -84,12 +92,10 @@ def _tuned(record: Record, conditions: Conditions) -> str | None:
 def _start(record: Record, conditions: Conditions) -> str | None:
     if record.stages or record.seed is not None or record.cost != total_cost(()):
         return "the start model has no seed, no stage and no cost"
-    named = re.search(r"\(sha256 ([0-9a-f]{12,64})[;)]", conditions.start_model)
+    named = _START.search(conditions.start_model)
     scored = record.checkpoint.digest if record.checkpoint else ""
     if named and not scored.startswith(named[1]):
         return f"it scored the model {scored[:12]}, and the board's start model is {named[1]}"
-    if named and record.imported and record.imported.described not in conditions.start_model:
-        return "it says that the start model was imported from a file that the board does not name"
     return None
 
 
