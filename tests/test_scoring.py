@@ -10,6 +10,7 @@ from verify_shared import SHARED
 from harness.bench.facts import facts
 from harness.bench.stage_identity import common, generation, judged_score
 from harness.boards.board import load_board
+from harness.errors import StageError
 from harness.plugin.host import Host
 from harness.records import read_records
 from harness.stage.generate import Questions, _check_written, generate_answers
@@ -112,11 +113,9 @@ def test_what_lm_eval_could_write_only_in_part_fails_the_stage(tmp_path):
     samples.write_text("{}\n{}\n")
     _check_written(tmp_path, "results")
     _check_written(tmp_path, "samples_a", 2)
-    for path, content, rows in ((results, '{"res', None), (samples, '{}\n{"', 2), (samples, "", 2)):
+    for path, content, rows in [(results, '{"res', None), (samples, '{}\n{"', 2), (samples, "", 2)]:
         path.write_text(content)
-        with pytest.raises(
-            StageError, match="lm-eval could not write its file (results|samples_a)"
-        ):
+        with pytest.raises(StageError, match="lm-eval could not write its file"):
             _check_written(tmp_path, path.name.partition("_2026")[0], rows)
     samples.unlink()
     with pytest.raises(StageError, match="samples_a, and warns of it"):
