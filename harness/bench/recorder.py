@@ -20,7 +20,7 @@ from harness.bench.stage_inputs import model_folder
 from harness.cells import Cell
 from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError, UsageError
-from harness.files import write_atomically
+from harness.files import is_deeper, write_atomically
 from harness.imported import Imported, imported
 from harness.plugin.executor import Ended
 from harness.records import Record, Score, StageRef
@@ -32,6 +32,7 @@ from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
 
 NOTES = 65_536  # characters of a stage's notes in a record
+DEEPEST_NOTE = 16  # lists and objects within each other in a note
 Result = TypeVar(
     "Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult, spec.ProbeResult
 )
@@ -262,18 +263,21 @@ def _seen(ran: records.Environment, seen: measured.Measured | None) -> records.E
 
 
 def _short(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trainer's notes, but for those that are too long for a record."""
+    """Return a trainer's notes, but for those that are too long or too deep for a record."""
     kept: dict[str, Any] = {}
     left, too_long = NOTES, 0
     for name, value in notes.items():
         size = len(name) + len(json.dumps(value))
-        if size > left:
+        if size > left or is_deeper(value, DEEPEST_NOTE):
             too_long += 1
             continue
         kept[name] = value
         left -= size
     if too_long:
-        kept["left_out"] = f"{too_long} notes: together the notes passed {NOTES:,} characters"
+        kept["left_out"] = (
+            f"{too_long} notes: together the notes passed {NOTES:,} characters, or one is nested"
+            f" more than {DEEPEST_NOTE} deep"
+        )
     return kept
 
 

@@ -20,7 +20,6 @@ import os
 import resource
 import secrets
 import select
-import shutil
 import signal
 import sys
 import tempfile
@@ -36,6 +35,7 @@ import pydantic
 from harness.bench.executors.confinement import Rights, confine, rights
 from harness.bench.executors.limits import Watch, end_children, open_log
 from harness.errors import HarnessError
+from harness.files import remove_folder
 from harness.records import Frozen, Status
 from harness.stage import spec as specs
 from harness.stage.main import AGAIN
@@ -183,7 +183,7 @@ class _Guard:
                 (self.job.folder / "manifest.json").unlink()
         watch.cut_log()
         os.close(log)
-        shutil.rmtree(private, ignore_errors=True)
+        remove_folder(private)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         status, error = why or (None, None)
         say(
