@@ -26,7 +26,7 @@ BUILT_IN = Path(__file__).parent / "known"
 # keys for how to run or show a board: they cannot change a result
 NOT_CONDITIONS: dict[str, Any] = {
     **dict.fromkeys(("title", "trainers", "notes", "quoted", "curve", "contamination"), True),
-    "compute": {"save_every", "stage_seconds", "micro_batch_size", "environment"},
+    "compute": {"save_every", "save_minutes", "stage_seconds", "micro_batch_size", "environment"},
     "scores": {"__all__": {"baseline"}},
 }
 
