@@ -213,6 +213,7 @@ def test_the_identity_of_a_hub_model_is_its_revision_and_needs_no_download(small
         ('teacher = "teacher"', 'teacher = "start"', True),
         ('title = "A board for tests"', 'title = "Another title"', False),
         ("stage_seconds = 60", "stage_seconds = 61", False),
+        ("stage_seconds = 60", "save_every = 5\nsave_minutes = 2.5", False),
         ('trainers = ["unruly"]', 'trainers = ["unruly", "sft"]', False),
     ],
 )
