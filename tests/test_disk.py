@@ -47,6 +47,25 @@ num_generations = 4
 """
 
 
+DATA = """[data]
+train = ["tiny_word"]
+limit = 32
+"""
+EVERY = f"""
+teacher = "{TINY}/models/teacher"
+{DATA}traces = ["tiny_word"]
+[options.kd-sequence]
+samples = 1
+[options.rft]
+problems_at_once = 8
+samples = 2
+"""
+ROLLOUTS = """
+prompts_per_step = 4
+num_generations = 4
+"""
+
+
 def size(*folders: Path) -> int:
     """Return the bytes of all files in folders."""
     files = (path for folder in folders for path in folder.rglob("*"))
@@ -74,6 +93,26 @@ def test_a_bench_leaves_what_was_planned(harness, tmp_path):
     assert answers / 2 < sum(scored) < 2 * answers  # how long answers are, nobody knows before
     again = json.loads(harness("bench", "sized.toml", "--dry-run", "--json").stdout)["disk"]
     assert (again["kept_bytes"], again["working_bytes"], again["checkpoints"]) == (0, 0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_built_in_trainer_leaves_scratch(harness, tmp_path):
+    pytest.importorskip("torch")
+    from train_all import offers
+
+    assert DATA in BOARD
+    text = BOARD.replace(DATA, EVERY).replace("limit = 64", "limit = 4")
+    text = text.replace("max_new_tokens = 48", "max_new_tokens = 96")  # traces have to fit
+    for name in ("rloo", "rl-random", "rl-format", "hybrid-joint"):
+        text += f"[options.{name}]{ROLLOUTS}"
+    (tmp_path / "sized.toml").write_text(text)
+    harness("bench", "sized.toml", "--plugins", ",".join(offers()), "--jobs", "1")
+    stages = tmp_path / "runs" / "sized" / "stages"
+    specs = [json.loads(path.read_text()) for path in stages.glob("train-*/stage.json")]
+    assert {spec["identity"]["trainer"] for spec in specs} == offers().keys()
+    assert all(spec["compute"]["save_every"] == 1 for spec in specs)
+    assert not [*stages.glob("*/scratch")]  # optimiser states lay in each
 
 
 @pytest.mark.bench

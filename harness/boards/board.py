@@ -283,6 +283,8 @@ class Board:
 
     def _digest(self, verifier_version: str, back: int) -> str:
         content = self.file.model_dump(mode="json", exclude_defaults=True, exclude=NOT_CONDITIONS)
+        if not content.get("compute"):  # it has nothing that is a condition
+            content.pop("compute", None)
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")
         if config := self.accelerate_file():
