@@ -1,4 +1,4 @@
-"""Energy of a stage on a CPU: RAPL's counters as Linux shows them, in a folder made like its own."""
+"""Energy of a stage on a CPU: RAPL's counters, in a folder like the one that Linux shows."""
 
 from __future__ import annotations
 
