@@ -56,6 +56,8 @@ teacher = "{TINY}/models/teacher"
 {DATA}traces = ["tiny_word"]
 [options.kd-sequence]
 samples = 1
+[options.kd-traces]
+verified = false
 [options.rft]
 problems_at_once = 8
 samples = 2
