@@ -134,6 +134,9 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     match = c.conventions.units == "match"
     if name and other_name:
         if kind and other_kind:
+            warm, also = _kelvins(kind, value), _kelvins(other_kind, other)
+            if kind != other_kind and warm is not None and also is not None:
+                return c.same(warm, also)
             if kind != other_kind:
                 return False, f"the units {name} and {other_name} measure different things"
             if size != other_size and other.kind in EXPRESSIONS:
@@ -143,6 +146,21 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     elif match and name != other_name:
         return False, "a unit on one side only"
     return c.same(value, other)
+
+
+_TEMPERATURES = {  # the size of a degree in kelvins, and where its scale begins
+    "kelvin^1": (Fraction(1), Fraction(0)),
+    "celsius^1": (Fraction(1), Fraction(27315, 100)),
+    "fahrenheit^1": (Fraction(5, 9), Fraction(45967, 180)),
+}
+
+
+def _kelvins(kind: str, value: Node) -> Node | None:
+    """Return a temperature in kelvins, or None if a quantity is none."""
+    if kind not in _TEMPERATURES or value.kind != "num":
+        return None
+    size, zero = _TEMPERATURES[kind]
+    return tree.num(value.args[0] * size + zero)
 
 
 def percentages(c: Comparison, gold: Node, answer: Node) -> Result:

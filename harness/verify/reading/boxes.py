@@ -55,6 +55,7 @@ _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
     r"|\b(?:and|or)\b|\b[a-zA-Z](?:_\w)?\s?=)*"
 )
+_DENIED = re.compile(r"(?:\bnot|n['’]t|\brather than|\binstead of)\s*[$\\(\[]{0,3}$", re.I)
 _JOINS = re.compile(r",|;|\band\b|\bor\b")
 
 
@@ -64,6 +65,11 @@ def boxed(text: str) -> str | None:
     found = boxes(text)
     if not found:
         return None
+    last = found[-1]
+    while found and _DENIED.search(text, max(0, found[-1][0] - 20), found[-1][0]):
+        found.pop()
+    if not found:
+        return f"not {last[2]}"
     parts = [found[-1][2]]
     for before, after in zip(found[-2::-1], found[:0:-1], strict=False):
         between = text[before[1] : after[0]]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.limits import MAX_ANSWER
-from harness.verify.reading.words import TEXT
+from harness.verify.reading.words import TEXT, UNITS
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
@@ -36,6 +36,14 @@ _RELATIVE = re.compile(
     r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
 )
 FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
+# 11, attained at $x = 3$
+_ATTAINED = re.compile(
+    r",?\s+(?:which\s+is\s+|and\s+(?:it\s+)?is\s+)?(?:attained|achieved|reached|obtained|occurs"
+    r"|occurring|at|when|where|if|for)\b[^\d$\\]*$"
+)
+_IN_TWO = re.compile(
+    r"\$?(\d[\d,.]{0,12})\s+([a-z]{1,12})(?:,|,?\s+and)?\s+(\d[\d.]{0,12})\s+([a-z]{1,12})\b"
+)
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
@@ -127,6 +135,9 @@ def value_in(sentence: str) -> str:
     formulas = list(MATH.finditer(sentence))
     numbers = list(NUMBERISH.finditer(sentence))
     priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
+    lead = NUMBERISH.match(sentence)
+    if formulas and lead is not None and _ATTAINED.match(sentence, lead.end(), formulas[0].start()):
+        return lead.group()
     if formulas:
         last = formulas[-1]
         inner = last_formulas(formulas, sentence)
@@ -134,8 +145,10 @@ def value_in(sentence: str) -> str:
         if not outside or not _NAME_ONLY.fullmatch(inner.strip()):
             return inner
         return outside[0].group().strip()
-    lead = NUMBERISH.match(sentence)
     if lead is not None:
+        together = in_two_units(sentence)
+        if together is not None:
+            return together
         part = _OUT_OF.match(sentence, lead.end())
         if part is not None:
             return sentence[: part.end()]
@@ -156,6 +169,14 @@ def value_in(sentence: str) -> str:
     if numbers:
         return last_numbers(numbers, sentence)
     return sentence if len(sentence) <= 200 else ""
+
+
+def in_two_units(text: str, start: int = 0) -> str | None:
+    """Return the quantity that a text begins with if it is one in two units: `2 hours 5 minutes`."""
+    found = _IN_TWO.match(text, start)
+    large, small = (UNITS.get(found.group(i), ("", 0)) for i in (2, 4)) if found else ((), ())
+    same = found is not None and large[0] and large[0] == small[0] and large[1] > small[1]
+    return found.group() if found is not None and same else None
 
 
 def content(formula: re.Match[str]) -> str:
