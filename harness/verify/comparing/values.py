@@ -131,6 +131,11 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     (kind, size, name), (other_kind, other_size, other_name) = (
         canonical_unit(n.args[1]) if n.kind == "unit" else none for n in (gold, answer)
     )
+    lettered = _LETTERS.get((name, other_kind)), _LETTERS.get((other_name, kind))
+    if lettered[0] is not None:
+        kind, size = lettered[0], Fraction(1)
+    elif lettered[1] is not None:
+        other_kind, other_size = lettered[1], Fraction(1)
     match = c.conventions.units == "match"
     if name and other_name:
         if kind and other_kind:
@@ -148,6 +153,12 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     return c.same(value, other)
 
 
+# what C and F stand for beside a quantity of a kind: degrees or coulombs, degrees or farads
+_LETTERS = {("c", "charge^1"): "charge^1", ("f", "capacitance^1"): "capacitance^1"} | {
+    (letter, f"{kind}^1"): f"{scale}^1"
+    for letter, scale in (("c", "celsius"), ("f", "fahrenheit"))
+    for kind in ("celsius", "fahrenheit", "kelvin")
+}
 _TEMPERATURES = {  # the size of a degree in kelvins, and where its scale begins
     "kelvin^1": (Fraction(1), Fraction(0)),
     "celsius^1": (Fraction(1), Fraction(27315, 100)),

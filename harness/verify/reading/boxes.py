@@ -1,5 +1,6 @@
 r"""The content of `\\boxed{...}` in a response, in one pass over its braces."""
 
+# ruff: noqa: RUF001 -- these characters are the subject
 from __future__ import annotations
 
 import re

@@ -17,6 +17,7 @@ from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
+    attained,
     content,
     last_formulas,
 )
@@ -161,6 +162,7 @@ def _last(text: str) -> str | None:
         alone = shown and not window[formulas[-1].end() :].strip(" .,")
         if len(formulas) > 1 and last == content(formulas[-1]).strip() and not alone:
             last = concluded(_sentence(window, formulas[-1])) or last
+        last = attained(_sentence(window, formulas[-1])) or last
         return _unless_denied(last, window, formulas[-1])
     assert number is not None
     sentence = _sentence(window, number)

@@ -128,6 +128,9 @@ def value_in(sentence: str) -> str:
     if said is None or _BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
+    value = attained(sentence)
+    if value is not None:
+        return value
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
     short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
@@ -135,9 +138,6 @@ def value_in(sentence: str) -> str:
     formulas = list(MATH.finditer(sentence))
     numbers = list(NUMBERISH.finditer(sentence))
     priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
-    lead = NUMBERISH.match(sentence)
-    if formulas and lead is not None and _ATTAINED.match(sentence, lead.end(), formulas[0].start()):
-        return lead.group()
     if formulas:
         last = formulas[-1]
         inner = last_formulas(formulas, sentence)
@@ -145,6 +145,7 @@ def value_in(sentence: str) -> str:
         if not outside or not _NAME_ONLY.fullmatch(inner.strip()):
             return inner
         return outside[0].group().strip()
+    lead = NUMBERISH.match(sentence)
     if lead is not None:
         together = in_two_units(sentence)
         if together is not None:
@@ -171,12 +172,22 @@ def value_in(sentence: str) -> str:
     return sentence if len(sentence) <= 200 else ""
 
 
+def attained(sentence: str) -> str | None:
+    """Return the value in front of where it is attained: `11, attained at $x = 3$` is 11."""
+    lead, formula = NUMBERISH.match(sentence), MATH.search(sentence)
+    if not lead or not formula or not _ATTAINED.match(sentence, lead.end(), formula.start()):
+        return None
+    return lead.group()
+
+
 def in_two_units(text: str, start: int = 0) -> str | None:
-    """Return the quantity that a text begins with if it is one in two units: `2 hours 5 minutes`."""
+    """Return the quantity in two units that a text begins with: `2 hours 5 minutes`."""
     found = _IN_TWO.match(text, start)
-    large, small = (UNITS.get(found.group(i), ("", 0)) for i in (2, 4)) if found else ((), ())
-    same = found is not None and large[0] and large[0] == small[0] and large[1] > small[1]
-    return found.group() if found is not None and same else None
+    if found is None:
+        return None
+    large, small = UNITS.get(found.group(2)), UNITS.get(found.group(4))
+    ordered = large and small and large[0] == small[0] and large[1] > small[1]
+    return found.group() if ordered else None
 
 
 def content(formula: re.Match[str]) -> str:

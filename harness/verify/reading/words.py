@@ -197,7 +197,7 @@ for _prefix, _power in _POWERS.items():
     for _name in (*_SYMBOLS.values(), "metre", "litre", "ohm"):
         for _word in (_prefix + _name, f"{_prefix}{_name}s"):
             UNITS.setdefault(_word, (UNITS[_name][0], UNITS[_name][1] * _F(10) ** _power))
-UNIT_OF_SYMBOL = {"A": "ampere"} | {
+UNIT_OF_SYMBOL = {"A": "ampere", "K": "kelvin", "T": "tesla"} | {
     p + s: prefix + name
     for p, prefix in _PREFIXES.items()
     for s, name in _SYMBOLS.items()
