@@ -55,7 +55,8 @@ _AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\
 # n = 3 works, while n = 2 does not
 _AND_NUMBER = re.compile(r"\band\s+\S{0,3}\d")
 _ASIDE = re.compile(
-    r"\s\((?:which|that\sis|i\.e\.|or|since|because|about|approximately)\b|,\s(?:(?:of|among|out\sof)\swhich|namely\b|including|compared\s(?:with|to)"
+    r"\s\((?:which|that\sis|i\.e\.|or|since|because|about|approximately)\b[^()]{0,80}\)\W*$"
+    r"|,\s(?:(?:of|among|out\sof)\swhich|namely\b|including|compared\s(?:with|to)"
     r"|(?:which\sis\s)?\$?\d[\d.,]{0,12}\s(?:\w{1,15}\s)?(?:more|less|fewer|higher|lower|greater)\s"
     r"|(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b)"
 )
