@@ -77,7 +77,7 @@ def copy_task(task: Any, values: Any) -> Any:
 
     os.environ |= task.variables
     copy_stage(task.folder)
-    return Report(folder=task.folder, code=0, host=platform.node())
+    return Report(folder=task.folder, code=0, over=True, host=platform.node())
 
 
 def executor(name: str, folder: Path, jobs: int) -> Any:
