@@ -160,6 +160,12 @@ def slurm_cluster(monkeypatch) -> Iterator[clusters.Slurm]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def sealed(runs: Path) -> dict[Path, tuple[int, int]]:
+    """Return what tells whether a manifest of a stage was written again."""
+    found = processes.written(runs / "small/stages").items()
+    return {path: state for path, state in found if path.name == "manifest.json"}
+
+
 def submitted(folder: Path) -> int:
     return len(list(folder.glob("there/small/executor/jobs/*_submission.sh")))
 
@@ -226,5 +232,9 @@ def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
     until(lambda: not slurm_cluster.run("squeue", "-h"))
     until(lambda: not working(tmp_path))
     harness_apart(*COMMAND, "there")  # begun there, finished here
-    harness_apart(*COMMAND, "here")
+
+    harness_apart(*COMMAND, "here", "--seeds", "0")
+    before = sealed(tmp_path / "here")
+    harness_apart(*COMMAND, "here", "--executor", "slurm")  # begun here, finished there
+    assert before.items() < sealed(tmp_path / "here").items()  # nothing is done again
     assert results(tmp_path / "there") == results(tmp_path / "here")
