@@ -145,6 +145,27 @@ def test_the_gallery_shows_what_is_published_and_printed():
         assert f"(../leaderboards/{path.parent.name}.svg)" in page
 
 
+@pytest.mark.parametrize(
+    ("path", "board"),
+    [
+        ("README.md", "smollm2-135m"),
+        ("docs/findings/1-equal-compute.md", "tiny"),
+        ("docs/findings/2-form-before-skill.md", "smollm2-135m"),
+        ("boards/smollm2-135m/README.md", "smollm2-135m"),
+    ],
+)
+def test_what_is_quoted_of_a_leaderboard_is_on_it(path, board):
+    text, page = (ROOT / path).read_text(), (ROOT / "leaderboards" / f"{board}.md").read_text()
+    if path == "README.md":
+        text = text[text.index("## A real model") : text.index("## Start")]
+    # of the start model with examples in its prompt there is no row
+    text = text.replace("4.0 % [2.8, 5.6]", "").replace("4.0 [2.8, 5.6]", "")
+    text, page = " ".join(text.split()), " ".join(page.split())
+    quoted = re.findall(r"\[[\u2212+]?[\d.]+, [\u2212+]?[\d.]+\]", text)
+    assert quoted
+    assert [one for one in quoted if one not in page] == []
+
+
 def test_the_citation_is_of_this_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())

@@ -44,5 +44,5 @@ def harness_tasks() -> list[Task]:
 
 @hookimpl
 def harness_boards() -> list[Path]:
-    """Offer the `tiny` board."""
-    return [Path(__file__).parent / "tiny.toml"]
+    """Offer the boards `tiny` and `tiny-tuned`."""
+    return [Path(__file__).parent / name for name in ("tiny.toml", "tiny-tuned.toml")]

@@ -67,9 +67,10 @@ def all_ended(executor: LocalExecutor) -> list[Ended]:
 
 
 def start(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
-    """Start a command that SIGINT interrupts, also where the tests themselves ignore it.
+    """Start a command that signals end, also where the tests themselves ignore them.
 
-    A shell starts its background jobs with SIGINT ignored, and an ignored signal is inherited.
+    A shell starts its background jobs with SIGINT ignored, nohup all with SIGHUP, and an ignored
+    signal is inherited.
     Ignored or not is decided here and not in `preexec_fn`, which may hang once torch has threads.
 
     Args:
@@ -79,11 +80,17 @@ def start(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[str
     Returns:
         The process, whose streams are text.
     """
-    own = signal.signal(signal.SIGINT, signal.default_int_handler)  # becomes the default by exec
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,  # becomes the default by exec
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    own = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         return subprocess.Popen(command, text=True, **options)
     finally:
-        signal.signal(signal.SIGINT, own)
+        for number, handler in own.items():
+            signal.signal(number, handler)
 
 
 def run_apart(
