@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -64,6 +63,26 @@ def working(folder: Path, kind: str = "") -> dict[str, int]:
     return found
 
 
+def strike(folder: Path, bench: Any, kill: Callable[[], bool]) -> None:
+    """Have something killed until a stage is tried again for it.
+
+    What is struck may just have ended, so that nothing has to be done again; `kill` returns whether
+    there was anything to strike.
+    """
+
+    def retried() -> int:
+        return heads(folder).count("tried again")
+
+    before = retried()
+    while bench.poll() is None and retried() == before:
+        if not kill():
+            time.sleep(0.2)
+            continue
+        with contextlib.suppress(AssertionError):
+            until(lambda: retried() > before or bench.poll() is not None, seconds=60)
+    assert retried() > before, heads(folder)
+
+
 # -- Ray ------------------------------------------------------------------------------------------
 
 
@@ -92,21 +111,6 @@ def above(pid: int, name: str) -> psutil.Process | None:
     return None
 
 
-def strike(folder: Path, bench: Any, name: str, then: Callable[[], object]) -> None:
-    """Kill what is above a stage that runs, until one is tried again that was not done yet."""
-    before = heads(folder).count("tried again")
-    while bench.poll() is None and heads(folder).count("tried again") == before:
-        struck = next(filter(None, (above(pid, name) for pid in working(folder).values())), None)
-        if struck is None:
-            time.sleep(0.2)
-            continue
-        struck.kill()
-        then()
-        with contextlib.suppress(AssertionError):
-            until(lambda: heads(folder).count("tried again") > before, seconds=40)
-    assert heads(folder).count("tried again") > before, heads(folder)
-
-
 @needs("ray")
 @pytest.mark.promise("A node, job, worker or head that is killed costs a cluster nothing but time")
 def test_nodes_workers_and_heads_of_ray_are_killed(
@@ -121,9 +125,21 @@ def test_nodes_workers_and_heads_of_ray_are_killed(
     first.wait()
     until(lambda: not working(tmp_path))  # no stage outlives it
 
+    def kill(name: str) -> bool:
+        struck = next(filter(None, (above(pid, name) for pid in working(tmp_path).values())), None)
+        if struck is not None:
+            struck.kill()
+        return struck is not None
+
+    def kill_node() -> bool:
+        killed = kill("raylet")
+        if killed:
+            ray_cluster.add_node(num_cpus=1)
+        return killed
+
     second = started(tmp_path, *there)
-    strike(tmp_path, second, "raylet", lambda: ray_cluster.add_node(num_cpus=1))  # a node
-    strike(tmp_path, second, "ray::", lambda: None)  # a worker
+    strike(tmp_path, second, kill_node)
+    strike(tmp_path, second, lambda: kill("ray::"))  # a worker
     assert second.wait(900) == 0, heads(tmp_path)
     assert results(tmp_path / "there") == results(tmp_path / "here")
     assert "Nothing to do" in harness_apart(*COMMAND, *there).stderr
@@ -142,6 +158,12 @@ def slurm_cluster(monkeypatch) -> Iterator[clusters.Slurm]:
             yield cluster
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sealed(runs: Path) -> dict[Path, tuple[int, int]]:
+    """Return what tells whether a manifest of a stage was written again."""
+    found = processes.written(runs / "small/stages").items()
+    return {path: state for path, state in found if path.name == "manifest.json"}
 
 
 def submitted(folder: Path) -> int:
@@ -167,14 +189,23 @@ def test_nodes_jobs_and_heads_of_slurm_are_killed(
     second = started(tmp_path, *there)
     until(lambda: "started" in heads(tmp_path).split("start: started")[-1])
     assert submitted(tmp_path) == before  # it found them, and submitted none twice
-    slurm_cluster.kill_node("n2")
-    until(lambda: "tried again" in heads(tmp_path))
-    slurm_cluster.start_node("n2")
-    lost = re.findall(r"train unruly-slow seed (\d): .*tried again", heads(tmp_path))
-    running = ("squeue", "-h", "-t", "R", "-o", "%i %j")
-    again = rf"(\d+) train-unruly-slow-s{lost[0]}-" if lost else r"(\d+) generate-start"
-    until(lambda: re.search(again, slurm_cluster.run(*running)))
-    slurm_cluster.run("scancel", re.search(again, slurm_cluster.run(*running))[1])
+    running = ("squeue", "-h", "-t", "R", "-o", "%i")
+
+    def kill_node() -> bool:
+        if not slurm_cluster.run(*running, "-w", "n2"):
+            return False
+        slurm_cluster.kill_node("n2")
+        time.sleep(1)
+        slurm_cluster.start_node("n2")
+        return True
+
+    def cancel_job() -> bool:
+        jobs = slurm_cluster.run(*running).split()
+        slurm_cluster.run("scancel", *jobs[:1])
+        return bool(jobs)
+
+    strike(tmp_path, second, kill_node)
+    strike(tmp_path, second, cancel_job)
     assert second.wait(900) == 0, heads(tmp_path)
     assert results(tmp_path / "there") == results(tmp_path / "here")
     assert heads(tmp_path).count("tried again") >= 2
@@ -201,5 +232,9 @@ def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
     until(lambda: not slurm_cluster.run("squeue", "-h"))
     until(lambda: not working(tmp_path))
     harness_apart(*COMMAND, "there")  # begun there, finished here
-    harness_apart(*COMMAND, "here")
+
+    harness_apart(*COMMAND, "here", "--seeds", "0")
+    before = sealed(tmp_path / "here")
+    harness_apart(*COMMAND, "here", "--executor", "slurm")  # begun here, finished there
+    assert before.items() < sealed(tmp_path / "here").items()  # nothing is done again
     assert results(tmp_path / "there") == results(tmp_path / "here")

@@ -13,12 +13,14 @@ from test_executors import Held
 
 from harness.bench.executors import slurm
 from harness.bench.executors.conclude import GRACE_SECONDS, Report, conclude, is_visible
+from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.bench.scheduler import RETRIES, run
 from harness.boards.board import load_board
 from harness.plugin.executor import Ended, Facts
 from harness.plugin.host import Host
 from harness.records import Record, read_records
+from harness.stage.manifest import is_done, write_manifest
 
 
 def needs(package: str) -> pytest.MarkDecorator:
@@ -26,14 +28,19 @@ def needs(package: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(not found, reason=f"{package} is not installed")
 
 
-def records(runs: Path) -> dict[str, Record]:
-    return {record.trainer: record for record in read_records(runs / "small/records")}
+def records(runs: Path, kind: str = "small/records") -> dict[str, Record]:
+    return {record.id: record for record in read_records(runs / kind)}
 
 
-def results(runs: Path) -> dict[str, object]:
+def of_trainer(runs: Path, name: str) -> Record:
+    (found,) = (record for record in records(runs).values() if record.trainer == name)
+    return found
+
+
+def results(runs: Path, kind: str = "small/records") -> dict[str, object]:
     """Return what has to be the same wherever a bench ran: all but costs, dates and machines."""
     found = {}
-    for name, record in records(runs).items():
+    for name, record in records(runs, kind).items():
         scores = [score.model_dump(exclude={"own"}) for score in record.scores]
         digest = record.checkpoint.digest if record.checkpoint else None
         stages = [(one.stage, one.status, one.options) for one in record.stages]
@@ -56,12 +63,11 @@ def test_a_bench_elsewhere_comes_to_the_same_whatever_is_lost(
     there = harness(*command, "--runs", "there", "--executor", "elsewhere", check=1)
     assert there.stderr.count("tried again (1 of 3)") == 1
     assert results(tmp_path / "there") == results(tmp_path / "here")
-    (trained,) = records(tmp_path / "there")["unruly"].stages
-    (failed,) = records(tmp_path / "there")["unruly-fail"].stages
+    (trained,) = of_trainer(tmp_path / "there", "unruly").stages
+    (failed,) = of_trainer(tmp_path / "there", "unruly-fail").stages
     assert sorted((trained.attempts, failed.attempts)) == [1, 2]  # whichever was lost
-    assert trained.environment.confinement == records(tmp_path / "here")["unruly"].stages[
-        0
-    ].environment.confinement  # fmt: skip
+    (at_home,) = of_trainer(tmp_path / "here", "unruly").stages
+    assert trained.environment.confinement == at_home.environment.confinement
     assert trained.outside.cpu_seconds > 0
 
     # what was done there is not done again here
@@ -104,8 +110,6 @@ class Losing(Held):
 
 
 def test_a_stage_that_is_lost_again_and_again_fails(small_board, tmp_path):
-    from harness.bench.folder import Folder
-
     host = Host()
     made = plan(load_board(str(small_board), host), host, (), [0])
     losing, seen = Losing(1, "cpu", 1, tmp_path / "log"), []
@@ -118,9 +122,38 @@ def test_a_stage_that_is_lost_again_and_again_fails(small_board, tmp_path):
     assert record.stages[0].attempts == RETRIES + 1
 
 
+class Forging(Losing):
+    """Loses training stages that left a manifest, which their guard never saw."""
+
+    def wait(self, seconds):
+        ended = super().wait(seconds)
+        for one in ended:
+            if one.retry:
+                (one.folder / "result.json").write_text("{}")
+                write_manifest(one.folder)
+                assert is_done(one.folder)
+        return ended
+
+
+@pytest.mark.promise("Only the harness's own code says that a stage is done")
+def test_a_manifest_of_a_stage_that_was_lost_is_not_believed(small_board, tmp_path):
+    host = Host()
+    made = plan(load_board(str(small_board), host), host, (), [0])
+    forging, seen = Forging(1, "cpu", 1, tmp_path / "log"), []
+    outcome = run(
+        made, host, Folder(tmp_path / "runs"), forging, lambda event, facts: seen.append(event)
+    )
+    assert seen.count("retried") == RETRIES  # and none was taken as done instead
+    assert "reused" not in seen
+    (record,) = (one for one in outcome.records if one.trainer == "unruly")
+    assert record.status == "killed"
+    assert not (tmp_path / "runs" / "stages" / record.stages[0].stage / "manifest.json").exists()
+
+
 def test_what_a_slow_disk_does_not_show_yet_is_no_failure(tmp_path):
     report = Report(folder=tmp_path, code=0)
-    assert not is_visible(report)
+    assert is_visible(report)  # a process that ended before its work was over left nothing
+    assert not is_visible(report.model_copy(update={"over": True}))
     assert is_visible(Report(folder=tmp_path, code=-9))
     (tmp_path / "error.json").write_text(
         json.dumps({"schema_version": 1, "status": "oom", "error": "no room"})
@@ -168,8 +201,14 @@ def test_submitit_runs_jobs_as_processes_of_this_machine(patient_board, harness,
 
 @pytest.mark.bench
 @needs("ray")
-def test_ray_runs_stages_on_this_machine(patient_board, harness, tmp_path):
-    command = ("bench", "small.toml", "--plugins", "unruly", "--seeds", "0")
-    harness(*command, "--runs", "here")
-    harness(*command, "--runs", "there", "--executor", "ray", "--jobs", "2")
-    assert results(tmp_path / "there") == results(tmp_path / "here")
+def test_ray_runs_trials_and_what_they_chose_on_this_machine(patient_board, harness, tmp_path):
+    """The executor is stopped after the trials, and used again."""
+    text = patient_board.read_text().replace("steps = 3", "steps = 4\nfill = true")
+    patient_board.write_text(text + "\n[tuning]\ntrials = 2\nshare = 0.5\nholdout = 4\n")
+    command = ("bench", "small.toml", "--plugins", "unruly-picky", "--seeds", "0", "--runs")
+    harness(*command, "here")
+    done = harness(*command, "there", "--executor", "ray", "--jobs", "2")
+    assert "unruly-picky: trial 0 of 0 to 1 is the best" in done.stderr
+    for kind in ("small/records", "small/trials/records"):
+        assert results(tmp_path / "there", kind) == results(tmp_path / "here", kind)
+        assert len(results(tmp_path / "there", kind)) == 2

@@ -204,7 +204,7 @@ class Recorder:
             options=redacted(identity.options),
             stage=name,
             status=ended.status if ended else "ok",
-            cost=result.cost if result else records.Cost(),
+            cost=_with_energy(result, seen) if result else records.Cost(),
             attempts=previous_attempts(path),
             notes=_short(publishable(result.notes)) if result else {},
             environment=_seen(result.environment, seen) if result else None,
@@ -260,6 +260,14 @@ class Recorder:
 def _seen(ran: records.Environment, seen: measured.Measured | None) -> records.Environment:
     """Return an environment with how its process was confined, which only its guard knows."""
     return ran.model_copy(update={"confinement": seen.confinement if seen else ""})
+
+
+def _with_energy(ran: spec.TrainResult, seen: measured.Measured | None) -> records.Cost:
+    """Return the cost of a stage; its energy on a CPU is what its guard measured."""
+    if ran.environment.device != "cpu":
+        return ran.cost
+    joules = seen.outside.cpu_joules if seen else None
+    return ran.cost.model_copy(update={"energy_joules": joules})
 
 
 def _short(notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -190,12 +190,18 @@ class _Bench:
         self.watch("ended", {"stage": name, "status": ended.status, "error": ended.error})
 
     def _as_given(self, ended: Ended) -> Ended:
-        """Return how a stage ended: failed where its `stage.json` is not what it was given."""
+        """Return how a stage ended: failed where its `stage.json` is not what it was given.
+
+        A stage that did not end well keeps no manifest, by which it would be done for the next
+        bench: where its guard was lost with it, its process alone said so.
+        """
         path = ended.folder / "stage.json"
         with contextlib.suppress(HarnessError):
-            if ended.status != "ok" or file_sha256(path) == self.given[ended.folder.name]:
+            if ended.status == "ok" and file_sha256(path) == self.given[ended.folder.name]:
                 return ended
         (ended.folder / "manifest.json").unlink(missing_ok=True)
+        if ended.status != "ok":
+            return ended
         return replace(
             ended,
             status="failed",

@@ -156,7 +156,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     assert isinstance(protocol, Protocol)  # lm-eval's make no training prompts
     group = processes.join(identity.device, compute.stage_seconds)
     if group.rank == 0:
-        if not compute.save_every:
+        if not (compute.save_every or compute.save_minutes):
             _clear_scratch(folder)
         (folder / "checkpoint").mkdir()
         (folder / "scratch").mkdir(exist_ok=True)

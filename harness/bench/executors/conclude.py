@@ -61,5 +61,5 @@ def is_visible(report: Report) -> bool:
     with contextlib.suppress(OSError):
         os.listdir(report.folder)  # asks the file server again
     if report.code == 0:
-        return is_done(report.folder)
+        return not report.over or is_done(report.folder)
     return report.code < 0 or (report.folder / "error.json").exists()

@@ -85,7 +85,7 @@ class RayExecutor(RemoteExecutor):
     def _connect(self) -> None:
         if self._connected:
             return
-        address = self.settings.options.get("address") or None
+        address = self.settings.options.get("address") or "local"  # one of its own
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as Ray will have it
         try:
@@ -93,15 +93,15 @@ class RayExecutor(RemoteExecutor):
                 self.ray.init(
                     address=address,
                     **(
-                        {}
-                        if address
-                        else {"include_dashboard": False, "object_store_memory": STORE}
+                        {"include_dashboard": False, "object_store_memory": STORE}
+                        if address == "local"
+                        else {}
                     ),
                     log_to_driver=False,
                     logging_level="ERROR",
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = f"--ray-address {address}" if address else "starting Ray"
+            where = "starting Ray" if address == "local" else f"--ray-address {address}"
             raise UsageError(f"{where}: {_line(error)}") from None
         self._connected = True
 

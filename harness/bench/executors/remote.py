@@ -28,7 +28,6 @@ from harness.files import file_sha256
 from harness.plugin.executor import Ended, ExecutorSettings, Facts
 from harness.records import Frozen
 from harness.stage import spec
-from harness.stage.manifest import is_done
 
 LOOK_SECONDS = 0.5  # between two looks of a node at its stage
 
@@ -244,12 +243,11 @@ class RemoteExecutor(abc.ABC):
         ended = []
         for handle, outcome in self.poll(waiting, seconds):
             folder = waiting[handle]
-            if isinstance(outcome, str) and not is_done(folder):
+            if isinstance(outcome, str):
+                # also where it left a manifest: its guard did not say that it may be believed
                 ended.append(self._lost(folder, outcome))
             else:
-                known = Report(folder=folder, code=0, over=True)  # what is done needs no report
-                report = outcome if isinstance(outcome, Report) else known
-                self._seen[folder] = report, time.monotonic() + GRACE_SECONDS
+                self._seen[folder] = outcome, time.monotonic() + GRACE_SECONDS
         for folder, (report, until) in list(self._seen.items()):
             if report.refused:
                 raise UsageError(f"{report.refused}; what is done is kept, and the same command"

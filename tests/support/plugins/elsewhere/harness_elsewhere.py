@@ -7,6 +7,8 @@ version.
 
 import os
 import pathlib
+import signal
+import threading
 import time
 from multiprocessing import get_context
 from multiprocessing.connection import wait
@@ -54,22 +56,29 @@ class Elsewhere(Processes):
             found = found.model_copy(update={"packages": {**found.packages, other: "0.0.1"}})
         return found
 
-    def poll(self, handles, seconds):
-        until = time.monotonic() + seconds
-        while not (ended := super().poll(handles, 0.05)) and time.monotonic() < until:
-            self.lose(handles)
-        return ended
-
-    def lose(self, handles):
-        """Kill the node of a training stage that has begun."""
+    def submit(self, task, values):
         path = pathlib.Path(os.environ.get("ELSEWHERE_LOST", ""))
         left = int(path.read_text()) if path.is_file() else 0
-        for folder, handle in self._running.items() if left else ():
-            begun = folder.name.startswith("train-") and (folder / "log.txt").exists()
-            if begun and handle in handles and handle[0].is_alive() and not handle[1].poll():
-                handle[0].kill()
-                path.write_text(str(left - 1))
-                return
+        if not left or not task.folder.name.startswith("train-"):
+            return super().submit(task, values)
+        path.write_text(str(left - 1))
+        ours, theirs = fresh.Pipe()
+        process = fresh.Process(target=lost_node, args=(theirs, task, dict(values)))
+        process.start()
+        theirs.close()
+        return process, ours
+
+
+def lost_node(pipe, task, values):
+    """Run a stage, be gone once it has begun, and in no case say how it ended."""
+
+    def watch():
+        while not (task.folder / "log.txt").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch).start()
+    run_stage(task, values)
 
 
 @hookimpl
