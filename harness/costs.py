@@ -66,7 +66,7 @@ class Cost(pydantic.BaseModel, extra="forbid"):
     seconds: Amount = 0.0  # wall clock inside the trainer
     gpu_seconds: Amount = 0.0
     peak_memory_bytes: Count = 0  # of the GPU where one is used, else of the process
-    energy_joules: Amount | None = None  # where NVML answers
+    energy_joules: Amount | None = None  # of the GPUs, or of the CPU where none is used
 
     def plus(self, other: Cost) -> Cost:
         total = dict(self)
@@ -88,6 +88,7 @@ class Outside(Frozen):
     peak_memory_bytes: Count = 0  # resident, of its largest process
     processes: Count = 1  # the most that were seen at once
     attempts: Count = 1  # that were measured
+    cpu_joules: Amount | None = None  # of processors and memory, where every attempt's is known
 
     def plus(self, other: Outside) -> Outside:
         return Outside(
@@ -97,6 +98,11 @@ class Outside(Frozen):
             peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
             processes=max(self.processes, other.processes),
             attempts=self.attempts + other.attempts,
+            cpu_joules=(
+                None
+                if self.cpu_joules is None or other.cpu_joules is None
+                else self.cpu_joules + other.cpu_joules
+            ),
         )
 
 

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import stat
+import subprocess
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -41,9 +42,22 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def clear_for(path: Path) -> None:
-    """Remove a folder that lies where a file is to be written, as a stage may have left one."""
+    """Remove a folder that lies where a file is to be written, as a stage may have left one.
+
+    What cannot be removed, for the rights that it was given, lies beside that place then.
+    """
     if path.is_dir() and not path.is_symlink():
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        path.rename(aside)
+        remove_folder(aside)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all that lies in it, as far as that can be removed, however deep."""
+    try:
         shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:  # the system's own tool has no such limit
+        subprocess.run(["rm", "-rf", "--", str(path)], capture_output=True, check=False)
 
 
 def read_verified(path: Path, sha256: str) -> bytes:
@@ -59,6 +73,15 @@ def read_verified(path: Path, sha256: str) -> bytes:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise TamperedError(f"{path} was changed after it was written")
     return content
+
+
+def is_text(value: Any) -> bool:
+    """Return whether every text of a JSON value can be written: JSON may name half a character."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def file_sha256(path: Path) -> str:
@@ -135,12 +158,12 @@ def parse_json(text: bytes, where: str, *, numbers_as_text: bool = False) -> Any
         raise UsageError(f"{where} is nested more than {DEEPEST} deep") from None
     except MemoryError:
         raise UsageError(f"{where} does not fit into memory") from None
-    if text.count(b"[") + text.count(b"{") > DEEPEST and _deeper(value, DEEPEST):
+    if text.count(b"[") + text.count(b"{") > DEEPEST and is_deeper(value, DEEPEST):
         raise UsageError(f"{where} is nested more than {DEEPEST} deep")
     return value
 
 
-def _deeper(value: Any, depth: int) -> bool:
+def is_deeper(value: Any, depth: int) -> bool:
     """Return whether lists and objects lie in each other more than `depth` deep."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(depth):

@@ -18,7 +18,7 @@ from harness.costs import Frozen as Frozen
 from harness.costs import Outside as Outside
 from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
-from harness.files import json_sha256, read_json, write_atomically
+from harness.files import is_text, json_sha256, read_json, write_atomically
 from harness.imported import Imported as Imported
 from harness.probes import Probe
 from harness.rejudged import JudgedBefore
@@ -185,6 +185,15 @@ class Record(Frozen):
     judged_before: JudgedBefore | None = None  # by an earlier version of the verifier
     digest: str = ""  # sha256 of the record without this field
 
+    @pydantic.model_validator(mode="after")
+    def _of_one_piece(self) -> Record:
+        names = [(score.task, score.protocol) for score in self.scores]
+        if len({*names}) < len(names):
+            raise ValueError("two scores are of one task under one protocol")
+        if self.judged_before and len(self.judged_before.scores) != len(names):
+            raise ValueError("judged_before: it has other scores")
+        return self
+
     @property
     def name(self) -> str:
         return cell_name(self.trainer, self.seed)
@@ -239,6 +248,8 @@ def read_record(path: Path) -> Record:
     content = read_json(path, LARGEST_RECORD)
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a record: it holds no JSON object")
+    if not is_text(content):
+        raise UsageError(f"{path} is not a record: a text in it is no UTF-8")
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA:
         raise UsageError(f"{path} has record schema {version}; this harness reads {SCHEMA}")

@@ -24,6 +24,7 @@ _HARMLESS = re.compile(r"_(?:PATH|FILE|DIR|TYPE|NAME|LENGTH|LIMIT|LAYOUT|SOCK)\Z
 # what a value may be that is no secret: a path, an address without a password, a plain number
 _PLAIN = re.compile(r"[~.]?/[^\s:@]*|https?://[^\s@]*|[\d.,]+|true|false|disabled", re.IGNORECASE)
 
+_HALF = re.compile("[\ud800-\udfff]")  # half a character, which no file in UTF-8 can hold
 _FOLDERS = re.compile(r"(?<![\w/.:~])/(?:[\w.@+~-]+/)+")
 
 SHAPES = {
@@ -136,6 +137,7 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def _redact(text: str, known: Mapping[str, str]) -> str:
+    text = _HALF.sub("\ufffd", text)
     for value in sorted(known, key=len, reverse=True):  # one may be part of another
         text = text.replace(value, f"[redacted {known[value]}]")
     return _SHAPE.sub(lambda match: f"[redacted {_NAMES[int(str(match.lastgroup)[1:])]}]", text)

@@ -56,7 +56,7 @@ class JudgedBefore(Frozen):
         content: dict[str, Any] = record.model_dump()
         content["scores"] = [
             now | before.model_dump(exclude_defaults=True)
-            for now, before in zip(content["scores"], self.scores, strict=False)
+            for now, before in zip(content["scores"], self.scores, strict=True)
         ]
         content["board"]["digest"] = self.board
         content |= {"verifier_version": self.verifier_version, "digest": self.digest}

@@ -187,6 +187,16 @@ def test_a_board_whose_teacher_is_missing_says_so(small_board):
         load(small_board).model("teacher")
 
 
+def test_saving_alone_makes_no_condition_of_a_table(small_board):
+    text = small_board.read_text().replace("batch_size = 8\n", "")
+    text = text.replace("[compute]\nstage_seconds = 60\n", "")
+    assert "[compute]" not in text
+    small_board.write_text(text)
+    before = load(small_board).digest
+    small_board.write_text(text + "\n[compute]\nsave_minutes = 10\n")
+    assert load(small_board).digest == before
+
+
 def test_a_hub_model_must_be_pinned(small_board):
     small_board.write_text(small_board.read_text().replace('"start"', '"Qwen/Qwen2.5-0.5B"'))
     with pytest.raises(UsageError, match="needs a pinned revision"):
@@ -213,6 +223,7 @@ def test_the_identity_of_a_hub_model_is_its_revision_and_needs_no_download(small
         ('teacher = "teacher"', 'teacher = "start"', True),
         ('title = "A board for tests"', 'title = "Another title"', False),
         ("stage_seconds = 60", "stage_seconds = 61", False),
+        ("stage_seconds = 60", "save_every = 5\nsave_minutes = 2.5", False),
         ('trainers = ["unruly"]', 'trainers = ["unruly", "sft"]', False),
     ],
 )

@@ -150,6 +150,7 @@ def test_the_gallery_shows_what_is_published_and_printed():
     [
         ("README.md", "smollm2-135m"),
         ("docs/findings/1-equal-compute.md", "tiny"),
+        ("docs/findings/3-tuning-takes-the-order-away.md", "tiny-tuned"),
         ("docs/findings/2-form-before-skill.md", "smollm2-135m"),
         ("boards/smollm2-135m/README.md", "smollm2-135m"),
     ],

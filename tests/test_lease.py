@@ -47,6 +47,13 @@ def test_a_bench_on_another_machine_is_believed_while_it_is_alive(tmp_path):
         assert json.loads((tmp_path / "lock").read_text())["process"] == os.getpid()
 
 
+def test_a_time_that_is_yet_to_come_locks_nobody_out(tmp_path):
+    """A trainer may set the time of any file of its user."""
+    held_by(tmp_path, "elsewhere", silent=-10 * 365 * 86_400)
+    with Folder(tmp_path).locked():
+        assert json.loads((tmp_path / "lock").read_text())["process"] == os.getpid()
+
+
 def check_until(folder: Folder, until: float) -> None:
     while time.monotonic() < until:
         folder.check()

@@ -10,9 +10,10 @@ from verify_shared import SHARED
 from harness.bench.facts import facts
 from harness.bench.stage_identity import common, generation, judged_score
 from harness.boards.board import load_board
+from harness.errors import StageError
 from harness.plugin.host import Host
 from harness.records import read_records
-from harness.stage.generate import Questions, generate_answers
+from harness.stage.generate import Questions, _check_written, generate_answers
 from harness.stage.judge import judge
 from harness.stage.spec import Base
 from harness.tasks.lm_eval import version
@@ -99,3 +100,23 @@ def test_whole_published_sets_are_scored_and_no_answer_is_lost(tmp_path):
         ]
     assert [len(score.verdicts) for score in judged] == [1319, 500, 1319]
     assert all(score.accuracy < 0.2 for score in judged)  # it was taught other problems
+
+
+def test_what_lm_eval_could_write_only_in_part_fails_the_stage(tmp_path):
+    """It warns of a full disk, and goes on."""
+    place, date = tmp_path / "start", "2026-01-02T03-04-05.6"
+    place.mkdir()
+    results = place / f"results_{date}.json"
+    samples = place / f"samples_a_{date}.jsonl"
+    (place / f"samples_a_b_{date}.jsonl").write_text("{}\n")
+    results.write_text('{"results": {}}')
+    samples.write_text("{}\n{}\n")
+    _check_written(tmp_path, "results")
+    _check_written(tmp_path, "samples_a", 2)
+    for path, content, rows in [(results, '{"res', None), (samples, '{}\n{"', 2), (samples, "", 2)]:
+        path.write_text(content)
+        with pytest.raises(StageError, match="lm-eval could not write its file"):
+            _check_written(tmp_path, path.name.partition("_2026")[0], rows)
+    samples.unlink()
+    with pytest.raises(StageError, match="samples_a, and warns of it"):
+        _check_written(tmp_path, "samples_a", 2)

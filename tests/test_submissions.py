@@ -18,10 +18,12 @@ from harness.errors import HarnessError
 from harness.leaderboard.data import Leaderboard, Row
 from harness.plugin.host import Host
 from harness.publish.check import check
+from harness.publish.sources import gather
 from harness.publish.submission import can_verify, read_manifest
 from harness.publish.submit import submit
 from harness.publish.write import publish
-from harness.records import Record, read_records
+from harness.records import Record, read_record, read_records
+from harness.rejudged import JudgedBefore, ScoreBefore
 from harness.render.escape import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -158,6 +160,38 @@ def test_a_submission_that_is_not_what_its_manifest_lists_is_refused(folder, har
     assert "is not the record that it lists" in harness("check", "submissions/new", check=3).stderr
     done = harness("publish", "tiny", "--from", "submissions/new", check=3)
     assert "is not the record that it lists" in done.stderr
+
+
+def test_a_manifest_that_names_other_cells_or_plug_ins_than_its_records_is_refused(folder):
+    path = folder / "submissions" / "new" / "submission.json"
+    kept = json.loads(path.read_text())
+    for where, change, says in (
+        ("records", {"cell": "sft/0"}, r"rl-s0-0123456789ab is of rl/0"),
+        ("plugins", {"plugin": "sft", "address": ""}, "plug-in 'rl' is not as its records name it"),
+    ):
+        first, *others = kept[where]
+        path.write_text(json.dumps(kept | {where: [first | change, *others]}))
+        with pytest.raises(HarnessError, match=says):
+            gather(path.parent)
+    path.write_text(json.dumps(kept))
+    gather(path.parent)
+
+
+def test_a_submission_holds_no_record_that_is_said_to_have_been_judged_anew(folder):
+    """Once published, it would not be what its signed manifest lists."""
+    place = folder / "submissions" / "new"
+    path = next((place / "records").glob("rl-s0-*.json"))
+    record = read_record(path)
+    kept = [{name: getattr(s, name) for name in ScoreBefore.model_fields} for s in record.scores]
+    said = {"verifier_version": "0", "board": "f" * 64, "digest": "", "scores": kept}
+    before = JudgedBefore.model_validate(said)
+    before = before.model_copy(update={"digest": before.restored(record).compute_digest()})
+    forged = record.model_copy(update={"judged_before": before}).sealed()
+    path.write_text(forged.to_json())
+    manifest = place / "submission.json"
+    manifest.write_text(manifest.read_text().replace(record.digest, forged.digest))
+    with pytest.raises(HarnessError, match="is said to have been judged anew"):
+        gather(place)
 
 
 @pytest.mark.promise("Nobody hands in under the name of another; a signature is checked and shown")

@@ -22,7 +22,7 @@ BUILT_IN = {
     "kd": {},
     "kd-sequence": {"samples": 1},
     "kd-on-policy": {},
-    "kd-traces": {},
+    "kd-traces": {"verified": False},  # the board's own solutions have no boxed answer
     "rl": {"prompts_per_step": 4},
     "hybrid-joint": {"prompts_per_step": 4},
     "sft-shuffled": {},

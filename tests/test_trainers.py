@@ -230,6 +230,39 @@ def test_sft_goes_on_after_a_kill(student, tmp_path):
     assert resumed.budget.cost.trained_tokens == whole.budget.cost.trained_tokens
 
 
+def test_a_checkpoint_saved_by_minutes_is_resumed_from(student, tmp_path, monkeypatch):
+    """Every step takes 40 seconds: after each second one a minute is over."""
+    from harness.stage import counter
+    from harness.stage.callback import BudgetCallback
+
+    passed = [0.0]
+    monkeypatch.setattr(counter, "monotonic", lambda: passed[0])
+    plain = BudgetCallback.on_step_end
+
+    def on_step_end(self, args, state, control, **kwargs):
+        passed[0] += 40
+        plain(self, args, state, control, **kwargs)
+        if state.global_step == stop:
+            raise _Interrupted
+
+    monkeypatch.setattr(BudgetCallback, "on_step_end", on_step_end)
+    options, stop = {"max_steps": 6, "lr_scheduler": "cosine"}, 0
+    whole = train("sft", tmp_path / "whole", student, None, options=options)
+    assert not [*(whole.scratch / "trainer").glob("checkpoint-*")]
+    stop, folder = 5, tmp_path / "cut"
+    with pytest.raises(_Interrupted):
+        train("sft", folder, student, None, options=options, save_minutes=1)
+    kept = sorted(path.name for path in (folder / "scratch" / "trainer").glob("checkpoint-*"))
+    assert kept == ["checkpoint-2", "checkpoint-4"]
+    stop = 0
+    resumed = train("sft", folder, student, None, options=options, save_minutes=1)
+    assert resumed.resume.endswith("checkpoint-4")
+    assert digest(resumed.out) == digest(whole.out)
+    assert resumed.budget.cost.seconds == whole.budget.cost.seconds == 240
+    for name in ("steps", "flops", "trained_tokens"):
+        assert getattr(resumed.budget.cost, name) == getattr(whole.budget.cost, name)
+
+
 def test_half_a_training_checkpoint_is_not_resumed_from(student, tmp_path):
     run = train("sft", tmp_path, student, None, options={"max_steps": 4}, save_every=2)
     (run.scratch / "trainer" / "checkpoint-4" / "harness_cost.json").unlink()

@@ -108,7 +108,8 @@ class Lease:
         holder = _read(self.path)
         if holder and not (locks and holder.host == self.own.host):
             silent = _now(folder) - file_time(self.path)
-            if silent < STALE_SECONDS:
+            # a time that is yet to come, which anybody may set, is no sign of life
+            if abs(silent) < STALE_SECONDS:
                 raise UsageError(
                     f"{folder} is in use by another bench ({holder}), which was alive"
                     f" {max(0, silent):.0f} seconds ago; if it has ended, this command starts"

@@ -20,7 +20,7 @@ from harness.bench.stage_inputs import model_folder
 from harness.cells import Cell
 from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError, UsageError
-from harness.files import write_atomically
+from harness.files import is_deeper, write_atomically
 from harness.imported import Imported, imported
 from harness.plugin.executor import Ended
 from harness.records import Record, Score, StageRef
@@ -32,6 +32,7 @@ from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
 
 NOTES = 65_536  # characters of a stage's notes in a record
+DEEPEST_NOTE = 16  # lists and objects within each other in a note
 Result = TypeVar(
     "Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult, spec.ProbeResult
 )
@@ -203,7 +204,7 @@ class Recorder:
             options=redacted(identity.options),
             stage=name,
             status=ended.status if ended else "ok",
-            cost=result.cost if result else records.Cost(),
+            cost=_with_energy(result, seen) if result else records.Cost(),
             attempts=previous_attempts(path),
             notes=_short(publishable(result.notes)) if result else {},
             environment=_seen(result.environment, seen) if result else None,
@@ -261,19 +262,30 @@ def _seen(ran: records.Environment, seen: measured.Measured | None) -> records.E
     return ran.model_copy(update={"confinement": seen.confinement if seen else ""})
 
 
+def _with_energy(ran: spec.TrainResult, seen: measured.Measured | None) -> records.Cost:
+    """Return the cost of a stage; its energy on a CPU is what its guard measured."""
+    if ran.environment.device != "cpu":
+        return ran.cost
+    joules = seen.outside.cpu_joules if seen else None
+    return ran.cost.model_copy(update={"energy_joules": joules})
+
+
 def _short(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trainer's notes, but for those that are too long for a record."""
+    """Return a trainer's notes, but for those that are too long or too deep for a record."""
     kept: dict[str, Any] = {}
     left, too_long = NOTES, 0
     for name, value in notes.items():
         size = len(name) + len(json.dumps(value))
-        if size > left:
+        if size > left or is_deeper(value, DEEPEST_NOTE):
             too_long += 1
             continue
         kept[name] = value
         left -= size
     if too_long:
-        kept["left_out"] = f"{too_long} notes: together the notes passed {NOTES:,} characters"
+        kept["left_out"] = (
+            f"{too_long} notes: together the notes passed {NOTES:,} characters, or one is nested"
+            f" more than {DEEPEST_NOTE} deep"
+        )
     return kept
 
 

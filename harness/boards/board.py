@@ -26,7 +26,7 @@ BUILT_IN = Path(__file__).parent / "known"
 # keys for how to run or show a board: they cannot change a result
 NOT_CONDITIONS: dict[str, Any] = {
     **dict.fromkeys(("title", "trainers", "notes", "quoted", "curve", "contamination"), True),
-    "compute": {"save_every", "stage_seconds", "micro_batch_size", "environment"},
+    "compute": {"save_every", "save_minutes", "stage_seconds", "micro_batch_size", "environment"},
     "scores": {"__all__": {"baseline"}},
 }
 
@@ -283,6 +283,8 @@ class Board:
 
     def _digest(self, verifier_version: str, back: int) -> str:
         content = self.file.model_dump(mode="json", exclude_defaults=True, exclude=NOT_CONDITIONS)
+        if not content.get("compute"):  # it has nothing that is a condition
+            content.pop("compute", None)
         content["start_model"] = self.identity("start")
         content["teacher"] = self.identity("teacher")
         if config := self.accelerate_file():

@@ -36,7 +36,7 @@ def leave(outcome: Outcome, board: Board, folder: Folder) -> Leaderboard:
 
     records = read_records(folder.records, board=board.digest, superseded=True)
     known = known_of(folder.path, records)
-    asked = {record.trainer for record in outcome.records}
+    asked = {record.trainer for record in outcome.records if record.share == 1}
     leaderboard = build(records, board.conditions(), known, asked=asked)
     write(leaderboard, folder.path)
     return leaderboard

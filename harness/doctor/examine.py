@@ -36,6 +36,7 @@ def examine(runs: Path) -> list[Finding]:
         "runs": lambda: machine.folder(runs),
         "memory": machine.memory,
         "cores": machine.cores,
+        "rapl": machine.energy,
         "hub": machine.hub,
     }
     findings: list[Finding] = []

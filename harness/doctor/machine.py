@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.bench.executors.energy import readable
 from harness.doctor.finding import Finding, Level, last_line, output_of, start
 
 GIB = 2**30
@@ -48,6 +49,16 @@ def drivers(gpus: list[str]) -> Iterator[Finding]:
         yield Finding("nvml", "warning", last_line(error), "energy will not be in the records")
     else:
         yield Finding("nvml", "ok", f"answers for {output.strip()} GPU(s)")
+
+
+def energy() -> Iterator[Finding]:
+    """Say whether the energy of stages on the CPU can be measured; nothing where RAPL is not."""
+    found = readable()
+    if found:
+        yield Finding("rapl", "ok", "the processors' energy can be read")
+    elif found is not None:
+        todo = "chmod o+r the energy_uj files of /sys/class/powercap to record energy"
+        yield Finding("rapl", "ok", f"the processors' energy is root's alone; {todo}")
 
 
 def folder(runs: Path) -> Iterator[Finding]:

@@ -47,6 +47,8 @@ class Estimate(pydantic.BaseModel, frozen=True):
     fits: bool = True  # in the memory of the GPU that is planned for
     micro_batch: int | None = None  # rows of one forward pass, after halving until it fits
     source: str = ""  # where the seconds are from
+    kept_bytes: float | None = None  # of disk, once it is done
+    working_bytes: float | None = None  # of disk, more while it runs
 
 
 class Setting(NamedTuple):

@@ -10,6 +10,7 @@ from harness.bench.folder import Folder, finished_record
 from harness.bench.plan import Plan
 from harness.boards.board import Board
 from harness.errors import UsageError
+from harness.forecast.disk import Disk, disk
 from harness.forecast.downloads import Download, downloads
 from harness.forecast.formulas import Estimate
 from harness.forecast.gpus import GPUS, Gpu, find_gpu, visible_gpu
@@ -71,6 +72,7 @@ class Preview(pydantic.BaseModel, frozen=True):
     scores: tuple[ScorePreview, ...]
     power: Power  # what the ranking would find, and what it takes to find less
     downloads: tuple[Download, ...]
+    disk: Disk  # what is written to the runs folder, beside what is free
     caps: dict[str, float]  # of one cell
     seconds: float | None  # of all stages to do, one after another
     gpu_hours: float | None  # of all stages to do
@@ -95,11 +97,17 @@ def choose_gpu(name: str | None, board: Board, device: str) -> tuple[Gpu | None,
 
 
 def preview(
-    plan: Plan, folder: Folder, gpu: Gpu | None = None, note: str = "", trials: Plan | None = None
+    plan: Plan,
+    folder: Folder,
+    gpu: Gpu | None = None,
+    note: str = "",
+    trials: Plan | None = None,
+    jobs: int = 1,
 ) -> Preview:
     """Return what a bench would do. Nothing is written, loaded, downloaded or trained.
 
-    The note is a line on the choice of the GPU; `trials` is the plan of tuning's trials.
+    The note is a line on the choice of the GPU; `trials` is the plan of tuning's trials; `jobs`
+    stages are run at once.
     """
     board, threads = plan.board, plan.board.file.compute.threads
     records = read_records(folder.records)
@@ -121,7 +129,11 @@ def preview(
         )
         for one in board.scores
     )
-    left = [each.estimate for each in stages if each.state == "to do"]
+    todo = [each for each in stages if each.state == "to do"]
+    left = [each.estimate for each in todo]
+    training, scoring = (
+        [each.estimate for each in todo if each.kind == kind] for kind in ("train", "generate")
+    )
     known = all(each.seconds is not None for each in left)
     gpu_seconds = sum((each.seconds or 0) * each.gpus for each in left)
     trainers = [each.offer.trainer for each in plan.stages.values() if each.offer]
@@ -136,6 +148,7 @@ def preview(
         scores=scores,
         power=found,
         downloads=downloads(board, trainers),
+        disk=disk(training, scoring, jobs, folder.path),
         caps=board.file.budget.set_caps(),
         seconds=sum(each.seconds or 0 for each in left) if known else None,
         gpu_hours=gpu_seconds / 3600 if gpu and known else None,

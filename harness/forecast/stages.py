@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean, median
@@ -10,7 +11,7 @@ from harness.bench.plan import Plan, Stage
 from harness.boards.board import Board
 from harness.boards.file import ScoreTable
 from harness.errors import UsageError
-from harness.forecast import formulas
+from harness.forecast import disk, formulas
 from harness.forecast.formulas import Estimate, Setting
 from harness.forecast.gpus import TRAINING_SHARE, Gpu, find_gpu
 from harness.forecast.model_sizes import model_shape
@@ -45,6 +46,7 @@ class Forecast:
         if student:
             work, compute = workload(board), board.file.compute
             self.setting = Setting(student, self.teacher, work, compute, gpu)
+        self.beside = disk.beside(board.at_hand("start"))
         self.seen: dict[str, list[float]] = {}  # seconds in records: of each trainer, of SCORING
         for record in earlier:
             if record.status == "ok" and self._like(record):
@@ -91,6 +93,8 @@ class Forecast:
         if work in self.seen:
             seconds = median(self.seen[work])
             found = found.model_copy(update={"seconds": seconds, "source": "earlier records"})
+        if stage.offer and isinstance(identity, TrainIdentity):
+            found = self._on_disk(found, identity, stage.offer.trainer)
         self.made[stage.id] = found
         return found
 
@@ -112,6 +116,14 @@ class Forecast:
         if self.setting and seconds is None and flops is not None:
             seconds = self.setting.multiply(flops, TRAINING_SHARE)
         return Estimate(trained_tokens=trained or 0, flops=flops, seconds=seconds, source="caps")
+
+    def _on_disk(self, found: Estimate, identity: TrainIdentity, trainer: Trainer) -> Estimate:
+        if self.setting is None:
+            return found
+        options = trainer.options.model_validate(identity.options)
+        trained = ADAPTER if getattr(options, "lora_rank", 0) else 1.0
+        size, compute = self.setting.student.parameters, self.setting.compute
+        return disk.with_training(found, size, self.beside, trained, compute)
 
     def _caps(self, stage: Stage, budget: Share) -> dict[str, float]:
         """Return a stage's caps, less what earlier stages of its chain are estimated to use."""
@@ -143,8 +155,10 @@ class Forecast:
             for one in board.scores
         ]
         tables = [one.table for one in board.scores]
-        problems = map(board.problems, tables)
-        return formulas.scoring(zip(tables, problems, lengths, strict=True), self.setting)
+        problems = [board.problems(table) for table in tables]
+        found = formulas.scoring(zip(tables, problems, lengths, strict=True), self.setting)
+        answers = sum(map(operator.mul, problems, (table.samples for table in tables)))
+        return disk.with_answers(found, answers)
 
 
 def workload(board: Board) -> Workload:

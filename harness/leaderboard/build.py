@@ -307,14 +307,3 @@ def _packages(cells: Sequence[Record]) -> dict[str, tuple[str, ...]]:
         for name, version in cell.environment.packages.items():
             found[name].add(version)
     return {name: tuple(sorted(versions)) for name, versions in sorted(found.items())}
-
-
-def tidy(value: Any) -> Any:
-    """Return data with every number rounded to nine digits, so that no machine's noise shows."""
-    if isinstance(value, float):
-        return float(f"{round(value, 12):.9g}") + 0.0
-    if isinstance(value, dict):
-        return {key: tidy(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [tidy(item) for item in value]
-    return value

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.records import START, Record, at_share, replaced, total_cost
+from harness.records import START, Cost, Record, at_share, replaced, total_cost
 from harness.tuning import named_trials
 
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
 
 
-# of a trainer or chain; letters of other alphabets could look like those of another row
-NAME = re.compile(r"[A-Za-z0-9][ -~]{0,299}")  # with the settings of a row: sft(sft.epochs=1)
+# Of a trainer or chain, with the settings of a row: sft(sft.epochs=1). Letters of other alphabets,
+# and spaces that a page does not show, could make it look like another row.
+NAME = re.compile(r"(?=[A-Za-z0-9])(?:(?!  )[ -~]){1,300}(?<! )")
+_START = re.compile(r"\(sha256 ([0-9a-f]{12,64})[;)]")  # how conditions name a local start model
+SHARE = re.compile(r"@([\d.e+-]+)$")  # how the name of a point of a curve ends
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,23 @@ def objection(record: Record, conditions: Conditions) -> str | None:
     """Return in one line why a record cannot be what this board gives, or None."""
     if record.status != "ok" or not record.scores:
         return None
+    made = record.imported
+    if (
+        made
+        and _START.search(conditions.start_model)
+        and made.described not in conditions.start_model
+    ):
+        return "it says that the start model was imported from a file that the board does not name"
     if record.trainer == START:
         return _start(record, conditions)
     if record.seed is not None and record.seed not in conditions.seeds:  # a score alone has none
         planned = ", ".join(map(str, conditions.seeds))
         return f"seed {record.seed} is none of the board's seeds {planned}"
+    if record.probes:
+        return "it has memorisation probes, which are made of the start model alone"
+    named = SHARE.search(record.trainer)
+    if named and at_share("", record.share) != named[0]:
+        return f"it is of {record.share:g} of the budget, and its name says {named[0]}"
     points = [1.0, *conditions.curve]
     if record.share not in points or not record.trainer.endswith(at_share("", record.share)):
         return f"it is of {record.share:g} of the budget, and no point of the board's curve"
@@ -64,6 +79,9 @@ def _tuned(record: Record, conditions: Conditions) -> str | None:
         )
     if found and found.rules.model_copy(update={"trials": rules.trials}) != rules:
         return "its options were tuned by other rules than the board's"
+    for number, trial in enumerate(found.trials if found else ()):
+        if why := _spent(trial.cost, conditions, rules.share, len(record.stages)):
+            return f"trial {number} of its tuning: {why}"
     for stage in record.stages if found else ():
         chosen = found.setting.get(stage.trainer, {}) if found else {}
         if {name: stage.options.get(name) for name in chosen} != chosen:
@@ -74,7 +92,7 @@ def _tuned(record: Record, conditions: Conditions) -> str | None:
 def _start(record: Record, conditions: Conditions) -> str | None:
     if record.stages or record.seed is not None or record.cost != total_cost(()):
         return "the start model has no seed, no stage and no cost"
-    named = re.search(r"\(sha256 ([0-9a-f]{12,64})\)$", conditions.start_model)
+    named = _START.search(conditions.start_model)
     scored = record.checkpoint.digest if record.checkpoint else ""
     if named and not scored.startswith(named[1]):
         return f"it scored the model {scored[:12]}, and the board's start model is {named[1]}"
@@ -88,17 +106,22 @@ def _cost(record: Record, conditions: Conditions) -> str | None:
         whole, parts = value or 0, getattr(summed, name) or 0
         if not math.isclose(whole, parts, rel_tol=1e-6, abs_tol=1e-6):
             return f"its cost of {whole:g} {name} is not that of its stages, {parts:g}"
-    cost, steps = record.cost, max(1, record.cost.steps)
+    return _spent(record.cost, conditions, record.share, stages) if stages else None
+
+
+def _spent(cost: Cost, conditions: Conditions, share: float, stages: int) -> str | None:
+    """Return why so many stages cannot have had a cost on a share of the board's budget."""
+    steps = max(1, cost.steps)
     for name, cap in conditions.caps.set_caps().items() if conditions.caps else ():
         spent = getattr(cost, name)
         # One step may pass a cap, and the host stops a stage at twice its cap in any case
         # (`stage.budget`); each stage of a chain may take a step of its own.
-        cap *= record.share
+        cap *= share
         step = min(cap, max(cap / 10, 2 * spent / steps))
-        allowed = cap + stages - 1 if name == "steps" else cap + step * max(1, stages)
+        allowed = cap + stages - 1 if name == "steps" else cap + step * stages
         if spent > allowed:
             return f"it spent {spent:g} {name}, and the board allows {cap:g}"
-    if record.checkpoint and stages and cost.flops < cost.trained_tokens * 2:
+    if cost.flops < cost.trained_tokens * 2:
         return f"{cost.trained_tokens} trained tokens take more than {cost.flops:g} FLOPs"
     return None
 
@@ -123,7 +146,36 @@ def objections(
             reason = _foreign(record, conditions) or _copy(record, first, known)
         if reason is not None:
             found[record.digest] = reason
+    return found | (_unlike(ordered, found, known) if published else {})
+
+
+def _unlike(
+    ordered: Sequence[Record], refused: Mapping[str, str], known: Knowledge
+) -> dict[str, str]:
+    """Return why records cannot be set beside the first published one, which is no mere claim.
+
+    They were asked other questions, or the trials of their tuning were.
+    """
+    found: dict[str, str] = {}
+    first: dict[object, tuple[object, Record]] = {}
+    counted = [one for one in ordered if one.digest not in refused and one.status == "ok"]
+    for record in sorted(counted, key=lambda one: _claimed(one, known)):
+        asked: dict[object, object] = {
+            (one.task, one.protocol): (one.task_digest, one.n, one.groups) for one in record.scores
+        }
+        if record.tuning and record.tuning.trials:
+            by = record.tuning
+            asked["the trials of its tuning"] = (by.seed, by.held_out, by.problems, by.samples)
+        for what, questions in asked.items():
+            wanted, other = first.setdefault(what, (questions, record))
+            if questions != wanted:
+                name = what[0] if isinstance(what, tuple) else what
+                found[record.digest] = f"{name}: other questions than {other.cell} ({other.id}) had"
     return found
+
+
+def _claimed(record: Record, known: Knowledge) -> bool:
+    return record.digest not in known or known[record.digest].claimed
 
 
 def _place(record: Record, known: Knowledge) -> int:
@@ -144,12 +196,16 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
         return (
             f"{record.trainer!r} is no name of a trainer: a letter or digit, then printable ASCII"
         )
+    if record.trainer != START and record.trainer.casefold() == START:
+        return f"{record.trainer!r} is the start model's name in other letters"
     if not record.command.strip():
         return "it has no command that makes it again"
     if record.trainer == START:
         return None
     if not record.stages or record.seed is None:
         return "it has no seed, or was trained by no stage"
+    if record.checkpoint is None:
+        return "it does not say which checkpoint was scored"
     return None
 
 
@@ -158,7 +214,7 @@ def _copy(record: Record, first: dict[tuple[str, ...], Record], known: Knowledge
 
     Those of the start model may come again: a trainer that changed too little answers as it does.
     """
-    if record.digest not in known or known[record.digest].claimed or record.status != "ok":
+    if _claimed(record, known) or record.status != "ok":
         return None
     if record.trainer == START:
         return None

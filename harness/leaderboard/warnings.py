@@ -227,9 +227,11 @@ def _origin_warnings(entry: Entry) -> Iterator[LeaderboardWarning]:
 
 def _recipe(cell: Record) -> str:
     """Return what must be the same in all seeds of a row."""
-    return json.dumps(
-        [[one.trainer, one.source_sha256, one.options] for one in cell.stages], sort_keys=True
-    )
+    stages = [[one.trainer, one.source_sha256, one.options] for one in cell.stages]
+    tuning = cell.tuning.model_dump(mode="json") if cell.tuning else {}
+    for trial in tuning.get("trials", ()):
+        del trial["cost"]  # seconds differ
+    return json.dumps([*stages, tuning], sort_keys=True)
 
 
 def _trained_on(cell: Record) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import TamperedError, UsageError
-from harness.files import LARGEST_LINE, jsonl, parse_json, read_bytes, read_jsonl
+from harness.files import LARGEST_LINE, is_text, jsonl, parse_json, read_bytes, read_jsonl
 from harness.records import LETTERS, Record
 from harness.tasks.protocols import score_name
 
@@ -47,6 +47,8 @@ def _kept(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     whole = all(type(one) is int and 0 <= one < 10**9 for one in numbers)
     if not whole or not all(isinstance(one, str) for one in texts):
         raise TamperedError(f"{where} is not an answer: it needs {', '.join(_KEYS)}")
+    if not is_text(texts):
+        raise TamperedError(f"{where}: a text in it is no UTF-8")
     if kept["text"] and not kept["tokens"]:
         raise TamperedError(f"{where}: a text of no token")
     return kept

@@ -87,3 +87,22 @@ def _as_listed(manifest: Manifest, found: list[Brought], folder: Path) -> None:
     for file in sorted({*here, *listed}):
         if here.get(file) != listed.get(file):
             raise TamperedError(f"{folder / MANIFEST}: {file} is not the record that it lists")
+    cells = {one.file: one.cell for one in manifest.records}
+    for one in found:
+        if one.record.cell != cells[one.path.stem]:
+            raise TamperedError(f"{folder / MANIFEST}: {one.path.stem} is of {one.record.cell}")
+        if one.record.judged_before:
+            raise TamperedError(
+                f"{one.path} is said to have been judged anew: a submission holds records as a"
+                " bench wrote them"
+            )
+    wrote = {
+        (stage.plugin, stage.distribution, stage.version, stage.source_sha256)
+        for one in found
+        for stage in one.record.stages
+    }
+    said = {(o.plugin, o.distribution, o.version, o.source_sha256) for o in manifest.plugins}
+    for plugin, *_ in sorted(wrote ^ said):
+        raise TamperedError(
+            f"{folder / MANIFEST}: plug-in {plugin!r} is not as its records name it"
+        )

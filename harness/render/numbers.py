@@ -130,7 +130,9 @@ def time_spent(cost: Cost) -> str:
 
 
 def energy(joules: float | None) -> str:
-    return NONE if joules is None else f"{joules / 3.6e6:.3g} kWh"
+    if joules is None:
+        return NONE
+    return f"{joules:,.0f} J" if joules < 36_000 else f"{joules / 3.6e6:.3g} kWh"
 
 
 def memory(number: int) -> str:

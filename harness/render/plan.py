@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from harness.forecast.disk import Disk
 from harness.forecast.power import Power
 from harness.forecast.preview import Preview, StagePreview
 from harness.leaderboard.comparison import TRAINER_SEEDS
@@ -49,6 +50,7 @@ def render(preview: Preview) -> Group:
         _scores(preview),
         *(Text(line) for line in needs(preview.power)),
         _downloads(preview),
+        *_disk(preview.disk),
         Text(closing),
         Text(ASSUMED, style="dim"),
     )
@@ -201,11 +203,26 @@ def _downloads(preview: Preview) -> Table:
     return table
 
 
+def _disk(disk: Disk) -> list[Text]:
+    """Return what is written beside what is free, and a line more where it does not fit."""
+    free = f"{_size(disk.free_bytes)} free in {terminal(disk.folder, 200)}"
+    needed = disk.needed_bytes
+    if needed is None or disk.kept_bytes is None or disk.working_bytes is None:
+        return [Text(f"Disk: not known until the start model is downloaded; {free}.")]
+    kept = f"{_many(disk.checkpoints, 'checkpoint')} and all answers {_size(disk.kept_bytes)}"
+    more = f", and {_size(disk.working_bytes)} while stages train" if disk.working_bytes else ""
+    line = f"Disk: {kept}{more}; {free}."
+    if disk.fits:
+        return [Text(line)]
+    warning = f"! {_size(needed)} of disk do not fit: name a folder on a larger one with --runs."
+    return [Text(line), Text(warning, style="yellow")]
+
+
 def _many(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _size(count: int) -> str:
+def _size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 

@@ -16,6 +16,7 @@ from harness.stage.train_stage import BEFORE_FILE, COST_FILE
 
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
+    from harness.stage.processes import Group
 
 # TRL's name of a number -> its name in the events
 LOGGED = {name: name for name in ("loss", "reward", "grad_norm", "learning_rate", "kl", "entropy")}
@@ -27,13 +28,35 @@ LOGGED |= {
 }
 
 
+class Saving:
+    """Says when a training checkpoint is due by the time since the last one; never for 0 seconds.
+
+    Until one is saved that is the time since the trainer began, or since the checkpoint that it
+    resumed from.
+    """
+
+    def __init__(self, seconds: float, group: Group) -> None:
+        self.seconds, self.group = seconds, group
+        self.last = 0.0  # seconds inside the trainer, as they are counted
+
+    def due(self, now: float) -> bool:
+        """Return whether one is due; every process must ask, and all are told the same."""
+        return self.seconds > 0 and self.group.largest(now - self.last) >= self.seconds
+
+
 class BudgetCallback(TrainerCallback):
-    """Logs each step to the stage's events and ends training before the budget is passed."""
+    """Logs and saves steps, and ends training before the budget is passed."""
 
     def __init__(
-        self, budget: Budget, log: Callable[..., None], note: Callable[..., None], scratch: Path
+        self,
+        budget: Budget,
+        log: Callable[..., None],
+        note: Callable[..., None],
+        scratch: Path,
+        saving: Saving,  # beside the saving after so many steps
     ) -> None:
         self.budget, self.log, self.note, self.scratch = budget, log, note, scratch
+        self.saving = saving
 
     def on_train_begin(
         self, args: Any, state: TrainerState, control: Any, lr_scheduler: Any = None, **_: Any
@@ -45,6 +68,8 @@ class BudgetCallback(TrainerCallback):
         schedule is read at the share of the budget that is spent, if that is further on.
         """
         self.budget.begin_steps()
+        if state.global_step:
+            self.saving.last = self.budget.cost.seconds
         if state.is_world_process_zero and state.global_step == 0:
             write_atomically(self.scratch / BEFORE_FILE, self.budget.cost.model_dump_json())
         if self.budget.caps.set_caps().keys() - {"steps"} and state.max_steps > 0:
@@ -62,6 +87,8 @@ class BudgetCallback(TrainerCallback):
             control.should_training_stop = True
             if not self.budget.fill:  # where it is to be spent, that it ended training says nothing
                 self.note(stopped_by_budget=state.global_step < state.max_steps)
+        elif self.saving.due(self.budget.cost.seconds):
+            control.should_save = True
 
     def on_log(
         self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any], **_: Any
@@ -77,6 +104,7 @@ class BudgetCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
         """Keep the cost so far beside the training checkpoint, for an interrupted run."""
+        self.saving.last = self.budget.cost.seconds
         if state.is_world_process_zero:
             folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
             write_atomically(folder / COST_FILE, self.budget.cost.model_dump_json())

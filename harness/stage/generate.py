@@ -8,6 +8,7 @@ written without the problems, the prompts and the golds: what lies on disk may b
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import os
@@ -105,11 +106,13 @@ def generate_answers(
             )
         samples = results.pop("samples")
         tracker.save_results_aggregated(results=results, samples=samples)
+        _check_written(raw, "results")
         for one in chosen:
             prompts = {each["doc_id"]: each["arguments"][0][0] for each in samples[one.name]}
             if not whole_samples:
                 _strip(samples[one.name])
             tracker.save_results_samples(task_name=one.name, samples=samples[one.name])
+            _check_written(raw, f"samples_{one.name}", len(samples[one.name]))
             _write_answers(one, raw, lm.answers, out / "answers", prompts)
             if own:
                 done.own[one.name] = _own_metrics(one.name, raw)
@@ -118,6 +121,29 @@ def generate_answers(
             done.notes["own_metric_errors"] = errors
     done.notes |= lm.notes
     return done
+
+
+def _check_written(raw: Path, name: str, rows: int | None = None) -> None:
+    """Check that lm-eval wrote a file whole: where it could not, it says so in the log and goes on.
+
+    Args:
+        raw: The folder that it writes to.
+        name: The file's, before its date.
+        rows: How many JSON lines it has; None where it is one JSON value.
+
+    Raises:
+        StageError: If it is not there, or only a part of it.
+    """
+    try:
+        (path,) = raw.rglob(f"{glob.escape(name)}_[0-9][0-9][0-9][0-9]-[0-9][0-9]-*.json*")
+        if rows is None:
+            json.loads(path.read_bytes())
+            return
+        if sum(1 for _ in read_jsonl(path)) == rows:
+            return
+    except (ValueError, UsageError):
+        pass
+    raise StageError(f"lm-eval could not write its file {name}, and warns of it in the log")
 
 
 def _strip(samples: Sequence[dict[str, Any]]) -> None:

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import random
-import shutil
 import sys
 import time
 import traceback
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError, is_disk_full
-from harness.files import read_verified
+from harness.files import clear_for, read_verified, remove_folder
 from harness.plugin import scored_rows
 from harness.records import Status
 from harness.redact import redact
@@ -84,7 +83,7 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
             result.write(folder / "result.json")
             write_manifest(folder, known)
             if not KEEP_SCRATCH:  # several times the checkpoint, and nothing continues from it now
-                shutil.rmtree(folder / "scratch", ignore_errors=True)
+                remove_folder(folder / "scratch")
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -108,8 +107,8 @@ def _clear(folder: Path) -> None:
     """Remove what an earlier attempt left."""
     for name in OUTPUTS:
         path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
+        if path.is_dir() and not path.is_symlink():
+            clear_for(path)
         else:
             path.unlink(missing_ok=True)
 
@@ -129,7 +128,7 @@ def _seed(spec: TrainSpec | GenerateSpec | ProbeSpec) -> None:
 
 def _clear_scratch(folder: Path) -> None:
     """Remove what a later attempt would continue from."""
-    shutil.rmtree(folder / "scratch", ignore_errors=True)
+    remove_folder(folder / "scratch")
     (folder / "events.jsonl").unlink(missing_ok=True)
 
 
@@ -157,7 +156,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     assert isinstance(protocol, Protocol)  # lm-eval's make no training prompts
     group = processes.join(identity.device, compute.stage_seconds)
     if group.rank == 0:
-        if not compute.save_every:
+        if not (compute.save_every or compute.save_minutes):
             _clear_scratch(folder)
         (folder / "checkpoint").mkdir()
         (folder / "scratch").mkdir(exist_ok=True)

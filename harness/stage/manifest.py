@@ -36,6 +36,9 @@ OVER = "over"  # the file that says that a stage's process did not end before it
 # bytes; larger files that were not written since the manifest are compared by size only, so that a
 # bench with nothing to do ends quickly
 HASHED_BELOW = 16 * 2**20
+# what reading a manifest comes to that a stage's process may have written by itself, with names
+# that no system has
+_BROKEN = (OSError, UsageError, KeyError, TypeError, AttributeError, AssertionError, ValueError)
 
 
 def write_manifest(folder: Path, known: Mapping[str, str] | None = None) -> None:
@@ -94,7 +97,7 @@ def sha256_of(folder: Path, name: str) -> str | None:
     try:
         files = read_json(folder / "manifest.json")["files"]
         return str(files[name]["sha256"])
-    except (OSError, UsageError, KeyError, TypeError):
+    except _BROKEN:
         return None
 
 
@@ -110,7 +113,7 @@ def is_done(folder: Path) -> bool:
             hashed = size < HASHED_BELOW or state.st_mtime_ns > written
             if hashed and read_sha256(path) != expected["sha256"]:
                 return False
-    except (OSError, UsageError, KeyError, TypeError, AttributeError, AssertionError):
+    except _BROKEN:
         return False
     return bool(files)
 
@@ -119,7 +122,7 @@ def lost_files(folder: Path) -> bool:
     """Return whether a file of a finished stage is not there any more, its manifest included."""
     try:
         return not all((folder / name).exists() for name in _listed(folder))
-    except (OSError, UsageError, KeyError, TypeError, AssertionError):
+    except _BROKEN:
         return True
 
 
@@ -154,7 +157,7 @@ def check_sealed(
         if sealed is not None and seal(folder) != sealed:
             raise TamperedError(f"manifest.json of stage {folder.name} was written anew; {again}")
         listed = {name: one["sha256"] for name, one in files.items() if _within(name, part)}
-    except (OSError, UsageError, KeyError, TypeError, AttributeError, AssertionError):
+    except _BROKEN:
         raise TamperedError(f"stage {folder.name} has no whole manifest.json; {again}") from None
     here = {str(path.relative_to(folder)) for path in _files(folder / part)}
     found = {}

@@ -309,9 +309,10 @@ class Run:
 
     def callback(self) -> transformers.TrainerCallback:
         """Return a callback that logs each step, saves the cost, and stops inside the budget."""
-        from harness.stage.callback import BudgetCallback
+        from harness.stage.callback import BudgetCallback, Saving
 
-        return BudgetCallback(self.budget, self.log, self.note, self.scratch)
+        saving = Saving(60 * self._stage.spec.compute.save_minutes, self.group)
+        return BudgetCallback(self.budget, self.log, self.note, self.scratch, saving)
 
     @cached_property
     def resume(self) -> str | None:

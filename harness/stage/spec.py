@@ -188,7 +188,8 @@ class TrainPaths(Frozen):
 class TrainCompute(Frozen):
     """How a training stage runs, as far as that cannot change its result."""
 
-    save_every: int
+    save_every: int  # steps between training checkpoints
+    save_minutes: float  # between them; whichever is over first, and neither where it is 0
     micro_batch_size: int | None
     gradient_checkpointing: bool
     stage_seconds: float

@@ -180,7 +180,9 @@ class TrainStage:
         """
         folders = (self.folder / "scratch/trainer").glob("checkpoint-*/trainer_state.json")
         steps = {int(path.parent.name.rsplit("-", 1)[1]): path.parent for path in folders}
-        for step in sorted(steps, reverse=True) if self.spec.compute.save_every else ():
+        compute = self.spec.compute
+        saves = compute.save_every or compute.save_minutes
+        for step in sorted(steps, reverse=True) if saves else ():
             costs = [steps[step] / COST_FILE, self.folder / "scratch" / BEFORE_FILE]
             if all(path.exists() for path in costs):
                 read = (Cost.model_validate_json(path.read_text()) for path in costs)

@@ -32,6 +32,7 @@ from harness.verify.reading.candidates import (
     decimals,
     gold_answer,
     gold_readings,
+    measured,
     readings,
     same_words,
 )
@@ -248,6 +249,7 @@ class _Case:
         if golds and golds[0].kind != "text":
             said = affirmed(answer_text)
         answers = readings(said, golds, locale) if said is not None else ()
+        golds, answers = measured(gold_text, golds, answer_text, answers)
         if ends and said and golds and golds[0].kind != "rel":
             if not answers and "=" in said:
                 answers = readings(said.rsplit("=", 1)[1], golds, locale)

@@ -205,7 +205,7 @@ def make_run(
         identity=made(
             TrainIdentity, seed=0, device="cpu", dtype="float32", engine="hf", max_new_tokens=20
         ),
-        compute=made(TrainCompute, save_every=0, gradient_checkpointing=False),
+        compute=made(TrainCompute, save_every=0, save_minutes=0, gradient_checkpointing=False),
         paths=TrainPaths.model_construct(base_model=base, teacher=teacher),
         conventions={"sums": Conventions()},
         name="",

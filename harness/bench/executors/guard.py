@@ -20,7 +20,6 @@ import os
 import resource
 import secrets
 import select
-import shutil
 import signal
 import sys
 import tempfile
@@ -34,8 +33,10 @@ from typing import NoReturn
 import pydantic
 
 from harness.bench.executors.confinement import Rights, confine, rights
+from harness.bench.executors.energy import Energy
 from harness.bench.executors.limits import Watch, end_children, open_log
 from harness.errors import HarnessError
+from harness.files import remove_folder
 from harness.records import Frozen, Status
 from harness.stage import spec as specs
 from harness.stage.main import AGAIN
@@ -77,6 +78,7 @@ class Ended(Frozen):
     cpu_seconds: float
     peak_memory_bytes: int
     processes: int
+    cpu_joules: float | None = None  # where the machine says them
     over: bool  # whether the harness's own work in it was over, and not its process alone
     status: Status | None = None  # where the guard ended it, why
     error: str | None = None
@@ -149,7 +151,7 @@ class _Guard:
         given = self._rights(private)
         how, heard = os.pipe()
         token = secrets.token_bytes(32)
-        started = time.monotonic()
+        started, energy = time.monotonic(), Energy()
         pid = os.fork()
         if pid == 0:
             close = (wake, woken, how, *self.close)
@@ -170,6 +172,7 @@ class _Guard:
                 else:
                     os.read(wake, 4096)
             why = watch.look()
+            energy.look()
             code = _reap(pid)
         if code is None:
             with contextlib.suppress(ProcessLookupError):
@@ -183,8 +186,10 @@ class _Guard:
                 (self.job.folder / "manifest.json").unlink()
         watch.cut_log()
         os.close(log)
-        shutil.rmtree(private, ignore_errors=True)
+        remove_folder(private)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_seconds = used.ru_utime + used.ru_stime
+        joules = energy.of(cpu_seconds)
         status, error = why or (None, None)
         say(
             Ended(
@@ -193,9 +198,10 @@ class _Guard:
                 exit=code,
                 confinement=confinement,
                 seconds=round(time.monotonic() - started, 3),
-                cpu_seconds=round(used.ru_utime + used.ru_stime, 3),
+                cpu_seconds=round(cpu_seconds, 3),
                 peak_memory_bytes=used.ru_maxrss * 1024,
                 processes=watch.processes,
+                cpu_joules=None if joules is None else round(joules, 3),
                 over=over,
                 status=status,
                 error=error,

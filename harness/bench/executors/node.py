@@ -222,6 +222,7 @@ class Node:
             gpu_seconds=message.seconds * running.gpus,
             peak_memory_bytes=message.peak_memory_bytes,
             processes=message.processes,
+            cpu_joules=message.cpu_joules,
         )
         seen = measured.Measured(outside=outside, confinement=message.confinement)
         with contextlib.suppress(OSError):  # the folder may be gone

@@ -168,7 +168,7 @@ def command(
     nothing when all is done. BOARD is a board's name or TOML file; tiny if none is given.
     """
     from harness.bench.executors.choose import open_executor
-    from harness.bench.executors.gpus import choose_device
+    from harness.bench.executors.gpus import choose_device, default_jobs, gpu_names
     from harness.bench.folder import Folder
     from harness.bench.plan import plan as make_plan
     from harness.bench.tuning.search import plan_trials
@@ -207,7 +207,11 @@ def command(
         plan, searched, tuned = make(looks[-1], where), search(where), None
         if searched and (tuned := searched.chosen(searched.finished(tried))):
             plan = make(looks[-1], where, tuned)
-        shown = preview.preview(plan, folder, planned, note, searched.plan if searched else None)
+        tuning, table = searched.plan if searched else None, loaded.file.compute
+        at_once = len(gpu_names()) // table.gpus or 1
+        if planned is None:
+            at_once = default_jobs("cpu", table.threads, table.gpus)
+        shown = preview.preview(plan, folder, planned, note, tuning, jobs or at_once)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
         else:

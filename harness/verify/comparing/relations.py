@@ -73,7 +73,8 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
 def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
     """Compare two relations as such; None where they are compared as sets or by their values."""
     if is_order(gold) and is_order(answer):
-        if region(gold) is not None and region(answer) is not None:
+        mine, other = region(gold), region(answer)
+        if mine is not None and other is not None and mine[0] == other[0]:
             return None  # intervals of one variable, whatever is written on which side
         return _chains(c, gold, answer)
     mine, other = gold.args[0], answer.args[0]

@@ -131,9 +131,17 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     (kind, size, name), (other_kind, other_size, other_name) = (
         canonical_unit(n.args[1]) if n.kind == "unit" else none for n in (gold, answer)
     )
+    lettered = _LETTERS.get((name, other_kind)), _LETTERS.get((other_name, kind))
+    if lettered[0] is not None:
+        kind, size = lettered[0], Fraction(1)
+    elif lettered[1] is not None:
+        other_kind, other_size = lettered[1], Fraction(1)
     match = c.conventions.units == "match"
     if name and other_name:
         if kind and other_kind:
+            warm, also = _kelvins(kind, value), _kelvins(other_kind, other)
+            if kind != other_kind and warm is not None and also is not None:
+                return c.same(warm, also)
             if kind != other_kind:
                 return False, f"the units {name} and {other_name} measure different things"
             if size != other_size and other.kind in EXPRESSIONS:
@@ -143,6 +151,27 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     elif match and name != other_name:
         return False, "a unit on one side only"
     return c.same(value, other)
+
+
+# what C and F stand for beside a quantity of a kind: degrees or coulombs, degrees or farads
+_LETTERS = {("c", "charge^1"): "charge^1", ("f", "capacitance^1"): "capacitance^1"} | {
+    (letter, f"{kind}^1"): f"{scale}^1"
+    for letter, scale in (("c", "celsius"), ("f", "fahrenheit"))
+    for kind in ("celsius", "fahrenheit", "kelvin")
+}
+_TEMPERATURES = {  # the size of a degree in kelvins, and where its scale begins
+    "kelvin^1": (Fraction(1), Fraction(0)),
+    "celsius^1": (Fraction(1), Fraction(27315, 100)),
+    "fahrenheit^1": (Fraction(5, 9), Fraction(45967, 180)),
+}
+
+
+def _kelvins(kind: str, value: Node) -> Node | None:
+    """Return a temperature in kelvins, or None if a quantity is none."""
+    if kind not in _TEMPERATURES or value.kind != "num":
+        return None
+    size, zero = _TEMPERATURES[kind]
+    return tree.num(value.args[0] * size + zero)
 
 
 def percentages(c: Comparison, gold: Node, answer: Node) -> Result:

@@ -1,5 +1,6 @@
 r"""The content of `\\boxed{...}` in a response, in one pass over its braces."""
 
+# ruff: noqa: RUF001 -- these characters are the subject
 from __future__ import annotations
 
 import re
@@ -55,6 +56,7 @@ _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
     r"|\b(?:and|or)\b|\b[a-zA-Z](?:_\w)?\s?=)*"
 )
+_DENIED = re.compile(r"(?:\bnot|n['’]t|\brather than|\binstead of)\s*[$\\(\[]{0,3}$", re.I)
 _JOINS = re.compile(r",|;|\band\b|\bor\b")
 
 
@@ -64,6 +66,11 @@ def boxed(text: str) -> str | None:
     found = boxes(text)
     if not found:
         return None
+    last = found[-1]
+    while found and _DENIED.search(text, max(0, found[-1][0] - 20), found[-1][0]):
+        found.pop()
+    if not found:
+        return f"not {last[2]}"
     parts = [found[-1][2]]
     for before, after in zip(found[-2::-1], found[:0:-1], strict=False):
         between = text[before[1] : after[0]]

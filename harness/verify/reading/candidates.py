@@ -11,7 +11,7 @@ from harness.verify.reading.boxes import boxed
 from harness.verify.reading.extract import extract
 from harness.verify.reading.sentences import only_formula, value_among_words
 from harness.verify.reading.tokens import plain
-from harness.verify.reading.words import TEXT, normal_words
+from harness.verify.reading.words import TEXT, canonical_unit, normal_words
 
 _DECIMAL = re.compile(
     r"\.(\d+)\s*(?:(?:\\times|\\cdot|\*|×)\s*10\s*(?:\^|\*\*)\s*\{?\s*(-?\d+)|[eE]([-+]?\d+))?"  # noqa: RUF001
@@ -64,7 +64,7 @@ _WHOLE = re.compile(  # all integers n >= 3; letters that usually stand for whol
 _APART = re.compile(
     r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
     r"(?:\s+|~|\\[ ,;]\s*)"
-    r"\$?((?:m|s|h|g|l|[NJWVAKCLTF]|km|cm|mm|kg)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?|\s(?:m|s|kg|K|mol)\^\{?-?[123]\}?)*)\$?"
+    r"\$?((?:[pnumkMG]?(?:[msgLNJWVAKCTF]|Hz|Pa|eV|mol)|h|l|cm)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?|\s(?:m|s|kg|K|mol)\^\{?-?[123]\}?)*)\$?"
 )
 
 
@@ -77,6 +77,26 @@ def apart(text: str) -> str | None:
     if found is None or not any(map(str.isdigit, found.group(1))):
         return None
     return f"{found.group(1)}\\text{{ {found.group(2)}}}"
+
+
+def measured(
+    gold: str, golds: tuple[Node, ...], answer: str, answers: tuple[Node, ...]
+) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """Return both sides with the readings as quantities, `1500 m` and `1.5 km`, if both are one.
+
+    Letters of a unit that stand apart in the gold may be variables: they are a unit only beside
+    an answer that measures the same.
+    """
+    if not golds or not answers or golds[0].kind != "mul":
+        return golds, answers
+    sides = []
+    for text, nodes in ((gold, golds), (answer, answers)):
+        written = apart(text) if nodes[0].kind == "mul" else None
+        sides.append(read(written) if written is not None else nodes[:1])
+    kinds = [n[0].kind == "unit" and canonical_unit(n[0].args[1])[0] for n in sides if n]
+    if len(kinds) < 2 or not kinds[0] or kinds[0] != kinds[1]:
+        return golds, answers
+    return golds + sides[0], answers + sides[1]
 
 
 def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:

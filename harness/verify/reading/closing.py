@@ -10,6 +10,7 @@ from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     content,
+    in_two_units,
     last_numbers,
     value_among_words,
     value_in,
@@ -54,7 +55,8 @@ _AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\
 # n = 3 works, while n = 2 does not
 _AND_NUMBER = re.compile(r"\band\s+\S{0,3}\d")
 _ASIDE = re.compile(
-    r",\s(?:(?:of|among|out\sof)\swhich|namely\b|including|compared\s(?:with|to)"
+    r"\s\((?:which|that\sis|i\.e\.|or|since|because|about|approximately)\b[^()]{0,80}\)\W*$"
+    r"|,\s(?:(?:of|among|out\sof)\swhich|namely\b|including|compared\s(?:with|to)"
     r"|(?:which\sis\s)?\$?\d[\d.,]{0,12}\s(?:\w{1,15}\s)?(?:more|less|fewer|higher|lower|greater)\s"
     r"|(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b)"
 )
@@ -126,6 +128,9 @@ def concluded(sentence: str) -> str | None:
     verbs = list(_VERB.finditer(clause))
     if verbs:
         behind = clause[verbs[-1].end() :]
+        together = in_two_units(behind)
+        if together is not None:
+            return together
         formula = MATH.match(behind)
         if formula is not None and _JOINED.match(behind, formula.end()) is None:
             return content(formula).strip()

@@ -25,7 +25,7 @@ from harness.verify.reading.words import (
 
 END = Token("end", "", False, False)
 _EACH = UNITS.keys() | {"person", "piece", "head", "night", "share", "item"}
-_UNIT_LETTERS = set("msghlLNJWVCKFd")
+_UNIT_LETTERS = set("msghlLNJWVACKFTd")
 _BEGIN_FACTOR = (
     {"frac", "pi", "binom", "lfloor", "lceil", "langle", "infty", "begin", "mathop", "operatorname"}
     | set(FUNCTIONS)

@@ -17,6 +17,7 @@ from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
+    attained,
     content,
     last_formulas,
 )
@@ -146,16 +147,22 @@ def _last(text: str) -> str | None:
         found = added.search(window, start)
         if found is not None and any(map(str.isdigit, window[: found.start()])):
             window = window[: found.start()].rstrip()
+    remark = _REMARKED.search(window, max(0, len(window) - 120))
+    if remark is not None:  # 17, not 16
+        before = window[: remark.start()]
+        if any(map(str.isdigit, re.split(r"[.!?]\s|\n", before)[-1])):
+            window = before
     formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
     if number is None and not formulas:
         named = _NAMED.search(window)
-        return (named.group(1) or named.group(2)).strip() if named is not None else None
+        return next(filter(None, named.groups())).strip() if named is not None else None
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
         last = last_formulas(formulas, window)
         shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
         alone = shown and not window[formulas[-1].end() :].strip(" .,")
         if len(formulas) > 1 and last == content(formulas[-1]).strip() and not alone:
             last = concluded(_sentence(window, formulas[-1])) or last
+        last = attained(_sentence(window, formulas[-1])) or last
         return _unless_denied(last, window, formulas[-1])
     assert number is not None
     sentence = _sentence(window, number)
@@ -166,6 +173,10 @@ def _last(text: str) -> str | None:
 
 
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
+_REMARKED = re.compile(
+    r"(?:[,;(]\s?(?:and\s|but\s)?not|\s(?:instead of|rather than|as opposed to))\s+"
+    r"[$\\(]{0,3}[-−]?\d[^!?\n]{0,40}$"
+)
 _DRAWING = re.compile(r"\[asy\](?:(?!\[/?asy\]).){0,4000}(?:\[/asy\]|$)", re.S)
 _OFFER = re.compile(  # what a chat model adds
     r"(?:\n|[.!?]\s)\s{0,9}(?:would\s+you\s+like|let\s+me\s+know|do\s+you\s+(?:want|need)|if\s+you\s+"
@@ -183,10 +194,16 @@ _CONCLUDES = re.compile(
 )
 # the day is Monday, the slope is one half
 _WORDS = rf"(?:{'|'.join([*NUMBER_WORDS, *SCALES, *DENOMINATORS])})"
+_REST = rf"(?:\s(?!(?:{_WORDS}|not)\b)[a-z]+)"  # words of which none is a number
+_FILLED = r"(?:(?:on|therefore|thus|exactly|only|just|still)\s+)*(?:an?\s+|the\s+)?"
 _NAMED = re.compile(
-    r"\b(?:is|are)\s+(?:(?:on|therefore|thus|exactly|only|just)\s+)*(?:an?\s+|the\s+)?"
-    r"(?:([A-Z][a-z]+)|"
-    rf"({_WORDS}\b(?:[\s-](?:and\s)?(?:an?\s)?{_WORDS}\b){{0,8}})(?!\sof\b)(?:\s[a-z]+){{0,6}})[.!*\s]*$"
+    rf"\b(?:is|are)\s+{_FILLED}([A-Z][a-z]+)[.!*\s]*$"
+    r"|\b(?:is|are|was|were|has|have|had|takes?|took|costs?|needs?|makes?|made|gets?|got|earn(?:s|ed)?"
+    r"|pays?|paid|sold|bought|baked|saves?|saved|spends?|spent|equals?|gives?|gave|lasts?|contains?"
+    rf"|holds?|sells?|buys?)\s+{_FILLED}({_WORDS}\b(?:[\s-](?:and\s)?(?:an?\s)?{_WORDS}\b){{0,8}})"
+    rf"(?!\sof\b){_REST}{{0,6}}[.!*\s]*$"
+    rf"|(?:^|[.!?]\s|\n)((?i:{'|'.join(NUMBER_WORDS)})[\s-](?:{'|'.join(DENOMINATORS)}))"
+    rf"(?=\sof\b){_REST}{{1,10}}[.!*\s]*$"  # two thirds of the cake are left
 )
 
 

@@ -9,7 +9,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.limits import Unreadable, charge
 from harness.verify.reading.cursor import Cursor
 from harness.verify.reading.expressions import expression, group, literal, postfix
-from harness.verify.reading.words import DENOMINATORS, QUALIFIERS, SCALES, UNITS
+from harness.verify.reading.words import DENOMINATORS, QUALIFIERS, SCALES, UNIT_OF_SYMBOL, UNITS
 
 _CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
 _CURRENCY_WORDS = {
@@ -132,7 +132,7 @@ def with_unit(c: Cursor, node: Node) -> Node:
                 qualifier = t.value.lower() in QUALIFIERS and t.value.lower() != "in"
                 if qualifier or not (t.kind == "word" or c.unit_ahead(0) or c.each_ahead()):
                     break
-            words.append("per" if c.each_ahead() else t.value)
+            words.append("per" if c.each_ahead() else UNIT_OF_SYMBOL.get(t.value, t.value))
             c.take()
         elif words and t.kind == "op" and t.value == "^":
             c.take()

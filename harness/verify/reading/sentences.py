@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.limits import MAX_ANSWER
-from harness.verify.reading.words import TEXT
+from harness.verify.reading.words import TEXT, UNITS
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
@@ -36,6 +36,14 @@ _RELATIVE = re.compile(
     r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
 )
 FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
+# 11, attained at $x = 3$
+_ATTAINED = re.compile(
+    r",?\s+(?:which\s+is\s+|and\s+(?:it\s+)?is\s+)?(?:attained|achieved|reached|obtained|occurs"
+    r"|occurring|at|when|where|if|for)\b[^\d$\\]*$"
+)
+_IN_TWO = re.compile(
+    r"\$?(\d[\d,.]{0,12})\s+([a-z]{1,12})(?:,|,?\s+and)?\s+(\d[\d.]{0,12})\s+([a-z]{1,12})\b"
+)
 _NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
@@ -120,6 +128,9 @@ def value_in(sentence: str) -> str:
     if said is None or _BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
+    value = attained(sentence)
+    if value is not None:
+        return value
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
     short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
@@ -136,6 +147,9 @@ def value_in(sentence: str) -> str:
         return outside[0].group().strip()
     lead = NUMBERISH.match(sentence)
     if lead is not None:
+        together = in_two_units(sentence)
+        if together is not None:
+            return together
         part = _OUT_OF.match(sentence, lead.end())
         if part is not None:
             return sentence[: part.end()]
@@ -156,6 +170,24 @@ def value_in(sentence: str) -> str:
     if numbers:
         return last_numbers(numbers, sentence)
     return sentence if len(sentence) <= 200 else ""
+
+
+def attained(sentence: str) -> str | None:
+    """Return the value in front of where it is attained: `11, attained at $x = 3$` is 11."""
+    lead, formula = NUMBERISH.match(sentence), MATH.search(sentence)
+    if not lead or not formula or not _ATTAINED.match(sentence, lead.end(), formula.start()):
+        return None
+    return lead.group()
+
+
+def in_two_units(text: str, start: int = 0) -> str | None:
+    """Return the quantity in two units that a text begins with: `2 hours 5 minutes`."""
+    found = _IN_TWO.match(text, start)
+    if found is None:
+        return None
+    large, small = UNITS.get(found.group(2)), UNITS.get(found.group(4))
+    ordered = large and small and large[0] == small[0] and large[1] > small[1]
+    return found.group() if ordered else None
 
 
 def content(formula: re.Match[str]) -> str:

@@ -125,9 +125,9 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("cent cents", "dollar", _F(1, 100)),
     ("euro euros eur", "euro", _F(1)),
     ("n newton newtons", "force", _F(1)),
-    ("kn kilonewton kilonewtons", "force", _F(1000)),
+    ("kn", "force", _F(1000)),
     ("j joule joules", "energy", _F(1)),
-    ("kj kilojoule kilojoules", "energy", _F(1000)),
+    ("kj", "energy", _F(1000)),
     ("ev electronvolt electronvolts", "energy", _F(1602176634, 10**28)),
     ("kev", "energy", _F(1602176634, 10**25)),
     ("mev", "energy", _F(1602176634, 10**22)),
@@ -135,11 +135,8 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("cal calorie calories", "energy", _F(4184, 1000)),
     ("kcal kilocalorie kilocalories", "energy", _F(4184)),
     ("kwh", "energy", _F(3_600_000)),
-    ("nanometer nanometers", "length", _F(1, 10**9)),
-    ("micron microns micrometer micrometers microm", "length", _F(1, 10**6)),
+    ("micron microns microm", "length", _F(1, 10**6)),
     ("angstrom angstroms", "length", _F(1, 10**10)),
-    ("millisecond milliseconds", "time", _F(1, 1000)),
-    ("microsecond microseconds", "time", _F(1, 10**6)),
     ("parsec parsecs", "parsec", _F(1)),
     ("kiloparsec kiloparsecs kpc", "parsec", _F(1000)),
     ("megaparsec megaparsecs", "parsec", _F(10**6)),
@@ -147,22 +144,68 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("coulomb coulombs", "charge", _F(1)),
     ("kelvin kelvins", "kelvin", _F(1)),
     ("w watt watts", "power", _F(1)),
-    ("kw kilowatt kilowatts", "power", _F(1000)),
+    ("kw", "power", _F(1000)),
     ("pa pascal pascals", "pressure", _F(1)),
-    ("kpa kilopascal kilopascals", "pressure", _F(1000)),
+    ("kpa", "pressure", _F(1000)),
     ("atm atmosphere atmospheres", "pressure", _F(101325)),
     ("hz hertz", "frequency", _F(1)),
-    ("khz kilohertz", "frequency", _F(1000)),
+    ("khz", "frequency", _F(1000)),
     ("v volt volts", "voltage", _F(1)),
+    ("ampere amperes amp amps", "current", _F(1)),
+    ("ohm ohms", "resistance", _F(1)),
+    ("farad farads", "capacitance", _F(1)),
+    ("tesla teslas", "induction", _F(1)),
     ("°f fahrenheit", "fahrenheit", _F(1)),
     ("°c celsius centigrade", "celsius", _F(1)),
 ]
 UNITS: dict[str, tuple[str, Fraction]] = {
     word: (kind, size) for line, kind, size in _UNIT_LINES for word in line.split()
 }
-_NAMES_OF: dict[tuple[str, Fraction], str] = {
-    (kind, size): line.split()[0] for line, kind, size in _UNIT_LINES
+_PREFIXES = {
+    "p": "pico",
+    "n": "nano",
+    "u": "micro",
+    "m": "milli",
+    "c": "centi",
+    "k": "kilo",
+    "M": "mega",
+    "G": "giga",
+    "T": "tera",
 }
+_POWERS = dict(zip(_PREFIXES.values(), (-12, -9, -6, -3, -2, 3, 6, 9, 12), strict=True))
+_SYMBOLS = {
+    "m": "meter",
+    "s": "second",
+    "g": "gram",
+    "L": "liter",
+    "W": "watt",
+    "V": "volt",
+    "A": "ampere",
+    "Hz": "hertz",
+    "Pa": "pascal",
+    "N": "newton",
+    "J": "joule",
+    "eV": "electronvolt",
+    "C": "coulomb",
+    "F": "farad",
+    "T": "tesla",
+    "mol": "mole",
+    "K": "kelvin",
+}
+# the case of a symbol counts: mW and MW; but Mm is a mm that somebody wrote in capitals
+for _prefix, _power in _POWERS.items():
+    for _name in (*_SYMBOLS.values(), "metre", "litre", "ohm"):
+        for _word in (_prefix + _name, f"{_prefix}{_name}s"):
+            UNITS.setdefault(_word, (UNITS[_name][0], UNITS[_name][1] * _F(10) ** _power))
+UNIT_OF_SYMBOL = {"A": "ampere", "K": "kelvin", "T": "tesla"} | {
+    p + s: prefix + name
+    for p, prefix in _PREFIXES.items()
+    for s, name in _SYMBOLS.items()
+    if (p != "c" or s == "m") and not (p.isupper() and s in "msgL")
+}
+_NAMES_OF: dict[tuple[str, Fraction], str] = {}
+for _word, _unit in UNITS.items():
+    _NAMES_OF.setdefault(_unit, _word)
 # fmt: off
 # runs of letters behind a number that are a unit and not a product of variables
 SHORT_UNITS = {w for w in UNITS if len(w) > 1} | {

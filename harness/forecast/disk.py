@@ -1,0 +1,103 @@
+"""The disk that a bench takes: what stays in the runs folder, and what stages need for a while.
+
+What it counts is stated in `docs/boards.md`, section "The plan".
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pydantic
+
+from harness import checkpoints
+from harness.boards.file import Compute
+from harness.forecast.formulas import Estimate
+
+WEIGHT = 4
+"""Bytes of a weight in a checkpoint: what is trained is float32, and is left so."""
+STATE = 12
+"""Bytes of a trained weight in a training checkpoint: itself and AdamW's two moments, float32."""
+SAVED = 3
+"""Training checkpoints at once: two are kept, and a third is written before one is removed."""
+CHARACTERS = 3.5
+"""Assumed bytes of a generated token."""
+COPIES, AROUND = 5, 900
+"""How often the text of an answer is kept, and the bytes of all that is kept beside it.
+
+Its text is in the generated answers, the judged ones, those of the record, and twice in lm-eval's
+log of samples.
+"""
+
+
+class Disk(pydantic.BaseModel, frozen=True):
+    """What the stages that are still to do write, beside what is free; all in bytes."""
+
+    checkpoints: int  # trained ones that are kept
+    kept_bytes: float | None  # that stay; None while the model's size is not known
+    working_bytes: float | None  # more at the peak, while stages run
+    free_bytes: int  # of the disk that the runs folder is on
+    folder: str  # the runs folder, or the one that it will be made in
+
+    @property
+    def needed_bytes(self) -> float | None:
+        """Return what must be free when the bench begins."""
+        if self.kept_bytes is None or self.working_bytes is None:
+            return None
+        return self.kept_bytes + self.working_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Return whether that is free; True while nobody knows."""
+        return self.needed_bytes is None or self.needed_bytes <= self.free_bytes
+
+
+def with_training(
+    found: Estimate, parameters: int, beside: int, trained: float, compute: Compute
+) -> Estimate:
+    """Return a training stage's estimate with its checkpoint and its training checkpoints.
+
+    `beside` are the bytes of a model's files that hold no weights, `trained` is the share of its
+    parameters that are trained: an adapter's training checkpoint has these alone.
+    """
+    saves = found.steps // compute.save_every if compute.save_every else 0
+    if compute.save_minutes:
+        saves += int((found.seconds or math.inf) // (60 * compute.save_minutes))
+    one = STATE * trained * parameters + beside
+    return found.model_copy(
+        update={
+            "kept_bytes": WEIGHT * parameters + beside,
+            "working_bytes": min(SAVED, saves) * one,
+        }
+    )
+
+
+def with_answers(found: Estimate, answers: int) -> Estimate:
+    """Return a scoring stage's estimate with its answers and their verdicts."""
+    text = found.generated_tokens * CHARACTERS
+    return found.model_copy(
+        update={"kept_bytes": COPIES * text + AROUND * answers, "working_bytes": 0.0}
+    )
+
+
+def beside(folder: Path | None) -> int:
+    """Return the bytes of a checkpoint's files beside its weights; 0 while no model is here."""
+    return sum(map(len, checkpoints.dressing(folder, folder).values())) if folder else 0
+
+
+def disk(training: Iterable[Estimate], scoring: Iterable[Estimate], jobs: int, at: Path) -> Disk:
+    """Return what stages that are to do write, `jobs` of them at a time, in a runs folder."""
+    trained, scored = list(training), list(scoring)
+    kept = [each.kept_bytes for each in (*trained, *scored)]
+    working = sorted(each.working_bytes or 0 for each in trained)[-jobs:]
+    known = None not in kept
+    place = next(each for each in (at, *at.parents) if each.exists())
+    return Disk(
+        checkpoints=len(trained),
+        kept_bytes=math.fsum(each or 0 for each in kept) if known else None,
+        working_bytes=math.fsum(working) if known else None,
+        free_bytes=shutil.disk_usage(place).free,
+        folder=str(place),
+    )
