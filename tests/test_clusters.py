@@ -133,7 +133,7 @@ def test_nodes_workers_and_heads_of_ray_are_killed(
         if not (raylet := struck("raylet")):
             return False
         with contextlib.suppress(psutil.Error):
-            for process in (*raylet.children(recursive=True), raylet):  # as a power cut would
+            for process in (raylet, *raylet.children(recursive=True)):  # as a power cut would
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
         ray_cluster.add_node(num_cpus=1)
