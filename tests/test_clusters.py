@@ -125,21 +125,28 @@ def test_nodes_workers_and_heads_of_ray_are_killed(
     first.wait()
     until(lambda: not working(tmp_path))  # no stage outlives it
 
-    def kill(name: str) -> bool:
-        struck = next(filter(None, (above(pid, name) for pid in working(tmp_path).values())), None)
-        if struck is not None:
-            struck.kill()
-        return struck is not None
+    def struck(name: str) -> psutil.Process | None:
+        found = (above(pid, name) for pid in working(tmp_path).values())
+        return next(filter(None, found), None)
 
     def kill_node() -> bool:
-        killed = kill("raylet")
-        if killed:
-            ray_cluster.add_node(num_cpus=1)
-        return killed
+        if not (raylet := struck("raylet")):
+            return False
+        with contextlib.suppress(psutil.Error):
+            for process in (raylet, *raylet.children(recursive=True)):  # as a power cut would
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        ray_cluster.add_node(num_cpus=1)
+        return True
+
+    def kill_worker() -> bool:
+        if worker := struck("ray::"):
+            worker.kill()
+        return bool(worker)
 
     second = started(tmp_path, *there)
     strike(tmp_path, second, kill_node)
-    strike(tmp_path, second, lambda: kill("ray::"))  # a worker
+    strike(tmp_path, second, kill_worker)
     assert second.wait(900) == 0, heads(tmp_path)
     assert results(tmp_path / "there") == results(tmp_path / "here")
     assert "Nothing to do" in harness_apart(*COMMAND, *there).stderr
