@@ -75,13 +75,13 @@ def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
         >>> redact("401 for hunter2-hunter2", {"MY_TOKEN": "hunter2-hunter2"})
         '401 for [redacted MY_TOKEN]'
     """
-    return _redact(text, secrets(environment))
+    return _redact(_whole(text), secrets(environment))
 
 
 def redacted(value: Any, environment: Mapping[str, str] | None = None) -> Any:
     """Return a JSON value with every text in it, and every key, redacted."""
     known = secrets(environment)
-    return _mapped(value, lambda text: _redact(text, known))
+    return _mapped(value, lambda text: _redact(_whole(text), known))
 
 
 def without_folders(text: str) -> str:
@@ -136,8 +136,11 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     return [_mapped(each, change) for each in value] if isinstance(value, list | tuple) else value
 
 
+def _whole(text: str) -> str:
+    return _HALF.sub("\ufffd", text)
+
+
 def _redact(text: str, known: Mapping[str, str]) -> str:
-    text = _HALF.sub("\ufffd", text)
     for value in sorted(known, key=len, reverse=True):  # one may be part of another
         text = text.replace(value, f"[redacted {known[value]}]")
     return _SHAPE.sub(lambda match: f"[redacted {_NAMES[int(str(match.lastgroup)[1:])]}]", text)

@@ -339,7 +339,7 @@ def test_a_stage_finds_nothing_in_memory_that_another_one_left(tmp_path):
     script = """
 import ctypes, os
 from pathlib import Path
-from harness.bench.confinement import Rights, confine
+from harness.bench.executors.confinement import Rights, confine
 shared = Path("/dev/shm")
 print(confine(Rights((Path("/"),), (), (shared,), network=False, alone=True)))
 place, key = shared / f"harness-{os.getppid()}", os.getppid()

@@ -147,7 +147,7 @@ def test_samples_are_kept_without_problems_prompts_and_golds(tmp_path):
 def test_answers_that_lm_eval_did_not_write_are_an_error_and_not_zero(rows, tmp_path):
     """lm-eval swallows errors while saving; here it cannot write at all."""
     (tmp_path / "lm_eval").write_text("in the way")
-    with pytest.raises(StageError, match="lm-eval wrote 0 samples files"):
+    with pytest.raises(StageError, match="lm-eval could not write its file"):
         generate_answers(START, [score(rows, limit=2)], 12, "cpu", tmp_path)
 
 

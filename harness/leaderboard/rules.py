@@ -204,7 +204,7 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
         return None
     if not record.stages or record.seed is None:
         return "it has no seed, or was trained by no stage"
-    if record.checkpoint is None:
+    if record.status == "ok" and record.checkpoint is None:
         return "it does not say which checkpoint was scored"
     return None
 
