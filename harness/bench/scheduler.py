@@ -233,6 +233,7 @@ class _Bench:
 
         Those are open no longer, and what they alone waited for is not done.
         """
+        settled = False
         for cell in open_cells:
             failed = next((name for name in cell.stages if name in self.failures), None)
             record: Record | None = None
@@ -245,10 +246,10 @@ class _Bench:
             self.records[cell.digest] = record
             self.watch("record", {"cell": cell.name, "record": record})
             self._observe("harness_cell_finished", record=record)
-        left = [cell for cell in open_cells if cell.digest not in self.records]
-        if len(left) < len(open_cells):
-            open_cells[:] = left
-            wanted = {name for cell in left for name in cell.stages}
+            settled = True
+        if settled:
+            open_cells[:] = [cell for cell in open_cells if cell.digest not in self.records]
+            wanted = {name for cell in open_cells for name in cell.stages}
             waiting[:] = [name for name in waiting if name in wanted]
 
     def _observe(self, hook: str, **facts: Any) -> None:
