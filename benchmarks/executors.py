@@ -6,10 +6,10 @@ what is measured is the head and the executor: planning, starting, guards, messa
 records.
 
     python benchmarks/executors.py head local --cells 667     # 2,001 stages and more
-    python benchmarks/executors.py speed ray --cells 12 --work 10
+    python benchmarks/executors.py speed ray --cells 14 --work 4
 
-`head` prints the time of each quarter of the stages and the head's memory: neither may grow with
-the number of stages. `speed` compares one worker with two; the work of stages that train and
+`head` prints the time of each quarter of the stages and the head's memory; compare it with that of
+fewer cells. `speed` compares one worker with two; the work of stages that train and
 generate is waiting, which needs no core.
 """
 
