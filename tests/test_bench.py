@@ -374,3 +374,4 @@ def test_where_the_budget_is_used_up_a_chain_spends_what_its_first_stage_alone_d
     assert rows["sft"].curve[0].budget_used == pytest.approx(half.cost.trained_tokens / 6000)
     assert [one.share for one in leaderboard(tmp_path).leads] == [0.5, 1.0]
     assert not any("@" in name for name in rows)
+    assert "without a record" not in (tmp_path / "runs/small/small.md").read_text()

@@ -1,4 +1,4 @@
-"""Every number of the published board, computed again from its records by code of its own."""
+"""Every number of the published boards, computed again from its records by code of its own."""
 
 from __future__ import annotations
 
@@ -23,14 +23,22 @@ TEXTS |= {"claimed", "confirmations"}
 MINUS, SPACE, DASH = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}", "\N{EN DASH}"
 
 
-@pytest.fixture(scope="module")
-def again() -> dict[str, Any]:
-    return recompute.recompute(BOARDS, "tiny")
+NAMES = sorted(path.stem for path in BOARDS.glob("*.svg"))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def board(request) -> str:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def published() -> dict[str, Any]:
-    return json.loads((BOARDS / "tiny.json").read_text())
+def again(board) -> dict[str, Any]:
+    return recompute.recompute(BOARDS, board)
+
+
+@pytest.fixture(scope="module")
+def published(board) -> dict[str, Any]:
+    return json.loads((BOARDS / f"{board}.json").read_text())
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -64,9 +72,12 @@ def test_every_number_of_the_json_is_what_its_records_give(again, published):
                 compared += 1
             else:
                 assert value == expected[path], (row["trainer"], path)
-    assert compared > 1000
-    for name in ("gain_family", "pair_family", "score_family", "not_worse"):
+    assert compared > 100 * len(published["rows"])
+    for name in ("gain_family", "pair_family", "score_family", "not_worse", "leads"):
         assert published[name] == again[name], name
+    assert published["reached"] == again["reached"] or published["reached"] == pytest.approx(
+        again["reached"], rel=1e-7
+    )
     assert dict(leaves(published["detectable"])) == pytest.approx(
         dict(leaves(again["detectable"])), rel=1e-5
     )
@@ -83,7 +94,7 @@ def test_rows_share_a_letter_exactly_where_they_were_not_told_apart(again, publi
             assert bool(letters[first] & letters[second]) is not apart, (first, second)
 
 
-def test_every_number_of_the_csv_is_what_its_records_give(again):
+def test_every_number_of_the_csv_is_what_its_records_give(board, again):
     accuracy = {"accuracy": "accuracy", "accuracy_low": "low", "accuracy_high": "high"}
     accuracy |= {name: name for name in ("question_sd", "seed_sd", "answer_sd", "seeds")}
     gain = {"gain": "difference", "gain_low": "low", "gain_high": "high", "p": "p"}
@@ -107,10 +118,41 @@ def test_every_number_of_the_csv_is_what_its_records_give(again):
     control = {"control_budget_used": "budget_used", "control_matched": "matched"}
     stage = {"stage_gain": "difference", "stage_gain_low": "low", "stage_gain_high": "high"}
     stage |= {"stage_p": "p", "stage_p_holm": "p_adjusted"}
-    with (BOARDS / "tiny.csv").open() as file:
+    with (BOARDS / f"{board}.csv").open() as file:
         lines = list(csv.DictReader(file))
-    tasks = list(dict.fromkeys(line["task"] for line in lines))
+    conditions = json.loads((BOARDS / "records" / board / "conditions.json").read_text())
+    tasks = [one["task"] for one in conditions["benchmarks"]]
+    expected_rows = len(tasks) * len(again["rows"])
+    assert len(lines) == expected_rows + len(conditions["quoted"]) + sum(
+        len(row["curve"]) - 1 for row in again["rows"].values() if row["curve"]
+    )
     for line in lines:
+        if line["kind"] == "quoted":
+            assert any(
+                (line["trainer"], line["task"], float(line["accuracy"]))
+                == (one["name"], one["task"], one["accuracy"])
+                for one in conditions["quoted"]
+            )
+            continue
+        if line["kind"] == "curve":
+            trainer, _, share = line["trainer"].rpartition("@")
+            (point,) = (
+                one
+                for one in again["rows"][trainer]["curve"]
+                if one["share"] == float(share) == float(line["share"])
+            )
+            given = {column: point["accuracy"][of] for column, of in accuracy.items()}
+            given |= {name: point["cost"][name] for name in costs}
+            given |= {"questions": point["accuracy"]["n"], "budget_used": point["budget_used"]}
+            assert {column for column, value in line.items() if value} - texts - {
+                "share",
+                "samples",
+            } == {column for column, value in given.items() if value is not None}
+            for column, value in given.items():
+                assert value is None or float(line[column]) == pytest.approx(
+                    value, rel=1e-7, abs=2e-9
+                )
+            continue
         row = again["rows"][line["trainer"]]
         task = row["tasks"][tasks.index(line["task"])]
         start = line["kind"] == "start"
@@ -137,6 +179,22 @@ def test_every_number_of_the_csv_is_what_its_records_give(again):
         parts = [(accuracy, task["accuracy"]), (gain, task["gain"]), (clean, task["clean"])]
         parts += [(clean_gain, task["clean_gain"]), (overall, row["overall"])]
         parts += [(shared, task["shared_gain"]), (stage, row["stage_gain"])]
+        if any("tuning" in one for one in again["rows"].values()):
+            trials = row.get("tuning")
+            expected |= {"trials": None if start else trials["trials"] if trials else 0}
+            held = {f"holdout_{name}": name for name in ("default", "accuracy", "low", "high")}
+            spent = {f"trials_{name}": name for name in ("flops", "seconds", "gpu_seconds")}
+            parts += [(held, trials), (spent, trials and trials["cost"])]
+            expected["trials_failed"] = len(trials["failed"]) if trials else None
+            best = [
+                (str(one["trials"]), one["accuracy"]) for one in (trials or {}).get("expected", ())
+            ]
+            told = [each.split("=") for each in line["holdout_expected"].split("; ") if each]
+            assert [n for n, _ in told] == [n for n, _ in best]
+            assert [float(share) for _, share in told] == pytest.approx(
+                [share for _, share in best]
+            )
+            texts |= {"setting", "holdout_expected"}
         first = (row["controls"] or [None])[0]
         assert line["control"] == (first["trainer"] if first else "")
         for names, values in [*parts, (control, first)]:
@@ -152,10 +210,10 @@ def test_every_number_of_the_csv_is_what_its_records_give(again):
                 )
 
 
-def test_every_place_of_the_plot_is_what_its_records_give(again):
+def test_every_place_of_the_plot_is_what_its_records_give(board, again):
     """Read off its own axis, marks, intervals and the start model lie where they should."""
     names = {"svg": "http://www.w3.org/2000/svg"}
-    drawn = ElementTree.parse(BOARDS / "tiny.svg").getroot()
+    drawn = ElementTree.parse(BOARDS / f"{board}.svg").getroot()
     ticks = {
         float(one.text): float(one.get("x"))
         for one in drawn.findall("svg:text[@text-anchor='middle']", names)
@@ -233,13 +291,51 @@ def tables(text: str, heading: str) -> list[list[list[str]]]:
     return found
 
 
-def test_every_number_of_the_tables_is_what_its_records_give(again):
-    text = (BOARDS / "tiny.md").read_text()
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def curve(row: dict[str, Any], again: dict[str, Any]) -> list[str]:
+    """Return a row of the table of curves."""
+    shares = sorted({p["share"] for one in again["rows"].values() for p in one["curve"]})
+    points = {point["share"]: point for point in row["curve"]}
+    cells = [DASH] * len(shares)
+    for place, share in enumerate(shares):
+        if point := points.get(share):
+            flops = f"{point['cost']['flops']:.1e}".replace("e+", "e").replace("e0", "e")
+            spent = f"{flops} FLOPs, {duration(point['cost']['seconds'])}"
+            cells[place] = f"{interval(point['accuracy'], 'accuracy')}, {spent}"
+    reach = row["flops_to_reach"]
+    assert reach is None  # no published curve has one yet: say here how it is written
+    return [*cells, DASH]
+
+
+def chosen(row: dict[str, Any], _: dict[str, Any]) -> list[str]:
+    """Return a row of the table of tuning."""
+    one = row["tuning"]
+    setting = ", ".join(
+        f"{trainer}.{option}={value:.3g}"
+        for trainer, options in sorted(one["setting"].items())
+        for option, value in sorted(options.items())
+    )
+    best = {each["trials"]: interval(each, "accuracy") for each in one["expected"]}
+    return [
+        setting.replace("_", r"\_"),
+        f"{one['chosen']} of {one['trials']}",
+        percent(one["default"]),
+        interval(one, "accuracy"),
+        *(best[n] for n in (1, 2, 4, 5)),
+    ]
+
+
+def test_every_number_of_the_tables_is_what_its_records_give(board, again):
+    text = (BOARDS / f"{board}.md").read_text()
 
     def name(cell: str) -> str:
         return cell.replace("*", "").replace("⚠", "").strip()
 
     rows = again["rows"]
+    tuned = any("tuning" in row for row in rows.values())
     ranking, parts = tables(text, "Ranking")
     names = [name(line[1]) for line in ranking]
     assert [one for one in names if one != "start"] == list(again["order"])
@@ -250,7 +346,9 @@ def test_every_number_of_the_tables_is_what_its_records_give(again):
         assert line[2] == interval(row["accuracy"], "accuracy")
         assert line[3] == interval(row["gain"])
         assert line[4] == (DASH if p is None else "<0.001" if p < 0.001 else f"{p:.3f}")
-        assert line[6:] == [str(len(row["seeds"])) if row["gain"] else DASH, used(row)]
+        seeds = str(len(row["seeds"])) if row["gain"] else DASH
+        trials = [str(row["tuning"]["trials"]) if "tuning" in row else DASH] if tuned else []
+        assert line[6:] == [seeds, used(row), *trials]
     for line in parts:
         row = rows[name(line[0])]
         moved = (row["accuracy"][f"{what}_sd"] for what in ("question", "seed", "answer"))
@@ -268,6 +366,19 @@ def test_every_number_of_the_tables_is_what_its_records_give(again):
         p = one["p_adjusted"]
         shown = "<0.001" if p < 0.001 else f"{p:.3f}"
         assert line[1:] == [first, interval(one), shown, *split(one), budget]
+    for heading, of_each in (
+        ("Accuracy against compute", curve),
+        ("How options were chosen", chosen),
+    ):
+        if f"\n## {heading}\n" in text:
+            (table,) = tables(text, heading)
+            assert [name(line[0]) for line in table] == list(again["order"])
+            for line in table:
+                assert line[1:] == of_each(rows[name(line[0])], again)
+        else:
+            assert not any(
+                row["curve"] if of_each is curve else "tuning" in row for row in rows.values()
+            )
     (every,) = tables(text, "Every benchmark")
     for line in every:
         row = rows[name(line[0])]
@@ -291,7 +402,13 @@ def test_every_number_of_the_tables_is_what_its_records_give(again):
             others = [share[kind] for kind in ("no_answer", "truncated", "ungradable")]
             ended = [percent(task["limit_reached"]), f"{task['mean_tokens']:.0f}"]
             assert line[1:] == [*matched, wrong, *others, *ended]
-    for place, table in enumerate(tables(text, "Problems shared with training data")):
+    shared = [
+        place
+        for place in range(len(rows["start"]["tasks"]))
+        if any(row["tasks"][place]["overlap_8"] for row in rows.values())
+    ]
+    found = tables(text, "Problems shared with training data")
+    for place, table in zip(shared, found, strict=True):
         for line in table:
             row = rows[name(line[0])]
             task = row["tasks"][place]
@@ -307,16 +424,20 @@ def test_every_number_of_the_tables_is_what_its_records_give(again):
     assert len(costs) == len(again["order"])
     for line in costs:
         cost = rows[name(line[0])]["cost"]
-        assert line[1:3] == [f"{cost['seconds']:.0f} s", f"{cost['steps']}"]
+        assert line[1:3] == [duration(cost["seconds"]), f"{cost['steps']}"]
         for cell, what in zip(line[3:6], ("trained", "generated", "teacher"), strict=True):
             number = cost[f"{what}_tokens"]
             assert cell == (f"{number / 1000:.3g} k" if number >= 1000 else str(number))
         assert float(line[6]) == pytest.approx(cost["flops"], rel=0.05)
         assert line[7] == f"{cost['peak_memory_bytes'] / 2**30:.1f} GiB"
+        if tuned:
+            trials = rows[name(line[0])]["tuning"]["cost"]
+            assert float(line[9]) == pytest.approx(trials["flops"], rel=0.05)
+            assert line[10] == duration(trials["seconds"])
 
 
-def test_every_number_of_the_explanations_is_what_its_records_give(again):
-    text = (BOARDS / "tiny.md").read_text()
+def test_every_number_of_the_explanations_is_what_its_records_give(board, again):
+    text = (BOARDS / f"{board}.md").read_text()
     found = again["detectable"]
     assert f"a gain over the start model of {percent(found['gain'])} points" in text
     assert f"a difference between two rows of {percent(found['pair'])} points" in text

@@ -22,6 +22,7 @@ from harness.publish.write import _as_signed, publish
 from harness.records import Record, read_record, read_record_files, read_records
 from harness.verify import VERIFIER_VERSION
 
+ROOT = Path(__file__).parents[1]
 TASKS = Host(download=False).task
 CELLS = {("start", None): 0.4, ("sft", 0): 0.7}
 OLD = "0"
@@ -184,6 +185,18 @@ def test_conventions_that_a_task_had_before_are_no_other_questions(folder):
         assert first.task_digest == known.digest != TASKS(name).digest
         assert now.judged_before is not None
         assert now.judged_before.restored(now) == before[file]
+
+
+def test_conventions_that_published_records_were_judged_by_stay_known():
+    changed = 0
+    for place in (ROOT / "leaderboards" / "records").iterdir():
+        for record in read_record_files(place).values():
+            before = record.judged_before.scores if record.judged_before else ()
+            for score, old in zip(record.scores, before, strict=bool(before)):
+                if old.task_digest not in ("", score.task_digest):
+                    assert old.task_digest in TASKS(score.task).digests[1:], record.id
+                    changed += 1
+    assert changed
 
 
 @pytest.mark.bench

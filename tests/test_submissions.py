@@ -154,6 +154,16 @@ def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
     )
 
 
+def test_a_reason_that_several_records_share_is_said_once(folder, harness):
+    for seed in (0, 1):
+        (answers,) = (folder / "runs" / "tiny" / "answers").glob(f"sft-s{seed}-*")
+        shutil.rmtree(answers)
+    lines = harness("check", "runs/tiny").stdout.splitlines()
+    assert lines[0] == "tiny: sft/0, sft/1 claimed: there are no answers of it"
+    assert lines[1].startswith("2 claimed, ")
+    assert len(lines) == 2
+
+
 def test_a_submission_that_is_not_what_its_manifest_lists_is_refused(folder, harness):
     place = folder / "submissions" / "new" / "records"
     shutil.copy(folder / "submissions/other/records/sft-s0-x-0123456789ab.json", place)

@@ -284,9 +284,12 @@ def _detectable(
 
 
 def _order(entry: Entry) -> tuple[bool, bool, bool, float, str]:
-    """Order rows by accuracy; then come those not compared, mere claims, and those without."""
+    """Order rows by accuracy; then come those not compared, mere claims, and those without.
+
+    Of equal ones the name decides, so accuracies are rounded: their last digits are the machine's.
+    """
     aside = not entry.compared and not entry.start
-    accuracy = entry.total.mean if entry.total else 0.0
+    accuracy = round(entry.total.mean, 12) if entry.total else 0.0
     return entry.claimed, entry.total is None, aside, -accuracy, entry.trainer
 
 

@@ -196,7 +196,7 @@ def leads_of(
         there = {name: curve[share] for name, curve in curves.items() if share in curve}
         if len(there) < 2:
             continue
-        accuracies = {name: one.total.mean for name, one in there.items() if one.total}
+        accuracies = {name: round(one.total.mean, 12) for name, one in there.items() if one.total}
         first = firsts[share] = max(sorted(accuracies), key=lambda name: accuracies[name])
         for name, one in there.items():
             if name != first:

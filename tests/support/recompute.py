@@ -75,7 +75,9 @@ class Difference:
         by_task = [len(one) / (len(one) - 1) * float((one**2).sum()) for one in total]
         sizes = [len(one) for one in total]
         self.question = max(sum(by_task), sum(2 / (n + 2) ** 2 for n in sizes) / len(sizes) ** 2)
-        free = sum(by_task) ** 2 / sum(v * v / (n - 1) for v, n in zip(by_task, sizes, strict=True))
+        below = sum(v * v / (n - 1) for v, n in zip(by_task, sizes, strict=True))
+        # where all answers are alike only the floor is left
+        free = sum(by_task) ** 2 / below if below else min(sizes) - 1
         self.seeds = []
         for side in sides:
             count, flips = len(side.values), side.flips()
@@ -291,7 +293,7 @@ def recompute(folder: Path, board: str) -> Number:
     found: dict[str, list[Number]] = {}
     for path in sorted(records.glob("*.json")):
         content = json.loads(path.read_text())
-        if path.name not in ("conditions.json", "published.json"):
+        if path.name not in ("conditions.json", "published.json") and content["status"] == "ok":
             found.setdefault(content["trainer"], []).append(content)
     stricter = 1.0
     if looks := conditions.get("looks"):
@@ -300,13 +302,14 @@ def recompute(folder: Path, board: str) -> Number:
     def corrected(p_values: Sequence[float]) -> list[float]:
         return [min(1.0, stricter * p) for p in holm(p_values)]
 
-    rows = {name: Row(each) for name, each in found.items()}
+    whole = {name: Row(each) for name, each in found.items()}
+    rows = {name: row for name, row in whole.items() if row.records[0]["share"] == 1}
     start = rows["start"]
     keys = [(one["task"], one["protocol"]) for one in conditions["benchmarks"]]
     main = next(k for k, one in zip(keys, conditions["benchmarks"], strict=True) if one["ranking"])
     order = sorted(
         (name for name in rows if name != "start"),
-        key=lambda name: (-float((rows[name].letters(main) == "C").mean()), name),
+        key=lambda name: (-round(float((rows[name].letters(main) == "C").mean()), 12), name),
     )
     shown: dict[str, Number] = {name: _row(rows[name], start, keys, conditions) for name in rows}
 
@@ -362,6 +365,8 @@ def recompute(folder: Path, board: str) -> Number:
     for one, p in zip(chains, corrected([one["p"] for one in chains]), strict=True):
         one["p_adjusted"] = p
     _overall(rows, order, keys, shown)
+    curves = _curves(whole, order, conditions)
+    reached = _draw(curves, shown, main, conditions)
 
     n, seeds = len(start.scores(main)[0]["verdicts"]), len(conditions["seeds"])
     low = stats.chi2.median(seeds - 1) / (seeds - 1)
@@ -393,7 +398,81 @@ def recompute(folder: Path, board: str) -> Number:
             if p < 0.05
         ],
         "not_worse": [n for n, p in zip(order[1:], behind, strict=True) if p < 0.05],
+        "leads": _leads(curves, main),
+        "reached": reached,
     }
+
+
+def _curves(
+    whole: dict[str, Row], order: Sequence[str], conditions: Number
+) -> dict[str, dict[float, Row]]:
+    """Return the rows of each curve by their share; a point needs all of the board's seeds."""
+    found = {}
+    for name in order:
+        shares = {**{s: whole.get(f"{name}@{s:g}") for s in conditions["curve"]}, 1.0: whole[name]}
+        kept = {
+            s: row
+            for s, row in shares.items()
+            if row and len(row.records) == len(conditions["seeds"])
+        }
+        if len(kept) > 1 and 1.0 in kept:
+            found[name] = kept
+    return found
+
+
+def _draw(
+    curves: dict[str, dict[float, Row]],
+    shown: dict[str, Number],
+    main: tuple[str, str],
+    conditions: Number,
+) -> float | None:
+    """Fill in the points of each curve, and the FLOPs to an accuracy; return that accuracy."""
+    for name, curve in curves.items():
+        shown[name]["curve"] = [
+            {
+                "share": share,
+                "accuracy": accuracy(row, main),
+                "budget_used": used(row, conditions),
+                "cost": mean_cost(row),
+            }
+            for share, row in curve.items()
+        ]
+    highs = [max(p["accuracy"]["accuracy"] for p in shown[name]["curve"]) for name in curves]
+    reached = min(highs, default=None)
+    for name in curves:
+        at = [
+            (p["accuracy"]["accuracy"], math.log(p["cost"]["flops"])) for p in shown[name]["curve"]
+        ]
+        place = next(i for i, (right, _) in enumerate(at) if right >= reached)
+        if place:  # it is not known since when the first point is there
+            (low, a), (high, b) = at[place - 1], at[place]
+            shown[name]["flops_to_reach"] = math.exp(np.interp(reached, [low, high], [a, b]))
+    return reached
+
+
+def _leads(curves: dict[str, dict[float, Row]], main: tuple[str, str]) -> list[Number]:
+    """Return who is first with each share, and who is told apart from it."""
+    firsts, p_values = {}, {}
+    for share in sorted({share for curve in curves.values() for share in curve}):
+        there = {
+            name: curve[share].accuracy([main]) for name, curve in curves.items() if share in curve
+        }
+        if len(there) > 1:
+            first = firsts[share] = min(
+                there, key=lambda name: (-round(float(there[name].values.mean()), 12), name)
+            )
+            for name in there:
+                if name != first:
+                    p_values[share, name] = compare(there[first], there[name], False).p()
+    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    return [
+        {
+            "share": share,
+            "first": first,
+            "apart": [name for (at, name), p in adjusted.items() if at == share and p < 0.05],
+        }
+        for share, first in firsts.items()
+    ]
 
 
 def _look(found: dict[str, list[Number]], conditions: Number, looks: Sequence[int]) -> float:
@@ -410,28 +489,13 @@ def _look(found: dict[str, list[Number]], conditions: Number, looks: Sequence[in
 
 
 def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Number) -> Number:
-    count, tuning = len(row.records), row.records[0].get("tuning")
+    tuning = row.records[0].get("tuning")
     main = next(k for k, one in zip(keys, conditions["benchmarks"], strict=True) if one["ranking"])
-    cost = None
-    used = None
-    if any(record["stages"] for record in row.records):
-        every = [record["cost"] for record in row.records]
-        cost = {}
-        for name, first in every[0].items():
-            values = [one[name] for one in every]
-            if name == "peak_memory_bytes":
-                cost[name] = max(values)
-            elif first is None:
-                cost[name] = None
-            else:
-                cost[name] = sum(values) / count
-                cost[name] = round(cost[name]) if isinstance(first, int) else cost[name]
-        used = max(cost[name] / cap for name, cap in conditions["caps"].items() if cap)
     return {
         "accuracy": accuracy(row, main),
-        "budget_used": used,
+        "budget_used": used(row, conditions),
         "controls": None,
-        "cost": cost,
+        "cost": mean_cost(row),
         "curve": [],
         "failed_seeds": [],
         "flops_to_reach": None,
@@ -449,6 +513,29 @@ def _row(row: Row, start: Row, keys: Sequence[tuple[str, str]], conditions: Numb
         "wins": 0,
         **({"tuning": tuned(tuning)} if tuning else {}),
     }
+
+
+def mean_cost(row: Row) -> Number | None:
+    """Return what a seed cost in the mean; of memory the most."""
+    if not any(record["stages"] for record in row.records):
+        return None
+    cost = {}
+    for name, first in row.records[0]["cost"].items():
+        values = [record["cost"][name] for record in row.records]
+        if name == "peak_memory_bytes":
+            cost[name] = max(values)
+        elif first is None:
+            cost[name] = None
+        else:
+            cost[name] = sum(values) / len(values)
+            cost[name] = round(cost[name]) if isinstance(first, int) else cost[name]
+    return cost
+
+
+def used(row: Row, conditions: Number) -> float | None:
+    """Return the share of the tightest cap that a seed spent in the mean."""
+    cost, caps = mean_cost(row), conditions["caps"]
+    return cost and max(cost[name] / cap for name, cap in caps.items() if cap)
 
 
 def tuned(tuning: Number) -> Number:

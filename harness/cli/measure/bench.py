@@ -232,11 +232,12 @@ def command(
     computed, leaderboard, tuned = 0, None, None
     try:
         facts = chosen.probe()
-        plan = make(looks[-1], facts)  # before anything runs: it refuses what cannot be done
+        whole = make(looks[-1], facts)  # before anything runs: it refuses what cannot be done
         if searched := search(facts):
             tuned = tune(searched, host, tried, chosen, report_to)
         for look in looks:
-            outcome = run(make(look, facts, tuned), host, folder, chosen)
+            plan = whole if look == looks[-1] and not tuned else make(look, facts, tuned)
+            outcome = run(plan, host, folder, chosen)
             computed += outcome.computed
             leaderboard = leave(outcome, loaded, folder) if outcome.records else None
             if leaderboard is None or outcome.interrupted or outcome.failed:

@@ -81,8 +81,14 @@ def command(
     if as_json:
         options.print_json([vars(one) for one in found])
     else:
-        lines = (one for one in found if one.state in ("claimed", "differs"))
-        options.print_lines(f"{one.board}: {one.cell} {one.state}: {one.why}" for one in lines)
+        said: dict[tuple[str, str, str], list[str]] = {}  # all cells of one reason in one line
+        for each in found:
+            if each.state in ("claimed", "differs"):
+                said.setdefault((each.board, each.state, each.why), []).append(each.cell)
+        options.print_lines(
+            f"{board}: {', '.join(cells)} {state}: {why}"
+            for (board, state, why), cells in said.items()
+        )
         click.echo(summary(found))
     if any(one.state == "differs" for one in found):
         sys.exit(3)
