@@ -77,10 +77,13 @@ def generate_answers(
     targets unless `whole_samples` is set, which no bench does.
     """
     import torch
-    from lm_eval.evaluator import simple_evaluate
+    from lm_eval import evaluator
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
 
+    # it runs pip, git and nvidia-smi to describe the machine: a second of each stage, for what the
+    # record says already
+    evaluator.add_env_info = lambda _: None
     lm = load_engine(model, engine, batch_size, device, dtype)
     done = Generated()
     (out / "answers").mkdir(parents=True, exist_ok=True)
@@ -88,7 +91,7 @@ def generate_answers(
         raw, own, tasks = out / "lm_eval" / kind, kind == "own", _tasks(chosen)
         tracker = EvaluationTracker(output_path=str(raw))
         with torch.inference_mode():
-            results: Any = simple_evaluate(
+            results: Any = evaluator.simple_evaluate(
                 model=lm,
                 model_args=f"pretrained={model.name}",
                 tasks=tasks,
@@ -230,7 +233,7 @@ def _config(asked: Questions) -> dict[str, Any]:
         "test_split": "test",
         "output_type": "generate_until",
         "doc_to_text": lambda doc: protocol.prompt(doc["problem"]),
-        "doc_to_target": "",
+        "doc_to_target": lambda _: "",  # a string would be compiled as a template for each problem
         "target_delimiter": "",
         "num_fewshot": 0,
         "generation_kwargs": generation,

@@ -50,7 +50,9 @@ def supervised(
     ]
     # Cut apart at the prompt's end, so that the model sees in training the ids it is prompted with.
     starts, ends = (
-        tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)["input_ids"]
+        if texts
+        else []
         for texts in (tuple(zip(*pairs, strict=True)) or ((), ()))
     )
     whole = [

@@ -13,6 +13,7 @@ each stage is a fresh interpreter instead.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import select
@@ -27,6 +28,7 @@ from harness.stage.processes import die_with_parent
 
 PRELOADED = (
     "torch",
+    "transformers.models.llama.modeling_llama",
     "transformers.models.qwen2.modeling_qwen2",
     "transformers.trainer",
     "datasets",
@@ -39,6 +41,7 @@ PRELOADED = (
     "lm_eval.models.huggingface",
     "harness.stage.main",
     "harness.stage.generate",
+    "harness.stage.train_stage",
 )
 
 
@@ -49,6 +52,9 @@ def preload() -> None:
             importlib.import_module(name)
         except Exception as error:  # a broken package must not stop stages that do without it
             sys.stderr.write(f"harness: cannot import {name}: {error}\n")
+    # a collection in a stage would look at a million imported objects, and copy their pages
+    gc.collect()
+    gc.freeze()
 
 
 def work(folder: Path) -> int:
