@@ -298,8 +298,17 @@ def test_a_vocabulary_that_loses_a_letter_is_refused(tmp_path, small):
     words = gguf_files.metadata_of(small)["tokenizer.ggml.tokens"]
     changed = [word if word != "q" else "qq" for word in words]
     file = gguf_files.write(tmp_path / "m.gguf", small, change={"tokenizer.ggml.tokens": changed})
-    with pytest.raises(UsageError, match=r"m\.gguf has no token for 1 of the 256 bytes"):
+    with pytest.raises(UsageError, match=r"m\.gguf has no token for 'q'; it is damaged"):
         import_model(file, tmp_path / "made")
+
+
+def test_a_vocabulary_may_lack_bytes_that_no_text_needs(tmp_path, small):
+    """SmolLM2's lacks 21: of control characters, and of characters beyond the common planes."""
+    words = gguf_files.metadata_of(small)["tokenizer.ggml.tokens"]
+    lost = {"\u0104": "lost 1", "\u00c0": "lost 2", "\u00f5": "lost 3"}  # bytes 4, 192 and 245
+    changed = [lost.get(word, word) for word in words]
+    file = gguf_files.write(tmp_path / "m.gguf", small, change={"tokenizer.ggml.tokens": changed})
+    assert import_model(file, tmp_path / "made").checked.lost == 3
 
 
 def test_a_wheel_needs_one_file_that_is_whole(tmp_path, small):

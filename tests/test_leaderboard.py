@@ -614,7 +614,7 @@ def test_quoted_rows_are_marked_and_not_ranked():
     board = build(generated.board(ACCURACIES), generated.conditions(quoted=quoted))
     assert all(one.trainer != "A paper" for one in board.rows)
     text = markdown.render(board)
-    assert text.index("## Quoted from publications") > text.index("## Ranking")
+    assert text.index("## Results from elsewhere") > text.index("## Ranking")
     assert "<https://e.org/x>" in text
 
 
@@ -1022,7 +1022,7 @@ def test_quoted_rows_in_the_csv_are_called_so():
     assert (lines[1]["notes"], lines[1]["sources"]) == ("4 shots", "arXiv 1")
     assert "*B* (quoted)" in markdown.render(board)
     said = " ".join(shown(board).split())
-    assert "not measured here, never ranked: words 99.0 %: =A paper (https://e.org/x)" in said
+    assert "other conditions, never ranked: words 99.0 %: =A paper (https://e.org/x)" in said
     assert "other 50.0 %: B (arXiv 1; 4 shots)" in said
 
 

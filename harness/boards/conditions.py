@@ -41,7 +41,7 @@ class Benchmark(Frozen):
 
 
 class Quoted(Frozen):
-    """A result quoted from a publication: shown, marked, never ranked."""
+    """A result from elsewhere, of a publication or another run: shown, marked, never ranked."""
 
     name: str
     task: str

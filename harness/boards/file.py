@@ -210,7 +210,7 @@ class BoardFile(Frozen):
     scores: tuple[ScoreTable, ...] = pydantic.Field(min_length=1)
     options: dict[str, dict[str, Any]] = pydantic.Field(default={})  # trainer -> option -> value
     notes: tuple[str, ...] = ()  # what a reader of the leaderboard must know
-    quoted: tuple[Quoted, ...] = ()  # results of others: shown, marked, never ranked
+    quoted: tuple[Quoted, ...] = ()  # results from elsewhere: shown, marked, never ranked
 
     @pydantic.model_validator(mode="after")
     def _checked(self) -> BoardFile:

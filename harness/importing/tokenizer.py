@@ -20,6 +20,7 @@ QWEN2 = (
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 ALL_RULES = ("gpt-2", "qwen2", "smollm")
+SPACES = "\u0120\u010a\u0109\u010d"  # space, newline, tab and return in the alphabet of bytes
 ONE_DIGIT = ("qwen2", "smollm")  # rules under which every digit is a token of its own
 TEXTS = (
     "What is 1234567890 + 0.75? 3,000 of 12 is 25%, and -7 * 8 = -56.",
@@ -37,6 +38,7 @@ class Checked:
 
     template: bool  # whether there is a chat template
     digits: bool  # whether every digit is a token of its own
+    lost: int  # bytes without a token: a text loses them
 
 
 def write(source: GGUF, config: dict[str, Any], folder: Path) -> None:
@@ -106,8 +108,10 @@ def _tokenizer(file: str, words: list[str], kinds: list[int], merges: list[str],
         for number, (word, kind) in enumerate(zip(words, kinds, strict=True))
         if kind != UNUSED
     }
-    if lost := set(pre_tokenizers.ByteLevel.alphabet()) - vocabulary.keys():
-        raise UsageError(f"{file} has no token for {len(lost)} of the 256 bytes; it is damaged")
+    # published vocabularies lack bytes of control characters and of rare scripts
+    letters = [chr(number) for number in range(ord("!"), ord("~") + 1)]  # the alphabet keeps these
+    if lost := sorted({*letters, *SPACES} - vocabulary.keys()):
+        raise UsageError(f"{file} has no token for {lost[0]!r}; it is damaged")
     pairs: Any = [tuple(merge.split(" ")) for merge in merges]
     try:
         made = Tokenizer(models.BPE(vocabulary, pairs))
@@ -143,6 +147,8 @@ def check(source: GGUF, folder: Path) -> Checked:
     Raises:
         UsageError: If something of it is not so; the text says what.
     """
+    from tokenizers import pre_tokenizers
+
     from harness.stage.models import load_tokenizer
 
     found, file = source.metadata, source.path.name
@@ -168,7 +174,8 @@ def check(source: GGUF, folder: Path) -> Checked:
     template = bool(found.get("tokenizer.chat_template"))
     if template:
         _check_template(file, tokenizer)
-    return Checked(template, digits)
+    lost = set(pre_tokenizers.ByteLevel.alphabet()).difference(words)
+    return Checked(template, digits, len(lost))
 
 
 def _check_template(file: str, tokenizer: Any) -> None:

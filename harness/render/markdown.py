@@ -232,8 +232,8 @@ def _failures(leaderboard: Leaderboard) -> Iterator[str]:
 
 def _quoted(leaderboard: Leaderboard) -> Iterator[str]:
     if leaderboard.conditions.quoted:
-        yield "## Quoted from publications"
-        yield "Not measured here, under other conditions, never ranked."
+        yield "## Results from elsewhere"
+        yield "No cells of this board, measured under other conditions, never ranked."
         yield table(
             ("Name", "Benchmark", "Accuracy %", "Source", "Note"),
             [

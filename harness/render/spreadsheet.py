@@ -29,7 +29,7 @@ def render(leaderboard: Leaderboard) -> str:
 
     Accuracies, shares and gains are shares of 1; cost is the mean of a seed. `kind` is `trained`,
     `control` for a control arm, `start`, `curve` for a trainer with a share of the budget, or
-    `quoted` for a figure of a publication. The last two have no rank.
+    `quoted` for a result from elsewhere. The last two have no rank.
     """
     lines = [
         _values(leaderboard, row, result)

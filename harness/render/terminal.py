@@ -44,7 +44,7 @@ def render(leaderboard: Leaderboard) -> RenderableType:
         what = f"x {terminal(one.record.file, 80)}: refused: {terminal(one.reason, 300)}"
         lines.append(Text(what, style="red"))
     if conditions.quoted:
-        quoted = "Quoted from publications; not measured here, never ranked:"
+        quoted = "Results from elsewhere, under other conditions, never ranked:"
         lines.append(Text(quoted, style="dim"))
     for quote in conditions.quoted:
         about = "; ".join(terminal(text, 200) for text in (quote.source, quote.note) if text)

@@ -27,11 +27,12 @@ def command(file: Path, folder: Path) -> None:
     template = "its chat template ends answers with eos" if checked.template else "no chat template"
     digits = "one token a digit" if checked.digits else "several digits a token"
     what = f"{source.name or 'a model without a name'}, {source.license or 'no licence named'}"
+    lost = f"; bytes without a token, which texts lose: {checked.lost}" if checked.lost else ""
     options.print_lines(
         [
             f"{folder} is written: {made.parameters:,} parameters in float32, digest {made.digest}",
             f"made of: {what}, {source.format} sha256 {source.sha256}",
             f"parameters as they were stored: {types}",
-            f"tokenizer: texts come back as they were, {digits}, {template}",
+            f"tokenizer: texts come back as they were, {digits}, {template}{lost}",
         ]
     )

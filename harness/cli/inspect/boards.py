@@ -106,7 +106,7 @@ def _board_lines(loaded: Board) -> list[str]:
     for title, rows in (
         ("notes", conditions.notes),
         ("warnings", conditions.warnings),
-        ("quoted from others, never ranked", quoted),
+        ("results from elsewhere, never ranked", quoted),
     ):
         if rows:
             lines += ["", title, *(line for row in rows for line in options.wrapped("  ", row))]
