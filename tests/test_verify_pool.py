@@ -6,17 +6,19 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import HarnessError
 from harness.verify import Conventions, Judgement, Verdict, VerifierPool, verify
-from harness.verify.workers import process
+from harness.verify.workers import process, worker
 from harness.verify.workers.cache import VerdictCache
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers need POSIX pipes")
@@ -42,9 +44,9 @@ def worker_pids(p: VerifierPool) -> list[int]:
     return [w.process.pid for w in list(p._idle.queue) if w is not None]
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with VerifierPool(workers=2) as p:
+@pytest.fixture(scope="module", params=[False, True], ids=["started", "forked"])
+def shared(request):
+    with VerifierPool(workers=2, fork=request.param) as p:
         yield p
 
 
@@ -159,6 +161,64 @@ def test_a_bad_answer_is_ungradable_and_harms_no_other(monkeypatch, bad: str, wh
         assert len(p.cache) == 8  # an accident is not remembered
 
 
+def act(text: str, folder: Path) -> None:
+    """Do what an answer must not be able to do, even where the verifier runs what it says."""
+    if "hang" in text:
+        time.sleep(60)
+    if "die" in text:
+        os._exit(9)
+    if "eat" in text:
+        bytearray(1 << 31)
+    for word, try_it in (
+        ("write", lambda: (folder / "written").write_text("x")),
+        ("call", lambda: subprocess.run(["true"], check=False)),
+        ("connect", socket.socket),
+        ("ask", lambda: 1 / len(os.environ)),
+        ("read", lambda: os.fstat(int(text.partition("read")[2].partition("+")[0]))),
+    ):
+        if word in text:
+            try_it()
+
+
+@pytest.mark.promise("A verifier's process that is killed costs no verdict")
+@pytest.mark.promise(
+    "A verifier's process ends with what started it, and can do nothing else than verify"
+)
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("hang", "no verdict within 2 s"),
+        ("die", "it ended"),
+        ("eat", ""),
+        ("write", ""),
+        ("call", ""),
+        ("connect", ""),
+        ("ask", ""),
+        ("read{file}", ""),
+    ],
+)
+def test_a_forked_worker_can_do_no_more_than_a_started_one(tmp_path, monkeypatch, bad, why) -> None:
+    """It sees no variable and no open file of the process that it was, and may write nothing."""
+    read, write = os.pipe()
+
+    def spoilt(answer: str, *arguments: Any, **more: Any) -> Judgement:
+        act(answer, tmp_path)  # a fault ends the worker; else the answer has its verdict
+        return verify(answer, *arguments, **more)
+
+    monkeypatch.setattr(worker, "verify", spoilt)
+    answers, golds = sums(9)
+    answers[4] = f"\\boxed{{{bad.format(file=read)}+x}}"
+    with VerifierPool(seconds=2 if bad == "hang" else 60, memory_mb=512, fork=True) as p:
+        judged = p.verify_many(answers, golds)
+        assert verdicts(judged) == [*wanted(4), "ungradable", *wanted(9)[5:]]
+        assert why in judged[4].why
+        (pid,) = worker_pids(p)
+        assert Path(f"/proc/{pid}/cwd").resolve() == Path(p._home).resolve()
+    assert list(tmp_path.iterdir()) == []
+    os.close(write)
+    os.close(read)
+
+
 HOSTILE = ["(n+2024)!", "3^{10^{10}x}", "\\{" * 19 + "1" + "\\}" * 19, "x" + "!" * 2500]
 
 
@@ -217,8 +277,9 @@ def test_a_worker_that_never_starts_is_an_error(monkeypatch) -> None:
 
 
 @pytest.mark.promise("A verifier's process that is killed costs no verdict")
-def test_a_worker_killed_from_outside_costs_no_verdict() -> None:
-    with VerifierPool() as p:
+@pytest.mark.parametrize("fork", [False, True])
+def test_a_worker_killed_from_outside_costs_no_verdict(fork: bool) -> None:
+    with VerifierPool(fork=fork) as p:
         p.verify_many(*sums(3))
         os.kill(worker_pids(p)[0], signal.SIGKILL)
         assert verdicts(p.verify_many(*sums(12))) == wanted(12)
@@ -276,9 +337,10 @@ def test_closed_and_misused_pools_say_so() -> None:
 @pytest.mark.promise(
     "A verifier's process ends with what started it, and can do nothing else than verify"
 )
-def test_workers_end_with_their_parent() -> None:
+@pytest.mark.parametrize("fork", [False, True])
+def test_workers_end_with_their_parent(fork: bool) -> None:
     code = (
-        "import os, sys; from harness.verify import VerifierPool; p = VerifierPool(); "
+        f"import os; from harness.verify import VerifierPool; p = VerifierPool(fork={fork}); "
         "p.verify_many(['\\\\boxed{x+1}'], ['1+x']); "
         "print([w.process.pid for w in p._idle.queue if w][0], flush=True); "
         "os.kill(os.getpid(), 9)"

@@ -299,7 +299,7 @@ def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
     from harness.verify import VerifierPool
 
     check_sealed(spec.answers.parent, spec.answers.name, spec.sealed)
-    with VerifierPool(workers=spec.workers) as pool:
+    with VerifierPool(workers=spec.workers, fork=True) as pool:
         scores = []
         loaded = scored_rows.load(spec.rows)
         for score, (_, rows) in zip(spec.identity.scores, loaded, strict=True):

@@ -19,8 +19,10 @@ import os
 import select
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import harness
 from harness.bench.executors import confinement
 from harness.bench.executors.guard import Job, Lost, guard, say, subreaper
 from harness.bench.executors.limits import end_children
@@ -41,7 +43,9 @@ PRELOADED = (
     "lm_eval.models.huggingface",
     "harness.stage.main",
     "harness.stage.generate",
+    "harness.stage.judge",
     "harness.stage.train_stage",
+    "harness.verify.workers.worker",
 )
 
 
@@ -52,6 +56,11 @@ def preload() -> None:
             importlib.import_module(name)
         except Exception as error:  # a broken package must not stop stages that do without it
             sys.stderr.write(f"harness: cannot import {name}: {error}\n")
+    for name in vars(harness)["__all__"]:  # what plug-ins import
+        getattr(harness, name)
+    with suppress(Exception):  # a table of all architectures, made when a model is loaded
+        mapping = importlib.import_module("transformers.conversion_mapping")
+        mapping.get_checkpoint_conversion_mapping("")
     # a collection in a stage would look at a million imported objects, and copy their pages
     gc.collect()
     gc.freeze()

@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -61,6 +62,8 @@ class VerifierPool:
         memory_mb: The address space of one worker in MiB.
         recycle_after: A worker is replaced after this many answers.
         cache_size: How many judgements are remembered; 0 remembers none.
+        fork: Fork workers from this process, which must have no threads but the pool's, instead of
+            starting interpreters.
     """
 
     def __init__(
@@ -70,12 +73,15 @@ class VerifierPool:
         memory_mb: int = 1024,
         recycle_after: int = 5_000,
         cache_size: int = 65_536,
+        *,
+        fork: bool = False,
     ) -> None:
         self.workers = max(1, workers)
         self.seconds = seconds
         self.memory_mb = memory_mb
         self.recycle_after = recycle_after
         self.cache_size = cache_size
+        self.fork = fork and Path("/proc/self/fd").is_dir()  # else what is open cannot be told
         self.killed = 0
         self._closed = False
         self._begin()
@@ -284,7 +290,7 @@ class VerifierPool:
                 self._home = tempfile.mkdtemp(prefix="harness-verify-")
                 self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
         for _ in range(_STARTS):
-            worker = self._keeper.start(self.memory_mb, self._home)
+            worker = self._keeper.start(self.memory_mb, self._home, fork=self.fork)
             try:
                 worker.receive(_START_SECONDS)
                 return worker

@@ -6,12 +6,13 @@ import json
 import os
 import queue
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.errors import HarnessError
 from harness.verify.workers.wire import HEADER
@@ -30,22 +31,80 @@ class Ended(Lost):
     """The worker ended by itself or was killed from outside."""
 
 
+def spawned(memory_mb: int, home: str) -> subprocess.Popen[bytes]:
+    """Start a fresh interpreter that judges."""
+    path = str(Path(__file__).resolve().parents[3])
+    boot = BOOT.format(path=path, parent=os.getpid(), memory=memory_mb)
+    return subprocess.Popen(
+        [sys.executable, "-I", "-X", "utf8", "-c", boot],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=home,
+        env={},
+        bufsize=0,
+        close_fds=True,
+    )
+
+
+class Forked:
+    """A fork of this process that judges, with what a pool uses of `subprocess.Popen`.
+
+    It has imported the verifier already, which is most of what a worker costs that judges the few
+    hundred answers of one checkpoint.
+    """
+
+    def __init__(self, memory_mb: int, home: str) -> None:
+        parent = os.getpid()
+        asked, ask = os.pipe()
+        told, tell = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _judge_here(asked, tell, parent, memory_mb, home)
+        os.close(asked)
+        os.close(tell)
+        self.stdin, self.stdout = os.fdopen(ask, "wb", 0), os.fdopen(told, "rb", 0)
+        self._ended = False
+
+    def kill(self) -> None:
+        """End it, if it has not been waited for."""
+        if not self._ended:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        if not self._ended:
+            os.waitpid(self.pid, 0)
+            self._ended = True
+
+
+def _judge_here(asked: int, tell: int, parent: int, memory_mb: int, home: str) -> NoReturn:
+    """Be a worker in a process that was just forked, with nothing open that it does not need."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
+        os.dup2(asked, 0)
+        os.dup2(tell, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os.closerange(3, max(map(int, os.listdir("/proc/self/fd"))) + 1)
+        os.chdir(home)
+        os.environ.clear()
+        from harness.verify.workers.worker import main
+
+        main(parent, memory_mb)
+        code = 0
+    finally:
+        os._exit(code)  # nothing of the process that it was is to be finished here
+
+
 class Worker:
     """One worker process and its pipes."""
 
-    def __init__(self, memory_mb: int, home: str) -> None:
-        path = str(Path(__file__).resolve().parents[3])
-        boot = BOOT.format(path=path, parent=os.getpid(), memory=memory_mb)
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-X", "utf8", "-c", boot],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=home,
-            env={},
-            bufsize=0,
-            close_fds=True,
-        )
+    def __init__(self, memory_mb: int, home: str, *, fork: bool) -> None:
+        self.process = Forked(memory_mb, home) if fork else spawned(memory_mb, home)
         self.served = 0
         self._buffer = bytearray()
 
@@ -97,7 +156,7 @@ class Worker:
 
 
 _Answer = queue.SimpleQueue[Worker | Exception]
-_Order = tuple[int, str, _Answer]
+_Order = tuple[int, str, bool, _Answer]
 
 
 class Keeper:
@@ -116,17 +175,17 @@ class Keeper:
             order = self._asked.get()
             if order is None:
                 return
-            memory_mb, home, answer = order
+            memory_mb, home, fork, answer = order
             try:
-                answer.put(Worker(memory_mb, home))
+                answer.put(Worker(memory_mb, home, fork=fork))
             except Exception as error:  # raised again by `start`
                 answer.put(error)
             del order, answer  # this thread must not keep a worker that the pool drops
 
-    def start(self, memory_mb: int, home: str) -> Worker:
+    def start(self, memory_mb: int, home: str, *, fork: bool) -> Worker:
         """Return a new worker."""
         answer: _Answer = queue.SimpleQueue()
-        self._asked.put((memory_mb, home, answer))
+        self._asked.put((memory_mb, home, fork, answer))
         worker = answer.get()
         if isinstance(worker, Exception):
             raise HarnessError(f"no verifier worker could be started: {worker}") from worker

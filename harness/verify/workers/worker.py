@@ -61,7 +61,7 @@ def _timed(seconds: float, judge: Callable[[], Judgement]) -> dict[str, Any]:
 
 def main(parent: int, memory_mb: int) -> None:
     """Serve judgements on standard input and output until the input ends."""
-    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
+    requests, replies = os.fdopen(0, "rb", closefd=False), os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever prints must not reach the protocol
     digits()  # imports mpmath while files may still be opened freely
     confine(parent, memory_mb)
@@ -93,8 +93,8 @@ def confine(parent: int, memory_mb: int) -> None:
     _prctl(parent)
     memory = memory_mb * 1024 * 1024
     limits = [
-        ("RLIMIT_AS", memory),
-        ("RLIMIT_DATA", memory),
+        ("RLIMIT_AS", memory + _mapped(0)),
+        ("RLIMIT_DATA", memory + _mapped(5)),
         ("RLIMIT_FSIZE", 0),
         ("RLIMIT_CORE", 0),
         ("RLIMIT_NOFILE", 64),
@@ -115,6 +115,15 @@ def confine(parent: int, memory_mb: int) -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the controller decides when a bench stops
     sys.addaudithook(_deny)
+
+
+def _mapped(column: int) -> int:
+    """Return a figure of `/proc/self/statm` in bytes: 0 is all that is mapped, 5 the data of it."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[column]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _prctl(parent: int) -> None:
