@@ -163,7 +163,8 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     group.wait()
     failed = memory.failures(folder)
     teacher = str(paths.teacher) if paths.teacher else None
-    counter = Counter(spec.caps, teacher, group, fill=identity.budget.fill)
+    gpus = group.size if identity.device != "cpu" else 0
+    counter = Counter(spec.caps, teacher, group, fill=identity.budget.fill, gpus=gpus)
     stage = TrainStage(
         spec=spec,
         folder=folder,
@@ -194,7 +195,6 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     cost = counter.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
-        cost.gpu_seconds = cost.seconds * group.size
         ended = energy_joules()
         cost.energy_joules = None if energy is None or ended is None else ended - energy
     if group.rank:
