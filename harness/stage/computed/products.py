@@ -62,52 +62,45 @@ class Products:
         finally:
             self.body, self.head, self.attention = before
 
-    def linear(self, given: torch.Tensor, weight: torch.Tensor) -> None:
-        """Count `given` (..., k) times the transpose of `weight` (n, k)."""
-        shape = weight.shape
-        if len(shape) != 2:
-            return
-        flops = 2.0 * given.numel() * shape[0] * _passes(given, weight)
-        if shape in self.heads:
-            self.head += flops
-        else:
-            self.body += flops
+    def matrices(
+        self, one: torch.Tensor, other: torch.Tensor, passes: int, inside: bool, by_hand: bool
+    ) -> None:
+        """Count `one` (..., m, k) times `other` (..., k, n), made `passes` times.
 
-    def matrices(self, one: torch.Tensor, other: torch.Tensor, by_hand: bool) -> None:
-        """Count `one` (..., m, k) times `other` (..., k, n).
-
-        `by_hand` says that outside of layers this can only be a product with an output embedding,
-        or with a part of one.
+        `inside` says whether it is a model's. `by_hand` says that outside of layers it can only be
+        a product with an output embedding, or with a part of one.
         """
         if one.ndim < 2 or other.ndim < 2:
             return
         m, k, n = one.shape[-2], one.shape[-1], other.shape[-1]
-        flops = 2.0 * max(one.numel() * n, other.numel() * m) * _passes(one, other)
+        flops = 2.0 * max(one.numel() * n, other.numel() * m) * passes
         if {(n, k), (k, n), (m, n)} & self.heads or (by_hand and not self.layers):
             self.head += flops
-        elif self.calls or _in_backward():
+        elif inside:
             if one.ndim > 2 and other.ndim > 2:
                 self.attention += flops
             else:
                 self.body += flops
 
-    def experts(self, given: torch.Tensor, weights: torch.Tensor) -> None:
+    def experts(self, given: torch.Tensor, weights: torch.Tensor, passes: int) -> None:
         """Count rows of `given` (m, k), each times one of `weights` (experts, k, n)."""
         if given.ndim == 2 and weights.ndim == 3:
-            self.body += 2.0 * given.numel() * weights.shape[-1] * _passes(given, weights)
+            self.body += 2.0 * given.numel() * weights.shape[-1] * passes
 
-    def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+    def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, graded: bool) -> None:
         """Count queries (..., m, d) with keys (..., n, d) and values (..., n, e)."""
         pairs = 2.0 * (q.numel() // q.shape[-1]) * k.shape[-2]
         width, out = q.shape[-1], v.shape[-1]
-        if _graded():
+        if graded:
             left, right, value = q.requires_grad, k.requires_grad, v.requires_grad
             scores = 1 + left + right
             self.attention += pairs * (width * scores + out * (1 + (left or right) + value))
         else:
             self.attention += pairs * (width + out)
 
-    def attend_packed(self, q: torch.Tensor, v: torch.Tensor, positions: Any) -> None:
+    def attend_packed(
+        self, q: torch.Tensor, v: torch.Tensor, positions: Any, graded: bool
+    ) -> None:
         """Count one row of several texts, each of which sees itself alone.
 
         Args:
@@ -115,12 +108,14 @@ class Products:
             v: Values, shape (1, heads, tokens, e).
             positions: Of each token in its text, shape (1, tokens), the same for all layers: read
                 from the device once.
+            graded: Whether a gradient is taken.
         """
         if self._packed is None or self._packed[0] is not positions:
             # a text of n tokens has n squared pairs, the sum of the first n odd numbers
             self._packed = positions, float((2 * positions + 1).sum())
-        pairs, needs = 2.0 * self._packed[1] * q.shape[1], _graded() and q.requires_grad
-        self.attention += pairs * (q.shape[-1] + v.shape[-1]) * (3 if needs else 1)
+        times = 3 if graded and q.requires_grad else 1
+        pairs = 2.0 * self._packed[1] * q.shape[1]
+        self.attention += pairs * (q.shape[-1] + v.shape[-1]) * times
 
     def estimate(
         self, config: Mapping[str, Any], size: int, tokens: int, logits: int, pairs: int, times: int
@@ -145,31 +140,26 @@ class Products:
         self.attention += 4.0 * times * layers * inner * pairs
 
 
-def _graded() -> bool:
-    """Return whether a gradient will be taken, which what is computed again has had already."""
-    import torch
+class _Autograd:
+    """What torch says of the pass that it is in."""
 
-    return torch.is_grad_enabled() and not (_in_backward() and _hooked())
+    def __init__(self) -> None:
+        import torch
 
+        self.enabled: Callable[[], bool] = torch.is_grad_enabled
+        self._task: Callable[[], int] = torch._C._current_graph_task_id
+        self._hooks: Callable[[bool], Any] = torch._C._autograd._top_saved_tensors_default_hooks
 
-def _passes(one: torch.Tensor, other: torch.Tensor) -> int:
-    return 1 + one.requires_grad + other.requires_grad if _graded() else 1
+    def again(self) -> bool:
+        """Return whether checkpointing computes something again whose gradient is counted already.
 
+        In a backward pass only checkpointing has tensors saved by hooks. The older, reentrant way
+        has none, and its first pass is without a gradient.
+        """
+        return self._task() != -1 and self._hooks(True) is not None
 
-def _in_backward() -> bool:
-    import torch
-
-    return torch._C._current_graph_task_id() != -1
-
-
-def _hooked() -> bool:
-    """Return whether tensors are saved by hooks: in the backward pass only checkpointing does so.
-
-    The older, reentrant checkpointing needs none of this: its first pass is without a gradient.
-    """
-    import torch
-
-    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
+    def in_backward(self) -> bool:
+        return self._task() != -1
 
 
 @contextmanager
@@ -184,8 +174,20 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
 
     Tensor: Any = torch.Tensor  # of which methods are replaced here
     ours: dict[tuple[Any, str], Any] = {}
-    inherited: set[tuple[Any, str]] = set()
-    compiling = torch.compiler.is_compiling
+    plain: dict[tuple[Any, str], Any] = {}  # not where it is inherited
+    compiling, autograd, heads = torch.compiler.is_compiling, _Autograd(), products.heads
+
+    def graded() -> bool:
+        return autograd.enabled() and not autograd.again()
+
+    def passes(one: Any, other: Any) -> int:
+        return 1 + one.requires_grad + other.requires_grad if graded() else 1
+
+    def put(owner: Any, name: str, function: Callable[..., Any]) -> None:
+        if name in vars(owner):
+            plain[owner, name] = vars(owner)[name]
+        ours[owner, name] = function
+        setattr(owner, name, function)
 
     def replace(owner: Any, name: str, count: Callable[..., None]) -> None:
         work = getattr(owner, name, None)
@@ -199,44 +201,59 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
                 count(*args, **kwargs)
             return made
 
-        if name not in vars(owner):
-            inherited.add((owner, name))
-        ours[owner, name] = counting
-        setattr(owner, name, counting)
+        put(owner, name, counting)
 
-    def linear(input: Any, weight: Any, bias: Any = None) -> None:
-        products.linear(input, weight)
+    multiply = functional.linear
+
+    @wraps(multiply)
+    def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+        """Multiply; most products are made here, so nothing else is called that need not be."""
+        made = multiply(input, weight, bias)
+        if not compiling():
+            shape = weight.shape
+            flops = 2.0 * input.numel() * (shape[0] if len(shape) == 2 else 1)
+            if autograd.enabled() and not autograd.again():
+                flops *= 1 + input.requires_grad + weight.requires_grad
+            if shape in heads:
+                products.head += flops
+            else:
+                products.body += flops
+        return made
 
     def attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> None:
-        products.attend(query, key, value)
+        products.attend(query, key, value, graded())
+
+    def matrices(one: Any, other: Any, by_hand: bool) -> None:
+        inside = products.calls > 0 or autograd.in_backward()
+        products.matrices(one, other, passes(one, other), inside, by_hand)
 
     def matmul(input: Any, other: Any = None, *, mat2: Any = None, **_: Any) -> None:
-        products.matrices(input, mat2 if other is None else other, by_hand=False)
+        matrices(input, mat2 if other is None else other, by_hand=False)
 
     def mm(input: Any, mat2: Any, **_: Any) -> None:
-        products.matrices(input, mat2, by_hand=True)
+        matrices(input, mat2, by_hand=True)
 
     def addmm(input: Any, mat1: Any, mat2: Any, **given: Any) -> None:
-        products.matrices(mat1, mat2, by_hand="out" in given)
+        matrices(mat1, mat2, by_hand="out" in given)
 
     def add_in_place(input: Any, mat1: Any, mat2: Any, **_: Any) -> None:
-        products.matrices(mat1, mat2, by_hand=True)
+        matrices(mat1, mat2, by_hand=True)
 
     def experts(mat_a: Any, mat_b: Any, *_: Any, **__: Any) -> None:
-        products.experts(mat_a, mat_b)
+        products.experts(mat_a, mat_b, passes(mat_a, mat_b))
 
     flash = ALL_ATTENTION_FUNCTIONS.get(FLASH)
 
     def packed(module: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
         positions = kwargs.get("position_ids")
         if positions is not None and len(query) == 1 and query.shape[2] == positions.shape[-1]:
-            products.attend_packed(query, value, positions)
+            products.attend_packed(query, value, positions, graded())
         else:
-            products.attend(query, key, value)
+            products.attend(query, key, value, graded())
         return flash(module, query, key, value, *args, **kwargs)
 
     try:
-        replace(functional, "linear", linear)
+        put(functional, "linear", linear)
         replace(functional, "scaled_dot_product_attention", attention)
         replace(functional, "grouped_mm", experts)
         for owner, name in ((torch, "matmul"), (torch, "bmm"), (Tensor, "matmul")):
@@ -250,10 +267,10 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
             ALL_ATTENTION_FUNCTIONS[FLASH] = packed
         yield lambda: all(getattr(*where) is mine for where, mine in ours.items())
     finally:
-        for (owner, name), mine in ours.items():
-            if (owner, name) in inherited:
-                delattr(owner, name)
+        for owner, name in ours:
+            if (owner, name) in plain:
+                setattr(owner, name, plain[owner, name])
             else:
-                setattr(owner, name, mine.__wrapped__)
+                delattr(owner, name)
         if flash is not None:
             ALL_ATTENTION_FUNCTIONS[FLASH] = flash
