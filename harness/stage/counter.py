@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import NoReturn
 
@@ -47,9 +48,11 @@ class Counter:
         fill: Whether training is to go on until a cap is spent.
         planned: Optimiser steps that are planned for at most; 0 where nobody said.
         products: What the meter sees being computed.
+        judged: Returns the CPU seconds of this process's verifier.
     """
 
     fill: bool
+    judged: Callable[[], float]
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class Counter:
         self._teacher, self._group = teacher, group or Group()
         self.fill, self.planned = fill, 0
         self.products, self._taken = Products(), (0.0, 0.0, 0.0)
-        self._gpus = gpus
+        self._gpus, self.judged, self._judged_earlier = gpus, float, 0.0
         self._agreed = Cost()  # as of the last `sync`
         self._earlier_seconds = 0.0
         self._started = monotonic()
@@ -94,7 +97,8 @@ class Counter:
     def cost(self) -> Cost:
         """Return what has been spent, as of now; a copy."""
         self._take()
-        return self._cost.model_copy()
+        spent = self._judged_earlier + self.judged()
+        return self._cost.model_copy(update={"verifier_cpu_seconds": spent or None})
 
     @property
     def step_flops(self) -> tuple[float, ...]:
@@ -119,6 +123,8 @@ class Counter:
         }
         self._cost = Cost(**most)
         self._earlier_seconds = self._cost.seconds
+        if self._group.rank == 0:  # whose cost it is
+            self._judged_earlier = spent.verifier_cpu_seconds or 0.0
         self._started = monotonic()
         self._agreed = self._cost.model_copy()
         self.begin_steps()
@@ -236,6 +242,8 @@ class Counter:
             BudgetExceeded: If the trainer was stopped before, and caught what stopped it.
         """
         self.sync()
+        (self._judged_earlier,) = self._group.total([self._judged_earlier + self.judged()])
+        self.judged = float
         if self._group.largest(float(self._refused is not None)):
             raise BudgetExceeded(self._refused or "another process went on after its budget")
 

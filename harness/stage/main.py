@@ -178,6 +178,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         group=group,
         micro_batch_size=memory.next_size(failed) or compute.micro_batch_size,
     )
+    counter.judged = lambda: stage.verifier.cpu_seconds
     run = Run(stage)
     if spec.report_to:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
@@ -304,7 +305,7 @@ def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
         loaded = scored_rows.load(spec.rows)
         for score, (_, rows) in zip(spec.identity.scores, loaded, strict=True):
             scores.append(judge(score, rows, spec.answers, folder / "answers", pool))
-    return specs.JudgeResult(scores=tuple(scores))
+    return specs.JudgeResult(scores=tuple(scores), cpu_seconds=round(pool.cpu_seconds, 2))
 
 
 def _rows(path: Path, sha256: str) -> list[dict[str, Any]]:
