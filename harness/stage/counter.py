@@ -20,8 +20,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NoReturn
 
-from harness.errors import BudgetExceeded, StageError
 from harness.costs import PARTS
+from harness.errors import BudgetExceeded, StageError
 from harness.records import Caps, Cost
 from harness.stage.computed.products import Products
 from harness.stage.processes import Group

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-FLASH = "flash_attention_2"  # transformers' name of the package flash_attn, which torch is no part of
+FLASH = (
+    "flash_attention_2"  # transformers' name of the package flash_attn, which torch is no part of
+)
 
 
 class Products:
@@ -98,9 +100,7 @@ class Products:
         else:
             self.attention += pairs * (width + out)
 
-    def attend_packed(
-        self, q: torch.Tensor, v: torch.Tensor, positions: Any, graded: bool
-    ) -> None:
+    def attend_packed(self, q: torch.Tensor, v: torch.Tensor, positions: Any, graded: bool) -> None:
         """Count one row of several texts, each of which sees itself alone.
 
         Args:
