@@ -9,9 +9,14 @@ from typing import Annotated
 import pydantic
 
 _WHOLE = ("steps", "trained_tokens")  # caps that are whole numbers
+PARTS = ("body_flops", "head_flops", "attention_flops")  # of what was really computed
 # bounds that keep sums, and the digits of what is printed, finite
 Count = Annotated[int, pydantic.Field(ge=0, le=10**18)]
 Amount = Annotated[float, pydantic.Field(ge=0, le=1e30, allow_inf_nan=False)]
+
+
+def _absent(value: object) -> bool:
+    return value is None
 
 
 class Frozen(pydantic.BaseModel):
@@ -27,11 +32,16 @@ class Caps(Frozen, allow_inf_nan=False):
     trained_tokens: int | None = pydantic.Field(default=None, gt=0)  # tokens a gradient is taken on
     flops: float | None = pydantic.Field(default=None, gt=0)
     seconds: float | None = pydantic.Field(default=None, gt=0)  # wall clock inside the trainer
+    # what was computed in all, padding included; see `Cost.computed_flops`
+    computed_flops: float | None = pydantic.Field(default=None, gt=0, exclude_if=_absent)
+    gpu_seconds: float | None = pydantic.Field(default=None, gt=0, exclude_if=_absent)
 
     @pydantic.model_validator(mode="after")
     def _one_at_least(self) -> Caps:
         if not self.set_caps():
-            raise ValueError("set at least one of steps, trained_tokens, flops, seconds")
+            raise ValueError(
+                "set at least one of steps, trained_tokens, flops, seconds, computed_flops, gpu_seconds"
+            )
         return self
 
     def set_caps(self) -> dict[str, float]:
@@ -62,11 +72,22 @@ class Cost(pydantic.BaseModel, extra="forbid"):
     generated_tokens: Count = 0  # tokens sampled from the model in training, to the end of turn
     reference_tokens: Count = 0  # forward passes of the student or a reference without a gradient
     teacher_tokens: Count = 0  # tokens the teacher read or wrote
-    flops: Amount = 0.0
+    flops: Amount = 0.0  # the usual estimate, of parameters and tokens
     seconds: Amount = 0.0  # wall clock inside the trainer
     gpu_seconds: Amount = 0.0
     peak_memory_bytes: Count = 0  # of the GPU where one is used, else of the process
     energy_joules: Amount | None = None  # of the GPUs, or of the CPU where none is used
+    # FLOPs of products that were really made, padding included; None in records of earlier versions
+    body_flops: Amount | None = pydantic.Field(default=None, exclude_if=_absent)
+    head_flops: Amount | None = pydantic.Field(default=None, exclude_if=_absent)
+    attention_flops: Amount | None = pydantic.Field(default=None, exclude_if=_absent)
+    # CPU seconds of the verifier's workers; None where no verifier was asked, or nobody measured
+    verifier_cpu_seconds: Amount | None = pydantic.Field(default=None, exclude_if=_absent)
+
+    @property
+    def computed_flops(self) -> float:
+        """Return what was really computed, the three parts together; 0 where nobody counted."""
+        return (self.body_flops or 0.0) + (self.head_flops or 0.0) + (self.attention_flops or 0.0)
 
     def plus(self, other: Cost) -> Cost:
         total = dict(self)

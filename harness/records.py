@@ -173,6 +173,10 @@ class Record(Frozen):
     stages: tuple[StageRef, ...] = ()
     cost: Cost = Cost()  # of the whole chain
     scoring_seconds: Amount = 0.0
+    # of the verifier's workers, when the answers were judged; None where nobody measured
+    judging_cpu_seconds: Amount | None = pydantic.Field(
+        default=None, exclude_if=lambda value: value is None
+    )
     checkpoint: Checkpoint | None = None
     imported: Imported | None = None  # what the start model was made of, by `harness import`
     verifier_version: str

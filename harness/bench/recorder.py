@@ -101,6 +101,7 @@ class Recorder:
             refs,
             status="ok",
             scoring_seconds=round(generated.seconds, 2),
+            judging_cpu_seconds=self._result(cell.judge, spec.JudgeResult).cpu_seconds,
             checkpoint=records.Checkpoint(
                 digest=digest,
                 parameters=parameters,

@@ -19,7 +19,7 @@ from harness.bench.plan import Plan, get_models
 from harness.bench.recorder import Recorder, previous_attempts
 from harness.bench.stage_inputs import StageInputs
 from harness.cells import Cell
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.files import clear_for, file_sha256
 from harness.plugin.executor import Ended, Executor
 from harness.plugin.host import Host
@@ -54,8 +54,14 @@ def run(plan: Plan, host: Host, folder: Folder, executor: Executor, watch: Watch
         One record for each cell, in the plan's order; a cell that was interrupted has none.
 
     Raises:
+        UsageError: If the board caps GPU-seconds, and stages run on no GPU.
         HarnessError: If somebody removed the folder while the bench ran.
     """
+    if plan.device == "cpu" and plan.board.file.budget.gpu_seconds is not None:
+        raise UsageError(
+            f"board {plan.board.name!r} caps gpu_seconds, and nothing here is trained on a GPU;"
+            " cap seconds or flops"
+        )
     with folder.locked():
         try:
             bench = _Bench(plan, host, folder, executor, watch)

@@ -50,6 +50,14 @@ class Estimate(pydantic.BaseModel, frozen=True):
     kept_bytes: float | None = None  # of disk, once it is done
     working_bytes: float | None = None  # of disk, more while it runs
 
+    @property
+    def computed_flops(self) -> float | None:
+        return self.flops
+
+    @property
+    def gpu_seconds(self) -> float | None:
+        return None if self.seconds is None else self.seconds * self.gpus
+
 
 class Setting(NamedTuple):
     """What the stages of a plan have in common."""
@@ -111,7 +119,9 @@ def training(expected: Expected, caps: Mapping[str, float], at: Setting) -> Esti
     reading = 2 * (size * expected.reference + guide * expected.taught) * expected.length
     rollouts = 2 * size * expected.rollouts * written
     # what the teacher generates before the first step may take half of the cap
-    before = min(2 * guide * expected.written * written, caps.get("flops", math.inf) / 2)
+    # (what will really be computed is taken for the usual estimate, which is near it)
+    tightest = min(caps.get(name, math.inf) for name in ("flops", "computed_flops"))
+    before = min(2 * guide * expected.written * written, tightest / 2)
     teacher_first = before / (2 * guide) if guide else 0.0
 
     decoding = (expected.together, written, expected.limit)
@@ -125,7 +135,9 @@ def training(expected: Expected, caps: Mapping[str, float], at: Setting) -> Esti
     first_seconds = at.decode(at.teacher, answers, *decoding) if at.teacher else 0.0
     flops = gradient + reading + rollouts
     each = {"steps": 1, "trained_tokens": trained, "flops": flops, "seconds": seconds}
+    each |= {"computed_flops": flops, "gpu_seconds": seconds * at.compute.gpus}
     spent = {"flops": before, "seconds": first_seconds}
+    spent |= {"computed_flops": before, "gpu_seconds": first_seconds * at.compute.gpus}
     within = [math.floor((cap - spent.get(name, 0)) / each[name]) for name, cap in caps.items()]
     steps = max(1, min([expected.steps, *within]))
     micro_batch, memory = _micro_batch(expected, at)

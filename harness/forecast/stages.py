@@ -111,6 +111,9 @@ class Forecast:
                 return formulas.training(expected, caps, self.setting)
         # the caps are all that is known
         flops, seconds, trained = caps.get("flops"), caps.get("seconds"), caps.get("trained_tokens")
+        flops = flops if flops is not None else caps.get("computed_flops")
+        if seconds is None and "gpu_seconds" in caps:
+            seconds = caps["gpu_seconds"] / self.plan.board.file.compute.gpus
         if self.setting and flops is None and trained is not None:
             flops = 6 * self.setting.student.parameters * trained
         if self.setting and seconds is None and flops is not None:

@@ -105,9 +105,11 @@ def mean_cost(cells: Sequence[Record]) -> Cost | None:
     """Return the mean cost of a seed; the peak of memory is the highest."""
     if not any(cell.stages for cell in cells):
         return None
-    total = total_cost(cell.cost for cell in cells).model_dump()
+    total = dict(total_cost(cell.cost for cell in cells))
     for name, value in total.items():
-        if name != "peak_memory_bytes" and value is not None:
+        if any(getattr(cell.cost, name) is None for cell in cells):
+            total[name] = None  # where it is not known of a seed
+        elif name != "peak_memory_bytes" and value is not None:
             mean = value / len(cells)
             total[name] = mean if isinstance(value, float) else round(mean)
     return Cost(**total)

@@ -112,6 +112,11 @@ def _cost(record: Record, conditions: Conditions) -> str | None:
 def _spent(cost: Cost, conditions: Conditions, share: float, stages: int) -> str | None:
     """Return why so many stages cannot have had a cost on a share of the board's budget."""
     steps = max(1, cost.steps)
+    capped = conditions.caps is not None and conditions.caps.computed_flops is not None
+    if capped and None in (cost.body_flops, cost.head_flops, cost.attention_flops):
+        return "it does not say what was computed, which the board caps"
+    if conditions.caps and conditions.caps.gpu_seconds is not None and not cost.gpu_seconds:
+        return "it was trained on no GPU, whose seconds the board caps"
     for name, cap in conditions.caps.set_caps().items() if conditions.caps else ():
         spent = getattr(cost, name)
         # One step may pass a cap, and the host stops a stage at twice its cap in any case

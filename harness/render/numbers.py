@@ -117,6 +117,11 @@ def flops(number: float) -> str:
     return f"{number:.1e}".replace("e+", "e") if number else "0"
 
 
+def computed(cost: Cost) -> str:
+    """Return the FLOPs that were really computed, where they are known."""
+    return NONE if cost.body_flops is None else flops(cost.computed_flops)
+
+
 def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"

@@ -291,7 +291,7 @@ def own_metrics(leaderboard: Leaderboard) -> Iterator[str]:
 
 def cost(leaderboard: Leaderboard) -> Iterator[str]:
     """Yield what training a seed cost, and all trials of a row before."""
-    tuned = leaderboard.conditions.tuning is not None
+    tuned, known = leaderboard.conditions.tuning is not None, computed(leaderboard)
     rows = [
         (
             name(row),
@@ -301,6 +301,7 @@ def cost(leaderboard: Leaderboard) -> Iterator[str]:
             numbers.count(row.cost.generated_tokens),
             numbers.count(row.cost.teacher_tokens),
             numbers.flops(row.cost.flops),
+            *([numbers.computed(row.cost)] if known else ()),
             numbers.memory(row.cost.peak_memory_bytes),
             numbers.energy(row.cost.energy_joules),
             *(_of_trials(row) if tuned else ()),
@@ -311,7 +312,20 @@ def cost(leaderboard: Leaderboard) -> Iterator[str]:
     if rows:
         yield "## Cost of training one seed"
         yield from [sentences.TRIALS_COST] if tuned else ()
-        yield table((*sentences.COST, *(sentences.TRIALS if tuned else ())), rows)
+        yield from [sentences.COMPUTED_COST] if known else ()
+        yield table((*cost_head(leaderboard), *(sentences.TRIALS if tuned else ())), rows)
+
+
+def computed(leaderboard: Leaderboard) -> bool:
+    """Return whether what was really computed is known of a row."""
+    return any(row.cost and row.cost.body_flops is not None for row in leaderboard.rows)
+
+
+def cost_head(leaderboard: Leaderboard) -> tuple[str, ...]:
+    """Return the heads of the columns of costs."""
+    place = sentences.COST.index("FLOPs") + 1
+    more = (sentences.COMPUTED,) if computed(leaderboard) else ()
+    return (*sentences.COST[:place], *more, *sentences.COST[place:])
 
 
 def _of_trials(row: Row) -> tuple[str, str]:

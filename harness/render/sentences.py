@@ -24,6 +24,12 @@ COST = (
     "Memory",
     "Energy",
 )
+COMPUTED = "Computed"  # behind FLOPs, where a row's is known
+COMPUTED_COST = (
+    "FLOPs are the usual estimate, of parameters and tokens, and what budgets are in unless they say"
+    " otherwise. Computed are the FLOPs of all products of matrices that were made, padding"
+    " included; its parts (body, head, attention) are in the CSV file."
+)
 TRIALS = ("FLOPs of trials", "Time of trials")
 TRIALS_COST = "The last two columns are what all trials of a row cost together, once for all seeds."
 PACKAGES = ("torch", "transformers", "trl", "lm_eval", "peft", "vllm")

@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.costs import PARTS
 from harness.records import at_share
 from harness.render.escape import cell
 from harness.render.tuning import setting_text
@@ -22,6 +23,7 @@ COST = (
     *("steps", "trained_tokens", "generated_tokens", "teacher_tokens", "flops"),
     *("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
 )
+NEWER = (*PARTS, "verifier_cpu_seconds")  # columns where a row has one of them
 
 
 def render(leaderboard: Leaderboard) -> str:
@@ -128,7 +130,7 @@ def _values(leaderboard: Leaderboard, row: Row, result: TaskResult | None) -> di
         **_of(result, "unreadable", "copied", "limit_reached", "mean_tokens"),
         **_of(row, "budget_used"),
         **(_tuning(row) if leaderboard.conditions.tuning else {}),
-        **_of(row.cost, *COST),
+        **_of(row.cost, *COST, *_newer(leaderboard)),
         "environment": row.environment,
         "notes": "; ".join(row.notes),
         "warnings": "; ".join(sentence(leaderboard.conditions, one) for one in row.warnings),
@@ -158,6 +160,12 @@ def _tuning(row: Row) -> dict[str, object]:
     }
 
 
+def _newer(leaderboard: Leaderboard) -> tuple[str, ...]:
+    """Return what only records of later versions say of their cost, as far as a row says it."""
+    costs = [row.cost for row in leaderboard.rows if row.cost]
+    return tuple(name for name in NEWER if any(getattr(one, name) is not None for one in costs))
+
+
 def _arm_of(row: Row) -> tuple[str, ...]:
     """Return the trainers that a row is a control arm of."""
     found = (one.values["trainers"] for one in row.warnings if one.kind == "control_arm")
@@ -178,7 +186,7 @@ def _point(leaderboard: Leaderboard, row: Row, point: CurvePoint) -> dict[str, o
         **_of(point.accuracy, "accuracy", accuracy_low="low", accuracy_high="high"),
         **_of(point.accuracy, "question_sd", "seed_sd", "answer_sd"),
         **_of(point, "budget_used"),
-        **_of(point.cost, *COST),
+        **_of(point.cost, *COST, *_newer(leaderboard)),
     }
 
 

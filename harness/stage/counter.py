@@ -8,20 +8,27 @@ of the model that did the work (a tied embedding counted once) and T non-padding
 `6 N T` where a gradient is taken (`4 N T` for frozen parameters, as under LoRA), `2 N T` for
 forward passes without one (generation including its prompt, reference policy, teacher). Of
 generation engines outside transformers only vLLM is seen, where it is the board's engine.
+
+Beside that estimate stands what was really computed (`harness.stage.computed`).
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import NoReturn
 
+from harness.costs import PARTS
 from harness.errors import BudgetExceeded, StageError
 from harness.records import Caps, Cost
+from harness.stage.computed.products import Products
 from harness.stage.processes import Group
 
-COUNTED = ("trained_tokens", "generated_tokens", "reference_tokens", "teacher_tokens", "flops")
+TOKENS = ("trained_tokens", "generated_tokens", "reference_tokens", "teacher_tokens")
+TIMES = ("seconds", "gpu_seconds")
+COUNTED = (*TOKENS, "flops", *PARTS)
 
 
 class Counter:
@@ -40,9 +47,12 @@ class Counter:
     Attributes:
         fill: Whether training is to go on until a cap is spent.
         planned: Optimiser steps that are planned for at most; 0 where nobody said.
+        products: What the meter sees being computed.
+        judged: Returns the CPU seconds of this process's verifier.
     """
 
     fill: bool
+    judged: Callable[[], float]
 
     def __init__(
         self,
@@ -51,10 +61,22 @@ class Counter:
         group: Group | None = None,
         *,
         fill: bool = False,
+        gpus: int = 0,
     ) -> None:
+        """Begin with nothing spent; `gpus` are those of all processes together.
+
+        Raises:
+            StageError: If GPU-seconds are capped and there is no GPU.
+        """
+        if caps.gpu_seconds is not None and not gpus:
+            raise StageError(
+                "the board caps gpu_seconds, and training runs on no GPU: cap seconds or flops"
+            )
         self._caps, self._cost = caps, Cost()
         self._teacher, self._group = teacher, group or Group()
         self.fill, self.planned = fill, 0
+        self.products, self._taken = Products(), (0.0, 0.0, 0.0)
+        self._gpus, self.judged, self._judged_earlier = gpus, float, 0.0
         self._agreed = Cost()  # as of the last `sync`
         self._earlier_seconds = 0.0
         self._started = monotonic()
@@ -74,7 +96,9 @@ class Counter:
     @property
     def cost(self) -> Cost:
         """Return what has been spent, as of now; a copy."""
-        return self._cost.model_copy()
+        self._take()
+        spent = self._judged_earlier + self.judged()
+        return self._cost.model_copy(update={"verifier_cpu_seconds": spent or None})
 
     @property
     def step_flops(self) -> tuple[float, ...]:
@@ -99,6 +123,8 @@ class Counter:
         }
         self._cost = Cost(**most)
         self._earlier_seconds = self._cost.seconds
+        if self._group.rank == 0:  # whose cost it is
+            self._judged_earlier = spent.verifier_cpu_seconds or 0.0
         self._started = monotonic()
         self._agreed = self._cost.model_copy()
         self.begin_steps()
@@ -120,16 +146,29 @@ class Counter:
         self.tick()
         if self._group.size == 1:
             return
-        new = [getattr(self._cost, name) - getattr(self._agreed, name) for name in COUNTED]
+        before = {name: getattr(self._agreed, name) or 0 for name in COUNTED}
+        new = [(getattr(self._cost, name) or 0) - before[name] for name in COUNTED]
         for name, amount in zip(COUNTED, self._group.total(new), strict=True):
-            whole = getattr(self._agreed, name) + amount
-            setattr(self._cost, name, whole if name == "flops" else round(whole))
+            whole = before[name] + amount
+            setattr(self._cost, name, round(whole) if name in TOKENS else whole)
         self._cost.seconds = self._group.largest(self._cost.seconds)
+        self._cost.gpu_seconds = self._cost.seconds * self._gpus
         self._agreed = self._cost.model_copy()
 
     def tick(self) -> None:
-        """Bring the seconds up to date."""
+        """Bring the seconds, and what was computed, up to date."""
         self._cost.seconds = self._earlier_seconds + monotonic() - self._started
+        self._cost.gpu_seconds = self._cost.seconds * self._gpus
+        self._take()
+
+    def _take(self) -> None:
+        """Add to the cost what was computed since the last time."""
+        seen = self.products
+        now = (seen.body, seen.head, seen.attention)
+        if now != self._taken:
+            for name, amount, before in zip(PARTS, now, self._taken, strict=True):
+                setattr(self._cost, name, (getattr(self._cost, name) or 0.0) + amount - before)
+            self._taken = now
 
     @property
     def fraction(self) -> float:
@@ -203,6 +242,8 @@ class Counter:
             BudgetExceeded: If the trainer was stopped before, and caught what stopped it.
         """
         self.sync()
+        (self._judged_earlier,) = self._group.total([self._judged_earlier + self.judged()])
+        self.judged = float
         if self._group.largest(float(self._refused is not None)):
             raise BudgetExceeded(self._refused or "another process went on after its budget")
 
@@ -242,6 +283,8 @@ class Counter:
         """Start the clock, once."""
         if not self._running:
             self._running, self._started = True, monotonic()
+            for name in PARTS:
+                setattr(self._cost, name, getattr(self._cost, name) or 0.0)
 
 
 def _check_counts(*counts: int) -> None:
@@ -268,7 +311,7 @@ def impossible(cost: Cost, caps: Caps, parameters: int, seconds: float | None = 
     for name, cap in caps.set_caps().items():
         spent = getattr(cost, name)
         room = cap if name == "steps" else 2 * cap + spent / max(1, cost.steps)
-        if name != "seconds" and spent > room:  # what is not counted takes time, too
+        if name not in TIMES and spent > room:  # what is not counted takes time, too
             return f"{spent:g} {name} under a cap of {cap:g}"
     least = 2.0 * parameters * cost.trained_tokens
     if cost.flops < least:

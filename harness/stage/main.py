@@ -163,7 +163,8 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     group.wait()
     failed = memory.failures(folder)
     teacher = str(paths.teacher) if paths.teacher else None
-    counter = Counter(spec.caps, teacher, group, fill=identity.budget.fill)
+    gpus = group.size if identity.device != "cpu" else 0
+    counter = Counter(spec.caps, teacher, group, fill=identity.budget.fill, gpus=gpus)
     stage = TrainStage(
         spec=spec,
         folder=folder,
@@ -177,6 +178,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         group=group,
         micro_batch_size=memory.next_size(failed) or compute.micro_batch_size,
     )
+    counter.judged = lambda: stage.verifier.cpu_seconds
     run = Run(stage)
     if spec.report_to:
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / "tracking"))
@@ -194,7 +196,6 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     cost = counter.cost
     cost.peak_memory_bytes = int(group.largest(peak_memory(identity.device)))
     if identity.device != "cpu":
-        cost.gpu_seconds = cost.seconds * group.size
         ended = energy_joules()
         cost.energy_joules = None if energy is None or ended is None else ended - energy
     if group.rank:
@@ -304,7 +305,7 @@ def _judge(folder: Path, spec: JudgeSpec) -> specs.JudgeResult:
         loaded = scored_rows.load(spec.rows)
         for score, (_, rows) in zip(spec.identity.scores, loaded, strict=True):
             scores.append(judge(score, rows, spec.answers, folder / "answers", pool))
-    return specs.JudgeResult(scores=tuple(scores))
+    return specs.JudgeResult(scores=tuple(scores), cpu_seconds=round(pool.cpu_seconds, 2))
 
 
 def _rows(path: Path, sha256: str) -> list[dict[str, Any]]:

@@ -7,6 +7,9 @@ TRL's trainers, and a loop that a trainer writes itself. Counted are calls of mo
 What a model does inside a call that is counted is a part of it, as far as it can be: its own parts,
 once each over as many tokens, without a gradient where it generates. More than that, or another
 model, is counted for itself.
+
+That is for the estimate. What is really computed is counted product by product, whoever asks for
+it: see `computed.products`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
+from harness.stage.computed.products import Products, counted
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 
@@ -43,12 +47,19 @@ def _vllm_metered(counter: Counter) -> Iterator[None]:
 
     def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
         counter.refuse_overrun(step=False)
-        outputs = plain(llm, *args, **kwargs)
+        seen = counter.products
+        with seen.aside():  # its engine may be in this process, and is compiled
+            outputs = plain(llm, *args, **kwargs)
         name = str(llm.llm_engine.model_config.model)
+        config, size = checkpoints.configuration(Path(name)), parameter_count(Path(name))
         for output in outputs:
+            start, each = len(output.prompt_token_ids), [len(c.token_ids) for c in output.outputs]
+            # a prompt is read once for all of its samples, and the last token by nobody
+            pairs = start**2 + sum((2 * start + length) * length // 2 for length in each)
+            seen.estimate(config, size, start + sum(each) - len(each), sum(each), pairs, 1)
             read = len(output.prompt_token_ids) * len(output.outputs)
             new = sum(len(completion.token_ids) for completion in output.outputs)
-            counter.count_generation(name, parameter_count(Path(name)), read, new)
+            counter.count_generation(name, size, read, new)
         return outputs
 
     vllm.LLM.generate = generate
@@ -94,8 +105,9 @@ class _Work:
 class _Works(threading.local):
     """What is counted and goes on in this thread, the innermost last."""
 
-    def __init__(self) -> None:
+    def __init__(self, products: Products) -> None:
         self.on: list[_Work] = []
+        self._products = products
 
     @property
     def last(self) -> _Work | None:
@@ -104,9 +116,12 @@ class _Works(threading.local):
     @contextmanager
     def begun(self, work: _Work) -> Iterator[None]:
         self.on.append(work)
+        self._products.calls += 1
         try:
+            self._products.meet(work.model)
             yield
         finally:
+            self._products.calls -= 1
             self.on.pop()
 
 
@@ -123,7 +138,8 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
     Host: Any = Decoder
     plain_call, plain_generate = Model.__call__, Mixin.generate
     plain_layer, plain_answers = Layer.__call__, Host.generate
-    works = _Works()
+    products = counter.products
+    works = _Works(products)
 
     def check() -> None:
         if not (
@@ -135,6 +151,11 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
             raise StageError(
                 "the trainer replaced the methods of transformers that its cost is counted by;"
                 " change instances, not PreTrainedModel.__call__ or GenerationMixin.generate"
+            )
+        if counter.caps.computed_flops is not None and not untouched():
+            raise StageError(
+                "the trainer replaced functions of torch whose products this board's budget is"
+                " counted by, as torch.nn.functional.linear"
             )
 
     def before_step(*_: Any) -> None:
@@ -148,6 +169,10 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         name = getattr(module, "name_or_path", "")
         counter.count_forward(name, size, tokens, trained=taken)
 
+    def guess(model: Any, tokens: int, logits: int, pairs: int, times: int = 1) -> None:
+        size = parameters(model)[0]
+        products.estimate(model.config.to_dict(), size, tokens, logits, pairs, times)
+
     def call(model: Any, *args: Any, **kwargs: Any) -> Any:
         tokens, last = _tokens(args, kwargs), works.last
         if tokens is None:  # no text: what it calls is counted
@@ -155,8 +180,14 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         if last and last.holds(model, tokens, last.room(kwargs), torch.is_grad_enabled()):
             return plain_call(model, *args, **kwargs)
         count(model, *parameters(model), tokens)
-        with works.begun(_Work(model, tokens, _padded(args, kwargs))):
-            return plain_call(model, *args, **kwargs)
+        padded, before = _padded(args, kwargs), products.total
+        with works.begun(_Work(model, tokens, padded)):
+            output = plain_call(model, *args, **kwargs)
+        if products.total == before:  # compiled, as it seems
+            columns = _ids(args, kwargs).shape[1]
+            times = 3 if torch.is_grad_enabled() and parameters(model)[1] else 1
+            guess(model, padded, padded, padded * columns, times)
+        return output
 
     def layer(module: Any, *args: Any, **kwargs: Any) -> Any:
         states: Any = kwargs.get("hidden_states", args[0] if args else None)
@@ -165,10 +196,15 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
             read = states.shape[0] * states.shape[1]
             if not (last and last.holds(module, read, last.padded, torch.is_grad_enabled())):
                 count(module, *_sizes(module), read)
-        return plain_layer(module, *args, **kwargs)
+        products.layers += 1
+        try:
+            return plain_layer(module, *args, **kwargs)
+        finally:
+            products.layers -= 1
 
     def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
         counter.refuse_overrun(step=False)
+        before = products.total
         with works.begun(_Work(model)):
             output = plain_generate(model, *args, **kwargs)
         prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
@@ -182,7 +218,11 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
             config = kwargs.get("generation_config") or model.generation_config
             ends = kwargs.get("eos_token_id", config.eos_token_id)
             name = getattr(model, "name_or_path", "")
-            counter.count_generation(name, parameters(model)[0], read, _generated(new, ends))
+            written = _generated(new, ends)
+            counter.count_generation(name, parameters(model)[0], read, written)
+            if products.total == before:
+                rows, columns = sequences.shape[0], given.shape[1] + new.shape[1]
+                guess(model, read + written, written, rows * columns**2 // 2)
         return output
 
     def answers(decoder: Decoder, prompts: Sequence[Prompt]) -> Iterator[Any]:
@@ -206,8 +246,9 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
     Model.__call__, Mixin.generate, Layer.__call__, Host.generate = call, generate, layer, answers
     counter.start()
     try:
-        yield
-        check()
+        with counted(products) as untouched:
+            yield
+            check()
     finally:
         counter.tick()
         Model.__call__, Mixin.generate = plain_call, plain_generate

@@ -291,6 +291,7 @@ class JudgeResult(_File):
     """What came of judging, beside the judged answers."""
 
     scores: tuple[Score, ...]
+    cpu_seconds: float | None = None  # of the verifier
 
 
 class ProbeResult(_File):

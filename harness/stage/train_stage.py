@@ -158,13 +158,15 @@ class TrainStage:
 
         To use a budget up, the plan must not end before it does, and what a step costs is not
         known ahead. So it is taken to cost the least that it can: 4 FLOPs for each parameter and
-        token of `batch_size` rows. What is planned too much the schedule never sees, as it goes by
+        token of `batch_size` rows, and a quarter of that where only products that are made count,
+        as an embedding takes none. What is planned too much the schedule never sees, as it goes by
         the share of the budget that is spent.
         """
         if self.budget.fill:
             tokens = max(1.0, 0.9 * batch_size * self.row_tokens)
             size = checkpoints.parameter_count(self.spec.paths.base_model)
             least = {"steps": 1, "trained_tokens": tokens, "flops": 4 * size * tokens}
+            least["computed_flops"] = size * tokens
             caps = self.budget.caps.set_caps()
             fit = [math.ceil(cap / least[name]) for name, cap in caps.items() if name in least]
             wanted = min([*fit, MOST_STEPS])

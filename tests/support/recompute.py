@@ -22,6 +22,8 @@ import numpy as np
 from scipy import optimize, stats
 
 VERDICTS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
+PARTS = ("body_flops", "head_flops", "attention_flops")  # of what was really computed
+NEWER = (*PARTS, "verifier_cpu_seconds")  # fields of a cost that older records lack
 LOST = 1.5
 Z = stats.norm.ppf(0.975)
 Number = dict[str, Any]
@@ -521,11 +523,12 @@ def mean_cost(row: Row) -> Number | None:
         return None
     cost = {}
     for name, first in row.records[0]["cost"].items():
-        values = [record["cost"][name] for record in row.records]
+        values = [record["cost"].get(name) for record in row.records]
         if name == "peak_memory_bytes":
             cost[name] = max(values)
-        elif first is None:
-            cost[name] = None
+        elif None in values:
+            if name not in NEWER:  # which are left out where they are not known
+                cost[name] = None
         else:
             cost[name] = sum(values) / len(values)
             cost[name] = round(cost[name]) if isinstance(first, int) else cost[name]
@@ -535,6 +538,8 @@ def mean_cost(row: Row) -> Number | None:
 def used(row: Row, conditions: Number) -> float | None:
     """Return the share of the tightest cap that a seed spent in the mean."""
     cost, caps = mean_cost(row), conditions["caps"]
+    if cost:
+        cost["computed_flops"] = sum(cost.get(name, 0.0) for name in PARTS)
     return cost and max(cost[name] / cap for name, cap in caps.items() if cap)
 
 
@@ -558,7 +563,7 @@ def tuned(tuning: Number) -> Number:
         ends = _wilson(letters.reshape(tuning["problems"], tuning["samples"]).T)
     cost = {}
     for name in trials[0]["cost"] if trials else Number():
-        values = [one["cost"][name] for one in trials if one["cost"][name] is not None]
+        values = [one["cost"][name] for one in trials if one["cost"].get(name) is not None]
         cost[name] = max(values) if name == "peak_memory_bytes" else sum(values) if values else None
     return {
         "accuracy": shares[place] if ends[0] is not None else None,

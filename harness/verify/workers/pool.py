@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -103,6 +104,33 @@ class VerifierPool:
         for _ in range(self.workers):
             self._idle.put(None)  # started when first needed
         self._home: str | None = None
+        self._working: set[Worker] = set()
+        self._spent = 0.0  # CPU seconds of workers that have ended, and of whoever asked them
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds of judging so far: of the workers, and of the threads that ask.
+
+        Where the system does not say those of workers (only Linux does), they are left out.
+        """
+        with self._lock:
+            return self._spent + sum(worker.cpu_seconds() for worker in self._working)
+
+    def _end(self, worker: Worker) -> None:
+        with self._lock:
+            self._working.discard(worker)
+            self._spent += worker.cpu_seconds()
+        worker.kill()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Count the CPU seconds of the calling thread."""
+        started = time.thread_time()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spent += time.thread_time() - started
 
     def __enter__(self) -> VerifierPool:
         return self
@@ -124,7 +152,7 @@ class VerifierPool:
         for _ in range(self.workers):
             worker = self._idle.get()
             if worker is not None:
-                worker.kill()
+                self._end(worker)
         if self._keeper is not None:
             self._keeper.stop()
         if self._home is not None:
@@ -156,6 +184,18 @@ class VerifierPool:
             UsageError: If there is no such form.
         """
         check_form(form)
+        with self._asking():
+            return self._verified(answers, golds, conventions, form, truncated, problems)
+
+    def _verified(
+        self,
+        answers: Sequence[str],
+        golds: Sequence[Gold],
+        conventions: Conventions,
+        form: Form,
+        truncated: Sequence[bool] | None,
+        problems: Sequence[str | None] | None,
+    ) -> list[Judgement]:
         cut = list(truncated) if truncated is not None else [False] * len(answers)
         asked = list(problems) if problems is not None else [None] * len(answers)
         if not len(answers) == len(golds) == len(cut) == len(asked):
@@ -229,8 +269,12 @@ class VerifierPool:
                 except BaseException as error:  # raised again in the calling thread
                     results[i] = error
 
+        def help_out() -> None:
+            with self._asking():
+                work()
+
         helpers = [
-            threading.Thread(target=work, daemon=True)
+            threading.Thread(target=help_out, daemon=True)
             for _ in range(min(self.workers, len(chunks)) - 1)
         ]
         for h in helpers:
@@ -253,7 +297,7 @@ class VerifierPool:
         try:
             while len(done) < len(items):
                 if worker is not None and worker.served >= self.recycle_after:
-                    worker.kill()
+                    self._end(worker)
                     worker = None
                 if worker is None:
                     worker = self._start()
@@ -266,7 +310,7 @@ class VerifierPool:
                         done.append(None if reply.get("late") else judgement_from(reply))
                         worker.served += 1
                 except (Lost, ValueError, KeyError) as error:
-                    worker.kill()
+                    self._end(worker)
                     worker = None
                     self.killed += 1
                     if isinstance(error, Ended) and tried != len(done):
@@ -275,7 +319,7 @@ class VerifierPool:
                     done.append(ungradable(f"the worker was killed: {error}"))
         except BaseException:
             if worker is not None:
-                worker.kill()
+                self._end(worker)
                 worker = None
             raise
         finally:
@@ -291,11 +335,13 @@ class VerifierPool:
                 self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
         for _ in range(_STARTS):
             worker = self._keeper.start(self.memory_mb, self._home, fork=self.fork)
+            with self._lock:
+                self._working.add(worker)
             try:
                 worker.receive(_START_SECONDS)
                 return worker
             except Lost as error:  # perhaps killed from outside: once more
-                worker.kill()
+                self._end(worker)
                 why = str(error)
         raise HarnessError(
             f"a verifier worker did not start in {_STARTS} attempts: {why}; run `harness doctor`"
