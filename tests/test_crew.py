@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from models import save_model
+from models import byte_tokenizer, random_model, save_model
 from test_decoding import prompts
 from test_evaluate import START, answers, score
 
@@ -147,24 +147,30 @@ def both_of(both: Crew, folder: Path) -> Decoder:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another process's limits are set by Linux")
-def test_a_process_without_memory_writes_fewer_rows_or_says_so(folder):
-    """Its address space is limited once it runs, so the next large tensor cannot be made."""
-    with crew(folder) as both:
-        decoder = both_of(both, folder)
-        list(decoder.generate([Prompt([5, 6, 7], 2)]))
+def test_a_process_without_memory_writes_fewer_rows_or_says_so(tmp_path):
+    """Its address space may not grow once it runs; a cache of 80 rows takes 40 MB a tensor."""
+    tokenizer = byte_tokenizer()
+    shape = {"hidden_size": 256, "intermediate_size": 64, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
+    network = random_model(tokenizer, 1, vocab_size=320, **shape, **heads)
+    network.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with crew(tmp_path) as both:
+        decoder = both_of(both, tmp_path)
+        list(decoder.generate([Prompt([5, 6, 7], 2)] * 2))
         for pid in pids(os.getpid()):
             words = Path(f"/proc/{pid}/statm").read_text().split()
-            used = int(words[0]) * resource.getpagesize()
-            resource.prlimit(pid, resource.RLIMIT_AS, (used + 2**22, used + 2**22))
-        given = [Prompt([5 + row % 9] * 400, 3) for row in range(800)]
-        large = Decoder(decoder.model, None, 400, crew=both)
+            most = int(words[0]) * resource.getpagesize() // 2
+            resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
+        given = [Prompt([5 + row % 9] * 500, 3) for row in range(160)]
+        large = Decoder(decoder.model, None, 80, crew=both)
         try:
             found = list(large.generate(given))
         except StageError as error:
             assert "process" in str(error)
             assert "memory" in str(error)
         else:
-            assert len(found) == 800
+            assert len(found) == 160
             assert large.smallest is not None
 
 
