@@ -54,7 +54,7 @@ class Environment(Frozen):
     engine: str = "hf"  # what generated the scored answers
     batch_size: int = 0  # of the scored generation
     attention: str = "sdpa"  # implementation of attention
-    gpus: int = 1  # of one training stage
+    gpus: int = 1  # of one stage
     packages: dict[str, str] = pydantic.Field(default={})
     commit: str | None = None  # of the harness, where it is a git checkout
     confinement: str = ""  # what kept its process from files and network; empty: not known

@@ -125,6 +125,37 @@ def test_answers_of_every_architecture_are_those_of_plain_generation(name, token
     assert len({tuple(tokens) for tokens in found.values()}) > 9
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["llama", "bloom"])
+def test_prompts_that_come_meanwhile_are_answered_as_if_all_had_been_there(
+    name, temperature, tokenizer
+):
+    """Those that come later have higher limits, and once there is nothing else to do but to wait."""
+    import torch
+
+    model = architecture(name)
+    given = [Prompt(one.tokens, 1 + one.limit // (3 - part), one.seed + 9 * part)
+             for part in range(3) for one in prompts(9, seed=part)]  # fmt: skip
+    known, parts, waited = given[:9], [given[9:12], [], given[12:20], given[20:]], []
+
+    def more(wait: bool) -> range:
+        waited.append(wait)
+        before = len(known)
+        while parts and (wait or len(waited) % 7 == 0):
+            known.extend(parts.pop(0))
+            if len(known) > before:
+                break
+        return range(before, len(known))
+
+    decoder = Decoder(model, tokenizer, 4, temperature=temperature)
+    with torch.inference_mode():
+        served = {place: tokens for place, tokens, _ in decoder.serve(known, range(9), more)}
+    assert known == given
+    assert waited[-1] is True
+    expected = written(model, tokenizer, given, 27, temperature=temperature)
+    assert [served[place] for place in range(27)] == [tokens for tokens, _ in expected]
+
+
 def alone(model, prompt: Prompt) -> list[int]:
     import torch
 

@@ -60,6 +60,10 @@ def checkpoint(folder: Path, label: str) -> dict[str, torch.Tensor]:
 def test_two_processes_train_on_the_same_batches_as_one(two):
     alone, one, _ = two(1, "--plugins", "sft,kd")
     both, other, _ = two(2, "--plugins", "sft,kd")
+    # the same model: two processes generate the answers of one, and the record says so
+    assert both["start"].scores == alone["start"].scores
+    assert both["start"].status == "ok"
+    assert (alone["start"].environment.gpus, both["start"].environment.gpus) == (1, 2)
     for name in ("sft", "kd"):
         left, right = alone[name], both[name]
         assert left.status == right.status == "ok"

@@ -93,7 +93,7 @@ class Recorder:
             "packages": {**ran.packages, harness: importlib.metadata.version(harness)},
             "engine": stage.identity.engine,
             "batch_size": stage.identity.batch_size,
-            "gpus": self.plan.board.file.compute.gpus if cell.train else 1,
+            "gpus": self.plan.board.file.compute.gpus if cell.train else ran.gpus,
             "commit": _commit(),
         }
         return self._write(

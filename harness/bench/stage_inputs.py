@@ -126,6 +126,7 @@ class StageInputs:
             paths=paths,
             rows=self._scored,
             sealed=self.seals.get(stage.parent or ""),
+            processes=1 if identity.engine == "vllm" else board.file.compute.gpus,
         )
 
     def _probe(self, stage: Stage, identity: ProbeIdentity, attempts: int) -> StageSpec:

@@ -143,7 +143,7 @@ class Compute(Frozen, allow_inf_nan=False):
     # of matrix products; auto: bfloat16 on a GPU, float32 on a CPU
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     engine: Literal["auto", "hf", "vllm"] = "hf"  # generates; auto: vLLM on a GPU that has it
-    gpus: int = pydantic.Field(default=1, gt=0)  # of one training stage, through accelerate
+    gpus: int = pydantic.Field(default=1, gt=0)  # of one stage, which is as many processes
     accelerate: str | None = None  # a file for `accelerate launch --config_file`
     micro_batch_size: int | None = pydantic.Field(default=None, gt=0)  # rows of one forward pass
     gradient_checkpointing: bool = False

@@ -195,21 +195,24 @@ def scoring(scores: Iterable[tuple[ScoreTable, int, float]], at: Setting) -> Est
     Each score comes with the number of its problems and the mean length of a prompt in tokens.
     """
     size, batch = at.student.parameters, at.compute.batch_size
-    together = VLLM_SEQUENCES if at.compute.engine == "vllm" else batch
+    vllm = at.compute.engine == "vllm"
+    together, processes = (VLLM_SEQUENCES, 1) if vllm else (batch, at.compute.gpus)
     tokens = flops = seconds = cache = 0.0
     for table, problems, prompt in scores:
         answers, limit = problems * table.samples, table.max_new_tokens
         written = answers * ANSWER_SHARE * limit
         tokens += written
         flops += 2 * size * (answers * prompt + written)
-        seconds += at.multiply(2 * size * answers * prompt, gpus.READING_SHARE)
-        seconds += at.decode(at.student, answers, batch, prompt + ANSWER_SHARE * limit, limit)
+        part = math.ceil(answers / processes)
+        seconds += at.multiply(2 * size * part * prompt, gpus.READING_SHARE)
+        seconds += at.decode(at.student, part, batch, prompt + ANSWER_SHARE * limit, limit)
         cache = max(cache, min(together, answers) * (1.5 * prompt + limit) * at.student.cache_bytes)
     memory = 2 * size + cache + batch * at.student.vocabulary * 8
     return Estimate(
         generated_tokens=tokens,
         flops=flops,
         seconds=at.start_seconds + seconds,
+        gpus=at.compute.gpus,
         memory_bytes=memory if at.gpu else None,
         fits=memory <= at.free_memory,
         source="sizes",

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.files import read_json
+from harness.stage.decoding.crew import Crew
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.stopping import cut, room
-from harness.stage.models import forget_defaults
+from harness.stage.models import attention, forget_defaults, hollow
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class Engine:
         # (name of the score, place of the question) -> its samples, in order
         self.answers: dict[tuple[str, int], list[Completion]] = defaultdict(list)
         self.notes: dict[str, Any] = {}  # what a reader must know of the generation
+
+    def end(self) -> None:
+        """End what `begin` or loading has started."""
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
         """Complete prompts that are decoded alike; `wanted` is lm-eval's generation_kwargs."""
@@ -83,10 +87,21 @@ class HfEngine(Engine):
     """Generates with transformers (see `decoding`)."""
 
     model: Any
+    crew: Crew | None = None  # processes that hold the model in place of this one
 
     def begin(self, model: Path, batch_size: int) -> None:
         super().begin(model, batch_size)
         forget_defaults(self.model)
+
+    def form_crew(self, model: Path, dtype: str, device: str, processes: int) -> None:
+        """Have several processes generate, each on a device of its own."""
+        import torch
+
+        self.crew = Crew(model, dtype, device, torch.get_num_threads(), processes)
+
+    def end(self) -> None:
+        if self.crew is not None:
+            self.crew.close()
 
     def decode(self, prompts: Sequence[Prompt], wanted: Mapping[str, Any]) -> list[Completion]:
         from tqdm import tqdm
@@ -99,6 +114,7 @@ class HfEngine(Engine):
             stop=stop,
             temperature=wanted["temperature"] if wanted["do_sample"] else 0.0,
             top_p=wanted["top_p"] if wanted["do_sample"] else 1.0,
+            crew=self.crew,
         )
         found: dict[int, Completion] = {}
         written = tqdm(decoder.generate(prompts), total=len(prompts), desc="answers")
@@ -110,6 +126,23 @@ class HfEngine(Engine):
         if decoder.plain is not None:
             self.notes["batch_by_batch"] = decoder.plain
         return [found[place] for place in range(len(prompts))]
+
+
+def hf_arguments(model: Path, device: str, dtype: str, processes: int) -> dict[str, Any]:
+    """Return what lm-eval's class is given to load a model and its tokenizer.
+
+    Where several processes hold the model, this one has its shape alone.
+    """
+    here = {"trust_remote_code": False}
+    if processes > 1:
+        return here | {"pretrained": hollow(model, dtype), "tokenizer": str(model)}
+    return here | {
+        "pretrained": str(model),
+        "device": device,
+        "dtype": dtype,
+        "use_safetensors": True,
+        "attn_implementation": attention(device),
+    }
 
 
 class VllmEngine(Engine):

@@ -20,8 +20,7 @@ from typing import Any
 
 from harness.errors import StageError, UsageError
 from harness.files import read_jsonl
-from harness.stage.engines import Completion, HfEngine, VllmEngine
-from harness.stage.models import attention
+from harness.stage.engines import Completion, HfEngine, VllmEngine, hf_arguments
 from harness.stage.spec import GeneratedScore
 from harness.tasks.lm_eval import definition
 from harness.tasks.protocols import LmEvalProtocol, Protocol, protocol_of
@@ -69,61 +68,82 @@ def generate_answers(
     engine: str = "hf",
     *,
     dtype: str = "float32",
+    processes: int = 1,
     whole_samples: bool = False,
 ) -> Generated:
     """Generate answers and write them to `out/answers/<score>.jsonl`.
 
     lm-eval's own files are kept in `out/lm_eval`, its samples without documents, prompts and
-    targets unless `whole_samples` is set, which no bench does.
+    targets unless `whole_samples` is set, which no bench does. With several `processes` each has a
+    GPU, or threads, of its own and `batch_size` rows.
     """
+    from lm_eval import evaluator
+
+    # it runs pip, git and nvidia-smi to describe the machine: a second of each stage, for what the
+    # record says already
+    evaluator.add_env_info = lambda _: None
+    lm = load_engine(model, engine, batch_size, device, dtype, processes)
+    done = Generated()
+    (out / "answers").mkdir(parents=True, exist_ok=True)
+    try:
+        for kind, chosen in _kinds(scores).items():
+            _evaluate(lm, model, kind, chosen, out, done, whole_samples=whole_samples)
+    finally:
+        lm.end()
+    done.notes |= lm.notes
+    return done
+
+
+def _evaluate(
+    lm: Any,
+    model: Path,
+    kind: str,
+    chosen: Sequence[Questions],
+    out: Path,
+    done: Generated,
+    *,
+    whole_samples: bool,
+) -> None:
+    """Generate the answers of scores that lm-eval takes for one run of it."""
     import torch
     from lm_eval import evaluator
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
 
-    # it runs pip, git and nvidia-smi to describe the machine: a second of each stage, for what the
-    # record says already
-    evaluator.add_env_info = lambda _: None
-    lm = load_engine(model, engine, batch_size, device, dtype)
-    done = Generated()
-    (out / "answers").mkdir(parents=True, exist_ok=True)
-    for kind, chosen in _kinds(scores).items():
-        raw, own, tasks = out / "lm_eval" / kind, kind == "own", _tasks(chosen)
-        tracker = EvaluationTracker(output_path=str(raw))
-        with torch.inference_mode():
-            results: Any = evaluator.simple_evaluate(
-                model=lm,
-                model_args=f"pretrained={model.name}",
-                tasks=tasks,
-                task_manager=TaskManager(include_defaults=False),
-                num_fewshot=None if own else 0,
-                samples={one.name: sorted(_places(one)) for one in chosen},
-                bootstrap_iters=1000 if own else 0,
-                log_samples=True,
-                predict_only=not own,
-                apply_chat_template=kind == "chat",
-                fewshot_as_multiturn=False,
-                use_cache=None,
-                cache_requests=False,
-                evaluation_tracker=tracker,
-            )
-        samples = results.pop("samples")
-        tracker.save_results_aggregated(results=results, samples=samples)
-        _check_written(raw, "results")
-        for one in chosen:
-            prompts = {each["doc_id"]: each["arguments"][0][0] for each in samples[one.name]}
-            if not whole_samples:
-                _strip(samples[one.name])
-            tracker.save_results_samples(task_name=one.name, samples=samples[one.name])
-            _check_written(raw, f"samples_{one.name}", len(samples[one.name]))
-            _write_answers(one, raw, lm.answers, out / "answers", prompts)
-            if own:
-                done.own[one.name] = _own_metrics(one.name, raw)
-        errors = {task.config.task: task.errors for task in tasks if task.errors}
-        if errors:
-            done.notes["own_metric_errors"] = errors
-    done.notes |= lm.notes
-    return done
+    raw, own, tasks = out / "lm_eval" / kind, kind == "own", _tasks(chosen)
+    tracker = EvaluationTracker(output_path=str(raw))
+    with torch.inference_mode():
+        results: Any = evaluator.simple_evaluate(
+            model=lm,
+            model_args=f"pretrained={model.name}",
+            tasks=tasks,
+            task_manager=TaskManager(include_defaults=False),
+            num_fewshot=None if own else 0,
+            samples={one.name: sorted(_places(one)) for one in chosen},
+            bootstrap_iters=1000 if own else 0,
+            log_samples=True,
+            predict_only=not own,
+            apply_chat_template=kind == "chat",
+            fewshot_as_multiturn=False,
+            use_cache=None,
+            cache_requests=False,
+            evaluation_tracker=tracker,
+        )
+    samples = results.pop("samples")
+    tracker.save_results_aggregated(results=results, samples=samples)
+    _check_written(raw, "results")
+    for one in chosen:
+        prompts = {each["doc_id"]: each["arguments"][0][0] for each in samples[one.name]}
+        if not whole_samples:
+            _strip(samples[one.name])
+        tracker.save_results_samples(task_name=one.name, samples=samples[one.name])
+        _check_written(raw, f"samples_{one.name}", len(samples[one.name]))
+        _write_answers(one, raw, lm.answers, out / "answers", prompts)
+        if own:
+            done.own[one.name] = _own_metrics(one.name, raw)
+    errors = {task.config.task: task.errors for task in tasks if task.errors}
+    if errors:
+        done.notes["own_metric_errors"] = errors
 
 
 def _check_written(raw: Path, name: str, rows: int | None = None) -> None:
@@ -255,7 +275,10 @@ def _dataset(documents: Iterable[tuple[str, Mapping[str, Any]]]) -> Callable[...
     return load
 
 
-def load_engine(model: Path, engine: str, batch_size: int, device: str, dtype: str) -> Any:
+def load_engine(
+    model: Path, engine: str, batch_size: int, device: str, dtype: str, processes: int = 1
+) -> Any:
+    """Return what answers lm-eval's requests; its `end` ends what it has started."""
     if engine == "vllm":
         # in one process vLLM schedules in the same order each time, and dies with its stage
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
@@ -274,15 +297,9 @@ def load_engine(model: Path, engine: str, batch_size: int, device: str, dtype: s
         from lm_eval.models.huggingface import HFLM
 
         make = type("Hf", (HfEngine, HFLM), {})
-        lm = make(
-            pretrained=str(model),
-            device=device,
-            dtype=dtype,
-            batch_size=batch_size,
-            trust_remote_code=False,
-            use_safetensors=True,
-            attn_implementation=attention(device),
-        )
+        lm = make(batch_size=batch_size, **hf_arguments(model, device, dtype, processes))
+        if processes > 1:
+            lm.form_crew(model, dtype, device, processes)
     lm.begin(model, batch_size)
     return lm
 

@@ -267,8 +267,9 @@ def _generate(folder: Path, spec: GenerateSpec) -> specs.GenerateResult:
         out=folder,
         engine=identity.engine,
         dtype=identity.dtype,
+        processes=spec.processes,
     )
-    ran = environment(identity)
+    ran = environment(identity).model_copy(update={"gpus": spec.processes})
     if identity.engine == "vllm":  # it chooses its own implementation
         ran = ran.model_copy(update={"attention": "vllm"})
     seconds = time.monotonic() - started

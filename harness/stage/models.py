@@ -73,6 +73,19 @@ def load_model(
     return model
 
 
+def hollow(folder: Path, dtype: str) -> transformers.PreTrainedModel:
+    """Return the causal model of a folder without its weights: its tensors have shapes alone."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with torch.device("meta"):
+        model: transformers.PreTrainedModel = AutoModelForCausalLM.from_config(
+            config, dtype=getattr(torch, dtype), trust_remote_code=False
+        )
+    return model
+
+
 def adapted(
     model: transformers.PreTrainedModel, options: Any, seed: int, sharded: bool
 ) -> transformers.PreTrainedModel:

@@ -235,6 +235,8 @@ class GenerateSpec(_File):
     paths: GeneratePaths
     rows: tuple[ScoredRows, ...]  # of each score
     sealed: str | None = None  # of the stage that left the model
+    # that generate, each on a GPU of its own where there are GPUs; the answers are the same
+    processes: int = 1
 
 
 class JudgeSpec(_File):

@@ -16,7 +16,7 @@ from harness.stage.decoding.stops import Row, Stops
 if TYPE_CHECKING:
     import torch
 
-    from harness.stage.decoding.slots import Answer, Choose
+    from harness.stage.decoding.slots import Answer, Choose, More
 
 LEAVE = 0.25  # share of a batch that has ended when the ended rows are taken out of it
 
@@ -29,10 +29,13 @@ class Batches:
         self._model, self._stops, self._choose = model, stops, choose
         self._size, self._sampled = size, sampled
 
-    def answers(self, prompts: Sequence[Prompt], places: Sequence[int]) -> Iterator[Answer]:
+    def answers(
+        self, prompts: Sequence[Prompt], places: Sequence[int], more: More
+    ) -> Iterator[Answer]:
         """Generate answers to the prompts at `places`, and yield those of a batch when it is over.
 
-        The longest prompts come first, equally long ones in order.
+        The longest prompts come first, equally long ones in order. Prompts that come later are left
+        to another call.
         """
         order = sorted(places, key=lambda place: -len(prompts[place].tokens))
         for first in range(0, len(order), self._size):

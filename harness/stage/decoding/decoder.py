@@ -11,16 +11,19 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
 from harness.stage.decoding import probe
 from harness.stage.decoding.batches import Batches
-from harness.stage.decoding.prompt import Prompt
+from harness.stage.decoding.prompt import Decoding, Prompt
 from harness.stage.decoding.sampling import choose
-from harness.stage.decoding.slots import Slots
+from harness.stage.decoding.slots import More, Slots
 from harness.stage.decoding.stops import Stops
 from harness.stage.memory import is_out_of_memory
+
+if TYPE_CHECKING:
+    from harness.stage.decoding.crew import Crew
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Decoder:
     stop: Sequence[str] = ()  # strings that end an answer
     temperature: float = 0.0  # 0 is greedy
     top_p: float = 1.0  # the share of probability that is sampled from
+    crew: Crew | None = None  # processes that generate in place of this one
     smallest: int | None = field(default=None, init=False)  # rows that memory forced, if any
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int], bool]]:
@@ -49,18 +53,44 @@ class Decoder:
         Raises:
             StageError: If a prompt has no tokens, or an answer may have none.
         """
-        import torch
-
         if not all(prompt.tokens and prompt.limit > 0 for prompt in prompts):
             raise StageError("a prompt without tokens, or a limit below one, cannot be answered")
+        if self.crew is None:
+            yield from self.serve(prompts, range(len(prompts)), lambda _: ())
+            return
+        how = Decoding(self.batch_size, tuple(self.stop), self.temperature, self.top_p)
+        yield from self.crew.answers(prompts, how)
+        self.smallest, self.plain = self.crew.smallest, self.crew.plain
+
+    def serve(
+        self, prompts: Sequence[Prompt], places: Sequence[int], more: More
+    ) -> Iterator[tuple[int, list[int], bool]]:
+        """Generate answers to the prompts at `places`, and to those that come meanwhile.
+
+        Args:
+            prompts: To which those that come later are appended.
+            places: Of those that are there.
+            more: Returns the places of others, and waits for them if it is told to; none are left
+                to come where it then returns none.
+
+        Yields:
+            What `generate` does.
+        """
+        import torch
+
+        left = dict.fromkeys(places)
+
+        def take(wait: bool) -> Sequence[int]:
+            new = more(wait)
+            left.update(dict.fromkeys(new))
+            return new
 
         kind = Slots if self.plain is None else Batches
-        left = dict.fromkeys(range(len(prompts)))
-        rows = min(self.batch_size, len(prompts))
-        while left:
+        rows = min(self.batch_size, len(left))
+        while left or take(True):
             engine: Any = kind(self.model, self.stops, self._choose, rows, self.temperature > 0)
             try:
-                for place, row in engine.answers(prompts, list(left)):
+                for place, row in engine.answers(prompts, list(left), take):
                     del left[place]
                     yield place, row.tokens, row.stopped
             except Exception as error:

@@ -29,6 +29,9 @@ ALIKE = 8  # and how many prompts must begin with them
 
 Choose = Callable[["torch.Tensor", "torch.Tensor | None"], "torch.Tensor"]
 Answer = tuple[int, Row]
+More = Callable[[bool], Sequence[int]]
+"""Returns the places of prompts that have come since, and waits for some where it is given True;
+none are left to come where it then returns none."""
 
 
 class Slots:
@@ -53,8 +56,13 @@ class Slots:
         self._device = model.device
         self._rows: list[tuple[int, Row]] = []  # of each live slot its prompt's place, its answer
 
-    def answers(self, prompts: Sequence[Prompt], places: Sequence[int]) -> Iterator[Answer]:
-        """Generate answers to the prompts at `places`, and yield each as it is over."""
+    def answers(
+        self, prompts: Sequence[Prompt], places: Sequence[int], more: More
+    ) -> Iterator[Answer]:
+        """Generate answers to the prompts at `places`, and yield each as it is over.
+
+        Where slots are free, `more` is asked for the places of prompts that came since.
+        """
         import torch
 
         self._prompts = prompts
@@ -68,8 +76,12 @@ class Slots:
             if self._sampled
             else None
         )
-        families = deque(_families(prompts, places))
-        while families or self._rows:
+        families = deque(grouped(prompts, places))
+        while True:
+            if not families:
+                families.extend(grouped(prompts, more(not self._rows)))
+            if not families and not self._rows:
+                return
             free = self._slots - len(self._rows)
             if families and (free >= max(1, REFILL * self._slots) or not self._rows):
                 while families and free:
@@ -88,6 +100,7 @@ class Slots:
     def _admit(self, family: Family, free: int) -> list[int]:
         """Read prompts of a family into free slots; return the first token of each one's answer."""
         import torch
+        from torch.nn.functional import pad
 
         start, shared = len(self._rows), family.shared
         given: list[int] = []
@@ -112,6 +125,9 @@ class Slots:
         self._lengths[new], self._at[new], self._last[new] = lengths, lengths, lengths + limits - 1
         noise = None
         if self._noise is not None:
+            longest = max(one.limit for one in prompts)
+            if longest > self._noise.shape[1]:  # they came later than the others
+                self._noise = pad(self._noise, (0, longest - self._noise.shape[1]))
             for slot, one in enumerate(prompts, start):
                 self._noise[slot, : one.limit] = uniform(one.seed, one.limit)
             noise = self._noise[new, 0]
@@ -303,7 +319,7 @@ class Family:
         self.columns: Prefix | None = None  # keys and values of the shared tokens
 
 
-def _families(prompts: Sequence[Prompt], places: Sequence[int]) -> Iterator[Family]:
+def grouped(prompts: Sequence[Prompt], places: Sequence[int]) -> Iterator[Family]:
     """Group prompts by how they begin; the longest come first, the same ones together."""
     groups: dict[tuple[int, ...], list[int]] = {}
 
