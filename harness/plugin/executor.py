@@ -133,6 +133,8 @@ class ExecutorSettings:
         threads: Of a stage on a CPU.
         gpus: Processes of a training stage, each with a GPU where it runs on GPUs.
         seconds: The time limit of a stage.
+        scratch: A folder of each node's own disk for what stages keep while they run; None where
+            that is the shared disk. Variables in it are the node's.
         options: Of this executor alone, as given on the command line.
         say: Tells the person at the command line what is waited for.
     """
@@ -143,6 +145,7 @@ class ExecutorSettings:
     threads: int = 1
     gpus: int = 1
     seconds: float = 86400.0
+    scratch: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     say: Callable[[str], None] = _nobody
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from harness import scratch
 from harness.files import write_atomically
-from harness.stage.train_stage import BEFORE_FILE, COST_FILE
+from harness.stage.train_stage import BEFORE_FILE, COST_FILE, TrainStage
 
 if TYPE_CHECKING:
     from harness.stage.budget import Budget
-    from harness.stage.processes import Group
 
 # TRL's name of a number -> its name in the events
 LOGGED = {name: name for name in ("loss", "reward", "grad_norm", "learning_rate", "kl", "entropy")}
@@ -31,17 +31,27 @@ LOGGED |= {
 class Saving:
     """Says when a training checkpoint is due by the time since the last one; never for 0 seconds.
 
+    One that is saved on the node's own disk is copied to the stage's folder (`harness.scratch`).
+
     Until one is saved that is the time since the trainer began, or since the checkpoint that it
     resumed from.
     """
 
-    def __init__(self, seconds: float, group: Group) -> None:
-        self.seconds, self.group = seconds, group
+    def __init__(self, stage: TrainStage) -> None:
+        self.seconds = 60 * stage.spec.compute.save_minutes
+        self.group, self.folder = stage.group, stage.folder
         self.last = 0.0  # seconds inside the trainer, as they are counted
 
     def due(self, now: float) -> bool:
         """Return whether one is due; every process must ask, and all are told the same."""
         return self.seconds > 0 and self.group.largest(now - self.last) >= self.seconds
+
+    def saved(self, checkpoint: Path) -> None:
+        """Keep what was saved; every process must call this, once it has written its part."""
+        if scratch.on_node():
+            self.group.wait()
+            if self.group.rank == 0:
+                scratch.keep(self.folder, checkpoint)
 
 
 class BudgetCallback(TrainerCallback):
@@ -105,6 +115,7 @@ class BudgetCallback(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: Any, **_: Any) -> None:
         """Keep the cost so far beside the training checkpoint, for an interrupted run."""
         self.saving.last = self.budget.cost.seconds
+        folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero:
-            folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
             write_atomically(folder / COST_FILE, self.budget.cost.model_dump_json())
+        self.saving.saved(folder)

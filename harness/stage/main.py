@@ -18,6 +18,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from harness import scratch
 from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError, is_disk_full
 from harness.files import clear_for, read_verified, remove_folder
 from harness.plugin import scored_rows
@@ -83,7 +84,7 @@ def _attempt(folder: Path, spec: StageSpec) -> int:
             result.write(folder / "result.json")
             write_manifest(folder, known)
             if not KEEP_SCRATCH:  # several times the checkpoint, and nothing continues from it now
-                remove_folder(folder / "scratch")
+                remove_folder(folder / scratch.SHARED)
     except memory.TryAgain:
         return AGAIN
     except BaseException as error:  # whatever a plug-in raises, SystemExit included
@@ -126,12 +127,6 @@ def _seed(spec: TrainSpec | GenerateSpec | ProbeSpec) -> None:
     numpy.random.seed(seed % 2**32)
 
 
-def _clear_scratch(folder: Path) -> None:
-    """Remove what a later attempt would continue from."""
-    remove_folder(folder / "scratch")
-    (folder / "events.jsonl").unlink(missing_ok=True)
-
-
 def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainResult | None:
     from harness.plugin.host import Host
     from harness.stage.budget import Budget
@@ -157,9 +152,9 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     group = processes.join(identity.device, compute.stage_seconds)
     if group.rank == 0:
         if not (compute.save_every or compute.save_minutes):
-            _clear_scratch(folder)
+            scratch.clear(folder)
         (folder / "checkpoint").mkdir()
-        (folder / "scratch").mkdir(exist_ok=True)
+        scratch.begin(folder)
     group.wait()
     failed = memory.failures(folder)
     teacher = str(paths.teacher) if paths.teacher else None
@@ -243,7 +238,7 @@ def _out_of_memory(
         micro_batch_size=micro, rows=rows, step=cost.steps, seconds=round(cost.seconds, 1)
     )
     memory.add_failure(stage.folder, failed, failure)
-    _clear_scratch(stage.folder)
+    scratch.clear(stage.folder)
     raise memory.TryAgain from error
 
 
@@ -323,7 +318,10 @@ def _report(folder: Path, error: BaseException) -> None:
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
     text = next(iter(str(error).strip().splitlines()), "")
-    if isinstance(error, HarnessError):
+    elsewhere = scratch.is_full(folder, error)
+    if elsewhere:
+        line = f"the scratch folder of {os.uname().nodename} is full: {text}; free some space there"
+    elif isinstance(error, HarnessError):
         line = text
     elif isinstance(error, SystemExit):
         line = f"the trainer ended its process by sys.exit({error.code!r})"
@@ -333,12 +331,15 @@ def _report(folder: Path, error: BaseException) -> None:
         line = f"{type(error).__name__}: {text}"
     if isinstance(error, BudgetExceeded):
         line = f"stopped: {line}"
-    line = redact(line).replace(f"{folder}/", "")  # a record says nothing of where it was made
+    line = redact(line)
+    for place in (folder, scratch.place(folder).parent):
+        line = line.replace(f"{place}/", "")  # a record says nothing of where it was made
     if processes.COUNT in os.environ and (folder / "error.json").exists():
         return  # another process of this stage failed first
     status: Status = "oom" if memory.is_out_of_memory(error) else "failed"
+    failure = specs.Failure(status=status, error=line[:500], elsewhere=elsewhere)
     try:
-        specs.Failure(status=status, error=line[:500]).write(folder / "error.json")
+        failure.write(folder / "error.json")
     except OSError:
         print(f"harness: {line}", file=sys.stderr)  # noqa: T201 (stderr is the stage's log)
 

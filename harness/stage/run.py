@@ -48,7 +48,7 @@ class Run:
         device: `cpu` or `cuda`.
         dtype: What matrix products are computed in: `float32` or `bfloat16`.
         max_new_tokens: Most tokens of an answer that the ranking score reads.
-        scratch: A folder for anything but the checkpoint; it survives an interruption.
+        scratch: A folder for anything but the checkpoint, which a resumed run finds again.
     """
 
     base_model: Path
@@ -70,7 +70,7 @@ class Run:
         self.protocol, self.engine, self.group = stage.protocol, identity.engine, stage.group
         self.device, self.dtype = identity.device, identity.dtype
         self.max_new_tokens = identity.max_new_tokens
-        self.scratch = stage.folder / "scratch"
+        self.scratch = stage.scratch
         self._stage = stage
 
     # -- data -----------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ class Run:
         """Return a callback that logs each step, saves the cost, and stops inside the budget."""
         from harness.stage.callback import BudgetCallback, Saving
 
-        saving = Saving(60 * self._stage.spec.compute.save_minutes, self.group)
+        saving = Saving(self._stage)
         return BudgetCallback(self.budget, self.log, self.note, self.scratch, saving)
 
     @cached_property

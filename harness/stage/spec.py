@@ -308,6 +308,7 @@ class Failure(_File):
 
     status: Status
     error: str
+    elsewhere: bool = False  # whether the node is to blame, so that another one may do it
 
 
 Result = TrainResult | GenerateResult | JudgeResult | ProbeResult

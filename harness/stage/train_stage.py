@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import checkpoints
+from harness import checkpoints, scratch
 from harness.errors import StageError
 from harness.records import Cost
 from harness.stage.budget import Budget
@@ -32,7 +32,7 @@ class TrainStage:
     """What a trainer sees of it is a `Run`."""
 
     spec: TrainSpec
-    folder: Path  # with `checkpoint`, `scratch` and `events.jsonl`, the learning curves
+    folder: Path  # with `checkpoint` and `events.jsonl`, the learning curves
     options: Any  # the trainer's, validated
     protocol: Protocol  # of the ranking score
     budget: Budget
@@ -48,12 +48,16 @@ class TrainStage:
     # not let the host divide its batch
     forward_rows: tuple[int, int] | None = None
 
+    @property
+    def scratch(self) -> Path:
+        return scratch.place(self.folder)
+
     def arguments(self) -> dict[str, Any]:
         """Return the TrainingArguments that every trainer shares, but for the seeds."""
         on_gpu = self.spec.identity.device != "cpu"
         save_every = self.spec.compute.save_every
         return {
-            "output_dir": str(self.folder / "scratch" / "trainer"),
+            "output_dir": str(self.scratch / scratch.CHECKPOINTS),
             "bf16": self.spec.identity.dtype == "bfloat16",
             "use_cpu": not on_gpu,
             "gradient_checkpointing": self.spec.compute.gradient_checkpointing,
@@ -180,12 +184,13 @@ class TrainStage:
 
         The budget goes on from what had been spent then.
         """
-        folders = (self.folder / "scratch/trainer").glob("checkpoint-*/trainer_state.json")
+        trainer = self.scratch / scratch.CHECKPOINTS
+        folders = trainer.glob("checkpoint-*/trainer_state.json")
         steps = {int(path.parent.name.rsplit("-", 1)[1]): path.parent for path in folders}
         compute = self.spec.compute
         saves = compute.save_every or compute.save_minutes
         for step in sorted(steps, reverse=True) if saves else ():
-            costs = [steps[step] / COST_FILE, self.folder / "scratch" / BEFORE_FILE]
+            costs = [steps[step] / COST_FILE, self.scratch / BEFORE_FILE]
             if all(path.exists() for path in costs):
                 read = (Cost.model_validate_json(path.read_text()) for path in costs)
                 self.budget.resume(*read)

@@ -37,6 +37,8 @@ class Report(Frozen):
 def conclude(report: Report) -> Ended:
     """Return how a stage ended, by what its node saw and by what it left."""
     folder, code = report.folder, report.code
+    if report.lost:
+        return Ended(folder, "killed", report.lost, retry=True)
     if report.timed_out:
         return Ended(folder, "timeout", "the stage passed its time limit and was stopped")
     if report.status:
@@ -45,7 +47,8 @@ def conclude(report: Report) -> Ended:
         return Ended(folder, "ok", None)
     with contextlib.suppress(StageError):
         failure = spec.read(folder / "error.json", spec.Failure)
-        return Ended(folder, failure.status, failure.error)
+        status = "killed" if failure.elsewhere else failure.status
+        return Ended(folder, status, failure.error, retry=failure.elsewhere)
     if code < 0:
         sent = signal.Signals(-code).name
         hint = " (often the system's out-of-memory killer)" if sent == "SIGKILL" else ""

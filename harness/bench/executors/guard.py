@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 import resource
 import secrets
 import select
@@ -32,6 +33,7 @@ from typing import NoReturn
 
 import pydantic
 
+from harness import scratch
 from harness.bench.executors.confinement import Rights, confine, rights
 from harness.bench.executors.energy import Energy
 from harness.bench.executors.limits import Watch, end_children, open_log
@@ -57,6 +59,7 @@ class Job(Frozen):
     environment: dict[str, str]  # all that the stage sees
     confined: bool = True
     log_bytes: int  # beyond which the middle of the log is left out
+    scratch: Path | None = None  # where its temporary files and its trainer's scratch folder lie
 
 
 class Started(Frozen):
@@ -82,6 +85,7 @@ class Ended(Frozen):
     over: bool  # whether the harness's own work in it was over, and not its process alone
     status: Status | None = None  # where the guard ended it, why
     error: str | None = None
+    lost: str | None = None  # why it could not be run here
 
 
 class Lost(Frozen):
@@ -147,14 +151,19 @@ class _Guard:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         told: list[int] = []
         signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
-        private = Path(tempfile.mkdtemp(prefix="harness-", dir=self.job.environment.get("TMPDIR")))
+        try:
+            taken = scratch.take(self.job.scratch) if self.job.scratch else None
+        except OSError as refused:
+            return self._not_here(f"--scratch {self.job.scratch}: {refused.strerror}")
+        temporary = self.job.environment.get("TMPDIR")
+        private = taken.path if taken else Path(tempfile.mkdtemp(prefix="harness-", dir=temporary))
         given = self._rights(private)
         how, heard = os.pipe()
         token = secrets.token_bytes(32)
         started, energy = time.monotonic(), Energy()
         pid = os.fork()
         if pid == 0:
-            close = (wake, woken, how, *self.close)
+            close = (wake, woken, how, *((taken.lock,) if taken else ()), *self.close)
             _stage(own, self.job, self.work, given, private, log, close, heard, token)
         os.close(heard)
         say(Started(job=self.job.id, guard=own, pid=pid))
@@ -186,7 +195,10 @@ class _Guard:
                 (self.job.folder / "manifest.json").unlink()
         watch.cut_log()
         os.close(log)
-        remove_folder(private)
+        if taken:
+            taken.remove()
+        else:
+            remove_folder(private)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_seconds = used.ru_utime + used.ru_stime
         joules = energy.of(cpu_seconds)
@@ -205,6 +217,24 @@ class _Guard:
                 over=over,
                 status=status,
                 error=error,
+            )
+        )
+        return 0
+
+    def _not_here(self, why: str) -> int:
+        """Say that the stage cannot be run on this machine."""
+        say(
+            Ended(
+                job=self.job.id,
+                guard=os.getpid(),
+                exit=1,
+                confinement="",
+                seconds=0,
+                cpu_seconds=0,
+                peak_memory_bytes=0,
+                processes=0,
+                over=False,
+                lost=f"node {platform.node()}: {why}",
             )
         )
         return 0
@@ -268,6 +298,8 @@ def _stage(
             Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
         os.environ.clear()
         os.environ.update(job.environment)
+        if job.scratch:
+            os.environ[scratch.VARIABLE] = str(private / scratch.SHARED)
         if given is not None:
             _settle_in(private)
         how = confine(given) if given is not None else "none (it was not asked for)"

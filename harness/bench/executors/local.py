@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from harness import scratch
 from harness.bench.executors import variables
 from harness.bench.executors.conclude import conclude
 from harness.bench.executors.gpus import choose_device, default_jobs, gpu_names
@@ -30,12 +31,19 @@ class LocalExecutor:
     program: str = "harness.bench.executors.warm"  # the module that runs as the warm process
     confined: bool = True  # whether stages get their own rights and variables alone
     log_bytes: int = LOG_BYTES
+    scratch: Path | None = None  # of this machine's own disk, for what stages keep while they run
     node: Node = field(init=False)
     _slots: dict[Path, int] = field(default_factory=dict)  # of the stages that run
 
     def __post_init__(self) -> None:
         self.node = Node(
-            self.device, self.threads, self.log, self.program, self.confined, self.log_bytes
+            self.device,
+            self.threads,
+            self.log,
+            self.program,
+            self.confined,
+            self.log_bytes,
+            scratch=self.scratch,
         )
 
     def _free(self, light: bool) -> list[int]:
@@ -90,7 +98,8 @@ class LocalExecutor:
         reports = self.node.wait(seconds)
         for report in reports:
             del self._slots[report.folder]
-        return [conclude(report) for report in reports]
+        # there is no other machine on which to try again
+        return [replace(conclude(report), retry=False) for report in reports]
 
     def stop(self) -> list[Path]:
         self._slots.clear()
@@ -98,8 +107,13 @@ class LocalExecutor:
 
 
 def make(settings: ExecutorSettings) -> LocalExecutor:
-    """Return the executor for a bench."""
+    """Return the executor for a bench.
+
+    Raises:
+        UsageError: If the scratch folder cannot be used.
+    """
     device = choose_device(settings.device)
     jobs = settings.jobs or default_jobs(device, settings.threads, settings.gpus)
     log = settings.folder / "warm.log"
-    return LocalExecutor(jobs, device, settings.threads, log, settings.gpus)
+    place = scratch.find(settings.scratch) if settings.scratch else None
+    return LocalExecutor(jobs, device, settings.threads, log, settings.gpus, scratch=place)

@@ -67,6 +67,7 @@ class Node:
     confined: bool = True  # whether stages get their own rights and variables alone
     log_bytes: int = LOG_BYTES
     own: Mapping[str, str] = field(default_factory=dict)  # variables beside this process's
+    scratch: Path | None = None  # a folder of this machine's own disk (`harness.scratch`)
     running: dict[str, _Running] = field(default_factory=dict)
     channels: list[Channel] = field(default_factory=list)  # all that may still say something
     warm: Channel | None = None
@@ -107,6 +108,7 @@ class Node:
             environment=self.environment(given),
             confined=self.confined,
             log_bytes=self.log_bytes,
+            scratch=self.scratch,
         )
         gpus = len([name for name in given.get("CUDA_VISIBLE_DEVICES", "").split(",") if name])
         fresh = fresh or self.device != "cpu"
@@ -216,6 +218,9 @@ class Node:
             log.write(f"harness: from the process that starts stages: {text}\n")
 
     def _ended(self, running: _Running, message: guard.Ended) -> Report:
+        if message.lost:
+            report = self._reported(running, message.exit, None)
+            return report.model_copy(update={"lost": message.lost})
         outside = Outside(
             seconds=message.seconds,
             cpu_seconds=message.cpu_seconds,

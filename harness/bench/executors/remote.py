@@ -27,6 +27,7 @@ from harness.errors import HarnessError, UsageError
 from harness.files import file_sha256
 from harness.plugin.executor import Ended, ExecutorSettings, Facts
 from harness.records import Frozen
+from harness.scratch import find
 from harness.stage import spec
 
 LOOK_SECONDS = 0.5  # between two looks of a node at its stage
@@ -47,6 +48,7 @@ class StageTask(Frozen):
         names: Variables of the node's environment that it sees beside the usual ones.
         variables: Of the head, for the stage and what starts it.
         facts: What the plan was made for.
+        scratch: A folder of the node's own disk; see `harness.scratch.find`.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class StageTask(Frozen):
     names: tuple[str, ...]
     variables: dict[str, str]
     facts: Facts
+    scratch: str | None = None
 
 
 # -- on the node ----------------------------------------------------------------------------------
@@ -81,13 +84,17 @@ def run_stage(task: StageTask, values: Mapping[str, str] | None = None) -> Repor
     if not _is_there(task):
         why = f"node {platform.node()} does not see {task.folder / 'stage.json'} as it was written"
         return Report(folder=task.folder, code=1, lost=f"{why}: the runs folder has to be shared")
+    try:
+        scratch = find(task.scratch) if task.scratch else None
+    except UsageError as error:
+        return Report(folder=task.folder, code=1, lost=f"node {platform.node()}: {error}")
     given = {name: os.environ[name] for name in task.names if name in os.environ}
     given |= {**(values or {}), **_gpus(task)}
     if task.gpus and not given["CUDA_VISIBLE_DEVICES"]:
         return _refused(task, f"{task.gpus} GPUs were asked for, and it gives none")
     device: Literal["cpu", "cuda"] = "cpu" if task.facts.device == "cpu" else "cuda"
     log = task.folder.parent.parent / "warm.log"
-    node = _node(device, task.threads, log, tuple(sorted(task.variables.items())))
+    node = _node(device, task.threads, log, tuple(sorted(task.variables.items())), scratch)
     node.start(task.folder, task.seconds, given, fresh=task.fresh)
     try:
         while True:
@@ -99,8 +106,10 @@ def run_stage(task: StageTask, values: Mapping[str, str] | None = None) -> Repor
 
 
 @cache
-def _node(device: str, threads: int, log: Path, own: tuple[tuple[str, str], ...]) -> Node:
-    return Node(device, threads, log, own=dict(own))
+def _node(
+    device: str, threads: int, log: Path, own: tuple[tuple[str, str], ...], scratch: Path | None
+) -> Node:
+    return Node(device, threads, log, own=dict(own), scratch=scratch)
 
 
 def _refused(task: StageTask, why: str) -> Report:
@@ -228,6 +237,7 @@ class RemoteExecutor(abc.ABC):
             names=tuple(names),
             variables=variables.carried(os.environ),
             facts=found,
+            scratch=self.settings.scratch,
         )
         self._keep(folder, self.submit(task, variables.named(os.environ, names)), light)
 

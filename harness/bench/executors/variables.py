@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from harness import scratch
+
 NAMES = {
     "PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "VIRTUAL_ENV",
     "CONDA_PREFIX", "CC", "CXX", "CPATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "LD_PRELOAD",
@@ -32,7 +34,7 @@ SECRET = re.compile(
 # what one stage compiled must not be run by another, so these lie in a stage's own folder
 PRIVATE = {
     "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "TRITON_HOME", "VLLM_CACHE_ROOT",
-    "PYTHONPYCACHEPREFIX", "HF_MODULES_CACHE", "HF_TOKEN_PATH",
+    "PYTHONPYCACHEPREFIX", "HF_MODULES_CACHE", "HF_TOKEN_PATH", scratch.VARIABLE,
 }  # fmt: skip
 
 

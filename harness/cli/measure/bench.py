@@ -134,6 +134,12 @@ def _settings(
     metavar="KEY=VALUE,...",
     help="With --executor slurm: options of sbatch, such as partition=gpu,account=x,time=4:00:00",
 )
+@click.option(
+    "--scratch",
+    metavar="DIR",
+    help="Folder on the own disk of whichever machine runs a stage, such as /scratch or '$TMPDIR',"
+    " for temporary files and training checkpoints; the newest is copied to the runs folder.",
+)
 @options.repeated(
     "--report-to", metavar="TRACKER", callback=check_trackers,
     text="Experiment tracker that transformers knows, such as tensorboard",
@@ -155,6 +161,7 @@ def command(
     executor: str,
     ray_address: str | None,
     slurm: Mapping[str, str],
+    scratch: str | None,
     report_to: tuple[str, ...],
     dry_run: bool,
     gpu: str | None,
@@ -225,6 +232,7 @@ def command(
         threads=compute.threads,
         gpus=compute.gpus,
         seconds=compute.stage_seconds,
+        scratch=scratch and (scratch if scratch.startswith("$") else str(Path(scratch).absolute())),
         options={"address": ray_address or ""} if executor == "ray" else slurm,
         say=lambda line: click.echo(f"harness: {line}", err=True),
     )
