@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 
 from harness.verify.reading.boxes import boxes
+from harness.verify.reading.closing import value_in
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     content,
     last_formulas,
-    value_in,
 )
 
 WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
