@@ -32,6 +32,8 @@ _MORE = re.compile(
 )
 # the text of an answer in the form that the parser reads
 _REWRITES = (
+    (re.compile(r"(\\mathbb\s?\{?R\}?)\s?-\s?(\\\{.*\\\})"), r"\1 \\setminus \2"),
+    (re.compile(r"\\mathbb\s?\{?R\}?_\{?(\\geq?|>)\s?0\}?"), r"x \1 0"),
     (re.compile(r"0\.\((\d{1,30})\)"), r"0.\\overline{\1}"),
     (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
     (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),

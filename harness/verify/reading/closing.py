@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from harness.verify.reading.problem import words
 from harness.verify.reading.sentences import (
     _BECAUSE,
     _BOUND,
@@ -38,7 +39,7 @@ from harness.verify.reading.sentences import (
     last_numbers,
     value_among_words,
 )
-from harness.verify.reading.words import UNITS
+from harness.verify.reading.words import NUMBER_WORDS, UNITS
 
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
@@ -113,7 +114,7 @@ _INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
 _FAILS = re.compile(  # n = 3 works, while n = 2 does not
     r",\s(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b"
 )
-_OR_ALSO = re.compile(r",\s*or\s+(?:about\s+)?$", re.I)
+_BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
 )
@@ -129,8 +130,8 @@ def _rank(text: str, start: int, end: int) -> int:
     before = text[max(0, start - 120) : start]
     if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
         return 2
-    if _OR_ALSO.search(before) and "," in text[end:]:
-        return 2
+    if _BESIDE.search(before) and re.match(r"[^,.]{1,30},", text[end:]):
+        return 2  # 24 students, or 80% of them, passed
     side = _SIDE_CLAUSE.search(before)
     if side is not None and not (
         side.group().startswith("to ") and _WANTS.search(before[: side.start()])
@@ -196,7 +197,8 @@ _MEASURED = re.compile(
 )
 # a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 \times 10^8
 _PLAIN = re.compile(
-    r"[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
+    rf"\b(?i:{'|'.join(NUMBER_WORDS)})(?:[\s-](?:{'|'.join(NUMBER_WORDS)}|hundred|and)){{0,6}}\spercent"
+    r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
     rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?:(?::\d\d|[²³√π^/(]\S*|!(?!\s\S))*"
     r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?)"
     r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z]))?",
@@ -252,13 +254,13 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     if len(found) > 1:
         if not sentence[start : found[0].start].strip() and _SUBJECT.match(sentence, found[0].end):
             best = found[0]
-        elif asked:
+        elif asked and sentence[best.start] not in "$\\" and not _overlap(sentence, best, asked):
             best = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
     bound = _BOUND_BEFORE.search(sentence[max(0, best.start - 40) : best.start])
     return f"{bound.group()}{best.text}" if bound is not None else best.text
 
 
-_BREAK = re.compile(r"[,;]\s|\s(?:and|but|so|while)\s")
+_BREAK = re.compile(r";\s|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)")
 
 
 def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
@@ -268,18 +270,6 @@ def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
         start = mark.end()
     end = _BREAK.search(sentence, found.end)
     return len(asked & words(sentence[start : end.start() if end else len(sentence)]))
-
-
-_WORD = re.compile(r"[a-z]{3,}")
-_COMMON = frozenset(
-    "the and are was were has have had how many much what does did will would can could for with from"
-    " that this they she his her its their there find each all after before more less than in".split()
-)
-
-
-def words(text: str) -> frozenset[str]:
-    """Return the words of a text that say something, without their endings."""
-    return frozenset(w[:5].rstrip("s") for w in _WORD.findall(text.lower()) if w not in _COMMON)
 
 
 def value_in(sentence: str) -> str:

@@ -67,8 +67,8 @@ _REMARK = re.compile(
     re.I,
 )
 _CORRECTED = re.compile(
-    r"(?:\bnot\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
-    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+is|['’]s)\s+)(?!not\b)",
+    r"(?:\b(?:can)?not\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
+    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+(?:is|must\s+be|should\s+be|has\s+to\s+be)|['’]s)\s+)(?!not\b)",
     re.I,
 )
 
@@ -93,7 +93,8 @@ def affirmed(text: str) -> str | None:
 
 _BOUND = re.compile(
     r"(?:somewhere\s+)?(?:between|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
-    r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than|under|over|above|below)\b",
+    r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than"
+    r"|(?:under|over|above|below)(?!\s+(?:the\s+)?\S{0,3}\d\S*\s\D+\d))\b",
     re.I,
 )
 
@@ -197,7 +198,7 @@ _WORK = re.compile(
     re.I,
 )
 _COPULA = re.compile(
-    r"[A-Za-z][A-Za-z ,'’-]{0,80}?\b(?:is|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
+    r"[A-Za-z][A-Za-z ,'’-]{0,80}?(?:(?<=\bit)['’]s|\bis|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
     r"|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with|answer)\b\s*:?\s*"
     r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?(?=[-$€£\\(.\d])"
 )

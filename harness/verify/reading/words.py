@@ -23,7 +23,7 @@ QUALIFIERS = {
 LEADING = {
     "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
     "either", "is", "are", "the", "an", "all", "approx.", "just", "total", "of", "answer",
-    "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
+    "point", "ordered", "pair", "interval", "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
 }
 ORDINALS = {"th", "st", "nd", "rd"}
 ROMAN = {"II", "III", "IV", "VI", "VII", "VIII", "IX"}
