@@ -205,6 +205,13 @@ _PLAIN = re.compile(
 )
 
 
+def measure(text: str, start: int) -> str:
+    """Return the unit that follows there, with the blank before it, or nothing."""
+    unit = _MEASURED.match(text, start)
+    known = unit is not None and unit.group(2).lower() in UNITS and unit.group(2) != "in"
+    return unit.group() if unit is not None and known else ""
+
+
 def _candidates(sentence: str) -> list[_Candidate]:
     """Return the numbers and formulas of a sentence in order, joined ones as one."""
     spans = [(*m.span(), content(m).strip()) for m in MATH.finditer(sentence)]
@@ -215,9 +222,7 @@ def _candidates(sentence: str) -> list[_Candidate]:
             continue
         text = in_two_units(sentence, start) or m.group().strip(" .,;")
         if text[-1:].isdigit():
-            unit = _MEASURED.match(sentence, start + len(text))
-            if unit is not None and unit.group(2).lower() in UNITS and unit.group(2) != "in":
-                text += unit.group()
+            text += measure(sentence, start + len(text))
         spans.append((start, start + len(text), text))
         ends.append(spans[-1][:2])
     spans.sort()
@@ -235,7 +240,7 @@ def _candidates(sentence: str) -> list[_Candidate]:
             joined.append((start, end, text))
             many = False
     return [
-        _Candidate(start, end, text, 3 if NAME_ONLY.fullmatch(text) else _rank(sentence, start, end))
+        _Candidate(start, end, text, 3 if sentence[start] in "$\\" and NAME_ONLY.fullmatch(text) else _rank(sentence, start, end))
         for start, end, text in reversed(joined)
     ]
 

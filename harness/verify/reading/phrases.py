@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.reading.boxes import boxes
-from harness.verify.reading.closing import value_in
+from harness.verify.reading.closing import measure, value_in
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
@@ -168,7 +168,8 @@ def _statement(rest: str) -> str:
         ):
             end = SENTENCE.search(rest)
             return rest[: end.start()] if end else rest
-        return inner.strip()
+        unit = measure(rest, math.end()) if inner[-1:].isdigit() else ""
+        return f"{inner.strip()}\\text{{{unit}}}" if unit else inner.strip()
     end = SENTENCE.search(rest)
     sentence = rest[: end.start()] if end else rest
     sentence = sentence.strip().strip("*_").strip()

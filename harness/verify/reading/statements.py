@@ -150,7 +150,7 @@ def _lead(c: Cursor) -> None:
     """Go past words such as "about", a relation without a left side, and a label."""
     while (
         c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
-    ) or c.op("approx", "equiv", "="):
+    ) or c.op("approx", "equiv", "sim", "="):
         c.take()
     if c.at and c.tokens[c.at - 1].kind == "word":
         c.accept(":")  # Total: 30
