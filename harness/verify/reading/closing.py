@@ -10,6 +10,7 @@ giving away 8`, `240 loaves in 4 weeks`), then what is only said beside it (`24 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import NamedTuple
 
 from harness.verify.reading.problem import words
@@ -81,18 +82,19 @@ _LABELS = (
 _GOVERNED = re.compile(
     r"(?:\b(?:in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
     r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
-    r"|(?:[\d%]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
+    r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
     rf"\s+(?:[a-z]{{2,12}}ing\s+)?{_DETERMINERS}(?:{_LABELS})?[$\\(*]{{0,3}}$"
     r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$",
     re.I,
 )
-_LEFT_WITH = re.compile(r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$", re.I)
+_LEFT_WITH = re.compile(r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$", re.I)
 _LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
 _THAN = re.compile(r"\bthan\b[^,;]*$", re.I)
 _SIDE_CLAUSE = re.compile(
     r"\b(?:after|before|when|if|because|since|while|until|unless|although|though|where|given"
-    r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15})"
+    r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
+    r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make))"
     r"\s(?!and\b)[^,;]*$",
     re.I,
 )
@@ -115,6 +117,7 @@ _FAILS = re.compile(  # n = 3 works, while n = 2 does not
     r",\s(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b"
 )
 _BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
+_OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
 )
@@ -139,6 +142,8 @@ def _rank(text: str, start: int, end: int) -> int:
         return 1
     if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
         return 1
+    if _OF_THEM.match(text, end) and before.endswith(", "):
+        return 2
     return 1 if _COMPARED.match(text, end) else 0
 
 
@@ -169,7 +174,8 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         and _MATHEMATICS.fullmatch(tail.group(1))
         and _OPERATION.search(tail.group(1))
     ):
-        return tail.group(1)
+        last = tail.group(1).split(" and ")[-1]  # 2x = 14 and x = 7
+        return last if ASSIGNS.match(last) and not ASSIGNS.match(tail.group(1)) else tail.group(1)
     formulas = list(MATH.finditer(sentence))
     if "=" in sentence[formulas[-1].end() if formulas else 0 :]:
         behind = sentence[sentence.rindex("=") + 1 :].strip()
@@ -195,12 +201,13 @@ class _Candidate(NamedTuple):
 _MEASURED = re.compile(
     r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
 )
+_W = "|".join(NUMBER_WORDS)
 # a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 \times 10^8
 _PLAIN = re.compile(
-    rf"\b(?i:{'|'.join(NUMBER_WORDS)})(?:[\s-](?:{'|'.join(NUMBER_WORDS)}|hundred|and)){{0,6}}\spercent"
+    rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-](?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
-    rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?:(?::\d\d|[²³√π^/(]\S*|!(?!\s\S))*"
-    r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?)"
+    rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S))?"
+    r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
     r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z]))?",
 )
 
@@ -227,11 +234,14 @@ def _candidates(sentence: str) -> list[_Candidate]:
         ends.append(spans[-1][:2])
     spans.sort()
     joined: list[tuple[int, int, str]] = []
-    many = False
+    many, again = False, set()
     for start, end, text in reversed(spans[-30:]):
         gap = sentence[end : joined[-1][0]] if joined else "."
         named = bool(joined) and all(map(ASSIGNS.match, (text, joined[-1][2])))
         more = AND.fullmatch(gap) is not None or (gap.strip() == "," and (many or named))
+        if more and "or" in gap and text[0] in "$€£¥" and joined[-1][2].endswith("%"):
+            more = False  # $20, or 25%
+            again.add(joined[-1][0])
         if more and (named or "=" not in text + joined[-1][2]):
             mark = " or " if "or" in gap else ", "
             joined[-1] = (start, joined[-1][1], f"{text}{mark}{joined[-1][2]}")
@@ -239,10 +249,22 @@ def _candidates(sentence: str) -> list[_Candidate]:
         else:
             joined.append((start, end, text))
             many = False
-    return [
-        _Candidate(start, end, text, 3 if sentence[start] in "$\\" and NAME_ONLY.fullmatch(text) else _rank(sentence, start, end))
-        for start, end, text in reversed(joined)
-    ]
+    found = []
+    for start, end, text in reversed(joined):
+        formula, spoken = sentence[start] in "$\\", not any(map(str.isdigit, text))
+        if start in again:
+            rank = 4
+        elif formula or not spoken:
+            rank = 6 if formula and NAME_ONLY.fullmatch(text) else 2 * _rank(sentence, start, end)
+        elif _COUNTED.search(sentence[:start]):  # the two friends
+            continue
+        else:
+            rank = 2 * _rank(sentence, start, end) + (not text.endswith("percent"))
+        found.append(_Candidate(start, end, text, rank))
+    return found
+
+
+_COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
 
 def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
@@ -252,7 +274,7 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     start = 0
     for mark in _THEREFORE.finditer(sentence, 0, found[-1].start):
         start = mark.end()
-    found = [c for c in found if c.start >= start]
+    every = found = [c for c in found if c.start >= start]
     least = min(c.rank for c in found)
     found = [c for c in found if c.rank == least]
     best = found[-1]
@@ -261,8 +283,17 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
             best = found[0]
         elif asked and sentence[best.start] not in "$\\" and not _overlap(sentence, best, asked):
             best = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
+    kind = _unit(best)
+    if asked and kind is not None:  # 150 minutes, or 2.5 hours
+        wanted = {UNITS.get(w) for w in asked}
+        same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
+        best = same[-1] if same and kind not in wanted else best
     bound = _BOUND_BEFORE.search(sentence[max(0, best.start - 40) : best.start])
     return f"{bound.group()}{best.text}" if bound is not None else best.text
+
+
+def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
+    return UNITS.get(found.text.split()[-1].lower())
 
 
 _BREAK = re.compile(r";\s|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)")

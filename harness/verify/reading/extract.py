@@ -98,13 +98,10 @@ def extract(
     return Found(last, "last") if last else None
 
 
-_PROSE = re.compile(r"[A-Z][^\\$=]*\s[a-z]{2,}\s[^\\$=]*\d[^\\$=]*\s[a-z]{2,}\s[^\\$=]*\d[^\\$=]*")
-
-
 def _said(text: str) -> str:
     """Return an answer, or what it states if it is a sentence with several numbers."""
-    prose = len(text) < 400 and _PROSE.fullmatch(text) is not None
-    return (concluded(text) or text) if prose else text
+    sentence = text[:1].isupper() and 4 < len(text.split()) < 80 and not set("\\$=") & set(text)
+    return (concluded(text) or text) if sentence and len(NUMBERISH.findall(text)) > 1 else text
 
 
 # where a model goes on with another question or another speaker
@@ -191,7 +188,7 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         return _unless_denied(last, window, formulas[-1])
     assert number is not None
     sentence = _sentence(window, number)
-    if (asked and not _SO.match(sentence) and "=" not in sentence) or _NOTE.match(sentence):
+    if "=" not in sentence and (_NOTE.match(sentence) or (asked and not _SO.match(sentence))):
         earlier = last_match(NUMBERISH, window[: window.rfind(sentence)])
         before = _sentence(window, earlier) if earlier is not None else ""
         if earlier and (_NOTE.match(sentence) or asked & words(sentence) < asked & words(before)):
@@ -202,8 +199,12 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     return _unless_denied(value or whole(number, window), window, number)
 
 
-_SO = re.compile(r"(?:so|thus|hence|therefore|then|finally|now|but|however)\b", re.I)
-_NOTE = re.compile(r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b", re.I)
+_SO = re.compile(r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b", re.I)
+_NOTE = re.compile(
+    r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b"
+    r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",
+    re.I,
+)
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
 _REMARKED = re.compile(
     r"(?:[,;(]\s?(?:and\s|but\s)?not|\s(?:instead of|rather than|as opposed to))\s+"
@@ -217,8 +218,8 @@ _OFFER = re.compile(  # what a chat model adds
 )
 # a check of the value before it, which takes nothing back
 _CHECK = re.compile(
-    r"\n\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
-    r"(?:check|verif(?:y|ication))\b",
+    r"(?:\n|[.!]\s)\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
+    r"(?:check|verif(?:y|ication)|indeed)\b",
     re.I,
 )
 _CONCLUDES = re.compile(

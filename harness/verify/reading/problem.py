@@ -151,9 +151,10 @@ def words(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def asked_words(problem: str) -> frozenset[str]:
-    """Return what the words of a problem's last question are, or of its last sentence."""
+    """Return the words of a problem's last question, or last sentence, with its units in full."""
     sentences = _SENTENCES.split(problem[-2_000:].strip())
-    return words(next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1]))
+    question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
+    return words(question) | {w for w in _WORD.findall(question.lower()) if w in UNITS}
 
 
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
