@@ -83,25 +83,31 @@ def verify(
 
 
 def judge_plainly(
-    text: str, gold: Gold, conventions: Conventions, form: Form, truncated: bool
+    text: str,
+    gold: Gold,
+    conventions: Conventions,
+    form: Form,
+    truncated: bool,
+    problem: str | None = None,
 ) -> Judgement | None:
     """Return the judgement of `verify` where both sides are plain numbers, else None.
 
     Cheap by construction: linear in a text of bounded length, no reading, no arithmetic but one
-    comparison of two bounded fractions. Plain numbers need no problem: none is a copy, and where
-    a convention looks at the problem the judgement is left to `verify`.
+    comparison of two bounded fractions. Where a convention looks at the problem the judgement is
+    left to `verify`.
     """
     if not isinstance(gold, str) or conventions.rounding == "problem":
         return None
     if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
         return None
     fallback = "form" if truncated else conventions.fallback
-    found = extract(text, form, fallback, conventions.precedence)
+    asked = (problem or "")[-MAX_PROBLEM:]
+    found = extract(text, form, fallback, conventions.precedence, asked)
     if found is None or not _SIMPLE.fullmatch(found.text.strip()):
         return None
     if truncated and form == "bare":
         return None
-    return verify(text, gold, conventions, form=form, truncated=truncated)
+    return verify(text, gold, conventions, form=form, truncated=truncated, problem=problem)
 
 
 def explain(
@@ -202,7 +208,9 @@ class _Case:
             return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
         self.note(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
-        found = extract(self.text, self.form, fallback, self.conventions.precedence)
+        found = extract(
+            self.text, self.form, fallback, self.conventions.precedence, self.problem
+        )
         if found is None or not found.text.strip():
             self.note("no final answer found")
             if self.truncated:

@@ -9,7 +9,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import lists, tuples
 from harness.verify.comparing.parts import EXPRESSIONS, NOTHING, is_region_list, same_time, single
-from harness.verify.comparing.regions import region
+from harness.verify.comparing.regions import graph, region
 from harness.verify.comparing.relations import relations
 from harness.verify.comparing.values import angles, bases, percentages, ratios, units, values
 from harness.verify.conventions import Conventions
@@ -37,6 +37,7 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
     gold, answer = single(gold), single(answer)
     if gold.key == answer.key:
         return True, "the same value"
+    gold, answer = graph(gold), graph(answer)
     kinds = {gold.kind, answer.kind}
     if kinds <= EXPRESSIONS:
         return values(c, gold, answer)

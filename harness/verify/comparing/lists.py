@@ -71,12 +71,21 @@ def _list_and_tuple(c: Comparison, gold: Node, answer: Node) -> Result:
     opening, close, inner = bracketed.args
     if other.kind == "set" or opening != "(" or close != ")":
         return False, "brackets of different kinds"
-    values = values_of(items_of(other))
+    values = values_of(sorted_by_name(items_of(other)))
     if len(values) != len(inner) or any(v.kind == "br" for v in values):
         return False, "a tuple against a list"
     left, right = (inner, values) if bracketed is gold else (values, inner)
     same = all(c.same(x, y)[0] for x, y in zip(left, right, strict=True))
     return same, "a tuple against the same values in order" if same else "different entries"
+
+
+def sorted_by_name(items: list[Node]) -> list[Node]:
+    """Return `y = 3, x = 2` in the order of its names, where they are neighbours in the alphabet."""
+    names = [n[0] if n is not None else "" for n in map(named, items)]
+    order = "".join(sorted(names))
+    if all(len(n) == 1 for n in names) and order in "abcdefghijklmnopqrstuvwxyz":
+        return [x for _, x in sorted(zip(names, items, strict=True), key=lambda pair: pair[0])]
+    return items
 
 
 def _distinct(items: list[Node]) -> list[Node]:

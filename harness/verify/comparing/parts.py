@@ -59,9 +59,11 @@ def declared(gold: Node, answer: Node) -> bool:
 
 def single(node: Node) -> Node:
     """Return a single value out of a list, set or name of one."""
-    while node.kind in ("list", "set") and len(node.args) == 1:
-        node = node.args[0]
-    return node
+    while True:
+        inner = node.args[2] if node.kind == "br" else node.args
+        if node.kind not in ("list", "set", "br") or len(inner) != 1:
+            return node
+        node = inner[0]
 
 
 def ascending(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]] | None:

@@ -22,6 +22,23 @@ def is_order(node: Node) -> bool:
     return node.kind == "rel" and all(o in TURNED for o in node.args[0])
 
 
+def graph(node: Node) -> Node:
+    """Return bounds on `f(x)` as bounds on `y`; any other node as it is."""
+    if node.kind in ("list", "union"):
+        return tree.structure(node.kind, [graph(x) for x in node.args])
+    if not is_order(node) and not (node.kind == "rel" and node.args[0] == ("in",)):
+        return node
+    operators, items = node.args
+    named = [
+        x.kind == "fn" and x.args[0].startswith("@") and all(a.kind == "sym" for a in x.args[1:])
+        for x in items
+    ]
+    if not any(named):
+        return node
+    named = [tree.sym("y") if f else x for f, x in zip(named, items, strict=True)]
+    return tree.relation(operators, named)
+
+
 def region(node: Node) -> Region | None:
     """Return (variable, pieces) of a set of reals, or None where a node is no such set.
 
@@ -133,6 +150,19 @@ def _linear(operator: str, difference: Node) -> Region | None:
         operator = TURNED[operator]
     point = tree.neg(tree.div(at_zero, slope))
     return _inequality((operator,), (tree.sym(name), point))
+
+
+def without(pieces: list[Piece]) -> list[Node]:
+    """Return the intervals of the real line that lie outside of these pieces, in order."""
+    at, closed, found = NEGATIVE_INFINITY, False, []
+    for low, high, low_in, high_in in _joined(pieces):
+        if low.key != NEGATIVE_INFINITY.key:
+            ends = "[" if closed else "(", ")" if low_in else "]"
+            found.append(tree.structure("br", (at, low), *ends))
+        at, closed = high, not high_in
+    if at.key != tree.INFINITY.key:
+        found.append(tree.structure("br", (at, tree.INFINITY), "[" if closed else "(", ")"))
+    return found
 
 
 def same_region(c: Comparison, a: list[Piece], b: list[Piece]) -> bool:

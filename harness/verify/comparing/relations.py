@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from itertools import pairwise
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
@@ -13,12 +12,12 @@ from harness.verify.comparing.lists import entries, lists
 from harness.verify.comparing.names import is_compound, is_function, named
 from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared
 from harness.verify.comparing.regions import (
-    NEGATIVE_INFINITY,
     TURNED,
     is_order,
     line,
     region,
     same_region,
+    without,
 )
 
 _Name = tuple[str, Node]  # of an assignment, with its value
@@ -254,10 +253,9 @@ def solved(node: Node) -> Node:
 
 
 def _without_points(node: Node) -> Node:
-    """Return the real numbers without a few as the union of intervals that they are."""
-    without = node.args[2]
-    points = list(without.args if without.kind == "set" else (without,))
-    if not points or any(p.kind != "num" for p in points):
+    """Return the real numbers without a set of them as the union of intervals that they are."""
+    taken = node.args[2]
+    found = region(tree.structure("set", (taken,)) if taken.kind == "num" else taken)
+    if found is None or any(tree.symbols(end) for piece in found[1] for end in piece[:2]):
         return node
-    ends = [NEGATIVE_INFINITY, *sorted(points, key=lambda p: p.args[0]), tree.INFINITY]
-    return tree.structure("union", [tree.structure("br", e, "(", ")") for e in pairwise(ends)])
+    return tree.structure("union", without(found[1]))

@@ -32,6 +32,8 @@ _MORE = re.compile(
 )
 # the text of an answer in the form that the parser reads
 _REWRITES = (
+    (re.compile(r"(\\mathbb\s?\{?R\}?)\s?-\s?(\\\{.*\\\})"), r"\1 \\setminus \2"),
+    (re.compile(r"\\mathbb\s?\{?R\}?_\{?(\\geq?|>)\s?0\}?"), r"x \1 0"),
     (re.compile(r"0\.\((\d{1,30})\)"), r"0.\\overline{\1}"),
     (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
     (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
@@ -63,6 +65,7 @@ _DOUBLED = re.compile(
     r"\\\\([dt]?frac|sqrt|left|right|pi|text|cdot|times|infty|cup|circ)(?![a-zA-Z])"
 )
 _ALL_DOUBLED = re.compile(r"(?:[^\\]|\\\\(?:[a-zA-Z]{2}|[%$!,;{}]))+")
+_MANTISSA = re.compile(r"(?<=\d)\\(?:text|mathrm)\{e\}(?=[-+]?\d)")
 _BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm|displaystyle)\s*(?=[{\\])")
 _ALIGNED = re.compile(r"\\begin\{(aligned|align\*?|gathered|equation\*?)\}(.*)\\end\{\1\}", re.S)
 _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
@@ -79,6 +82,8 @@ def tidy(text: str) -> str:
         text = _DOTS.sub(_repeating, text)
     if len(text) > MAX_ANSWER:  # a character may have become a command
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
+    if "{e}" in text:
+        text = _MANTISSA.sub("e", text)  # 6.02\\text{e}23
     if "\\\\" in text and "begin" not in text:
         if _ALL_DOUBLED.fullmatch(text):
             text = text.replace("\\\\", "\\")

@@ -44,11 +44,11 @@ def decimals(gold: str) -> int | None:
     return len(match.group(1)) - int(match.group(2) or match.group(3) or 0)
 
 
-_LETTERED = re.compile(r"\([A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
+_LETTERED = re.compile(r"\(?[A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")
 _IT_IS = re.compile(
-    r"^(?:it|this|that|they|[a-z]{3,12})(?:'s|\s+(?:is|are|was|were))\s+(?:on\s+)?"
-    r"(?:(?:an?|the)\s+)?"
+    r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were))\s+"
+    r"(?:(?:an?|the|on)\s+)*"
 )
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
@@ -132,7 +132,7 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         measured, thousand = apart(answer), _THOUSAND.fullmatch(answer)
         answers += read(measured) if measured is not None else ()
         answers += read(f"{thousand.group(1)} thousand") if thousand is not None else ()
-    if "(" in answer[:12] and golds and golds[0].kind != "text":
+    if ")" in answer[:14] and golds and golds[0].kind != "text":
         lettered = _LETTERED.fullmatch(TEXT.sub(r"\1", answer))
         answers += read(lettered.group(1)) if lettered is not None else ()
     twice = _TWICE.fullmatch(answer) if answer.endswith(")") else None

@@ -1,30 +1,51 @@
-"""What the closing sentence of a response is about, where nothing in it is marked as the answer."""
+"""The value that a sentence states, where nothing in it is marked as the answer.
+
+Every number and formula of the sentence is a candidate, and its place says how much it counts:
+first what stands alone, then what a preposition governs or a side clause holds (`12 apples after
+giving away 8`, `240 loaves in 4 weeks`), then what is only said beside it (`24 of them (80%)`, `than
+20`). Of equals the one counts whose clause speaks of what the problem asks for, else the last.
+"""
 
 # ruff: noqa: RUF001 -- these characters are the subject
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from typing import NamedTuple
 
+from harness.verify.reading.problem import words
 from harness.verify.reading.sentences import (
+    _BECAUSE,
+    _BOUND,
+    _CHOSEN,
+    _CJK,
+    _MINUS,
+    _OTHERWISE,
+    _OUT_OF,
+    _PRICED,
+    _RELATIVE,
+    _TWO_WORDS,
+    _WORD_FIRST,
+    affirmed,
+    attained,
+    AND,
+    ASSIGNS,
     FURTHER,
     MATH,
+    NAME_ONLY,
     NUMBERISH,
     content,
     in_two_units,
+    last_formulas,
     last_numbers,
     value_among_words,
-    value_in,
 )
+from harness.verify.reading.words import NUMBER_WORDS, UNITS
 
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
 _BOLD = re.compile(r"\*\*([^*\n]{0,80}?\d[^*\n]{0,80})\*\*")
 _SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-z]\s*=[^=]{1,30}")
-_SUBORDINATE = re.compile(
-    r"(?:(?:so|thus|therefore|hence|then|and|now|finally|this means(?: that)?)\b[,:]?\s+)*"
-    r"(?:if|when|after|since|because|as|with|for|in|given|by|at|on|of|to)\b[^,]{0,200},\s+",
-    re.I,
-)
 _THEREFORE = re.compile(
     r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
     r"|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
@@ -35,10 +56,6 @@ _NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
     r"|\b(?:wrong|incorrect)\b",
     re.I,
 )
-_JOINED = re.compile(r"\s*(?:,|and\b|or\b|=)|[^.]{0,80}\band\s[^.]{0,80}=")
-_CLAUSE = re.compile(
-    r"[^(].*?(?:(?:,\s|\band\b|\bthen\b).*\d|\bto\s+[-−$]?\d)"
-)  # another value behind the first
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
 _TAIL = re.compile(
     r".*\b(?:(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
@@ -50,39 +67,100 @@ _MATHEMATICS = re.compile(
     r"(?:[^A-Za-z$]|\b(?:sqrt|pi|sin|cos|tan|ln|log|or|and)\b|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+"
 )
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
-_AFTER = re.compile(r"\s(?:after|before|when|if|because|since|while|until|than)\b")
-# what is only beside the value: 250, 50 more than on Friday; 512 codes, of which 8 are odd;
-# n = 3 works, while n = 2 does not
-_AND_NUMBER = re.compile(r"\band\s+\S{0,3}\d")
-_ASIDE = re.compile(
-    r"\s\((?:which|that\sis|i\.e\.|or|since|because|about|approximately)\b[^()]{0,80}\)\W*$"
-    r"|,\s(?:(?:of|among|out\sof)\swhich|namely\b|including|compared\s(?:with|to)"
-    r"|(?:which\sis\s)?\$?\d[\d.,]{0,12}\s(?:\w{1,15}\s)?(?:more|less|fewer|higher|lower|greater)\s"
-    r"|(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b)"
+
+# -- the place of a candidate ---------------------------------------------------------------------
+
+_DETERMINERS = (
+    r"(?:(?:the|an?|this|that|these|those|only|just|both|his|her|its|their|our|my|your|each|every"
+    r"|another|other|next|last|first|final|whole|entire|remaining|additional|extra|more|original"
+    r"|same|all|about|\w{1,20}['’]s)\s+){0,4}"
 )
-_VERB = re.compile(
-    r"(?<!to )\b(?:is|are|was|were|be|equals?|equal\s+to|total\s+of|at|has|have|had|gets?|needs?"
-    r"|takes?|took|makes?|made|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|saves?|saved|uses?"
-    r"|used|covers?|travels?|weighs?|contains?|sold|sells?|bought|buys?|gives?|gave|holds?|lasts?|scored?"
-    r"|collect(?:s|ed)|produce[sd]|receive[sd]|earns?|walk(?:s|ed)|runs?|ran|reads?|bakes?|baked|left\s+with)\s+(?:(?:him|her|them|it|me|us|you|thus|therefore|then|simply|about|approximately|only|exactly|now"
-    r"|a\s+total\s+of|still|equal\s+to|the\s+[a-z]{2,12}|(?-i:[A-Z][a-z]{1,15}))\s+)*+(?=[-−$€£¥\\(√.\d])",
+_LABELS = (
+    r"(?:days?|weeks?|steps?|crate|years?|grade|chapter|page|room|problem|question|part|case|number"
+    r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
+)
+_GOVERNED = re.compile(
+    r"(?:\b(?:in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
+    r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
+    r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
+    r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
+    rf"\s+(?:[a-z]{{2,12}}ing\s+)?{_DETERMINERS}(?:{_LABELS})?[$\\(*]{{0,3}}$"
+    r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$",
     re.I,
 )
-_FIRST = re.compile(
-    r"(?:(?:so|thus|therefore|hence|in\s+total|altogether)\b[,:]?\s+)?(?=[-$€£\d])", re.I
+_LEFT_WITH = re.compile(r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$", re.I)
+_LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
+_THAN = re.compile(r"\bthan\b[^,;]*$", re.I)
+_SIDE_CLAUSE = re.compile(
+    r"\b(?:after|before|when|if|because|since|while|until|unless|although|though|where|given"
+    r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
+    r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make))"
+    r"\s(?!and\b)[^,;]*$",
+    re.I,
+)
+_WANTS = re.compile(
+    r"\b(?:needs?|have|has|had|wants?|able|going|expect(?:s|ed)?|used|plan(?:s|ned)?|decided|afford"
+    r"|managed|required|hopes?|allowed|tries|tried|was|were|is|are|will)(?:\s\w{1,12})?\s+$",
+    re.I,
+)
+_COMPARED = re.compile(
+    r"\s?(?:[a-z]+\s){0,2}?(?:more|less|fewer|higher|lower|greater|[a-z]{2,8}er|further|farther)\s"
+    r"(?:[a-z]+\s){0,2}than\b|\s?times\s(?:as|more|the|what|that)\b",
+    re.I,
+)
+_INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
+    r"(?:,\s*(?:including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
+    r"[^,;]*|\d[^:]*\w:\s[^:]*|\((?:[^()]*))$",
+    re.I,
+)
+_FAILS = re.compile(  # n = 3 works, while n = 2 does not
+    r",\s(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b"
+)
+_BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
+_OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
+_SUBJECT = re.compile(
+    r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
+)
+_BOUND_BEFORE = re.compile(
+    r"\b(?:(?:less|more|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
+    r"|not|n['’]t|never|cannot(?:\s+be)?)\s+\S{0,3}$",
+    re.I,
 )
 
 
-def concluded(sentence: str) -> str | None:
-    """Return the value that a closing sentence is about: in bold, behind "=", or behind its verb.
+def _rank(text: str, start: int, end: int) -> int:
+    """Return how little a number there counts: 0 by itself, 1 governed or in a side clause, 2 aside."""
+    before = text[max(0, start - 120) : start]
+    if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
+        return 2
+    if _BESIDE.search(before) and re.match(r"[^,.]{1,30},", text[end:]):
+        return 2  # 24 students, or 80% of them, passed
+    side = _SIDE_CLAUSE.search(before)
+    if side is not None and not (
+        side.group().startswith("to ") and _WANTS.search(before[: side.start()])
+    ):
+        return 1
+    if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
+        return 1
+    if _OF_THEM.match(text, end) and before.endswith(", "):
+        return 2
+    return 1 if _COMPARED.match(text, end) else 0
 
-    `Therefore, she has 12 apples left after giving away 8` is about 12. None leaves it open.
+
+def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
+    """Return the value that a sentence states: in bold, behind "=", or the one that counts most.
+
+    None leaves it open; a sentence that only guesses is returned whole, and the reader refuses it.
+
+    Args:
+        sentence: The sentence.
+        asked: The words of the problem's question.
     """
     if len(sentence) > 800:
         return None
-    aside = _ASIDE.search(sentence)
-    if aside is not None and any(map(str.isdigit, sentence[: aside.start()])):
-        sentence = sentence[: aside.start()]
+    fails = _FAILS.search(sentence)
+    if fails is not None and any(map(str.isdigit, sentence[: fails.start()])):
+        sentence = sentence[: fails.start()]
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))
@@ -96,7 +174,8 @@ def concluded(sentence: str) -> str | None:
         and _MATHEMATICS.fullmatch(tail.group(1))
         and _OPERATION.search(tail.group(1))
     ):
-        return tail.group(1)
+        last = tail.group(1).split(" and ")[-1]  # 2x = 14 and x = 7
+        return last if ASSIGNS.match(last) and not ASSIGNS.match(tail.group(1)) else tail.group(1)
     formulas = list(MATH.finditer(sentence))
     if "=" in sentence[formulas[-1].end() if formulas else 0 :]:
         behind = sentence[sentence.rindex("=") + 1 :].strip()
@@ -107,39 +186,181 @@ def concluded(sentence: str) -> str | None:
             return sentence
         further = FURTHER.search(behind, number.end())
         if further is not None and any(map(str.isdigit, behind[further.end() :])):
-            return concluded(behind[further.end() :])
+            return concluded(behind[further.end() :], asked)
         return value_among_words(behind) or number.group()
-    numbers = list(NUMBERISH.finditer(sentence))
-    joined = last_numbers(numbers, sentence) if numbers else ""
-    if numbers and numbers[-1].end() == len(sentence) and joined != numbers[-1].group().strip():
-        return joined  # "the numbers are 3 and -3."
+    return _chosen(sentence, asked)
+
+
+class _Candidate(NamedTuple):
+    start: int
+    end: int
+    text: str
+    rank: int
+
+
+_MEASURED = re.compile(
+    r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
+)
+_W = "|".join(NUMBER_WORDS)
+# a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 \times 10^8
+_PLAIN = re.compile(
+    rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-](?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
+    r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
+    rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S))?"
+    r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
+    r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z]))?",
+)
+
+
+def measure(text: str, start: int) -> str:
+    """Return the unit that follows there, with the blank before it, or nothing."""
+    unit = _MEASURED.match(text, start)
+    known = unit is not None and unit.group(2).lower() in UNITS and unit.group(2) != "in"
+    return unit.group() if unit is not None and known else ""
+
+
+def _candidates(sentence: str) -> list[_Candidate]:
+    """Return the numbers and formulas of a sentence in order, joined ones as one."""
+    spans = [(*m.span(), content(m).strip()) for m in MATH.finditer(sentence)]
+    ends = [(start, end) for start, end, _ in spans]
+    for m in _PLAIN.finditer(sentence):
+        start = m.start() + len(m.group()) - len(m.group().lstrip())
+        if any(a <= start < b for a, b in ends):
+            continue
+        text = in_two_units(sentence, start) or m.group().strip(" .,;")
+        if text[-1:].isdigit():
+            text += measure(sentence, start + len(text))
+        spans.append((start, start + len(text), text))
+        ends.append(spans[-1][:2])
+    spans.sort()
+    joined: list[tuple[int, int, str]] = []
+    many, again = False, set()
+    for start, end, text in reversed(spans[-30:]):
+        gap = sentence[end : joined[-1][0]] if joined else "."
+        named = bool(joined) and all(map(ASSIGNS.match, (text, joined[-1][2])))
+        more = AND.fullmatch(gap) is not None or (gap.strip() == "," and (many or named))
+        if more and "or" in gap and text[0] in "$€£¥" and joined[-1][2].endswith("%"):
+            more = False  # $20, or 25%
+            again.add(joined[-1][0])
+        if more and (named or "=" not in text + joined[-1][2]):
+            mark = " or " if "or" in gap else ", "
+            joined[-1] = (start, joined[-1][1], f"{text}{mark}{joined[-1][2]}")
+            many = True
+        else:
+            joined.append((start, end, text))
+            many = False
+    found = []
+    for start, end, text in reversed(joined):
+        formula, spoken = sentence[start] in "$\\", not any(map(str.isdigit, text))
+        if start in again:
+            rank = 4
+        elif formula or not spoken:
+            rank = 6 if formula and NAME_ONLY.fullmatch(text) else 2 * _rank(sentence, start, end)
+        elif _COUNTED.search(sentence[:start]):  # the two friends
+            continue
+        else:
+            rank = 2 * _rank(sentence, start, end) + (not text.endswith("percent"))
+        found.append(_Candidate(start, end, text, rank))
+    return found
+
+
+_COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
+
+
+def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
+    found = _candidates(sentence)
+    if not found:
+        return None
     start = 0
-    for mark in _THEREFORE.finditer(sentence, 0, numbers[-1].start() if numbers else 0):
+    for mark in _THEREFORE.finditer(sentence, 0, found[-1].start):
         start = mark.end()
-    before = _SUBORDINATE.match(sentence, start)
-    clause = sentence[before.end() if before is not None else start :]
-    after = _AFTER.search(clause)
-    if (
-        after is not None
-        and any(map(str.isdigit, clause[: after.start()]))
-        and not _AND_NUMBER.search(clause, after.end())  # 48 before and 58 now
-    ):
-        clause = clause[: after.start()]
-    verbs = list(_VERB.finditer(clause))
-    if verbs:
-        behind = clause[verbs[-1].end() :]
-        together = in_two_units(behind)
+    every = found = [c for c in found if c.start >= start]
+    least = min(c.rank for c in found)
+    found = [c for c in found if c.rank == least]
+    best = found[-1]
+    if len(found) > 1:
+        if not sentence[start : found[0].start].strip() and _SUBJECT.match(sentence, found[0].end):
+            best = found[0]
+        elif asked and sentence[best.start] not in "$\\" and not _overlap(sentence, best, asked):
+            best = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
+    kind = _unit(best)
+    if asked and kind is not None:  # 150 minutes, or 2.5 hours
+        wanted = {UNITS.get(w) for w in asked}
+        same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
+        best = same[-1] if same and kind not in wanted else best
+    bound = _BOUND_BEFORE.search(sentence[max(0, best.start - 40) : best.start])
+    return f"{bound.group()}{best.text}" if bound is not None else best.text
+
+
+def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
+    return UNITS.get(found.text.split()[-1].lower())
+
+
+_BREAK = re.compile(r";\s|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)")
+
+
+def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
+    """Return how many words of the question the clause around a candidate has."""
+    start = 0
+    for mark in _BREAK.finditer(sentence, 0, found.start):
+        start = mark.end()
+    end = _BREAK.search(sentence, found.end)
+    return len(asked & words(sentence[start : end.start() if end else len(sentence)]))
+
+
+def value_in(sentence: str) -> str:
+    """Return the value of a sentence: all of it if it is short, else a formula or number."""
+    choice = _CHOSEN.match(sentence)
+    if choice is not None:
+        return choice.group(1)
+    said = affirmed(sentence)
+    if said is None or _BOUND.match(sentence):
+        return sentence  # what it denies, or a bound, is for the reader to refuse
+    sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
+    value = attained(sentence)
+    if value is not None:
+        return value
+    foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
+    short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
+    if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
+        return sentence
+    formulas = list(MATH.finditer(sentence))
+    numbers = list(NUMBERISH.finditer(sentence))
+    priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
+    if formulas:
+        last = formulas[-1]
+        inner = last_formulas(formulas, sentence)
+        outside = [m for m in numbers if m.start() >= last.end()]
+        if not outside or not NAME_ONLY.fullmatch(inner.strip()):
+            return inner
+        return outside[0].group().strip()
+    lead = NUMBERISH.match(sentence)
+    if lead is not None:
+        together = in_two_units(sentence)
         if together is not None:
             return together
-        formula = MATH.match(behind)
-        if formula is not None and _JOINED.match(behind, formula.end()) is None:
-            return content(formula).strip()
-        return None if formula or _CLAUSE.match(behind) else value_in(behind)
-    clause = clause.lstrip()
-    first = _FIRST.match(clause) if not formulas else None
-    if first is not None:
-        return value_in(clause[first.end() :])
-    return (last_numbers(list(NUMBERISH.finditer(clause)), clause) or None) if aside else None
+        part = _OUT_OF.match(sentence, lead.end())
+        if part is not None:
+            return sentence[: part.end()]
+        further = FURTHER.search(sentence, lead.end())
+        later = sentence[further.end() :] if further is not None else ""
+        if any(m.group().strip() != lead.group().strip() for m in NUMBERISH.finditer(later)):
+            return last_numbers(list(NUMBERISH.finditer(later)), later)
+        changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
+        return sentence if changed else lead.group()
+    choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
+    if choice is not None and not re.match(r"A\s+[a-z]", sentence):
+        return choice.group(1)
+    if len(priced) == 1 and len(numbers) > 1:
+        return priced[0].group().strip()
+    pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
+    if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
+        return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
+    if numbers:
+        return concluded(sentence) or last_numbers(numbers, sentence)
+    return sentence if len(sentence) <= 200 else ""
+
+
 
 
 _MARKS = "√π^²³"

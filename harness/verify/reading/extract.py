@@ -8,11 +8,13 @@ long response.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
 from harness.verify.reading.closing import concluded, whole
 from harness.verify.reading.phrases import COMMITS, SENTENCE, WINDOW, by_phrase, cut, last_match
+from harness.verify.reading.problem import asked_words, words
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
@@ -54,7 +56,11 @@ HASH = re.compile(r"####[ \t]*([^\n]*)")
 
 
 def extract(
-    text: str, form: Form = "boxed", fallback: str = "any", precedence: str = "form"
+    text: str,
+    form: Form = "boxed",
+    fallback: str = "any",
+    precedence: str = "form",
+    problem: str = "",
 ) -> Found | None:
     """Return the final answer of a response, or None.
 
@@ -63,18 +69,19 @@ def extract(
         form: The protocol's own answer form.
         fallback: As in `Conventions`.
         precedence: As in `Conventions`.
+        problem: The problem's text, whose question tells which of two sentences answers it.
     """
     if form == "bare":
-        text = text.strip()
+        text = after_thinking(text).strip()
         inner = boxed(text) if "box" in text else None
-        return Found(inner if inner is not None else text, "form") if text else None
+        return Found(_said(text) if inner is None else inner, "form") if text else None
     text = _first_turn(after_thinking(text), form)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = _of_form(text, form)
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
-        return Found(by_form, "form") if later is None else Found(later, "phrase")
+        return Found(_said(by_form), "form") if later is None else Found(later, "phrase")
     if fallback == "form" or (form == "answer_tag" and by_form is not None):
         return None  # an empty tag commits to nothing
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
@@ -87,22 +94,37 @@ def extract(
         return Found(phrase, "phrase")
     if fallback == "committed":
         return None
-    last = _last(text)
+    last = _last(text, asked_words(problem) if problem else frozenset())
     return Found(last, "last") if last else None
 
 
-_TURNS = re.compile(r"\n\n(?:Question|Problem):|\nQ:")
+def _said(text: str) -> str:
+    """Return an answer, or what it states if it is a sentence with several numbers."""
+    sentence = text[:1].isupper() and 4 < len(text.split()) < 80 and not set("\\$=") & set(text)
+    return (concluded(text) or text) if sentence and len(NUMBERISH.findall(text)) > 1 else text
+
+
+# where a model goes on with another question or another speaker
+_TURNS = re.compile(
+    r"\n\n(?:Question|Problem|Exercise|Human|User|Instruction)(?:\s\d{1,3})?:|\nQ:"
+    r"|<\|(?:im_end|im_start|endoftext|eot_id|end_of_text)\|>|</s>"
+)
 
 
 def _first_turn(text: str, form: Form) -> str:
     """Return a response without further questions that the model asks itself behind its answer."""
-    asks = "Question:" in text or "Problem:" in text or "\nQ:" in text
-    turn = _TURNS.search(text) if asks else None
-    if turn is None:
+    if "</s>" not in text and "<|" not in text and "Q:" not in text and ":" not in text:
         return text
-    first = text[: turn.start()]
-    answered = _of_form(first, form) or by_phrase(first)
-    return first if answered is not None and answered.strip() else text
+    for turn in islice(_TURNS.finditer(text), 4):  # the first may only repeat the problem
+        first = text[: turn.start()]
+        answered = _of_form(first, form) or by_phrase(first)
+        if answered is not None and answered.strip():
+            return first
+        # numbers that lead to one are an answer too, but "I solve 2 problems" is none
+        numbers = NUMBERISH.findall(first[-WINDOW:])
+        if len(numbers) > 2 or ("Q" not in turn.group() and "P" not in turn.group() and numbers):
+            return first
+    return text
 
 
 def _of_form(text: str, form: Form) -> str | None:
@@ -137,8 +159,8 @@ def tagged_answer(text: str) -> str | None:
     return inner if within is None else within
 
 
-def _last(text: str) -> str | None:
-    """Return the last formula or number of a response that commits to nothing."""
+def _last(text: str, asked: frozenset[str]) -> str | None:
+    """Return the value that a response ends with which commits to nothing."""
     window = cut(text[-WINDOW:]) or text[-WINDOW:].strip()
     window = _QED.sub("", window).rstrip()
     concluding = last_match(_CONCLUDES, window)
@@ -161,17 +183,28 @@ def _last(text: str) -> str | None:
         shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
         alone = shown and not window[formulas[-1].end() :].strip(" .,")
         if len(formulas) > 1 and last == content(formulas[-1]).strip() and not alone:
-            last = concluded(_sentence(window, formulas[-1])) or last
+            last = concluded(_sentence(window, formulas[-1]), asked) or last
         last = attained(_sentence(window, formulas[-1])) or last
         return _unless_denied(last, window, formulas[-1])
     assert number is not None
     sentence = _sentence(window, number)
-    value = concluded(sentence)
+    if "=" not in sentence and (_NOTE.match(sentence) or (asked and not _SO.match(sentence))):
+        earlier = last_match(NUMBERISH, window[: window.rfind(sentence)])
+        before = _sentence(window, earlier) if earlier is not None else ""
+        if earlier and (_NOTE.match(sentence) or asked & words(sentence) < asked & words(before)):
+            sentence, number = before, earlier  # what stands behind it is a remark
+    value = concluded(sentence, asked)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
     return _unless_denied(value or whole(number, window), window, number)
 
 
+_SO = re.compile(r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b", re.I)
+_NOTE = re.compile(
+    r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b"
+    r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",
+    re.I,
+)
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
 _REMARKED = re.compile(
     r"(?:[,;(]\s?(?:and\s|but\s)?not|\s(?:instead of|rather than|as opposed to))\s+"
@@ -185,8 +218,8 @@ _OFFER = re.compile(  # what a chat model adds
 )
 # a check of the value before it, which takes nothing back
 _CHECK = re.compile(
-    r"\n\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
-    r"(?:check|verif(?:y|ication))\b",
+    r"(?:\n|[.!]\s)\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
+    r"(?:check|verif(?:y|ication)|indeed)\b",
     re.I,
 )
 _CONCLUDES = re.compile(

@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 
 from harness.verify.reading.boxes import boxes
+from harness.verify.reading.closing import measure, value_in
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     content,
     last_formulas,
-    value_in,
 )
 
 WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
@@ -32,7 +32,7 @@ PHRASES = re.compile(
     r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
     r"|comes\s+to|equals|for\s+sure|therefore|thus|hence|simply|just|exactly"
     r"|approximately|about)\b)*"
-    r"[\s*_]*(?:[:：=]|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
+    r"[\s*_]*(?:[:：=]|-\s(?=\S)|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I | re.S,
 )
 _PHRASE_WORDS = (
@@ -101,7 +101,7 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
 
 _DOUBTED = re.compile(  # "I do not think that the answer is 5"
     r"(?:\b(?:whether|impossible|unclear)\b|(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
-    r"|possible|follow|conclude)\b))[^.!?\n]*$",
+    r"|possible|follow|conclude)\b))(?:(?!\bbut\b)[^.!?\n])*$",
     re.I,
 )
 _MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
@@ -113,7 +113,7 @@ _CORRECTION = re.compile(
 )
 _RATHER = re.compile(
     r"\b(?:(?:it|that|this)(?:['’]s|\s+is|\s+was)|(?:it|that|this)\s+(?:should|must|would)\s+be"
-    r"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|no,)\s+"
+    r"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|no,|wait,)\s+"
     r"(?:it['’]s\s+|actually\s+|really\s+|rather\s+|supposed\s+to\s+be\s+)*(?=[-+$\\.\d])",
     re.I,
 )
@@ -168,7 +168,8 @@ def _statement(rest: str) -> str:
         ):
             end = SENTENCE.search(rest)
             return rest[: end.start()] if end else rest
-        return inner.strip()
+        unit = measure(rest, math.end()) if inner[-1:].isdigit() else ""
+        return f"{inner.strip()}\\text{{{unit}}}" if unit else inner.strip()
     end = SENTENCE.search(rest)
     sentence = rest[: end.start()] if end else rest
     sentence = sentence.strip().strip("*_").strip()

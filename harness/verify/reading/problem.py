@@ -136,6 +136,29 @@ _ASKED = re.compile(
 )
 
 
+_WORD = re.compile(r"[a-z]{3,15}")
+_COMMON = frozenset(
+    "the and are was were has have had how many much what does did will would can could for with from"
+    " that this they she his her its their there find each all after before more less than in".split()
+)
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text that say something, without their endings."""
+    found = _WORD.findall(MATH.sub(" ", text).lower())
+    return frozenset(w[:5].rstrip("s") for w in found if w not in _COMMON and w not in UNITS)
+
+
+@lru_cache(maxsize=1024)
+def asked_words(problem: str) -> frozenset[str]:
+    """Return the words of a problem's last question, or last sentence, with its units in full."""
+    sentences = _SENTENCES.split(problem[-2_000:].strip())
+    question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
+    return words(question) | {w for w in _WORD.findall(question.lower()) if w in UNITS}
+
+
+_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+
 _ASKS = re.compile(r"\b(?:how\s+(?:much|many|far|long|fast|old|tall)|what)\b", re.I)
 _QUESTION = 300  # characters at the end of a problem that ask for the answer
 

@@ -44,11 +44,11 @@ _ATTAINED = re.compile(
 _IN_TWO = re.compile(
     r"\$?(\d[\d,.]{0,12})\s+([a-z]{1,12})(?:,|,?\s+and)?\s+(\d[\d.]{0,12})\s+([a-z]{1,12})\b"
 )
-_NAME_ONLY = re.compile(r"[\\A-Za-z\s_{}'^]{1,40}|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
+NAME_ONLY = re.compile(r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
 _PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
-_ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
-_AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
+ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
+AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
 
 _ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\}")
 
@@ -67,8 +67,8 @@ _REMARK = re.compile(
     re.I,
 )
 _CORRECTED = re.compile(
-    r"(?:\bnot\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
-    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+is|['’]s)\s+)(?!not\b)",
+    r"(?:\b(?:can)?not\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
+    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+(?:is|must\s+be|should\s+be|has\s+to\s+be)|['’]s)\s+)(?!not\b)",
     re.I,
 )
 
@@ -93,7 +93,8 @@ def affirmed(text: str) -> str | None:
 
 _BOUND = re.compile(
     r"(?:somewhere\s+)?(?:between|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
-    r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than|under|over|above|below)\b",
+    r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than"
+    r"|(?:under|over|above|below)(?!\s+(?:the\s+)?\S{0,3}\d\S*\s\D+\d))\b",
     re.I,
 )
 
@@ -117,59 +118,6 @@ def stated(text: str) -> str:
 _BOUND_BEFORE = re.compile(_BOUND.pattern + r"\s*$", re.I)
 
 # -- the value in a sentence ----------------------------------------------------------------------
-
-
-def value_in(sentence: str) -> str:
-    """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    choice = _CHOSEN.match(sentence)
-    if choice is not None:
-        return choice.group(1)
-    said = affirmed(sentence)
-    if said is None or _BOUND.match(sentence):
-        return sentence  # what it denies, or a bound, is for the reader to refuse
-    sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
-    value = attained(sentence)
-    if value is not None:
-        return value
-    foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
-    short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
-    if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
-        return sentence
-    formulas = list(MATH.finditer(sentence))
-    numbers = list(NUMBERISH.finditer(sentence))
-    priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
-    if formulas:
-        last = formulas[-1]
-        inner = last_formulas(formulas, sentence)
-        outside = [m for m in numbers if m.start() >= last.end()]
-        if not outside or not _NAME_ONLY.fullmatch(inner.strip()):
-            return inner
-        return outside[0].group().strip()
-    lead = NUMBERISH.match(sentence)
-    if lead is not None:
-        together = in_two_units(sentence)
-        if together is not None:
-            return together
-        part = _OUT_OF.match(sentence, lead.end())
-        if part is not None:
-            return sentence[: part.end()]
-        further = FURTHER.search(sentence, lead.end())
-        later = sentence[further.end() :] if further is not None else ""
-        if any(m.group().strip() != lead.group().strip() for m in NUMBERISH.finditer(later)):
-            return last_numbers(list(NUMBERISH.finditer(later)), later)
-        changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
-        return sentence if changed else lead.group()
-    choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
-    if choice is not None and not re.match(r"A\s+[a-z]", sentence):
-        return choice.group(1)
-    if len(priced) == 1 and len(numbers) > 1:
-        return priced[0].group().strip()
-    pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
-    if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
-        return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
-    if numbers:
-        return last_numbers(numbers, sentence)
-    return sentence if len(sentence) <= 200 else ""
 
 
 def attained(sentence: str) -> str | None:
@@ -206,8 +154,8 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
     while len(parts) < len(found) and len(parts) < 20:
         before = found[-1 - len(parts)]
         gap = text[before.end() : parts[0].start()]
-        named = all(_ASSIGNS.match(content(m)) for m in (before, parts[0]))
-        if not _AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
+        named = all(ASSIGNS.match(content(m)) for m in (before, parts[0]))
+        if not AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
             break
         if "=" in content(parts[0]) and not named:
             break  # a = 3, b = 5 and a + b = 8
@@ -223,7 +171,7 @@ def last_numbers(found: list[re.Match[str]], text: str) -> str:
     first = max(0, len(found) - 1)
     while first and len(found) - first < 20:
         gap = text[found[first - 1].end() : found[first].start()]
-        joined = _AND.fullmatch(gap) if first == len(found) - 1 else gap.strip() == ","
+        joined = AND.fullmatch(gap) if first == len(found) - 1 else gap.strip() == ","
         if not joined:
             break
         first -= 1
@@ -250,7 +198,7 @@ _WORK = re.compile(
     re.I,
 )
 _COPULA = re.compile(
-    r"[A-Za-z][A-Za-z ,'’-]{0,80}?\b(?:is|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
+    r"[A-Za-z][A-Za-z ,'’-]{0,80}?(?:(?<=\bit)['’]s|\bis|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
     r"|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with|answer)\b\s*:?\s*"
     r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?(?=[-$€£\\(.\d])"
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
@@ -115,7 +117,15 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
     if not any(t.kind in ("word", "let") for t in taken):
         raise Unreadable("neither mathematics nor words")
     words = normal_words("".join((" " if t.space else "") + t.value for t in taken))
+    half = _HALF_LINE.fullmatch(words)
+    if half is not None:
+        sign = _SIGNED[half.group(1).replace("-", "")]
+        return tree.relation((sign,), (tree.sym("x"), tree.ZERO))
     return tree.sym("RR") if words in ALL_REALS else tree.text(words)
+
+
+_SIGNED = {"positive": ">", "negative": "<", "nonnegative": "ge", "nonpositive": "le"}
+_HALF_LINE = re.compile(r"(?:all )?((?:non-?)?(?:posi|nega)tive) reals?(?: numbers?)?")
 
 
 def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> Node:
@@ -140,7 +150,7 @@ def _lead(c: Cursor) -> None:
     """Go past words such as "about", a relation without a left side, and a label."""
     while (
         c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
-    ) or c.op("approx", "equiv", "="):
+    ) or c.op("approx", "equiv", "sim", "="):
         c.take()
     if c.at and c.tokens[c.at - 1].kind == "word":
         c.accept(":")  # Total: 30

@@ -23,7 +23,7 @@ QUALIFIERS = {
 LEADING = {
     "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
     "either", "is", "are", "the", "an", "all", "approx.", "just", "total", "of", "answer",
-    "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
+    "point", "ordered", "pair", "interval", "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
 }
 ORDINALS = {"th", "st", "nd", "rd"}
 ROMAN = {"II", "III", "IV", "VI", "VII", "VIII", "IX"}
@@ -231,7 +231,6 @@ ALL_REALS = {"all real numbers", "all reals", "all real values", "any real numbe
 SAME_TEXT = {
     "no solution": "no solution", "no solutions": "no solution", "none": "none",
     "no real solution": "no solution", "no real solutions": "no solution",
-    "there is no solution": "no solution", "there are no solutions": "no solution",
     "dne": "does not exist", "does not exist": "does not exist",
     "infinitely many": "infinitely many", "infinitely many solutions": "infinitely many",
     "infinite": "infinitely many", "infinite solutions": "infinitely many",
@@ -308,5 +307,5 @@ def normal_words(text: str) -> str:
     text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
     text = re.sub(r"\s+", " ", text)
     lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
-    lowered = re.sub(r"^(?:the|a|an)\s+|(?<=\d)(?:st|nd|rd|th)\b", "", lowered)
+    lowered = re.sub(r"^(?:(?:the|an?|on|there (?:is|are))\s+)+|(?<=\d)(?:st|nd|rd|th)\b", "", lowered)
     return SAME_TEXT.get(lowered, lowered)

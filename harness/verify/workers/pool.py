@@ -208,7 +208,7 @@ class VerifierPool:
         keys: dict[bytes, list[int]] = {}
         items: list[_Item] = list(zip(answers, golds, cut, asked, strict=True))
         for i, (answer, gold, short, problem) in enumerate(items):
-            plain = judge_plainly(answer, gold, conventions, form, short)
+            plain = judge_plainly(answer, gold, conventions, form, short, problem)
             if plain is not None:
                 judged[i] = plain
                 continue
