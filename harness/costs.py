@@ -40,7 +40,8 @@ class Caps(Frozen, allow_inf_nan=False):
     def _one_at_least(self) -> Caps:
         if not self.set_caps():
             raise ValueError(
-                "set at least one of steps, trained_tokens, flops, seconds, computed_flops, gpu_seconds"
+                "set at least one of steps, trained_tokens, flops, seconds, computed_flops,"
+                " gpu_seconds"
             )
         return self
 

@@ -75,6 +75,24 @@ def test_what_honest_records_say_is_let_pass():
     assert "the board's start model is 0123456789ab" in refused(another, start_model=named)["start"]
 
 
+@pytest.mark.promise("A record that lies in what nobody recomputes, and cannot be, is refused")
+def test_what_a_board_caps_is_said():
+    parts = {"body_flops": 6e9, "head_flops": 3e9, "attention_flops": 2e9}
+    for caps, told, says in (
+        ({"computed_flops": 1e10}, {}, "does not say what was computed, which the board caps"),
+        ({"computed_flops": 2e9}, parts, "it spent 1.1e+10 computed_flops, and the board allows"),
+        ({"computed_flops": 1e12}, parts, None),
+        ({"gpu_seconds": 100}, {}, "it was trained on no GPU, whose seconds the board caps"),
+        ({"gpu_seconds": 100}, {"gpu_seconds": 70.0}, None),
+    ):
+        one = made("mine")
+        cost = one.cost.model_copy(update=told)
+        stages = tuple(each.model_copy(update={"cost": cost}) for each in one.stages)
+        one = one.model_copy(update={"cost": cost, "stages": stages}).sealed()
+        found = refused(one, caps=caps)
+        assert found == {} if says is None else says in found["mine/0"]
+
+
 def test_other_questions_are_laid_to_the_record_that_had_them():
     """Such as a claim by earlier conventions of a task, whoever was published first."""
     claim = made("aaa", scores=[OTHER_WORDS])

@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 import torch
 from safetensors.torch import load_file
 
+from harness.costs import PARTS
 from harness.records import read_records
 
 pytestmark = pytest.mark.bench
@@ -72,6 +73,8 @@ def test_two_processes_train_on_the_same_batches_as_one(two):
         assert right.cost.trained_tokens == left.cost.trained_tokens > 0
         assert right.cost.teacher_tokens == left.cost.teacher_tokens
         assert right.cost.flops == pytest.approx(left.cost.flops)
+        for part in PARTS:  # but for padding, which depends on what is put together
+            assert getattr(right.cost, part) == pytest.approx(getattr(left.cost, part), rel=0.1)
         assert right.stages[0].notes["micro_batch_size"] == 2
         assert left.stages[0].notes["micro_batch_size"] == 4
         for (key, a), b in zip(

@@ -175,6 +175,7 @@ def test_an_interrupted_run_ends_at_the_same_weights(name, student, teacher, tmp
     assert digest(resumed.out) == digest(whole.out)
     assert resumed.budget.cost.steps == 5
     assert resumed.budget.cost.flops == whole.budget.cost.flops
+    assert resumed.budget.cost.computed_flops == whole.budget.cost.computed_flops > 0
 
 
 class _Interrupted(Exception):

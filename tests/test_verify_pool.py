@@ -398,3 +398,18 @@ def test_a_confined_worker_can_do_nothing_else(tmp_path) -> None:
 def test_verdict_of_an_answer_beyond_the_bounds_is_ungradable(shared: VerifierPool) -> None:
     deep = "\\boxed{" + "(" * 500 + "1" + ")" * 500 + "}"
     assert shared.verify_many([deep], ["1"])[0].verdict is Verdict.ungradable
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of another process' time")
+def test_what_judging_took_is_known_after_workers_have_ended():
+    with VerifierPool(workers=2) as pool:
+        assert pool.cpu_seconds == 0
+        answers = [f"\\boxed{{x^2 + {number}}}" for number in range(100)]
+        golds = [f"{number} + x^2" for number in range(100)]
+        pool.verify_many(answers, golds)
+        spent = pool.cpu_seconds
+        assert spent > 0
+        pool.verify_many(["\\boxed{x + 1}"], ["1 + x"])
+        assert pool.cpu_seconds > spent
+        spent = pool.cpu_seconds
+    assert pool.cpu_seconds >= spent

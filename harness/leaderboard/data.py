@@ -335,16 +335,13 @@ class Leaderboard(Frozen):
 
         Left out: dates, ids and digests of records, logs; measured time, memory and energy.
         """
-        measured = (
-            *("seconds", "gpu_seconds", "peak_memory_bytes", "energy_joules"),
-            "verifier_cpu_seconds",
-        )
+        measured = ["seconds", "gpu_seconds", "verifier_cpu_seconds", "peak_memory_bytes"]
         content = self.model_dump(mode="json", exclude={"date", "superseded", "refused"})
         for row in content["rows"]:
             row["records"] = [[ref["seed"], ref["status"]] for ref in row["records"]]
             del row["confirmations"]
             for cost in (row["cost"], row.get("tuning", {}).get("cost")):
-                for name in measured if cost else ():
+                for name in (*measured, "energy_joules") if cost else ():
                     cost.pop(name, None)
         for failure in content["failures"]:
             del failure["record"], failure["log"]

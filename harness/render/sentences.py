@@ -26,8 +26,8 @@ COST = (
 )
 COMPUTED = "Computed"  # behind FLOPs, where a row's is known
 COMPUTED_COST = (
-    "FLOPs are the usual estimate, of parameters and tokens, and what budgets are in unless they say"
-    " otherwise. Computed are the FLOPs of all products of matrices that were made, padding"
+    "FLOPs are the usual estimate, from parameters and tokens. Computed are those of all products of"
+    " matrices that were made, padding"
     " included; its parts (body, head, attention) are in the CSV file."
 )
 TRIALS = ("FLOPs of trials", "Time of trials")

@@ -97,7 +97,7 @@ class Counter:
     def cost(self) -> Cost:
         """Return what has been spent, as of now; a copy."""
         self._take()
-        spent = self._judged_earlier + self.judged()
+        spent = round(self._judged_earlier + self.judged(), 3)
         return self._cost.model_copy(update={"verifier_cpu_seconds": spent or None})
 
     @property
