@@ -546,6 +546,21 @@ def test_logits_in_half_precision_are_summed_in_float32(size, tokenizer, monkeyp
     assert seen[before][1].dtype == torch.bfloat16
 
 
+def test_a_device_without_the_wide_product_says_so_once(caplog):
+    """As torch's own CPU, when it is asked in the way of a GPU."""
+    import torch
+
+    from harness.stage.decoding.head import ExactHead
+
+    model = architecture("llama").bfloat16()
+    head, weight = ExactHead(model), model.lm_head.weight.detach()
+    hidden = torch.randn(3, 1, weight.shape[1]).bfloat16()
+    found = [head._product(hidden, weight) for _ in range(2)]
+    assert torch.equal(found[0], torch.nn.functional.linear(hidden, weight).float())
+    assert torch.equal(*found)
+    assert [line.getMessage()[:20] for line in caplog.records] == ["logits are rounded: "]
+
+
 def test_sampled_and_float32_logits_are_the_models_own(model, tokenizer):
     import torch
 
