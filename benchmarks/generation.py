@@ -185,7 +185,7 @@ def main() -> None:
             theirs = HFLM(
                 pretrained=str(model), device=chosen.device, dtype=dtype, batch_size=chosen.batch
             )
-            ours = load_engine(model, "hf", chosen.batch, chosen.device)
+            ours = load_engine(model, "hf", chosen.batch, chosen.device, dtype)
             for case in chosen.cases:
                 for count in chosen.requests:
                     asked = requests(count, chosen.limit, case)

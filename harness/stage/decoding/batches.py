@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from harness.stage.decoding.head import ExactHead
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.sampling import uniform
 from harness.stage.decoding.stops import Row, Stops
@@ -28,6 +30,7 @@ class Batches:
         """Take what `Slots` takes; `size` is the prompts of a batch."""
         self._model, self._stops, self._choose = model, stops, choose
         self._size, self._sampled = size, sampled
+        self._head = nullcontext() if sampled else ExactHead(model)
 
     def answers(
         self, prompts: Sequence[Prompt], places: Sequence[int], more: More
@@ -68,7 +71,8 @@ class Batches:
             given = {"input_ids": ids, "attention_mask": mask}
             if "position_ids" in takes:
                 given["position_ids"] = places
-            output = self._model(**given, past_key_values=cache, use_cache=True, **more)
+            with self._head:
+                output = self._model(**given, past_key_values=cache, use_cache=True, **more)
             chosen = self._choose(output.logits[:, -1], None if noise is None else noise[:, step])
             for row, token in zip(open_rows, chosen.tolist(), strict=True):
                 rows[row].extend((token,), self._stops)

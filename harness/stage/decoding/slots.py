@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from harness.stage.decoding.cache import Prefix, SlotCache
+from harness.stage.decoding.head import ExactHead, last_only
 from harness.stage.decoding.masks import Masks
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.sampling import uniform
@@ -46,9 +47,9 @@ class Slots:
             choose: Returns the next tokens, shape (rows,), from logits of shape (rows, vocabulary)
                 and random numbers of shape (rows,), None if none are wanted.
             slots: Rows that are generated together.
-            sampled: Whether random numbers are wanted.
+            sampled: Whether random numbers are wanted; where not, logits are in float32.
         """
-        self._reader = Reader(model, slots)
+        self._reader = Reader(model, slots, exact=not sampled)
         self._stops, self._choose, self._sampled = stops, choose, sampled
         kind = "cpu" if model.device.type == "cpu" else "cuda"
         self._stride, self._most = STRIDE[kind], READ[kind]
@@ -193,9 +194,10 @@ class Slots:
 class Reader:
     """Runs a model on prompts and on single tokens, with a cache."""
 
-    def __init__(self, model: Any, slots: int) -> None:
+    def __init__(self, model: Any, slots: int, *, exact: bool = False) -> None:
         self.cache = SlotCache(slots)
         self._model, self._masks = model, Masks(model)
+        self._head = ExactHead(model) if exact else nullcontext()
         self._used = 0  # slots that have held a row
         self.slots = self._arange(slots)
 
@@ -241,7 +243,7 @@ class Reader:
         if prefix is not None:
             self.cache.share(prefix, start, start + count)
         at = self._arange(shared + width)[None, shared:]
-        with self._last_only(ends):
+        with last_only(self._model, self.slots[:count], ends):
             logits = self._forward(ids, at, at.expand(count, -1), shared + width)
         if logits.shape[1] > 1:  # the head was not called as a module
             return logits[self.slots[:count], ends]
@@ -275,34 +277,16 @@ class Reader:
     def _forward(
         self, ids: torch.Tensor, seen: torch.Tensor, at: torch.Tensor, width: int
     ) -> torch.Tensor:
-        output = self._model(
-            input_ids=ids,
-            attention_mask=self._masks(seen, self._arange(width)),
-            position_ids=at,
-            past_key_values=self.cache,
-            use_cache=True,
-        )
+        with self._head:
+            output = self._model(
+                input_ids=ids,
+                attention_mask=self._masks(seen, self._arange(width)),
+                position_ids=at,
+                past_key_values=self.cache,
+                use_cache=True,
+            )
         logits: torch.Tensor = output.logits
         return logits
-
-    @contextmanager
-    def _last_only(self, ends: torch.Tensor) -> Iterator[None]:
-        """Let the model's head see only the last token of each row: it is the largest product."""
-        rows = self.slots[: len(ends)]
-
-        def pick(_: Any, given: tuple[Any, ...]) -> Any:
-            hidden = given[0]
-            return (hidden[rows, ends][:, None], *given[1:])
-
-        head = self._model.get_output_embeddings()
-        if head is None:
-            yield
-            return
-        hook = head.register_forward_pre_hook(pick)
-        try:
-            yield
-        finally:
-            hook.remove()
 
     def _arange(self, count: int) -> torch.Tensor:
         import torch

@@ -1,5 +1,6 @@
-"""One process of a crew: loads the model, and answers the prompts that it is given until it is told
-that none are left. Run as a module; `crew` says what passes through its standard streams.
+"""One process of a crew: it loads the model, and answers the prompts that it is given.
+
+Run as a module; `crew` says what passes through its standard streams.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import IO, Any
 from harness.redact import redact
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
-from harness.stage.models import load_model
+from harness.stage.models import lay_out, load_model
 from harness.stage.processes import die_with_parent
 
 
@@ -49,7 +50,7 @@ class Prompts(list[Prompt]):
         super().__init__()
         self._inbox, self._over = inbox, False
 
-    def more(self, wait: bool) -> Sequence[int]:  # noqa: FBT001 (the engine's callback)
+    def more(self, wait: bool) -> Sequence[int]:
         """Return the places of prompts that have come; none where it waited and none are left."""
         known = len(self)
         while not self._over:
@@ -99,6 +100,7 @@ def main() -> None:
         loaded: Any = load_model(folder, setting["dtype"], device)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         model = loaded.to(device).eval()
+        lay_out(model)
         with torch.inference_mode():
             while True:
                 answer(inbox, out, model, tokenizer)
