@@ -84,9 +84,6 @@ def strike(folder: Path, bench: Any, kill: Callable[[], bool]) -> None:
     assert retried() > before, heads(folder)
 
 
-FULL = "A full disk is one line and loses nothing: the same command continues when there is room"
-
-
 @contextlib.contextmanager
 def two_disks(folder: Path, full: str, other: str) -> Iterator[Path]:
     """Make two scratch folders, of which one is on a disk without room."""
@@ -184,7 +181,7 @@ def test_nodes_workers_and_heads_of_ray_are_killed(
 
 
 @needs("ray")
-@pytest.mark.promise(FULL)
+@pytest.mark.promise("A node whose own disk is full costs a cluster nothing but a second try")
 def test_a_disk_that_is_full_on_one_node_of_ray(saving_board, harness_apart, tmp_path):
     with (
         two_disks(tmp_path, "small", "large") as disks,
@@ -294,7 +291,7 @@ def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
 
 @needs("submitit")
 @pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
-@pytest.mark.promise(FULL)
+@pytest.mark.promise("A node whose own disk is full costs a cluster nothing but a second try")
 def test_a_disk_that_is_full_on_one_node_of_slurm(
     saving_board, harness_apart, slurm_cluster, tmp_path
 ):
