@@ -95,6 +95,16 @@ def patient_board(small_board: Path) -> Path:
     return small_board
 
 
+@pytest.fixture
+def saving_board(patient_board: Path, with_plugins) -> Path:
+    """Return a board that saves after every second of six steps."""
+    with_plugins("pausing")
+    text = patient_board.read_text().replace("[compute]", "[compute]\nsave_every = 2")
+    options = "[options.pausing]\nbatch_size = 4\nmax_steps = 6\nlearning_rate = 1e-3\n"
+    patient_board.write_text(text.replace("steps = 3", "steps = 6") + "\n" + options)
+    return patient_board
+
+
 @pytest.fixture(scope="session")
 def warm() -> Iterator[processes.Warm]:
     """Return the keeper of the warm process that serves all benches of this session."""

@@ -20,6 +20,7 @@ import clusters
 import processes
 import psutil
 import pytest
+from disks import small_disk
 from test_bench import read_until
 from test_remote_executors import needs, results
 
@@ -83,23 +84,50 @@ def strike(folder: Path, bench: Any, kill: Callable[[], bool]) -> None:
     assert retried() > before, heads(folder)
 
 
+@contextlib.contextmanager
+def two_disks(folder: Path, full: str, other: str) -> Iterator[Path]:
+    """Make two scratch folders, of which one is on a disk without room."""
+    disks = folder / "disks"
+    for name in (full, other):
+        (disks / name).mkdir(parents=True)
+    with small_disk(disks / full, 64):
+        yield disks
+
+
+def goes_on_elsewhere(harness, folder: Path, *there: str) -> None:
+    """Run a bench of which one node has a full disk, and look at what it comes to."""
+    command = ("bench", "small.toml", "--plugins", "pausing", "--runs")
+    done = harness(*command, "there", *there)
+    assert "No space left on device; tried again (1 of 3)" in done.stderr
+    assert "tried again (2 of 3)" not in done.stderr  # not where it could not be run
+    harness(*command, "here")
+    assert results(folder / "there") == results(folder / "here")
+    assert "Nothing to do" in harness(*command, "there", *there).stderr
+
+
 # -- Ray ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def ray_cluster() -> Iterator[Any]:
-    """Start a cluster of two nodes with a core each, and one that runs no stage."""
+@contextlib.contextmanager
+def ray_nodes(*variables: dict[str, str]) -> Iterator[Any]:
+    """Start a cluster of nodes with a core and variables each, and one that runs no stage."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     utils = pytest.importorskip("ray.cluster_utils")
     head = {"num_cpus": 0, "include_dashboard": False}
     cluster = utils.Cluster(initialize_head=True, head_node_args=head)
     try:
-        cluster.add_node(num_cpus=1)
-        cluster.add_node(num_cpus=1)
+        for own in variables:
+            cluster.add_node(num_cpus=1, env_vars=own)
         cluster.wait_for_nodes()
         yield cluster
     finally:
         cluster.shutdown()
+
+
+@pytest.fixture
+def ray_cluster() -> Iterator[Any]:
+    with ray_nodes({}, {}) as cluster:
+        yield cluster
 
 
 def above(pid: int, name: str) -> psutil.Process | None:
@@ -150,6 +178,20 @@ def test_nodes_workers_and_heads_of_ray_are_killed(
     assert second.wait(900) == 0, heads(tmp_path)
     assert results(tmp_path / "there") == results(tmp_path / "here")
     assert "Nothing to do" in harness_apart(*COMMAND, *there).stderr
+
+
+@needs("ray")
+@pytest.mark.promise("A node whose own disk is full costs a cluster nothing but a second try")
+def test_a_disk_that_is_full_on_one_node_of_ray(saving_board, harness_apart, tmp_path):
+    with (
+        two_disks(tmp_path, "small", "large") as disks,
+        ray_nodes(
+            {"OWN_DISK": str(disks / "small")}, {"OWN_DISK": str(disks / "large")}
+        ) as cluster,
+    ):
+        there = ("--executor", "ray", "--ray-address", cluster.address, "--jobs", "2")
+        goes_on_elsewhere(harness_apart, tmp_path, *there, "--scratch", "$OWN_DISK")
+        assert [*disks.glob("*/*")] == []
 
 
 # -- SLURM ----------------------------------------------------------------------------------------
@@ -245,3 +287,15 @@ def test_jobs_are_cancelled_with_a_bench_that_another_machine_finishes(
     harness_apart(*COMMAND, "here", "--executor", "slurm")  # begun here, finished there
     assert before.items() < sealed(tmp_path / "here").items()  # nothing is done again
     assert results(tmp_path / "there") == results(tmp_path / "here")
+
+
+@needs("submitit")
+@pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
+@pytest.mark.promise("A node whose own disk is full costs a cluster nothing but a second try")
+def test_a_disk_that_is_full_on_one_node_of_slurm(
+    saving_board, harness_apart, slurm_cluster, tmp_path
+):
+    with two_disks(tmp_path, "n1", "n2") as disks:
+        there = ("--executor", "slurm", "--scratch", f"{disks}/$SLURMD_NODENAME")
+        goes_on_elsewhere(harness_apart, tmp_path, *there)
+        assert [*disks.glob("*/*")] == []

@@ -8,32 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import processes
 import pytest
+from disks import small_disk
 from test_remote_executors import of_trainer, results
 
 from harness import scratch
 from harness.errors import UsageError
 
 COMMAND = ("bench", "small.toml", "--plugins", "pausing", "--seeds", "0", "--runs")
-OPTIONS = """
-[options.pausing]
-batch_size = 4
-max_steps = 6
-learning_rate = 1e-3
-"""
-
-
-@pytest.fixture
-def saving_board(patient_board: Path, with_plugins) -> Path:
-    """Return a board that saves after every second of six steps."""
-    with_plugins("pausing")
-    text = patient_board.read_text().replace("[compute]", "[compute]\nsave_every = 2")
-    patient_board.write_text(text.replace("steps = 3", "steps = 6") + OPTIONS)
-    return patient_board
 
 
 @pytest.fixture
@@ -41,18 +27,6 @@ def disk(tmp_path: Path) -> Path:
     folder = tmp_path / "disk"
     folder.mkdir()
     return folder
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
-    """Mount a disk of so many KiB on a folder, or skip the test."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("this system does not let us mount a small disk")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def until(what: Callable[[], object], seconds: float = 300) -> None:
@@ -116,6 +90,8 @@ def test_a_stage_that_is_killed_goes_on_from_what_was_copied(
     (trained,) = of_trainer(tmp_path / "there", "pausing").stages
     assert (trained.attempts, trained.notes["on_node"]) == (2, begun == "local")
     assert (trained.notes["resumed"], trained.notes["found"]) == ("checkpoint-2", "drawn once")
+    if "landlock" in trained.environment.confinement:
+        assert trained.notes["beyond"] == []
     harness(*COMMAND, "here")
     assert results(tmp_path / "there") == results(tmp_path / "here")
 

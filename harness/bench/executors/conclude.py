@@ -30,6 +30,7 @@ class Report(Frozen):
     status: Status | None = None  # where its guard ended it, why
     error: str | None = None
     host: str = ""
+    node: str = ""  # what the scheduler calls the machine
     refused: str | None = None  # why this node may not run it: the bench ends
     lost: str | None = None  # why it could not be run there: it is tried again
 

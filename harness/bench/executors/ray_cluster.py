@@ -117,12 +117,25 @@ class RayExecutor(RemoteExecutor):
     def submit(self, task: StageTask, values: Mapping[str, str]) -> Any:
         self._connect()
         # a stage is tried again by the bench, which counts; a worker stays for the next one
-        remote = self.ray.remote(run_stage).options(
+        remote = self.ray.remote(run_on_node).options(
             name=task.folder.name,
             max_retries=0,
             **self._needs(task.facts.device, light=task.light),
+            **self._others(task),
         )
         return remote.remote(task, dict(values))
+
+    def _others(self, task: StageTask) -> dict[str, Any]:
+        """Return options that keep a task from the nodes that could not run it, if others can."""
+        kind = "GPU" if task.gpus else "CPU"
+        able = {
+            node["NodeID"]
+            for node in (self.ray.nodes() if task.avoid else ())
+            if node["Alive"] and node["Resources"].get(kind, 0) >= (task.gpus or task.cores)
+        }
+        if not able - {*task.avoid}:
+            return {}
+        return {"label_selector": {"ray.io/node-id": f"!in({','.join(task.avoid)})"}}
 
     def poll(self, handles: Collection[Any], seconds: float) -> Sequence[tuple[Any, Report | str]]:
         if not handles:
@@ -151,6 +164,12 @@ class RayExecutor(RemoteExecutor):
                 self.ray.cancel(handle, force=True)  # its stage ends with the process that ran it
         self._connected = False
         self.ray.shutdown()
+
+
+def run_on_node(task: StageTask, values: Mapping[str, str]) -> Report:
+    """Return what `run_stage` does, with Ray's name of the node that this is."""
+    node = _library().get_runtime_context().get_node_id()
+    return run_stage(task, values).model_copy(update={"node": node})
 
 
 def _library() -> Any:

@@ -49,6 +49,7 @@ class StageTask(Frozen):
         variables: Of the head, for the stage and what starts it.
         facts: What the plan was made for.
         scratch: A folder of the node's own disk; see `harness.scratch.find`.
+        avoid: Nodes on which it could not be run, by the scheduler's names (`Report.node`).
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class StageTask(Frozen):
     variables: dict[str, str]
     facts: Facts
     scratch: str | None = None
+    avoid: tuple[str, ...] = ()
 
 
 # -- on the node ----------------------------------------------------------------------------------
@@ -170,6 +172,7 @@ class RemoteExecutor(abc.ABC):
         self._running: dict[Path, Any] = {}  # folder -> handle
         self._light: set[Path] = set()  # those that run no model
         self._seen: dict[Path, tuple[Report, float]] = {}  # and until when to look for its files
+        self._avoid: dict[Path, set[str]] = {}  # nodes that could not run a stage
 
     @abc.abstractmethod
     def ask(self) -> Facts:
@@ -177,7 +180,11 @@ class RemoteExecutor(abc.ABC):
 
     @abc.abstractmethod
     def submit(self, task: StageTask, values: Mapping[str, str]) -> Any:
-        """Have `run_stage(task, values)` called on a node; return a handle, without waiting."""
+        """Have `run_stage(task, values)` called on a node; return a handle, without waiting.
+
+        Where there are others, it should be none of `task.avoid`: a node whose disk is full ends
+        stages so fast that it would always be free for the next one.
+        """
 
     @abc.abstractmethod
     def poll(self, handles: Collection[Any], seconds: float) -> Sequence[tuple[Any, Report | str]]:
@@ -238,6 +245,7 @@ class RemoteExecutor(abc.ABC):
             variables=variables.carried(os.environ),
             facts=found,
             scratch=self.settings.scratch,
+            avoid=tuple(sorted(self._avoid.get(folder, ()))),
         )
         self._keep(folder, self.submit(task, variables.named(os.environ, names)), light)
 
@@ -262,11 +270,11 @@ class RemoteExecutor(abc.ABC):
             if report.refused:
                 raise UsageError(f"{report.refused}; what is done is kept, and the same command"
                                  " goes on without that node")  # fmt: skip
-            if report.lost:
-                ended.append(self._lost(folder, report.lost))
-            elif is_visible(report) or time.monotonic() > until:
+            if report.lost or is_visible(report) or time.monotonic() > until:
                 ended.append(conclude(report))
                 self._forget(folder)
+                if ended[-1].retry and report.node:
+                    self._avoid.setdefault(folder, set()).add(report.node)
         return ended
 
     def _lost(self, folder: Path, why: str) -> Ended:

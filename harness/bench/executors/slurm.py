@@ -11,6 +11,7 @@ import contextlib
 import getpass
 import hashlib
 import importlib
+import os
 import re
 import subprocess
 import time
@@ -107,10 +108,33 @@ class SlurmExecutor(RemoteExecutor):
         # process's environment on, and `task.names` says which of it the stage sees
         name = f"{task.folder.name}.{self.mark}"
         minutes = self.minutes
-        return self._submit(name, task.cores, task.gpus, minutes, run_stage, task)
+        return self._submit(
+            name, task.cores, task.gpus, minutes, run_in_job, task, **self._others(task)
+        )
+
+    def _others(self, task: StageTask) -> dict[str, str]:
+        """Return options that keep a job from the nodes that could not run it, if there are others.
+
+        The command's own `exclude` holds besides.
+        """
+        if not task.avoid or self.cluster != "slurm":
+            return {}
+        named = ["-p", self.options["partition"]] if "partition" in self.options else []
+        with contextlib.suppress(UsageError):
+            if {*_run("sinfo", "-h", "-N", "-o", "%N", *named).split()} - {*task.avoid}:
+                given = self.options.get("exclude")
+                return {"slurm_exclude": ",".join([*([given] if given else []), *task.avoid])}
+        return {}
 
     def _submit(
-        self, name: str, cores: int, gpus: int, minutes: int, work: Callable[..., Any], *given: Any
+        self,
+        name: str,
+        cores: int,
+        gpus: int,
+        minutes: int,
+        work: Callable[..., Any],
+        *given: Any,
+        **more: str,
     ) -> str:
         executor = self.submitit.AutoExecutor(folder=self.logs, cluster=self.cluster)
         known = set(self.submitit.SlurmExecutor._valid_parameters())
@@ -122,7 +146,7 @@ class SlurmExecutor(RemoteExecutor):
         if gpus and not any(key.startswith(("gpu", "gres")) for key in self.options):
             parameters["gpus_per_node"] = gpus
         executor.update_parameters(
-            name=name, timeout_min=minutes, cpus_per_task=cores, **parameters
+            name=name, timeout_min=minutes, cpus_per_task=cores, **parameters | more
         )
         failures = self.submitit.core.utils.FailedJobError
         try:
@@ -214,6 +238,12 @@ class SlurmExecutor(RemoteExecutor):
             self._keep(wanted[name], number, task.light)
             found[wanted[name]] = task.given
         return found
+
+
+def run_in_job(task: StageTask) -> Report:
+    """Return what `run_stage` does, with SLURM's name of the node that this is."""
+    node = os.environ.get("SLURMD_NODENAME", "")
+    return run_stage(task).model_copy(update={"node": node})
 
 
 def _library() -> Any:

@@ -31,7 +31,11 @@ def train(run: Run) -> None:
     own.write_text("drawn once")
     resumed = os.path.basename(run.resume) if run.resume else None
     on_node = os.environ["TMPDIR"] in map(str, run.scratch.parents)
-    run.note(found=found, resumed=resumed, on_node=on_node)
+    try:
+        beyond = os.listdir(run.scratch.parents[1])  # where other stages have theirs
+    except OSError:
+        beyond = []
+    run.note(found=found, resumed=resumed, on_node=on_node, beyond=beyond)
     run.save(fit(run, run.student(), resume=run.resume, callbacks=((), (Pause(),))))
 
 
