@@ -17,12 +17,9 @@ from harness.verify.reading.problem import words
 from harness.verify.reading.sentences import (
     _BECAUSE,
     _BOUND,
-    _CHOSEN,
     _CJK,
     _MINUS,
     _OTHERWISE,
-    _OUT_OF,
-    _PRICED,
     _RELATIVE,
     _TWO_WORDS,
     _WORD_FIRST,
@@ -49,11 +46,6 @@ _SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-
 _THEREFORE = re.compile(
     r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
     r"|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
-    re.I,
-)
-_NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
-    r"\b(?:is|are|was|were)(?:n['’]t|\s+not)\s+(?:the|an?|our|right|correct|true|possible|valid|it)\b"
-    r"|\b(?:wrong|incorrect)\b",
     re.I,
 )
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
@@ -121,11 +113,6 @@ _OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
 )
-_BOUND_BEFORE = re.compile(
-    r"\b(?:(?:less|more|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
-    r"|not|n['’]t|never|cannot(?:\s+be)?)\s+\S{0,3}$",
-    re.I,
-)
 
 
 def _rank(text: str, start: int, end: int) -> int:
@@ -142,7 +129,7 @@ def _rank(text: str, start: int, end: int) -> int:
         return 1
     if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
         return 1
-    if _OF_THEM.match(text, end) and before.endswith(", "):
+    if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
         return 2
     return 1 if _COMPARED.match(text, end) else 0
 
@@ -182,8 +169,6 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         number = NUMBERISH.match(behind)
         if number is None:
             return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
-        if _NOT_THAT.search(behind):
-            return sentence
         further = FURTHER.search(behind, number.end())
         if further is not None and any(map(str.isdigit, behind[further.end() :])):
             return concluded(behind[further.end() :], asked)
@@ -288,8 +273,7 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         wanted = {UNITS.get(w) for w in asked}
         same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
         best = same[-1] if same and kind not in wanted else best
-    bound = _BOUND_BEFORE.search(sentence[max(0, best.start - 40) : best.start])
-    return f"{bound.group()}{best.text}" if bound is not None else best.text
+    return best.text
 
 
 def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
@@ -310,9 +294,6 @@ def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
 
 def value_in(sentence: str) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    choice = _CHOSEN.match(sentence)
-    if choice is not None:
-        return choice.group(1)
     said = affirmed(sentence)
     if said is None or _BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
@@ -326,7 +307,6 @@ def value_in(sentence: str) -> str:
         return sentence
     formulas = list(MATH.finditer(sentence))
     numbers = list(NUMBERISH.finditer(sentence))
-    priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
     if formulas:
         last = formulas[-1]
         inner = last_formulas(formulas, sentence)
@@ -336,43 +316,11 @@ def value_in(sentence: str) -> str:
         return outside[0].group().strip()
     lead = NUMBERISH.match(sentence)
     if lead is not None:
-        together = in_two_units(sentence)
-        if together is not None:
-            return together
-        part = _OUT_OF.match(sentence, lead.end())
-        if part is not None:
-            return sentence[: part.end()]
-        further = FURTHER.search(sentence, lead.end())
-        later = sentence[further.end() :] if further is not None else ""
-        if any(m.group().strip() != lead.group().strip() for m in NUMBERISH.finditer(later)):
-            return last_numbers(list(NUMBERISH.finditer(later)), later)
         changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
-        return sentence if changed else lead.group()
+        return sentence if changed else concluded(sentence) or lead.group()
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
-    if len(priced) == 1 and len(numbers) > 1:
-        return priced[0].group().strip()
-    pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
-    if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
-        return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
     if numbers:
         return concluded(sentence) or last_numbers(numbers, sentence)
     return sentence if len(sentence) <= 200 else ""
-
-
-
-
-_MARKS = "√π^²³"
-
-
-def whole(found: re.Match[str], text: str) -> str:
-    """Return a number with what touches it, where that makes another value of it: `3√7`, `30π`."""
-    start, end = found.span()
-    if text[end : end + 1] in _MARKS and end < len(text):
-        end += len(text[end : end + 40].split(maxsplit=1)[0])
-    elif start and text[start - 1] in _MARKS:
-        start -= len(text[max(0, start - 40) : start].rsplit(maxsplit=1)[-1])
-    else:
-        return found.group().strip()
-    return text[start:end].strip(" .,;:*_")

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
-from harness.verify.reading.closing import concluded, whole
+from harness.verify.reading.closing import concluded
 from harness.verify.reading.phrases import COMMITS, SENTENCE, WINDOW, by_phrase, cut, last_match
 from harness.verify.reading.problem import asked_words, words
 from harness.verify.reading.sentences import (
@@ -196,7 +196,7 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     value = concluded(sentence, asked)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
-    return _unless_denied(value or whole(number, window), window, number)
+    return _unless_denied(value or number.group().strip(), window, number)
 
 
 _SO = re.compile(r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b", re.I)

@@ -21,12 +21,8 @@ NUMBERISH = re.compile(
 )
 _TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
 _WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
-_CHOSEN = re.compile(
-    r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
-)
 _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
 _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
-_OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
 _OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
     r"(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
     re.I,
@@ -45,7 +41,6 @@ _IN_TWO = re.compile(
     r"\$?(\d[\d,.]{0,12})\s+([a-z]{1,12})(?:,|,?\s+and)?\s+(\d[\d.]{0,12})\s+([a-z]{1,12})\b"
 )
 NAME_ONLY = re.compile(r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
-_PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
 ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
 AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
