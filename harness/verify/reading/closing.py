@@ -24,7 +24,6 @@ from harness.verify.reading.sentences import (
     _TWO_WORDS,
     _WORD_FIRST,
     affirmed,
-    attained,
     AND,
     ASSIGNS,
     FURTHER,
@@ -33,9 +32,6 @@ from harness.verify.reading.sentences import (
     NUMBERISH,
     content,
     in_two_units,
-    last_formulas,
-    last_numbers,
-    value_among_words,
 )
 from harness.verify.reading.words import NUMBER_WORDS, UNITS
 
@@ -80,7 +76,10 @@ _GOVERNED = re.compile(
     r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$",
     re.I,
 )
-_LEFT_WITH = re.compile(r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$", re.I)
+_LEFT_WITH = re.compile(
+    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
+    re.I,
+)
 _LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
 _THAN = re.compile(r"\bthan\b[^,;]*$", re.I)
 _SIDE_CLAUSE = re.compile(
@@ -172,7 +171,7 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         further = FURTHER.search(behind, number.end())
         if further is not None and any(map(str.isdigit, behind[further.end() :])):
             return concluded(behind[further.end() :], asked)
-        return value_among_words(behind) or number.group()
+        return (number.group() + measure(behind, number.end())).strip()
     return _chosen(sentence, asked)
 
 
@@ -298,29 +297,19 @@ def value_in(sentence: str) -> str:
     if said is None or _BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
-    value = attained(sentence)
-    if value is not None:
-        return value
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
-    short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
+    short = (
+        len(sentence) <= 40
+        and not foreign
+        and not MATH.search(sentence)
+        and not _TWO_WORDS.search(sentence)
+    )
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
         return sentence
-    formulas = list(MATH.finditer(sentence))
-    numbers = list(NUMBERISH.finditer(sentence))
-    if formulas:
-        last = formulas[-1]
-        inner = last_formulas(formulas, sentence)
-        outside = [m for m in numbers if m.start() >= last.end()]
-        if not outside or not NAME_ONLY.fullmatch(inner.strip()):
-            return inner
-        return outside[0].group().strip()
     lead = NUMBERISH.match(sentence)
-    if lead is not None:
-        changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
-        return sentence if changed else concluded(sentence) or lead.group()
+    if lead and (_OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())):
+        return sentence
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
-    if numbers:
-        return concluded(sentence) or last_numbers(numbers, sentence)
-    return sentence if len(sentence) <= 200 else ""
+    return concluded(sentence) or (sentence if len(sentence) <= 200 else "")

@@ -19,7 +19,6 @@ from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
-    attained,
     content,
     last_formulas,
 )
@@ -182,9 +181,9 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         last = last_formulas(formulas, window)
         shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
         alone = shown and not window[formulas[-1].end() :].strip(" .,")
-        if len(formulas) > 1 and last == content(formulas[-1]).strip() and not alone:
+        within = len(formulas) > 1 or _CONDITION.search(window[: formulas[-1].start()])
+        if last == content(formulas[-1]).strip() and within and not alone:
             last = concluded(_sentence(window, formulas[-1]), asked) or last
-        last = attained(_sentence(window, formulas[-1])) or last
         return _unless_denied(last, window, formulas[-1])
     assert number is not None
     sentence = _sentence(window, number)
@@ -199,7 +198,11 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     return _unless_denied(value or number.group().strip(), window, number)
 
 
-_SO = re.compile(r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b", re.I)
+_SO = re.compile(
+    r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b",
+    re.I,
+)
+_CONDITION = re.compile(r"\b(?:at|when|where|if|for)\s+$")  # 8 when $x = 3$
 _NOTE = re.compile(
     r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b"
     r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",

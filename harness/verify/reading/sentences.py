@@ -32,15 +32,12 @@ _RELATIVE = re.compile(
     r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
 )
 FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
-# 11, attained at $x = 3$
-_ATTAINED = re.compile(
-    r",?\s+(?:which\s+is\s+|and\s+(?:it\s+)?is\s+)?(?:attained|achieved|reached|obtained|occurs"
-    r"|occurring|at|when|where|if|for)\b[^\d$\\]*$"
-)
 _IN_TWO = re.compile(
     r"\$?(\d[\d,.]{0,12})\s+([a-z]{1,12})(?:,|,?\s+and)?\s+(\d[\d.]{0,12})\s+([a-z]{1,12})\b"
 )
-NAME_ONLY = re.compile(r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
+NAME_ONLY = re.compile(
+    r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)"
+)
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
 ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
 AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
@@ -115,14 +112,6 @@ _BOUND_BEFORE = re.compile(_BOUND.pattern + r"\s*$", re.I)
 # -- the value in a sentence ----------------------------------------------------------------------
 
 
-def attained(sentence: str) -> str | None:
-    """Return the value in front of where it is attained: `11, attained at $x = 3$` is 11."""
-    lead, formula = NUMBERISH.match(sentence), MATH.search(sentence)
-    if not lead or not formula or not _ATTAINED.match(sentence, lead.end(), formula.start()):
-        return None
-    return lead.group()
-
-
 def in_two_units(text: str, start: int = 0) -> str | None:
     """Return the quantity in two units that a text begins with: `2 hours 5 minutes`."""
     found = _IN_TWO.match(text, start)
@@ -156,24 +145,6 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
             break  # a = 3, b = 5 and a + b = 8
         parts.insert(0, before)
     return ", ".join(content(m).strip() for m in parts)
-
-
-_IN_MANY = re.compile(r"(?<!\S)\d{1,9}\s(?:in|out\sof)\s(?=$)")  # 4 in 10
-
-
-def last_numbers(found: list[re.Match[str]], text: str) -> str:
-    """Return the last number, with those that "and" or "or" joins to it: `3 and -3`."""
-    first = max(0, len(found) - 1)
-    while first and len(found) - first < 20:
-        gap = text[found[first - 1].end() : found[first].start()]
-        joined = AND.fullmatch(gap) if first == len(found) - 1 else gap.strip() == ","
-        if not joined:
-            break
-        first -= 1
-    if not found:
-        return ""
-    part = _IN_MANY.search(text, 0, found[first].start())
-    return text[part.start() if part else found[first].start() : found[-1].end()].strip()
 
 
 def only_formula(text: str) -> str | None:

@@ -307,5 +307,7 @@ def normal_words(text: str) -> str:
     text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
     text = re.sub(r"\s+", " ", text)
     lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
-    lowered = re.sub(r"^(?:(?:the|an?|on|there (?:is|are))\s+)+|(?<=\d)(?:st|nd|rd|th)\b", "", lowered)
+    lowered = re.sub(
+        r"^(?:(?:the|an?|on|there (?:is|are))\s+)+|(?<=\d)(?:st|nd|rd|th)\b", "", lowered
+    )
     return SAME_TEXT.get(lowered, lowered)
