@@ -1,9 +1,9 @@
 """The value that a sentence states, where nothing in it is marked as the answer.
 
-Every number and formula of the sentence is a candidate, and its place says how much it counts:
-first what stands alone, then what a preposition governs or a side clause holds (`12 apples after
-giving away 8`, `240 loaves in 4 weeks`), then what is only said beside it (`24 of them (80%)`, `than
-20`). Of equals the one counts whose clause speaks of what the problem asks for, else the last.
+Every number and formula of a sentence is a candidate, and its place says how much it counts:
+most what stands alone, less what a preposition governs or a side clause holds (`12 apples after
+giving away 8`, `240 loaves in 4 weeks`), least what is only beside it (`24 of them (80%)`,
+`than 20`). Of equals the last one counts, or the one whose clause speaks of what is asked for.
 """
 
 # ruff: noqa: RUF001 -- these characters are the subject
@@ -15,21 +15,15 @@ from typing import NamedTuple
 
 from harness.verify.reading.problem import words
 from harness.verify.reading.sentences import (
-    _BECAUSE,
-    _BOUND,
-    _CJK,
-    _MINUS,
-    _OTHERWISE,
-    _RELATIVE,
-    _TWO_WORDS,
-    _WORD_FIRST,
-    affirmed,
     AND,
     ASSIGNS,
+    BOUND,
     FURTHER,
     MATH,
     NAME_ONLY,
     NUMBERISH,
+    TWO_WORDS,
+    affirmed,
     content,
     in_two_units,
 )
@@ -77,7 +71,8 @@ _GOVERNED = re.compile(
     re.I,
 )
 _LEFT_WITH = re.compile(
-    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
+    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$"
+    r"|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
     re.I,
 )
 _LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
@@ -115,7 +110,7 @@ _SUBJECT = re.compile(
 
 
 def _rank(text: str, start: int, end: int) -> int:
-    """Return how little a number there counts: 0 by itself, 1 governed or in a side clause, 2 aside."""
+    """Return how little a number there counts: 0 alone, 1 governed or in a side clause, 2 aside."""
     before = text[max(0, start - 120) : start]
     if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
         return 2
@@ -186,9 +181,10 @@ _MEASURED = re.compile(
     r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
 )
 _W = "|".join(NUMBER_WORDS)
-# a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 \times 10^8
+# a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 x 10^8
 _PLAIN = re.compile(
-    rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-](?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
+    rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-]"
+    rf"(?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
     rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S))?"
     r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
@@ -291,10 +287,24 @@ def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
     return len(asked & words(sentence[start : end.start() if end else len(sentence)]))
 
 
+_BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
+_MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
+_OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
+    r"(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
+    re.I,
+)
+# 50% of 80, 5 more than 7
+_RELATIVE = re.compile(
+    r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
+)
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+_WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
+
+
 def value_in(sentence: str) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
     said = affirmed(sentence)
-    if said is None or _BOUND.match(sentence):
+    if said is None or BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
@@ -302,7 +312,7 @@ def value_in(sentence: str) -> str:
         len(sentence) <= 40
         and not foreign
         and not MATH.search(sentence)
-        and not _TWO_WORDS.search(sentence)
+        and not TWO_WORDS.search(sentence)
     )
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
         return sentence
