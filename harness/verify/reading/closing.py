@@ -62,7 +62,7 @@ _LABELS = (
     r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
 )
 _GOVERNED = re.compile(
-    r"(?:\b(?:in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
+    r"(?:\b(?:en|em|dans|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
     r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
     r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
@@ -72,13 +72,14 @@ _GOVERNED = re.compile(
 )
 _LEFT_WITH = re.compile(
     r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$"
+    r"|\b(?:is|are|lies?|meets?|located)\s+at\s+\S{0,3}$"
     r"|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
     re.I,
 )
 _LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
 _THAN = re.compile(r"\bthan\b[^,;]*$", re.I)
 _SIDE_CLAUSE = re.compile(
-    r"\b(?:after|before|when|if|because|since|while|until|unless|although|though|where|given"
+    r"\b(?:having|after|before|when|if|because|since|while|until|unless|although|though|where|given"
     r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
     r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make))"
     r"\s(?!and\b)[^,;]*$",
@@ -275,7 +276,9 @@ def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
     return UNITS.get(found.text.split()[-1].lower())
 
 
-_BREAK = re.compile(r";\s|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)")
+_BREAK = re.compile(
+    r";\s|,\s(?=(?:his|her|its|their|the)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
+)
 
 
 def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:

@@ -184,7 +184,8 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         within = len(formulas) > 1 or _CONDITION.search(window[: formulas[-1].start()])
         if last == content(formulas[-1]).strip() and within and not alone:
             last = concluded(_sentence(window, formulas[-1]), asked) or last
-        return _unless_denied(last, window, formulas[-1])
+        chosen = last != content(formulas[-1]).strip() and len(formulas) > 1
+        return last if chosen else _unless_denied(last, window, formulas[-1])
     assert number is not None
     sentence = _sentence(window, number)
     if "=" not in sentence and (_NOTE.match(sentence) or (asked and not _SO.match(sentence))):
