@@ -73,14 +73,14 @@ def extract(
     if form == "bare":
         text = after_thinking(text).strip()
         inner = boxed(text) if "box" in text else None
-        return Found(_said(text) if inner is None else inner, "form") if text else None
+        return Found(text if inner is None else inner, "form") if text else None
     text = _first_turn(after_thinking(text), form)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = _of_form(text, form)
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
-        return Found(_said(by_form), "form") if later is None else Found(later, "phrase")
+        return Found(by_form, "form") if later is None else Found(later, "phrase")
     if fallback == "form" or (form == "answer_tag" and by_form is not None):
         return None  # an empty tag commits to nothing
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
@@ -95,12 +95,6 @@ def extract(
         return None
     last = _last(text, asked_words(problem) if problem else frozenset())
     return Found(last, "last") if last else None
-
-
-def _said(text: str) -> str:
-    """Return an answer, or what it states if it is a sentence with several numbers."""
-    sentence = text[:1].isupper() and 4 < len(text.split()) < 80 and not set("\\$=") & set(text)
-    return (concluded(text) or text) if sentence and len(NUMBERISH.findall(text)) > 1 else text
 
 
 # where a model goes on with another question or another speaker
