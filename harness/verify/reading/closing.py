@@ -77,7 +77,7 @@ _LEFT_WITH = re.compile(
     re.I,
 )
 _LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
-_THAN = re.compile(r"\bthan\b[^,;]*$", re.I)
+_THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
 _SIDE_CLAUSE = re.compile(
     r"\b(?:having|after|before|when|if|because|since|while|until|unless|although|though|where|given"
     r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
@@ -91,7 +91,7 @@ _WANTS = re.compile(
     re.I,
 )
 _COMPARED = re.compile(
-    r"\s?(?:[a-z]+\s){0,2}?(?:more|less|fewer|higher|lower|greater|[a-z]{2,8}er|further|farther)\s"
+    r"\s?(?:[a-z]+\s)?(?:more|less|fewer|higher|lower|greater|[a-z]{2,8}er|further|farther)\s"
     r"(?:[a-z]+\s){0,2}than\b|\s?times\s(?:as|more|the|what|that)\b",
     re.I,
 )
@@ -110,23 +110,36 @@ _SUBJECT = re.compile(
 )
 
 
+# what makes a number a bound or a part of the value; "10 more than 20" compares
+_BOUNDED = re.compile(
+    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
+    r"|twice|double|triple)\s+(?:the\s+)?\S{0,3}$",
+    re.I,
+)
+
+
 def _rank(text: str, start: int, end: int) -> int:
-    """Return how little a number there counts: 0 alone, 1 governed or in a side clause, 2 aside."""
+    """Return how little a number there counts.
+
+    0 by itself, 1 as a bound, 2 governed or in a side clause, 4 aside.
+    """
     before = text[max(0, start - 120) : start]
+    if _BOUNDED.search(before):
+        return 1
     if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
-        return 2
+        return 4
     if _BESIDE.search(before) and re.match(r"[^,.]{1,30},", text[end:]):
-        return 2  # 24 students, or 80% of them, passed
+        return 4  # 24 students, or 80% of them, passed
     side = _SIDE_CLAUSE.search(before)
     if side is not None and not (
         side.group().startswith("to ") and _WANTS.search(before[: side.start()])
     ):
-        return 1
-    if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
-        return 1
-    if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
         return 2
-    return 1 if _COMPARED.match(text, end) else 0
+    if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
+        return 2
+    if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
+        return 4
+    return 2 if _COMPARED.match(text, end) else 0
 
 
 def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
@@ -236,11 +249,11 @@ def _candidates(sentence: str) -> list[_Candidate]:
         if start in again:
             rank = 4
         elif formula or not spoken:
-            rank = 6 if formula and NAME_ONLY.fullmatch(text) else 2 * _rank(sentence, start, end)
+            rank = 6 if formula and NAME_ONLY.fullmatch(text) else _rank(sentence, start, end)
         elif _COUNTED.search(sentence[:start]):  # the two friends
             continue
         else:
-            rank = 2 * _rank(sentence, start, end) + (not text.endswith("percent"))
+            rank = _rank(sentence, start, end) + (not text.endswith("percent"))
         found.append(_Candidate(start, end, text, rank))
     return found
 
@@ -269,7 +282,8 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         wanted = {UNITS.get(w) for w in asked}
         same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
         best = same[-1] if same and kind not in wanted else best
-    return best.text
+    bound = _BOUNDED.search(sentence[max(0, best.start - 40) : best.start])
+    return best.text if bound is None else f"{bound.group(1)} {best.text}"  # which is refused
 
 
 def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
