@@ -86,7 +86,7 @@ _SIDE_CLAUSE = re.compile(
     re.I,
 )
 _WANTS = re.compile(
-    r"\b(?:needs?|have|has|had|wants?|able|going|expect(?:s|ed)?|used|plan(?:s|ned)?|decided|afford"
+    r"\b(?:needs?|have|has|had|wants?|able|going|expect(?:s|ed)?|used|plans?|planned|decided|afford"
     r"|managed|required|hopes?|allowed|tries|tried|was|were|is|are|will)(?:\s\w{1,12})?\s+$",
     re.I,
 )
