@@ -3,7 +3,9 @@
 Open cases are a specification like the project's own. Sealed ones are a measurement: only their
 counts are looked at, for the verifier must not be fitted to single cases. `verify_unseen.jsonl` was
 written after verifier 5 was and `verify_fresh.jsonl` after that; half of the latter, by a digest of
-each case, served to make verifier 6.
+each case, served to make verifier 6. `verify_dialogue.jsonl` holds what small models say in
+dialogues (reasoning, corrections, remarks, further questions, several languages), by an author who
+knew the conventions alone; it served to make verifier 7, which misses none of it.
 """
 
 from __future__ import annotations
@@ -62,13 +64,18 @@ def is_open(case: dict) -> bool:
 def test_the_open_half_of_the_fresh_cases() -> None:
     rows = [c for c in cases("fresh") if is_open(c)]
     assert len(rows) == 201
-    differ = {c["id"] for c in rows if accepted(c, c["problem"] or None) is not c["label"]}
-    # the two first are accepted and wrong: what a sentence means is beyond the verifier
-    assert differ == {"w001", "w129", "w324", "w368"}
+    assert not {c["id"] for c in rows if accepted(c, c["problem"] or None) is not c["label"]}
 
 
 def test_counts_of_the_sealed_half_of_the_fresh_cases() -> None:
     rows = [c for c in cases("fresh") if not is_open(c)]
     right, false_positives = counts(rows)
     assert len(rows) == 195
-    assert (right >= 185, false_positives <= 3) == (True, True), (right, false_positives)
+    assert (right >= 188, false_positives <= 2) == (True, True), (right, false_positives)
+
+
+def test_every_dialogue_has_its_label() -> None:
+    rows = cases("dialogue")
+    assert len(rows) == 320
+    assert sum(c["label"] for c in rows) == 161
+    assert not {c["id"] for c in rows if accepted(c, c["problem"] or None) is not c["label"]}

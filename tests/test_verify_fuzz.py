@@ -93,6 +93,12 @@ def _cost(text: str, gold: str) -> float:
         ("the answer is 5", ", but so", " x 7"),
         ("\\boxed{1", "\\,", "k\\in Z}"),
         ("3√", "7√", "7"),
+        ("she has 5 ", "in the ", "last 7"),
+        ("she has 5 ", "twenty-", "two days"),
+        ("she has 5 ", "(3, ", "4) left"),
+        ("she has 5", ", or 6", " left"),
+        ("she has 5 ", "to get ", "7 pears"),
+        ("5 pears", "\n\nHuman:", "7"),
     ],
 )
 def test_reading_is_linear(before: str, run: str, behind: str) -> None:

@@ -208,9 +208,7 @@ class _Case:
             return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
         self.note(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
-        found = extract(
-            self.text, self.form, fallback, self.conventions.precedence, self.problem
-        )
+        found = extract(self.text, self.form, fallback, self.conventions.precedence, self.problem)
         if found is None or not found.text.strip():
             self.note("no final answer found")
             if self.truncated:

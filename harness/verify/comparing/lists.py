@@ -80,7 +80,7 @@ def _list_and_tuple(c: Comparison, gold: Node, answer: Node) -> Result:
 
 
 def sorted_by_name(items: list[Node]) -> list[Node]:
-    """Return `y = 3, x = 2` in the order of its names, where they are neighbours in the alphabet."""
+    """Return `y = 3, x = 2` in the order of its names, if they are neighbours in the alphabet."""
     names = [n[0] if n is not None else "" for n in map(named, items)]
     order = "".join(sorted(names))
     if all(len(n) == 1 for n in names) and order in "abcdefghijklmnopqrstuvwxyz":

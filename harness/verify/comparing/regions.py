@@ -35,8 +35,8 @@ def graph(node: Node) -> Node:
     ]
     if not any(named):
         return node
-    named = [tree.sym("y") if f else x for f, x in zip(named, items, strict=True)]
-    return tree.relation(operators, named)
+    sides = [tree.sym("y") if f else x for f, x in zip(named, items, strict=True)]
+    return tree.relation(operators, sides)
 
 
 def region(node: Node) -> Region | None:

@@ -8,8 +8,9 @@ from functools import lru_cache
 from harness.verify.algebra.node import Node
 from harness.verify.reading.answer import choice, read, readable, tidy
 from harness.verify.reading.boxes import boxed
+from harness.verify.reading.closing import concluded
 from harness.verify.reading.extract import extract
-from harness.verify.reading.sentences import only_formula, value_among_words
+from harness.verify.reading.sentences import NUMBERISH, only_formula, value_among_words
 from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import TEXT, canonical_unit, normal_words
 
@@ -122,7 +123,7 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
             or (answers[0].kind == "list" and [x.kind == "text" for x in answers[0].args] == [0, 1])
         )
     ):
-        formula = only_formula(answer) or value_among_words(answer)
+        formula = only_formula(answer) or _said(answer) or value_among_words(answer)
         if formula is not None:
             answers = readable(formula, read(formula)) or answers
     if golds and golds[0].kind == "rel" and not answers:
@@ -174,6 +175,12 @@ def same_words(gold: str, answer: str) -> str | None:
         return "equal words"
     first = _YES_OR_NO.match(said)
     return "the first word of a sentence" if first is not None and first.group(1) == words else None
+
+
+def _said(text: str) -> str | None:
+    """Return what a sentence with several numbers states, or None where an answer is none."""
+    sentence = text[:1].isupper() and 4 < len(text.split()) < 80 and not set("\\$=") & set(text)
+    return concluded(text) if sentence and len(NUMBERISH.findall(text)) > 1 else None
 
 
 def _with_points(text: str) -> str:

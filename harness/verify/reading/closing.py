@@ -1,9 +1,9 @@
 """The value that a sentence states, where nothing in it is marked as the answer.
 
-Every number and formula of the sentence is a candidate, and its place says how much it counts:
-first what stands alone, then what a preposition governs or a side clause holds (`12 apples after
-giving away 8`, `240 loaves in 4 weeks`), then what is only said beside it (`24 of them (80%)`, `than
-20`). Of equals the one counts whose clause speaks of what the problem asks for, else the last.
+Every number and formula of a sentence is a candidate, and its place says how much it counts:
+most what stands alone, less what a preposition governs or a side clause holds (`12 apples after
+giving away 8`, `240 loaves in 4 weeks`), least what is only beside it (`24 of them (80%)`,
+`than 20`). Of equals the last one counts, or the one whose clause speaks of what is asked for.
 """
 
 # ruff: noqa: RUF001 -- these characters are the subject
@@ -15,30 +15,17 @@ from typing import NamedTuple
 
 from harness.verify.reading.problem import words
 from harness.verify.reading.sentences import (
-    _BECAUSE,
-    _BOUND,
-    _CHOSEN,
-    _CJK,
-    _MINUS,
-    _OTHERWISE,
-    _OUT_OF,
-    _PRICED,
-    _RELATIVE,
-    _TWO_WORDS,
-    _WORD_FIRST,
-    affirmed,
-    attained,
     AND,
     ASSIGNS,
+    BOUND,
     FURTHER,
     MATH,
     NAME_ONLY,
     NUMBERISH,
+    TWO_WORDS,
+    affirmed,
     content,
     in_two_units,
-    last_formulas,
-    last_numbers,
-    value_among_words,
 )
 from harness.verify.reading.words import NUMBER_WORDS, UNITS
 
@@ -49,11 +36,6 @@ _SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-
 _THEREFORE = re.compile(
     r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
     r"|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
-    re.I,
-)
-_NOT_THAT = re.compile(  # "17 students are not on the team" denies nothing
-    r"\b(?:is|are|was|were)(?:n['’]t|\s+not)\s+(?:the|an?|our|right|correct|true|possible|valid|it)\b"
-    r"|\b(?:wrong|incorrect)\b",
     re.I,
 )
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
@@ -80,7 +62,7 @@ _LABELS = (
     r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
 )
 _GOVERNED = re.compile(
-    r"(?:\b(?:in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
+    r"(?:\b(?:en|em|dans|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
     r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
     r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
@@ -88,23 +70,28 @@ _GOVERNED = re.compile(
     r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$",
     re.I,
 )
-_LEFT_WITH = re.compile(r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$", re.I)
+_LEFT_WITH = re.compile(
+    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$"
+    r"|\b(?:is|are|lies?|meets?|located)\s+at\s+\S{0,3}$"
+    r"|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
+    re.I,
+)
 _LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
-_THAN = re.compile(r"\bthan\b[^,;]*$", re.I)
+_THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
 _SIDE_CLAUSE = re.compile(
-    r"\b(?:after|before|when|if|because|since|while|until|unless|although|though|where|given"
+    r"\b(?:having|after|before|when|if|because|since|while|until|unless|although|though|where|given"
     r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
     r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make))"
     r"\s(?!and\b)[^,;]*$",
     re.I,
 )
 _WANTS = re.compile(
-    r"\b(?:needs?|have|has|had|wants?|able|going|expect(?:s|ed)?|used|plan(?:s|ned)?|decided|afford"
+    r"\b(?:needs?|have|has|had|wants?|able|going|expect(?:s|ed)?|used|plans?|planned|decided|afford"
     r"|managed|required|hopes?|allowed|tries|tried|was|were|is|are|will)(?:\s\w{1,12})?\s+$",
     re.I,
 )
 _COMPARED = re.compile(
-    r"\s?(?:[a-z]+\s){0,2}?(?:more|less|fewer|higher|lower|greater|[a-z]{2,8}er|further|farther)\s"
+    r"\s?(?:[a-z]+\s)?(?:more|less|fewer|higher|lower|greater|[a-z]{2,8}er|further|farther)\s"
     r"(?:[a-z]+\s){0,2}than\b|\s?times\s(?:as|more|the|what|that)\b",
     re.I,
 )
@@ -121,30 +108,38 @@ _OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
 )
-_BOUND_BEFORE = re.compile(
-    r"\b(?:(?:less|more|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
-    r"|not|n['’]t|never|cannot(?:\s+be)?)\s+\S{0,3}$",
+
+
+# what makes a number a bound or a part of the value; "10 more than 20" compares
+_BOUNDED = re.compile(
+    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
+    r"|twice|double|triple)\s+(?:the\s+)?\S{0,3}$",
     re.I,
 )
 
 
 def _rank(text: str, start: int, end: int) -> int:
-    """Return how little a number there counts: 0 by itself, 1 governed or in a side clause, 2 aside."""
+    """Return how little a number there counts.
+
+    0 by itself, 1 as a bound, 2 governed or in a side clause, 4 aside.
+    """
     before = text[max(0, start - 120) : start]
+    if _BOUNDED.search(before):
+        return 1
     if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
-        return 2
+        return 4
     if _BESIDE.search(before) and re.match(r"[^,.]{1,30},", text[end:]):
-        return 2  # 24 students, or 80% of them, passed
+        return 4  # 24 students, or 80% of them, passed
     side = _SIDE_CLAUSE.search(before)
     if side is not None and not (
         side.group().startswith("to ") and _WANTS.search(before[: side.start()])
     ):
-        return 1
-    if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
-        return 1
-    if _OF_THEM.match(text, end) and before.endswith(", "):
         return 2
-    return 1 if _COMPARED.match(text, end) else 0
+    if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
+        return 2
+    if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
+        return 4
+    return 2 if _COMPARED.match(text, end) else 0
 
 
 def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
@@ -182,12 +177,10 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         number = NUMBERISH.match(behind)
         if number is None:
             return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
-        if _NOT_THAT.search(behind):
-            return sentence
         further = FURTHER.search(behind, number.end())
         if further is not None and any(map(str.isdigit, behind[further.end() :])):
             return concluded(behind[further.end() :], asked)
-        return value_among_words(behind) or number.group()
+        return (number.group() + measure(behind, number.end())).strip()
     return _chosen(sentence, asked)
 
 
@@ -202,9 +195,10 @@ _MEASURED = re.compile(
     r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
 )
 _W = "|".join(NUMBER_WORDS)
-# a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 \times 10^8
+# a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 x 10^8
 _PLAIN = re.compile(
-    rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-](?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
+    rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-]"
+    rf"(?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
     rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S))?"
     r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
@@ -255,11 +249,11 @@ def _candidates(sentence: str) -> list[_Candidate]:
         if start in again:
             rank = 4
         elif formula or not spoken:
-            rank = 6 if formula and NAME_ONLY.fullmatch(text) else 2 * _rank(sentence, start, end)
+            rank = 6 if formula and NAME_ONLY.fullmatch(text) else _rank(sentence, start, end)
         elif _COUNTED.search(sentence[:start]):  # the two friends
             continue
         else:
-            rank = 2 * _rank(sentence, start, end) + (not text.endswith("percent"))
+            rank = _rank(sentence, start, end) + (not text.endswith("percent"))
         found.append(_Candidate(start, end, text, rank))
     return found
 
@@ -288,15 +282,17 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         wanted = {UNITS.get(w) for w in asked}
         same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
         best = same[-1] if same and kind not in wanted else best
-    bound = _BOUND_BEFORE.search(sentence[max(0, best.start - 40) : best.start])
-    return f"{bound.group()}{best.text}" if bound is not None else best.text
+    bound = _BOUNDED.search(sentence[max(0, best.start - 40) : best.start])
+    return best.text if bound is None else f"{bound.group(1)} {best.text}"  # which is refused
 
 
 def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
     return UNITS.get(found.text.split()[-1].lower())
 
 
-_BREAK = re.compile(r";\s|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)")
+_BREAK = re.compile(
+    r";\s|,\s(?=(?:his|her|its|their|the)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
+)
 
 
 def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
@@ -308,71 +304,39 @@ def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
     return len(asked & words(sentence[start : end.start() if end else len(sentence)]))
 
 
+_BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
+_MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
+_OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
+    r"(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
+    re.I,
+)
+# 50% of 80, 5 more than 7
+_RELATIVE = re.compile(
+    r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
+)
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+_WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
+
+
 def value_in(sentence: str) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    choice = _CHOSEN.match(sentence)
-    if choice is not None:
-        return choice.group(1)
     said = affirmed(sentence)
-    if said is None or _BOUND.match(sentence):
+    if said is None or BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
-    value = attained(sentence)
-    if value is not None:
-        return value
     foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
-    short = len(sentence) <= 40 and not foreign and not _TWO_WORDS.search(sentence)
+    short = (
+        len(sentence) <= 40
+        and not foreign
+        and not MATH.search(sentence)
+        and not TWO_WORDS.search(sentence)
+    )
     if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
         return sentence
-    formulas = list(MATH.finditer(sentence))
-    numbers = list(NUMBERISH.finditer(sentence))
-    priced = [m for m in numbers if _PRICED.match(sentence, max(0, m.start() - 2))]
-    if formulas:
-        last = formulas[-1]
-        inner = last_formulas(formulas, sentence)
-        outside = [m for m in numbers if m.start() >= last.end()]
-        if not outside or not NAME_ONLY.fullmatch(inner.strip()):
-            return inner
-        return outside[0].group().strip()
     lead = NUMBERISH.match(sentence)
-    if lead is not None:
-        together = in_two_units(sentence)
-        if together is not None:
-            return together
-        part = _OUT_OF.match(sentence, lead.end())
-        if part is not None:
-            return sentence[: part.end()]
-        further = FURTHER.search(sentence, lead.end())
-        later = sentence[further.end() :] if further is not None else ""
-        if any(m.group().strip() != lead.group().strip() for m in NUMBERISH.finditer(later)):
-            return last_numbers(list(NUMBERISH.finditer(later)), later)
-        changed = _OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())
-        return sentence if changed else lead.group()
+    if lead and (_OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())):
+        return sentence
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
-    if len(priced) == 1 and len(numbers) > 1:
-        return priced[0].group().strip()
-    pieces: list[str] = [p.strip() for p in _CJK.split(sentence)] if _CJK.search(sentence) else []
-    if any(re.search(r"\\[a-z]+\{", p) for p in pieces):
-        return next((p for p in reversed(pieces) if any(c.isdigit() for c in p)), sentence)
-    if numbers:
-        return concluded(sentence) or last_numbers(numbers, sentence)
-    return sentence if len(sentence) <= 200 else ""
-
-
-
-
-_MARKS = "√π^²³"
-
-
-def whole(found: re.Match[str], text: str) -> str:
-    """Return a number with what touches it, where that makes another value of it: `3√7`, `30π`."""
-    start, end = found.span()
-    if text[end : end + 1] in _MARKS and end < len(text):
-        end += len(text[end : end + 40].split(maxsplit=1)[0])
-    elif start and text[start - 1] in _MARKS:
-        start -= len(text[max(0, start - 40) : start].rsplit(maxsplit=1)[-1])
-    else:
-        return found.group().strip()
-    return text[start:end].strip(" .,;:*_")
+    return concluded(sentence) or (sentence if len(sentence) <= 200 else "")

@@ -12,14 +12,13 @@ from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
-from harness.verify.reading.closing import concluded, whole
+from harness.verify.reading.closing import concluded
 from harness.verify.reading.phrases import COMMITS, SENTENCE, WINDOW, by_phrase, cut, last_match
 from harness.verify.reading.problem import asked_words, words
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
-    attained,
     content,
     last_formulas,
 )
@@ -74,14 +73,14 @@ def extract(
     if form == "bare":
         text = after_thinking(text).strip()
         inner = boxed(text) if "box" in text else None
-        return Found(_said(text) if inner is None else inner, "form") if text else None
+        return Found(text if inner is None else inner, "form") if text else None
     text = _first_turn(after_thinking(text), form)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = _of_form(text, form)
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
-        return Found(_said(by_form), "form") if later is None else Found(later, "phrase")
+        return Found(by_form, "form") if later is None else Found(later, "phrase")
     if fallback == "form" or (form == "answer_tag" and by_form is not None):
         return None  # an empty tag commits to nothing
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
@@ -96,12 +95,6 @@ def extract(
         return None
     last = _last(text, asked_words(problem) if problem else frozenset())
     return Found(last, "last") if last else None
-
-
-def _said(text: str) -> str:
-    """Return an answer, or what it states if it is a sentence with several numbers."""
-    sentence = text[:1].isupper() and 4 < len(text.split()) < 80 and not set("\\$=") & set(text)
-    return (concluded(text) or text) if sentence and len(NUMBERISH.findall(text)) > 1 else text
 
 
 # where a model goes on with another question or another speaker
@@ -182,10 +175,11 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         last = last_formulas(formulas, window)
         shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
         alone = shown and not window[formulas[-1].end() :].strip(" .,")
-        if len(formulas) > 1 and last == content(formulas[-1]).strip() and not alone:
+        within = len(formulas) > 1 or _CONDITION.search(window[: formulas[-1].start()])
+        if last == content(formulas[-1]).strip() and within and not alone:
             last = concluded(_sentence(window, formulas[-1]), asked) or last
-        last = attained(_sentence(window, formulas[-1])) or last
-        return _unless_denied(last, window, formulas[-1])
+        chosen = last != content(formulas[-1]).strip() and len(formulas) > 1
+        return last if chosen else _unless_denied(last, window, formulas[-1])
     assert number is not None
     sentence = _sentence(window, number)
     if "=" not in sentence and (_NOTE.match(sentence) or (asked and not _SO.match(sentence))):
@@ -196,10 +190,14 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     value = concluded(sentence, asked)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
-    return _unless_denied(value or whole(number, window), window, number)
+    return _unless_denied(value or number.group().strip(), window, number)
 
 
-_SO = re.compile(r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b", re.I)
+_SO = re.compile(
+    r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b",
+    re.I,
+)
+_CONDITION = re.compile(r"\b(?:at|when|where|if|for)\s+$")  # 8 when $x = 3$
 _NOTE = re.compile(
     r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b"
     r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",

@@ -137,10 +137,12 @@ _ASKED = re.compile(
 
 
 _WORD = re.compile(r"[a-z]{3,15}")
-_COMMON = frozenset(
-    "the and are was were has have had how many much what does did will would can could for with from"
-    " that this they she his her its their there find each all after before more less than in".split()
-)
+_COMMON = {
+    "the", "and", "are", "was", "were", "has", "have", "had", "how", "many", "much", "what", "does",
+    "did", "will", "would", "can", "could", "for", "with", "from", "that", "this", "they", "she",
+    "his", "her", "its", "their", "there", "find", "each", "all", "after", "before", "more", "less",
+    "than",
+}  # fmt: skip
 
 
 def words(text: str) -> frozenset[str]:

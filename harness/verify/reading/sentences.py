@@ -19,34 +19,15 @@ NUMBERISH = re.compile(
     r"(?<![A-Za-z0-9_.])(?:[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d+)"
     r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%|!(?=\s[a-z]))?|[-−+]?\.\d+)"
 )
-_TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
-_WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
-_CHOSEN = re.compile(
-    r"(?:for sure\s+)?\(?([A-J])\)?(?:$|[.,:;]\s+[a-z]|\s+(?:because|since|as|non|not))"
-)
-_BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
-_MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
-_OUT_OF = re.compile(r"\s+out\s+of\s+\d{1,9}\b")
-_OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
-    r"(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
-    re.I,
-)
-# 50% of 80, 5 more than 7
-_RELATIVE = re.compile(
-    r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
-)
+TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
 FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
-# 11, attained at $x = 3$
-_ATTAINED = re.compile(
-    r",?\s+(?:which\s+is\s+|and\s+(?:it\s+)?is\s+)?(?:attained|achieved|reached|obtained|occurs"
-    r"|occurring|at|when|where|if|for)\b[^\d$\\]*$"
-)
 _IN_TWO = re.compile(
     r"\$?(\d[\d,.]{0,12})\s+([a-z]{1,12})(?:,|,?\s+and)?\s+(\d[\d.]{0,12})\s+([a-z]{1,12})\b"
 )
-NAME_ONLY = re.compile(r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)")
-_PRICED = re.compile(r".{0,4}?[$€£¥]\s?[\d.,]+|.{0,4}?[\d.,]+\s?[$€£¥]")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
+NAME_ONLY = re.compile(
+    r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?"
+    r"|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)"
+)
 ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
 AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
 
@@ -68,7 +49,8 @@ _REMARK = re.compile(
 )
 _CORRECTED = re.compile(
     r"(?:\b(?:can)?not\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
-    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+(?:is|must\s+be|should\s+be|has\s+to\s+be)|['’]s)\s+)(?!not\b)",
+    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+(?:is|(?:must|should|has\s+to)\s+be)|['’]s)"
+    r"\s+)(?!not\b)",
     re.I,
 )
 
@@ -81,7 +63,7 @@ def affirmed(text: str) -> str | None:
     if len(text) > MAX_ANSWER or not (" " in text or "是" in text):
         return text  # too long, which the reader refuses, or no sentence
     text = _REMARK.split(text, maxsplit=1)[0].rstrip()
-    if _BOUND.match(text):
+    if BOUND.match(text):
         return None
     if _NEGATION.search(text) is None:
         return text
@@ -91,7 +73,7 @@ def affirmed(text: str) -> str | None:
     return text if text.strip() and _NEGATION.search(text) is None else None
 
 
-_BOUND = re.compile(
+BOUND = re.compile(
     r"(?:somewhere\s+)?(?:between|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
     r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than"
     r"|(?:under|over|above|below)(?!\s+(?:the\s+)?\S{0,3}\d\S*\s\D+\d))\b",
@@ -115,17 +97,9 @@ def stated(text: str) -> str:
     return text[found.end() :] if found is not None else text
 
 
-_BOUND_BEFORE = re.compile(_BOUND.pattern + r"\s*$", re.I)
+_BOUND_BEFORE = re.compile(BOUND.pattern + r"\s*$", re.I)
 
 # -- the value in a sentence ----------------------------------------------------------------------
-
-
-def attained(sentence: str) -> str | None:
-    """Return the value in front of where it is attained: `11, attained at $x = 3$` is 11."""
-    lead, formula = NUMBERISH.match(sentence), MATH.search(sentence)
-    if not lead or not formula or not _ATTAINED.match(sentence, lead.end(), formula.start()):
-        return None
-    return lead.group()
 
 
 def in_two_units(text: str, start: int = 0) -> str | None:
@@ -163,24 +137,6 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
     return ", ".join(content(m).strip() for m in parts)
 
 
-_IN_MANY = re.compile(r"(?<!\S)\d{1,9}\s(?:in|out\sof)\s(?=$)")  # 4 in 10
-
-
-def last_numbers(found: list[re.Match[str]], text: str) -> str:
-    """Return the last number, with those that "and" or "or" joins to it: `3 and -3`."""
-    first = max(0, len(found) - 1)
-    while first and len(found) - first < 20:
-        gap = text[found[first - 1].end() : found[first].start()]
-        joined = AND.fullmatch(gap) if first == len(found) - 1 else gap.strip() == ","
-        if not joined:
-            break
-        first -= 1
-    if not found:
-        return ""
-    part = _IN_MANY.search(text, 0, found[first].start())
-    return text[part.start() if part else found[first].start() : found[-1].end()].strip()
-
-
 def only_formula(text: str) -> str | None:
     """Return the single formula between math delimiters in a text, or None."""
     found = list(MATH.finditer(text))
@@ -198,8 +154,9 @@ _WORK = re.compile(
     re.I,
 )
 _COPULA = re.compile(
-    r"[A-Za-z][A-Za-z ,'’-]{0,80}?(?:(?<=\bit)['’]s|\bis|are|was|were|be|equals?|has|have|had|gets?|needs?|makes?"
-    r"|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with|answer)\b\s*:?\s*"
+    r"[A-Za-z][A-Za-z ,'’-]{0,80}?(?:(?<=\b[Ii]t)['’]s|\b(?:is|are|was|were|be|equals?|has|have|had"
+    r"|gets?|needs?|makes?|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with"
+    r"|answer)\b)\s*:?\s*"
     r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?(?=[-$€£\\(.\d])"
 )
 _ALL_SUCH = re.compile(
@@ -244,7 +201,7 @@ def value_among_words(text: str) -> str | None:
     if copula is not None and _WORK.search(copula.group()):
         return None
     if amount is None:
-        return rest if copula is not None and not _TWO_WORDS.search(rest) else None
+        return rest if copula is not None and not TWO_WORDS.search(rest) else None
     behind = amount.group(2)
     if "\\" in behind or "^" in behind:  # 2 cis 45^\circ
         return None

@@ -57,7 +57,11 @@ def plain(text: str) -> str:
     text = text.translate(_TRANSLATE)
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_TRANSLATE)
-        text = re.sub("[\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f]", "", text)
+        text = re.sub(
+            "[\u2705\u2713\u2714\U0001f300-\U0001faff\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f]",
+            "",
+            text,
+        )
     return text
 
 
@@ -132,7 +136,7 @@ _NUMBER = re.compile(
     """,
     re.X,
 )
-_LEX = re.compile(r"\s+|\\([a-zA-Z]+)\*?|\\(.)|([a-zA-Z]+)|(.)", re.S)
+_LEX = re.compile(r"\s+|\\([a-zA-Z]+)\*?|\\(.)|([^\W\d_]+)|(.)", re.S)
 # what a backslash before a character makes of it
 _SYMBOLS = {c: c for c in "|%&#_€£¥₹"} | {"{": "{set", "}": "}set", "\\": "\\\\", "$": "money"}
 _OPERATORS = {*"*/<>:|[]()'%€£", "{set", "}set"}

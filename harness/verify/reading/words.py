@@ -23,7 +23,8 @@ QUALIFIERS = {
 LEADING = {
     "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
     "either", "is", "are", "the", "an", "all", "approx.", "just", "total", "of", "answer",
-    "point", "ordered", "pair", "interval", "there", "be", "will", "would", "equals", "equal", "to", "he", "she", "they",
+    "point", "ordered", "pair", "interval", "there", "be", "will", "would", "equals", "equal",
+    "to", "he", "she", "they",
 }
 ORDINALS = {"th", "st", "nd", "rd"}
 ROMAN = {"II", "III", "IV", "VI", "VII", "VIII", "IX"}
@@ -298,6 +299,9 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
     return " ".join(f"{k}^{n}" for k, n in sorted(kinds.items())), size, shown
 
 
+_ARTICLES = re.compile(r"^(?:(?:the|an?|on|there (?:is|are))\s+)+|(?<=\d)(?:st|nd|rd|th)\b")
+
+
 def normal_words(text: str) -> str:
     """Return words in lower case without marks; a single letter keeps its case."""
     text = text.strip()
@@ -307,5 +311,5 @@ def normal_words(text: str) -> str:
     text = re.sub(r"[\s~{}$]+|\\[,;! ]", " ", text).strip(" .,;:!?\"'`*")
     text = re.sub(r"\s+", " ", text)
     lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
-    lowered = re.sub(r"^(?:(?:the|an?|on|there (?:is|are))\s+)+|(?<=\d)(?:st|nd|rd|th)\b", "", lowered)
+    lowered = _ARTICLES.sub("", lowered)
     return SAME_TEXT.get(lowered, lowered)
