@@ -76,7 +76,9 @@ def main() -> None:
     board = load_board(str(HERE / "smollm2-135m.toml"), host)
     (ranked,) = (score for score in board.scores if score.table.ranking)
     short = board.rows("gsm8k", "train")
-    mawps = {row["problem"].casefold(): row for row in host.task("mawps").split("test")}  # once each
+    mawps = {
+        row["problem"].casefold(): row for row in host.task("mawps").split("test")
+    }  # once each
     parts = {
         "train": short[:-200],
         "gsm8k": short[-200:],
