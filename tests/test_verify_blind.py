@@ -6,6 +6,7 @@ written after verifier 5 was and `verify_fresh.jsonl` after that; half of the la
 each case, served to make verifier 6. `verify_dialogue.jsonl` holds what small models say in
 dialogues (reasoning, corrections, remarks, further questions, several languages), by an author who
 knew the conventions alone; it served to make verifier 7, which misses none of it.
+`verify_strangers.jsonl` is by a third author, was run once when verifier 7 was finished, and is sealed.
 """
 
 from __future__ import annotations
@@ -72,6 +73,13 @@ def test_counts_of_the_sealed_half_of_the_fresh_cases() -> None:
     right, false_positives = counts(rows)
     assert len(rows) == 195
     assert (right >= 188, false_positives <= 2) == (True, True), (right, false_positives)
+
+
+def test_counts_of_cases_by_a_stranger() -> None:
+    rows = cases("strangers")
+    right, false_positives = counts(rows)
+    assert len(rows) == 320
+    assert (right >= 311, false_positives) == (True, 0), (right, false_positives)
 
 
 def test_every_dialogue_has_its_label() -> None:

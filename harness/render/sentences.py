@@ -26,7 +26,7 @@ COST = (
 )
 COMPUTED = "Computed"  # behind FLOPs, where a row's is known
 COMPUTED_COST = (
-    "FLOPs are the usual estimate, from parameters and tokens. Computed are those of all products of"
+    "FLOPs are the usual estimate, of parameters and tokens. Computed are those of all products of"
     " matrices that were made, padding included; the parts (body, head, attention) are in the CSV."
 )
 TRIALS = ("FLOPs of trials", "Time of trials")
