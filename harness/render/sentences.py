@@ -26,8 +26,9 @@ COST = (
 )
 COMPUTED = "Computed"  # behind FLOPs, where a row's is known
 COMPUTED_COST = (
-    "FLOPs are the usual estimate, of parameters and tokens. Computed are those of all products of"
-    " matrices that were made, padding included; the parts (body, head, attention) are in the CSV."
+    "FLOPs are the usual estimate, from parameters and tokens. Computed are those of all products"
+    " of matrices that were made, padding included; the CSV file has their parts (body, head,"
+    " attention)."
 )
 TRIALS = ("FLOPs of trials", "Time of trials")
 TRIALS_COST = "The last two columns are what all trials of a row cost together, once for all seeds."

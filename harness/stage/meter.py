@@ -229,6 +229,8 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         counter.refuse_overrun(step=False)
         model = decoder.model
         name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
+        with works.begun(_Work(model)), products.aside():
+            _ = decoder.plain  # tries the model, which a resumed attempt does once more
         found = plain_answers(decoder, prompts)
         while True:
             with works.begun(_Work(model)):  # and not while whoever asked looks at an answer
