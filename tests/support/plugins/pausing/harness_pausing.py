@@ -32,9 +32,10 @@ def train(run: Run) -> None:
     resumed = os.path.basename(run.resume) if run.resume else None
     on_node = os.environ["TMPDIR"] in map(str, run.scratch.parents)
     try:
-        beyond = os.listdir(run.scratch.parents[1])  # where other stages have theirs
+        (run.scratch.parents[1] / "beyond").mkdir()  # where other stages have theirs
+        beyond = True
     except OSError:
-        beyond = []
+        beyond = False
     run.note(found=found, resumed=resumed, on_node=on_node, beyond=beyond)
     run.save(fit(run, run.student(), resume=run.resume, callbacks=((), (Pause(),))))
 
