@@ -159,6 +159,7 @@ def test_what_is_quoted_of_a_leaderboard_is_on_it(path, board):
     text, page = (ROOT / path).read_text(), (ROOT / "leaderboards" / f"{board}.md").read_text()
     if path == "README.md":
         text = text[text.index("## A real model") : text.index("## Start")]
+    text = re.sub(r"^- A pilot .*?(?=^- )", "", text, flags=re.M | re.S)  # a board of its own
     # of the start model with examples in its prompt there is no row
     text = text.replace("4.0 % [2.8, 5.6]", "").replace("4.0 [2.8, 5.6]", "")
     text, page = " ".join(text.split()), " ".join(page.split())
