@@ -247,11 +247,11 @@ def test_every_place_of_the_plot_is_what_its_records_give(board, again):
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+    return f"{round(100 * share, 9):.1f}"
 
 
 def points(share: float) -> str:
-    text = f"{100 * share:+.1f}"
+    text = f"{round(100 * share, 9):+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", MINUS)
 
 

@@ -26,15 +26,17 @@ def visible(text: str, limit: int | None = LIMIT, *, lines: bool = False) -> str
 
     Args:
         text: Anything.
-        limit: Characters that are kept; None keeps all.
+        limit: Characters that are kept; None keeps all, and so does a text that is longer by no
+            more than what would say so.
         lines: Keep line breaks and tabs instead of writing them out.
 
     Examples:
         >>> visible("red \x1b[31m")
         'red \\x1b[31m'
     """
-    kept = text[:limit]
-    cut = len(text) - len(kept)
+    cut = 0 if limit is None else len(text) - limit
+    cut = cut if cut > len("… (1 more)") else 0
+    kept = text[: len(text) - cut]
     parts, marks = [], 0
     for character in kept:
         if character.isascii() and character.isprintable():  # the many: nothing to look up
