@@ -266,11 +266,11 @@ def interval(one: dict[str, Any] | None, middle: str = "difference", name: str =
 def split(one: dict[str, Any] | None) -> list[str]:
     if one is None:
         return [DASH, DASH]
-    form = round(100 * one["format"], 1)
+    form = round(round(100 * one["format"], 9), 1)
     rest = {
         **one,
         "format": form / 100,
-        "correctness": (round(100 * one["difference"], 1) - form) / 100,
+        "correctness": (round(round(100 * one["difference"], 9), 1) - form) / 100,
     }
     return [interval(rest, name, f"{name}_") for name in ("format", "correctness")]
 
@@ -352,7 +352,7 @@ def test_every_number_of_the_tables_is_what_its_records_give(board, again):
     for line in parts:
         row = rows[name(line[0])]
         moved = (row["accuracy"][f"{what}_sd"] for what in ("question", "seed", "answer"))
-        deviations = [DASH if one is None else f"{100 * one:.1f}" for one in moved]
+        deviations = [DASH if one is None else percent(one) for one in moved]
         assert line[1:] == [*split(row["gain"]), *deviations]
     (chains,) = tables(text, "Chains against the same compute without their last stage")
     assert len(chains) == sum(row["controls"] is not None for row in rows.values()) > 0

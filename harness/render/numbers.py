@@ -42,7 +42,7 @@ def accuracy(value: Accuracy | None) -> str:
 def deviations(value: Accuracy) -> tuple[str, str, str]:
     """Return what moves a seed's accuracy, in points: questions, the seed itself, its answers."""
     parts = (value.question_sd, value.seed_sd, value.answer_sd)
-    questions, seeds, answers = (NONE if one is None else f"{100 * one:.1f}" for one in parts)
+    questions, seeds, answers = (NONE if one is None else percent(one) for one in parts)
     return questions, seeds, answers
 
 
@@ -81,8 +81,8 @@ def parts(value: Gain | None) -> tuple[str, str]:
     """Return the format and correctness parts of a gain, rounded so that they add up in print."""
     if value is None:
         return NONE, NONE
-    shown = round(100 * value.format, 1)
-    rest = round(100 * value.difference, 1) - shown
+    shown = round(_hundredfold(value.format), 1)
+    rest = round(_hundredfold(value.difference), 1) - shown
     return (
         part(shown / 100, value.format_low, value.format_high),
         part(rest / 100, value.correctness_low, value.correctness_high),
