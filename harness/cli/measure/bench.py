@@ -46,6 +46,8 @@ def _split(context: click.Context, option: click.Parameter, text: str | None) ->
     parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
     if text is not None and not parts:
         raise click.BadParameter("it names nothing; leave the option out to take the board's")
+    if text is not None and text.rstrip().endswith(","):
+        raise click.BadParameter(f"{text!r} ends with a comma; write the list without a space")
     return parts
 
 
