@@ -87,7 +87,7 @@ def command(
                 why = "a failed cell has nothing to judge" if each.state == "failed" else each.why
                 said.setdefault((each.board, each.state, why), []).append(each.cell)
         options.print_lines(
-            f"{board}: {', '.join(cells)} {state}: {why}"
+            f"{board}: {', '.join(dict.fromkeys(cells))} {state}: {why}"
             for (board, state, why), cells in said.items()
         )
         click.echo(summary(found))
