@@ -67,7 +67,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         'known: kd, rl'
     """
     known = sorted(set(known))
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     near = near or [each for each in known if name and each.startswith(name)][:1]
     if near:
         return f"did you mean {near[0]!r}?"

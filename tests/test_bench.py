@@ -318,6 +318,10 @@ def test_a_model_folder_is_scored_without_training(small_board, harness, tmp_pat
     second = harness("score", "teacher", "small.toml", "--json")
     assert second.stdout == first.stdout
     harness("score", "gone", "small.toml", check=2)
+    shutil.copytree(tmp_path / "start", tmp_path / "copied")
+    same = "harness: copied has the start model's weights"
+    assert same in harness("score", "copied", "small.toml").stderr
+    assert "start model's weights" not in first.stderr
 
 
 @pytest.mark.promise(

@@ -115,8 +115,12 @@ def test_a_built_in_board_has_the_same_digest_with_its_data(name, tmp_path, monk
     [
         ("title =", "titel =", "unknown key 'titel'; did you mean 'title'?"),
         ("steps = 3", "stepps = 3", "unknown key 'budget.stepps'; did you mean 'steps'?"),
-        ("max_new_tokens = 6", "max_tokens = 6", "unknown key 'scores.0.max_tokens'"),
-        ("max_new_tokens = 6", "", "scores.0.max_new_tokens: Field required"),
+        (
+            "max_new_tokens = 6",
+            "max_tokens = 6",
+            "unknown key 'max_tokens' in the first [[scores]]",
+        ),
+        ("max_new_tokens = 6", "", "max_new_tokens in the first [[scores]]: Field required"),
         ("[budget]\nsteps = 3", "[budget]", "set at least one of steps"),
         ("steps = 3", "steps = 0", "budget.steps: Input should be greater than 0"),
         ("ranking = true", "ranking = false", "exactly one of the scores must have ranking = true"),

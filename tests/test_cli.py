@@ -107,8 +107,11 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("bench", "--plugins", "kdd"), "no plug-in 'kdd'; did you mean 'kd'?"),
         (("bench", "--plugins", "sft+rll"), "no plug-in 'rll'; did you mean 'rl'?"),
         (("bench", "--set", "kd.temprature=2"), "unknown key 'temprature'; did you mean 'temper"),
-        (("bench", "--set", "kd.temperature=hot"), "temperature: Input should be a valid number"),
+        (("bench", "--set", "kd.temperature=hot"), "temperature: 'hot' is not a number"),
         (("bench", "--seeds", "a"), "'a' is not a list of whole numbers"),
+        (("bench", "--set", "sft.max_steps=2.5"), "max_steps: 2.5 is not a whole number"),
+        (("bench", "--seeds", "0,", "1"), "'0,' ends with a comma; write the list without a space"),
+        (("bench", "--plugins", "kd,", "rl"), "'kd,' ends with a comma"),
         (("bench", "--seeds", "0,0"), "Invalid value for '--seeds': 0 is given twice"),
         (("bench", "--seeds", ""), "Invalid value for '--seeds': it names nothing"),
         (("bench", "--seeds", " , "), "Invalid value for '--seeds': it names nothing"),
@@ -121,6 +124,9 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("publish",), "name a board to publish"),
         (("publish", "tiny"), "has no record"),
         (("score", "nowhere"), "no model folder nowhere"),
+        (("score", "tiny:teechar"), "the models of a board are tiny:start and tiny:teacher"),
+        (("score", "mine.toml"), "mine.toml is a board: harness score MODEL mine.toml"),
+        (("show", "nothing"), "no task 'nothing'; known: "),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(harness, arguments, says):

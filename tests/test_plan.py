@@ -120,7 +120,7 @@ def test_an_override_names_the_row_and_the_command(small_board):
     ("overrides", "says"),
     [
         (["unruly.flop=3"], "options of trainer 'unruly': unknown key 'flop'; did you mean 'flip'"),
-        (["unruly.flip=red"], "flip: Input should be a valid integer"),
+        (["unruly.flip=red"], "flip: 'red' is not a whole number"),
         (["unruli.flip=3"], "not in this bench; did you mean 'unruly'?"),
         (["flip=3"], "write trainer.option=value"),
     ],

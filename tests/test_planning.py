@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
+import processes
 import pytest
 
 from harness.bench.folder import Folder
@@ -17,7 +19,7 @@ from harness.errors import UsageError
 from harness.forecast import formulas, model_sizes
 from harness.forecast.formulas import Setting
 from harness.forecast.gpus import GPUS, cpu_speed, find_gpu
-from harness.forecast.power import power
+from harness.forecast.power import measured_noise, power
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
 from harness.leaderboard.data import Noise
@@ -350,8 +352,6 @@ def test_a_trainer_that_says_nothing_of_itself_is_estimated_by_its_caps(small_bo
 def test_a_model_in_the_hubs_cache_is_found_without_asking_the_hub(
     small_board, small_models, tmp_path, monkeypatch
 ):
-    import shutil
-
     commit = "c" * 40
     cache = tmp_path / "cache"
     place = cache / "models--us--small" / "snapshots" / commit
@@ -423,6 +423,37 @@ def test_a_board_that_trains_on_its_test_problems_is_not_planned(
         dry_run(str(small_board), tmp_path / "runs")
 
 
+def test_a_dry_run_takes_the_records_that_are_published_as_the_plan_does(harness, tmp_path):
+    (tmp_path / "leaderboards").symlink_to(Path(__file__).parents[1] / "leaderboards")
+    planned = json.loads(harness("plan", "tiny", "--json").stdout)
+    assert planned["records"] == "leaderboards/records/tiny"
+    done = json.loads(harness("bench", "tiny", "--dry-run", "--json").stdout)
+    assert done["power"]["source"] == "earlier records"
+    assert done["power"]["noise"] == planned["noise"]
+    text = " ".join(harness("bench", "tiny", "--dry-run").stdout.split())
+    assert "train sft@0.5 " in text
+    assert "@: that share of a cell's budget" in text
+    alone = harness("bench", "tiny", "--dry-run", "--plugins", "sft").stdout
+    assert "@: that share" not in alone
+
+
+def test_runs_of_a_folder_above_are_named(tmp_path):
+    published = Path(__file__).parents[1] / "leaderboards" / "records" / "tiny"
+    place = tmp_path / "runs" / "tiny" / "records"
+    place.mkdir(parents=True)
+    for path in published.glob("sft-s*.json"):
+        shutil.copy(path, place)
+    below = tmp_path / "below"
+    below.mkdir()
+
+    def said(folder, *more):
+        return processes.run_here(("bench", "--dry-run", *more), folder).stderr
+
+    assert f"the runs in {tmp_path / 'runs' / 'tiny'} are not used" in said(below)
+    assert "are not used" not in said(tmp_path)
+    assert "are not used" not in said(below, "--runs", "../runs")
+
+
 def test_what_a_board_finds_is_said_before_anything_is_trained(harness):
     text = " ".join(harness("plan", "tiny").stdout.split())
     assert "by assumed noise, for want of earlier records" in text
@@ -468,7 +499,11 @@ def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed(
     seeds = tuple(sorted({one.seed for one in records if one.seed is not None}))
     board.file = board.file.model_copy(update={"seeds": seeds})
     planned = plan(board, host, ["sft", "kd", "rl"])
-    assumed, measured = (power(planned, board, some, 300) for some in ([], records))
+
+    def noise(some):
+        return measured_noise(board.conditions, board.digest, some)
+
+    assumed, measured = (power(planned, noise(some), 300) for some in ([], records))
     assert (assumed.source, measured.source) == ("assumed", "earlier records")
     assert (measured.seeds, measured.comparisons, measured.sides) == (len(seeds), 3, 2)
     assert measured.finds(300) < assumed.finds(300)
@@ -480,6 +515,6 @@ def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed(
         if need.questions:
             found = smallest_difference(measured.noise, need.questions, need.with_seeds, 3)
             assert found <= need.difference
-    single = power(plan(board, host, ["sft", "kd"], [0]), board, records, 300)
+    single = power(plan(board, host, ["sft", "kd"], [0]), noise(records), 300)
     assert (single.seeds, single.comparisons, single.needs) == (1, 1, ())
     assert single.finds(300) == minimum_detectable(300)

@@ -90,6 +90,8 @@ def test_a_node_with_other_versions_is_refused_by_name(
 def test_an_executor_that_nobody_offers_is_one_line(small_board, harness):
     refused = harness("bench", "small.toml", "--executor", "slrum", check=2)
     assert "--executor slrum: no such executor; did you mean 'slurm'?" in refused.stderr
+    planned = harness("bench", "small.toml", "--executor", "slrum", "--dry-run", check=2)
+    assert planned.stderr == refused.stderr
     for option, owner in (("--ray-address", "ray"), ("--slurm", "slurm")):
         other = harness("bench", "small.toml", option, "a=b", check=2)
         assert f"{option} goes with --executor {owner}" in other.stderr

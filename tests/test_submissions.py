@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import generated
 import handed_in
 import pytest
 import yaml
@@ -22,9 +23,10 @@ from harness.publish.sources import gather
 from harness.publish.submission import can_verify, read_manifest
 from harness.publish.submit import submit
 from harness.publish.write import publish
-from harness.records import Record, read_record, read_records
+from harness.records import BoardRef, Record, read_record, read_records, write_record
 from harness.rejudged import JudgedBefore, ScoreBefore
 from harness.render.escape import markdown
+from harness.verify import VERIFIER_VERSION
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -88,7 +90,8 @@ def test_a_submission_says_what_was_tried_and_by_which_code(folder):
 
 
 def test_somebody_who_brings_a_new_trainer_needs_no_start_model(folder, harness):
-    harness("publish", "tiny", "--from", "submissions/new", "--runs", "nowhere")
+    done = harness("publish", "tiny", "--from", "submissions/new", "--runs", "nowhere")
+    assert "harness: tiny: 5 records joined the 7 published before\n" in done.stderr
     found = row(folder, "rl")
     assert found.rank is not None
     assert found.gain is not None
@@ -104,7 +107,8 @@ def test_somebody_who_brings_a_new_trainer_needs_no_start_model(folder, harness)
 
 def test_a_cell_made_again_by_others_confirms_it(folder, harness):
     before = row(folder, "sft")
-    harness("publish", "tiny", "--from", "submissions/again")
+    done = harness("publish", "tiny", "--from", "submissions/again")
+    assert "tiny: 2 records joined the 7 published before; 2 of them confirm one" in done.stderr
     after = row(folder, "sft")
     assert (after.accuracy, after.rank) == (before.accuracy, before.rank)
     assert [ref.seed for ref in after.confirmations] == [0]
@@ -142,7 +146,9 @@ def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
     shutil.rmtree(folder / "runs" / "tiny" / "answers" / "sft-s0-0123456789ab")
     done = harness("submit", "tiny", "--cells", "sft/0", "--trials", "1", check=3)
     assert "sft/0 cannot be handed in (claimed): there are no answers of it" in done.stderr
-    made = harness("submit", "tiny", "--cells", "sft/1", "--trials", "1").stdout.splitlines()[0]
+    done = harness("submit", "tiny", "--cells", "sft/1", "--trials", "1")
+    assert "harness: sft/0, sft/2, sft/3, sft/4 not handed in: a row is ranked" in done.stderr
+    made = done.stdout.splitlines()[0]
     assert harness("check", made).stdout.strip() == "1 recomputed"
     assert (
         "there is no folder submissions/none"
@@ -162,6 +168,19 @@ def test_a_reason_that_several_records_share_is_said_once(folder, harness):
     assert lines[0] == "tiny: sft/0, sft/1 claimed: there are no answers of it"
     assert lines[1].startswith("2 claimed, ")
     assert len(lines) == 2
+
+
+def test_a_check_names_failed_cells(folder, harness):
+    reference = BoardRef(name="tiny", digest=handed_in.tiny().digest)
+    failed = generated.record(
+        "kd", 0, {}, board=reference, status="failed", error="no", verifier_version=VERIFIER_VERSION
+    )
+    write_record(handed_in.cheap(failed), folder / "runs" / "tiny" / "records")
+    lines = harness("check", "runs/tiny").stdout.splitlines()
+    assert lines == [
+        "tiny: kd/0 failed: a failed cell has nothing to judge",
+        "1 failed, 7 recomputed",
+    ]
 
 
 def test_a_submission_that_is_not_what_its_manifest_lists_is_refused(folder, harness):

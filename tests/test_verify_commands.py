@@ -22,6 +22,9 @@ def test_verify_explains_and_sets_the_exit_status() -> None:
     right = CliRunner().invoke(cli, ["verify", r"\frac{1}{2}", "0.5"])
     assert right.exit_code == 0
     assert "gold read as: 1/2" in right.output
+    assert "2. the whole text is the answer: 0.5" in right.output
+    boxed = CliRunner().invoke(cli, ["verify", "2", r"\boxed{2}", "--form", "boxed"])
+    assert "2. final answer found in the protocol's own form: 2" in boxed.output
     assert "verdict: correct" in right.output
     wrong = CliRunner().invoke(cli, ["verify", "3.14", r"\pi"])
     assert wrong.exit_code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,16 @@ from harness.verify import Conventions
 LARGEST_BOARD = 2**20  # bytes
 FEWEST_SEEDS = 3  # that support a claim on trainers
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
+ORDINALS = ("first", "second", "third", "fourth", "fifth")
+NOT_READ = {  # pydantic's types of errors, for what was written as text
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+}
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 TaskName = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Which = Literal["start", "teacher"]
@@ -250,16 +261,34 @@ def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) ->
     """Return the first problem of a validation in one line, with the nearest valid key."""
     # an unknown key explains a missing one, so it comes first
     problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in problem["loc"])
+    where, table = _place(model, problem["loc"])
     if problem["type"] == "extra_forbidden":
         *parents, key = problem["loc"]
         fields = _fields(model, parents)
-        return f"unknown key {where!r}; {did_you_mean(str(key), fields)}"
+        return f"unknown key {where!r}{table}; {did_you_mean(str(key), fields)}"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    if kind := NOT_READ.get(problem["type"]):
+        message = f"{problem['input']!r} is not {kind}"
+    return f"{where}{table}: {message}" if where else message
 
 
-def _fields(model: type[pydantic.BaseModel], parents: list[Any]) -> list[str]:
+def _place(model: type[pydantic.BaseModel], parts: Sequence[int | str]) -> tuple[str, str]:
+    """Return a key as it is written, and in which of several tables it stands, if in one of them.
+
+    Examples:
+        >>> _place(BoardFile, ("scores", 0, "task"))
+        ('task', ' in the first [[scores]]')
+        >>> _place(BoardFile, ("budget", "steps"))
+        ('budget.steps', '')
+    """
+    match parts:
+        case [str(name), int(place), *rest] if rest and _fields(model, parts[:-1]):
+            number = f"the {ORDINALS[place]}" if place < len(ORDINALS) else f"number {place + 1},"
+            return ".".join(map(str, rest)), f" in {number} [[{name}]]"
+    return ".".join(map(str, parts)), ""
+
+
+def _fields(model: type[pydantic.BaseModel], parents: Sequence[int | str]) -> list[str]:
     """Return the keys that are valid at a place in a model."""
     for parent in parents:
         if isinstance(parent, int) or parent not in model.model_fields:  # of a list, of a dict

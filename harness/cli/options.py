@@ -127,6 +127,13 @@ def find_model(reference: str, host: Host) -> tuple[Path, str]:
         return Path(reference), Path(reference).resolve().name
     if board and which in ("start", "teacher"):
         return load_board(board, host).model("start" if which == "start" else "teacher"), reference
+    if reference.endswith(".toml"):
+        raise UsageError(f"{reference} is a board: harness score MODEL {reference}")
+    if board and "/" not in which:
+        load_board(board, host)
+        raise UsageError(
+            f"{reference}: the models of a board are {board}:start and {board}:teacher"
+        )
     name, _, commit = reference.partition("@")
     if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
         raise UsageError(f"no model folder {reference}")

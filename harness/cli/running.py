@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,27 @@ if TYPE_CHECKING:
     from harness.plugin.executor import Executor
     from harness.plugin.host import Host
     from harness.tuning import Tuning
+
+
+def say_what_is_left_out(board: Board, runs: Path) -> None:
+    """Say on standard error that a folder above has runs of this board, which begins anew here."""
+    from harness.errors import HarnessError
+    from harness.records import read_records
+
+    place = Path(board.name) / "records"
+    if runs.is_absolute() or ".." in runs.parts or (runs / place).is_dir():
+        return
+    for above in Path.cwd().parents:
+        try:
+            found = read_records(above / runs / place, board=board.digest)
+        except HarnessError:  # what is wrong there is no matter of this bench
+            continue
+        if found:
+            line = (
+                f"the runs in {above / runs / board.name} are not used: this bench has its own in"
+            )
+            click.echo(f"harness: {terminal(f'{line} {runs.resolve() / board.name}')}", err=True)
+            return
 
 
 def leave(outcome: Outcome, board: Board, folder: Folder) -> Leaderboard:

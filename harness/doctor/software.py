@@ -156,5 +156,6 @@ def plugins() -> Iterator[Finding]:
         yield Finding("plug-ins", "problem", str(error), "uninstall that plug-in")
         return
     loaded = len(host.names) - len(errors)
-    found = f"{loaded} load: {len(trainers)} trainers, {len(tasks)} tasks, {len(boards)} boards"
+    offered = f"{len(trainers)} trainers, {len(tasks)} tasks, {len(boards)} boards of theirs"
+    found = f"{loaded} load: {offered}"
     yield Finding("plug-ins", "ok", found)

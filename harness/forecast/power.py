@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pydantic
@@ -19,12 +20,12 @@ from harness.leaderboard.planning import (
     smallest_difference,
 )
 from harness.leaderboard.stats import minimum_detectable
+from harness.records import Record, read_records
 
 if TYPE_CHECKING:
     from harness.bench.plan import Plan
     from harness.boards.board import Board
     from harness.boards.conditions import Conditions
-    from harness.records import Record
 
 WANTED = (0.01, 0.02, 0.04)
 """Differences that a plan is priced for."""
@@ -58,14 +59,13 @@ class Power(pydantic.BaseModel, frozen=True):
         return smallest_difference(self.noise, questions, self.seeds, self.comparisons, self.sides)
 
 
-def power(plan: Plan, board: Board, records: Sequence[Record], questions: int) -> Power:
-    """Return what a plan finds on so many questions, by earlier records of its board if it can."""
+def power(plan: Plan, measured: Noise | None, questions: int) -> Power:
+    """Return what a plan finds on so many questions; see `power_of`."""
     rows: dict[str, set[int | None]] = {}
     for cell in plan.cells:
         if cell.train and cell.share == 1:
             rows.setdefault(cell.trainer, set()).add(cell.seed)
     seeds = min((len(found) for found in rows.values()), default=0)
-    measured = measured_noise(board.conditions, board.digest, records)
     return power_of(measured, len(rows), seeds, questions)
 
 
@@ -123,3 +123,12 @@ def measured_noise(
     except HarnessError:  # records that make no leaderboard are the bench's to report
         return None
     return found.noise if found else None
+
+
+def first_measured(board: Board, places: Iterable[Path]) -> tuple[Noise | None, Path | None]:
+    """Return what moved the rows of a board's records, and the first folder that tells it."""
+    for place in places:
+        noise = measured_noise(board.conditions, board.digest, read_records(place))
+        if noise:
+            return noise, place
+    return None, None

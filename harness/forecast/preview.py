@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import pydantic
@@ -15,7 +16,7 @@ from harness.forecast.downloads import Download, downloads
 from harness.forecast.formulas import Estimate
 from harness.forecast.gpus import GPUS, Gpu, find_gpu, visible_gpu
 from harness.forecast.model_sizes import model_shape
-from harness.forecast.power import Power, power
+from harness.forecast.power import Power, first_measured, power
 from harness.forecast.stages import Forecast
 from harness.records import read_records
 from harness.stage import manifest
@@ -103,16 +104,20 @@ def preview(
     note: str = "",
     trials: Plan | None = None,
     jobs: int = 1,
+    published: Path | None = None,
 ) -> Preview:
     """Return what a bench would do. Nothing is written, loaded, downloaded or trained.
 
     The note is a line on the choice of the GPU; `trials` is the plan of tuning's trials; `jobs`
-    stages are run at once.
+    stages are run at once. By the records in the folder `published` it is said what the ranking
+    would find, where the runs folder has none that say it.
     """
     board, threads = plan.board, plan.board.file.compute.threads
     records = read_records(folder.records)
     guess = Forecast(plan, gpu, records)
-    found = power(plan, board, records, board.problems(board.ranking))
+    places = [folder.records, *([published / "records" / board.name] if published else [])]
+    noise, _ = first_measured(board, places)
+    found = power(plan, noise, board.problems(board.ranking))
     stages, cells = (_stages(plan, folder, guess), _cells(plan, folder))
     if trials:
         tried = Folder(folder.path, trials=True)

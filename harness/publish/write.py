@@ -37,6 +37,8 @@ class Outcome:
 
     written: list[Path] = field(default_factory=list)  # the files, records and answers excepted
     joined: Joined = field(default_factory=Joined)
+    new: int = 0  # records that were not published before
+    confirming: int = 0  # of those: made again, with the weights and answers of one that counts
 
 
 def render(board: Leaderboard) -> dict[str, str]:
@@ -91,6 +93,7 @@ def publish(
         )
     files = {} if changed else read_record_files(records)
     ledger = Ledger() if changed else read_ledger(records, files, whole=False)
+    before = {one.digest for one in ledger.records}
     given = [sources] if isinstance(sources, Path) else list(sources)
     found = [gather(one, conditions.digest) for one in given]
     signers = {one.manifest.name: _signer(one, folder) for one in found if one.manifest}
@@ -130,7 +133,10 @@ def publish(
     write_atomically(folder / SCHEMA_FILE, json_schema())
     others = [rebuild(path) for path in published_boards(folder) if path != records]
     write_atomically(folder / INDEX, index.render([board, *others]))
-    return Outcome([*written, folder / SCHEMA_FILE, folder / INDEX], joined)
+    new = {one.digest for one in joined.records.values()} - before
+    again = {one.digest for row in board.rows for one in row.confirmations} & new
+    paths = [*written, folder / SCHEMA_FILE, folder / INDEX]
+    return Outcome(paths, joined, len(new), len(again))
 
 
 def _unlisted(records: Path, files: dict[str, Record], ledger: Ledger) -> list[Brought]:

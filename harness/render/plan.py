@@ -22,6 +22,7 @@ ASSUMED = (
     " budget is enforced on what is counted."
 )
 
+SHARED = "@: that share of a cell's budget, of a stage of a chain or a point of a curve"
 NAMES = {
     "train": "train {}",
     "generate": "score a checkpoint",
@@ -96,6 +97,8 @@ def _stages(preview: Preview) -> Table:
         notes.append("!: more than this GPU has, even with one row in a forward pass")
     if any(each.estimate.source == "earlier records" for each in preview.stages):
         notes.append("*: median of earlier records")
+    if any("@" in each.label for each in preview.stages):
+        notes.append(SHARED)
     table.caption = "; ".join(notes) or None
     return table
 

@@ -42,9 +42,10 @@ from harness.verify.reading.sentences import affirmed, stated
 from harness.verify.reading.words import normal_words
 
 _HOW = {
-    "form": "in the protocol's own form",
-    "phrase": "by an answer phrase",
-    "last": "as the last formula or number",
+    "whole": "the whole text is the answer",
+    "form": "final answer found in the protocol's own form",
+    "phrase": "final answer found by an answer phrase",
+    "last": "final answer found as the last formula or number",
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
 
@@ -215,7 +216,7 @@ class _Case:
                 return self.done(Verdict.truncated, "cut off before a final answer")
             return self.done(Verdict.no_answer, "no final answer in the response")
         self.extracted = found.text
-        self.note(f"final answer found {_HOW[found.how]}: {found.text[:200]}")
+        self.note(f"{_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
         right, why, reason = self.compare(gold, found.text, found.how == "last")

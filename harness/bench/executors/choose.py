@@ -27,11 +27,11 @@ BUILT_IN = (
 )
 
 
-def open_executor(name: str, settings: ExecutorSettings, host: Host) -> Executor:
-    """Return the executor of a name; plug-ins are loaded only if it is not a built-in one.
+def find_executor(name: str, host: Host) -> ExecutorOffer:
+    """Return the offer of a name; plug-ins are loaded only if it is not a built-in one.
 
     Raises:
-        UsageError: If there is none of that name, or it lacks what it needs.
+        UsageError: If there is none of that name.
     """
     offers = {offer.name: offer for offer in BUILT_IN}
     if name not in offers:
@@ -39,4 +39,13 @@ def open_executor(name: str, settings: ExecutorSettings, host: Host) -> Executor
         offers = {**host.executors(), **offers}
     if name not in offers:
         raise UsageError(f"--executor {name}: no such executor; {did_you_mean(name, offers)}")
-    return offers[name].make(settings)
+    return offers[name]
+
+
+def open_executor(name: str, settings: ExecutorSettings, host: Host) -> Executor:
+    """Return the executor of a name.
+
+    Raises:
+        UsageError: If there is none of that name, or it lacks what it needs.
+    """
+    return find_executor(name, host).make(settings)

@@ -56,18 +56,14 @@ def command(
     given. Nothing is downloaded, trained or written.
     """
     from harness.boards.board import load_board
-    from harness.forecast.power import measured_noise, power_of
+    from harness.forecast.power import first_measured, power_of
     from harness.leaderboard.comparison import TRAINER_SEEDS
     from harness.plugin.host import Host
-    from harness.records import read_records
     from harness.render.plan import render_power
 
     loaded = load_board(board, Host(data_dir=data_dir, download=False))
     places = (runs / loaded.name / "records", published / "records" / loaded.name)
-    noise, source = None, None
-    for place in places:
-        noise = noise or measured_noise(loaded.conditions, loaded.digest, read_records(place))
-        source = source or (str(place) if noise else None)
+    noise, source = first_measured(loaded, places)
     ranked = rows or max(2, len(loaded.file.trainers))
     planned = seeds or max(TRAINER_SEEDS, len(loaded.file.seeds))
     questions = loaded.problems(loaded.ranking)

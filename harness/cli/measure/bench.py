@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
-from harness.cli.running import leave, run, show, stop_if_unfinished, tune
+from harness.cli.running import leave, run, say_what_is_left_out, show, stop_if_unfinished, tune
 
 if TYPE_CHECKING:
     from harness.bench.plan import Plan
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.tuning import Tuning
 
 _NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
+PUBLISHED = Path("leaderboards")  # as `harness publish` and `harness plan` have it by default
 # name in transformers' `report_to` -> packages, one of which it needs
 TRACKERS = {name: (name,) for name in _NAMES.split()} | {
     "tensorboard": ("tensorboard", "tensorboardX")
@@ -46,6 +47,8 @@ def _split(context: click.Context, option: click.Parameter, text: str | None) ->
     parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
     if text is not None and not parts:
         raise click.BadParameter("it names nothing; leave the option out to take the board's")
+    if text is not None and text.rstrip().endswith(","):
+        raise click.BadParameter(f"{text!r} ends with a comma; write the list without a space")
     return parts
 
 
@@ -174,7 +177,7 @@ def command(
     The leaderboard is printed. The same command again continues what was interrupted, and does
     nothing when all is done. BOARD is a board's name or TOML file; tiny if none is given.
     """
-    from harness.bench.executors.choose import open_executor
+    from harness.bench.executors.choose import find_executor, open_executor
     from harness.bench.executors.gpus import choose_device, default_jobs, gpu_names
     from harness.bench.folder import Folder
     from harness.bench.plan import plan as make_plan
@@ -192,6 +195,7 @@ def command(
         if given and executor != owner:
             raise click.UsageError(f"{option} goes with --executor {owner}")
     host, loaded = options.open_board(board, data_dir, download=not dry_run)
+    say_what_is_left_out(loaded, runs)
     looks = looks_of(loaded, seeds) if until_decided else [seeds]
     folder = Folder(runs.resolve() / loaded.name)
     tried = Folder(folder.path, trials=True)
@@ -207,6 +211,7 @@ def command(
         return plan_trials(loaded, host, plugins, overrides, where, trials)
 
     if dry_run:
+        find_executor(executor, host)
         where, planned, note = choose_device(device), None, ""
         if gpu or device != "cpu":  # who asks for a CPU has its times planned
             planned, note = preview.choose_gpu(gpu, loaded, where)
@@ -218,7 +223,7 @@ def command(
         at_once = len(gpu_names()) // table.gpus or 1
         if planned is None:
             at_once = default_jobs("cpu", table.threads, table.gpus)
-        shown = preview.preview(plan, folder, planned, note, tuning, jobs or at_once)
+        shown = preview.preview(plan, folder, planned, note, tuning, jobs or at_once, PUBLISHED)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
         else:

@@ -96,6 +96,8 @@ def command(
             outcome = run(plan, host, place)
             records += outcome.records
             stop_if_unfinished(outcome, place)
+        if records[0].checkpoint == records[1].checkpoint:
+            click.echo(f"harness: {name} has the start model's weights", err=True)
         show(build(records, loaded.conditions(), asked=()), as_json)
         return
 

@@ -83,10 +83,11 @@ def command(
     else:
         said: dict[tuple[str, str, str], list[str]] = {}  # all cells of one reason in one line
         for each in found:
-            if each.state in ("claimed", "differs"):
-                said.setdefault((each.board, each.state, each.why), []).append(each.cell)
+            if each.state in ("claimed", "differs", "failed"):
+                why = "a failed cell has nothing to judge" if each.state == "failed" else each.why
+                said.setdefault((each.board, each.state, why), []).append(each.cell)
         options.print_lines(
-            f"{board}: {', '.join(cells)} {state}: {why}"
+            f"{board}: {', '.join(dict.fromkeys(cells))} {state}: {why}"
             for (board, state, why), cells in said.items()
         )
         click.echo(summary(found))

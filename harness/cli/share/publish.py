@@ -88,6 +88,10 @@ def command(
         outcome = publish(sources, conditions, out, file, replace=replace, tasks=tasks)
         for path in outcome.written:
             click.echo(str(path))
+        there = len(outcome.joined.records) - outcome.new
+        joined = f"{outcome.new} records joined the {there} published before"
+        again = f"; {outcome.confirming} of them confirm one" if outcome.confirming else ""
+        click.echo(f"harness: {conditions.board}: {joined}{again}", err=True)
         for line in outcome.joined.claims:
             click.echo(f"harness: {terminal(line, 1000)}", err=True)
         for line in outcome.joined.refused:

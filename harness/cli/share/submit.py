@@ -46,6 +46,8 @@ def command(
     """
     from harness.publish.submission import sign
     from harness.publish.submit import submit
+    from harness.records import read_records
+    from harness.render.escape import terminal
 
     host, loaded = options.open_board(board, data_dir, download=False)
     wanted = [name.strip() for name in cells.split(",") if name.strip()]
@@ -56,6 +58,14 @@ def command(
     click.echo(str(folder))
     text = (folder / "PULL_REQUEST.md").read_text(encoding="utf-8")
     options.print_lines(f"    {line}" for line in text.split("\n"))
+    seeds: dict[str, set[int]] = {}
+    for record in read_records(folder / "records"):
+        if record.seed is not None:
+            seeds.setdefault(record.trainer, set()).add(record.seed)
+    for trainer, found in seeds.items():
+        if missing := [f"{trainer}/{seed}" for seed in loaded.file.seeds if seed not in found]:
+            line = f"{', '.join(missing)} not handed in: a row is ranked with all of the seeds"
+            click.echo(f"harness: {terminal(line)}", err=True)
     click.echo(
         f"harness check {folder} says what everybody will see. Commit the folder to submissions/ of"
         " the project alone, and open a pull request with this text.",

@@ -32,10 +32,10 @@ _THINK_START = ("<think>", "<thinking>", "<thought>", "<|begin_of_thought|>")
 
 
 class Found(NamedTuple):
-    """A final answer: its text and how it was committed (form, phrase or last)."""
+    """A final answer: its text and how it was committed; `whole` is a text without any form."""
 
     text: str
-    how: Literal["form", "phrase", "last"]
+    how: Literal["whole", "form", "phrase", "last"]
 
 
 def after_thinking(text: str) -> str:
@@ -73,7 +73,9 @@ def extract(
     if form == "bare":
         text = after_thinking(text).strip()
         inner = boxed(text) if "box" in text else None
-        return Found(text if inner is None else inner, "form") if text else None
+        if inner is not None:
+            return Found(inner, "form")
+        return Found(text, "whole") if text else None
     text = _first_turn(after_thinking(text), form)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
