@@ -25,6 +25,7 @@ from harness.verify.reading.sentences import (
     TWO_WORDS,
     affirmed,
     content,
+    expression,
     in_two_units,
 )
 from harness.verify.reading.words import NUMBER_WORDS, UNITS
@@ -225,6 +226,9 @@ def _candidates(sentence: str) -> list[_Candidate]:
         text = in_two_units(sentence, start) or m.group().strip(" .,;")
         if text[-1:].isdigit():
             text += measure(sentence, start + len(text))
+        first, last = expression(sentence, start, start + len(text))
+        if last - first > len(text):
+            start, text = first, sentence[first:last].strip(" .,;")
         spans.append((start, start + len(text), text))
         ends.append(spans[-1][:2])
     spans.sort()

@@ -210,3 +210,20 @@ def value_among_words(text: str) -> str | None:
     if _CHANGES.match(behind) or _SECOND.search(behind.split("because")[0].split("since")[0]):
         return None
     return amount.group(1)
+
+
+_OPERATOR = r"\s?[-+−*/×÷·^]\s?"
+_OPERAND = r"(?:[\d.]*\d[A-Za-z]?(?![A-Za-z])|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[)}])"
+_BEFORE = re.compile(rf"(?:{_OPERAND}{_OPERATOR}){{1,9}}$")
+_BEHIND = re.compile(rf"(?:{_OPERATOR}[(]?{_OPERAND}){{1,9}}")
+_OPENED = re.compile(r"\S{0,20}[A-Za-z](?<!boxed)(?<!box)(?<!text)(?<!textbf)(?<!math..)\{$")
+
+
+def expression(text: str, start: int, end: int) -> tuple[int, int]:
+    r"""Return the expression of which a number is a part: `1+5` is not 5, nor is `\xed{5}`."""
+    before = text[max(0, start - 40) : start]
+    opened, left = _OPENED.search(before), _BEFORE.search(before)
+    if opened is not None:
+        return start - len(opened.group()), end + len(re.split(r"\s", text[end : end + 20])[0])
+    right = _BEHIND.match(text, end)
+    return start - len(left.group()) if left else start, right.end() if right else end
