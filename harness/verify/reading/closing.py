@@ -218,6 +218,7 @@ def measure(text: str, start: int) -> str:
 def _candidates(sentence: str) -> list[_Candidate]:
     """Return the numbers and formulas of a sentence in order, joined ones as one."""
     spans = [(*m.span(), content(m).strip()) for m in MATH.finditer(sentence)]
+    sums: set[int] = set()  # where a calculation begins, which counts less than any result
     ends = [(start, end) for start, end, _ in spans]
     for m in _PLAIN.finditer(sentence):
         start = m.start() + len(m.group()) - len(m.group().lstrip())
@@ -229,6 +230,8 @@ def _candidates(sentence: str) -> list[_Candidate]:
         first, last = expression(sentence, start, start + len(text))
         if last - first > len(text):
             start, text = first, sentence[first:last].strip(" .,;")
+            if not any(map(str.isalpha, text)):
+                sums.add(start)
         spans.append((start, start + len(text), text))
         ends.append(spans[-1][:2])
     spans.sort()
@@ -259,7 +262,7 @@ def _candidates(sentence: str) -> list[_Candidate]:
             continue
         else:
             rank = _rank(sentence, start, end) + (not text.endswith("percent"))
-        found.append(_Candidate(start, end, text, rank))
+        found.append(_Candidate(start, end, text, rank + 3 * (start in sums)))
     return found
 
 
