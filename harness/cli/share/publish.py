@@ -89,7 +89,8 @@ def command(
         for path in outcome.written:
             click.echo(str(path))
         there = len(outcome.joined.records) - outcome.new
-        joined = f"{outcome.new} records joined the {there} published before"
+        before = f"joined the {there} published before" if there else "published"
+        joined = f"{outcome.new} records {before}"
         again = f"; {outcome.confirming} of them confirm one" if outcome.confirming else ""
         click.echo(f"harness: {conditions.board}: {joined}{again}", err=True)
         for line in outcome.joined.claims:
