@@ -213,7 +213,7 @@ def value_among_words(text: str) -> str | None:
 
 
 _OPERATOR = r"\s?[-+−*/×÷·^]\s?"
-_OPERAND = r"(?:[\d.]*\d[A-Za-z]?(?![A-Za-z])|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[)}])"
+_OPERAND = r"(?:\d[\d.]*(?!\d)[A-Za-z]?(?![A-Za-z])|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[)}])"
 _BEFORE = re.compile(rf"(?:{_OPERAND}{_OPERATOR}){{1,9}}$")
 _BEHIND = re.compile(rf"(?:{_OPERATOR}[(]?{_OPERAND}){{1,9}}")
 _OPENED = re.compile(r"\S{0,20}[A-Za-z](?<!boxed)(?<!box)(?<!text)(?<!textbf)(?<!math..)\{$")
