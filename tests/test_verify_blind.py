@@ -6,8 +6,8 @@ written after verifier 5 was and `verify_fresh.jsonl` after that; half of the la
 each case, served to make verifier 6. `verify_dialogue.jsonl` holds what small models say in
 dialogues (reasoning, corrections, remarks, further questions, several languages), by an author who
 knew the conventions alone; it served to make verifier 7, which misses none of it.
-`verify_strangers.jsonl` is by a third author, was run once when verifier 7 was finished, and is
-sealed.
+`verify_strangers.jsonl` is by a third author and sealed: its totals alone were looked at, when
+verifier 7 was finished and after each mend since.
 """
 
 from __future__ import annotations
