@@ -36,6 +36,7 @@ SHAPES = {  # layers, width, of the MLP, heads, of these for keys and values, vo
     "0.9M": (4, 128, 512, 4, 4, 512),  # as the models of the board `tiny`
     "3.6M": (4, 256, 1024, 8, 2, 260),
     "135M": (30, 576, 1536, 9, 3, 49_152),  # as SmolLM2-135M
+    "0.5B": (24, 896, 4864, 14, 2, 151_936),  # as Qwen2.5-0.5B
 }
 CASES = {  # half of the answers run on, tokens in common, sampled
     "half run on": (True, 0, False),

@@ -118,6 +118,33 @@ def test_slots_write_what_plain_generation_writes(tmp_path):
     assert [tokens for tokens, _ in found] == [test_decoding.alone(model, one) for one in given]
 
 
+@pytest.mark.parametrize("settings", [{}, {"temperature": 1.0}, {"temperature": 1.0, "top_p": 0.9}])
+def test_recorded_steps_write_what_single_ones_write(settings, monkeypatch, caplog):
+    import models
+    import test_decoding
+
+    from harness.stage.decoding import graphs
+
+    recorded: list[str] = []
+    plain = graphs.CudaRecorder.record
+
+    def record(self, run):
+        recorded.append("a step")
+        return plain(self, run)
+
+    monkeypatch.setattr(graphs.CudaRecorder, "record", record)
+    tokenizer, given = models.byte_tokenizer(), test_decoding.prompts(40)
+    for name in ("llama", "qwen3", "gemma3_text", "gpt2"):
+        model = test_decoding.architecture(name).cuda()
+        before = len(recorded)
+        ours = test_decoding.written(model, tokenizer, given, 8, **settings)
+        assert len(recorded) > before + 2, name
+        with monkeypatch.context() as patch:
+            patch.setattr(graphs, "recorder", lambda device: None)
+            assert test_decoding.written(model, tokenizer, given, 8, **settings) == ours, name
+    assert "without CUDA graphs" not in caplog.text
+
+
 def test_a_student_writes_with_weights_of_half_precision(tmp_path):
     import models
     import torch

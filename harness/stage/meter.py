@@ -227,7 +227,7 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
 
     def answers(decoder: Decoder, prompts: Sequence[Prompt]) -> Iterator[Any]:
         counter.refuse_overrun(step=False)
-        model = decoder.model
+        model, decoder.products = decoder.model, products
         name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
         with works.begun(_Work(model)), products.aside():
             _ = decoder.plain  # tries the model, which a resumed attempt does once more

@@ -48,6 +48,17 @@ class Products:
     def total(self) -> float:
         return self.body + self.head + self.attention
 
+    @property
+    def parts(self) -> tuple[float, float, float]:
+        """Return FLOPs of body, head and attention."""
+        return self.body, self.head, self.attention
+
+    def add(self, body: float, head: float, attention: float) -> None:
+        """Count what was computed without asking torch."""
+        self.body += body
+        self.head += head
+        self.attention += attention
+
     def meet(self, model: Any) -> None:
         """Learn the shape of a model's output embedding, which may have changed."""
         config = model.config
@@ -58,7 +69,7 @@ class Products:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Count nothing of what is computed meanwhile."""
-        before = self.body, self.head, self.attention
+        before = self.parts
         try:
             yield
         finally:

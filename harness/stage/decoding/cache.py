@@ -62,12 +62,12 @@ class SlotCache:
 
     def read(self, start: int, first: int, width: int) -> None:
         """Get ready for rows from slot `start` on, whose columns `first` to `width` are given."""
-        self._grow(width)
+        self.grow(width)
         self._start, self._first, self._width, self._at = start, first, width, None
 
     def write(self, rows: torch.Tensor, at: torch.Tensor, width: int) -> None:
         """Get ready for one token of each of `rows`, in column `at`; all lie below `width`."""
-        self._grow(width)
+        self.grow(width)
         self._rows, self._at, self._width = rows, at, width
 
     def clear(self, start: int, stop: int) -> None:
@@ -104,7 +104,8 @@ class SlotCache:
     def _tensors(self) -> list[torch.Tensor]:
         return [*self._keys.values(), *self._values.values()]
 
-    def _grow(self, columns: int) -> None:
+    def grow(self, columns: int) -> None:
+        """Have as many columns at least; the tensors are others where there were fewer."""
         if columns <= self.columns:
             return
         wanted = max(columns, int(self.columns * GROWTH))

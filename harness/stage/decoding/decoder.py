@@ -23,6 +23,7 @@ from harness.stage.decoding.stops import Stops
 from harness.stage.memory import is_out_of_memory
 
 if TYPE_CHECKING:
+    from harness.stage.computed.products import Products
     from harness.stage.decoding.crew import Crew
 
 
@@ -42,6 +43,7 @@ class Decoder:
     top_p: float = 1.0  # the share of probability that is sampled from
     crew: Crew | None = None  # processes that generate in place of this one
     smallest: int | None = field(default=None, init=False)  # rows that memory forced, if any
+    products: Products | None = field(default=None, init=False)  # where a meter counts them
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int], bool]]:
         """Generate an answer to each prompt.
@@ -85,10 +87,10 @@ class Decoder:
             left.update(dict.fromkeys(new))
             return new
 
-        kind = Slots if self.plain is None else Batches
+        kind: Any = Batches if self.plain else partial(Slots, products=self.products)
         rows = min(self.batch_size, len(left))
         while left or take(True):
-            engine: Any = kind(self.model, self.stops, self._choose, rows, self.temperature > 0)
+            engine = kind(self.model, self.stops, self._choose, rows, self.temperature > 0)
             try:
                 for place, row in engine.answers(prompts, list(left), take):
                     del left[place]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from harness.stage.decoding import graphs
 from harness.stage.decoding.cache import Prefix, SlotCache
 from harness.stage.decoding.head import ExactHead, last_only
 from harness.stage.decoding.masks import Masks
@@ -21,6 +22,8 @@ from harness.stage.decoding.stops import Row, Stops
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.stage.computed.products import Products
 
 REFILL = 0.125  # share of the slots that is free when prompts are read into them
 STRIDE = {"cpu": 1, "cuda": 8}  # tokens between two looks: each waits for what a GPU has written
@@ -38,7 +41,15 @@ none are left to come where it then returns none."""
 class Slots:
     """Generates answers in the slots of one cache."""
 
-    def __init__(self, model: Any, stops: Stops, choose: Choose, slots: int, sampled: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        stops: Stops,
+        choose: Choose,
+        slots: int,
+        sampled: bool,
+        products: Products | None = None,
+    ) -> None:
         """Make the slots.
 
         Args:
@@ -48,8 +59,13 @@ class Slots:
                 and random numbers of shape (rows,), None if none are wanted.
             slots: Rows that are generated together.
             sampled: Whether random numbers are wanted; where not, logits are in float32.
+            products: Where what a GPU repeats by itself is counted, if it is.
         """
         self._reader = Reader(model, slots, exact=not sampled)
+        self._next: graphs.Step = self._reader.write
+        if (recorder := graphs.recorder(model.device)) is not None:
+            cache = self._reader.cache
+            self._next = graphs.Graphs(self._next, cache, model.device, recorder, products)
         self._stops, self._choose, self._sampled = stops, choose, sampled
         kind = "cpu" if model.device.type == "cpu" else "cuda"
         self._stride, self._most = STRIDE[kind], READ[kind]
@@ -147,7 +163,7 @@ class Slots:
         count = len(self._rows)
         ids, at = self._ids[:count], self._at[:count]
         width = max(row.start + min(len(row.tokens) + ahead, row.limit) for _, row in self._rows)
-        logits = self._reader.write(ids, at, width)
+        logits = self._next(ids, at, width)
         noise = None
         if self._noise is not None:
             place = (at - self._lengths[:count] + 1).clamp(max=self._noise.shape[1] - 1)
@@ -271,6 +287,7 @@ class Reader:
             at: Shape (rows,), all below `width`.
             width: Columns that any row attends to.
         """
+        self._used = max(self._used, len(ids))
         self.cache.write(self.slots[: len(ids)], at, width)
         return self._forward(ids[:, None], at[:, None], at[:, None], width)[:, -1]
 
