@@ -261,8 +261,8 @@ def test_what_is_written_in_vain_leaves_nothing_for_a_row_that_comes_later(token
         model.get_input_embeddings().weight[0] = torch.nan
         reader = Reader(model, 4)
         step = graphs.Graphs(reader.write, reader.cache, model.device, Tape())
-        reader.read([[5, 6, 7], [8, 9], [10, 11]], 0, 0, None)
-        at = torch.tensor([3, 2, 2, 2])
+        reader.read([[5, 6, 7], [8, 9, 4], [10, 11, 3]], 0, 0, None)
+        at = torch.tensor([3, 3, 3, 2])
         for number in range(4):
             step(torch.tensor([12, 13, 14]), at[:3] + number, 4 + number)
         assert reader.cache.prefix(3, 8)[0][0].isnan().any()
