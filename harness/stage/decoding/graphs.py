@@ -103,8 +103,8 @@ class Graphs:
 
         Args:
             step: What is recorded.
-            cache: That it writes to. Rows beyond those of a call hold nothing that is needed: what
-                an earlier call left in them is written on.
+            cache: That it writes to. Rows beyond those of a call are written on where they
+                ended, those that never were in column 0; both are cleared before they are used.
             device: Of the model.
             recorder: For that device.
             products: Where what is computed is counted, if it is.

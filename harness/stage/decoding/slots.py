@@ -287,7 +287,6 @@ class Reader:
             at: Shape (rows,), all below `width`.
             width: Columns that any row attends to.
         """
-        self._used = max(self._used, len(ids))
         self.cache.write(self.slots[: len(ids)], at, width)
         return self._forward(ids[:, None], at[:, None], at[:, None], width)[:, -1]
 
