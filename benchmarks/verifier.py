@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -315,6 +316,52 @@ def outputs_section(shared: Path) -> list[str]:
     return [*lines, ""]
 
 
+NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?")
+
+
+def unmarked(solution: str) -> str | None:
+    """Return a reference solution without its mark, or None where it has not one."""
+    if "####" in solution:
+        return re.sub(r"<<[^>]*>>", "", solution.split("####")[0]).strip()
+    before, box, behind = solution.partition(r"\boxed{")
+    if not box or r"\boxed" in behind:
+        return None
+    depth = 1
+    for place, letter in enumerate(behind):
+        depth += (letter == "{") - (letter == "}")
+        if not depth:
+            return before + behind[:place] + behind[place + 1 :]
+    return None
+
+
+def solutions_section(shared: Path) -> list[str]:
+    """Return how often the answer of a solution is found where nothing marks it.
+
+    A wrong answer is another number of the same solution, drawn by chance.
+    """
+    sys.path.insert(0, str(ROOT))
+    from harness.verify import verify
+
+    lines = ["| solutions without marks | right | wrong accepted |", "|---|---|---|"]
+    for name, form in (("gsm8k_test", "hash"), ("math_test", "boxed")):
+        right = accepted = total = 0
+        chance = random.Random(7)
+        for row in load(shared / "data" / f"{name}.jsonl.gz"):
+            text, gold = unmarked(row["solution"]), row["answer"]
+            found = dict.fromkeys(NUMBER.findall(text or ""))
+            others = [one for one in found if one.replace(",", "") != gold.replace(",", "")]
+            if text is None or not others:
+                continue
+            asked = {"form": form, "problem": row["problem"]}
+            total += 1
+            right += verify(text, gold, **asked).verdict == "correct"
+            accepted += verify(text, chance.choice(others), **asked).verdict == "correct"
+        lines.append(
+            f"| {name} ({total:,}) | {100 * right / total:.1f} % | {100 * accepted / total:.1f} % |"
+        )
+    return [*lines, ""]
+
+
 def report(arguments: argparse.Namespace) -> list[str]:
     """Run everything and return the lines of the report."""
     cases = load(arguments.shared / "verifier" / "cases.jsonl")
@@ -385,6 +432,8 @@ def report(arguments: argparse.Namespace) -> list[str]:
     lines += ["", "## Hostile inputs", ""]
     lines += hostile_section(load(arguments.shared / "verifier" / "hostile.jsonl"))
     lines += ["## Gold answers against themselves", "", *golds_section(arguments.shared)]
+    lines += ["## Reference solutions of test splits, with their problems", ""]
+    lines += solutions_section(arguments.shared)
     lines += ["## Labelled outputs of models", "", *outputs_section(arguments.shared)]
     return lines
 
