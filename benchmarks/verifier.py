@@ -179,6 +179,38 @@ def run_grader(
 # -- figures ------------------------------------------------------------------------------------
 
 
+SEALED = ROOT / "tests" / "support" / "verify_sealed.jsonl"
+
+
+def sealed_section(jobs: list[tuple[str, str]]) -> list[str]:
+    """Return how the graders judge cases that nobody who made this verifier has looked at.
+
+    All graders but the last are given gold and answer alone, the last what a task gives it too: the
+    protocol's form, the conventions and the problem.
+    """
+    sys.path.insert(0, str(ROOT))
+    from harness.verify import Conventions, verify
+
+    rows = load(SEALED)
+    lines = [f"## {len(rows)} sealed cases, of which {sum(not r['label'] for r in rows)} are wrong"]
+    lines += ["", "| grader | accuracy | false negatives | false positives |", "|---|---|---|---|"]
+    cases = [[r["gold"], r["answer"], "bare" if r["form"] == "bare" else "text"] for r in rows]
+    for name, python in jobs:
+        lines.append(accuracy_row(name, rows, run_grader(python, name, cases)["accepted"]))
+    asked = [
+        verify(
+            r["answer"],
+            r["gold"],
+            Conventions(**r["conventions"]),
+            form=r["form"],
+            problem=r["problem"] or None,
+        ).verdict
+        == "correct"
+        for r in rows
+    ]
+    return [*lines, accuracy_row("harness, as a task asks it", rows, asked), ""]
+
+
 def quantile(values: Iterable[float], q: float) -> float:
     """Return the q-quantile of values, by rank."""
     ordered = sorted(values)
@@ -398,6 +430,7 @@ def report(arguments: argparse.Namespace) -> list[str]:
                 )
             )
         lines.append("")
+    lines += sealed_section(jobs)
     missed = [
         r for r, a in zip(core, results["harness"]["accepted"], strict=True) if a != r["label"]
     ]
