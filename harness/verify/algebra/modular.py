@@ -15,7 +15,6 @@ from math import gcd, isqrt
 from random import Random
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.factors import factor
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import hashed_random
 from harness.verify.limits import Unreadable, charge
@@ -120,7 +119,7 @@ class _Ring:
         if node.key == "i":
             return self.i
         if kind == "deg":
-            return self.value(tree.mul(args[0], tree.PI, tree.num(Fraction(1, 180))))
+            return self.value(tree.in_radians(node))
         if kind == "pct":
             return self.value(args[0]) * self._power(100, -1) % self.m
         self.opaque = True
@@ -155,7 +154,7 @@ class _Ring:
     def _exponential(self, exponent: Node) -> int | None:
         """Return e to a sum, a product of powers of one variable for each of its terms."""
         product = 1
-        for part in exponent.args if exponent.kind == "add" else (exponent,):
+        for part in tree.terms_of(exponent):
             if part.kind == "mul" and any(f.kind == "add" for f in part.args):
                 i = [f for f in part.args if f.key == "i"]
                 inner = next(f for f in part.args if f.kind == "add")
@@ -167,9 +166,11 @@ class _Ring:
                         return None
                     product = product * found % self.m
                     continue
-            size, rest = tree.coefficient(_radians(part)) if part.kind != "num" else (
-                part.args[0], tree.ONE
-            )  # fmt: skip
+            size, rest = (
+                (part.args[0], tree.ONE)
+                if part.kind == "num"
+                else tree.coefficient(tree.in_radians(part))
+            )
             if rest.key == "i*pi":
                 if (2 * size).denominator != 1:
                     return None
@@ -187,18 +188,17 @@ class _Ring:
         if number <= 0:
             return None
         product = 1
-        for part in exponent.args if exponent.kind == "add" else (exponent,):
+        for part in tree.terms_of(exponent):
             size, rest = tree.coefficient(part)
             if part.kind == "num":
                 product = product * self.value(tree.power(base, part)) % self.m
                 continue
             if self.roots % size.denominator:
                 return None
-            for n, sign in ((number.numerator, 1), (number.denominator, -1)):
-                for prime, count in factor(n) if n > 1 else ():
-                    variable = self._draw(prime, self.value(rest))
-                    power = int(size * self.roots) * count * sign
-                    product = product * self._power(variable, power) % self.m
+            for prime, count in tree.factor(number):
+                variable = self._draw(prime, self.value(rest))
+                power = int(size * self.roots) * count
+                product = product * self._power(variable, power) % self.m
         return product
 
     def _root(self, base: Node, exponent: Fraction) -> int | None:
@@ -216,28 +216,20 @@ class _Ring:
         """Return a natural logarithm, which `log` is until both sides are read to base ten."""
         if x.key == "e":
             return 1
-        parts = x.args if x.kind == "mul" else (x,)
-        if not all(_splits(f) for f in parts):
+        if x.kind not in ("mul", "pow", "num") or not all(map(_splits, tree.factors_of(x))):
             return self._draw("ln", self.value(x))
         if x.kind == "mul":
-            return sum(self.value(tree.fn("ln", f)) for f in parts) % self.m
+            return sum(self.value(tree.fn("ln", f)) for f in x.args) % self.m
         if x.kind == "pow":
             return self.value(x.args[1]) * self.value(tree.fn("ln", x.args[0])) % self.m
-        if x.kind != "num":
-            return self._draw("ln", self.value(x))
-        total = 0
-        for n, sign in ((x.args[0].numerator, 1), (x.args[0].denominator, -1)):
-            for prime, count in factor(n) if n > 1 else ():
-                total += sign * count * self._draw("ln", prime)
-        return total % self.m
+        return sum(n * self._draw("ln", prime) for prime, n in tree.factor(x.args[0])) % self.m
 
     def _factorial(self, x: Node) -> int:
         """Return (n + 3)! as (n + 3)(n + 2)(n + 1) n!."""
         known = tree.fn("factorial", x)
         if known.kind == "num":
             return self.value(known)
-        terms = x.args if x.kind == "add" else (x,)
-        shift = sum((int(t.args[0] // 1) for t in terms if t.kind == "num"), 0)
+        shift = tree.whole_term(x)
         if abs(shift) > _STEPS:
             shift = 0
         start = self.value(tree.sub(x, tree.num(shift)))
@@ -252,18 +244,9 @@ class _Ring:
 
 def _splits(node: Node) -> bool:
     """Whether the logarithm of a product may be split at this factor: it can be positive."""
-    if "i" in tree.constants(node):
+    if tree.imaginary(node):
         return False
     if node.kind == "num":
         return bool(node.args[0] > 0)
     base = node.args[0] if node.kind == "pow" else node
     return bool(tree.symbols(base)) or base.key == "pi" or (base.kind == "num" and _splits(base))
-
-
-def _radians(node: Node) -> Node:
-    """Return a term with its angles in degrees turned to radians."""
-    if node.kind == "deg":
-        return tree.mul(node.args[0], tree.PI, tree.num(Fraction(1, 180)))
-    if node.kind == "mul" and any(f.kind == "deg" for f in node.args):
-        return tree.mul(*map(_radians, node.args))
-    return node

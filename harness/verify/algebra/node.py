@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -66,9 +66,20 @@ class Node:
         return self.key
 
 
+def nodes_in(args: Iterable[Any]) -> list[Node]:
+    """Return the nodes among the arguments of a node, in tuples too."""
+    found: list[Node] = []
+    for a in args:
+        if isinstance(a, Node):
+            found.append(a)
+        elif isinstance(a, tuple):
+            found += [x for x in a if isinstance(x, Node)]
+    return found
+
+
 def make(kind: str, args: tuple[Any, ...], key: str) -> Node:
-    """Return a node whose arguments are nodes (or leaves), with its size counted."""
-    return Node(kind, args, key, 1 + sum(a.size for a in args if isinstance(a, Node)))
+    """Return a node with its size counted."""
+    return Node(kind, args, key, 1 + sum([a.size for a in nodes_in(args)]))
 
 
 def num(value: int | Fraction) -> Node:
@@ -117,18 +128,16 @@ def structure(kind: str, parts: Iterable[Node], open_: str = "", close: str = ""
     """Return a list, set, union, ratio or bracketed tuple of items."""
     items = tuple(parts)
     inner = ", ".join(i.key for i in items)
-    size = 1 + sum(i.size for i in items)
     if kind == "br":
-        return Node("br", (open_, close, items), f"{open_}{inner}{close}", size)
-    shown = {"set": "{%s}", "list": "list[%s]", "union": "union[%s]", "ratio": "ratio[%s]"}[kind]
-    return Node(kind, items, shown % inner, size)
+        return make("br", (open_, close, items), f"{open_}{inner}{close}")
+    return make(kind, items, f"{{{inner}}}" if kind == "set" else f"{kind}[{inner}]")
 
 
 def relation(operators: Iterable[str], sides: Iterable[Node]) -> Node:
     """Return a chain of relations, such as `0 < x <= 1`."""
     signs, items = tuple(operators), tuple(sides)
     key = items[0].key + "".join(f" {o} {i.key}" for o, i in zip(signs, items[1:], strict=True))
-    return Node("rel", (signs, items), key, 1 + sum(i.size for i in items))
+    return make("rel", (signs, items), key)
 
 
 def matrix(rows: Iterable[Iterable[Node]]) -> Node:
@@ -136,8 +145,7 @@ def matrix(rows: Iterable[Iterable[Node]]) -> Node:
     cells = tuple(tuple(r) for r in rows)
     if not cells or len({len(r) for r in cells}) != 1 or not cells[0]:
         raise Unreadable("a matrix with rows of unequal length")
-    key = "[" + "; ".join(", ".join(c.key for c in r) for r in cells) + "]"
-    return Node("matrix", cells, key, 1 + sum(c.size for r in cells for c in r))
+    return make("matrix", cells, "[" + "; ".join(", ".join(c.key for c in r) for r in cells) + "]")
 
 
 def text(words: str) -> Node:
@@ -147,25 +155,36 @@ def text(words: str) -> Node:
 
 def symbols(node: Node) -> set[str]:
     """Return the names of the variables in a node."""
-    return _leaves(node, "sym")
+    return {leaf.args[0] for leaf in leaves(node) if leaf.kind == "sym"}
 
 
-def constants(node: Node) -> set[str]:
-    """Return the names of the constants in a node."""
-    return _leaves(node, "const")
-
-
-def _leaves(node: Node, kind: str) -> set[str]:
-    found: set[str] = set()
+def leaves(node: Node) -> Iterator[Node]:
+    """Yield the nodes in a node that hold no other."""
     todo = [node]
     while todo:
         n = todo.pop()
-        if n.kind == kind:
-            found.add(n.args[0])
+        inner = nodes_in(n.args)
+        if inner:
+            todo += inner
         else:
-            for a in n.args:
-                if isinstance(a, Node):
-                    todo.append(a)
-                elif isinstance(a, tuple):
-                    todo.extend(x for x in a if isinstance(x, Node))
-    return found
+            yield n
+
+
+def imaginary(node: Node) -> bool:
+    """Whether `i` occurs in a node."""
+    return any(leaf.kind == "const" and leaf.key == "i" for leaf in leaves(node))
+
+
+def terms_of(node: Node) -> tuple[Node, ...]:
+    """Return what is added in a sum; any other node alone."""
+    return node.args if node.kind == "add" else (node,)
+
+
+def factors_of(node: Node) -> tuple[Node, ...]:
+    """Return what is multiplied in a product; any other node alone."""
+    return node.args if node.kind == "mul" else (node,)
+
+
+def whole_term(node: Node) -> int:
+    """Return the whole part of the number that is added in a sum; 0 where there is none."""
+    return sum(int(t.args[0] // 1) for t in terms_of(node) if t.kind == "num")

@@ -18,9 +18,8 @@ from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.limits import Unreadable, charge
 
-SMOOTH = {
-    "sin", "cos", "asin", "acos", "atan", "acot", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
-    "ln", "log", "factorial", "binomial",
+SMOOTH = FLOAT_FUNCTIONS.keys() - {
+    "abs", "floor", "ceil", "max", "min", "re", "im", "arg", "sgn",
 }  # fmt: skip
 _MOST = 5  # absolute values with cases of their own
 _Same = Callable[[Node, Node], bool]
@@ -67,7 +66,7 @@ class Pieces:
             root = self._root(inner[0], inner[1].args[0])
             if root is not None:
                 return root
-        return node if all(map(is_, inner, args)) else tree.rebuild(kind, inner)
+        return node if all(map(is_, inner, args)) else tree.rebuild(kind, *inner)
 
     def cases(self, *nodes: Node) -> list[tuple[Node, ...]] | None:
         """Return the expressions for every choice of signs, or None if there are too many."""
@@ -100,7 +99,7 @@ class Pieces:
                 return tree.power(self._size(node.args[0]), node.args[1])
         if _never_negative(node):
             return node
-        if "i" in tree.constants(node):
+        if tree.imaginary(node):
             conjugate = tree.substitute(node, "i", tree.neg(tree.I))
             return tree.power(tree.mul(node, conjugate), tree.HALF)
         if not tree.symbols(node):
@@ -125,14 +124,14 @@ class Pieces:
     def _root(self, base: Node, exponent: Fraction) -> Node | None:
         """Return an even root of squares, which is an absolute value; None where there are none."""
         outside, inside = [], []
-        for factor in base.args if base.kind == "mul" else (base,):
+        for factor in tree.factors_of(base):
             inner = factor.args[1].args[0] if _whole_power(factor) else Fraction(1)
             square = self._square(factor) if factor.kind == "add" else None
             if square is not None:
                 scale, line = square
                 outside.append(tree.power(scale, tree.num(exponent)))
                 outside.append(tree.power(self._size(line), tree.num(2 * exponent)))
-            elif not inner % 2 and "i" not in tree.constants(factor):
+            elif not inner % 2 and not tree.imaginary(factor):
                 size = self._size(factor.args[0])
                 outside.append(tree.power(size, tree.num(inner * exponent)))
             else:

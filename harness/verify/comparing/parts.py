@@ -107,9 +107,8 @@ def common_logs(node: Node) -> Node:
     """Return the node with log read to base ten."""
     if node.kind == "fn" and node.args[0] == "log":
         return tree.fn("logbase", tree.num(10), common_logs(node.args[1]))
-    if node.kind in ("add", "mul", "pow", "deg", "pct"):
-        return tree.rebuild(node.kind, [common_logs(a) for a in node.args])
-    return node
+    inside = node.kind in ("add", "mul", "pow", "deg", "pct")
+    return tree.mapped(node, common_logs) if inside else node
 
 
 def decimal_places(value: Fraction) -> int | None:
