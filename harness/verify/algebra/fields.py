@@ -9,11 +9,15 @@ from fractions import Fraction
 from typing import Any
 
 
-class Undefined(Exception):
+class NoValue(Exception):
+    """The expression has no value, or none that can be computed."""
+
+
+class Undefined(NoValue):
     """The expression has no value at this point."""
 
 
-class Undecided(Exception):
+class Undecided(NoValue):
     """The value cannot be computed within the bounds."""
 
 
@@ -58,7 +62,7 @@ class Floats:
         """Return a known function of values."""
         try:
             return FLOAT_FUNCTIONS[name](*args)
-        except (KeyError, OverflowError) as error:
+        except OverflowError as error:
             raise Undecided from error
         except (ZeroDivisionError, ValueError, TypeError) as error:
             raise Undefined from error

@@ -13,7 +13,7 @@ from itertools import product
 from operator import is_
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.fields import FLOAT_FUNCTIONS, Undecided, Undefined
+from harness.verify.algebra.fields import FLOAT_FUNCTIONS
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.limits import Unreadable, charge
@@ -103,11 +103,8 @@ class Pieces:
             conjugate = tree.substitute(node, "i", tree.neg(tree.I))
             return tree.power(tree.mul(node, conjugate), tree.HALF)
         if not tree.symbols(node):
-            try:
-                value = magnitude(node)
-            except (Undecided, Undefined, KeyError, OverflowError):
-                value = 0.0
-            if abs(value) > 1e-6:
+            value = magnitude(node)
+            if value is not None and abs(value) > 1e-6:
                 return node if value > 0 else tree.neg(node)
         scale = _leading(node)
         if scale != 1:  # |3x + 12| is 3|x + 4|

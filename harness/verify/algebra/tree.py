@@ -56,8 +56,8 @@ __all__ = [
     "HALF", "INFINITY", "MINUS_ONE", "ONE", "PI", "ZERO", "E", "I",
     "Node", "add", "coefficient", "degrees", "determinant", "div", "factor", "factors_of", "fn",
     "imaginary", "in_radians", "make", "mapped", "matrix", "mul", "neg", "num", "percentage",
-    "power", "rebuild", "relation", "root", "structure", "sub", "substitute", "sym", "symbols", "terms_of",
-    "text", "value_of", "whole_term",
+    "power", "rebuild", "relation", "root", "structure", "sub", "substitute", "sym", "symbols",
+    "terms_of", "text", "value_of", "whole_term",
 ]
 # fmt: on
 
