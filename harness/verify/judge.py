@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from harness.errors import UsageError
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
-from harness.verify.comparing.matching import flexible_match, strict_match
+from harness.verify.comparing.matching import flexible_match, normalised, strict_match
 from harness.verify.comparing.names import closing
 from harness.verify.comparing.parts import EXPRESSIONS
 from harness.verify.comparing.relations import as_residue, without_modulus
@@ -340,9 +339,5 @@ def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:
     gold, answer = gold.strip(), answer.strip()
     if not (_SIMPLE.fullmatch(gold) and _SIMPLE.fullmatch(answer)):
         return None
-    gold, answer = gold.replace(",", ""), answer.replace(",", "")
-    if gold.isdigit() and answer.isdigit():
-        gold, answer = gold.lstrip("0") or "0", answer.lstrip("0") or "0"
-        return gold == answer, gold, answer
-    x, y = Fraction(gold), Fraction(answer)
-    return x == y, str(x), str(y)
+    x, y = (normalised(n.removeprefix("+")) for n in (gold, answer))
+    return x == y, x, y

@@ -229,7 +229,9 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
     if e.denominator == 1:
         if b == -1:
             return MINUS_ONE if e.numerator % 2 else ONE
-        return num(b**e.numerator) if bits * abs(e) <= MAX_BITS else _power(base, exponent)
+        return (
+            num(b**e.numerator) if bits * abs(e.numerator) <= MAX_BITS else _power(base, exponent)
+        )
     if e.denominator > 64 or abs(e.numerator) > 10_000 or bits > 400:
         return _power(base, exponent)
     if b < 0:

@@ -70,10 +70,10 @@ def nodes_in(args: Iterable[Any]) -> list[Node]:
     """Return the nodes among the arguments of a node, in tuples too."""
     found: list[Node] = []
     for a in args:
-        if isinstance(a, Node):
+        if type(a) is Node:
             found.append(a)
-        elif isinstance(a, tuple):
-            found += [x for x in a if isinstance(x, Node)]
+        elif type(a) is tuple:
+            found += [x for x in a if type(x) is Node]
     return found
 
 
@@ -163,11 +163,10 @@ def leaves(node: Node) -> Iterator[Node]:
     todo = [node]
     while todo:
         n = todo.pop()
-        inner = nodes_in(n.args)
-        if inner:
-            todo += inner
-        else:
+        inner = () if n.kind in ("num", "sym", "const") else nodes_in(n.args)
+        if not inner:
             yield n
+        todo += inner
 
 
 def imaginary(node: Node) -> bool:
