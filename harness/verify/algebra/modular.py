@@ -10,7 +10,9 @@ Whatever is equal so is equal; what is not may be, if it has such parts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import reduce
 from math import gcd, isqrt
 from random import Random
 
@@ -29,6 +31,10 @@ _Key = tuple[object, ...]
 
 class _Retry(Exception):
     """A denominator has no inverse modulo this number; another number is needed."""
+
+
+class _Lawless(Exception):
+    """Nothing is known of a part but that equal ones have equal values."""
 
 
 def modular(a: Node, b: Node) -> bool | None:
@@ -78,10 +84,7 @@ class _Ring:
         if kind == "add":
             return sum(map(self.value, args)) % m
         if kind == "mul":
-            product = 1
-            for x in args:
-                product = product * self.value(x) % m
-            return product
+            return self._product(map(self.value, args))
         if kind == "sym" or node.key == "pi":
             return self._power(self._draw(kind, args[0]), self.roots)
         if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
@@ -90,13 +93,17 @@ class _Ring:
             self.opaque = True
             return self._draw(kind, node.key)
         if node.key not in self._known:
-            found = self._special(node)
-            if found is None:
+            try:
+                found = self._special(node)
+            except _Lawless:
                 name = args[0] if kind in ("fn", "const") else kind
                 parts = [self.value(x) for x in args if isinstance(x, Node)]
                 self.opaque, found = True, self._draw(name, *parts)
             self._known[node.key] = found
         return self._known[node.key]
+
+    def _product(self, values: Iterable[int]) -> int:
+        return reduce(lambda x, y: x * y % self.m, values, 1)
 
     def _draw(self, *key: object) -> int:
         if key not in self._drawn:
@@ -113,8 +120,8 @@ class _Ring:
 
     # -- functions with laws --------------------------------------------------------------------
 
-    def _special(self, node: Node) -> int | None:
-        """Return the value of what is no rational operation, or None where it has no law."""
+    def _special(self, node: Node) -> int:
+        """Return the value of what is no rational operation, by its laws."""
         kind, args = node.kind, node.args
         if node.key == "i":
             return self.i
@@ -131,14 +138,13 @@ class _Ring:
                 return self._exponential(exponent)
             if exponent.kind == "num":
                 return self._root(base, exponent.args[0])
-            return self._number_power(base, exponent) if base.kind == "num" else None
+            if base.kind == "num" and base.args[0] > 0:
+                return self._number_power(base, exponent)
         if kind != "fn":
-            return None
+            raise _Lawless
         name, x = args[0], args[1]
         if name in ("sin", "cos", "sinh", "cosh"):
             above = self._exponential(tree.mul(tree.I, x) if name in ("sin", "cos") else x)
-            if above is None:
-                return None
             below = self._power(above, -1)
             half = self._power(2 * self.i if name == "sin" else 2, -1)
             return (above - below if name in ("sin", "sinh") else above + below) * half % self.m
@@ -149,70 +155,62 @@ class _Ring:
         if name == "binomial":
             n, k, rest = (self._factorial(t) for t in (x, args[2], tree.sub(x, args[2])))
             return n * self._power(k * rest, -1) % self.m
-        return None
+        raise _Lawless
 
-    def _exponential(self, exponent: Node) -> int | None:
+    def _exponential(self, exponent: Node) -> int:
         """Return e to a sum, a product of powers of one variable for each of its terms."""
-        product = 1
-        for part in tree.terms_of(exponent):
-            if part.kind == "mul" and any(f.kind == "add" for f in part.args):
-                i = [f for f in part.args if f.key == "i"]
-                inner = next(f for f in part.args if f.kind == "add")
-                others = [f for f in part.args if f is not inner and f.key != "i"]
-                if all(f.kind == "num" for f in others):  # i(x + y) is ix + iy
-                    spread = tree.add(*(tree.mul(*i, *others, t) for t in inner.args))
-                    found = self._exponential(spread)
-                    if found is None:
-                        return None
-                    product = product * found % self.m
-                    continue
-            size, rest = (
-                (part.args[0], tree.ONE)
-                if part.kind == "num"
-                else tree.coefficient(tree.in_radians(part))
-            )
-            if rest.key == "i*pi":
-                if (2 * size).denominator != 1:
-                    return None
-                product = product * self._power(self.i, int(2 * size) % 4) % self.m
-                continue
-            if self.roots % size.denominator:
-                return None
-            variable = self._draw("e^", self.value(rest))
-            product = product * self._power(variable, int(size * self.roots)) % self.m
-        return product
+        return self._product(map(self._exponential_term, tree.terms_of(exponent)))
 
-    def _number_power(self, base: Node, exponent: Node) -> int | None:
+    def _exponential_term(self, term: Node) -> int:
+        if term.kind == "num":
+            return self._variable_power(term.args[0], "e^", self.value(tree.ONE))
+        factors = tree.factors_of(term)
+        inner = next((f for f in factors if f.kind == "add"), None)
+        if inner is not None and term.kind == "mul":
+            others = [f for f in factors if f is not inner]
+            if all(f.kind == "num" or f.key == "i" for f in others):  # i(x + y) is ix + iy
+                i = [f for f in others if f.key == "i"]
+                numbers = [f for f in others if f.key != "i"]
+                spread = (tree.mul(*i, *numbers, t) for t in inner.args)
+                return self._exponential(tree.add(*spread))
+        size, rest = tree.coefficient(tree.in_radians(term))
+        if rest.key != "i*pi":
+            return self._variable_power(size, "e^", self.value(rest))
+        if (2 * size).denominator != 1:
+            raise _Lawless
+        return self._power(self.i, int(2 * size) % 4)
+
+    def _variable_power(self, exponent: Fraction, *variable: object) -> int:
+        """Return a variable to a power that may be a fraction, as far as it has such roots."""
+        if self.roots % exponent.denominator:
+            raise _Lawless
+        return self._power(self._draw(*variable), int(exponent * self.roots))
+
+    def _number_power(self, base: Node, exponent: Node) -> int:
         """Return 6^x as 2^x 3^x, each a power of a variable."""
-        number: Fraction = base.args[0]
-        if number <= 0:
-            return None
-        product = 1
-        for part in tree.terms_of(exponent):
-            size, rest = tree.coefficient(part)
-            if part.kind == "num":
-                product = product * self.value(tree.power(base, part)) % self.m
-                continue
-            if self.roots % size.denominator:
-                return None
-            for prime, count in tree.factor(number):
-                variable = self._draw(prime, self.value(rest))
-                power = int(size * self.roots) * count
-                product = product * self._power(variable, power) % self.m
-        return product
 
-    def _root(self, base: Node, exponent: Fraction) -> int | None:
+        def powers() -> Iterator[int]:
+            for part in tree.terms_of(exponent):
+                if part.kind == "num":
+                    yield self.value(tree.power(base, part))
+                    continue
+                size, rest = tree.coefficient(part)
+                for prime, count in tree.factor(base.args[0]):
+                    yield self._variable_power(size * count, prime, self.value(rest))
+
+        return self._product(powers())
+
+    def _root(self, base: Node, exponent: Fraction) -> int:
         """Return a power with a fraction above; a variable has roots, of a sum they are drawn."""
         whole, degree = exponent.numerator // exponent.denominator, exponent.denominator
         if base.kind in ("sym", "const") and base.key != "i" and self.roots % degree == 0:
-            variable = self._draw(base.kind, base.args[0])
-            return self._power(variable, self.roots // degree * exponent.numerator)
+            return self._variable_power(exponent, base.kind, base.args[0])
         inside = self.value(base)
         drawn = self._draw("root", inside, degree)
         power = self._power(drawn, exponent.numerator - whole * degree)
         return self._power(inside, whole) * power % self.m
 
-    def _logarithm(self, x: Node) -> int | None:
+    def _logarithm(self, x: Node) -> int:
         """Return a natural logarithm, which `log` is until both sides are read to base ten."""
         if x.key == "e":
             return 1
@@ -236,10 +234,10 @@ class _Ring:
         steps = range(min(shift, 0) + 1, max(shift, 0) + 1)
         if any((start + step) % self.m == 0 for step in steps):
             raise _Retry  # past a pole the law ends
-        product = self._draw("!", start)
-        for step in steps:
-            product = product * self._power(start + step, 1 if shift > 0 else -1) % self.m
-        return product
+        sign = 1 if shift > 0 else -1
+        return self._product(
+            [self._draw("!", start), *(self._power(start + n, sign) for n in steps)]
+        )
 
 
 def _splits(node: Node) -> bool:
