@@ -79,7 +79,19 @@ def verify(
     Raises:
         UsageError: If the form or the conventions are none that there are.
     """
-    return _judge(answer_text, gold, conventions, form, truncated, problem, None)
+    return explain(answer_text, gold, conventions, form=form, truncated=truncated, problem=problem)[
+        0
+    ]
+
+
+def check_form(form: str) -> None:
+    """Refuse an unknown answer form.
+
+    Raises:
+        UsageError: If there is no such form.
+    """
+    if form not in FORMS:
+        raise UsageError(f"no answer form is called {form!r}; there are {', '.join(FORMS)}")
 
 
 def judge_plainly(
@@ -119,39 +131,17 @@ def explain(
     truncated: bool = False,
     problem: str | None = None,
 ) -> tuple[Judgement, list[str]]:
-    """Return a judgement with the steps that led to it, one sentence each."""
-    steps: list[str] = []
-    return _judge(answer_text, gold, conventions, form, truncated, problem, steps), steps
-
-
-def check_form(form: str) -> None:
-    """Refuse an unknown answer form.
-
-    Raises:
-        UsageError: If there is no such form.
-    """
-    if form not in FORMS:
-        raise UsageError(f"no answer form is called {form!r}; there are {', '.join(FORMS)}")
-
-
-def _judge(
-    answer_text: Any,
-    gold: Any,
-    conventions: Conventions,
-    form: Form,
-    truncated: bool,
-    problem: str | None,
-    steps: list[str] | None,
-) -> Judgement:
+    """Return a judgement as `verify` does, with the steps that led to it, one sentence each."""
     check_form(form)
     if not isinstance(conventions, Conventions):
         raise UsageError(
             f"conventions are a Conventions object, not a {type(conventions).__name__}"
         )
     if isinstance(gold, (list, tuple)):
-        return best(
-            [_judge(answer_text, g, conventions, form, truncated, problem, steps) for g in gold]
-        )
+        how: dict[str, Any] = {"form": form, "truncated": truncated, "problem": problem}
+        all_of_them = [explain(answer_text, g, conventions, **how) for g in gold]
+        return best([j for j, _ in all_of_them]), [s for _, steps in all_of_them for s in steps]
+    steps: list[str] = []
     try:
         # nothing looks at a text before its length is known to be within a bound
         text = "" if answer_text is None else str(answer_text)
@@ -162,7 +152,7 @@ def _judge(
             text = text[:200] + "\n" + text[-MAX_TEXT:]
         asked = (problem or "")[-MAX_PROBLEM:]  # the question ends it
         case = _Case(text, gold, conventions, form, truncated, asked, steps)
-        return with_allowance(_Case.judge, case)
+        return with_allowance(_Case.judge, case), steps
     except TooLarge as error:
         found = ungradable(f"beyond a bound: {error}")
     except RecursionError:
@@ -170,9 +160,8 @@ def _judge(
     except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
         found = ungradable(f"the verifier failed: {type(error).__name__}", Reason.failed)
-    if steps is not None:
-        steps.append(f"verdict: {found.verdict} ({found.why})")
-    return found
+    steps.append(f"verdict: {found.verdict} ({found.why})")
+    return found, steps
 
 
 @dataclass
@@ -185,17 +174,13 @@ class _Case:
     form: Form
     truncated: bool
     problem: str
-    steps: list[str] | None
+    steps: list[str]
     extracted: str | None = None
     answer_key: str | None = None
     gold_key: str | None = None
 
-    def note(self, step: str) -> None:
-        if self.steps is not None:
-            self.steps.append(step)
-
     def done(self, verdict: Verdict, why: str, reason: Reason = Reason.judged) -> Judgement:
-        self.note(f"verdict: {verdict} ({why})")
+        self.steps.append(f"verdict: {verdict} ({why})")
         strict = strict_match(self.text, self.gold, self.form)
         flexible = flexible_match(self.text, self.gold)
         return Judgement(
@@ -206,16 +191,16 @@ class _Case:
         gold = gold_answer(self.gold)
         if not gold:
             return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
-        self.note(f"gold answer: {gold}")
+        self.steps.append(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
         found = extract(self.text, self.form, fallback, self.conventions.precedence, self.problem)
         if found is None or not found.text.strip():
-            self.note("no final answer found")
+            self.steps.append("no final answer found")
             if self.truncated:
                 return self.done(Verdict.truncated, "cut off before a final answer")
             return self.done(Verdict.no_answer, "no final answer in the response")
         self.extracted = found.text
-        self.note(f"{_HOW[found.how]}: {found.text[:200]}")
+        self.steps.append(f"{_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
         right, why, reason = self.compare(gold, found.text, found.how == "last")
@@ -262,8 +247,8 @@ class _Case:
             answers = _each(closing, answers)
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
-        self.note(f"gold read as: {self.gold_key}")
-        self.note(f"answer read as: {self.answer_key}")
+        self.steps.append(f"gold read as: {self.gold_key}")
+        self.steps.append(f"answer read as: {self.answer_key}")
         if by_choice is not None:
             return *by_choice, Reason.judged
         if said is None:
@@ -302,8 +287,7 @@ class _Case:
                     right, why = compare.same(g, a)
                 except Unreadable as error:
                     right, why = False, f"no comparison: {error}"
-                if self.steps is not None:
-                    self.note(f"{g.key} against {a.key}: {why}")
+                self.steps.append(f"{g.key} against {a.key}: {why}")
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key
                     return True, why

@@ -277,11 +277,6 @@ def factor(value: Fraction) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def root(value: Node, degree: Node) -> Node:
-    """Return the principal root; the real one of a negative number when the degree is odd."""
-    return power(value, power(degree, MINUS_ONE))
-
-
 # -- matrices ------------------------------------------------------------------------------------
 
 

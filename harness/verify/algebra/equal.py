@@ -23,7 +23,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.digits import DIGITS_BITS, digits
 from harness.verify.algebra.fields import FLOATS, NoValue, Undecided, Undefined
 from harness.verify.algebra.modular import modular
-from harness.verify.algebra.node import Node, leaves
+from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import Field, evaluate, hashed_random, magnitude, points
 from harness.verify.algebra.pieces import Pieces
 from harness.verify.algebra.separation import bound_bits
@@ -136,7 +136,7 @@ def _differ(a: Node, b: Node) -> bool:
 
 def _height(*nodes: Node) -> int:
     """Return the bits of the largest number in some expressions, above and below its line."""
-    numbers = [n.args[0] for node in nodes for n in leaves(node) if n.kind == "num"]
+    numbers = [n.args[0] for node in nodes for n in tree.leaves(node) if n.kind == "num"]
     return max((max(map(int.bit_length, x.as_integer_ratio())) for x in numbers), default=0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -119,59 +119,12 @@ I = Node("const", ("i",), "i", 1)  # noqa: E741
 INFINITY = Node("const", ("oo",), "oo", 1)
 
 
-def sym(name: str) -> Node:
-    """Return the node of a variable; `name` carries subscripts and primes."""
-    return Node("sym", (name,), name, 1)
-
-
-def structure(kind: str, parts: Iterable[Node], open_: str = "", close: str = "") -> Node:
-    """Return a list, set, union, ratio or bracketed tuple of items."""
-    items = tuple(parts)
-    inner = ", ".join(i.key for i in items)
-    if kind == "br":
-        return make("br", (open_, close, items), f"{open_}{inner}{close}")
-    return make(kind, items, f"{{{inner}}}" if kind == "set" else f"{kind}[{inner}]")
-
-
-def relation(operators: Iterable[str], sides: Iterable[Node]) -> Node:
-    """Return a chain of relations, such as `0 < x <= 1`."""
-    signs, items = tuple(operators), tuple(sides)
-    key = items[0].key + "".join(f" {o} {i.key}" for o, i in zip(signs, items[1:], strict=True))
-    return make("rel", (signs, items), key)
-
-
 def matrix(rows: Iterable[Iterable[Node]]) -> Node:
     """Return a matrix; rows of unequal length are unreadable."""
     cells = tuple(tuple(r) for r in rows)
     if not cells or len({len(r) for r in cells}) != 1 or not cells[0]:
         raise Unreadable("a matrix with rows of unequal length")
     return make("matrix", cells, "[" + "; ".join(", ".join(c.key for c in r) for r in cells) + "]")
-
-
-def text(words: str) -> Node:
-    """Return plain words, already normalised."""
-    return Node("text", (words,), f'"{words}"', 1)
-
-
-def symbols(node: Node) -> set[str]:
-    """Return the names of the variables in a node."""
-    return {leaf.args[0] for leaf in leaves(node) if leaf.kind == "sym"}
-
-
-def leaves(node: Node) -> Iterator[Node]:
-    """Yield the nodes in a node that hold no other."""
-    todo = [node]
-    while todo:
-        n = todo.pop()
-        inner = () if n.kind in ("num", "sym", "const") else nodes_in(n.args)
-        if not inner:
-            yield n
-        todo += inner
-
-
-def imaginary(node: Node) -> bool:
-    """Whether `i` occurs in a node."""
-    return any(leaf.kind == "const" and leaf.key == "i" for leaf in leaves(node))
 
 
 def terms_of(node: Node) -> tuple[Node, ...]:

@@ -7,7 +7,7 @@ bounded: a power too large to compute stays a power.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from math import comb, factorial, gcd, lcm
 from typing import Any
@@ -21,7 +21,6 @@ from harness.verify.algebra.arithmetic import (
     mul,
     neg,
     power,
-    root,
     sub,
     value_of,
 )
@@ -37,29 +36,76 @@ from harness.verify.algebra.node import (
     Node,
     bounded,
     factors_of,
-    imaginary,
     make,
     matrix,
+    nodes_in,
     num,
-    relation,
-    structure,
-    sym,
-    symbols,
     terms_of,
-    text,
     whole_term,
 )
 from harness.verify.limits import MAX_FACTORIAL, Unreadable
 
 # fmt: off
 __all__ = [
-    "HALF", "INFINITY", "MINUS_ONE", "ONE", "PI", "ZERO", "E", "I",
-    "Node", "add", "coefficient", "degrees", "determinant", "div", "factor", "factors_of", "fn",
-    "imaginary", "in_radians", "make", "mapped", "matrix", "mul", "neg", "num", "percentage",
-    "power", "rebuild", "relation", "root", "structure", "sub", "substitute", "sym", "symbols",
-    "terms_of", "text", "value_of", "whole_term",
+    "HALF", "INFINITY", "MINUS_ONE", "ONE", "PI", "ZERO", "E", "I", "Node", "add", "coefficient",
+    "degrees", "determinant", "div", "factor", "factors_of", "fn", "imaginary", "in_radians",
+    "leaves", "make", "mapped", "matrix", "mul", "neg", "num", "percentage", "power", "rebuild",
+    "relation", "root", "structure", "sub", "substitute", "sym", "symbols", "terms_of", "text",
+    "value_of", "whole_term",
 ]
 # fmt: on
+
+
+def sym(name: str) -> Node:
+    """Return the node of a variable; `name` carries subscripts and primes."""
+    return Node("sym", (name,), name, 1)
+
+
+def structure(kind: str, parts: Iterable[Node], open_: str = "", close: str = "") -> Node:
+    """Return a list, set, union, ratio or bracketed tuple of items."""
+    items = tuple(parts)
+    inner = ", ".join(i.key for i in items)
+    if kind == "br":
+        return make("br", (open_, close, items), f"{open_}{inner}{close}")
+    return make(kind, items, f"{{{inner}}}" if kind == "set" else f"{kind}[{inner}]")
+
+
+def relation(operators: Iterable[str], sides: Iterable[Node]) -> Node:
+    """Return a chain of relations, such as `0 < x <= 1`."""
+    signs, items = tuple(operators), tuple(sides)
+    key = items[0].key + "".join(f" {o} {i.key}" for o, i in zip(signs, items[1:], strict=True))
+    return make("rel", (signs, items), key)
+
+
+def text(words: str) -> Node:
+    """Return plain words, already normalised."""
+    return Node("text", (words,), f'"{words}"', 1)
+
+
+def symbols(node: Node) -> set[str]:
+    """Return the names of the variables in a node."""
+    return {leaf.args[0] for leaf in leaves(node) if leaf.kind == "sym"}
+
+
+def leaves(node: Node) -> Iterator[Node]:
+    """Yield the nodes in a node that hold no other."""
+    todo = [node]
+    while todo:
+        n = todo.pop()
+        inner = () if n.kind in ("num", "sym", "const") else nodes_in(n.args)
+        if not inner:
+            yield n
+        todo += inner
+
+
+def imaginary(node: Node) -> bool:
+    """Whether `i` occurs in a node."""
+    return any(leaf.kind == "const" and leaf.key == "i" for leaf in leaves(node))
+
+
+def root(value: Node, degree: Node) -> Node:
+    """Return the principal root; the real one of a negative number when the degree is odd."""
+    return power(value, power(degree, MINUS_ONE))
 
 
 def mapped(node: Node, function: Callable[[Node], Node]) -> Node:
