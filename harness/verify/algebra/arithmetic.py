@@ -19,6 +19,7 @@ from harness.verify.algebra.node import (
     make,
     matrix,
     num,
+    power_of,
     terms_of,
     whole_term,
 )
@@ -99,7 +100,7 @@ def mul(*factors: Node) -> Node:
             if part.kind == "num":
                 constant = bounded(constant * part.args[0])
                 continue
-            base, exponent = part.args if part.kind == "pow" else (part, ONE)
+            base, exponent = power_of(part)
             collected.setdefault(base.key, (base, []))[1].append(exponent)
     if not constant and "oo" in collected:
         raise Unreadable("zero times infinity")

@@ -106,15 +106,10 @@ class Digits:
         widest = {"sinh": 2_000, "cosh": 2_000, "tanh": self.bits // 8}.get(name)
         if widest is not None and abs(args[0]) > widest:
             raise Undecided  # beyond it tanh is 1 and less than the digits show
-        try:
-            if name in self._exact:
-                return self._exact[name](*args)
-            value = (m.log if name == "ln" else getattr(m, name))(*args)
-            return self.check(value) if self._above(value) else m.mpf(0)
-        except (ValueError, ZeroDivisionError, TypeError) as error:
-            raise Undefined from error
-        except OverflowError as error:
-            raise Undecided from error
+        if name in self._exact:
+            return self._exact[name](*args)
+        value = (m.log if name == "ln" else getattr(m, name))(*args)
+        return self.check(value) if self._above(value) else m.mpf(0)
 
     def _snapped(self, x: Any) -> Any:
         """Return a real number, a whole one where it is one but for noise."""

@@ -246,5 +246,5 @@ def _splits(node: Node) -> bool:
         return False
     if node.kind == "num":
         return bool(node.args[0] > 0)
-    base = node.args[0] if node.kind == "pow" else node
+    base = tree.power_of(node)[0]
     return bool(tree.symbols(base)) or base.key == "pi" or (base.kind == "num" and _splits(base))

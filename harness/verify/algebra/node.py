@@ -137,6 +137,11 @@ def factors_of(node: Node) -> tuple[Node, ...]:
     return node.args if node.kind == "mul" else (node,)
 
 
+def power_of(node: Node) -> tuple[Node, Node]:
+    """Return the base and the exponent of a power; any other node and 1."""
+    return node.args if node.kind == "pow" else (node, ONE)
+
+
 def whole_term(node: Node) -> int:
     """Return the whole part of the number that is added in a sum; 0 where there is none."""
     return sum(int(t.args[0] // 1) for t in terms_of(node) if t.kind == "num")

@@ -76,6 +76,15 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Field, *, real: bool = 
         Undefined: If it has none there.
         Undecided: If it is out of range, or a node has no numeric meaning.
     """
+    try:
+        return _evaluate(node, at, field, real)
+    except OverflowError as error:
+        raise Undecided from error
+    except (ZeroDivisionError, ValueError, TypeError) as error:
+        raise Undefined from error
+
+
+def _evaluate(node: Node, at: dict[str, Fraction], field: Field, real: bool) -> Any:
     charge(field.cost)
     kind, args = node.kind, node.args
     if kind == "num":
@@ -90,7 +99,7 @@ def evaluate(node: Node, at: dict[str, Fraction], field: Field, *, real: bool = 
         return getattr(field, args[0])
     if kind not in ("add", "mul", "pow", "deg", "pct", "fn"):
         raise Undecided
-    values = [evaluate(a, at, field, real=real) for a in args if type(a) is Node]
+    values = [_evaluate(a, at, field, real) for a in args if type(a) is Node]
     if kind == "add":
         return field.add(values)
     if kind == "mul":
@@ -127,6 +136,6 @@ def magnitude(node: Node) -> float | None:
         return math.inf if node.key == "oo" else -math.inf
     try:
         value = complex(evaluate(node, {}, FLOATS))
-    except (NoValue, OverflowError):
+    except NoValue:
         return None
     return value.real if FLOATS.real(value) and value.real == value.real else None

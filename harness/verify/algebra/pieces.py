@@ -93,10 +93,9 @@ class Pieces:
         """Return the absolute value of a real expression, factor by factor."""
         if node.kind == "mul":
             return tree.mul(*map(self._size, node.args))
-        if node.kind == "pow" and node.args[1].kind == "num":
-            exponent = node.args[1].args[0]
-            if exponent.denominator % 2:
-                return tree.power(self._size(node.args[0]), node.args[1])
+        base, exponent = tree.power_of(node)
+        if base is not node and exponent.kind == "num" and exponent.args[0].denominator % 2:
+            return tree.power(self._size(base), exponent)
         if _never_negative(node):
             return node
         if tree.imaginary(node):
@@ -122,15 +121,14 @@ class Pieces:
         """Return an even root of squares, which is an absolute value; None where there are none."""
         outside, inside = [], []
         for factor in tree.factors_of(base):
-            inner = factor.args[1].args[0] if _whole_power(factor) else Fraction(1)
+            stem, inner = tree.power_of(factor)
             square = self._square(factor) if factor.kind == "add" else None
             if square is not None:
                 scale, line = square
                 outside.append(tree.power(scale, tree.num(exponent)))
                 outside.append(tree.power(self._size(line), tree.num(2 * exponent)))
-            elif not inner % 2 and not tree.imaginary(factor):
-                size = self._size(factor.args[0])
-                outside.append(tree.power(size, tree.num(inner * exponent)))
+            elif inner.kind == "num" and inner.args[0] % 2 == 0 and not tree.imaginary(factor):
+                outside.append(tree.power(self._size(stem), tree.num(inner.args[0] * exponent)))
             else:
                 inside.append(factor)
         if not outside:
@@ -153,12 +151,6 @@ class Pieces:
             if self._same(tree.mul(a, tree.power(line, tree.num(2))), node):
                 return a, line
         return None
-
-
-def _whole_power(node: Node) -> bool:
-    return bool(
-        node.kind == "pow" and node.args[1].kind == "num" and node.args[1].args[0].denominator == 1
-    )
 
 
 def _leading(node: Node) -> Fraction:

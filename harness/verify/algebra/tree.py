@@ -40,6 +40,7 @@ from harness.verify.algebra.node import (
     matrix,
     nodes_in,
     num,
+    power_of,
     terms_of,
     whole_term,
 )
@@ -49,9 +50,9 @@ from harness.verify.limits import MAX_FACTORIAL, Unreadable
 __all__ = [
     "HALF", "INFINITY", "MINUS_ONE", "ONE", "PI", "ZERO", "E", "I", "Node", "add", "coefficient",
     "degrees", "determinant", "div", "factor", "factors_of", "fn", "imaginary", "in_radians",
-    "leaves", "make", "mapped", "matrix", "mul", "neg", "num", "percentage", "power", "rebuild",
-    "relation", "root", "structure", "sub", "substitute", "sym", "symbols", "terms_of", "text",
-    "value_of", "whole_term",
+    "leaves", "make", "mapped", "matrix", "mul", "neg", "num", "percentage", "power", "power_of",
+    "rebuild", "relation", "root", "structure", "sub", "substitute", "sym", "symbols", "terms_of",
+    "text", "value_of", "whole_term",
 ]
 # fmt: on
 

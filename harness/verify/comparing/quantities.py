@@ -18,16 +18,15 @@ def split_unit(node: Node) -> tuple[Node, str]:
 
     Only metre, second, hour, gram and litre.
     """
-    found = [
-        (f, name.key, raised)
-        for f in tree.factors_of(node)
-        for name, raised in [(f.args[0], f" ^{f.args[1].key}") if f.kind == "pow" else (f, "")]
-        if name.key in _UNIT_SYMBOLS
-    ]
-    if node.kind != "mul" or len(found) != 1 or found[0][2] not in ("", " ^2", " ^3"):
+    factors = tree.factors_of(node)
+    units = [f for f in factors if tree.power_of(f)[0].key in _UNIT_SYMBOLS]
+    if len(factors) == 1 or len(units) != 1:
         return node, ""
-    unit, name, raised = found[0]
-    return tree.mul(*(f for f in node.args if f is not unit)), name + raised
+    letter, power = (n.key for n in tree.power_of(units[0]))
+    if power not in ("1", "2", "3"):
+        return node, ""
+    name = letter if power == "1" else f"{letter} ^{power}"
+    return tree.mul(*(f for f in factors if f is not units[0])), name
 
 
 def _with_unit(node: Node) -> Node:
