@@ -74,7 +74,7 @@ def _in_pieces(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
     result = _UNSHOWN
     for x, y in cases or ():
         if x.key != y.key and modular(x, y) is not True:
-            result = _numeric(x, y)
+            result = _sampled(x, y) if _names(x, y) else _constants(x, y)
             if not result[0]:  # some case may never happen, so nothing is shown
                 return _UNSHOWN if pieces else result
             if result[1].startswith(_PROBABLY) and not sampling:
@@ -97,11 +97,6 @@ def _part_by_part(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
 # -- numbers ------------------------------------------------------------------------------------
 
 _PROBABLY = "probably equal"
-
-
-def _numeric(a: Node, b: Node) -> tuple[bool, str]:
-    found = _sampled(a, b) if _names(a, b) else _constants(a, b)
-    return found if found is not None else _UNSHOWN
 
 
 def _names(a: Node, b: Node) -> list[str]:
@@ -146,7 +141,7 @@ def _precision(least: int, height: int) -> int | None:
     return bits if bits <= _MOST_BITS else None
 
 
-def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
+def _constants(a: Node, b: Node) -> tuple[bool, str]:
     difference = tree.sub(a, b)
     needed = bound_bits(difference)
     try:
@@ -159,7 +154,7 @@ def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
         for least in (DIGITS_BITS, 4 * DIGITS_BITS):
             bits = _precision(least, height)
             if bits is None:
-                return None
+                return _UNSHOWN
             field = digits(bits)
             try:
                 x, y = evaluate(a, {}, field), evaluate(b, {}, field)
@@ -170,16 +165,16 @@ def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
             if bits >= 4 * DIGITS_BITS:
                 return True, f"{_PROBABLY}: {bits * 9 // 50} digits agree"
     except Undefined:
-        return None
-    return None
+        return _UNSHOWN
+    return _UNSHOWN
 
 
-def _sampled(a: Node, b: Node) -> tuple[bool, str] | None:
+def _sampled(a: Node, b: Node) -> tuple[bool, str]:
     """Compare many digits at many points: first where all is real, else in the complex plane."""
     height = _height(a, b)
     bits = _precision(DIGITS_BITS, height) if height > DIGITS_BITS // 4 else DIGITS_BITS
     if bits is None:
-        return None
+        return _UNSHOWN
     field = digits(bits)
     for real in (True, False):
         agreed = elsewhere = differed = 0
@@ -198,7 +193,7 @@ def _sampled(a: Node, b: Node) -> tuple[bool, str] | None:
             return True, f"{_PROBABLY}: 40 digits agree at {agreed + elsewhere} random points"
         if differed:
             return False, "different values"
-    return None
+    return _UNSHOWN
 
 
 def tolerance_equal(a: Node, b: Node, relative: float, absolute: float) -> bool:

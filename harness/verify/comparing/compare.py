@@ -35,9 +35,7 @@ _NOTHING = {"no solution", "none", "empty set", "empty"}
 
 
 def _same(c: Comparison, gold: Node, answer: Node) -> Result:
-    if gold.key == answer.key:
-        return True, "the same value"
-    gold, answer = single(gold), single(answer)
+    gold, answer = _single(gold), _single(answer)
     if gold.key == answer.key:
         return True, "the same value"
     gold, answer = graph(gold), graph(answer)
@@ -71,7 +69,7 @@ def _is_region_list(node: Node) -> bool:
     )
 
 
-def single(node: Node) -> Node:
+def _single(node: Node) -> Node:
     """Return a single value out of a list, set or name of one."""
     while True:
         inner = node.args[2] if node.kind == "br" else node.args

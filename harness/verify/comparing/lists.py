@@ -55,14 +55,14 @@ def _list_and_tuple(c: Comparison, gold: Node, answer: Node) -> Result:
     opening, close, inner = bracketed.args
     if other.kind == "set" or opening != "(" or close != ")":
         return False, "brackets of different kinds"
-    values = values_of(sorted_by_name(items_of(other)))
+    values = values_of(_sorted_by_name(items_of(other)))
     if len(values) != len(inner) or any(v.kind == "br" for v in values):
         return False, "a tuple against a list"
     same = c.all_same(*((inner, values) if bracketed is gold else (values, inner)))
     return same, "a tuple against the same values in order" if same else "different entries"
 
 
-def sorted_by_name(items: list[Node]) -> list[Node]:
+def _sorted_by_name(items: list[Node]) -> list[Node]:
     """Return `y = 3, x = 2` in the order of its names, if they are neighbours in the alphabet."""
     names = [n[0] if n is not None else "" for n in map(named, items)]
     order = "".join(sorted(names))

@@ -164,19 +164,13 @@ def _sorted_by_name(names: Node, values: Node) -> Node:
     return tree.structure("br", [v for _, v in pairs], *values.args[:2])
 
 
-def is_residue(node: Node) -> bool:
-    """Whether a node is a number with its modulus, `5 mod 11`."""
-    return node.kind == "fn" and node.args[0] == "@mod"
-
-
 def _residue(node: Node) -> tuple[str, Node] | None:
     """Return (name, residue) of `5 mod 11` or `x = 5 mod 11`, or None."""
-    if is_residue(node):
-        return "", node
+    name, value = tree.sym(""), node
     if node.kind == "rel" and node.args[0] in (("=",), ("equiv",)):
         name, value = node.args[1]
-        return (name.key, value) if name.kind == "sym" and is_residue(value) else None
-    return None
+    found = name.kind == "sym" and value.kind == "fn" and value.args[0] == "@mod"
+    return (name.key, value) if found else None
 
 
 def family(node: Node) -> tuple[str, Fraction, Fraction] | None:
