@@ -110,14 +110,12 @@ def judge_plainly(
     """
     if not isinstance(gold, str) or conventions.rounding == "problem":
         return None
-    if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
+    if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()) or (truncated and form == "bare"):
         return None
     fallback = "form" if truncated else conventions.fallback
     asked = (problem or "")[-MAX_PROBLEM:]
     found = extract(text, form, fallback, conventions.precedence, asked)
     if found is None or not _SIMPLE.fullmatch(found.text.strip()):
-        return None
-    if truncated and form == "bare":
         return None
     return verify(text, gold, conventions, form=form, truncated=truncated, problem=problem)
 

@@ -54,10 +54,10 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
     match = c.conventions.units == "match"
     if name and other_name:
         if kind and other_kind:
-            warm, also = _kelvins(kind, value), _kelvins(other_kind, other)
-            if kind != other_kind and warm is not None and also is not None:
-                return c.same(warm, also)
             if kind != other_kind:
+                warm, also = _kelvins(kind, value), _kelvins(other_kind, other)
+                if warm is not None and also is not None:
+                    return c.same(warm, also)
                 return False, f"the units {name} and {other_name} measure different things"
             if size != other_size and other.kind in EXPRESSIONS:
                 return c.same(value, tree.mul(tree.num(other_size / size), other))
@@ -118,9 +118,8 @@ def angles(c: Comparison, gold: Node, answer: Node) -> Result:
     if result[0] or c.conventions.degrees == "strict":
         return result
     if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS:
-        to_radians = tree.mul(tree.PI, tree.num(Fraction(1, 180)))
-        left = tree.mul(left, to_radians) if gold.kind == "deg" else left
-        right = tree.mul(right, to_radians) if answer.kind == "deg" else right
+        left = tree.in_radians(gold) if gold.kind == "deg" else left
+        right = tree.in_radians(answer) if answer.kind == "deg" else right
         plain = (answer if gold.kind == "deg" else gold).key
         # a bare number is an angle in radians only where it looks like one
         turned = named or any(mark in plain for mark in ("pi", "asin", "acos", "atan"))

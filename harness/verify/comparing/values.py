@@ -95,8 +95,7 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
 
 def _is_free(node: Node, name: str) -> bool:
     """Whether a constant is added or scales a function: `x + C`, `C e^x`, but not `9c + 6`."""
-    parts = node.args if node.kind == "add" else (node,)
-    return any(p.key == name or {name} < tree.symbols(p) for p in parts)
+    return any(p.key == name or {name} < tree.symbols(p) for p in tree.terms_of(node))
 
 
 def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
