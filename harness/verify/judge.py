@@ -268,10 +268,16 @@ class _Case:
         self, golds: tuple[Node, ...], answers: tuple[Node, ...], gold: str
     ) -> tuple[bool, str]:
         """Return whether some reading of the answer equals one of the gold, and why."""
-        compare = comparison(self.conventions, self.places(gold))
-        why = "the texts differ"
-        if self.conventions.units == "problem" and self.problem:
-            golds = tuple(_measured(g, asked_unit(self.problem)) for g in golds)
+        places, why = decimals(gold), "the texts differ"
+        if self.conventions.rounding == "problem":
+            places = asked_places(self.problem) if self.problem else None
+        compare = comparison(self.conventions, places)
+        unit = asked_unit(self.problem) if self.conventions.units == "problem" else None
+        if unit is not None:  # a gold answer without a unit is in the one that is asked for
+            golds = tuple(
+                tree.make("unit", (g, unit), f"{g.key} [{unit}]") if g.kind in EXPRESSIONS else g
+                for g in golds
+            )
         if golds and answers and golds[0].kind == answers[0].kind == "time":
             answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
         if any(" mod " in n.key for n in (*golds, *answers)):
@@ -291,12 +297,6 @@ class _Case:
                     return True, why
         return False, why
 
-    def places(self, gold: str) -> int | None:
-        """Return the decimal place that the convention of rounding looks at, or None."""
-        if self.conventions.rounding == "problem":
-            return asked_places(self.problem) if self.problem else None
-        return decimals(gold)
-
 
 def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     """Return what a function makes of each node; a node that it cannot read stays as it is."""
@@ -307,13 +307,6 @@ def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[No
         except Unreadable:
             found.append(node)
     return tuple(found)
-
-
-def _measured(gold: Node, unit: str | None) -> Node:
-    """Return a gold answer without a unit in the unit that its problem asks for."""
-    if unit is None or gold.kind not in EXPRESSIONS:
-        return gold
-    return tree.make("unit", (gold, unit), f"{gold.key} [{unit}]")
 
 
 def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:

@@ -118,11 +118,8 @@ def mul(*factors: Node) -> Node:
         constant = Fraction(1 if constant > 0 else -1)
     if not constant:
         return ZERO
-    if len(parts) == 1:
-        if constant == 1:
-            return parts[0]
-        if parts[0].kind == "add":  # distribute a number, so that 2(x+1) is 2x+2
-            return add(*(mul(num(constant), t) for t in parts[0].args))
+    if constant != 1 and [p.kind for p in parts] == ["add"]:  # 2(x+1) is 2x+2
+        return add(*(mul(num(constant), t) for t in parts[0].args))
     parts.sort(key=lambda n: n.key)
     if constant != 1 or not parts:
         parts.insert(0, num(constant))

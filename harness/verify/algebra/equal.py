@@ -64,16 +64,20 @@ def equal(a: Node, b: Node, *, sampling: bool = True) -> tuple[bool, str]:
     return right, why
 
 
+def _proved(a: Node, b: Node) -> bool:
+    return a.key == b.key or modular(a, b) is True
+
+
 def _in_pieces(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
     """Compare what is left of two expressions without absolute values and unknown functions."""
-    pieces = Pieces(lambda x, y: x.key == y.key or modular(x, y) is True)
+    pieces = Pieces(_proved)
     try:
         cases = pieces.cases(pieces.smooth(a), pieces.smooth(b))
     except Unreadable:  # a case divides by zero
         return _UNSHOWN
     result = _UNSHOWN
     for x, y in cases or ():
-        if x.key != y.key and modular(x, y) is not True:
+        if not _proved(x, y):
             result = _sampled(x, y) if _names(x, y) else _constants(x, y)
             if not result[0]:  # some case may never happen, so nothing is shown
                 return _UNSHOWN if pieces else result

@@ -46,8 +46,6 @@ class Floats:
             if exponent.real <= 0:
                 raise Undefined
             return 0.0
-        if isinstance(base, float) and base < 0 and exponent != int(exponent.real):
-            base = complex(base)
         return base**exponent
 
     def function(self, name: str, args: list[Any]) -> Any:

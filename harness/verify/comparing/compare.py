@@ -44,8 +44,9 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
         return values(c, gold, answer)
     if "unit" in kinds:
         return units(c, gold, answer)
-    regions = "list" in kinds and (_is_region_list(gold) or _is_region_list(answer))
-    if regions and region(gold) is not None and region(answer) is not None:
+    parts = [x for n in (gold, answer) if n.kind == "list" for x in n.args]
+    regions = not kinds.isdisjoint(("union", "rel")) or any(map(is_order, parts))
+    if "list" in kinds and regions and region(gold) is not None and region(answer) is not None:
         return relations(c, gold, answer)
     # the real line RR is an interval too, though it reads as a symbol
     if "rel" in kinds or "union" in kinds or ("RR" in (gold.key, answer.key) and "br" in kinds):
@@ -60,13 +61,6 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
         if kinds & set(those):
             return function(c, gold, answer)
     return False, f"a {gold.kind} against a {answer.kind}"
-
-
-def _is_region_list(node: Node) -> bool:
-    """Whether a list is one of inequalities or intervals."""
-    return node.kind in ("union", "rel") or (
-        node.kind == "list" and any(is_order(x) for x in node.args)
-    )
 
 
 def _single(node: Node) -> Node:

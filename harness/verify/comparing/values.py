@@ -24,7 +24,7 @@ def values(c: Comparison, gold: Node, answer: Node) -> Result:
     names = tree.symbols(gold) | tree.symbols(answer)
     readings = (
         (names.intersection(BASIS), unit_vectors, "bare letters as unit vectors"),
-        ("I" in names, _imaginary, "I as the imaginary unit"),
+        ("I" in names, lambda n: tree.substitute(n, "I", tree.I), "I as the imaginary unit"),
         ("log(" in gold.key or "log(" in answer.key, _common_logs, "log to base ten"),
     )
     for possible, reading, why in readings:
@@ -45,10 +45,6 @@ def values(c: Comparison, gold: Node, answer: Node) -> Result:
     if rules.rounding != "exact" and _rounds(c, gold, answer):
         return True, "equal after the declared rounding"
     return result
-
-
-def _imaginary(node: Node) -> Node:
-    return tree.substitute(node, "I", tree.I)
 
 
 def _common_logs(node: Node) -> Node:
