@@ -251,6 +251,9 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
     return _product(roots if roots and outside == 1 else [num(outside), *roots])
 
 
+_TRIED = (2, *range(3, 1_000, 2))
+
+
 @lru_cache(maxsize=4096)
 def factor(value: Fraction) -> tuple[tuple[int, int], ...]:
     """Return the prime factors of a positive number with their powers, negative below its line.
@@ -259,7 +262,7 @@ def factor(value: Fraction) -> tuple[tuple[int, int], ...]:
     """
     found = []
     for n, sign in ((value.numerator, 1), (value.denominator, -1)):
-        for p in (2, *range(3, 1_000, 2)):
+        for p in _TRIED:
             if p * p > n:
                 break
             count = 0

@@ -79,7 +79,17 @@ def nodes_in(args: Iterable[Any]) -> list[Node]:
 
 def make(kind: str, args: tuple[Any, ...], key: str) -> Node:
     """Return a node with its size counted."""
-    return Node(kind, args, key, 1 + sum([a.size for a in nodes_in(args)]))
+    return Node(kind, args, key, 1 + _size(args))
+
+
+def _size(args: tuple[Any, ...]) -> int:
+    size = 0
+    for a in args:
+        if type(a) is Node:
+            size += a.size
+        elif type(a) is tuple:
+            size += _size(a)
+    return size
 
 
 def num(value: int | Fraction) -> Node:

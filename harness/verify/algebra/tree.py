@@ -7,7 +7,7 @@ bounded: a power too large to compute stays a power.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from math import comb, factorial, gcd, lcm
 from typing import Any
@@ -88,15 +88,17 @@ def symbols(node: Node) -> set[str]:
     return {leaf.args[0] for leaf in leaves(node) if leaf.kind == "sym"}
 
 
-def leaves(node: Node) -> Iterator[Node]:
-    """Yield the nodes in a node that hold no other."""
-    todo = [node]
+def leaves(node: Node) -> list[Node]:
+    """Return the nodes in a node that hold no other."""
+    found, todo = [], [node]
     while todo:
         n = todo.pop()
         inner = () if n.kind in ("num", "sym", "const") else nodes_in(n.args)
-        if not inner:
-            yield n
-        todo += inner
+        if inner:
+            todo += inner
+        else:
+            found.append(n)
+    return found
 
 
 def imaginary(node: Node) -> bool:

@@ -20,9 +20,11 @@ def graph(node: Node) -> Node:
     """Return bounds on `f(x)` as bounds on `y`; any other node as it is."""
     if node.kind in ("list", "union"):
         return tree.mapped(node, graph)
-    if is_order(node) or (node.kind == "rel" and node.args[0] == ("in",)):
-        return tree.mapped(node, lambda side: tree.sym("y") if _is_value(side) else side)
-    return node
+    if node.kind != "rel" or not (is_order(node) or node.args[0] == ("in",)):
+        return node
+    if not any(map(_is_value, node.args[1])):
+        return node
+    return tree.mapped(node, lambda side: tree.sym("y") if _is_value(side) else side)
 
 
 def _is_value(node: Node) -> bool:
