@@ -169,10 +169,7 @@ class _Ring:
         if inner is not None and term.kind == "mul":
             others = [f for f in factors if f is not inner]
             if all(f.kind == "num" or f.key == "i" for f in others):  # i(x + y) is ix + iy
-                i = [f for f in others if f.key == "i"]
-                numbers = [f for f in others if f.key != "i"]
-                spread = (tree.mul(*i, *numbers, t) for t in inner.args)
-                return self._exponential(tree.add(*spread))
+                return self._exponential(tree.add(*(tree.mul(*others, t) for t in inner.args)))
         size, rest = tree.coefficient(tree.in_radians(term))
         if rest.key != "i*pi":
             return self._variable_power(size, "e^", self.value(rest))

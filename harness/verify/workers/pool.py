@@ -107,7 +107,7 @@ class VerifierPool:
             self._idle.put(None)  # started when first needed
         self._home: str | None = None
         self._working: set[Worker] = set()
-        self._spent = 0.0  # CPU seconds of workers that have ended, and of whoever asked them
+        self._spent = 0  # CPU nanoseconds of workers that have ended, and of whoever asked them
 
     @property
     def cpu_seconds(self) -> float:
@@ -116,23 +116,23 @@ class VerifierPool:
         Where the system does not say those of workers (only Linux does), they are left out.
         """
         with self._lock:
-            return self._spent + sum(worker.cpu_seconds() for worker in self._working)
+            return (self._spent + sum(worker.cpu_ns() for worker in self._working)) / 1e9
 
     def _end(self, worker: Worker) -> None:
         with self._lock:
             self._working.discard(worker)
-            self._spent += worker.cpu_seconds()
+            self._spent += worker.cpu_ns()
         worker.kill()
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Count the CPU seconds of the calling thread."""
-        started = time.thread_time()
+        started = time.thread_time_ns()
         try:
             yield
         finally:
             with self._lock:
-                self._spent += time.thread_time() - started
+                self._spent += time.thread_time_ns() - started
 
     def __enter__(self) -> VerifierPool:
         return self

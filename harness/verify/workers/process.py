@@ -143,14 +143,14 @@ class Worker:
                 raise Ended("it ended")
             self._buffer += data
 
-    def cpu_seconds(self) -> float:
-        """Return the CPU seconds of the process so far; 0 where the system does not say."""
+    def cpu_ns(self) -> int:
+        """Return the CPU nanoseconds of the process so far; 0 where the system does not say."""
         if sys.platform != "linux" or self.process.returncode is not None:
-            return 0.0
+            return 0
         try:  # what clock_getcpuclockid(3) makes of a process
-            return time.clock_gettime((~self.process.pid << 3) | _CPU_CLOCK)
+            return time.clock_gettime_ns((~self.process.pid << 3) | _CPU_CLOCK)
         except OSError:
-            return 0.0
+            return 0
 
     def kill(self) -> None:
         """End the process and close its pipes."""
