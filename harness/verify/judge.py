@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from harness.errors import UsageError
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
-from harness.verify.comparing.matching import flexible_match, strict_match
+from harness.verify.comparing.matching import flexible_match, normalised, strict_match
 from harness.verify.comparing.names import closing
 from harness.verify.comparing.parts import EXPRESSIONS
 from harness.verify.comparing.relations import as_residue, without_modulus
@@ -80,7 +79,19 @@ def verify(
     Raises:
         UsageError: If the form or the conventions are none that there are.
     """
-    return _judge(answer_text, gold, conventions, form, truncated, problem, None)
+    return explain(answer_text, gold, conventions, form=form, truncated=truncated, problem=problem)[
+        0
+    ]
+
+
+def check_form(form: str) -> None:
+    """Refuse an unknown answer form.
+
+    Raises:
+        UsageError: If there is no such form.
+    """
+    if form not in FORMS:
+        raise UsageError(f"no answer form is called {form!r}; there are {', '.join(FORMS)}")
 
 
 def judge_plainly(
@@ -99,14 +110,12 @@ def judge_plainly(
     """
     if not isinstance(gold, str) or conventions.rounding == "problem":
         return None
-    if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()):
+    if len(text) > 20_000 or not _SIMPLE.fullmatch(gold.strip()) or (truncated and form == "bare"):
         return None
     fallback = "form" if truncated else conventions.fallback
     asked = (problem or "")[-MAX_PROBLEM:]
     found = extract(text, form, fallback, conventions.precedence, asked)
     if found is None or not _SIMPLE.fullmatch(found.text.strip()):
-        return None
-    if truncated and form == "bare":
         return None
     return verify(text, gold, conventions, form=form, truncated=truncated, problem=problem)
 
@@ -120,39 +129,17 @@ def explain(
     truncated: bool = False,
     problem: str | None = None,
 ) -> tuple[Judgement, list[str]]:
-    """Return a judgement with the steps that led to it, one sentence each."""
-    steps: list[str] = []
-    return _judge(answer_text, gold, conventions, form, truncated, problem, steps), steps
-
-
-def check_form(form: str) -> None:
-    """Refuse an unknown answer form.
-
-    Raises:
-        UsageError: If there is no such form.
-    """
-    if form not in FORMS:
-        raise UsageError(f"no answer form is called {form!r}; there are {', '.join(FORMS)}")
-
-
-def _judge(
-    answer_text: Any,
-    gold: Any,
-    conventions: Conventions,
-    form: Form,
-    truncated: bool,
-    problem: str | None,
-    steps: list[str] | None,
-) -> Judgement:
+    """Return a judgement as `verify` does, with the steps that led to it, one sentence each."""
     check_form(form)
     if not isinstance(conventions, Conventions):
         raise UsageError(
             f"conventions are a Conventions object, not a {type(conventions).__name__}"
         )
     if isinstance(gold, (list, tuple)):
-        return best(
-            [_judge(answer_text, g, conventions, form, truncated, problem, steps) for g in gold]
-        )
+        how: dict[str, Any] = {"form": form, "truncated": truncated, "problem": problem}
+        all_of_them = [explain(answer_text, g, conventions, **how) for g in gold]
+        return best([j for j, _ in all_of_them]), [s for _, steps in all_of_them for s in steps]
+    steps: list[str] = []
     try:
         # nothing looks at a text before its length is known to be within a bound
         text = "" if answer_text is None else str(answer_text)
@@ -163,7 +150,7 @@ def _judge(
             text = text[:200] + "\n" + text[-MAX_TEXT:]
         asked = (problem or "")[-MAX_PROBLEM:]  # the question ends it
         case = _Case(text, gold, conventions, form, truncated, asked, steps)
-        return with_allowance(_Case.judge, case)
+        return with_allowance(_Case.judge, case), steps
     except TooLarge as error:
         found = ungradable(f"beyond a bound: {error}")
     except RecursionError:
@@ -171,9 +158,8 @@ def _judge(
     except Exception as error:
         # a fault of the verifier must neither stop a bench nor count for or against a model
         found = ungradable(f"the verifier failed: {type(error).__name__}", Reason.failed)
-    if steps is not None:
-        steps.append(f"verdict: {found.verdict} ({found.why})")
-    return found
+    steps.append(f"verdict: {found.verdict} ({found.why})")
+    return found, steps
 
 
 @dataclass
@@ -186,17 +172,13 @@ class _Case:
     form: Form
     truncated: bool
     problem: str
-    steps: list[str] | None
+    steps: list[str]
     extracted: str | None = None
     answer_key: str | None = None
     gold_key: str | None = None
 
-    def note(self, step: str) -> None:
-        if self.steps is not None:
-            self.steps.append(step)
-
     def done(self, verdict: Verdict, why: str, reason: Reason = Reason.judged) -> Judgement:
-        self.note(f"verdict: {verdict} ({why})")
+        self.steps.append(f"verdict: {verdict} ({why})")
         strict = strict_match(self.text, self.gold, self.form)
         flexible = flexible_match(self.text, self.gold)
         return Judgement(
@@ -207,16 +189,16 @@ class _Case:
         gold = gold_answer(self.gold)
         if not gold:
             return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
-        self.note(f"gold answer: {gold}")
+        self.steps.append(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
         found = extract(self.text, self.form, fallback, self.conventions.precedence, self.problem)
         if found is None or not found.text.strip():
-            self.note("no final answer found")
+            self.steps.append("no final answer found")
             if self.truncated:
                 return self.done(Verdict.truncated, "cut off before a final answer")
             return self.done(Verdict.no_answer, "no final answer in the response")
         self.extracted = found.text
-        self.note(f"{_HOW[found.how]}: {found.text[:200]}")
+        self.steps.append(f"{_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
         right, why, reason = self.compare(gold, found.text, found.how == "last")
@@ -263,8 +245,8 @@ class _Case:
             answers = _each(closing, answers)
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
-        self.note(f"gold read as: {self.gold_key}")
-        self.note(f"answer read as: {self.answer_key}")
+        self.steps.append(f"gold read as: {self.gold_key}")
+        self.steps.append(f"answer read as: {self.answer_key}")
         if by_choice is not None:
             return *by_choice, Reason.judged
         if said is None:
@@ -286,10 +268,16 @@ class _Case:
         self, golds: tuple[Node, ...], answers: tuple[Node, ...], gold: str
     ) -> tuple[bool, str]:
         """Return whether some reading of the answer equals one of the gold, and why."""
-        compare = comparison(self.conventions, self.places(gold))
-        why = "the texts differ"
-        if self.conventions.units == "problem" and self.problem:
-            golds = tuple(_measured(g, asked_unit(self.problem)) for g in golds)
+        places, why = decimals(gold), "the texts differ"
+        if self.conventions.rounding == "problem":
+            places = asked_places(self.problem) if self.problem else None
+        compare = comparison(self.conventions, places)
+        unit = asked_unit(self.problem) if self.conventions.units == "problem" else None
+        if unit is not None:  # a gold answer without a unit is in the one that is asked for
+            golds = tuple(
+                tree.make("unit", (g, unit), f"{g.key} [{unit}]") if g.kind in EXPRESSIONS else g
+                for g in golds
+            )
         if golds and answers and golds[0].kind == answers[0].kind == "time":
             answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
         if any(" mod " in n.key for n in (*golds, *answers)):
@@ -303,18 +291,11 @@ class _Case:
                     right, why = compare.same(g, a)
                 except Unreadable as error:
                     right, why = False, f"no comparison: {error}"
-                if self.steps is not None:
-                    self.note(f"{g.key} against {a.key}: {why}")
+                self.steps.append(f"{g.key} against {a.key}: {why}")
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key
                     return True, why
         return False, why
-
-    def places(self, gold: str) -> int | None:
-        """Return the decimal place that the convention of rounding looks at, or None."""
-        if self.conventions.rounding == "problem":
-            return asked_places(self.problem) if self.problem else None
-        return decimals(gold)
 
 
 def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -328,21 +309,10 @@ def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[No
     return tuple(found)
 
 
-def _measured(gold: Node, unit: str | None) -> Node:
-    """Return a gold answer without a unit in the unit that its problem asks for."""
-    if unit is None or gold.kind not in EXPRESSIONS:
-        return gold
-    return tree.make("unit", (gold, unit), f"{gold.key} [{unit}]")
-
-
 def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:
     """Compare two plain decimal numbers; None unless both are."""
     gold, answer = gold.strip(), answer.strip()
     if not (_SIMPLE.fullmatch(gold) and _SIMPLE.fullmatch(answer)):
         return None
-    gold, answer = gold.replace(",", ""), answer.replace(",", "")
-    if gold.isdigit() and answer.isdigit():
-        gold, answer = gold.lstrip("0") or "0", answer.lstrip("0") or "0"
-        return gold == answer, gold, answer
-    x, y = Fraction(gold), Fraction(answer)
-    return x == y, str(x), str(y)
+    x, y = (normalised(n.removeprefix("+")) for n in (gold, answer))
+    return x == y, x, y

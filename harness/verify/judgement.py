@@ -71,11 +71,7 @@ def best(judged: Sequence[Judgement]) -> Judgement:
     """Return the judgement against the gold that the answer meets, else the first that counts."""
     if not judged:
         return ungradable("there is no gold answer", Reason.gold)
-    found = next((j for j in judged if j.verdict is Verdict.correct), None) or next(
-        (j for j in judged if j.verdict is not Verdict.ungradable), judged[0]
-    )
-    return replace(
-        found,
-        strict=any(j.strict for j in judged),
-        flexible=any(j.flexible for j in judged),
-    )
+    ranks = {Verdict.correct: 2, Verdict.ungradable: 0}
+    found = max(judged, key=lambda j: ranks.get(j.verdict, 1))
+    strict, flexible = any(j.strict for j in judged), any(j.flexible for j in judged)
+    return replace(found, strict=strict, flexible=flexible)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from math import gcd, prod
+from functools import lru_cache
+from math import gcd, isqrt, prod
 
-from harness.verify.algebra.factors import factor
 from harness.verify.algebra.node import (
     INFINITY,
     MINUS_ONE,
@@ -15,36 +15,34 @@ from harness.verify.algebra.node import (
     I,
     Node,
     bounded,
+    factors_of,
     make,
     matrix,
     num,
+    power_of,
+    terms_of,
+    whole_term,
 )
 from harness.verify.limits import MAX_BITS, Unreadable
-
-
-def _matrices(args: Iterable[Node]) -> bool:
-    return any(a.kind == "matrix" for a in args)
 
 
 def add(*terms: Node) -> Node:
     """Return the sum, with equal terms collected."""
     if len(terms) == 2 and terms[0].kind == terms[1].kind == "num":
         return num(terms[0].args[0] + terms[1].args[0])
-    if _matrices(terms):
+    if any(t.kind == "matrix" for t in terms):
         return _matrix_sum(terms)
     constant = Fraction(0)
     collected: dict[str, tuple[Fraction, Node]] = {}
     for term in terms:
-        for part in term.args if term.kind == "add" else (term,):
-            part = value_of(part)
+        for part in map(value_of, terms_of(term)):
             if part.kind == "num":
                 constant = bounded(constant + part.args[0])
                 continue
             size, rest = coefficient(part)
-            before = collected.get(rest.key)
-            collected[rest.key] = (
-                (size, rest) if before is None else (bounded(before[0] + size), rest)
-            )
+            if rest.key in collected:
+                size = bounded(collected[rest.key][0] + size)
+            collected[rest.key] = size, rest
     infinite = collected.get("oo")
     if infinite is not None and len(collected) == 1 and infinite[0]:
         return INFINITY if infinite[0] > 0 else mul(MINUS_ONE, INFINITY)
@@ -64,8 +62,7 @@ def add(*terms: Node) -> Node:
 def coefficient(node: Node) -> tuple[Fraction, Node]:
     """Return the rational factor of a node and the rest."""
     if node.kind == "mul" and node.args[0].kind == "num":
-        rest = node.args[1:]
-        return node.args[0].args[0], rest[0] if len(rest) == 1 else _product(rest)
+        return node.args[0].args[0], _product(node.args[1:])
     return Fraction(1), node
 
 
@@ -85,34 +82,34 @@ _STRUCTURES = {"br", "set", "list", "rel", "union", "text", "base", "time", "rat
 
 
 def _product(parts: Iterable[Node]) -> Node:
+    """Return the product of factors that are sorted and collected; a single one is itself."""
     parts = tuple(parts)
-    return make("mul", parts, "*".join(p.key for p in parts))
+    return parts[0] if len(parts) == 1 else make("mul", parts, "*".join(p.key for p in parts))
 
 
 def mul(*factors: Node) -> Node:
     """Return the product, with equal bases collected."""
     if len(factors) == 2 and factors[0].kind == factors[1].kind == "num":
         return num(factors[0].args[0] * factors[1].args[0])
-    if _matrices(factors):
+    if any(f.kind == "matrix" for f in factors):
         return _matrix_product(factors)
     constant = Fraction(1)
     collected: dict[str, tuple[Node, list[Node]]] = {}
     for each in factors:
-        for part in each.args if each.kind == "mul" else (each,):
-            part = value_of(part)
+        for part in map(value_of, factors_of(each)):
             if part.kind == "num":
                 constant = bounded(constant * part.args[0])
                 continue
-            base, exponent = part.args if part.kind == "pow" else (part, ONE)
+            base, exponent = power_of(part)
             collected.setdefault(base.key, (base, []))[1].append(exponent)
+    if not constant and "oo" in collected:
+        raise Unreadable("zero times infinity")
     if not constant:
-        if "oo" in collected:
-            raise Unreadable("zero times infinity")
         return ZERO
     parts: list[Node] = []
     for base, exponents in collected.values():
         part = base if exponents == [ONE] else power(base, add(*exponents))
-        for piece in part.args if part.kind == "mul" else (part,):
+        for piece in factors_of(part):
             if piece.kind == "num":
                 constant = bounded(constant * piece.args[0])
             else:
@@ -121,15 +118,12 @@ def mul(*factors: Node) -> Node:
         constant = Fraction(1 if constant > 0 else -1)
     if not constant:
         return ZERO
-    if len(parts) == 1:
-        if constant == 1:
-            return parts[0]
-        if parts[0].kind == "add":  # distribute a number, so that 2(x+1) is 2x+2
-            return add(*(mul(num(constant), t) for t in parts[0].args))
+    if constant != 1 and [p.kind for p in parts] == ["add"]:  # 2(x+1) is 2x+2
+        return add(*(mul(num(constant), t) for t in parts[0].args))
     parts.sort(key=lambda n: n.key)
     if constant != 1 or not parts:
         parts.insert(0, num(constant))
-    return parts[0] if len(parts) == 1 else _product(parts)
+    return _product(parts)
 
 
 def neg(node: Node) -> Node:
@@ -175,9 +169,7 @@ def power(base: Node, exponent: Node) -> Node:
                 return power(base.args[0], mul(base.args[1], exponent))
         elif base.kind == "mul" and base.args[0].kind == "num" and base.args[0].args[0] > 0:
             head, *rest = base.args
-            return mul(
-                power(head, exponent), power(_product(rest) if len(rest) > 1 else rest[0], exponent)
-            )
+            return mul(power(head, exponent), power(_product(rest), exponent))
     elif base.key == "1":
         return ONE
     elif base.key == "0":
@@ -189,14 +181,16 @@ def power(base: Node, exponent: Node) -> Node:
         return logarithm
     if exponent.key == "oo" or base.key == "oo":
         raise Unreadable("infinity in a power")
-    if (
-        base.kind == "pow"
-        and base.args[0].kind in ("num", "const")
-        and base.args[0].key not in ("i", "oo")
-        and (base.args[0].kind == "const" or base.args[0].args[0] > 0)
-    ):
+    if base.kind == "pow" and _positive(base.args[0]):
         return power(base.args[0], mul(base.args[1], exponent))  # (2^a)^b is 2^(ab) for 2 > 0
     return _power(base, exponent)
+
+
+def _positive(node: Node) -> bool:
+    """Whether a node is a positive number, pi or e."""
+    if node.kind == "num":
+        return bool(node.args[0] > 0)
+    return node.kind == "const" and node.key in ("pi", "e")
 
 
 def _split_power(base: Node, exponent: Node) -> Node | None:
@@ -205,15 +199,12 @@ def _split_power(base: Node, exponent: Node) -> Node | None:
     if b.numerator == 1:
         return power(num(b.denominator), neg(exponent))
     if b.denominator == 1 and b < 10**12:
-        factors = factor(b.numerator)
+        factors = factor(b)
         shared = gcd(*(count for _, count in factors))
         if shared > 1:
             stem = prod(p ** (count // shared) for p, count in factors)
             return power(num(stem), mul(num(shared), exponent))
-    last = exponent.args[-1] if exponent.kind == "add" else ZERO
-    for part in exponent.args if exponent.kind == "add" else ():
-        last = part if part.kind == "num" else last
-    whole = int(last.args[0] // 1) if last.kind == "num" else 0
+    whole = whole_term(exponent)
     if not whole or b.numerator.bit_length() * abs(whole) > 2_000:
         return None
     return mul(num(b**whole), _power(base, sub(exponent, num(whole))))
@@ -228,26 +219,18 @@ def _atom(node: Node) -> str:
 
 
 def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
-    if not b:
-        if e < 0:
-            raise Unreadable("division by zero")
-        return ZERO
-    if b == 1:
-        return ONE
+    if not b and e < 0:
+        raise Unreadable("division by zero")
+    if b in (0, 1):
+        return base
+    bits = max(b.numerator.bit_length(), b.denominator.bit_length())
     if e.denominator == 1:
-        n = e.numerator
-        bits = max(b.numerator.bit_length(), b.denominator.bit_length())
         if b == -1:
-            return ONE if n % 2 == 0 else MINUS_ONE
-        if bits * abs(n) <= MAX_BITS:
-            return num(b**n)
-        return _power(base, exponent)
-    if (
-        e.denominator > 64
-        or abs(e.numerator) > 10_000
-        or b.numerator.bit_length() > 400
-        or (b.denominator.bit_length() > 400)
-    ):
+            return MINUS_ONE if e.numerator % 2 else ONE
+        return (
+            num(b**e.numerator) if bits * abs(e.numerator) <= MAX_BITS else _power(base, exponent)
+        )
+    if e.denominator > 64 or abs(e.numerator) > 10_000 or bits > 400:
         return _power(base, exponent)
     if b < 0:
         if e.denominator == 2:  # the square root of a negative number is imaginary
@@ -256,29 +239,43 @@ def _number_power(b: Fraction, e: Fraction, base: Node, exponent: Node) -> Node:
             sign = MINUS_ONE if e.numerator % 2 else ONE
             return mul(sign, power(num(-b), exponent))
         return _power(base, exponent)
-    outside = Fraction(1)
-    inside: list[tuple[int, Fraction]] = []
-    for part, side in ((b.numerator, 1), (b.denominator, -1)):
-        for p, count in factor(part) if part > 1 else ():
-            total = side * count * e
-            whole = total.numerator // total.denominator
-            if p.bit_length() * abs(whole) > MAX_BITS:
-                return _power(base, exponent)
-            outside = bounded(outside * Fraction(p) ** whole)
-            if total != whole:
-                inside.append((p, total - whole))
-    roots = [make("pow", (num(p), num(f)), f"{p}^({f})") for p, f in inside]
-    if not roots:
-        return num(outside)
+    outside, roots = Fraction(1), []
+    for p, count in factor(b):
+        whole, part = divmod(count * e, 1)
+        if p.bit_length() * abs(whole) > MAX_BITS:
+            return _power(base, exponent)
+        outside = bounded(outside * Fraction(p) ** whole)
+        if part:
+            roots.append(make("pow", (num(p), num(part)), f"{p}^({part})"))
     roots.sort(key=lambda n: n.key)
-    if outside == 1:
-        return roots[0] if len(roots) == 1 else _product(roots)
-    return _product([num(outside), *roots])
+    return _product(roots if roots and outside == 1 else [num(outside), *roots])
 
 
-def root(value: Node, degree: Node) -> Node:
-    """Return the principal root; the real one of a negative number when the degree is odd."""
-    return power(value, power(degree, MINUS_ONE))
+_TRIED = (2, *range(3, 1_000, 2))
+
+
+@lru_cache(maxsize=4096)
+def factor(value: Fraction) -> tuple[tuple[int, int], ...]:
+    """Return the prime factors of a positive number with their powers, negative below its line.
+
+    By trial division: the last of either part may be a large cofactor.
+    """
+    found = []
+    for n, sign in ((value.numerator, 1), (value.denominator, -1)):
+        for p in _TRIED:
+            if p * p > n:
+                break
+            count = 0
+            while n % p == 0:
+                n //= p
+                count += 1
+            if count:
+                found.append((p, sign * count))
+        if n > 1:
+            square_root = isqrt(n)
+            whole = square_root * square_root == n
+            found.append((square_root, 2 * sign) if whole else (n, sign))
+    return tuple(found)
 
 
 # -- matrices ------------------------------------------------------------------------------------
@@ -288,58 +285,43 @@ def _matrix_sum(terms: tuple[Node, ...]) -> Node:
     """Return the sum of matrices of one shape."""
     if not all(t.kind == "matrix" for t in terms):
         raise Unreadable("a matrix plus a number")
-    shapes = {(len(t.args), len(t.args[0])) for t in terms}
-    if len(shapes) != 1:
+    if len({(len(t.args), len(t.args[0])) for t in terms}) != 1:
         raise Unreadable("a sum of matrices of different shape")
-    n, m = shapes.pop()
-    return matrix([[add(*(t.args[i][j] for t in terms)) for j in range(m)] for i in range(n)])
+    return matrix(map(add, *rows) for rows in zip(*(t.args for t in terms), strict=True))
 
 
 def _matrix_product(factors: tuple[Node, ...]) -> Node:
     """Return the product of matrices and scalars, in order."""
-    scalar, result = ONE, None
+    scalar: Node = ONE
+    rows: Sequence[Sequence[Node]] | None = None
     for f in factors:
         if f.kind != "matrix":
             scalar = mul(scalar, f)
-        elif result is None:
-            result = f
+        elif rows is None:
+            rows = f.args
         else:
-            a, b = result.args, f.args
-            if len(a[0]) != len(b) or len(a) * len(b) * len(b[0]) > 1000:
+            if len(rows[0]) != len(f.args) or len(rows) * len(f.args) * len(f.args[0]) > 1000:
                 raise Unreadable("a product of matrices whose shapes do not fit")
-            result = matrix(
-                [
-                    [add(*(mul(a[i][k], b[k][j]) for k in range(len(b)))) for j in range(len(b[0]))]
-                    for i in range(len(a))
-                ]
-            )
-    assert result is not None
-    return (
-        result if scalar.key == "1" else matrix([[mul(scalar, c) for c in r] for r in result.args])
-    )
+            columns = list(zip(*f.args, strict=True))
+            rows = [[add(*map(mul, row, column)) for column in columns] for row in rows]
+    assert rows is not None
+    return matrix(rows if scalar.key == "1" else [[mul(scalar, c) for c in r] for r in rows])
 
 
 def _matrix_power(base: Node, exponent: Node) -> Node:
     """Return a small whole power of a matrix."""
-    if exponent.kind == "num" and exponent.args[0].denominator == 1 and 1 <= exponent.args[0] <= 6:
-        return _matrix_product((base,) * int(exponent.args[0])) if exponent.args[0] > 1 else base
+    if exponent.kind == "num" and exponent.args[0] in range(1, 7):
+        return _matrix_product((base,) * int(exponent.args[0]))
     raise Unreadable("a power of a matrix")
 
 
 def determinant(node: Node) -> Node:
     """Return the determinant of a matrix of up to 4 rows."""
     rows: tuple[tuple[Node, ...], ...] = node.args
-    if len(rows) != len(rows[0]) or len(rows) > 4:
+    first, *rest = rows
+    if len(first) != len(rows) or len(rows) > 4:
         raise Unreadable("a determinant of a large or oblong matrix")
-    if len(rows) == 1:
-        return rows[0][0]
-    return add(
-        *(
-            mul(
-                num((-1) ** j),
-                rows[0][j],
-                determinant(matrix([r[:j] + r[j + 1 :] for r in rows[1:]])),
-            )
-            for j in range(len(rows))
-        )
-    )
+    if not rest:
+        return first[0]
+    minors = [matrix([r[:j] + r[j + 1 :] for r in rest]) for j in range(len(first))]
+    return add(*(mul(num((-1) ** j), first[j], determinant(m)) for j, m in enumerate(minors)))

@@ -7,20 +7,18 @@ range, or something so small beside something else that it would vanish unseen.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from copy import copy
 from fractions import Fraction
 from typing import Any
 
-from harness.verify.algebra.fields import FLOATS, Floats, Undecided, Undefined
+from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.limits import charge
 
 DIGITS_BITS = 220
 _WIDEST = 6_000  # binary exponents beyond this are refused
-# functions that mpmath calls as we do
-_SAME_NAME = {
-    "sin", "cos", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "re",
-    "im", "arg", "acot",
-}  # fmt: skip
-_SHARP = {"ln", "log", "abs", "floor", "ceil", "sgn", "max", "min", "re", "im"}  # at zero as well
+# functions that keep what is tiny beside something else: their values at 0 and near it differ
+_SHARP = {"ln", "log", "abs", "floor", "ceil", "sgn", "max", "min", "re", "im"}
 
 
 class Digits:
@@ -35,6 +33,20 @@ class Digits:
         self.pi, self.e, self.i = +self.m.pi, +self.m.e, self.m.j
         self.cost = 6 + (bits >> 7) ** 2 // 4
         self.tolerance = self.m.ldexp(1, -(bits * 3 // 5))
+        self.guarded = True  # against terms that would vanish beside others
+        m = self.m
+        self._exact: dict[str, Callable[..., Any]] = {
+            "abs": abs,
+            "factorial": self._factorial,
+            "binomial": lambda n, k: (
+                self._factorial(n) / self._factorial(k) / self._factorial(n - k)
+            ),
+            "floor": lambda x: m.floor(self._snapped(x)),
+            "ceil": lambda x: m.ceil(self._snapped(x)),
+            "sgn": lambda x: m.sign(self._snapped(x)),
+            "max": lambda *a: max(map(self._real, a)),
+            "min": lambda *a: min(map(self._real, a)),
+        }
 
     def number(self, value: Fraction) -> Any:
         """Return an exact rational as a value of this field."""
@@ -53,6 +65,8 @@ class Digits:
 
     def add(self, terms: list[Any]) -> Any:
         """Return a sum; undecided where a term would vanish beside another."""
+        if not self.guarded:
+            return self.m.fsum(terms)
         sizes = [self.m.mag(t) for t in terms if t]
         if sizes and max(sizes) - min(sizes) > self.bits // 3:
             raise Undecided
@@ -89,39 +103,19 @@ class Digits:
         if name not in _SHARP:
             for a in args:
                 self._seen(a)
-        try:
-            if name in ("ln", "log"):
-                if not args[0]:
-                    raise Undefined
-                value = m.log(args[0])
-                return self.check(value) if self._above(value) else m.mpf(0)
-            if name == "abs":
-                return abs(args[0])
-            if name == "factorial":
-                return self._factorial(args[0])
-            if name == "binomial":
-                n, k = args
-                return self._factorial(n) / self._factorial(k) / self._factorial(n - k)
-            if name in ("floor", "ceil", "sgn"):
-                value = self._real(args[0])
-                near = m.nint(value)
-                if value != near and abs(value - near) < self.tolerance:
-                    value = near
-                return {"floor": m.floor, "ceil": m.ceil, "sgn": m.sign}[name](value)
-            if name in ("max", "min"):
-                return (max if name == "max" else min)(self._real(a) for a in args)
-            if name in ("sinh", "cosh") and abs(args[0]) > 2_000:
-                raise Undecided
-            if name == "tanh" and abs(args[0]) > self.bits // 8:
-                raise Undecided  # it is 1 and less than the digits show
-            if name not in _SAME_NAME:
-                raise Undecided
-            value = getattr(m, name)(args[0])
-            return self.check(value) if self._above(value) else m.mpf(0)
-        except (ValueError, ZeroDivisionError, TypeError) as error:
-            raise Undefined from error
-        except OverflowError as error:
-            raise Undecided from error
+        widest = {"sinh": 2_000, "cosh": 2_000, "tanh": self.bits // 8}.get(name)
+        if widest is not None and abs(args[0]) > widest:
+            raise Undecided  # beyond it tanh is 1 and less than the digits show
+        if name in self._exact:
+            return self._exact[name](*args)
+        value = (m.log if name == "ln" else getattr(m, name))(*args)
+        return self.check(value) if self._above(value) else m.mpf(0)
+
+    def _snapped(self, x: Any) -> Any:
+        """Return a real number, a whole one where it is one but for noise."""
+        value = self._real(x)
+        near = self.m.nint(value)
+        return near if abs(value - near) < self.tolerance else value
 
     def _real(self, x: Any) -> Any:
         if abs(self.m.im(x)) > self.tolerance:
@@ -140,52 +134,17 @@ class Digits:
         """Whether two values agree as far as this field can tell."""
         return bool(abs(x - y) <= self.tolerance * max(abs(x), abs(y)))
 
+    def unguarded(self) -> Digits:
+        """Return this field without the guard on small terms, for use under a proven bound."""
+        field = copy(self)
+        field.guarded = False
+        return field
+
     def real(self, x: Any) -> bool:
         """Whether a value has no imaginary part."""
         return bool(abs(self.m.im(x)) <= self.tolerance * max(1, abs(x)))
 
 
-class Unguarded:
-    """A many-digit field without the guard on small terms, for use under a proven bound."""
-
-    def __init__(self, field: Digits) -> None:
-        self._field = field
-        self.pi, self.e, self.i = field.pi, field.e, field.i
-        self.number, self.power, self.function = field.number, field.power, field.function
-        self.real, self.cost = field.real, field.cost
-
-    def add(self, terms: list[Any]) -> Any:
-        """Return a sum, however unlike its terms are."""
-        return self._field.m.fsum(terms)
-
-
-class Reals:
-    """A field that refuses roots and logarithms of negative numbers, as a textbook does.
-
-    `sqrt(x)*sqrt(y)` and `sqrt(x*y)` agree wherever both are real all the way.
-    """
-
-    def __init__(self, field: Floats | Digits) -> None:
-        self.field = field
-        self.pi, self.e, self.i = field.pi, field.e, field.i
-        self.number, self.add, self.cost = field.number, field.add, field.cost
-        self.close, self.real = field.close, field.real
-
-    def power(self, base: Any, exponent: Any) -> Any:
-        """Return a power; a root of a negative number is undefined."""
-        if base.real < 0 and self.field.real(base) and exponent != int(exponent.real):
-            raise Undefined
-        return self.field.power(base, exponent)
-
-    def function(self, name: str, args: list[Any]) -> Any:
-        """Return a known function of values; undefined where it leaves the reals."""
-        value = self.field.function(name, args)
-        if not self.field.real(value) and all(self.field.real(a) for a in args):
-            raise Undefined
-        return value
-
-
-REAL_FLOATS = Reals(FLOATS)
 _LOCAL = threading.local()
 
 

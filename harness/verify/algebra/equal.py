@@ -15,14 +15,16 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.digits import DIGITS_BITS, REAL_FLOATS, Reals, Unguarded, digits
-from harness.verify.algebra.fields import FLOATS, Undecided, Undefined
+from harness.verify.algebra.digits import DIGITS_BITS, digits
+from harness.verify.algebra.fields import FLOATS, NoValue, Undecided, Undefined
 from harness.verify.algebra.modular import modular
 from harness.verify.algebra.node import Node
-from harness.verify.algebra.numeric import evaluate, hashed_random, points
+from harness.verify.algebra.numeric import Field, evaluate, hashed_random, magnitude, points
 from harness.verify.algebra.pieces import Pieces
 from harness.verify.algebra.separation import bound_bits
 from harness.verify.limits import Unreadable, charge
@@ -54,8 +56,7 @@ def equal(a: Node, b: Node, *, sampling: bool = True) -> tuple[bool, str]:
         return verdict, (
             "equal by exact arithmetic" if verdict else "different by exact arithmetic"
         )
-    names = sorted(tree.symbols(a) | tree.symbols(b))
-    if _differ(a, b, names):
+    if _differ(a, b):
         return False, "different values"
     right, why = _in_pieces(a, b, sampling)
     if not right and why == _UNSHOWN[1] and a.kind == b.kind and len(a.args) == len(b.args):
@@ -63,17 +64,21 @@ def equal(a: Node, b: Node, *, sampling: bool = True) -> tuple[bool, str]:
     return right, why
 
 
+def _proved(a: Node, b: Node) -> bool:
+    return a.key == b.key or modular(a, b) is True
+
+
 def _in_pieces(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
     """Compare what is left of two expressions without absolute values and unknown functions."""
-    pieces = Pieces(lambda x, y: x.key == y.key or modular(x, y) is True)
+    pieces = Pieces(_proved)
     try:
         cases = pieces.cases(pieces.smooth(a), pieces.smooth(b))
     except Unreadable:  # a case divides by zero
         return _UNSHOWN
     result = _UNSHOWN
     for x, y in cases or ():
-        if x.key != y.key and modular(x, y) is not True:
-            result = _numeric(x, y)
+        if not _proved(x, y):
+            result = _sampled(x, y) if _names(x, y) else _constants(x, y)
             if not result[0]:  # some case may never happen, so nothing is shown
                 return _UNSHOWN if pieces else result
             if result[1].startswith(_PROBABLY) and not sampling:
@@ -98,45 +103,40 @@ def _part_by_part(a: Node, b: Node, sampling: bool) -> tuple[bool, str]:
 _PROBABLY = "probably equal"
 
 
-def _numeric(a: Node, b: Node) -> tuple[bool, str]:
-    names = sorted(tree.symbols(a) | tree.symbols(b))
-    found = _sampled(a, b, names) if names else _constants(a, b)
-    return found if found is not None else _UNSHOWN
+def _names(a: Node, b: Node) -> list[str]:
+    return sorted(tree.symbols(a) | tree.symbols(b))
 
 
-def _differ(a: Node, b: Node, names: list[str]) -> bool:
-    """Whether floats clearly differ at one of a few points."""
-    rng = hashed_random("filter", a.key, b.key)
-    agreed = 0
-    for count, at in enumerate(points(names, rng)):
-        if count >= (12 if names else 1) or agreed >= 4:
-            break
+def _values(
+    a: Node, b: Node, field: Field, tries: int, *, seed: str, real: bool, places: int = 0
+) -> Iterator[tuple[Any, Any]]:
+    """Yield what two expressions are worth, at those of some random points where both have one."""
+    rng = hashed_random(seed, a.key, b.key)
+    for at in islice(points(_names(a, b), rng, places), tries):
         try:
-            field = REAL_FLOATS if names else FLOATS
-            x, y = evaluate(a, at, field), evaluate(b, at, field)
-        except (Undefined, Undecided, OverflowError):
+            yield evaluate(a, at, field, real=real), evaluate(b, at, field, real=real)
+        except NoValue:
             continue
-        if x != x or y != y:
-            continue
-        if names and not (FLOATS.real(x) and FLOATS.real(y)):
+
+
+def _differ(a: Node, b: Node) -> bool:
+    """Whether floats clearly differ at one of a few points."""
+    names, agreed = bool(_names(a, b)), 0
+    for x, y in _values(a, b, FLOATS, 12 if names else 1, seed="filter", real=names):
+        if x != x or y != y or (names and not (FLOATS.real(x) and FLOATS.real(y))):
             continue
         if not FLOATS.close(x, y):
             return True
         agreed += 1
+        if agreed == 4:
+            break
     return False
 
 
 def _height(*nodes: Node) -> int:
     """Return the bits of the largest number in some expressions, above and below its line."""
-    found, todo = 0, list(nodes)
-    while todo:
-        n = todo.pop()
-        if n.kind == "num":
-            value: Fraction = n.args[0]
-            found = max(found, value.numerator.bit_length(), value.denominator.bit_length())
-        else:
-            todo.extend(x for x in n.args if isinstance(x, Node))
-    return found
+    numbers = [n.args[0] for node in nodes for n in tree.leaves(node) if n.kind == "num"]
+    return max((max(map(int.bit_length, x.as_integer_ratio())) for x in numbers), default=0)
 
 
 def _precision(least: int, height: int) -> int | None:
@@ -145,22 +145,20 @@ def _precision(least: int, height: int) -> int | None:
     return bits if bits <= _MOST_BITS else None
 
 
-def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
+def _constants(a: Node, b: Node) -> tuple[bool, str]:
     difference = tree.sub(a, b)
     needed = bound_bits(difference)
     try:
         if needed is not None and needed <= 4_000:
             field = digits(-(-(needed + 80) // 256) * 256)
-            try:
-                size = abs(evaluate(difference, {}, Unguarded(field)))
-            except Undefined:
-                return None
+            size = abs(evaluate(difference, {}, field.unguarded()))
             same = not size or field.m.mag(size) < -needed
             return same, ("proved by a root separation bound" if same else "different values")
         height = _height(a, b)
-        for bits in (_precision(DIGITS_BITS, height), _precision(4 * DIGITS_BITS, height)):
+        for least in (DIGITS_BITS, 4 * DIGITS_BITS):
+            bits = _precision(least, height)
             if bits is None:
-                return None
+                return _UNSHOWN
             field = digits(bits)
             try:
                 x, y = evaluate(a, {}, field), evaluate(b, {}, field)
@@ -171,47 +169,42 @@ def _constants(a: Node, b: Node) -> tuple[bool, str] | None:
             if bits >= 4 * DIGITS_BITS:
                 return True, f"{_PROBABLY}: {bits * 9 // 50} digits agree"
     except Undefined:
-        return None
-    return None
+        return _UNSHOWN
+    return _UNSHOWN
 
 
-def _sampled(a: Node, b: Node, names: list[str]) -> tuple[bool, str] | None:
+def _sampled(a: Node, b: Node) -> tuple[bool, str]:
     """Compare many digits at many points: first where all is real, else in the complex plane."""
     height = _height(a, b)
     bits = _precision(DIGITS_BITS, height) if height > DIGITS_BITS // 4 else DIGITS_BITS
     if bits is None:
-        return None
-    for field, all_real in ((Reals(digits(bits)), True), (digits(bits), False)):
-        rng = hashed_random("digits", a.key, b.key)
+        return _UNSHOWN
+    field = digits(bits)
+    for real in (True, False):
         agreed = elsewhere = differed = 0
-        for count, at in enumerate(points(names, rng, 2 + height // 3)):
-            if count >= _TRIES or agreed >= _WANTED:
-                break
-            try:
-                x, y = evaluate(a, at, field), evaluate(b, at, field)
-            except (Undefined, Undecided, OverflowError):
-                continue
+        places = 2 + height // 3
+        for x, y in _values(a, b, field, _TRIES, seed="digits", real=real, places=places):
             same = field.close(x, y)
-            if field.real(x) and field.real(y):
-                if not same:
-                    return False, "different values"
-                agreed += 1
-            elif same:
-                elsewhere += 1
-            else:
-                differed += 1
-        if agreed >= 5 or (not all_real and not differed and agreed + elsewhere >= 8):
+            if not (field.real(x) and field.real(y)):
+                elsewhere, differed = elsewhere + same, differed + (not same)
+                continue
+            if not same:
+                return False, "different values"
+            agreed += 1
+            if agreed == _WANTED:
+                break
+        if agreed >= 5 or (not real and not differed and agreed + elsewhere >= 8):
             return True, f"{_PROBABLY}: 40 digits agree at {agreed + elsewhere} random points"
         if differed:
             return False, "different values"
-    return None
+    return _UNSHOWN
 
 
 def tolerance_equal(a: Node, b: Node, relative: float, absolute: float) -> bool:
     """Whether a constant `b` lies within a declared tolerance of the gold `a`."""
     try:
         x, y = complex(evaluate(a, {}, FLOATS)), complex(evaluate(b, {}, FLOATS))
-    except (Undefined, Undecided, KeyError, OverflowError):
+    except NoValue:
         return False
     return abs(x - y) <= max(relative * abs(x), absolute) * (1 + 1e-12)
 
@@ -223,24 +216,19 @@ def proportional(a: Node, b: Node, *, sampling: bool = True) -> int:
     if not cases:
         return 0
     one, two = cases[0]  # a factor that holds in every case holds in this one
-    names = sorted(tree.symbols(one) | tree.symbols(two))
-    rng = hashed_random("ratio", a.key, b.key)
-    for count, at in enumerate(points(names, rng)):
-        if count > 12:
-            return 0
+    for at in islice(points(_names(one, two), hashed_random("ratio", a.key, b.key)), 13):
         left, right = one, two
         try:
             for name, value in at.items():
-                point = tree.num(Fraction(value).limit_denominator(97))
+                point = tree.num(value.limit_denominator(97))
                 left = tree.substitute(left, name, point)
                 right = tree.substitute(right, name, point)
-            x = complex(evaluate(left, {}, FLOATS))
-            y = complex(evaluate(right, {}, FLOATS))
-        except (Undefined, Undecided, Unreadable, OverflowError):
+        except Unreadable:
             continue
-        if not abs(x) > 1e-9 or not abs(y) > 1e-9 or abs(x.imag) + abs(y.imag) > 1e-9:
+        x, y = magnitude(left), magnitude(right)
+        if x is None or y is None or not abs(x) > 1e-9 or not abs(y) > 1e-9:
             continue
         if equal(tree.mul(right, a), tree.mul(left, b), sampling=sampling)[0]:
-            return 1 if x.real * y.real > 0 else -1
+            return 1 if x * y > 0 else -1
         return 0
     return 0

@@ -9,11 +9,15 @@ from fractions import Fraction
 from typing import Any
 
 
-class Undefined(Exception):
+class NoValue(Exception):
+    """The expression has no value, or none that can be computed."""
+
+
+class Undefined(NoValue):
     """The expression has no value at this point."""
 
 
-class Undecided(Exception):
+class Undecided(NoValue):
     """The value cannot be computed within the bounds."""
 
 
@@ -27,10 +31,7 @@ class Floats:
 
     def number(self, value: Fraction) -> complex:
         """Return an exact rational as a value of this field."""
-        try:
-            return float(value)
-        except OverflowError as error:
-            raise Undecided from error
+        return float(value)
 
     def add(self, terms: list[Any]) -> Any:
         """Return a sum; undecided where too few digits are left of the terms."""
@@ -41,27 +42,15 @@ class Floats:
 
     def power(self, base: Any, exponent: Any) -> Any:
         """Return a power; zero to a power that is not positive is undefined."""
-        try:
-            if base == 0:
-                if exponent == 0 or complex(exponent).real <= 0:
-                    raise Undefined
-                return 0.0
-            if isinstance(base, float) and base < 0 and exponent != int(exponent.real):
-                base = complex(base)
-            return base**exponent
-        except OverflowError as error:
-            raise Undecided from error
-        except (ZeroDivisionError, ValueError, TypeError) as error:
-            raise Undefined from error
+        if base == 0:
+            if exponent.real <= 0:
+                raise Undefined
+            return 0.0
+        return base**exponent
 
     def function(self, name: str, args: list[Any]) -> Any:
         """Return a known function of values."""
-        try:
-            return FLOAT_FUNCTIONS[name](*args)
-        except (KeyError, OverflowError) as error:
-            raise Undecided from error
-        except (ZeroDivisionError, ValueError, TypeError) as error:
-            raise Undefined from error
+        return FLOAT_FUNCTIONS[name](*args)
 
     def close(self, x: Any, y: Any) -> bool:
         """Whether two values agree as far as this field can tell."""

@@ -10,12 +10,13 @@ Whatever is equal so is equal; what is not may be, if it has such parts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import reduce
 from math import gcd, isqrt
 from random import Random
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.factors import factor
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import hashed_random
 from harness.verify.limits import Unreadable, charge
@@ -30,6 +31,10 @@ _Key = tuple[object, ...]
 
 class _Retry(Exception):
     """A denominator has no inverse modulo this number; another number is needed."""
+
+
+class _Lawless(Exception):
+    """Nothing is known of a part but that equal ones have equal values."""
 
 
 def modular(a: Node, b: Node) -> bool | None:
@@ -79,10 +84,7 @@ class _Ring:
         if kind == "add":
             return sum(map(self.value, args)) % m
         if kind == "mul":
-            product = 1
-            for x in args:
-                product = product * self.value(x) % m
-            return product
+            return self._product(map(self.value, args))
         if kind == "sym" or node.key == "pi":
             return self._power(self._draw(kind, args[0]), self.roots)
         if kind == "pow" and args[1].kind == "num" and args[1].args[0].denominator == 1:
@@ -91,13 +93,17 @@ class _Ring:
             self.opaque = True
             return self._draw(kind, node.key)
         if node.key not in self._known:
-            found = self._special(node)
-            if found is None:
+            try:
+                found = self._special(node)
+            except _Lawless:
                 name = args[0] if kind in ("fn", "const") else kind
                 parts = [self.value(x) for x in args if isinstance(x, Node)]
                 self.opaque, found = True, self._draw(name, *parts)
             self._known[node.key] = found
         return self._known[node.key]
+
+    def _product(self, values: Iterable[int]) -> int:
+        return reduce(lambda x, y: x * y % self.m, values, 1)
 
     def _draw(self, *key: object) -> int:
         if key not in self._drawn:
@@ -114,13 +120,13 @@ class _Ring:
 
     # -- functions with laws --------------------------------------------------------------------
 
-    def _special(self, node: Node) -> int | None:
-        """Return the value of what is no rational operation, or None where it has no law."""
+    def _special(self, node: Node) -> int:
+        """Return the value of what is no rational operation, by its laws."""
         kind, args = node.kind, node.args
         if node.key == "i":
             return self.i
         if kind == "deg":
-            return self.value(tree.mul(args[0], tree.PI, tree.num(Fraction(1, 180))))
+            return self.value(tree.in_radians(node))
         if kind == "pct":
             return self.value(args[0]) * self._power(100, -1) % self.m
         self.opaque = True
@@ -132,14 +138,13 @@ class _Ring:
                 return self._exponential(exponent)
             if exponent.kind == "num":
                 return self._root(base, exponent.args[0])
-            return self._number_power(base, exponent) if base.kind == "num" else None
+            if base.kind == "num" and base.args[0] > 0:
+                return self._number_power(base, exponent)
         if kind != "fn":
-            return None
+            raise _Lawless
         name, x = args[0], args[1]
         if name in ("sin", "cos", "sinh", "cosh"):
             above = self._exponential(tree.mul(tree.I, x) if name in ("sin", "cos") else x)
-            if above is None:
-                return None
             below = self._power(above, -1)
             half = self._power(2 * self.i if name == "sin" else 2, -1)
             return (above - below if name in ("sin", "sinh") else above + below) * half % self.m
@@ -150,120 +155,93 @@ class _Ring:
         if name == "binomial":
             n, k, rest = (self._factorial(t) for t in (x, args[2], tree.sub(x, args[2])))
             return n * self._power(k * rest, -1) % self.m
-        return None
+        raise _Lawless
 
-    def _exponential(self, exponent: Node) -> int | None:
+    def _exponential(self, exponent: Node) -> int:
         """Return e to a sum, a product of powers of one variable for each of its terms."""
-        product = 1
-        for part in exponent.args if exponent.kind == "add" else (exponent,):
-            if part.kind == "mul" and any(f.kind == "add" for f in part.args):
-                i = [f for f in part.args if f.key == "i"]
-                inner = next(f for f in part.args if f.kind == "add")
-                others = [f for f in part.args if f is not inner and f.key != "i"]
-                if all(f.kind == "num" for f in others):  # i(x + y) is ix + iy
-                    spread = tree.add(*(tree.mul(*i, *others, t) for t in inner.args))
-                    found = self._exponential(spread)
-                    if found is None:
-                        return None
-                    product = product * found % self.m
-                    continue
-            size, rest = tree.coefficient(_radians(part)) if part.kind != "num" else (
-                part.args[0], tree.ONE
-            )  # fmt: skip
-            if rest.key == "i*pi":
-                if (2 * size).denominator != 1:
-                    return None
-                product = product * self._power(self.i, int(2 * size) % 4) % self.m
-                continue
-            if self.roots % size.denominator:
-                return None
-            variable = self._draw("e^", self.value(rest))
-            product = product * self._power(variable, int(size * self.roots)) % self.m
-        return product
+        return self._product(map(self._exponential_term, tree.terms_of(exponent)))
 
-    def _number_power(self, base: Node, exponent: Node) -> int | None:
+    def _exponential_term(self, term: Node) -> int:
+        if term.kind == "num":
+            return self._variable_power(term.args[0], "e^", self.value(tree.ONE))
+        factors = tree.factors_of(term)
+        inner = next((f for f in factors if f.kind == "add"), None)
+        if inner is not None and term.kind == "mul":
+            others = [f for f in factors if f is not inner]
+            if all(f.kind == "num" or f.key == "i" for f in others):  # i(x + y) is ix + iy
+                return self._exponential(tree.add(*(tree.mul(*others, t) for t in inner.args)))
+        size, rest = tree.coefficient(tree.in_radians(term))
+        if rest.key != "i*pi":
+            return self._variable_power(size, "e^", self.value(rest))
+        if (2 * size).denominator != 1:
+            raise _Lawless
+        return self._power(self.i, int(2 * size) % 4)
+
+    def _variable_power(self, exponent: Fraction, *variable: object) -> int:
+        """Return a variable to a power that may be a fraction, as far as it has such roots."""
+        if self.roots % exponent.denominator:
+            raise _Lawless
+        return self._power(self._draw(*variable), int(exponent * self.roots))
+
+    def _number_power(self, base: Node, exponent: Node) -> int:
         """Return 6^x as 2^x 3^x, each a power of a variable."""
-        number: Fraction = base.args[0]
-        if number <= 0:
-            return None
-        product = 1
-        for part in exponent.args if exponent.kind == "add" else (exponent,):
-            size, rest = tree.coefficient(part)
-            if part.kind == "num":
-                product = product * self.value(tree.power(base, part)) % self.m
-                continue
-            if self.roots % size.denominator:
-                return None
-            for n, sign in ((number.numerator, 1), (number.denominator, -1)):
-                for prime, count in factor(n) if n > 1 else ():
-                    variable = self._draw(prime, self.value(rest))
-                    power = int(size * self.roots) * count * sign
-                    product = product * self._power(variable, power) % self.m
-        return product
 
-    def _root(self, base: Node, exponent: Fraction) -> int | None:
+        def powers() -> Iterator[int]:
+            for part in tree.terms_of(exponent):
+                if part.kind == "num":
+                    yield self.value(tree.power(base, part))
+                    continue
+                size, rest = tree.coefficient(part)
+                for prime, count in tree.factor(base.args[0]):
+                    yield self._variable_power(size * count, prime, self.value(rest))
+
+        return self._product(powers())
+
+    def _root(self, base: Node, exponent: Fraction) -> int:
         """Return a power with a fraction above; a variable has roots, of a sum they are drawn."""
         whole, degree = exponent.numerator // exponent.denominator, exponent.denominator
         if base.kind in ("sym", "const") and base.key != "i" and self.roots % degree == 0:
-            variable = self._draw(base.kind, base.args[0])
-            return self._power(variable, self.roots // degree * exponent.numerator)
+            return self._variable_power(exponent, base.kind, base.args[0])
         inside = self.value(base)
         drawn = self._draw("root", inside, degree)
         power = self._power(drawn, exponent.numerator - whole * degree)
         return self._power(inside, whole) * power % self.m
 
-    def _logarithm(self, x: Node) -> int | None:
+    def _logarithm(self, x: Node) -> int:
         """Return a natural logarithm, which `log` is until both sides are read to base ten."""
         if x.key == "e":
             return 1
-        parts = x.args if x.kind == "mul" else (x,)
-        if not all(_splits(f) for f in parts):
+        if x.kind not in ("mul", "pow", "num") or not all(map(_splits, tree.factors_of(x))):
             return self._draw("ln", self.value(x))
         if x.kind == "mul":
-            return sum(self.value(tree.fn("ln", f)) for f in parts) % self.m
+            return sum(self.value(tree.fn("ln", f)) for f in x.args) % self.m
         if x.kind == "pow":
             return self.value(x.args[1]) * self.value(tree.fn("ln", x.args[0])) % self.m
-        if x.kind != "num":
-            return self._draw("ln", self.value(x))
-        total = 0
-        for n, sign in ((x.args[0].numerator, 1), (x.args[0].denominator, -1)):
-            for prime, count in factor(n) if n > 1 else ():
-                total += sign * count * self._draw("ln", prime)
-        return total % self.m
+        return sum(n * self._draw("ln", prime) for prime, n in tree.factor(x.args[0])) % self.m
 
     def _factorial(self, x: Node) -> int:
         """Return (n + 3)! as (n + 3)(n + 2)(n + 1) n!."""
         known = tree.fn("factorial", x)
         if known.kind == "num":
             return self.value(known)
-        terms = x.args if x.kind == "add" else (x,)
-        shift = sum((int(t.args[0] // 1) for t in terms if t.kind == "num"), 0)
+        shift = tree.whole_term(x)
         if abs(shift) > _STEPS:
             shift = 0
         start = self.value(tree.sub(x, tree.num(shift)))
         steps = range(min(shift, 0) + 1, max(shift, 0) + 1)
         if any((start + step) % self.m == 0 for step in steps):
             raise _Retry  # past a pole the law ends
-        product = self._draw("!", start)
-        for step in steps:
-            product = product * self._power(start + step, 1 if shift > 0 else -1) % self.m
-        return product
+        sign = 1 if shift > 0 else -1
+        return self._product(
+            [self._draw("!", start), *(self._power(start + n, sign) for n in steps)]
+        )
 
 
 def _splits(node: Node) -> bool:
     """Whether the logarithm of a product may be split at this factor: it can be positive."""
-    if "i" in tree.constants(node):
+    if tree.imaginary(node):
         return False
     if node.kind == "num":
         return bool(node.args[0] > 0)
-    base = node.args[0] if node.kind == "pow" else node
+    base = tree.power_of(node)[0]
     return bool(tree.symbols(base)) or base.key == "pi" or (base.kind == "num" and _splits(base))
-
-
-def _radians(node: Node) -> Node:
-    """Return a term with its angles in degrees turned to radians."""
-    if node.kind == "deg":
-        return tree.mul(node.args[0], tree.PI, tree.num(Fraction(1, 180)))
-    if node.kind == "mul" and any(f.kind == "deg" for f in node.args):
-        return tree.mul(*map(_radians, node.args))
-    return node

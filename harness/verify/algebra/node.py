@@ -66,9 +66,30 @@ class Node:
         return self.key
 
 
+def nodes_in(args: Iterable[Any]) -> list[Node]:
+    """Return the nodes among the arguments of a node, in tuples too."""
+    found: list[Node] = []
+    for a in args:
+        if type(a) is Node:
+            found.append(a)
+        elif type(a) is tuple:
+            found += [x for x in a if type(x) is Node]
+    return found
+
+
 def make(kind: str, args: tuple[Any, ...], key: str) -> Node:
-    """Return a node whose arguments are nodes (or leaves), with its size counted."""
-    return Node(kind, args, key, 1 + sum(a.size for a in args if isinstance(a, Node)))
+    """Return a node with its size counted."""
+    return Node(kind, args, key, 1 + _size(args))
+
+
+def _size(args: tuple[Any, ...]) -> int:
+    size = 0
+    for a in args:
+        if type(a) is Node:
+            size += a.size
+        elif type(a) is tuple:
+            size += _size(a)
+    return size
 
 
 def num(value: int | Fraction) -> Node:
@@ -108,64 +129,29 @@ I = Node("const", ("i",), "i", 1)  # noqa: E741
 INFINITY = Node("const", ("oo",), "oo", 1)
 
 
-def sym(name: str) -> Node:
-    """Return the node of a variable; `name` carries subscripts and primes."""
-    return Node("sym", (name,), name, 1)
-
-
-def structure(kind: str, parts: Iterable[Node], open_: str = "", close: str = "") -> Node:
-    """Return a list, set, union, ratio or bracketed tuple of items."""
-    items = tuple(parts)
-    inner = ", ".join(i.key for i in items)
-    size = 1 + sum(i.size for i in items)
-    if kind == "br":
-        return Node("br", (open_, close, items), f"{open_}{inner}{close}", size)
-    shown = {"set": "{%s}", "list": "list[%s]", "union": "union[%s]", "ratio": "ratio[%s]"}[kind]
-    return Node(kind, items, shown % inner, size)
-
-
-def relation(operators: Iterable[str], sides: Iterable[Node]) -> Node:
-    """Return a chain of relations, such as `0 < x <= 1`."""
-    signs, items = tuple(operators), tuple(sides)
-    key = items[0].key + "".join(f" {o} {i.key}" for o, i in zip(signs, items[1:], strict=True))
-    return Node("rel", (signs, items), key, 1 + sum(i.size for i in items))
-
-
 def matrix(rows: Iterable[Iterable[Node]]) -> Node:
     """Return a matrix; rows of unequal length are unreadable."""
     cells = tuple(tuple(r) for r in rows)
     if not cells or len({len(r) for r in cells}) != 1 or not cells[0]:
         raise Unreadable("a matrix with rows of unequal length")
-    key = "[" + "; ".join(", ".join(c.key for c in r) for r in cells) + "]"
-    return Node("matrix", cells, key, 1 + sum(c.size for r in cells for c in r))
+    return make("matrix", cells, "[" + "; ".join(", ".join(c.key for c in r) for r in cells) + "]")
 
 
-def text(words: str) -> Node:
-    """Return plain words, already normalised."""
-    return Node("text", (words,), f'"{words}"', 1)
+def terms_of(node: Node) -> tuple[Node, ...]:
+    """Return what is added in a sum; any other node alone."""
+    return node.args if node.kind == "add" else (node,)
 
 
-def symbols(node: Node) -> set[str]:
-    """Return the names of the variables in a node."""
-    return _leaves(node, "sym")
+def factors_of(node: Node) -> tuple[Node, ...]:
+    """Return what is multiplied in a product; any other node alone."""
+    return node.args if node.kind == "mul" else (node,)
 
 
-def constants(node: Node) -> set[str]:
-    """Return the names of the constants in a node."""
-    return _leaves(node, "const")
+def power_of(node: Node) -> tuple[Node, Node]:
+    """Return the base and the exponent of a power; any other node and 1."""
+    return node.args if node.kind == "pow" else (node, ONE)
 
 
-def _leaves(node: Node, kind: str) -> set[str]:
-    found: set[str] = set()
-    todo = [node]
-    while todo:
-        n = todo.pop()
-        if n.kind == kind:
-            found.add(n.args[0])
-        else:
-            for a in n.args:
-                if isinstance(a, Node):
-                    todo.append(a)
-                elif isinstance(a, tuple):
-                    todo.extend(x for x in a if isinstance(x, Node))
-    return found
+def whole_term(node: Node) -> int:
+    """Return the whole part of the number that is added in a sum; 0 where there is none."""
+    return sum(int(t.args[0] // 1) for t in terms_of(node) if t.kind == "num")

@@ -10,12 +10,19 @@ from hashlib import sha256
 from itertools import cycle
 from typing import Any
 
-from harness.verify.algebra.digits import Digits, Reals, Unguarded
-from harness.verify.algebra.fields import FLOAT_FUNCTIONS, FLOATS, Floats, Undecided, Undefined
+from harness.verify.algebra.digits import Digits
+from harness.verify.algebra.fields import (
+    FLOAT_FUNCTIONS,
+    FLOATS,
+    Floats,
+    NoValue,
+    Undecided,
+    Undefined,
+)
 from harness.verify.algebra.node import Node
 from harness.verify.limits import charge
 
-Field = Floats | Digits | Reals | Unguarded
+Field = Floats | Digits
 
 
 def hashed_random(*texts: str) -> random.Random:
@@ -55,61 +62,80 @@ def _coordinate(kind: str, rng: random.Random, places: int) -> Fraction:
     return -value if kind == "negative" else value
 
 
-def evaluate(node: Node, at: dict[str, Fraction], field: Field) -> Any:
+def evaluate(node: Node, at: dict[str, Fraction], field: Field, *, real: bool = False) -> Any:
     """Return the value of an expression at a point.
+
+    Args:
+        node: The expression.
+        at: The values of its variables.
+        field: The numbers to compute with.
+        real: Whether roots and functions that leave the real numbers are undefined, as in a
+            textbook: `sqrt(x)*sqrt(y)` and `sqrt(x*y)` agree wherever both are real all the way.
 
     Raises:
         Undefined: If it has none there.
         Undecided: If it is out of range, or a node has no numeric meaning.
     """
+    try:
+        return _evaluate(node, at, field, real)
+    except OverflowError as error:
+        raise Undecided from error
+    except (ZeroDivisionError, ValueError, TypeError) as error:
+        raise Undefined from error
+
+
+def _evaluate(node: Node, at: dict[str, Fraction], field: Field, real: bool) -> Any:
     charge(field.cost)
     kind, args = node.kind, node.args
     if kind == "num":
         return field.number(args[0])
     if kind == "sym":
+        if args[0] not in at:
+            raise Undecided
         return field.number(at[args[0]])
     if kind == "const":
         if args[0] == "oo":
             raise Undecided
         return getattr(field, args[0])
+    if kind not in ("add", "mul", "pow", "deg", "pct", "fn"):
+        raise Undecided
+    values = [_evaluate(a, at, field, real) for a in args if type(a) is Node]
     if kind == "add":
-        return field.add([evaluate(a, at, field) for a in args])
+        return field.add(values)
     if kind == "mul":
-        product = evaluate(args[0], at, field)
-        for a in args[1:]:
-            product = product * evaluate(a, at, field)
-        return product
+        return math.prod(values[1:], start=values[0])
     if kind == "pow":
-        base = evaluate(args[0], at, field)
-        exponent = evaluate(args[1], at, field)
-        if (
-            args[1].kind == "num"
-            and args[1].args[0].denominator % 2
-            and (args[1].args[0].denominator > 1 and field.real(base) and base.real < 0)
-        ):  # the real odd root, as in the exact case
-            value = field.power(-base, exponent)
-            return -value if args[1].args[0].numerator % 2 else value
-        return field.power(base, exponent)
+        return _power(values[0], values[1], args[1], field, real)
     if kind == "deg":
-        return evaluate(args[0], at, field) * field.pi / 180
+        return values[0] * field.pi / 180
     if kind == "pct":
-        return evaluate(args[0], at, field) / 100
-    if kind == "fn":
-        name = args[0]
-        values = [evaluate(a, at, field) for a in args[1:]]
-        if name not in FLOAT_FUNCTIONS:
-            raise Undecided
-        return field.function(name, values)
-    raise Undecided
-
-
-def magnitude(node: Node) -> float:
-    """Return a constant as a float for sorting and signs; raises as `evaluate` does."""
-    if node.key == "oo":
-        return math.inf
-    if node.key == "-1*oo":
-        return -math.inf
-    value = complex(evaluate(node, {}, FLOATS))
-    if abs(value.imag) > 1e-9 * max(1.0, abs(value.real)) or value.real != value.real:
+        return values[0] / 100
+    if args[0] not in FLOAT_FUNCTIONS:
+        raise Undecided
+    value = field.function(args[0], values)
+    if real and not field.real(value) and all(map(field.real, values)):
         raise Undefined
-    return value.real
+    return value
+
+
+def _power(base: Any, value: Any, exponent: Node, field: Field, real: bool) -> Any:
+    """Return a power; the real one for an odd root of a negative number, as in the exact case."""
+    negative = base.real < 0 and field.real(base)
+    if negative and exponent.kind == "num" and exponent.args[0].denominator % 2:
+        if exponent.args[0].denominator > 1:
+            root = field.power(-base, value)
+            return -root if exponent.args[0].numerator % 2 else root
+    elif negative and real and value != int(value.real):
+        raise Undefined
+    return field.power(base, value)
+
+
+def magnitude(node: Node) -> float | None:
+    """Return a real constant as a float for sorting and signs; None where it is none."""
+    if node.key in ("oo", "-1*oo"):
+        return math.inf if node.key == "oo" else -math.inf
+    try:
+        value = complex(evaluate(node, {}, FLOATS))
+    except NoValue:
+        return None
+    return value.real if FLOATS.real(value) and value.real == value.real else None

@@ -13,14 +13,13 @@ from itertools import product
 from operator import is_
 
 from harness.verify.algebra import tree
-from harness.verify.algebra.fields import FLOAT_FUNCTIONS, Undecided, Undefined
+from harness.verify.algebra.fields import FLOAT_FUNCTIONS
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.limits import Unreadable, charge
 
-SMOOTH = {
-    "sin", "cos", "asin", "acos", "atan", "acot", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
-    "ln", "log", "factorial", "binomial",
+SMOOTH = FLOAT_FUNCTIONS.keys() - {
+    "abs", "floor", "ceil", "max", "min", "re", "im", "arg", "sgn",
 }  # fmt: skip
 _MOST = 5  # absolute values with cases of their own
 _Same = Callable[[Node, Node], bool]
@@ -67,7 +66,7 @@ class Pieces:
             root = self._root(inner[0], inner[1].args[0])
             if root is not None:
                 return root
-        return node if all(map(is_, inner, args)) else tree.rebuild(kind, inner)
+        return node if all(map(is_, inner, args)) else tree.rebuild(kind, *inner)
 
     def cases(self, *nodes: Node) -> list[tuple[Node, ...]] | None:
         """Return the expressions for every choice of signs, or None if there are too many."""
@@ -94,21 +93,17 @@ class Pieces:
         """Return the absolute value of a real expression, factor by factor."""
         if node.kind == "mul":
             return tree.mul(*map(self._size, node.args))
-        if node.kind == "pow" and node.args[1].kind == "num":
-            exponent = node.args[1].args[0]
-            if exponent.denominator % 2:
-                return tree.power(self._size(node.args[0]), node.args[1])
+        base, exponent = tree.power_of(node)
+        if base is not node and exponent.kind == "num" and exponent.args[0].denominator % 2:
+            return tree.power(self._size(base), exponent)
         if _never_negative(node):
             return node
-        if "i" in tree.constants(node):
+        if tree.imaginary(node):
             conjugate = tree.substitute(node, "i", tree.neg(tree.I))
             return tree.power(tree.mul(node, conjugate), tree.HALF)
         if not tree.symbols(node):
-            try:
-                value = magnitude(node)
-            except (Undecided, Undefined, KeyError, OverflowError):
-                value = 0.0
-            if abs(value) > 1e-6:
+            value = magnitude(node)
+            if value is not None and abs(value) > 1e-6:
                 return node if value > 0 else tree.neg(node)
         scale = _leading(node)
         if scale != 1:  # |3x + 12| is 3|x + 4|
@@ -125,16 +120,15 @@ class Pieces:
     def _root(self, base: Node, exponent: Fraction) -> Node | None:
         """Return an even root of squares, which is an absolute value; None where there are none."""
         outside, inside = [], []
-        for factor in base.args if base.kind == "mul" else (base,):
-            inner = factor.args[1].args[0] if _whole_power(factor) else Fraction(1)
+        for factor in tree.factors_of(base):
+            stem, inner = tree.power_of(factor)
             square = self._square(factor) if factor.kind == "add" else None
             if square is not None:
                 scale, line = square
                 outside.append(tree.power(scale, tree.num(exponent)))
                 outside.append(tree.power(self._size(line), tree.num(2 * exponent)))
-            elif not inner % 2 and "i" not in tree.constants(factor):
-                size = self._size(factor.args[0])
-                outside.append(tree.power(size, tree.num(inner * exponent)))
+            elif inner.kind == "num" and inner.args[0] % 2 == 0 and not tree.imaginary(factor):
+                outside.append(tree.power(self._size(stem), tree.num(inner.args[0] * exponent)))
             else:
                 inside.append(factor)
         if not outside:
@@ -157,12 +151,6 @@ class Pieces:
             if self._same(tree.mul(a, tree.power(line, tree.num(2))), node):
                 return a, line
         return None
-
-
-def _whole_power(node: Node) -> bool:
-    return bool(
-        node.kind == "pow" and node.args[1].kind == "num" and node.args[1].args[0].denominator == 1
-    )
 
 
 def _leading(node: Node) -> Fraction:

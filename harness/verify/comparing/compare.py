@@ -8,10 +8,11 @@ from __future__ import annotations
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import lists, tuples
-from harness.verify.comparing.parts import EXPRESSIONS, NOTHING, is_region_list, same_time, single
+from harness.verify.comparing.parts import EXPRESSIONS, is_order
+from harness.verify.comparing.quantities import angles, percentages, times, units
 from harness.verify.comparing.regions import graph, region
 from harness.verify.comparing.relations import relations
-from harness.verify.comparing.values import angles, bases, percentages, ratios, units, values
+from harness.verify.comparing.values import bases, ratios, values
 from harness.verify.conventions import Conventions
 
 
@@ -28,13 +29,13 @@ _BY_KIND = (
     (("deg",), angles),
     (("ratio",), ratios),
     (("base",), bases),
+    (("time",), times),
 )
+_NOTHING = {"no solution", "none", "empty set", "empty"}
 
 
 def _same(c: Comparison, gold: Node, answer: Node) -> Result:
-    if gold.key == answer.key:
-        return True, "the same value"
-    gold, answer = single(gold), single(answer)
+    gold, answer = _single(gold), _single(answer)
     if gold.key == answer.key:
         return True, "the same value"
     gold, answer = graph(gold), graph(answer)
@@ -43,8 +44,9 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
         return values(c, gold, answer)
     if "unit" in kinds:
         return units(c, gold, answer)
-    regions = "list" in kinds and (is_region_list(gold) or is_region_list(answer))
-    if regions and region(gold) is not None and region(answer) is not None:
+    parts = [x for n in (gold, answer) if n.kind == "list" for x in n.args]
+    regions = not kinds.isdisjoint(("union", "rel")) or any(map(is_order, parts))
+    if "list" in kinds and regions and region(gold) is not None and region(answer) is not None:
         return relations(c, gold, answer)
     # the real line RR is an interval too, though it reads as a symbol
     if "rel" in kinds or "union" in kinds or ("RR" in (gold.key, answer.key) and "br" in kinds):
@@ -52,12 +54,19 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
     if (
         kinds == {"text", "set"}
         and any(n.kind == "set" and not n.args for n in (gold, answer))
-        and any(n.kind == "text" and n.args[0] in NOTHING for n in (gold, answer))
+        and any(n.kind == "text" and n.args[0] in _NOTHING for n in (gold, answer))
     ):
         return True, "the empty set in words"
     for those, function in _BY_KIND:
         if kinds & set(those):
             return function(c, gold, answer)
-    if "time" in kinds:
-        return same_time(gold, answer)
     return False, f"a {gold.kind} against a {answer.kind}"
+
+
+def _single(node: Node) -> Node:
+    """Return a single value out of a list, set or name of one."""
+    while True:
+        inner = node.args[2] if node.kind == "br" else node.args
+        if node.kind not in ("list", "set", "br") or len(inner) != 1:
+            return node
+        node = inner[0]

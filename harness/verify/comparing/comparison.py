@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from harness.verify.algebra.equal import equal, proportional
 from harness.verify.algebra.node import Node
 from harness.verify.conventions import Conventions
 from harness.verify.limits import charge
 
+_T = TypeVar("_T")
 Result = tuple[bool, str]  # whether the two are equal, and why
 
 
@@ -43,3 +45,20 @@ class Comparison:
         """Return whether two parts are equal, and why."""
         charge(4)
         return self.compare(self, gold, answer)
+
+    def all_same(self, left: Sequence[Node], right: Sequence[Node]) -> bool:
+        """Whether parts are equal one by one, in order."""
+        return all(self.same(x, y)[0] for x, y in zip(left, right, strict=True))
+
+
+def unpaired(left: Iterable[_T], right: Iterable[_T], same: Callable[[_T, _T], bool]) -> _T | None:
+    """Return the first of the left that has no counterpart of its own on the right, or None."""
+    rest = list(right)
+    for x in left:
+        for y in rest:
+            if same(x, y):
+                rest.remove(y)
+                break
+        else:
+            return x
+    return None

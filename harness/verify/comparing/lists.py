@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
 from harness.verify.algebra.node import Node
-from harness.verify.comparing.comparison import Comparison, Result
+from harness.verify.comparing.comparison import Comparison, Result, unpaired
 from harness.verify.comparing.names import items_of, named, values_of
 from harness.verify.comparing.parts import BASIS, EXPRESSIONS, unit_vectors
 
@@ -31,38 +31,22 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
         return _by_name(c, mine_named, other_named)
     left, right = values_of(left), values_of(right)
     if c.conventions.order == "given" and "set" not in (gold.kind, answer.kind):
-        same = all(c.same(x, y)[0] for x, y in zip(left, right, strict=True))
+        same = c.all_same(left, right)
         return same, "equal in order" if same else "different in the given order"
-    rest = list(right)
-    for x in left:
-        for y in rest:
-            if c.same(x, y)[0]:
-                rest.remove(y)
-                break
-        else:
-            return False, f"{x.key} has no counterpart"
+    alone = unpaired(left, right, lambda x, y: c.same(x, y)[0])
+    if alone is not None:
+        return False, f"{alone.key} has no counterpart"
     return True, "the same values in some order"
 
 
 def _by_name(c: Comparison, left: list[tuple[str, Node]], right: list[tuple[str, Node]]) -> Result:
     if sorted(n for n, _ in left) == sorted(n for n, _ in right):
-        rest = list(right)
-        for name, value in left:
-            for pair in rest:
-                if pair[0] == name and c.same(value, pair[1])[0]:
-                    rest.remove(pair)
-                    break
-            else:
-                return False, f"{name} differs"
-        return True, "equal name by name"
+        alone = unpaired(left, right, lambda x, y: x[0] == y[0] and c.same(x[1], y[1])[0])
+        return alone is None, f"{alone[0]} differs" if alone else "equal name by name"
     if {n for n, _ in left} & {n for n, _ in right}:
         return False, "different names"
     # no name in common, as in a = 1, b = 2 against x = 1, y = 2: the values alone count
-    return lists(
-        c,
-        tree.structure("list", [v for _, v in left]),
-        tree.structure("list", [v for _, v in right]),
-    )
+    return lists(c, *(tree.structure("list", [v for _, v in side]) for side in (left, right)))
 
 
 def _list_and_tuple(c: Comparison, gold: Node, answer: Node) -> Result:
@@ -71,15 +55,14 @@ def _list_and_tuple(c: Comparison, gold: Node, answer: Node) -> Result:
     opening, close, inner = bracketed.args
     if other.kind == "set" or opening != "(" or close != ")":
         return False, "brackets of different kinds"
-    values = values_of(sorted_by_name(items_of(other)))
+    values = values_of(_sorted_by_name(items_of(other)))
     if len(values) != len(inner) or any(v.kind == "br" for v in values):
         return False, "a tuple against a list"
-    left, right = (inner, values) if bracketed is gold else (values, inner)
-    same = all(c.same(x, y)[0] for x, y in zip(left, right, strict=True))
+    same = c.all_same(*((inner, values) if bracketed is gold else (values, inner)))
     return same, "a tuple against the same values in order" if same else "different entries"
 
 
-def sorted_by_name(items: list[Node]) -> list[Node]:
+def _sorted_by_name(items: list[Node]) -> list[Node]:
     """Return `y = 3, x = 2` in the order of its names, if they are neighbours in the alphabet."""
     names = [n[0] if n is not None else "" for n in map(named, items)]
     order = "".join(sorted(names))
@@ -103,36 +86,46 @@ def tuples(c: Comparison, gold: Node, answer: Node) -> Result:
             return False, "matrices of different shape"
         return entries(c, _cells(gold), _cells(answer))
     if {gold.kind, answer.kind} == {"br", "matrix"} and c.conventions.shape == "free":
+        squares = _square(gold), _square(answer)
+        if squares[0].kind == squares[1].kind:
+            return tuples(c, *squares)
         box, row = (gold, answer) if gold.kind == "matrix" else (answer, gold)
-        lines = row.args[2]
-        if (
-            all(x.kind == "br" and x.args[0] == "[" for x in lines)
-            and len({len(x.args[2]) for x in lines}) == 1
-        ):  # [[1, 0], [0, 1]]
-            square = tree.matrix([x.args[2] for x in lines])
-            return tuples(c, *((box, square) if box is gold else (square, box)))
         if 1 in (len(box.args), len(box.args[0])) and row.args[0] != "[":
-            cells = _cells(box)
-            return entries(c, *((cells, lines) if box is gold else (lines, cells)))
-    for one, two in ((gold, answer), (answer, gold)):
-        found = components(one)
-        if found is not None and two.args[0] != "[":
-            cells = _cells(two) if two.kind == "matrix" else list(two.args[2])
-            if len(cells) == 2 and found[2].key == "0":
-                found = found[:2]
-            return entries(c, *((found, cells) if one is gold else (cells, found)))
+            return entries(c, _cells(gold), _cells(answer))
+    left, right = _cells(gold), _cells(answer)
+    vectors = not EXPRESSIONS.isdisjoint((gold.kind, answer.kind)) and left and right
+    if vectors and "[" not in (gold.args[0], answer.args[0]):
+        if 2 in (len(left), len(right)):  # without a third component
+            left, right = (x[:2] if [n.key for n in x[2:]] == ["0"] else x for x in (left, right))
+        return entries(c, left, right)
     if "pct" in (gold.kind, answer.kind):
         return False, "a percentage against several values"
     return False, f"a {gold.kind} against a {answer.kind}"
 
 
-def components(node: Node) -> tuple[Node, ...] | None:
-    """Return (a, b, c) of `a i + b j + c k`, or None; bare letters need a j or k among them."""
+def _square(node: Node) -> Node:
+    """Return `[[1, 0], [0, 1]]` as the matrix that it is; any other node as it is."""
+    rows = node.args[2] if node.kind == "br" else ()
+    nested = all(x.kind == "br" and x.args[0] == "[" for x in rows)
+    if nested and len({len(x.args[2]) for x in rows}) == 1:
+        return tree.matrix([x.args[2] for x in rows])
+    return node
+
+
+def _cells(node: Node) -> tuple[Node, ...]:
+    """Return the entries of a matrix, row by row, of brackets or of a sum of unit vectors."""
+    if node.kind == "matrix":
+        return tuple(cell for row in node.args for cell in row)
+    return node.args[2] if node.kind == "br" else _components(node)
+
+
+def _components(node: Node) -> tuple[Node, ...]:
+    """Return (a, b, c) of `a i + b j + c k`, else (); bare letters need a j or k among them."""
     if node.kind not in EXPRESSIONS:
-        return None
+        return ()
     node = unit_vectors(node) if {"j", "k"} & tree.symbols(node) else node
     if not set(BASIS) & tree.symbols(node):
-        return None
+        return ()
     found = []
     for name in BASIS:
         part = node
@@ -140,11 +133,7 @@ def components(node: Node) -> tuple[Node, ...] | None:
             part = tree.substitute(part, other, tree.ONE if other == name else tree.ZERO)
         found.append(part)
     whole = tree.add(*(tree.mul(x, tree.sym(n)) for x, n in zip(found, BASIS, strict=True)))
-    return tuple(found) if equal(whole, node, sampling=False)[0] else None
-
-
-def _cells(matrix: Node) -> list[Node]:
-    return [cell for row in matrix.args for cell in row]
+    return tuple(found) if equal(whole, node, sampling=False)[0] else ()
 
 
 def entries(c: Comparison, left: Sequence[Node], right: Sequence[Node]) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
@@ -10,7 +11,7 @@ from harness.verify.reading.boxes import boxed
 from harness.verify.reading.extract import HASH, Form, tagged_answer
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
-_DIGITS, _IN_NUMBER = frozenset("0123456789"), frozenset("0123456789.,$")
+_NUMBER_BACKWARDS = re.compile(r"[0-9][0-9.,$]*-?")
 _PLAIN = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
@@ -30,6 +31,19 @@ def normalised(text: str) -> str:
 _of_gold = lru_cache(maxsize=1024)(normalised)  # a gold answer comes back for every sample
 
 
+def _first(pattern: str | re.Pattern[str]) -> Callable[[str], str | None]:
+    return lambda text: found.group(1) if (found := re.search(pattern, text)) else None
+
+
+_IN_FORM: dict[Form, Callable[[str], str | None]] = {
+    "boxed": boxed,
+    "hash": _first(HASH),
+    "answer_is": _first(r"The answer is[: ]*([^\n]{1,300}?)(?:\.(?=\s|$)|\n|$)"),
+    "answer_tag": tagged_answer,
+    "bare": str,
+}
+
+
 def strict_match(text: str, gold: str, form: Form) -> bool:
     """Whether the protocol's own form is there and its content equals the gold as a string.
 
@@ -38,18 +52,7 @@ def strict_match(text: str, gold: str, form: Form) -> bool:
     the end of its sentence (as gsm8k_cot). `answer_tag`: the last `<answer>`. `bare`: the whole
     text.
     """
-    if form == "boxed":
-        inner = boxed(text)
-    elif form == "hash":
-        match = HASH.search(text)
-        inner = match.group(1) if match else None
-    elif form == "answer_tag":
-        inner = tagged_answer(text)
-    elif form == "answer_is":
-        match = re.search(r"The answer is[: ]*([^\n]{1,300}?)(?:\.(?=\s|$)|\n|$)", text)
-        inner = match.group(1) if match else None
-    else:
-        inner = text
+    inner = _IN_FORM[form](text)
     shown = normalised(inner) if inner is not None else ""
     return bool(shown) and shown == _of_gold(gold)
 
@@ -76,14 +79,5 @@ def flexible_match(text: str, gold: str) -> bool:
 
 def last_number(text: str) -> str | None:
     """Return the last run of digits with its points, commas and sign; found from the end."""
-    end = len(text)
-    while end and text[end - 1] not in _DIGITS:
-        end -= 1
-    if not end:
-        return None
-    start = end
-    while start and text[start - 1] in _IN_NUMBER:
-        start -= 1
-    if start and text[start - 1] == "-":
-        start -= 1
-    return text[start:end].replace("$", "").lstrip(",")
+    found = _NUMBER_BACKWARDS.search(text[::-1])
+    return found.group()[::-1].replace("$", "").lstrip(",") if found else None

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
-from harness.verify.algebra.fields import Undecided, Undefined
-from harness.verify.algebra.node import Node
+from harness.verify.algebra.node import Node, nodes_in
 from harness.verify.algebra.numeric import magnitude
-from harness.verify.comparing.parts import EXPRESSIONS
+from harness.verify.comparing.parts import EXPRESSIONS, is_function
 from harness.verify.reading.words import canonical_unit
 
-# functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
-_MARKED = ("unit", "pct", "deg")
 _UNCOMPUTED = ("@sum", "@int", "@prod", "@lim")
 _EXCLUDING = {"except", "not", "no", "other", "never", "unless", "without", "but", "excluding"}
+# functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
 _NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
 
 
 def items_of(node: Node) -> list[Node]:
     """Return the values of a list, a set or `n = 1, 2, 3`; else the node alone."""
-    if node.kind in ("list", "set"):
-        return list(node.args)
-    if node.kind == "rel":
-        pair = named(node)
-        if pair is not None and pair[1].kind in ("list", "set"):
-            return list(pair[1].args)
-    return [node]
+    pair = named(node)
+    whole = node if pair is None else pair[1]
+    return list(whole.args) if whole.kind in ("list", "set") else [node]
 
 
 def values_of(items: list[Node]) -> list[Node]:
@@ -84,24 +78,18 @@ def closing(node: Node) -> Node:
 
 def _is_constant(node: Node) -> bool:
     """Whether a value depends on no variable and no unknown function."""
-    if node.kind == "sym" or (node.kind == "fn" and node.args[0].startswith("@")):
+    if node.kind == "sym" or is_function(node):
         return False
     return all(_is_constant(x) for x in node.args if isinstance(x, Node))
 
 
 def _near(exact: Node, about: Node) -> bool:
     """Whether a value may be rounded to another, as far as both are known numbers."""
-    try:
-        x, y = (magnitude(n.args[0] if n.kind in _MARKED else n) for n in (exact, about))
-    except (Undecided, Undefined, KeyError, OverflowError):
+    x, y = (magnitude(n.args[0] if n.kind in ("unit", "pct", "deg") else n) for n in (exact, about))
+    if x is None or y is None:
         return True
     scales = (1, 100) if "pct" in (exact.kind, about.kind) else (1,)
     return any(abs(x * a - y * b) <= 0.06 * abs(x * a) + 0.05 for a in scales for b in scales)
-
-
-def _bare(node: Node) -> Node:
-    bare: Node = node.args[0] if node.kind == "unit" else node
-    return bare
 
 
 def _size(node: Node) -> str:
@@ -114,14 +102,14 @@ def _agree(items: tuple[Node, ...]) -> bool:
     """Whether the values of a chain are one value; a unit may stand behind the last alone."""
     if len(items) > 1 and all(x.kind == "unit" for x in items):
         return len({_size(x) for x in items}) == 1  # 1.5 hours = 90 minutes
-    last = _bare(items[-1])
+    *others, last = (x.args[0] if x.kind == "unit" else x for x in items)
     return all(
         x.key == last.key
         or x.kind == "sym"  # x = y = 2
         or (x.kind == "fn" and x.args[0].startswith(_UNCOMPUTED))
         or (x.kind in EXPRESSIONS and last.kind in EXPRESSIONS and equal(x, last)[0])
-        or (x.kind in ("pct", "deg", "ratio") or last.kind in ("pct", "deg", "ratio"))
-        for x in map(_bare, items[:-1])
+        or not {"pct", "deg", "ratio"}.isdisjoint((x.kind, last.kind))
+        for x in others
     )
 
 
@@ -156,21 +144,9 @@ def is_name(node: Node) -> bool:
         if _EXCLUDING.intersection(words):
             return False
         return not (words and words[-1].isdecimal() and words[-2:-1] and words[-2].isalpha())
-    if kind == "unit":
-        return is_name(node.args[0])
     if is_function(node):  # f(x) is a name, a sum that was not computed is a value
         return not node.args[0].startswith(_UNCOMPUTED)
-    if kind == "br":
-        return all(is_name(x) for x in node.args[2])
-    if kind == "ratio":
-        return all(is_name(x) for x in node.args)
-    if kind == "fn" and node.args[0] == "abs":
-        return is_name(node.args[1])
     if kind == "mul":  # AB, the name of a segment
         return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
-    return False
-
-
-def is_function(node: Node) -> bool:
-    """Whether a node is a function that only has a name."""
-    return node.kind == "fn" and node.args[0].startswith("@")
+    named_by_all = kind in ("unit", "br", "ratio") or (kind == "fn" and node.args[0] == "abs")
+    return named_by_all and all(map(is_name, nodes_in(node.args)))

@@ -4,39 +4,32 @@ from __future__ import annotations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
-from harness.verify.algebra.fields import Undecided, Undefined
 from harness.verify.algebra.node import Node
 from harness.verify.algebra.numeric import magnitude
-from harness.verify.comparing.comparison import Comparison
+from harness.verify.comparing.comparison import Comparison, unpaired
+from harness.verify.comparing.parts import TURNED, ascending, is_function, is_order
 from harness.verify.limits import Unreadable
 
 NEGATIVE_INFINITY = tree.neg(tree.INFINITY)
 # (low, high, low belongs, high belongs)
 Piece = tuple[Node, Node, bool, bool]
 Region = tuple[str | None, list[Piece]]  # the variable, if it has one, and the pieces
-TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}  # the relations of order
-
-
-def is_order(node: Node) -> bool:
-    """Whether a node is a chain of <, >, <= and >= alone."""
-    return node.kind == "rel" and all(o in TURNED for o in node.args[0])
 
 
 def graph(node: Node) -> Node:
     """Return bounds on `f(x)` as bounds on `y`; any other node as it is."""
     if node.kind in ("list", "union"):
-        return tree.structure(node.kind, [graph(x) for x in node.args])
-    if not is_order(node) and not (node.kind == "rel" and node.args[0] == ("in",)):
+        return tree.mapped(node, graph)
+    if node.kind != "rel" or not (is_order(node) or node.args[0] == ("in",)):
         return node
-    operators, items = node.args
-    named = [
-        x.kind == "fn" and x.args[0].startswith("@") and all(a.kind == "sym" for a in x.args[1:])
-        for x in items
-    ]
-    if not any(named):
+    if not any(map(_is_value, node.args[1])):
         return node
-    sides = [tree.sym("y") if f else x for f, x in zip(named, items, strict=True)]
-    return tree.relation(operators, sides)
+    return tree.mapped(node, lambda side: tree.sym("y") if _is_value(side) else side)
+
+
+def _is_value(node: Node) -> bool:
+    """Whether a node is `f(x)`, a named function of variables."""
+    return is_function(node) and all(a.kind == "sym" for a in node.args[1:])
 
 
 def region(node: Node) -> Region | None:
@@ -46,7 +39,7 @@ def region(node: Node) -> Region | None:
     """
     try:
         return _region(node)
-    except (Unreadable, Undecided, Undefined, KeyError):
+    except Unreadable:
         return None
 
 
@@ -78,51 +71,66 @@ def _region(node: Node) -> Region | None:
         return (items[0].key, inner[1]) if inner is not None else None
     # x = 1 is a point and x != 1 all but a point, so that they can be parts of a union
     if operators in (("ne",), ("=",)) and items[0].kind == "sym":
-        point = items[1]
+        name, point = items[0].key, items[1]
         if operators == ("=",):
-            return items[0].key, [(point, point, True, True)]
-        return items[0].key, [
-            (NEGATIVE_INFINITY, point, False, False),
-            (point, tree.INFINITY, False, False),
-        ]
-    return _inequality(operators, items) if is_order(node) else None
+            return name, [(point, point, True, True)]
+        return name, [_below(point, False), _above(point, False)]
+    return _inequality(node) if is_order(node) else None
+
+
+def _below(end: Node, closed: bool) -> Piece:
+    return NEGATIVE_INFINITY, end, False, closed
+
+
+def _above(end: Node, closed: bool) -> Piece:
+    return end, tree.INFINITY, closed, False
+
+
+def _size(end: Node) -> float:
+    size = magnitude(end)
+    if size is None:
+        raise Unreadable("an end that is no real number")
+    return size
 
 
 def _both(pieces: list[Piece]) -> list[Piece]:
     """Return what "x > 0 and x <= 3" is: one piece where two half-lines overlap."""
     if len(pieces) == 2:
-        low, high = sorted(pieces, key=lambda p: p[0].key == NEGATIVE_INFINITY.key)
-        ends = [low[1].key == tree.INFINITY.key, high[0].key == NEGATIVE_INFINITY.key]
-        if all(ends) and low[0].key != NEGATIVE_INFINITY.key and high[1].key != tree.INFINITY.key:
-            symbolic = tree.symbols(low[0]) or tree.symbols(high[1])
-            if symbolic or magnitude(low[0]) < magnitude(high[1]):
-                return [(low[0], high[1], low[2], high[3])]
+        (low, top, closed, _), (bottom, high, _, also) = sorted(
+            pieces, key=lambda p: p[0] == NEGATIVE_INFINITY
+        )
+        up, down = low != NEGATIVE_INFINITY, high != tree.INFINITY
+        if up and down and (bottom, top) == (NEGATIVE_INFINITY, tree.INFINITY):
+            symbolic = tree.symbols(low) or tree.symbols(high)
+            if symbolic or _size(low) < _size(high):
+                return [(low, high, closed, also)]
     return pieces  # x < 1 and x > 3 are two parts
 
 
-def _inequality(operators: tuple[str, ...], items: tuple[Node, ...]) -> Region | None:
+def _inequality(node: Node) -> Region | None:
+    """Return what a chain of order says of one variable, for which it may have to be solved."""
+    operators, items = node.args
     if len(operators) == 1:
-        left, right = items
+        (operator,), (left, right) = operators, items
         if "sym" not in (left.kind, right.kind):  # 2x + 1 < 5
-            return _linear(operators[0], tree.sub(left, right))
-        if left.kind != "sym":
-            left, right = right, left
-            operators = (TURNED[operators[0]],)
+            found = line(tree.sub(left, right))
+            if found is None:
+                return None
+            name, slope, at_zero = found
+            if _size(slope) < 0:  # dividing by a negative number turns the sign
+                operator = TURNED[operator]
+            left, right = tree.sym(name), tree.neg(tree.div(at_zero, slope))
+        elif left.kind != "sym":
+            left, right, operator = right, left, TURNED[operator]
         if left.key in tree.symbols(right):
             return None  # x < 2x: not solved for x
-        closed = operators[0] in ("le", "ge")
-        if operators[0] in ("<", "le"):
-            return left.key, [(NEGATIVE_INFINITY, right, False, closed)]
-        return left.key, [(right, tree.INFINITY, closed, False)]
-    if len(operators) == 2 and items[1].kind == "sym":
-        first, second = operators
-        low, high = items[0], items[2]
-        if first in (">", "ge") and second in (">", "ge"):
-            low, high, first, second = high, low, second, first
-        elif first in (">", "ge") or second in (">", "ge"):
-            return None  # 0 < x > 1 is no interval with two ends
-        return items[1].key, [(low, high, first in ("le", "ge"), second in ("le", "ge"))]
-    return None
+        side = _below if operator in ("<", "le") else _above
+        return left.key, [side(right, operator in ("le", "ge"))]
+    turned = ascending(node)
+    if turned is None or len(operators) != 2 or items[1].kind != "sym":
+        return None  # 0 < x > 1 is no interval with two ends
+    (first, second), (low, middle, high) = turned
+    return middle.key, [(low, high, first == "le", second == "le")]
 
 
 def line(node: Node) -> tuple[str, Node, Node] | None:
@@ -140,18 +148,6 @@ def line(node: Node) -> tuple[str, Node, Node] | None:
     return (name, slope, at[0]) if equal(straight, node, sampling=False)[0] else None
 
 
-def _linear(operator: str, difference: Node) -> Region | None:
-    """Solve `difference operator 0` for its single variable if it is linear in it."""
-    found = line(difference)
-    if found is None:
-        return None
-    name, slope, at_zero = found
-    if magnitude(slope) < 0:  # dividing by a negative number turns the sign
-        operator = TURNED[operator]
-    point = tree.neg(tree.div(at_zero, slope))
-    return _inequality((operator,), (tree.sym(name), point))
-
-
 def without(pieces: list[Piece]) -> list[Node]:
     """Return the intervals of the real line that lie outside of these pieces, in order."""
     at, closed, found = NEGATIVE_INFINITY, False, []
@@ -167,33 +163,22 @@ def without(pieces: list[Piece]) -> list[Node]:
 
 def same_region(c: Comparison, a: list[Piece], b: list[Piece]) -> bool:
     """Whether two lists of pieces are the same set, in any order, after joining what touches."""
+
+    def same(x: Piece, y: Piece) -> bool:
+        return x[2:] == y[2:] and c.equal(x[0], y[0])[0] and c.equal(x[1], y[1])[0]
+
     a, b = _joined(a), _joined(b)
-    if len(a) != len(b):
-        return False
-    rest = list(b)
-    for piece in a:
-        for other in rest:
-            if (
-                piece[2:] == other[2:]
-                and c.equal(piece[0], other[0])[0]
-                and c.equal(piece[1], other[1])[0]
-            ):
-                rest.remove(other)
-                break
-        else:
-            return False
-    return True
+    return len(a) == len(b) and unpaired(a, b, same) is None
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
     """Return the pieces in order, without empty ones and with those that touch made one."""
     try:
-        lows = sorted(((magnitude(p[0]), not p[2], p) for p in pieces), key=lambda x: x[:2])
-        ends = [(low, magnitude(p[1]), p) for low, _, p in lows]
-    except (Undecided, Undefined, KeyError):
+        ends = [(_size(p[0]), _size(p[1]), p) for p in pieces]
+    except Unreadable:
         return pieces  # an end in another variable
     joined: list[tuple[float, Piece]] = []  # with the size of the upper end
-    for low, high, piece in ends:
+    for low, high, piece in sorted(ends, key=lambda x: (x[0], not x[2][2])):
         if low > high:
             continue
         if joined:

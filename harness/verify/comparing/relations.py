@@ -9,16 +9,9 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
-from harness.verify.comparing.names import is_compound, is_function, named
-from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared
-from harness.verify.comparing.regions import (
-    TURNED,
-    is_order,
-    line,
-    region,
-    same_region,
-    without,
-)
+from harness.verify.comparing.names import is_compound, named
+from harness.verify.comparing.parts import EXPRESSIONS, TURNED, ascending, is_function, is_order
+from harness.verify.comparing.regions import line, region, same_region, without
 
 _Name = tuple[str, Node]  # of an assignment, with its value
 
@@ -54,7 +47,8 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
             return False, "inequalities in different variables"
         # `x in (0, 1)` names its variable and is an interval all the same
         mixed = (left[0] is None) != (right[0] is None)
-        if mixed and c.conventions.intervals == "strict" and not declared(gold, answer):
+        declared = any(n.kind == "rel" and n.args[0] == ("in",) for n in (gold, answer))
+        if mixed and c.conventions.intervals == "strict" and not declared:
             return False, "an interval against an inequality"
         same = same_region(c, left[1], right[1])
         return same, "the same set of numbers" if same else "different sets of numbers"
@@ -170,19 +164,13 @@ def _sorted_by_name(names: Node, values: Node) -> Node:
     return tree.structure("br", [v for _, v in pairs], *values.args[:2])
 
 
-def is_residue(node: Node) -> bool:
-    """Whether a node is a number with its modulus, `5 mod 11`."""
-    return node.kind == "fn" and node.args[0] == "@mod"
-
-
 def _residue(node: Node) -> tuple[str, Node] | None:
     """Return (name, residue) of `5 mod 11` or `x = 5 mod 11`, or None."""
-    if is_residue(node):
-        return "", node
+    name, value = tree.sym(""), node
     if node.kind == "rel" and node.args[0] in (("=",), ("equiv",)):
         name, value = node.args[1]
-        return (name.key, value) if name.kind == "sym" and is_residue(value) else None
-    return None
+    found = name.kind == "sym" and value.kind == "fn" and value.args[0] == "@mod"
+    return (name.key, value) if found else None
 
 
 def family(node: Node) -> tuple[str, Fraction, Fraction] | None:

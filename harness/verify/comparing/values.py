@@ -1,4 +1,4 @@
-"""Single values compared: expressions, units, percentages, angles, ratios, numerals."""
+"""Single values compared: expressions, constants by their names, roundings, ratios, numerals."""
 
 from __future__ import annotations
 
@@ -9,21 +9,11 @@ from itertools import permutations
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import tolerance_equal
 from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Comparison, Result
-from harness.verify.comparing.parts import (
-    BASIS,
-    EXPRESSIONS,
-    common_logs,
-    decimal_places,
-    is_clock,
-    quotient,
-    radians,
-    rounds_to,
-    unit_vectors,
-    with_unit_symbol,
-    without_unit,
-)
-from harness.verify.reading.words import canonical_unit
+from harness.verify.comparing.parts import BASIS, unit_vectors
+from harness.verify.comparing.quantities import split_unit
+from harness.verify.limits import MAX_EXPONENT_10
 
 
 def values(c: Comparison, gold: Node, answer: Node) -> Result:
@@ -32,20 +22,18 @@ def values(c: Comparison, gold: Node, answer: Node) -> Result:
     if result[0]:
         return result
     names = tree.symbols(gold) | tree.symbols(answer)
-    if names.intersection(BASIS) and c.equal(unit_vectors(gold), unit_vectors(answer))[0]:
-        return True, "equal with bare letters as unit vectors"
-    if "I" in names and c.equal(*(tree.substitute(n, "I", tree.I) for n in (gold, answer)))[0]:
-        return True, "equal with I as the imaginary unit"
-    if ("log(" in gold.key or "log(" in answer.key) and c.equal(
-        common_logs(gold), common_logs(answer)
-    )[0]:
-        return True, "equal with log to base ten"
+    readings = (
+        (names.intersection(BASIS), unit_vectors, "bare letters as unit vectors"),
+        ("I" in names, lambda n: tree.substitute(n, "I", tree.I), "I as the imaginary unit"),
+        ("log(" in gold.key or "log(" in answer.key, _common_logs, "log to base ten"),
+    )
+    for possible, reading, why in readings:
+        if possible and c.equal(reading(gold), reading(answer))[0]:
+            return True, f"equal with {why}"
     if names and c.conventions.letters == "units":
         # 5*m may be five metres: a unit inside the expression on one side only is dropped
-        value, measured = without_unit(gold), without_unit(answer)
-        if (value is gold) != (measured is answer) and not (
-            tree.symbols(value) or tree.symbols(measured)
-        ):
+        (value, unit), (measured, other) = split_unit(gold), split_unit(answer)
+        if bool(unit) != bool(other) and not (tree.symbols(value) or tree.symbols(measured)):
             return values(c, value, measured)
     if names:
         return _renamed(c, gold, answer) or result
@@ -57,6 +45,14 @@ def values(c: Comparison, gold: Node, answer: Node) -> Result:
     if rules.rounding != "exact" and _rounds(c, gold, answer):
         return True, "equal after the declared rounding"
     return result
+
+
+def _common_logs(node: Node) -> Node:
+    """Return the node with log read to base ten."""
+    if node.kind == "fn" and node.args[0] == "log":
+        return tree.fn("logbase", tree.num(10), _common_logs(node.args[1]))
+    inside = node.kind in ("add", "mul", "pow", "deg", "pct")
+    return tree.mapped(node, _common_logs) if inside else node
 
 
 _CONSTANT = re.compile(r"[CcK](?:_\d)?")
@@ -95,139 +91,65 @@ def _renamed(c: Comparison, gold: Node, answer: Node) -> Result | None:
 
 def _is_free(node: Node, name: str) -> bool:
     """Whether a constant is added or scales a function: `x + C`, `C e^x`, but not `9c + 6`."""
-    parts = node.args if node.kind == "add" else (node,)
-    return any(p.key == name or {name} < tree.symbols(p) for p in parts)
+    return any(p.key == name or {name} < tree.symbols(p) for p in tree.terms_of(node))
 
 
 def _rounds(c: Comparison, gold: Node, answer: Node) -> bool:
     """Whether one side is the other rounded to its own decimals."""
-    if (
-        c.gold_places is not None
-        and gold.kind == "num"
-        and rounds_to(gold.args[0], answer, c.gold_places)
-    ):
+    places = c.gold_places
+    if places is not None and gold.kind == "num" and _rounds_to(gold.args[0], answer, places):
         return True
-    if c.conventions.rounding == "problem":
-        places = c.gold_places
-        return (
-            places is not None and answer.kind == "num" and rounds_to(answer.args[0], gold, places)
-        )
-    if c.conventions.rounding == "either" and answer.kind == "num":
-        places = decimal_places(answer.args[0])
+    if answer.kind != "num" or c.conventions.rounding == "gold":
+        return False
+    rounded: Fraction = answer.args[0]
+    if c.conventions.rounding == "either":
+        places = _decimal_places(rounded)
         # fewer than three significant digits would let a guess count
-        if places is not None and places and abs(answer.args[0]) * 10**places >= 100:
-            return rounds_to(answer.args[0], gold, places)
-    return False
+        if not places or abs(rounded) * 10**places < 100:
+            return False
+    return places is not None and _rounds_to(rounded, gold, places)
 
 
-def units(c: Comparison, gold: Node, answer: Node) -> Result:
-    """Compare values with a unit on one side or both."""
-    if "deg" in (gold.kind, answer.kind) and (radians(gold) or radians(answer)):
-        return angles(c, gold, answer)
-    if c.conventions.letters == "units" or gold.kind == "unit":  # the gold says that it has units
-        gold, answer = with_unit_symbol(gold), with_unit_symbol(answer)
-    value, other = (n.args[0] if n.kind == "unit" else n for n in (gold, answer))
-    none = ("", Fraction(1), "")
-    (kind, size, name), (other_kind, other_size, other_name) = (
-        canonical_unit(n.args[1]) if n.kind == "unit" else none for n in (gold, answer)
-    )
-    lettered = _LETTERS.get((name, other_kind)), _LETTERS.get((other_name, kind))
-    if lettered[0] is not None:
-        kind, size = lettered[0], Fraction(1)
-    elif lettered[1] is not None:
-        other_kind, other_size = lettered[1], Fraction(1)
-    match = c.conventions.units == "match"
-    if name and other_name:
-        if kind and other_kind:
-            warm, also = _kelvins(kind, value), _kelvins(other_kind, other)
-            if kind != other_kind and warm is not None and also is not None:
-                return c.same(warm, also)
-            if kind != other_kind:
-                return False, f"the units {name} and {other_name} measure different things"
-            if size != other_size and other.kind in EXPRESSIONS:
-                return c.same(value, tree.mul(tree.num(other_size / size), other))
-        elif match and name != other_name:
-            return False, "the units differ"
-    elif match and name != other_name:
-        return False, "a unit on one side only"
-    return c.same(value, other)
+def _decimal_places(value: Fraction) -> int | None:
+    """Return how many decimals a number has, or None if it never ends."""
+    bottom, fives = value.denominator, 0
+    twos = (bottom & -bottom).bit_length() - 1
+    bottom >>= twos
+    while bottom % 5 == 0:
+        bottom, fives = bottom // 5, fives + 1
+    return max(twos, fives) if bottom == 1 else None
 
 
-# what C and F stand for beside a quantity of a kind: degrees or coulombs, degrees or farads
-_LETTERS = {("c", "charge^1"): "charge^1", ("f", "capacitance^1"): "capacitance^1"} | {
-    (letter, f"{kind}^1"): f"{scale}^1"
-    for letter, scale in (("c", "celsius"), ("f", "fahrenheit"))
-    for kind in ("celsius", "fahrenheit", "kelvin")
-}
-_TEMPERATURES = {  # the size of a degree in kelvins, and where its scale begins
-    "kelvin^1": (Fraction(1), Fraction(0)),
-    "celsius^1": (Fraction(1), Fraction(27315, 100)),
-    "fahrenheit^1": (Fraction(5, 9), Fraction(45967, 180)),
-}
+def _rounds_to(rounded: Fraction, exact: Node, places: int) -> bool:
+    """Whether `exact` rounds to `rounded` at that many decimals, halves either way.
 
-
-def _kelvins(kind: str, value: Node) -> Node | None:
-    """Return a temperature in kelvins, or None if a quantity is none."""
-    if kind not in _TEMPERATURES or value.kind != "num":
-        return None
-    size, zero = _TEMPERATURES[kind]
-    return tree.num(value.args[0] * size + zero)
-
-
-def percentages(c: Comparison, gold: Node, answer: Node) -> Result:
-    """Compare a percentage with a percentage or a number."""
-    if gold.kind == answer.kind:
-        return c.same(gold.args[0], answer.args[0])
-    if "deg" in (gold.kind, answer.kind):
-        return False, "a percentage against an angle"
-    number = (gold if gold.kind == "pct" else answer).args[0]
-    plain = answer if gold.kind == "pct" else gold
-    # 7 is 700% by value alone: whoever may take p% as p writes 7% for it
-    several = plain.kind == "num" and plain.args[0].denominator == 1 and abs(plain.args[0]) > 1
-    wanted = "number" if c.conventions.percent == "either" and several else c.conventions.percent
-    for name, value in (("value", tree.div(number, tree.num(100))), ("number", number)):
-        if wanted in ("either", name):
-            pair = (value, answer) if gold.kind == "pct" else (gold, value)
-            if c.same(*pair)[0]:
-                return True, f"a percentage taken as its {name}"
-    return False, "a percentage of another value"
-
-
-def angles(c: Comparison, gold: Node, answer: Node) -> Result:
-    """Compare an angle in degrees with degrees, a number or radians."""
-    if gold.kind == answer.kind:
-        return c.same(gold.args[0], answer.args[0])
-    named = radians(gold) or radians(answer)
-    left, right = (n.args[0] if n.kind in ("deg", "unit") else n for n in (gold, answer))
-    result = (False, "degrees against radians") if named else c.same(left, right)
-    if result[0] or c.conventions.degrees == "strict":
-        return result
-    if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS:
-        to_radians = tree.mul(tree.PI, tree.num(Fraction(1, 180)))
-        left = tree.mul(left, to_radians) if gold.kind == "deg" else left
-        right = tree.mul(right, to_radians) if answer.kind == "deg" else right
-        plain = (answer if gold.kind == "deg" else gold).key
-        # a bare number is an angle in radians only where it looks like one
-        turned = named or any(mark in plain for mark in ("pi", "asin", "acos", "atan"))
-        if turned and c.equal(left, right)[0]:
-            return True, "degrees against radians"
-    return result
+    A negative number of decimals counts places before the point.
+    """
+    if abs(places) > MAX_EXPONENT_10:
+        return False
+    half = Fraction(1, 2) / Fraction(10) ** places
+    if exact.kind == "num":
+        return bool(abs(exact.args[0] - rounded) <= half)
+    value = magnitude(exact)
+    try:
+        return value is not None and abs(value - float(rounded)) <= float(half) * (1 + 1e-9)
+    except OverflowError:
+        return False
 
 
 def ratios(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare ratios: as a quotient for two terms, up to a factor for more."""
     if gold.kind == answer.kind == "ratio":
         a, b = gold.args, answer.args
-        if is_clock(gold) and is_clock(answer):
+        if _is_clock(gold) and _is_clock(answer):
             return False, "two times of day, or one ratio in other terms"
         if len(a) != len(b):
             return False, "ratios of different length"
-        same = "0" not in [n.key for n in (*a, *b)] and all(
-            c.same(tree.mul(a[0], y), tree.mul(b[0], x))[0]
-            for x, y in zip(a[1:], b[1:], strict=True)
+        same = tree.ZERO not in (*a, *b) and c.all_same(
+            [tree.mul(a[0], y) for y in b[1:]], [tree.mul(b[0], x) for x in a[1:]]
         )
         return same, "proportional terms" if same else "terms not in proportion"
-    left, right = quotient(gold), quotient(answer)
+    left, right = _quotient(gold), _quotient(answer)
     if left is None or right is None:
         return False, f"a {gold.kind} against a {answer.kind}"
     return c.same(left, right)
@@ -241,3 +163,18 @@ def bases(c: Comparison, gold: Node, answer: Node) -> Result:
         same = answer.kind == "num" and answer.key == gold.args[0]
         return same, "the same digits without the base" if same else "not the same numeral"
     return c.same(gold, tree.num(answer.args[2]))
+
+
+def _quotient(node: Node) -> Node | None:
+    """Return what a ratio of two terms is worth, or None."""
+    if node.kind == "ratio":
+        return tree.div(*node.args) if len(node.args) == 2 and node.args[1].key != "0" else None
+    return node
+
+
+def _is_clock(node: Node) -> bool:
+    """Whether a ratio may be a time of day instead, as 2:20 may and 3:4 may not."""
+    return len(node.args) == 2 and all(
+        x.kind == "num" and x.args[0].denominator == 1 and low <= x.args[0] < high
+        for x, low, high in zip(node.args, (0, 10), (25, 60), strict=True)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -35,21 +36,10 @@ class VerdictCache:
         problem: str | None = None,
     ) -> bytes:
         """Return a digest of version, options, gold and answer."""
-        parts = (
-            VERIFIER_VERSION,
-            conventions.model_dump_json(),
-            form,
-            str(truncated),
-            problem or "",
-            answer,
-            *((gold,) if isinstance(gold, str) else gold),
-        )
-        digest = blake2b(digest_size=20)
-        for part in parts:
-            data = part.encode("utf-8", "surrogatepass")
-            digest.update(len(data).to_bytes(8, "big"))
-            digest.update(data)
-        return digest.digest()
+        golds = [gold] if isinstance(gold, str) else list(gold)
+        options = conventions.model_dump_json(), form, truncated, problem or ""
+        parts = json.dumps([VERIFIER_VERSION, *options, answer, *golds], ensure_ascii=False)
+        return blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=20).digest()
 
     def get(self, key: bytes) -> Judgement | None:
         """Return the judgement kept under a key, or None."""

@@ -16,9 +16,9 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from harness.errors import HarnessError
@@ -27,7 +27,7 @@ from harness.verify.judge import Gold, check_form, judge_plainly
 from harness.verify.judgement import Judgement, Verdict, ungradable
 from harness.verify.reading.extract import Form
 from harness.verify.workers.cache import VerdictCache
-from harness.verify.workers.process import Ended, Keeper, Lost, Worker
+from harness.verify.workers.process import Ended, Lost, Worker
 from harness.verify.workers.wire import judgement_from, pack
 
 _CHUNK = 64
@@ -99,13 +99,15 @@ class VerifierPool:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self.cache = VerdictCache(self.cache_size)
-        self._keeper: Keeper | None = None
+        # Linux delivers the parent-death signal when the *thread* ends that started a process, so
+        # one thread that lives as long as the pool starts all workers
+        self._keeper = ThreadPoolExecutor(1, "verifier-keeper")
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         for _ in range(self.workers):
             self._idle.put(None)  # started when first needed
         self._home: str | None = None
         self._working: set[Worker] = set()
-        self._spent = 0.0  # CPU seconds of workers that have ended, and of whoever asked them
+        self._spent = 0  # CPU nanoseconds of workers that have ended, and of whoever asked them
 
     @property
     def cpu_seconds(self) -> float:
@@ -114,33 +116,28 @@ class VerifierPool:
         Where the system does not say those of workers (only Linux does), they are left out.
         """
         with self._lock:
-            return self._spent + sum(worker.cpu_seconds() for worker in self._working)
+            return (self._spent + sum(worker.cpu_ns() for worker in self._working)) / 1e9
 
     def _end(self, worker: Worker) -> None:
         with self._lock:
             self._working.discard(worker)
-            self._spent += worker.cpu_seconds()
+            self._spent += worker.cpu_ns()
         worker.kill()
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """Count the CPU seconds of the calling thread."""
-        started = time.thread_time()
+        started = time.thread_time_ns()
         try:
             yield
         finally:
             with self._lock:
-                self._spent += time.thread_time() - started
+                self._spent += time.thread_time_ns() - started
 
     def __enter__(self) -> VerifierPool:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -153,8 +150,7 @@ class VerifierPool:
             worker = self._idle.get()
             if worker is not None:
                 self._end(worker)
-        if self._keeper is not None:
-            self._keeper.stop()
+        self._keeper.shutdown()
         if self._home is not None:
             self._cleaner()
 
@@ -184,18 +180,6 @@ class VerifierPool:
             UsageError: If there is no such form.
         """
         check_form(form)
-        with self._asking():
-            return self._verified(answers, golds, conventions, form, truncated, problems)
-
-    def _verified(
-        self,
-        answers: Sequence[str],
-        golds: Sequence[Gold],
-        conventions: Conventions,
-        form: Form,
-        truncated: Sequence[bool] | None,
-        problems: Sequence[str | None] | None,
-    ) -> list[Judgement]:
         cut = list(truncated) if truncated is not None else [False] * len(answers)
         asked = list(problems) if problems is not None else [None] * len(answers)
         if not len(answers) == len(golds) == len(cut) == len(asked):
@@ -203,37 +187,33 @@ class VerifierPool:
                 f"{len(answers)} answers, {len(golds)} golds, {len(cut)} marks of truncation and "
                 f"{len(asked)} problems cannot be paired"
             )
-        self._check()
-        judged: dict[int, Judgement] = {}
-        keys: dict[bytes, list[int]] = {}
-        items: list[_Item] = list(zip(answers, golds, cut, asked, strict=True))
-        for i, (answer, gold, short, problem) in enumerate(items):
-            plain = judge_plainly(answer, gold, conventions, form, short, problem)
-            if plain is not None:
-                judged[i] = plain
-                continue
-            key = self.cache.key(answer, gold, conventions, form, short, problem)
-            if key in keys:
-                keys[key].append(i)
-                continue
-            known = self.cache.get(key)
-            if known is not None:
-                judged[i] = known
-            else:
-                keys[key] = [i]
-        todo = [(key, items[at[0]]) for key, at in keys.items()]
-        for (key, _), result in zip(
-            todo, self._twice([item for _, item in todo], conventions, form), strict=True
-        ):
-            if result.verdict is not Verdict.ungradable:
-                self.cache.put(key, result)
-            for i in keys[key]:
-                judged[i] = result
-        return [judged[i] for i in range(len(answers))]
-
-    def _check(self) -> None:
         if self._closed:
             raise HarnessError("this verifier pool is closed; open a new one")
+        items = list(zip(answers, golds, cut, asked, strict=True))
+        with self._asking():
+            return self._judged(items, conventions, form)
+
+    def _judged(self, items: list[_Item], conventions: Conventions, form: Form) -> list[Judgement]:
+        at: list[Judgement | bytes] = []  # the judgement of each item, or under what it is found
+        found: dict[bytes, Judgement] = {}
+        todo: dict[bytes, _Item] = {}
+        for item in items:
+            answer, gold, cut, problem = item
+            plain = judge_plainly(answer, gold, conventions, form, cut, problem)
+            key = b"" if plain else self.cache.key(answer, gold, conventions, form, cut, problem)
+            at.append(plain or key)
+            if key and key not in todo and key not in found:
+                known = self.cache.get(key)
+                if known is None:
+                    todo[key] = item
+                else:
+                    found[key] = known
+        results = self._twice(list(todo.values()), conventions, form)
+        for key, result in zip(todo, results, strict=True):
+            found[key] = result
+            if result.verdict is not Verdict.ungradable:
+                self.cache.put(key, result)
+        return [found[x] if isinstance(x, bytes) else x for x in at]
 
     def _twice(self, items: list[_Item], conventions: Conventions, form: str) -> list[Judgement]:
         first = min(_FIRST_SECONDS, self.seconds)
@@ -250,44 +230,20 @@ class VerifierPool:
     ) -> list[Judgement | None]:
         if not items:
             return []
-        chunk = max(1, min(_CHUNK, -(-len(items) // self.workers)))
-        chunks = [items[i : i + chunk] for i in range(0, len(items), chunk)]
-        results: list[list[Judgement | None] | BaseException] = [[]] * len(chunks)
+        size = max(1, min(_CHUNK, -(-len(items) // self.workers)))
+        chunks = [items[i : i + size] for i in range(0, len(items), size)]
         request = {"conventions": conventions.model_dump_json(), "form": form, "seconds": seconds}
-        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for i in range(len(chunks)):
-            waiting.put(i)
 
-        def work() -> None:
-            while True:
-                try:
-                    i = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                try:
-                    results[i] = self._chunk(chunks[i], request)
-                except BaseException as error:  # raised again in the calling thread
-                    results[i] = error
-
-        def help_out() -> None:
+        def judge(chunk: list[_Item]) -> list[Judgement | None]:
             with self._asking():
-                work()
+                return self._chunk(chunk, request)
 
-        helpers = [
-            threading.Thread(target=help_out, daemon=True)
-            for _ in range(min(self.workers, len(chunks)) - 1)
-        ]
-        for h in helpers:
-            h.start()
-        work()
-        for h in helpers:
-            h.join()
-        done: list[Judgement | None] = []
-        for r in results:
-            if isinstance(r, BaseException):
-                raise r
-            done.extend(r)
-        return done
+        if min(self.workers, len(chunks)) == 1:
+            done = [self._chunk(chunk, request) for chunk in chunks]
+        else:
+            with ThreadPoolExecutor(self.workers) as threads:
+                done = list(threads.map(judge, chunks))
+        return [found for chunk in done for found in chunk]
 
     def _chunk(self, items: list[_Item], request: dict[str, Any]) -> list[Judgement | None]:
         """Return the judgements of some answers, None for each that is late."""
@@ -328,13 +284,15 @@ class VerifierPool:
 
     def _start(self) -> Worker:
         with self._lock:
-            if self._keeper is None:
-                self._keeper = Keeper()
             if self._home is None:
                 self._home = tempfile.mkdtemp(prefix="harness-verify-")
                 self._cleaner = weakref.finalize(self, _remove, self._home, self._pid)
         for _ in range(_STARTS):
-            worker = self._keeper.start(self.memory_mb, self._home, fork=self.fork)
+            try:
+                order = self._keeper.submit(Worker, self.memory_mb, self._home, fork=self.fork)
+                worker = order.result()
+            except Exception as error:
+                raise HarnessError(f"no verifier worker could be started: {error}") from error
             with self._lock:
                 self._working.add(worker)
             try:

@@ -1,20 +1,17 @@
-"""A worker as its pool sees it: the process, its pipes, and the thread that starts it."""
+"""A worker as its pool sees it: the process and its pipes."""
 
 from __future__ import annotations
 
 import json
 import os
-import queue
 import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness.errors import HarnessError
 from harness.verify.workers.wire import HEADER
 
 BOOT = (
@@ -146,14 +143,14 @@ class Worker:
                 raise Ended("it ended")
             self._buffer += data
 
-    def cpu_seconds(self) -> float:
-        """Return the CPU seconds of the process so far; 0 where the system does not say."""
+    def cpu_ns(self) -> int:
+        """Return the CPU nanoseconds of the process so far; 0 where the system does not say."""
         if sys.platform != "linux" or self.process.returncode is not None:
-            return 0.0
+            return 0
         try:  # what clock_getcpuclockid(3) makes of a process
-            return time.clock_gettime((~self.process.pid << 3) | _CPU_CLOCK)
+            return time.clock_gettime_ns((~self.process.pid << 3) | _CPU_CLOCK)
         except OSError:
-            return 0.0
+            return 0
 
     def kill(self) -> None:
         """End the process and close its pipes."""
@@ -162,44 +159,3 @@ class Worker:
                 stream.close()
         self.process.kill()
         self.process.wait()
-
-
-_Answer = queue.SimpleQueue[Worker | Exception]
-_Order = tuple[int, str, bool, _Answer]
-
-
-class Keeper:
-    """Starts workers from one thread that lives as long as the pool.
-
-    Linux delivers the parent-death signal when the starting *thread* ends, so a worker started by
-    a short-lived thread would be killed with it.
-    """
-
-    def __init__(self) -> None:
-        self._asked: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="verifier-keeper", daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            order = self._asked.get()
-            if order is None:
-                return
-            memory_mb, home, fork, answer = order
-            try:
-                answer.put(Worker(memory_mb, home, fork=fork))
-            except Exception as error:  # raised again by `start`
-                answer.put(error)
-            del order, answer  # this thread must not keep a worker that the pool drops
-
-    def start(self, memory_mb: int, home: str, *, fork: bool) -> Worker:
-        """Return a new worker."""
-        answer: _Answer = queue.SimpleQueue()
-        self._asked.put((memory_mb, home, fork, answer))
-        worker = answer.get()
-        if isinstance(worker, Exception):
-            raise HarnessError(f"no verifier worker could be started: {worker}") from worker
-        return worker
-
-    def stop(self) -> None:
-        """Let the thread end."""
-        self._asked.put(None)

@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
@@ -66,15 +66,9 @@ def main(parent: int, memory_mb: int) -> None:
     digits()  # imports mpmath while files may still be opened freely
     confine(parent, memory_mb)
     replies.write(pack({"ready": True}))
-    known: dict[str, Conventions] = {}
-    while True:
-        message = unpack(requests)
-        if message is None:
-            return
-        options = message["conventions"]
-        conventions = known.get(options)
-        if conventions is None:
-            conventions = known[options] = Conventions.model_validate_json(options)
+    read_conventions = cache(Conventions.model_validate_json)
+    while message := unpack(requests):
+        conventions = read_conventions(message["conventions"])
         for answer, gold, truncated, problem in message["items"]:
             judge = partial(
                 verify,
