@@ -237,7 +237,7 @@ def test_a_model_that_somebody_changed_is_left_as_it_is(change, monkeypatch):
 
 @pytest.mark.parametrize("more", [{}, {"final_logit_softcapping": 3.0}])
 def test_what_is_scored_is_what_trls_head_scores(more):
-    from harness_heads import only_scored
+    from harness_rl.heads import only_scored
     from trl.trainer.utils import add_fused_lm_head
 
     model = random("llama")
@@ -262,13 +262,12 @@ def test_what_is_scored_is_what_trls_head_scores(more):
     assert float(nothing.log_probs.detach().sum()) == 0
 
 
-def test_a_head_in_chunks_is_the_head(monkeypatch):
-    import harness_heads
+def test_a_head_in_chunks_is_the_head():
+    from harness_rl import heads
 
-    monkeypatch.setattr(harness_heads, "CHUNK", 2)
     one, other = torch.arange(5.0, requires_grad=True), torch.arange(5.0)
-    whole = harness_heads.in_chunks(lambda a, b: (a * a * b).sum(), one, other, size=5)
-    parts = harness_heads.in_chunks(lambda a, b: (a * a * b).sum(), one, other, size=2)
+    whole = heads.in_chunks(lambda a, b: (a * a * b).sum(), one, other, size=5)
+    parts = heads.in_chunks(lambda a, b: (a * a * b).sum(), one, other, size=2)
     assert (len(whole), len(parts)) == (1, 3)
     assert float(sum(parts)) == float(whole[0]) == 100.0
     sum(parts).backward()
@@ -379,3 +378,11 @@ print(library.mallinfo2().field3 - before)
             [sys.executable, "-c", code, how], capture_output=True, text=True, env=path
         )
         assert made.stdout.split() == [blocks], made.stderr
+
+
+def test_a_change_to_the_heads_is_a_change_to_every_trainer_that_uses_them():
+    from harness.plugin.host import Host
+
+    host = Host()
+    for name in ("rl", "rloo", "hybrid-joint", "kd-on-policy"):
+        assert "harness_rl" in host.trainer(name).plugin.modules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from harness_heads import whole_model
+from harness_rl.heads import whole_model
 from harness_sft import SupervisedOptions, expected
 from pydantic import Field
 

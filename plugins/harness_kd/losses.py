@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness_heads import in_chunks, logits
+from harness_rl.heads import in_chunks, logits
 
 from harness import hidden_states
 

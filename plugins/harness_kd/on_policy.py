@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from harness_heads import has_plain_head, whole_model
 from harness_rl import rollouts
+from harness_rl.heads import has_plain_head, whole_model
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, Search, StageError, Trainer, Workload

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
-from harness_heads import only_scored
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, Search, StageError, Trainer, Workload, hookimpl
+from harness_rl.heads import only_scored
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
 Reward = Callable[..., list[float]]
