@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from harness.records import Cost as Cost
     from harness.records import Record as Record
     from harness.stage.budget import Budget as Budget
+    from harness.stage.reading.reader import hidden_states as hidden_states
     from harness.stage.run import Run as Run
     from harness.tasks.local import local_rows as local_rows
     from harness.tasks.source import Source as Source
@@ -59,6 +60,7 @@ else:
             "plugin.workload": ("Expected", "Workload"),
             "records": ("Caps", "Cost", "Record"),
             "stage.budget": ("Budget",),
+            "stage.reading.reader": ("hidden_states",),
             "stage.run": ("Run",),
             "tasks.local": ("local_rows",),
             "tasks.source": ("Source", "Split"),

@@ -25,6 +25,7 @@ from harness.errors import StageError
 from harness.stage.computed.products import Products, counted
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
+from harness.stage.reading.reader import Reader
 
 if TYPE_CHECKING:
     from harness.stage.counter import Counter
@@ -136,8 +137,9 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
     Mixin: Any = GenerationMixin
     Layer: Any = GradientCheckpointingLayer
     Host: Any = Decoder
+    Read: Any = Reader
     plain_call, plain_generate = Model.__call__, Mixin.generate
-    plain_layer, plain_answers = Layer.__call__, Host.generate
+    plain_layer, plain_answers, plain_trial = Layer.__call__, Host.generate, Read.against
     products = counter.products
     works = _Works(products)
 
@@ -231,9 +233,9 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
         with works.begun(_Work(model)), products.aside():
             _ = decoder.plain  # tries the model, which a resumed attempt does once more
-        found = plain_answers(decoder, prompts)
+        found, work = plain_answers(decoder, prompts), _Work(model)
         while True:
-            with works.begun(_Work(model)):  # and not while whoever asked looks at an answer
+            with works.begun(work):  # and not while whoever asked looks at an answer
                 answer = next(found, None)
             if answer is None:
                 return
@@ -241,11 +243,16 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
             counter.count_generation(name, size, len(prompts[place].tokens), len(tokens))
             yield answer
 
+    def trial(reader: Reader) -> Any:
+        with works.begun(_Work(reader.model)), products.aside():
+            return plain_trial(reader)
+
     hooks: list[Any] = [
         optimizer.register_optimizer_step_pre_hook(before_step),
         optimizer.register_optimizer_step_post_hook(lambda *_: counter.count_step()),
     ]
     Model.__call__, Mixin.generate, Layer.__call__, Host.generate = call, generate, layer, answers
+    Read.against = trial
     counter.start()
     try:
         with counted(products) as untouched:
@@ -254,7 +261,7 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
     finally:
         counter.tick()
         Model.__call__, Mixin.generate = plain_call, plain_generate
-        Layer.__call__, Host.generate = plain_layer, plain_answers
+        Layer.__call__, Host.generate, Read.against = plain_layer, plain_answers, plain_trial
         for hook in hooks:
             hook.remove()
 

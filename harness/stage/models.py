@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from harness import checkpoint_checks, checkpoints
 from harness.errors import StageError, TamperedError
 from harness.stage.manifest import check_sealed
+from harness.stage.memory import keep_freed
 from harness.weights import Contents
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def load_model(
     import torch.utils.deterministic
     from transformers import AutoModelForCausalLM
 
+    if device == "cpu":
+        keep_freed()
     # Under deterministic algorithms torch fills every new tensor, and TRL's loss asks for one
     # of half a gigabyte in each step, of which it reads only what it wrote.
     deterministic: Any = torch.utils.deterministic  # which declares no attributes

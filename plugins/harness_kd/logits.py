@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+from harness_rl.heads import whole_model
 from harness_sft import SupervisedOptions, expected
 from pydantic import Field
 
@@ -49,7 +50,7 @@ def train(run: Run) -> None:
             num_items_in_batch: torch.Tensor | int | None = None,
         ) -> torch.Tensor:
             student = self.accelerator.unwrap_model(model)
-            whole = losses.whole_model(student)
+            whole = whole_model(student)
             work = losses.distillation_loss
             with self.accelerator.autocast():
                 total: torch.Tensor = losses.through_wrapper(

@@ -1,9 +1,14 @@
-"""The loss of `kd`, and what distillation needs of two models whose embeddings differ in size."""
+"""The losses of distillation, and what it needs of two models whose embeddings differ in size."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+from harness_rl.heads import in_chunks, logits
+
+from harness import hidden_states
 
 if TYPE_CHECKING:
     import torch
@@ -18,15 +23,19 @@ class Weights(Protocol):
     alpha: float
 
 
+class Mixture(Protocol):
+    """Which divergence it is, and of what."""
+
+    @property
+    def beta(self) -> float: ...
+    @property
+    def temperature(self) -> float: ...
+
+
 def common_vocabulary(student: Any, teacher: Any) -> int:
     """Return how many token ids both models have."""
     sizes: list[int] = [student.config.vocab_size, teacher.config.vocab_size]
     return min(sizes)
-
-
-def whole_model(model: Any) -> Any:
-    """Return the model of transformers that has an adapter's layers; one without is that itself."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def through_wrapper(wrapper: Any, model: Any, work: Callable[..., Any], *given: Any) -> Any:
@@ -89,17 +98,62 @@ def _chunk_loss(
     import torch
     from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-    logits = _logits(student, hidden)
-    nll = cross_entropy(logits, targets, reduction="sum")
+    whole = logits(student, hidden)
+    nll = cross_entropy(whole, targets, reduction="sum")
     common = common_vocabulary(student, teacher)
-    softened = log_softmax(logits[:, :common] / options.temperature, dim=-1)
+    softened = log_softmax(whole[:, :common] / options.temperature, dim=-1)
     with torch.no_grad():
-        aim = log_softmax(_logits(teacher, guide)[:, :common] / options.temperature, dim=-1)
+        aim = log_softmax(logits(teacher, guide)[:, :common] / options.temperature, dim=-1)
     kl = kl_div(softened, aim, reduction="sum", log_target=True)
     return options.alpha * options.temperature**2 * kl + (1 - options.alpha) * nll
 
 
-def _logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = model.get_output_embeddings()(hidden).float()
-    cap: float | None = getattr(model.config, "final_logit_softcapping", None)
-    return logits if cap is None else (logits / cap).tanh() * cap
+def divergence(
+    student: Any, teacher: Any, inputs: dict[str, torch.Tensor], options: Mixture
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of `kd-on-policy` and the student's entropy, summed over completion tokens.
+
+    The generalised Jensen-Shannon divergence of Agarwal et al. 2024 (arXiv 2306.13649), as TRL has
+    it: of both distributions from their mixture `(1 - beta) student + beta teacher`, weighted by
+    `1 - beta` and `beta`; at 0 and 1 its limits, the forward and the reverse KL. On a CPU TRL makes
+    logits behind padding too, and all of them once more in the backward pass.
+
+    Args:
+        student: Without an adapter's wrapper; a gradient flows to it.
+        teacher: Of the same vocabulary.
+        inputs: TRL's `prompt_ids` and `completion_ids` with their masks, shape (rows, columns).
+        options: Of the trainer.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    ids = torch.cat((inputs["prompt_ids"], inputs["completion_ids"]), dim=1)
+    mask = torch.cat((inputs["prompt_mask"], inputs["completion_mask"]), dim=1)
+    before = inputs["prompt_ids"].shape[1] - 1
+    wanted = pad(inputs["completion_mask"] != 0, (before, 1))
+
+    def sums(hidden: torch.Tensor, guide: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        ours = torch.log_softmax(logits(student, hidden) / options.temperature, dim=-1)
+        with torch.no_grad():
+            aim = torch.log_softmax(logits(teacher, guide) / options.temperature, dim=-1)
+            entropy = -(ours.exp() * ours).sum()
+        return _apart(ours, aim, options.beta).sum(), entropy
+
+    hidden = hidden_states(student, ids, mask, wanted)
+    with torch.no_grad():
+        guide = hidden_states(teacher, ids, mask, wanted)
+    parts = in_chunks(sums, hidden, guide)
+    total, entropy = (torch.stack(part).sum() for part in zip(*parts, strict=True))
+    return total, entropy
+
+
+def _apart(ours: torch.Tensor, aim: torch.Tensor, beta: float) -> torch.Tensor:
+    """Return what each logarithm of a probability adds to the divergence."""
+    import torch
+
+    if beta == 0:
+        return aim.exp() * (aim - ours)
+    if beta == 1:
+        return ours.exp() * (ours - aim)
+    middle = torch.logaddexp(ours + math.log(1 - beta), aim + math.log(beta))
+    return beta * aim.exp() * (aim - middle) + (1 - beta) * ours.exp() * (ours - middle)

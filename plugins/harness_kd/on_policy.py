@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from harness_rl import rollouts
+from harness_rl.heads import has_plain_head, whole_model
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, Search, StageError, Trainer, Workload
-from harness_kd.losses import common_vocabulary, whole_model
+from harness_kd import losses
 
 
 class OnPolicyOptions(OptimiserOptions, frozen=True):
@@ -45,7 +47,7 @@ def train(run: Run) -> None:
     student: Any = run.student(tokenizer)
     teacher: Any = run.teacher_model()
     whole = whole_model(student)  # an adapter knows no embeddings
-    common, size = common_vocabulary(student, teacher), student.config.vocab_size
+    common, size = losses.common_vocabulary(student, teacher), student.config.vocab_size
     if max(tokenizer.get_vocab().values()) >= common:
         raise StageError(f"the tokenizer has ids beyond the {common} that both models have")
     if size != common and run.engine == "vllm":
@@ -70,24 +72,29 @@ def train(run: Run) -> None:
         disable_dropout=True,
     )
 
+    write = rollouts(run, tokenizer)
+    lean = only_scored(run, whole, teacher)
+    entropies: list[float] = []
+
     class OnPolicyTrainer(DistillationTrainer):
-        def compute_loss(self, *given: Any, **more: Any) -> Any:
+        def compute_loss(self, model: Any, inputs: Any, *given: Any, **more: Any) -> Any:
             with self.accelerator.autocast():  # which TRL's own does not enter
-                return super().compute_loss(*given, **more)
+                if not lean:
+                    return super().compute_loss(model, inputs, *given, **more)
+                total, entropy = losses.divergence(whole, teacher, inputs, options)
+            entropies.append(float(entropy / inputs["completion_mask"].sum()))
+            return total / inputs["num_items_in_batch"]
+
+        def log(self, logs: dict[str, float], *given: Any, **more: Any) -> None:
+            if entropies:
+                logs["entropy"] = sum(entropies) / len(entropies)
+                entropies.clear()
+            super().log(logs, *given, **more)
 
         def _generate_single_turn(self, prompt_ids: Any, *given: Any, **more: Any) -> Any:
-            if run.engine == "vllm" or run.group.sharded:
+            if write is None:
                 return super()._generate_single_turn(prompt_ids, *given, **more)
-            writer = self.accelerator.unwrap_model(self.model_wrapped)
-            answers = run.generate(
-                writer,
-                tokenizer,
-                prompt_ids,
-                temperature=options.temperature,
-                top_p=options.top_p,
-                limit=options.max_completion_length,
-            )
-            return [one.tokens for (one,) in answers]
+            return write(prompt_ids, self)["completion_ids"]
 
     trainer = OnPolicyTrainer(
         model=student,
@@ -106,6 +113,15 @@ def train(run: Run) -> None:
             ):
                 head.weight[common:] = rows.to(head.weight)
     run.save(student)
+
+
+def only_scored(run: Run, student: Any, teacher: Any) -> bool:
+    """Return whether the loss is computed here, of scored tokens alone, and not by TRL.
+
+    On a GPU TRL's kernels do that; several processes need its wrappers.
+    """
+    plain = has_plain_head(student) and has_plain_head(teacher)
+    return run.device == "cpu" and run.group.size == 1 and plain
 
 
 def expects(options: OnPolicyOptions, work: Workload) -> Expected:

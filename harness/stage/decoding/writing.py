@@ -11,6 +11,7 @@ from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.stopping import cut
 from harness.stage.memory import NoRoom, is_out_of_memory
+from harness.stage.reading.lean import lean_writing
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _generating(model: Any, half: bool) -> Iterator[None]:
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with half_precision(model) if half else nullcontext():
+        with half_precision(model) if half else nullcontext(), lean_writing(model):
             yield
     finally:
         for module in training:

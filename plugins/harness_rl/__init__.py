@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from harness import Expected, OptimiserOptions, Run, Search, StageError, Trainer, Workload, hookimpl
+from harness_rl.heads import only_scored
 
 Loss = Literal["dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo"]
 Reward = Callable[..., list[float]]
@@ -176,9 +177,8 @@ def rollouts(run: Run, tokenizer: Any) -> Callable[..., dict[str, Any]] | None:
         return None
 
     def write(prompts: list[Any], trainer: Any) -> dict[str, Any]:
-        policy = trainer.accelerator.unwrap_model(trainer.model_wrapped)
         written = run.generate(
-            policy,
+            trainer.model,
             tokenizer,
             prompts,
             temperature=options.temperature,
@@ -246,6 +246,9 @@ def learn(
     if "ref" in getattr(trainer.model, "peft_config", {}):
         # TRL's copy of a fresh adapter changes nothing: the start model is the reference without it
         trainer.model.delete_adapter("ref")
+    for model in (trainer.model, trainer.ref_model):
+        if model is not None:
+            only_scored(model, run.options.temperature)
     trainer.train(resume_from_checkpoint=run.resume)
     everywhere = run.group.gather(made.counts)
     totals = {name: sum(each[name] for each in everywhere) for name in made.counts}
