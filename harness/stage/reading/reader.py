@@ -101,9 +101,9 @@ class Reader:
     def against(self) -> str | None:
         """Return why it cannot, or None if it can.
 
-        A model that makes lean passes can. Another whose attention is known by its configuration
-        reads rows of which two begin alike, padded on both sides: its hidden states must be those
-        of a plain pass. What is found is kept as long as the model, but for what may change.
+        A model whose attention is known by its configuration reads rows of which two begin alike,
+        padded on both sides: its hidden states must be those of a plain pass. What is found is
+        kept as long as the model, but for what may change.
         """
         model = self.model
         if model.device.type != "cpu":
@@ -112,8 +112,6 @@ class Reader:
             return "what it computes again would be read in another way"
         if model not in _found:
             unknown = _unknown(model.config)
-            if unknown is None and is_known(model.base_model):
-                return None
             _found[model] = unknown or _difference(model)
             if _found[model] is not None:
                 message = "what a loss needs is computed with its padding: %s"
