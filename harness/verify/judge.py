@@ -232,7 +232,7 @@ class _Case:
 
         `ends` says that the answer is only what ends the text, which commits to nothing.
         """
-        quick = _quick(gold, answer)
+        quick = _quick(gold, answer) if self.conventions.locale != "comma" else None
         if quick is not None:
             self.gold_key, self.answer_key = quick[1], quick[2]
             if quick[0]:
@@ -240,7 +240,7 @@ class _Case:
             c = self.conventions
             # a comma may also separate two values or be a decimal mark: then both are read
             exact = not (c.relative or c.absolute or c.rounding != "exact")
-            if exact and ("," not in answer or (c.locale != "comma" and "/" not in quick[1])):
+            if exact and ("," not in answer or "/" not in quick[1]):
                 return False, "different numbers", Reason.judged
         gold_text, answer_text = tidy(gold), tidy(answer)
         if gold_text == answer_text and gold_text:

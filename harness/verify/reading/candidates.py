@@ -54,6 +54,7 @@ _IT_IS = re.compile(
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
+_POINTS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3}){1,4}(?![\d.,])")  # 12.600
 _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
@@ -103,8 +104,8 @@ def measured(
 def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:
     """Return the readings of a gold answer; of one in prose, those of its only formula."""
     golds = readable(gold, read(gold))
-    if locale == "comma" and "," in gold:
-        golds = read(_with_points(gold)) + golds
+    if locale == "comma" and ("," in gold or "." in gold):
+        golds = _european(gold, golds)
     formula = only_formula(gold) if not golds else None
     return readable(formula, read(formula)) if formula is not None else golds
 
@@ -141,16 +142,21 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         once, again = read(twice.group(1)), read(twice.group(2))
         if once and again and once[0].key == again[0].key:
             answers = once
-    if locale == "point" or "," not in answer:
-        return answers
+    if locale == "comma":
+        return _european(answer, answers)
     decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
     # a comma before three digits marks thousands unless the task says otherwise
-    if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
-        swapped = _with_points(answer)
-        if swapped != answer:
-            extra = read(swapped)
-            return (*extra, *answers) if locale == "comma" else (*answers, *extra)
+    if locale == "auto" and "," in answer and decimal and not _THOUSANDS.search(answer):
+        return (*answers, *read(_with_points(answer)))
     return answers
+
+
+def _european(text: str, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the readings of a text with decimal commas, in which `12.600` is a whole number."""
+    swapped = _with_points(text)
+    if swapped == text:
+        return nodes
+    return read(swapped) if _POINTS.search(text) else read(swapped) + nodes
 
 
 def choices(gold: str, answer: str) -> tuple[bool, str] | None:
@@ -186,4 +192,5 @@ def _said(text: str) -> str | None:
 def _with_points(text: str) -> str:
     """Return a text with commas for decimal marks, and points for thousands, turned to points."""
     text = _EUROPEAN.sub(lambda m: m.group(1).replace(".", "") + "." + m.group(2), text)
+    text = _POINTS.sub(lambda m: m.group().replace(".", ""), text)
     return _COMMA_DECIMAL.sub(r"\1.\2", text)

@@ -62,7 +62,12 @@ def value(c: Cursor) -> Node:
         inner = value(c)
         amount = tree.neg(inner.args[0])
         return tree.make("unit", (amount, inner.args[1]), f"{amount.key} [{inner.args[1]}]")
-    return _based(c) or expression(c)
+    amount = _based(c) or expression(c)
+    name = _CURRENCIES.get(c.peek().value) if c.op("€", "£", "¥", "₹") else None
+    if name is not None:  # 146 €
+        c.take()
+        return tree.make("unit", (amount, name), f"{amount.key} [{name}]")
+    return amount
 
 
 def _based(c: Cursor) -> Node | None:
