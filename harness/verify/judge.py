@@ -32,11 +32,12 @@ from harness.verify.reading.candidates import (
     decimals,
     gold_answer,
     gold_readings,
+    is_worded,
     measured,
     readings,
     same_words,
 )
-from harness.verify.reading.extract import FORMS, Form, extract
+from harness.verify.reading.extract import FORMS, Form, extract, in_prose
 from harness.verify.reading.problem import asked_places, asked_unit, is_copy
 from harness.verify.reading.sentences import affirmed, stated
 from harness.verify.reading.words import normal_words
@@ -209,7 +210,10 @@ class _Case:
             return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
         self.note(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
-        found = extract(self.text, self.form, fallback, self.conventions.precedence, self.problem)
+        worded = not _SIMPLE.fullmatch(gold) and is_worded(gold)
+        found = extract(
+            self.text, self.form, fallback, self.conventions.precedence, self.problem, worded
+        )
         if found is None or not found.text.strip():
             self.note("no final answer found")
             if self.truncated:
@@ -219,7 +223,10 @@ class _Case:
         self.note(f"{_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
+        other = in_prose(self.text, found, self.form, gold)
         right, why, reason = self.compare(gold, found.text, found.how == "last")
+        if other is not None and right is other.startswith("between"):
+            right, why, reason = self.compare(gold, other, found.how == "last")
         if right and self.problem and is_copy(found.text, gold, self.problem):
             reason = Reason.copied
             if self.conventions.copies == "refuse":

@@ -14,7 +14,9 @@ from harness.verify.reading.words import canonical_unit
 _MARKED = ("unit", "pct", "deg")
 _UNCOMPUTED = ("@sum", "@int", "@prod", "@lim")
 _EXCLUDING = {"except", "not", "no", "other", "never", "unless", "without", "but", "excluding"}
-_NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
+_NAMING = {
+    "abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn", "gcd", "lcm",
+}  # fmt: skip
 
 
 def items_of(node: Node) -> list[Node]:
@@ -79,7 +81,7 @@ def closing(node: Node) -> Node:
     last = sides[-1]
     constant = [x for x in sides[:-1] if x.kind in EXPRESSIONS and _is_constant(x)]
     agree = "equiv" in node.args[0] or _agree((*constant, last))
-    return last if last.kind in EXPRESSIONS and agree else node
+    return last if (last.kind in EXPRESSIONS or last.kind in ("br", "matrix")) and agree else node
 
 
 def _is_constant(node: Node) -> bool:
@@ -131,9 +133,18 @@ def is_compound(node: Node) -> bool:
     Not where a coefficient makes it an equation to solve: `2x + z = 1` does not answer 1, and
     neither does an equation in one unknown, such as `x^2 = 16`.
     """
-    if node.kind == "fn":
-        return node.args[0] in _NAMING and bool(tree.symbols(node))
+    if _is_applied(node):
+        return bool(tree.symbols(node))
     return len(tree.symbols(node)) > 1 and _without_coefficients(node)
+
+
+def _is_applied(node: Node) -> bool:
+    r"""Whether a value is made of functions that name one alone: `\sin A`, `\tan A`."""
+    if node.kind == "pow":
+        return _is_applied(node.args[0]) and node.args[1].kind == "num"
+    if node.kind == "mul":
+        return all(map(_is_applied, node.args))
+    return node.kind == "fn" and node.args[0] in _NAMING
 
 
 def _without_coefficients(node: Node) -> bool:
@@ -160,8 +171,8 @@ def is_name(node: Node) -> bool:
         return is_name(node.args[0])
     if is_function(node):  # f(x) is a name, a sum that was not computed is a value
         return not node.args[0].startswith(_UNCOMPUTED)
-    if kind == "br":
-        return all(is_name(x) for x in node.args[2])
+    if kind in ("br", "matrix"):
+        return all(map(is_name, node.args[2] if kind == "br" else (x for r in node.args for x in r)))
     if kind == "ratio":
         return all(is_name(x) for x in node.args)
     if kind == "fn" and node.args[0] == "abs":

@@ -58,6 +58,12 @@ def _region(node: Node) -> Region | None:
             return None
         return None, [(low, high, args[0] == "[", args[1] == "]")]
     if kind in ("union", "list") and args:
+        excluded = [x.args[1] for x in args if x.kind == "rel" and x.args[0] == ("ne",)]
+        names = {x[0].key for x in excluded}
+        if kind == "list" and len(excluded) == len(args) > 1 and len(names) == 1:
+            rest = without([(x[1], x[1], True, True) for x in excluded])
+            inner = _region(tree.structure("union", rest))
+            return (names.pop(), inner[1]) if inner is not None else None
         name, pieces = None, []
         for part in args:
             inner = _region(part)

@@ -47,7 +47,11 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
             names = (gold if bare is answer else answer).args[1][0]
             if names.kind == value.kind == "br" and {"x", "y"} <= tree.symbols(names):
                 value = _sorted_by_name(names, value)  # a bare pair is (x, y)
-            return c.same(value, bare) if bare is answer else c.same(bare, value)
+            for stated in (value, *_rounded(gold if bare is answer else answer, bare)):
+                result = c.same(stated, bare) if bare is answer else c.same(bare, stated)
+                if result[0]:
+                    break
+            return result
     left, right = region(gold), region(answer)
     if left is not None and right is not None:
         if left[0] and right[0] and left[0] != right[0]:
@@ -67,6 +71,12 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
             return c.same(a[0], b[0])
         return lists(c, tree.structure("list", a), tree.structure("list", b))
     return False, f"a {gold.kind} against a {answer.kind}"
+
+
+def _rounded(chain: Node, bare: Node) -> list[Node]:
+    r"""Return what a chain is about, `\sqrt{34} \approx 5.8`, beside a decimal number."""
+    decimal = bare.kind == "num" and bare.args[0].denominator != 1
+    return [chain.args[1][-1]] if decimal and chain.args[0][-1] == "approx" else []
 
 
 def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:

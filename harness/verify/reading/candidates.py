@@ -110,6 +110,15 @@ def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:
     return readable(formula, read(formula)) if formula is not None else golds
 
 
+def is_worded(gold: str) -> bool:
+    """Whether a gold answer is one in words, or the letter of a choice."""
+    text = tidy(gold) if len(gold) < 300 and any(map(str.isalpha, gold)) else ""
+    if not text:
+        return False
+    found = read(text)
+    return choice(text) is not None or (bool(found) and found[0].kind == "text")
+
+
 def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, ...]:
     """Return the readings of an answer, with those that only its gold answer suggests."""
     answers = readable(answer, read(answer))

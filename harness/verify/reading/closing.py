@@ -106,6 +106,7 @@ _FAILS = re.compile(  # n = 3 works, while n = 2 does not
     r",\s(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b"
 )
 _BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
+_SHARE = re.compile(r",\s(?:which|that)\s(?:is|are|was|were)\s(?:[a-z]{1,15}\s)?\S{0,2}$", re.I)
 _OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
@@ -139,6 +140,8 @@ def _rank(text: str, start: int, end: int) -> int:
         return 2
     if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
         return 2
+    if text[end - 1 : end] == "%" and _SHARE.search(before) and text.startswith(" of ", end):
+        return 4
     if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
         return 4
     return 2 if _COMPARED.match(text, end) else 0
@@ -277,6 +280,8 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     for mark in _THEREFORE.finditer(sentence, 0, found[-1].start):
         start = mark.end()
     every = found = [c for c in found if c.start >= start]
+    if "perce" in asked:
+        found = [c for c in found if c.text.endswith(("%", "percent"))] or found
     least = min(c.rank for c in found)
     found = [c for c in found if c.rank == least]
     best = found[-1]

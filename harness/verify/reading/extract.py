@@ -13,16 +13,17 @@ from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
 from harness.verify.reading.closing import concluded
-from harness.verify.reading.phrases import COMMITS, SENTENCE, WINDOW, by_phrase, cut, last_match
+from harness.verify.reading.phrases import COMMITS, DOUBTED, SENTENCE, WINDOW, by_phrase, cut, last_match
 from harness.verify.reading.problem import asked_words, words
 from harness.verify.reading.sentences import (
+    ASSIGNS,
     MATH,
     NUMBERISH,
     affirmed,
     content,
     last_formulas,
 )
-from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES
+from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES, TEXT
 
 Form = Literal["boxed", "hash", "answer_is", "answer_tag", "bare"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -60,6 +61,7 @@ def extract(
     fallback: str = "any",
     precedence: str = "form",
     problem: str = "",
+    worded: bool = False,
 ) -> Found | None:
     """Return the final answer of a response, or None.
 
@@ -69,6 +71,7 @@ def extract(
         fallback: As in `Conventions`.
         precedence: As in `Conventions`.
         problem: The problem's text, whose question tells which of two sentences answers it.
+        worded: Whether the answer is looked for in words, or as the letter of a choice.
     """
     if form == "bare":
         text = after_thinking(text).strip()
@@ -95,7 +98,8 @@ def extract(
         return Found(phrase, "phrase")
     if fallback == "committed":
         return None
-    last = _last(text, asked_words(problem) if problem else frozenset())
+    last = _in_words(text) if worded else None
+    last = last or _last(text, asked_words(problem) if problem else frozenset())
     return Found(last, "last") if last else None
 
 
@@ -154,6 +158,63 @@ def tagged_answer(text: str) -> str | None:
     return inner if within is None else within
 
 
+def in_prose(text: str, found: Found, form: Form, gold: str) -> str | None:
+    """Return another reading of an answer in running prose, or None where there is none.
+
+    `42!` at the end of a sentence may be 42, unless the gold answer is a factorial itself, and
+    `5-10 apples` is a range and no difference.
+    """
+    if found.how not in ("phrase", "last") and form != "answer_is":
+        return None
+    loud, among = _LOUD.fullmatch(found.text), _RANGE.fullmatch(found.text)
+    if (loud is None or "!" in gold) and (among is None or _RANGE.fullmatch(gold)):
+        return None
+    at = re.search(rf"(?<![\w$\\{{(^#])(?<!####\s){re.escape(found.text)}{_ENDS}", text)
+    if at is None:
+        return None
+    if among is None:
+        sentence = re.split(r"[.!?]\s|\n", text[max(0, at.start() - 200) : at.start()])[-1]
+        return None if _COUNTED.search(sentence) else found.text[:-1]
+    low, high = (float(n.replace(",", "")) for n in among.groups())
+    return f"between {found.text}" if low < high else None
+
+
+_COUNTED = re.compile(r"\b(?:orders?|ways|arrange\w*|permut\w*|factorials?)\b", re.I)
+_ENDS = r"[*_\"')]*(?:\s*$|\n|\s[A-Z]|(?<!!)[.,;\s])"  # behind a number and its unit
+_RANGE = re.compile(
+    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)(?:-|\s?[–—]\s?)(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)"
+    r"(?:\s[a-z]{2}[a-z ]{0,40})?"
+)
+_LOUD = re.compile(r"[-+$€£]{0,2}\d[\d,.]{0,20}!")
+_BOLD_END = re.compile(r"\*\*([^*\n]{1,80}[^*\n:])\*\*[.!*\s]{0,9}$")
+_TEXT_END = re.compile(TEXT.pattern + r"[^=<>]{0,40}$")
+_OPTION_END = re.compile(r"\b(?:option|choice|answer)\s+[*$(]{0,4}([A-Z])[*$).!\s]{0,9}$", re.I)
+_WORD_END = re.compile(
+    r"(?:\b(?:is|are|was|were)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
+    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4})[.!*\s]{0,9}$"
+)
+_EXCLUDES = re.compile(r"\b(?:rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
+_YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b", re.I)
+
+
+def _in_words(text: str) -> str | None:
+    """Return the words or the letter of a choice that the closing sentence of a response ends in."""
+    window = text[-WINDOW:].strip()
+    bold = _BOLD_END.search(window, max(0, len(window) - 100))
+    if bold is not None:
+        return bold.group(1).strip()
+    stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
+    sentence = window[stops[-1] :] if stops else window
+    if len(sentence) > 400 or affirmed(sentence) is None or _EXCLUDES.search(sentence):
+        return None
+    for pattern in (_OPTION_END, _TEXT_END, _WORD_END):
+        found = pattern.search(sentence)
+        if found is not None:
+            return found.group(1).strip()
+    yes = _YES_NO.match(sentence) or _YES_NO.match(window)
+    return yes.group(1) if yes is not None else None
+
+
 def _last(text: str, asked: frozenset[str]) -> str | None:
     """Return the value that a response ends with which commits to nothing."""
     window = cut(text[-WINDOW:]) or text[-WINDOW:].strip()
@@ -181,7 +242,9 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         if last == content(formulas[-1]).strip() and within and not alone:
             last = concluded(_sentence(window, formulas[-1]), asked) or last
         chosen = last != content(formulas[-1]).strip() and len(formulas) > 1
-        return last if chosen else _unless_denied(last, window, formulas[-1])
+        if "=" in last and _SUBJECT.search(window[: formulas[-1].start()].rsplit(". ", 1)[-1]):
+            last = last if ASSIGNS.match(last) or "approx" in last else re.split(r"(?<![<>!:])=", last)[-1]
+        return last if chosen else _unless_denied(last, window, formulas[-1], asked)
     assert number is not None
     sentence = _sentence(window, number)
     if "=" not in sentence and (_NOTE.match(sentence) or (asked and not _SO.match(sentence))):
@@ -192,12 +255,18 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     value = concluded(sentence, asked)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
-    return _unless_denied(value or number.group().strip(), window, number)
+    return _unless_denied(value or number.group().strip(), window, number, asked)
 
 
 _SO = re.compile(
     r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s|that\sis|this\sis)\b",
     re.I,
+)
+# the area is $6a^2 = 24$: what stands before the equals sign only says how it was found
+_SUBJECT = re.compile(
+    r"^(?!.*\b(?:equations?|relations?|conditions?|constraints?|formulas?|identity|system)\b)"
+    r".*\b(?:is|are|was|equals?)\s+(?:therefore\s+|thus\s+|just\s+|simply\s+)?$",
+    re.S,
 )
 _CONDITION = re.compile(r"\b(?:at|when|where|if|for)\s+$")  # 8 when $x = 3$
 _NOTE = re.compile(
@@ -219,7 +288,7 @@ _OFFER = re.compile(  # what a chat model adds
 # a check of the value before it, which takes nothing back
 _CHECK = re.compile(
     r"(?:\n|[.!]\s)\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
-    r"(?:check|verif(?:y|ication)|indeed)\b",
+    r"(?:(?:(?:double|quick|sanity|cross)[-\s])?check(?:ing)?|verif(?:y|ying|ication)|indeed)\b",
     re.I,
 )
 _CONCLUDES = re.compile(
@@ -256,21 +325,26 @@ _DENIED = re.compile(
     r"[$\\(\[]{0,2}$|\b(?:less|more|greater|fewer|larger|smaller|bigger|higher|lower|shorter"
     r"|longer)\s+than\s*[$\\(\[]{0,2}$"
 )
-# a condition before a value, in which "not" says nothing about it
+# a condition on what the value is of, in which "not" says nothing about the value itself
 _SUCH = re.compile(
     r"\b(?:such that|where|who|which|that|so that)\b[^.]{0,200}\b(?:is|are|equals)\b"
+    r"|\bnot\s+(?!(?:true|the|think|believe|sure|certain|correct|possible|that|mean)\b)[^.]{0,200}"
+    r"\b(?:is|are|equals)\s+[$\\(\[]{0,2}$"
 )
+_RELATIVE = re.compile(r"\b(?:which|that|who)\s+\w{1,6}(?:\s+not|n['’]t)\b[^,.;]*")
 _WRONG = re.compile(
     r"[$\\)\]]{0,2}\s*(?:is|are|was|were)\s*(?:not\b|n['’]t\b|wrong|incorrect)", re.I
 )
 
 
-def _unless_denied(value: str, text: str, found: re.Match[str]) -> str:
+def _unless_denied(value: str, text: str, found: re.Match[str], asked: frozenset[str]) -> str:
     """Return a value, or the clause around it where that says what the answer is not."""
     start = max(text.rfind(mark, 0, found.start()) for mark in _BREAKS) + 1
     stop = SENTENCE.search(text, found.end())
     clause = text[start : stop.start() if stop else len(text)].strip()
-    if _WRONG.match(text, found.end()) or _DENIED.search(text[start : found.start()]):
+    before = text[start : found.start()]
+    denied = DOUBTED.search(before) or ("not" not in asked and _DENIED.search(before))
+    if denied or _WRONG.match(text, found.end()):
         return clause
-    denies = affirmed(clause) is None and not _SUCH.search(text, start, found.start())
-    return clause if denies else value
+    denies = affirmed(_RELATIVE.sub("", clause)) is None and not _SUCH.search(before)
+    return clause if denies and "not" not in asked else value

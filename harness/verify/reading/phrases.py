@@ -90,7 +90,7 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
         if before:
             return before
         rest = window[phrase.end() : phrase.end() + 1_200]
-        doubt = _DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
+        doubt = DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
         if doubt is not None:
             return doubt.group() + rest[:200]  # which the reader refuses
         value = _corrected(rest) or _statement(rest)
@@ -99,7 +99,7 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
     return None
 
 
-_DOUBTED = re.compile(  # "I do not think that the answer is 5"
+DOUBTED = re.compile(  # "I do not think that the answer is 5"
     r"(?:\b(?:whether|impossible|unclear)\b|(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
     r"|possible|follow|conclude)\b))(?:(?!\bbut\b)[^.!?\n])*$",
     re.I,
