@@ -16,6 +16,7 @@ _UNCOMPUTED = ("@sum", "@int", "@prod", "@lim")
 _EXCLUDING = {"except", "not", "no", "other", "never", "unless", "without", "but", "excluding"}
 _NAMING = {
     "abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn", "gcd", "lcm",
+    "floor", "ceil",
 }  # fmt: skip
 
 
@@ -120,7 +121,8 @@ def _agree(items: tuple[Node, ...]) -> bool:
     return all(
         x.key == last.key
         or x.kind == "sym"  # x = y = 2
-        or (x.kind == "fn" and x.args[0].startswith(_UNCOMPUTED))
+        or is_function(x)  # f(1) = g(2) = 3
+        or (last.kind in ("br", "matrix") and x.kind in EXPRESSIONS)  # p = v - (1, 2) = (3, 4)
         or (x.kind in EXPRESSIONS and last.kind in EXPRESSIONS and equal(x, last)[0])
         or (x.kind in ("pct", "deg", "ratio") or last.kind in ("pct", "deg", "ratio"))
         for x in map(_bare, items[:-1])

@@ -284,6 +284,7 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         found = [c for c in found if c.text.endswith(("%", "percent"))] or found
     least = min(c.rank for c in found)
     found = [c for c in found if c.rank == least]
+    found = [c for c in found if c.text not in asked] or found  # 3 of the numbers up to 40
     best = found[-1]
     if len(found) > 1:
         if not sentence[start : found[0].start].strip() and _SUBJECT.match(sentence, found[0].end):

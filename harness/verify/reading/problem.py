@@ -153,10 +153,11 @@ def words(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def asked_words(problem: str) -> frozenset[str]:
-    """Return the words of a problem's last question, or last sentence, with its units in full."""
+    """Return the words of a problem's last question, or last sentence, with its units and numbers."""
     sentences = _SENTENCES.split(problem[-2_000:].strip())
     question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
-    return words(question) | {w for w in _WORD.findall(question.lower()) if w in UNITS}
+    units = {w for w in _WORD.findall(question.lower()) if w in UNITS}
+    return words(question) | units | set(re.findall(r"\d[\d,.]*(?<=\d)", question))
 
 
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
