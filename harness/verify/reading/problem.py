@@ -156,8 +156,11 @@ def asked_words(problem: str) -> frozenset[str]:
     """Return the words of a problem's last question, or last sentence, with its units and numbers."""
     sentences = _SENTENCES.split(problem[-2_000:].strip())
     question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
+    numbers = re.findall(r"\d[\d,.]*(?<=\d)", question)
+    asks = _ASKS.search(question)
+    question = question[asks.start() :] if asks is not None else question
     units = {w for w in _WORD.findall(question.lower()) if w in UNITS}
-    return words(question) | units | set(re.findall(r"\d[\d,.]*(?<=\d)", question))
+    return words(question) | units | set(numbers)
 
 
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
