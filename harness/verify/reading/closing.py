@@ -39,6 +39,7 @@ _THEREFORE = re.compile(
     r"|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
     re.I,
 )
+_ROUNDED = re.compile(r"\bround(?:s|ed|ing)\b[a-z\s]{0,30}\bto\s(\S{0,3}\d.*)$")  # 8.3%, which rounds down to 8%
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
 _TAIL = re.compile(
     r".*\b(?:(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
@@ -161,6 +162,9 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
     fails = _FAILS.search(sentence)
     if fails is not None and any(map(str.isdigit, sentence[: fails.start()])):
         sentence = sentence[: fails.start()]
+    rounded = _ROUNDED.search(sentence) if {"round", "neare"} & asked else None
+    if rounded is not None:
+        sentence = rounded.group(1)
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))

@@ -221,7 +221,8 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     window = _QED.sub("", window).rstrip()
     concluding = last_match(_CONCLUDES, window)
     window = _DRAWING.sub("", window)
-    for added, start in ((_OFFER, 0), (_CHECK, concluding.end() if concluding is not None else 0)):
+    checks = concluding.end() if concluding is not None else 0
+    for added, start in ((_OFFER, 0), (_NOTES, 0), (_CHECK, checks)):
         found = added.search(window, start)
         if found is not None and any(map(str.isdigit, window[: found.start()])):
             window = window[: found.start()].rstrip()
@@ -290,6 +291,12 @@ _CHECK = re.compile(
     r"(?:\n|[.!]\s)\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
     r"(?:(?:(?:double|quick|sanity|cross)[-\s])?check(?:ing)?|verif(?:y|ying|ication)|indeed)\b",
     re.I,
+)
+# a last paragraph beside the solution, or a last remark in brackets
+_NOTES = re.compile(
+    r"(?:\n\n\(?|[.$]\s{1,2}\()(?:note|notice|remark|challenge|alternatively|another\s(?:way|solution))\b"
+    r"(?:(?!\n\n|\b(?:so|thus|hence|therefore|answer)\b).)*$",
+    re.I | re.S,
 )
 _CONCLUDES = re.compile(
     r"\b(?:not|so|thus|hence|therefore|but|however|wait|wrong|mistake|incorrect|answer)\b", re.I

@@ -118,7 +118,11 @@ def content(formula: re.Match[str]) -> str:
     if "\\begin{" not in formula.group()[:7] and "\\begin{align" not in inner:
         return inner
     lines = [line.strip() for line in _ROWS.split(inner) if line.strip(" .&\n")]
-    last = lines[-1].replace("&", " ") if lines else inner
+    last = lines.pop() if lines else inner
+    while lines and last.count("\\end{") > last.count("\\begin{"):
+        last = f"{lines.pop()}\\\\{last}"  # the rows of a matrix
+    last = last.replace("&=", "=").lstrip("& ")
+    last = last if "matrix}" in last else last.replace("&", " ")
     return last.rsplit("=", 1)[1] if last.startswith(("=", " =")) else last
 
 
