@@ -74,9 +74,14 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
 
 
 def _rounded(chain: Node, bare: Node) -> list[Node]:
-    r"""Return what a chain is about, `\sqrt{34} \approx 5.8`, beside a decimal number."""
-    decimal = bare.kind == "num" and bare.args[0].denominator != 1
-    return [chain.args[1][-1]] if decimal and chain.args[0][-1] == "approx" else []
+    r"""Return what else a chain says: `\sqrt{34} \approx 5.8`, `90 minutes = 1.5 hours`."""
+    sides: tuple[Node, ...] = chain.args[1]
+    if bare.kind != "num" or any(s.kind == "unit" for s in sides) > all(
+        s.kind == "unit" for s in sides
+    ):
+        return []
+    decimal = bare.args[0].denominator != 1 and chain.args[0][-1] == "approx"
+    return [sides[-1]] if decimal else [s for s in sides if s.kind == "unit"]
 
 
 def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:

@@ -55,6 +55,7 @@ _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
 _POINTS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3}){1,4}(?![\d.,])")  # 12.600
+_CENTS = re.compile(r"(?<![\d.,])\d{1,9},00(?!\d)")  # 77,00
 _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
@@ -64,7 +65,7 @@ _WHOLE = re.compile(  # all integers n >= 3; letters that usually stand for whol
     r"\$?([abdkmnpNMK]\s?(?:\\(?:ge|le|ne)\b|\\geq|\\leq|[<>=]).{1,80}?)\$?"
 )
 _APART = re.compile(
-    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
+    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b|\s(?:thousand|million|billion)\b){1,80}?)\$?"
     r"(?:\s+|~|\\[ ,;]\s*)"
     r"\$?((?:[pnumkMG]?(?:[msgLNJWVAKCTF]|Hz|Pa|eV|mol)|h|l|cm)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?|\s(?:m|s|kg|K|mol)\^\{?-?[123]\}?)*)\$?"
 )
@@ -130,12 +131,13 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         and (
             not answers
             or answers[0].kind == "text"
-            or (answers[0].kind == "list" and [x.kind == "text" for x in answers[0].args] == [0, 1])
+            or (answers[0].kind == "list" and any(x.kind == "text" for x in answers[0].args))
         )
     ):
         formula = only_formula(answer) or _said(answer) or value_among_words(answer)
         if formula is not None:
-            answers = readable(formula, read(formula)) or answers
+            found = readable(formula, read(formula))
+            answers = (*answers, *found) if answers[:1] and answers[0].kind == "list" else found or answers
     if golds and golds[0].kind == "rel" and not answers:
         whole = _WHOLE.fullmatch(TEXT.sub(r"\1", answer))
         answers = read(whole.group(1)) if whole is not None else ()
@@ -154,6 +156,7 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
     if locale == "comma":
         return _european(answer, answers)
     decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
+    decimal = decimal or _CENTS.search(answer) is not None
     # a comma before three digits marks thousands unless the task says otherwise
     if locale == "auto" and "," in answer and decimal and not _THOUSANDS.search(answer):
         return (*answers, *read(_with_points(answer)))
@@ -188,6 +191,10 @@ def same_words(gold: str, answer: str) -> str | None:
     words, said = normal_words(gold), normal_words(answer)
     if len(words) > 1 and words in (said, _IT_IS.sub("", said)):
         return "equal words"
+    if words.count("=") == 1 and [*map(str.strip, words.split("="))] == [
+        *map(str.strip, said.split("=")[::-1])
+    ]:
+        return "the same equation"
     first = _YES_OR_NO.match(said)
     return "the first word of a sentence" if first is not None and first.group(1) == words else None
 

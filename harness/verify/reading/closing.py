@@ -13,6 +13,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from harness.verify.reading.places import BOUNDED, rank
 from harness.verify.reading.problem import words
 from harness.verify.reading.sentences import (
     AND,
@@ -28,7 +29,7 @@ from harness.verify.reading.sentences import (
     expression,
     in_two_units,
 )
-from harness.verify.reading.words import NUMBER_WORDS, UNITS
+from harness.verify.reading.words import NUMBER_WORDS, SCALES, UNITS
 
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
@@ -52,100 +53,12 @@ _MATHEMATICS = re.compile(
 )
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
 
-# -- the place of a candidate ---------------------------------------------------------------------
-
-_DETERMINERS = (
-    r"(?:(?:the|an?|this|that|these|those|only|just|both|his|her|its|their|our|my|your|each|every"
-    r"|another|other|next|last|first|final|whole|entire|remaining|additional|extra|more|original"
-    r"|same|all|about|\w{1,20}['’]s)\s+){0,4}"
-)
-_LABELS = (
-    r"(?:days?|weeks?|steps?|crate|years?|grade|chapter|page|room|problem|question|part|case|number"
-    r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
-)
-_GOVERNED = re.compile(
-    r"(?:\b(?:en|em|dans|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
-    r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
-    r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
-    r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
-    rf"\s+(?:[a-z]{{2,12}}ing\s+)?{_DETERMINERS}(?:{_LABELS})?[$\\(*]{{0,3}}$"
-    r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
-    r"|\bof\s+(?:the|these|those|all|both|his|her|its|their|our|my|your)\s+(?:[a-z]{2,12}\s+)?\S{0,3}$",
-    re.I,
-)
-_LEFT_WITH = re.compile(
-    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$"
-    r"|\b(?:is|are|lies?|meets?|located)\s+at\s+\S{0,3}$"
-    r"|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
-    re.I,
-)
-_LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
-_THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
-_SIDE_CLAUSE = re.compile(
-    r"\b(?:having|after|before|when|if|because|since|while|until|unless|although|though|where|given"
-    r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
-    r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make))"
-    r"\s(?!and\b)[^,;]*$",
-    re.I,
-)
-_WANTS = re.compile(
-    r"\b(?:needs?|have|has|had|wants?|able|going|expect(?:s|ed)?|used|plans?|planned|decided|afford"
-    r"|managed|required|hopes?|allowed|tries|tried|was|were|is|are|will)(?:\s\w{1,12})?\s+$",
-    re.I,
-)
-_COMPARED = re.compile(
-    r"\s?(?:[a-z]+\s)?(?:more|less|fewer|higher|lower|greater|[a-z]{2,8}er|further|farther)\s"
-    r"(?:[a-z]+\s){0,2}than\b|\s?times\s(?:as|more|the|what|that)\b",
-    re.I,
-)
-_INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
-    r"(?:,\s*(?:including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
-    r"[^,;]*|\d[^:]*\w:\s[^:]*|\((?:[^()]*))$",
-    re.I,
-)
 _FAILS = re.compile(  # n = 3 works, while n = 2 does not
     r",\s(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b"
 )
-_BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
-_SHARE = re.compile(r",\s(?:which|that)\s(?:is|are|was|were)\s(?:[a-z]{1,15}\s)?\S{0,2}$", re.I)
-_OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
 )
-
-
-# what makes a number a bound or a part of the value; "10 more than 20" compares
-_BOUNDED = re.compile(
-    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
-    r"|twice|double|triple)\s+(?:the\s+)?\S{0,3}$",
-    re.I,
-)
-
-
-def _rank(text: str, start: int, end: int) -> int:
-    """Return how little a number there counts.
-
-    0 by itself, 1 as a bound, 2 governed or in a side clause, 4 aside.
-    """
-    before = text[max(0, start - 120) : start]
-    if _BOUNDED.search(before):
-        return 1
-    if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
-        return 4
-    if _BESIDE.search(before) and re.match(r"[^,.]{1,30},", text[end:]):
-        return 4  # 24 students, or 80% of them, passed
-    side = _SIDE_CLAUSE.search(before)
-    if side is not None and not (
-        side.group().startswith("to ") and _WANTS.search(before[: side.start()])
-    ):
-        return 2
-    if _GOVERNED.search(before) and not _LEFT_WITH.search(before):
-        return 2
-    if text[end - 1 : end] == "%" and _SHARE.search(before) and text.startswith(" of ", end):
-        return 4
-    if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
-        return 4
-    return 2 if _COMPARED.match(text, end) else 0
 
 
 def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
@@ -189,8 +102,13 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         further = FURTHER.search(behind, number.end())
         if further is not None and any(map(str.isdigit, behind[further.end() :])):
             return concluded(behind[further.end() :], asked)
-        return (number.group() + measure(behind, number.end())).strip()
+        scale = _SCALE.match(behind, number.end())
+        end = scale.end() if scale is not None else number.end()
+        return (behind[:end] + measure(behind, end)).strip()
     return _chosen(sentence, asked)
+
+
+_SCALE = re.compile(rf"\s(?:{'|'.join(SCALES)})\b")
 
 
 class _Candidate(NamedTuple):
@@ -211,7 +129,9 @@ _PLAIN = re.compile(
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
     rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S))?"
     r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
-    r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z]))?",
+    r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z])"
+    r"|(?<!from\s\d)(?<!from\s\d\d)\sto\s\d{1,9}\b(?:\s(?!in\b|for\b|of\b|and\b|or\b|when\b)[a-z]{3,15})?"
+    r"|\s?[–—]\s?\d[\d,.]{0,9}\b(?:\s[a-z]{3,15})?)?",
 )
 
 
@@ -262,14 +182,14 @@ def _candidates(sentence: str) -> list[_Candidate]:
     for start, end, text in reversed(joined):
         formula, spoken = sentence[start] in "$\\", not any(map(str.isdigit, text))
         if start in again:
-            rank = 4
+            place = 4
         elif formula or not spoken:
-            rank = 6 if formula and NAME_ONLY.fullmatch(text) else _rank(sentence, start, end)
+            place = 6 if formula and NAME_ONLY.fullmatch(text) else rank(sentence, start, end)
         elif _COUNTED.search(sentence[:start]):  # the two friends
             continue
         else:
-            rank = _rank(sentence, start, end) + (not text.endswith("percent"))
-        found.append(_Candidate(start, end, text, rank + 3 * (start in sums)))
+            place = rank(sentence, start, end) + (not text.endswith("percent"))
+        found.append(_Candidate(start, end, text, place + 3 * (start in sums)))
     return found
 
 
@@ -300,12 +220,18 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         wanted = {UNITS.get(w) for w in asked}
         same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
         best = same[-1] if same and kind not in wanted else best
-    bound = _BOUNDED.search(sentence[max(0, best.start - 40) : best.start])
-    return best.text if bound is None else f"{bound.group(1)} {best.text}"  # which is refused
+    bound = BOUNDED.search(sentence[max(0, best.start - 40) : best.start])
+    if bound is not None or _OR_MORE.match(sentence, best.end):
+        return f"{bound.group(1) if bound is not None else 'at least'} {best.text}"  # is refused
+    return best.text
 
 
 def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
-    return UNITS.get(found.text.split()[-1].lower())
+    words = found.text.split()
+    return UNITS.get(words[1 if in_two_units(found.text) else -1].lower())
+
+
+_OR_MORE = re.compile(r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b")
 
 
 _BREAK = re.compile(
@@ -325,7 +251,8 @@ def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
 _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
 _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 _OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
-    r"(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
+    r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b"
+    r"|(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
     re.I,
 )
 # 50% of 80, 5 more than 7

@@ -23,7 +23,7 @@ from harness.verify.reading.sentences import (
     content,
     last_formulas,
 )
-from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES, TEXT
+from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN, TEXT
 
 Form = Literal["boxed", "hash", "answer_is", "answer_tag", "bare"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -126,12 +126,21 @@ def _first_turn(text: str, form: Form) -> str:
     return text
 
 
+# what stands behind #### where a model makes headings of it
+_HEADING = re.compile(
+    r"[*\s]*(?:(step\s\d.*)|(?:the\s|final\s|my\s)*(?:answer|result|solution|conclusion)[:*\s]*)", re.I
+)
+
+
 def _of_form(text: str, form: Form) -> str | None:
     if form == "boxed":
         return boxed(text)
     if form == "hash":
         found = last_match(HASH, text)
-        return cut(found.group(1)) if found is not None else None
+        heading = _HEADING.fullmatch(found.group(1)) if found is not None else None
+        if found is None or (heading is not None and heading.group(1)):
+            return None
+        return cut(text[found.end() :].strip().split("\n")[0] if heading else found.group(1))
     return tagged_answer(text) if form == "answer_tag" else by_phrase(text)
 
 
@@ -182,7 +191,7 @@ def in_prose(text: str, found: Found, form: Form, gold: str) -> str | None:
 _COUNTED = re.compile(r"\b(?:orders?|ways|arrange\w*|permut\w*|factorials?)\b", re.I)
 _ENDS = r"[*_\"')]*(?:\s*$|\n|\s[A-Z]|(?<!!)[.,;\s])"  # behind a number and its unit
 _RANGE = re.compile(
-    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)(?:-|\s?[–—]\s?)(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)"
+    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)(?:-|\s?[–—]\s?|\sto\s(?=\S+\s[a-z]))(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)"
     r"(?:\s[a-z]{2}[a-z ]{0,40})?"
 )
 _LOUD = re.compile(r"[-+$€£]{0,2}\d[\d,.]{0,20}!")
@@ -232,9 +241,18 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         if any(map(str.isdigit, re.split(r"[.!?]\s|\n", before)[-1])):
             window = before
     formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
-    if number is None and not formulas:
-        named = _NAMED.search(window)
-        return next(filter(None, named.groups())).strip() if named is not None else None
+    end = max(number.end() if number is not None else 0, formulas[-1].end() if formulas else 0)
+    named = _NAMED.search(window, end)
+    if named is not None and end:  # words behind all figures: in a sentence of their own
+        gap = re.split(r"[.!?]\s|\n", window[end : named.start()])
+        least = asked & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
+        own = len(gap) > 1 and not asked & words(gap[-1] + named.group()) < least
+        named = named if named.group(2) and (own or not "".join(gap).strip()) else None
+    if named is not None:
+        word = next(filter(None, named.groups())).strip()
+        return f"one {word}" if DENOMINATORS.get(word, (0, True))[1] is False else word
+    if not end:
+        return None
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
         last = last_formulas(formulas, window)
         shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
@@ -302,15 +320,14 @@ _CONCLUDES = re.compile(
     r"\b(?:not|so|thus|hence|therefore|but|however|wait|wrong|mistake|incorrect|answer)\b", re.I
 )
 # the day is Monday, the slope is one half
-_WORDS = rf"(?:{'|'.join([*NUMBER_WORDS, *SCALES, *DENOMINATORS])})"
-_REST = rf"(?:\s(?!(?:{_WORDS}|not)\b)[a-z]+)"  # words of which none is a number
+_REST = rf"(?:\s(?!(?:{SPOKEN}|not)\b)[A-Za-z'’-]+)"  # words of which none is a number
 _FILLED = r"(?:(?:on|therefore|thus|exactly|only|just|still)\s+)*(?:an?\s+|the\s+)?"
 _NAMED = re.compile(
     rf"\b(?:is|are)\s+{_FILLED}([A-Z][a-z]+)[.!*\s]*$"
     r"|\b(?:is|are|was|were|has|have|had|takes?|took|costs?|needs?|makes?|made|gets?|got|earn(?:s|ed)?"
     r"|pays?|paid|sold|bought|baked|saves?|saved|spends?|spent|equals?|gives?|gave|lasts?|contains?"
-    rf"|holds?|sells?|buys?)\s+{_FILLED}({_WORDS}\b(?:[\s-](?:and\s)?(?:an?\s)?{_WORDS}\b){{0,8}})"
-    rf"(?!\sof\b){_REST}{{0,6}}[.!*\s]*$"
+    rf"|holds?|sells?|buys?)\s+{_FILLED}({SPOKEN})"
+    rf"{_REST}{{0,6}}[.!*\s]*$"
     rf"|(?:^|[.!?]\s|\n)((?i:{'|'.join(NUMBER_WORDS)})[\s-](?:{'|'.join(DENOMINATORS)}))"
     rf"(?=\sof\b){_REST}{{1,10}}[.!*\s]*$"  # two thirds of the cake are left
 )

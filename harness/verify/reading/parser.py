@@ -10,9 +10,8 @@ from harness.verify.limits import Unreadable
 from harness.verify.reading import statements
 from harness.verify.reading.cursor import Cursor, is_math_word
 from harness.verify.reading.expressions import expression, factor, group, literal
-from harness.verify.reading.names import constant, letter, subscripted
+from harness.verify.reading.names import and_part, constant, letter, spoken, subscripted
 from harness.verify.reading.notation import command, function
-from harness.verify.reading.numerals import and_part, spoken
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import (
     CONSTANT_WORDS,

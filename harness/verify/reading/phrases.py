@@ -100,7 +100,7 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
 
 
 DOUBTED = re.compile(  # "I do not think that the answer is 5"
-    r"(?:\b(?:whether|impossible|unclear)\b|(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
+    r"(?:\b(?:whether|impossible|unclear)\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
     r"|possible|follow|conclude)\b))(?:(?!\bbut\b)[^.!?\n])*$",
     re.I,
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.limits import MAX_ANSWER
-from harness.verify.reading.words import TEXT, UNITS
+from harness.verify.reading.words import SPOKEN, TEXT, UNITS
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
@@ -16,7 +16,7 @@ MATH = re.compile(
     re.S,
 )
 NUMBERISH = re.compile(
-    r"(?<![A-Za-z0-9_.])(?:[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d{1,3}(?:[ ]\d{3})+(?!\d)|\d+)"
+    r"(?<![A-Za-z0-9_.])(?:(?:negative\s|[-−+]?\s?)[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d{1,3}(?:[ ]\d{3})+(?!\d)|\d+)"
     r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%|!(?=\s[a-z]))?|[-−+]?\.\d+)"
 )
 TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
@@ -157,12 +157,15 @@ _WORK = re.compile(
     r"|quotient|minus|plus|times|percent|except|factors?|divisors?|multiples?|powers?)\b",
     re.I,
 )
+_SUM_IS = re.compile(r"\b(?:sum|difference|product|quotient|percent)(?=\s+(?:is|are|was|were)\b)", re.I)
 _COPULA = re.compile(
     r"[A-Za-z][A-Za-z ,'’-]{0,80}?(?:(?<=\b[Ii]t)['’]s|\b(?:is|are|was|were|be|equals?|has|have|had"
     r"|gets?|needs?|makes?|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with"
     r"|answer)\b)\s*:?\s*"
-    r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?(?=[-$€£\\(.\d])"
+    r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?"
+    rf"(?=[-$€£\\(.\d]|{SPOKEN})"
 )
+_SPOKEN = re.compile(SPOKEN + r"(?!\s(?:of|in|out)\b)(\s[a-z]+)?")
 _ALL_SUCH = re.compile(
     r"(?:the set of )?(?:all )?(?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?"
     r"(?:\s*\$?[a-z]\$?)?\s+(?:(?:such that|with|where|satisfying|for which)"
@@ -201,9 +204,12 @@ def value_among_words(text: str) -> str | None:
         return f"x \\ne {condition}" if such.group(1) else condition
     copula = _COPULA.match(text)
     rest = text[copula.end() :].strip().rstrip(".") if copula is not None else text
-    amount = _AMOUNT.match(rest)
-    if copula is not None and _WORK.search(copula.group()):
+    amount, spoken = _AMOUNT.match(rest), _SPOKEN.match(rest)
+    if copula is not None and _WORK.search(_SUM_IS.sub("", copula.group())):
         return None
+    if copula is not None and spoken is not None:
+        again = re.search(rf"\d|\b{SPOKEN}\b", rest[spoken.end() :])
+        return spoken.group() if again is None and not _CHANGES.match(spoken.group(1) or "") else None
     if amount is None:
         return rest if copula is not None and not TWO_WORDS.search(rest) else None
     behind = amount.group(2)
@@ -211,6 +217,7 @@ def value_among_words(text: str) -> str | None:
         return None
     if behind.startswith("("):  # a remark
         return amount.group(1)
+    behind = re.sub(r"\([^()]*\)", "", behind)
     if _CHANGES.match(behind) or _SECOND.search(behind.split("because")[0].split("since")[0]):
         return None
     return amount.group(1)

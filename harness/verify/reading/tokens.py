@@ -44,6 +44,13 @@ _CHARS.update({"Γ": r"\Gamma ", "Δ": r"\Delta ", "Θ": r"\Theta ", "Λ": r"\La
 _TRANSLATE = str.maketrans(_CHARS)
 
 
+_CJK_SCALES = {
+    "百": "hundred", "千": "thousand", "万": "tens thousand", "萬": "tens thousand",
+    "亿": "hundred million", "億": "hundred million",
+}  # fmt: skip
+_MYRIADS = re.compile(r"(?<=[\d ])([百千万萬亿億])")
+
+
 def plain(text: str) -> str:
     r"""Return the text with typographic characters written as LaTeX or ASCII.
 
@@ -55,7 +62,7 @@ def plain(text: str) -> str:
     text = _VULGAR.sub(_vulgar, text)
     text = _SUPER_RUN.sub(lambda m: "^{" + m.group().translate(_SUPER) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + m.group().translate(_SUB) + "}", text)
-    text = text.translate(_TRANSLATE)
+    text = _MYRIADS.sub(lambda m: f" {_CJK_SCALES[m.group(1)]} ", text.translate(_TRANSLATE))
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_TRANSLATE)
         text = re.sub(

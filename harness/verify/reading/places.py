@@ -1,0 +1,95 @@
+"""How much the place of a number in its sentence counts."""
+
+# ruff: noqa: RUF001 -- these characters are the subject
+from __future__ import annotations
+
+import re
+
+_DETERMINERS = (
+    r"(?:(?:the|an?|this|that|these|those|only|just|both|his|her|its|their|our|my|your|each|every"
+    r"|another|other|next|last|first|final|whole|entire|remaining|additional|extra|more|original"
+    r"|same|all|about|\w{1,20}['’]s)\s+){0,4}"
+)
+_LABELS = (
+    r"(?:days?|weeks?|steps?|crate|years?|grade|chapter|page|room|problem|question|part|case|number"
+    r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
+)
+_GOVERNED = re.compile(
+    r"(?:\b(?:en|em|dans|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
+    r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
+    r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
+    r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
+    rf"\s+(?:[a-z]{{2,12}}ing\s+)?{_DETERMINERS}(?:{_LABELS})?[$\\(*]{{0,3}}$"
+    r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
+    r"|\bof\s+(?:the|his|her|its|their|our|my|your)\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
+    r"|\bof\s+(?:the|these|those|all|both|his|her|its|their|our|my|your)\s+(?:[a-z]{2,12}\s+)?\S{0,3}$",
+    re.I,
+)
+_LEFT_WITH = re.compile(
+    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$"
+    r"|\b(?:is|are|lies?|meets?|located)\s+at\s+\S{0,3}$"
+    r"|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
+    re.I,
+)
+_LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
+_THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
+_SIDE_CLAUSE = re.compile(
+    r"\b(?:having|if|because|since|while|unless|although|though|where|given|(?:after|before|when|until)"
+    r"(?!\s[^,;]*?\S\s(?:he|she|they|it|we|you|there)\s)"  # after the repair he keeps a profit of
+    r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
+    r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make)"
+    r"|to\s+be\s(?!(?:about|an?|the|exactly|only|just|over)\b)[a-z]{2,12})"
+    r"\s(?!and\b)[^,;]*$",
+    re.I,
+)
+_WANTS = re.compile(
+    r"\b(?:needs?|have|has|had|wants?|able|going|expect(?:s|ed)?|used|plans?|planned|decided|afford"
+    r"|managed|required|hopes?|allowed|tries|tried|was|were|is|are|will)(?:\s\w{1,12})?\s+$",
+    re.I,
+)
+_COMPARED = re.compile(
+    r"\s?(?:[a-z]+\s)?(?:more|less|fewer|higher|lower|greater|[a-z]{2,8}er|further|farther)\s"
+    r"(?:[a-z]+\s){0,2}than\b|\s?times\s(?:as|more|the|what|that)\b",
+    re.I,
+)
+_INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
+    r"(?:,\s*(?:who|whose|whom|including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
+    r"[^,;]*|\d[^:]*\w:\s[^:]*|\((?:[^()]*))$",
+    re.I,
+)
+_BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
+_SHARE = re.compile(r",\s(?:which|that)\s(?:is|are|was|were)\s(?:[a-z]{1,15}\s)?\S{0,2}$", re.I)
+_OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
+
+
+# what makes a number a bound or a part of the value; "10 more than 20" compares
+BOUNDED = re.compile(
+    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
+    r"|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
+    re.I,
+)
+
+
+def rank(text: str, start: int, end: int) -> int:
+    """Return how little a number there counts.
+
+    0 by itself, 1 as a bound, 2 governed or in a side clause, 3 both, 4 aside.
+    """
+    before = text[max(0, start - 120) : start]
+    if BOUNDED.search(before):
+        return 1
+    if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
+        return 4
+    if _BESIDE.search(before) and re.match(r"[^,.]{1,30},", text[end:]):
+        return 4  # 24 students, or 80% of them, passed
+    side = _SIDE_CLAUSE.search(before)
+    wanted = side is not None and side.group().startswith("to ")
+    aside = side is not None and not (wanted and _WANTS.search(before[: side.start()]))
+    governed = _GOVERNED.search(before) is not None and not _LEFT_WITH.search(before)
+    if aside or governed:
+        return 2 + (aside and governed)
+    if text[end - 1 : end] == "%" and _SHARE.search(before) and text.startswith(" of ", end):
+        return 4
+    if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
+        return 4
+    return 2 if _COMPARED.match(text, end) else 0
