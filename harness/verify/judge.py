@@ -38,7 +38,7 @@ from harness.verify.reading.candidates import (
     same_words,
 )
 from harness.verify.reading.extract import FORMS, Form, extract, in_prose
-from harness.verify.reading.problem import asked_places, asked_unit, is_copy
+from harness.verify.reading.problem import asked_places, asked_unit, is_asked_for, is_copy
 from harness.verify.reading.sentences import affirmed, stated
 from harness.verify.reading.words import normal_words
 
@@ -267,7 +267,12 @@ class _Case:
         if ends and said and golds and golds[0].kind != "rel":
             if not answers and "=" in said:
                 answers = readings(said.rsplit("=", 1)[1], golds, locale)
-            answers = _each(closing, answers)
+            ending = _each(closing, answers)
+            answers = ending if "approx" not in said else tuple(dict.fromkeys(ending + answers))
+        left, _, right = said.partition("=") if said else ("", "", "")
+        if right and answers and answers[0].kind == "rel" and golds and golds[0].kind != "rel":
+            if is_asked_for(left, self.problem):  # a^2 + b^4 = 34
+                answers = readings(right, golds, locale) or answers
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.note(f"gold read as: {self.gold_key}")

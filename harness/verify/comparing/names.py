@@ -76,12 +76,16 @@ def closing(node: Node) -> Node:
         of = tree.symbols(node.args[-1].args[1][0])
         if found[-1] is not None and len(of) > 1 and of <= {x[0] for x in found[:-1] if x}:
             return found[-1][1]
-    if node.kind != "rel" or len(node.args[1]) < 3 or not {*node.args[0]} <= {"=", "equiv"}:
+    if node.kind != "rel" or len(node.args[1]) < 3:
         return node
-    sides: tuple[Node, ...] = node.args[1]
+    operators, sides = node.args
+    if operators[-1] == "approx" and _is_constant(sides[-2]) and _near(sides[-2], sides[-1]):
+        operators, sides = operators[:-1], sides[:-1]  # what it is about comes behind the value
+    if not {*operators} <= {"=", "equiv"}:
+        return node
     last = sides[-1]
     constant = [x for x in sides[:-1] if x.kind in EXPRESSIONS and _is_constant(x)]
-    agree = "equiv" in node.args[0] or _agree((*constant, last))
+    agree = "equiv" in operators or _agree((*constant, last))
     return last if (last.kind in EXPRESSIONS or last.kind in ("br", "matrix")) and agree else node
 
 

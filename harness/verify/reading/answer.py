@@ -65,6 +65,7 @@ _DOUBLED = re.compile(
     r"\\\\([dt]?frac|sqrt|left|right|pi|text|cdot|times|infty|cup|circ)(?![a-zA-Z])"
 )
 _ALL_DOUBLED = re.compile(r"(?:[^\\]|\\\\(?:[a-zA-Z]{2}|[%$!,;{}]))+")
+_ROW_SPACE = re.compile(r"\\\\\[-?\d{0,3}\.?\d{1,3}\s?(?:pt|em|ex|mm|cm|in)\]")
 _EMPHASIS = re.compile(r"(?<![\w)}\]*])\*\*(?=\S)([^*]{1,200})(?<=\S)\*\*(?![\w({\[*])")
 _MANTISSA = re.compile(r"(?<=\d)\\(?:text|mathrm)\{e\}(?=[-+]?\d)")
 _BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm|displaystyle)\s*(?=[{\\])")
@@ -85,6 +86,8 @@ def tidy(text: str) -> str:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
     if "**" in text:
         text = _EMPHASIS.sub(r"\1", text)
+    if "\\\\[" in text:
+        text = _ROW_SPACE.sub(r"\\\\", text)
     if "{e}" in text:
         text = _MANTISSA.sub("e", text)  # 6.02\\text{e}23
     if "\\\\" in text and "begin" not in text:

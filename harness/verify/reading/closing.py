@@ -29,11 +29,15 @@ from harness.verify.reading.sentences import (
     expression,
     in_two_units,
 )
-from harness.verify.reading.words import NUMBER_WORDS, SCALES, UNITS
+from harness.verify.reading.words import NUMBER_WORDS, SCALES, SPOKEN, UNITS
 
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
-_BOLD = re.compile(r"\*\*([^*\n]{0,80}?\d[^*\n]{0,80})\*\*")
+_BOLD = re.compile(rf"\*\*([^*\n]{{0,80}}?(?:\d|\b{SPOKEN})[^*\n]{{0,80}})\*\*")
+_PRECISION = re.compile(  # to two significant digits, rounded to 2 decimal places
+    r"(?:,?\s?\brounded)?\s?\bto\s(?:\w{1,9}\s(?:significant|decimal)\s\w{1,9}|the\snearest\s\w{1,12})\b,?",
+    re.I,
+)
 _SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-z]\s*=[^=]{1,30}")
 _THEREFORE = re.compile(
     r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
@@ -78,6 +82,7 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
     rounded = _ROUNDED.search(sentence) if {"round", "neare"} & asked else None
     if rounded is not None:
         sentence = rounded.group(1)
+    sentence = _PRECISION.sub("", sentence)
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))
@@ -185,6 +190,8 @@ def _candidates(sentence: str) -> list[_Candidate]:
             place = 4
         elif formula or not spoken:
             place = 6 if formula and NAME_ONLY.fullmatch(text) else rank(sentence, start, end)
+            # the perimeter of the square 4 * 9 = 36
+            place = 0 if place == 2 and "=" in text and _OF.search(sentence, 0, start) else place
         elif _COUNTED.search(sentence[:start]):  # the two friends
             continue
         else:
@@ -193,6 +200,7 @@ def _candidates(sentence: str) -> list[_Candidate]:
     return found
 
 
+_OF = re.compile(r"\bof\sthe\s[a-z]{2,15}\s\S{0,2}$")
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
 
@@ -213,7 +221,11 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     if len(found) > 1:
         if not sentence[start : found[0].start].strip() and _SUBJECT.match(sentence, found[0].end):
             best = found[0]
-        elif asked and sentence[best.start] not in "$\\" and not _overlap(sentence, best, asked):
+        elif (
+            asked
+            and (sentence[best.start] not in "$\\" or _OTHER.search(sentence, 0, best.start))
+            and not _overlap(sentence, best, asked)
+        ):
             best = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
     kind = _unit(best)
     if asked and kind is not None:  # 150 minutes, or 2.5 hours
@@ -234,6 +246,7 @@ def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
 _OR_MORE = re.compile(r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b")
 
 
+_OTHER = re.compile(r"\b(?:and|while|but)\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is\s|are\s)?\S{0,2}$")
 _BREAK = re.compile(
     r";\s|,\s(?=(?:his|her|its|their|the)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
 )

@@ -82,7 +82,10 @@ def extract(
     text = _first_turn(after_thinking(text), form)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
+    asked = asked_words(problem) if problem else frozenset()
     by_form = _of_form(text, form)
+    if by_form is not None and form == "answer_tag" and _SENTENCES.search(by_form):
+        by_form = by_phrase(by_form) or _last(by_form, asked) or by_form
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
         return Found(by_form, "form") if later is None else Found(later, "phrase")
@@ -99,9 +102,11 @@ def extract(
     if fallback == "committed":
         return None
     last = _in_words(text) if worded else None
-    last = last or _last(text, asked_words(problem) if problem else frozenset())
+    last = last or _last(text, asked)
     return Found(last, "last") if last else None
 
+
+_SENTENCES = re.compile(r"[a-z]{2}.{0,2000}?(?:[.!?]\s+[A-Z]|\n)[\s\S]{0,2000}?[a-z]{2}", re.S)
 
 # where a model goes on with another question or another speaker
 _TURNS = re.compile(
@@ -251,8 +256,11 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     if named is not None:
         word = next(filter(None, named.groups())).strip()
         return f"one {word}" if DENOMINATORS.get(word, (0, True))[1] is False else word
-    if not end:
-        return None
+    if not end:  # nine lines of symmetry
+        closing = re.split(r"[.!?]\s|\n", window.rstrip(" .!"))[-1]
+        whole = window.endswith((".", "!")) and not re.search(r"\b(?:than|no)\b", closing)
+        value = concluded(closing, asked) if whole and affirmed(closing) is not None else None
+        return value if value and re.search(SPOKEN, value.lower()) else None
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
         last = last_formulas(formulas, window)
         shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))

@@ -26,7 +26,7 @@ PHRASES = re.compile(
     r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
     r"(?!\s(?:as|in|by)\b)(?:,?[ ](?!" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
     r"(?=[\s*_]*(?:" + _SAYS + r"|[:：=≈]|therefore\b|thus\b))"
-    r"|(?<!to\s)(?<![</])\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to)\b)"
+    r"|(?<!to\s)(?<![</])\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to|keys?|sheets?)\b)"
     r"|\b(?:correct|right)\s+(?:option|choice)"
     r"|réponse|respuesta|antwort|risposta|resposta|ответ|答案|答え|回答|정답|الجواب)"
     r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"

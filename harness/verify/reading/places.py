@@ -20,6 +20,7 @@ _GOVERNED = re.compile(
     r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
     rf"\s+(?:[a-z]{{2,12}}ing\s+)?{_DETERMINERS}(?:{_LABELS})?[$\\(*]{{0,3}}$"
+    r"|\bat\s+the\s+[a-z]{2,12}\s+\S{0,3}$"
     r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
     r"|\bof\s+(?:the|his|her|its|their|our|my|your)\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
     r"|\bof\s+(?:the|these|those|all|both|his|her|its|their|our|my|your)\s+(?:[a-z]{2,12}\s+)?\S{0,3}$",

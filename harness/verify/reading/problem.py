@@ -115,6 +115,19 @@ def is_copy(answer: str, gold: str, problem: str) -> bool:
     return _bag(mine) in bags or f" {' '.join(mine)} " in order
 
 
+def is_asked_for(expression: str, problem: str) -> bool:
+    """Whether an expression is a formula of the problem, whose value is then an answer to it."""
+    pieces = _pieces(expression) if len(expression) <= MAX_ANSWER else ()
+    return bool(pieces) and pieces in _formulas(problem)
+
+
+@lru_cache(maxsize=1024)
+def _formulas(problem: str) -> frozenset[tuple[str, ...]]:
+    """Return the formulas of a problem in which nothing is related to anything."""
+    found = with_allowance(lambda p: [_pieces(content(m)) for m in MATH.finditer(p)], problem)
+    return frozenset(f for f in found if not _RELATIONS.intersection(f))
+
+
 # -- what is asked for ----------------------------------------------------------------------------
 
 _PLACES = {
