@@ -105,7 +105,11 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         if number is None:
             return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
         further = FURTHER.search(behind, number.end())
-        if further is not None and any(map(str.isdigit, behind[further.end() :])):
+        if (
+            further is not None
+            and any(map(str.isdigit, behind[further.end() :]))
+            and not asked & words(behind[: further.start()]) > asked & words(behind[further.end() :])
+        ):
             return concluded(behind[further.end() :], asked)
         scale = _SCALE.match(behind, number.end())
         end = scale.end() if scale is not None else number.end()
@@ -132,12 +136,15 @@ _PLAIN = re.compile(
     rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-]"
     rf"(?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
-    rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S))?"
+    rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S)|(?<=\d)[kKM]\b)?"
     r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
     r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z])"
     r"|(?<!from\s\d)(?<!from\s\d\d)\sto\s\d{1,9}\b(?:\s(?!in\b|for\b|of\b|and\b|or\b|when\b)[a-z]{3,15})?"
     r"|\s?[–—]\s?\d[\d,.]{0,9}\b(?:\s[a-z]{3,15})?)?",
 )
+
+
+_BELOW = re.compile(r"(?:\s?(?:degrees?|°))?(?:\s?(?:[CF]|Celsius|Fahrenheit))?\sbelow\s(?:zero|0)\b")
 
 
 def measure(text: str, start: int) -> str:
@@ -159,6 +166,8 @@ def _candidates(sentence: str) -> list[_Candidate]:
         text = in_two_units(sentence, start) or m.group().strip(" .,;")
         if text[-1:].isdigit():
             text += measure(sentence, start + len(text))
+            below = _BELOW.match(sentence, start + len(text))
+            text += below.group() if below is not None else ""
         first, last = expression(sentence, start, start + len(text))
         if last - first > len(text):
             start, text = first, sentence[first:last].strip(" .,;")
@@ -200,6 +209,7 @@ def _candidates(sentence: str) -> list[_Candidate]:
     return found
 
 
+_CLOCK = re.compile(r"\d:\d\d|\d\s?[ap]\.?m\b", re.I)
 _OF = re.compile(r"\bof\sthe\s[a-z]{2,15}\s\S{0,2}$")
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
@@ -214,6 +224,11 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     every = found = [c for c in found if c.start >= start]
     if "perce" in asked:
         found = [c for c in found if c.text.endswith(("%", "percent"))] or found
+    clocks = [c for c in found if _CLOCK.search(c.text)]
+    if clocks and "when" in asked:
+        found = clocks
+    elif len(clocks) < len(found) and any(w in UNITS for w in asked):
+        found = [c for c in found if c not in clocks]
     least = min(c.rank for c in found)
     found = [c for c in found if c.rank == least]
     found = [c for c in found if c.text not in asked] or found  # 3 of the numbers up to 40
@@ -258,7 +273,8 @@ def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
     for mark in _BREAK.finditer(sentence, 0, found.start):
         start = mark.end()
     end = _BREAK.search(sentence, found.end)
-    return len(asked & words(sentence[start : end.start() if end else len(sentence)]))
+    clause = sentence[start : end.start() if end else len(sentence)]
+    return len(asked & (words(clause) | set(re.findall(r"\d+", clause))))
 
 
 _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)

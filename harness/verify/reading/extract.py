@@ -334,7 +334,7 @@ _NAMED = re.compile(
     rf"\b(?:is|are)\s+{_FILLED}([A-Z][a-z]+)[.!*\s]*$"
     r"|\b(?:is|are|was|were|has|have|had|takes?|took|costs?|needs?|makes?|made|gets?|got|earn(?:s|ed)?"
     r"|pays?|paid|sold|bought|baked|saves?|saved|spends?|spent|equals?|gives?|gave|lasts?|contains?"
-    rf"|holds?|sells?|buys?)\s+{_FILLED}({SPOKEN})"
+    rf"|holds?|sells?|buys?)(?:\s(?:her|him|them|it|us|me|you|[A-Z][a-z]+))?\s+{_FILLED}({SPOKEN})"
     rf"{_REST}{{0,6}}[.!*\s]*$"
     rf"|(?:^|[.!?]\s|\n)((?i:{'|'.join(NUMBER_WORDS)})[\s-](?:{'|'.join(DENOMINATORS)}))"
     rf"(?=\sof\b){_REST}{{1,10}}[.!*\s]*$"  # two thirds of the cake are left

@@ -15,7 +15,7 @@ _LABELS = (
     r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
 )
 _GOVERNED = re.compile(
-    r"(?:\b(?:en|em|dans|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into"
+    r"(?:\b(?:en|em|après|avant|después\sde|antes\sde|depois\sde|avec|con|com|mit|por|von|chaque|cada|dans|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into|to"
     r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
     r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
@@ -28,6 +28,11 @@ _GOVERNED = re.compile(
 )
 _LEFT_WITH = re.compile(
     r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$"
+    r"|\b(?:com(?:es?|ing)|came|amount(?:s|ed|ing)?|adds?(?:ing)?|summ?(?:s|ing)?|equals?|down|back|r[io]ses?|grew|grows?"
+    r"|increase[sd]?|decrease[sd]?|dropp?(?:s|ed)?|fell|falls?|round(?:s|ed)?|simplif\w{1,4}|reduces?d?|leads?|evaluates?"
+    r"|works|correspond\w{0,3}|equivalent|goes|went|close(?:st|r)?|raise[sd]?|lower(?:s|ed)?|change[sd]?|total\s.{0,30}|brings?\s.{0,40}|boils|converts?"
+    r"|from\s\S{1,12})(?:\s(?:out|up|down))?(?:\sto\sbe)?\s+to\s+(?:be\s+)?(?:an?\stotal\sof\s)?(?:about\s)?\S{0,3}$"
+    r"|\braised\sto\sthe\s\S{0,3}$"
     r"|\b(?:is|are|lies?|meets?|located)\s+at\s+\S{0,3}$"
     r"|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
     re.I,
@@ -35,7 +40,7 @@ _LEFT_WITH = re.compile(
 _LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
 _THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
 _SIDE_CLAUSE = re.compile(
-    r"\b(?:having|if|because|since|while|unless|although|though|where|given|(?:after|before|when|until)"
+    r"\b(?:après|avant|después|antes|depois|nachdem|bevor|parce\sque|porque|weil|quand|cuando|wenn|having|if|because|since|while|unless|although|though|where|given|(?:after|before|when|until)"
     r"(?!\s[^,;]*?\S\s(?:he|she|they|it|we|you|there)\s)"  # after the repair he keeps a profit of
     r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
     r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make)"
@@ -91,6 +96,12 @@ def rank(text: str, start: int, end: int) -> int:
         return 2 + (aside and governed)
     if text[end - 1 : end] == "%" and _SHARE.search(before) and text.startswith(" of ", end):
         return 4
+    if re.match(r"-[a-z]{3}", text[end : end + 4]):
+        return 4  # a 48-cookie tray
     if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
         return 4
-    return 2 if _COMPARED.match(text, end) else 0
+    return 2 if _COMPARED.match(text, end) else 3 * (_APART.match(text, end) is not None)
+
+
+# 2 hours and 5 minutes after it began
+_APART = re.compile(r"(?:(?<=s)|\s(?:second|minute|hour|day|week|month|year)s?)\s(?:after|before)\s")
