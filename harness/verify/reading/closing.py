@@ -209,6 +209,7 @@ def _candidates(sentence: str) -> list[_Candidate]:
     return found
 
 
+_LEFT_OVER = re.compile(r".{0,3}\bwith\s\S{1,9}(?:\s[a-z]+)?\s(?:left\b|remaining\b|leftover)")  # with 2 left over
 _CLOCK = re.compile(r"\d:\d\d|\d\s?[ap]\.?m\b", re.I)
 _OF = re.compile(r"\bof\sthe\s[a-z]{2,15}\s\S{0,2}$")
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
@@ -242,6 +243,8 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
             and not _overlap(sentence, best, asked)
         ):
             best = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
+    over = [c for c in every if _LEFT_OVER.match(sentence, max(0, c.start - 6))]
+    best = over[-1] if over and {"left", "remai", "lefto"} & asked else best
     kind = _unit(best)
     if asked and kind is not None:  # 150 minutes, or 2.5 hours
         wanted = {UNITS.get(w) for w in asked}
