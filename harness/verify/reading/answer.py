@@ -56,6 +56,9 @@ _REWRITES = (
     (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
 )
 _BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")
+_CHOOSE = re.compile(  # C(10, 3), {}^{10}C_3, 10C3
+    r"C\((\d{1,3}), ?(\d{1,3})\)|(?:\{\})?[\^_]?\{?(\d{1,3})\}? ?C_?\{?(\d{1,3})\}?"
+)
 _MIXED = re.compile(  # two and a third, or two values
     r"(-?\d{1,9})\s*(?:and|\\text\s*\{\s*and\s*\})\s*(\d{1,9}/\d{1,9}|\\[dt]?frac\{?\d+\}?\{?\d+\}?)(.*)",
     re.S,
@@ -181,6 +184,10 @@ def _read(text: str) -> tuple[Node, ...]:
         readings.append(whole)
     if parsed is not None and "\\pm" in text and "\\mp" not in text:
         readings += _independent(parsed)
+    chosen = _CHOOSE.fullmatch(text) if "C" in text else None
+    if chosen is not None:
+        n, k = (tree.num(int(g)) for g in chosen.groups() if g)
+        readings.append(tree.fn("binomial", n, k))
     mixed = _MIXED.fullmatch(text) if "and" in text else None
     if mixed is not None:
         number = _parse(" ".join(mixed.groups()), True)

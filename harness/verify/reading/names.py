@@ -129,6 +129,11 @@ def spoken(c: Cursor, first: str) -> Node | None:
     whole = number_of(words)
     if whole is None:
         return None
+    ahead = 1 if c.peek().value == "-" and not c.peek().space else 0
+    last = ORDINAL_WORDS.get(c.peek(ahead).value.lower(), 10)
+    if NUMBER_WORDS.get(words[-1], 0) >= 20 and last < 10:  # twenty-first
+        c.at += ahead + 1
+        return tree.num(whole + last)
     part = _part(c, whole)
     if part is not None:
         return tree.num(part)
