@@ -10,7 +10,7 @@ from harness.verify.reading.answer import choice, read, readable, tidy
 from harness.verify.reading.boxes import boxed
 from harness.verify.reading.closing import concluded
 from harness.verify.reading.extract import extract
-from harness.verify.reading.sentences import NUMBERISH, only_formula, value_among_words
+from harness.verify.reading.sentences import NAME_ONLY, NUMBERISH, only_formula, value_among_words
 from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import TEXT, canonical_unit, normal_words
 
@@ -134,7 +134,10 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
             or (answers[0].kind == "list" and any(x.kind == "text" for x in answers[0].args))
         )
     ):
-        formula = only_formula(answer) or _said(answer) or value_among_words(answer)
+        formula = only_formula(answer)
+        if formula and NAME_ONLY.fullmatch(formula) and NUMBERISH.search(answer):
+            answer, formula = answer.replace(f"${formula}$", formula), None  # the value of $x$ is 3
+        formula = formula or _said(answer) or value_among_words(answer)
         if formula is not None:
             found = readable(formula, read(formula))
             answers = (*answers, *found) if answers[:1] and answers[0].kind == "list" else found or answers

@@ -34,6 +34,9 @@ from harness.verify.reading.words import NUMBER_WORDS, SCALES, SPOKEN, UNITS
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
 _BOLD = re.compile(rf"\*\*([^*\n]{{0,80}}?(?:\d|\b{SPOKEN})[^*\n]{{0,80}})\*\*")
+_OCCURS = re.compile(  # the maximum is 8, which occurs at x = 4
+    r",?\s(?:which|this|and|it)\s(?:it\s)?(?:occurs|happens|is\s(?:attained|achieved|reached|found))\s.*$"
+)
 _PRECISION = re.compile(  # to two significant digits, rounded to 2 decimal places
     r"(?:,?\s?\brounded)?\s?\bto\s(?:\w{1,9}\s(?:significant|decimal)\s\w{1,9}|the\snearest\s\w{1,12})\b,?",
     re.I,
@@ -83,6 +86,9 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
     if rounded is not None:
         sentence = rounded.group(1)
     sentence = _PRECISION.sub("", sentence)
+    occurs = _OCCURS.search(sentence) if not {"occur", "attai", "where"} & asked else None
+    if occurs is not None and any(map(str.isdigit, sentence[: occurs.start()])):
+        sentence = sentence[: occurs.start()]
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     if bold:
         return value_in(bold[-1].group(1).strip(" :"))
@@ -103,7 +109,9 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         behind = sentence[sentence.rindex("=") + 1 :].strip()
         number = NUMBERISH.match(behind)
         if number is None:
-            return value_in(behind) if behind.startswith(("π", "√", "(", "-")) else None
+            behind = behind.lstrip("> ")
+            short = _MATHEMATICS.fullmatch(behind) and _OPERATION.search(behind)
+            return value_in(behind) if short or behind.startswith(("π", "√", "(", "-")) else None
         further = FURTHER.search(behind, number.end())
         if (
             further is not None
@@ -133,7 +141,7 @@ _MEASURED = re.compile(
 _W = "|".join(NUMBER_WORDS)
 # a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 x 10^8
 _PLAIN = re.compile(
-    rf"\b(?!one\s(?!hundred|thousand|million))(?i:{_W})(?:[\s-]"
+    rf"\b(?:(?<=exactly\s)|(?<=only\s)|(?!one\s(?!hundred|thousand|million)))(?i:{_W})(?:[\s-]"
     rf"(?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
     rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S)|(?<=\d)[kKM]\b)?"
@@ -211,7 +219,7 @@ def _candidates(sentence: str) -> list[_Candidate]:
 
 _LEFT_OVER = re.compile(r".{0,3}\bwith\s\S{1,9}(?:\s[a-z]+)?\s(?:left\b|remaining\b|leftover)")  # with 2 left over
 _CLOCK = re.compile(r"\d:\d\d|\d\s?[ap]\.?m\b", re.I)
-_OF = re.compile(r"\bof\sthe\s[a-z]{2,15}\s\S{0,2}$")
+_OF = re.compile(r"\b(?:of\sthe\s[a-z]{2,15}|in|into)\s+\S{0,2}$")
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
 
@@ -222,6 +230,9 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     start = 0
     for mark in _THEREFORE.finditer(sentence, 0, found[-1].start):
         start = mark.end()
+    other = _ITS.match(sentence, start) and not asked & words(sentence[start:])
+    if start and other and asked & words(sentence[:start]):
+        return _chosen(sentence[: mark.start()], asked)  # the radius is 5, so the diameter is 10
     every = found = [c for c in found if c.start >= start]
     if "perce" in asked:
         found = [c for c in found if c.text.endswith(("%", "percent"))] or found
@@ -243,6 +254,10 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
             and not _overlap(sentence, best, asked)
         ):
             best = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
+        elif asked and "=" not in best.text and not _LINKED.search(sentence[: best.start]):
+            free = [c for c in found if "=" not in c.text and not _LINKED.search(sentence[: c.start])]
+            near = {c: _near(sentence, c, found, asked) for c in free}
+            best = best if near[best] else max(free, key=lambda c: (near[c], c.start))
     over = [c for c in every if _LEFT_OVER.match(sentence, max(0, c.start - 6))]
     best = over[-1] if over and {"left", "remai", "lefto"} & asked else best
     kind = _unit(best)
@@ -256,6 +271,16 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     return best.text
 
 
+_LINKED = re.compile(r"\b(?:is|are|was|were|equals?|of|be|to|has|have|at|in|for|by|an?)\s+\S{0,2}$", re.I)
+
+
+def _near(sentence: str, one: _Candidate, found: list[_Candidate], asked: frozenset[str]) -> int:
+    """Return how many words of the question stand right before a candidate or behind it."""
+    behind = sentence[one.end : min((c.start for c in found if c.start > one.start), default=None)]
+    before = re.split(r"\band\b", " ".join(sentence[: one.start].split()[-2:]))[-1]
+    return len(asked & words(f"{before} {behind[:60]}"))
+
+
 def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
     words = found.text.split()
     return UNITS.get(words[1 if in_two_units(found.text) else -1].lower())
@@ -264,6 +289,7 @@ def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
 _OR_MORE = re.compile(r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b")
 
 
+_ITS = re.compile(r"\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is|are)\s")
 _OTHER = re.compile(r"\b(?:and|while|but)\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is\s|are\s)?\S{0,2}$")
 _BREAK = re.compile(
     r";\s|,\s(?=(?:his|her|its|their|the)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
@@ -295,7 +321,7 @@ _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？�
 _WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
 
 
-def value_in(sentence: str) -> str:
+def value_in(sentence: str, asked: frozenset[str] = frozenset()) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
     said = affirmed(sentence)
     if said is None or BOUND.match(sentence):
@@ -316,4 +342,4 @@ def value_in(sentence: str) -> str:
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
-    return concluded(sentence) or (sentence if len(sentence) <= 200 else "")
+    return concluded(sentence, asked) or (sentence if len(sentence) <= 200 else "")

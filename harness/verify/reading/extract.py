@@ -83,7 +83,7 @@ def extract(
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     asked = asked_words(problem) if problem else frozenset()
-    by_form = _of_form(text, form)
+    by_form = by_phrase(text, asked=asked) if form == "answer_is" else _of_form(text, form)
     if by_form is not None and form == "answer_tag" and _SENTENCES.search(by_form):
         by_form = by_phrase(by_form) or _last(by_form, asked) or by_form
     if by_form is not None and by_form.strip():
@@ -96,7 +96,7 @@ def extract(
         by_other = _of_form(text, other) if other != form else None
         if by_other is not None and by_other.strip():
             return Found(by_other, "phrase")
-    phrase = by_phrase(text)
+    phrase = by_phrase(text, asked=asked)
     if phrase is not None:
         return Found(phrase, "phrase")
     if fallback == "committed":
@@ -204,8 +204,8 @@ _BOLD_END = re.compile(r"\*\*([^*\n]{1,80}[^*\n:])\*\*[.!*\s]{0,9}$")
 _TEXT_END = re.compile(TEXT.pattern + r"[^=<>]{0,40}$")
 _OPTION_END = re.compile(r"\b(?:option|choice|answer)\s+[*$(]{0,4}([A-Z])[*$).!\s]{0,9}$", re.I)
 _WORD_END = re.compile(
-    r"(?:\b(?:is|are|was|were)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
-    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4})[.!*\s]{0,9}$"
+    r"(?:\b(?:is|are|was|were|on)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
+    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4}?)(?:\sfunction)?[.!*\s]{0,9}$"
 )
 _EXCLUDES = re.compile(r"\b(?:rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
 _YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b", re.I)
@@ -219,13 +219,16 @@ def _in_words(text: str) -> str | None:
         return bold.group(1).strip()
     stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
     sentence = window[stops[-1] :] if stops else window
+    yes = _YES_NO.match(sentence)
+    if yes is not None:
+        return yes.group(1)
     if len(sentence) > 400 or affirmed(sentence) is None or _EXCLUDES.search(sentence):
         return None
     for pattern in (_OPTION_END, _TEXT_END, _WORD_END):
         found = pattern.search(sentence)
         if found is not None:
             return found.group(1).strip()
-    yes = _YES_NO.match(sentence) or _YES_NO.match(window)
+    yes = _YES_NO.match(window)
     return yes.group(1) if yes is not None else None
 
 
@@ -245,13 +248,17 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         before = window[: remark.start()]
         if any(map(str.isdigit, re.split(r"[.!?]\s|\n", before)[-1])):
             window = before
+    rejected = _REJECTED.search(window)
+    if rejected is not None and re.search(r"\d[^.]*$", window[: rejected.start()]):
+        window = window[: rejected.start()]
     formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
     end = max(number.end() if number is not None else 0, formulas[-1].end() if formulas else 0)
     named = _NAMED.search(window, end)
     if named is not None and end:  # words behind all figures: in a sentence of their own
         gap = re.split(r"[.!?]\s|\n", window[end : named.start()])
         least = asked & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
-        own = len(gap) > 1 and not asked & words(gap[-1] + named.group()) < least
+        so = re.search(r"\b(?:so|thus|hence|therefore)\b", gap[-1])
+        own = (len(gap) > 1 or so) and not asked & words(gap[-1] + named.group()) < least
         named = named if named.group(2) and (own or not "".join(gap).strip()) else None
     if named is not None:
         word = next(filter(None, named.groups())).strip()
@@ -265,7 +272,8 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
         last = last_formulas(formulas, window)
         shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
         alone = shown and not window[formulas[-1].end() :].strip(" .,")
-        within = len(formulas) > 1 or _CONDITION.search(window[: formulas[-1].start()])
+        under = _CONDITION.search(window[: formulas[-1].start()])
+        within = len(formulas) > 1 or (under and ("=" not in last or not under.group(1)))
         if last == content(formulas[-1]).strip() and within and not alone:
             last = concluded(_sentence(window, formulas[-1]), asked) or last
         chosen = last != content(formulas[-1]).strip() and len(formulas) > 1
@@ -295,13 +303,17 @@ _SUBJECT = re.compile(
     r".*\b(?:is|are|was|equals?)\s+(?:therefore\s+|thus\s+|just\s+|simply\s+)?$",
     re.S,
 )
-_CONDITION = re.compile(r"\b(?:at|when|where|if|for)\s+$")  # 8 when $x = 3$
+_CONDITION = re.compile(r"\b(?:at|when|where|if|for|(in|on|over))\s+$")  # 8 when $x = 3$
 _NOTE = re.compile(
     r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b"
     r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",
     re.I,
 )
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
+_REJECTED = re.compile(  # x = 6, as x = -6 does not satisfy the equation
+    r"(?:;|,?\s(?:as|since|because|while|whereas|and|but))\s[^;.]{1,60}\b(?:is\s(?:not\s(?:a|valid|possible|in)|extraneous"
+    r"|rejected|invalid|impossible|discarded)|(?:does\snot|doesn['’]t|cannot)\s(?:satisfy|work|be|hold))\b[^.;]*[.!]?\s*$"
+)
 _REMARKED = re.compile(
     r"(?:[,;(]\s?(?:and\s|but\s)?not|\s(?:instead of|rather than|as opposed to))\s+"
     r"[$\\(]{0,3}[-−]?\d[^!?\n]{0,40}$"
@@ -315,7 +327,7 @@ _OFFER = re.compile(  # what a chat model adds
 # a check of the value before it, which takes nothing back
 _CHECK = re.compile(
     r"(?:\n|[.!]\s)\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus)\s)?"
-    r"(?:(?:(?:double|quick|sanity|cross)[-\s])?check(?:ing)?|verif(?:y|ying|ication)|indeed)\b",
+    r"(?:(?:this\smeans\s(?:that\s)?)?(?:when|if)\s(?:we|you|i)\s(?:substitut|plug|put|check|test)\w*|(?:(?:double|quick|sanity|cross)[-\s])?check(?:ing)?|verif(?:y|ying|ication)|indeed)\b",
     re.I,
 )
 # a last paragraph beside the solution, or a last remark in brackets

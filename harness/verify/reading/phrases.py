@@ -67,13 +67,19 @@ def cut(text: str) -> str:
     return text.strip().strip("*_").strip()
 
 
-def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) -> str | None:
+def by_phrase(
+    text: str,
+    pattern: re.Pattern[str] = PHRASES,
+    behind: int = 0,
+    asked: frozenset[str] = frozenset(),
+) -> str | None:
     """Return what the last answer phrase, or a last line `A: ...`, commits to.
 
     Args:
         text: The response.
         pattern: The phrases.
         behind: Where to begin.
+        asked: The words of the problem's question.
     """
     window = text[max(behind, len(text) - WINDOW) :]
     lower = window.lower()  # a word is found faster than a pattern
@@ -93,7 +99,7 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
         doubt = DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
         if doubt is not None:
             return doubt.group() + rest[:200]  # which the reader refuses
-        value = _corrected(rest) or _statement(rest)
+        value = _corrected(rest) or _statement(rest, asked)
         if any(map(str.isalnum, value)):
             return value
     return None
@@ -150,7 +156,7 @@ def _value_before(text: str) -> str | None:
     return number.group().strip() if number is not None else None
 
 
-def _statement(rest: str) -> str:
+def _statement(rest: str, asked: frozenset[str] = frozenset()) -> str:
     """Return the value that a phrase commits to: its formula, or its first number or word."""
     rest = cut(rest)
     lead = re.compile(r"[\s:*_>#-]{0,40}").match(rest)
@@ -175,4 +181,4 @@ def _statement(rest: str) -> str:
     sentence = sentence.strip().strip("*_").strip()
     if not sentence:
         return ""
-    return value_in(sentence)
+    return value_in(sentence, asked)

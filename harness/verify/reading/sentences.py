@@ -128,7 +128,7 @@ def content(formula: re.Match[str]) -> str:
 
 def last_formulas(found: list[re.Match[str]], text: str) -> str:
     """Return the last formula, with those that "and" or "or" joins to it."""
-    parts = [found[-1]]
+    parts, mark = [found[-1]], ", "
     while len(parts) < len(found) and len(parts) < 20:
         before = found[-1 - len(parts)]
         gap = text[before.end() : parts[0].start()]
@@ -138,7 +138,8 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
         if "=" in content(parts[0]) and not named:
             break  # a = 3, b = 5 and a + b = 8
         parts.insert(0, before)
-    return ", ".join(content(m).strip() for m in parts)
+        mark = " or " if re.search(r"\bor\b", gap) else mark
+    return mark.join(content(m).strip() for m in parts)
 
 
 def only_formula(text: str) -> str | None:
