@@ -29,7 +29,7 @@ from harness.verify.reading.sentences import (
     expression,
     in_two_units,
 )
-from harness.verify.reading.words import NUMBER_WORDS, SCALES, SPOKEN, UNITS
+from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES, SPOKEN, UNITS
 
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 _HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
@@ -61,7 +61,7 @@ _MATHEMATICS = re.compile(
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
 
 _FAILS = re.compile(  # n = 3 works, while n = 2 does not
-    r",\s(?:while|whereas|but)\s.{1,80}?\b(?:do(?:es)?\snot|n['’]t|fails?)\b"
+    r"(?:,\s(?:while|whereas|but)|;|,?\sand)\s(.{1,80}?)\b(?:d(?:o|oes|id)\snot|n['’]t|fails?)\b"
 )
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
@@ -81,7 +81,7 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         return None
     fails = _FAILS.search(sentence)
     if fails is not None and any(map(str.isdigit, sentence[: fails.start()])):
-        sentence = sentence[: fails.start()]
+        sentence = fails.group(1) if "not" in asked else sentence[: fails.start()]
     rounded = _ROUNDED.search(sentence) if {"round", "neare"} & asked else None
     if rounded is not None:
         sentence = rounded.group(1)
@@ -133,16 +133,17 @@ class _Candidate(NamedTuple):
     end: int
     text: str
     rank: int
+    math: bool
 
 
 _MEASURED = re.compile(
     r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
 )
-_W = "|".join(NUMBER_WORDS)
+_W, _S = "|".join(NUMBER_WORDS), "|".join([*SCALES, *DENOMINATORS])
 # a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 x 10^8
 _PLAIN = re.compile(
-    rf"\b(?:(?<=exactly\s)|(?<=only\s)|(?!one\s(?!hundred|thousand|million)))(?i:{_W})(?:[\s-]"
-    rf"(?:{_W}|hundred|thousand|and)){{0,8}}\b(?:\spercent)?"
+    rf"\b(?:(?<=exactly\s)|(?<=only\s)|(?!one\s(?!and\s|{_S})))(?i:{_W}|a\s(?:dozen|hundred|thousand|million))(?:[\s-]"
+    rf"(?:and\s)?(?:an?\s)?(?:{_W}|{_S})){{0,8}}\b(?:\spercent)?"
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
     rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S)|(?<=\d)[kKM]\b)?"
     r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
@@ -164,7 +165,8 @@ def measure(text: str, start: int) -> str:
 
 def _candidates(sentence: str) -> list[_Candidate]:
     """Return the numbers and formulas of a sentence in order, joined ones as one."""
-    spans = [(*m.span(), content(m).strip()) for m in MATH.finditer(sentence)]
+    shown = [(*m.span(), content(m).strip()) for m in MATH.finditer(sentence)]
+    spans = [*shown]
     sums: set[int] = set()  # where a calculation begins, which counts less than any result
     ends = [(start, end) for start, end, _ in spans]
     for m in _PLAIN.finditer(sentence):
@@ -213,7 +215,8 @@ def _candidates(sentence: str) -> list[_Candidate]:
             continue
         else:
             place = rank(sentence, start, end) + (not text.endswith("percent"))
-        found.append(_Candidate(start, end, text, place + 3 * (start in sums)))
+        math = any(a == start for a, _ in ends[: len(shown)])
+        found.append(_Candidate(start, end, text, place + 3 * (start in sums), math))
     return found
 
 
@@ -258,6 +261,10 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
             free = [c for c in found if "=" not in c.text and not _LINKED.search(sentence[: c.start])]
             near = {c: _near(sentence, c, found, asked) for c in free}
             best = best if near[best] else max(free, key=lambda c: (near[c], c.start))
+    other = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
+    plain = not best.math and not other.math and _BREAK.search(sentence[other.end : best.end])
+    if asked and plain and _clause(sentence, best, asked) < _clause(sentence, other, asked):
+        best = other
     over = [c for c in every if _LEFT_OVER.match(sentence, max(0, c.start - 6))]
     best = over[-1] if over and {"left", "remai", "lefto"} & asked else best
     kind = _unit(best)
@@ -297,13 +304,17 @@ _BREAK = re.compile(
 
 
 def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
-    """Return how many words of the question the clause around a candidate has."""
+    return len(_clause(sentence, found, asked))
+
+
+def _clause(sentence: str, found: _Candidate, asked: frozenset[str]) -> frozenset[str]:
+    """Return the words of the question that the clause around a candidate has."""
     start = 0
     for mark in _BREAK.finditer(sentence, 0, found.start):
         start = mark.end()
     end = _BREAK.search(sentence, found.end)
     clause = sentence[start : end.start() if end else len(sentence)]
-    return len(asked & (words(clause) | set(re.findall(r"\d+", clause))))
+    return asked & (words(clause) | set(re.findall(r"\d+", clause)))
 
 
 _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)

@@ -290,6 +290,9 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     value = concluded(sentence, asked)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
+    if value is not None and number.group().strip() not in value and value in sentence:
+        if affirmed(sentence[: sentence.index(value) + len(value)]) is not None:
+            return value  # 13 passed; 2 did not
     return _unless_denied(value or number.group().strip(), window, number, asked)
 
 

@@ -59,7 +59,7 @@ _COMPARED = re.compile(
     re.I,
 )
 _INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
-    r"(?:,\s*(?:who|whose|whom|including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
+    r"(?:,\s*(?:who|whose|whom|i\.e\.|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
     r"[^,;]*|\d[^:]*\w:\s[^:]*|\((?:[^()]*))$",
     re.I,
 )
