@@ -9,12 +9,11 @@ from fractions import Fraction
 from typing import Any
 
 from harness.errors import UsageError
-from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, strict_match
 from harness.verify.comparing.names import closing
-from harness.verify.comparing.parts import EXPRESSIONS
+from harness.verify.comparing.parts import in_unit
 from harness.verify.comparing.relations import as_residue, without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
@@ -32,13 +31,14 @@ from harness.verify.reading.candidates import (
     decimals,
     gold_answer,
     gold_readings,
+    in_prose,
     is_worded,
     measured,
     readings,
     same_words,
 )
-from harness.verify.reading.extract import FORMS, Form, extract, in_prose
-from harness.verify.reading.problem import asked_places, asked_unit, is_asked_for, is_copy
+from harness.verify.reading.extract import FORMS, Form, extract
+from harness.verify.reading.problem import asked_places, asked_unit, is_copy
 from harness.verify.reading.sentences import affirmed, stated
 from harness.verify.reading.words import normal_words
 
@@ -210,10 +210,8 @@ class _Case:
             return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
         self.note(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
-        worded = not _SIMPLE.fullmatch(gold) and is_worded(gold)
-        found = extract(
-            self.text, self.form, fallback, self.conventions.precedence, self.problem, worded
-        )
+        last = self.conventions.precedence
+        found = extract(self.text, self.form, fallback, last, self.problem, is_worded(gold))
         if found is None or not found.text.strip():
             self.note("no final answer found")
             if self.truncated:
@@ -223,9 +221,9 @@ class _Case:
         self.note(f"{_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
-        other = in_prose(self.text, found, self.form, gold)
         right, why, reason = self.compare(gold, found.text, found.how == "last")
-        if other is not None and right is other.startswith("between"):
+        other = in_prose(self.text, found, self.form, gold, right)
+        if other is not None:
             right, why, reason = self.compare(gold, other, found.how == "last")
         if right and self.problem and is_copy(found.text, gold, self.problem):
             reason = Reason.copied
@@ -262,17 +260,13 @@ class _Case:
         said: str | None = answer_text
         if golds and golds[0].kind != "text":
             said = affirmed(answer_text)
-        answers = readings(said, golds, locale) if said is not None else ()
+        answers = readings(said, golds, locale, self.problem) if said is not None else ()
         golds, answers = measured(gold_text, golds, answer_text, answers)
         if ends and said and golds and golds[0].kind != "rel":
             if not answers and "=" in said:
                 answers = readings(said.rsplit("=", 1)[1], golds, locale)
             ending = _each(closing, answers)
             answers = ending if "approx" not in said else tuple(dict.fromkeys(ending + answers))
-        left, _, right = said.partition("=") if said else ("", "", "")
-        if right and answers and answers[0].kind == "rel" and golds and golds[0].kind != "rel":
-            if is_asked_for(left, self.problem):  # a^2 + b^4 = 34
-                answers = readings(right, golds, locale) or answers
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.note(f"gold read as: {self.gold_key}")
@@ -301,7 +295,7 @@ class _Case:
         compare = comparison(self.conventions, self.places(gold))
         why = "the texts differ"
         if self.conventions.units == "problem" and self.problem:
-            golds = tuple(_measured(g, asked_unit(self.problem)) for g in golds)
+            golds = tuple(in_unit(g, asked_unit(self.problem)) for g in golds)
         if golds and answers and golds[0].kind == answers[0].kind == "time":
             answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
         if any(" mod " in n.key for n in (*golds, *answers)):
@@ -338,13 +332,6 @@ def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[No
         except Unreadable:
             found.append(node)
     return tuple(found)
-
-
-def _measured(gold: Node, unit: str | None) -> Node:
-    """Return a gold answer without a unit in the unit that its problem asks for."""
-    if unit is None or gold.kind not in EXPRESSIONS:
-        return gold
-    return tree.make("unit", (gold, unit), f"{gold.key} [{unit}]")
 
 
 def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:

@@ -45,7 +45,7 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
 
 
 def _solutions(items: list[Node]) -> list[Node]:
-    """Return `x = 1, y = 2, x = 3, y = 4` as the pairs (1, 2) and (3, 4); other items as they are."""
+    """Return `x = 1, y = 2, x = 3, y = 4` as (1, 2) and (3, 4); other items as they are."""
     pairs = [n for n in map(named, items) if n is not None]
     names = sorted({n for n, _ in pairs})
     size = len(names)

@@ -178,7 +178,9 @@ def is_name(node: Node) -> bool:
     if is_function(node):  # f(x) is a name, a sum that was not computed is a value
         return not node.args[0].startswith(_UNCOMPUTED)
     if kind in ("br", "matrix"):
-        return all(map(is_name, node.args[2] if kind == "br" else (x for r in node.args for x in r)))
+        return all(
+            map(is_name, node.args[2] if kind == "br" else (x for r in node.args for x in r))
+        )
     if kind == "ratio":
         return all(is_name(x) for x in node.args)
     if kind == "fn" and node.args[0] == "abs":

@@ -37,7 +37,13 @@ _REWRITES = (
     (re.compile(r"0\.\((\d{1,30})\)"), r"0.\\overline{\1}"),
     (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
     (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
-    (re.compile(r"(\d[\d.]{0,9})\s*(?:(?:degrees?|°|\^\\circ)\s*)?(?:[CF]|Celsius|Fahrenheit)?\s*below (?:zero|0)"), r"-\1^\\circ"),
+    (
+        re.compile(
+            r"(\d[\d.]{0,9})\s*(?:(?:degrees?|°|\^\\circ)\s*)?(?:[CF]|Celsius|Fahrenheit)?"
+            r"\s*below (?:zero|0)"
+        ),
+        r"-\1^\\circ",
+    ),
     (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
     (
         re.compile(

@@ -9,7 +9,8 @@ from harness.verify.algebra.node import Node
 from harness.verify.reading.answer import choice, read, readable, tidy
 from harness.verify.reading.boxes import boxed
 from harness.verify.reading.closing import concluded
-from harness.verify.reading.extract import extract
+from harness.verify.reading.extract import Form, Found, extract
+from harness.verify.reading.problem import is_asked_for
 from harness.verify.reading.sentences import NAME_ONLY, NUMBERISH, only_formula, value_among_words
 from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import TEXT, canonical_unit, normal_words
@@ -120,9 +121,15 @@ def is_worded(gold: str) -> bool:
     return choice(text) is not None or (bool(found) and found[0].kind == "text")
 
 
-def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, ...]:
-    """Return the readings of an answer, with those that only its gold answer suggests."""
+def readings(
+    answer: str, golds: tuple[Node, ...], locale: str, problem: str = ""
+) -> tuple[Node, ...]:
+    """Return the readings of an answer, with those that only its gold answer or problem suggest."""
     answers = readable(answer, read(answer))
+    if problem and answers and answers[0].kind == "rel" and golds and golds[0].kind != "rel":
+        left, _, right = answer.partition("=")
+        if right and is_asked_for(left, problem):  # a^2 + b^4 = 34
+            answers += readable(right, read(right))
     if golds and golds[0].kind == "base" and answer.replace(" ", "") == golds[0].args[0]:
         return golds[:1]  # 2A, whose base only the gold gives
     if (
@@ -140,7 +147,11 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         formula = formula or _said(answer) or value_among_words(answer)
         if formula is not None:
             found = readable(formula, read(formula))
-            answers = (*answers, *found) if answers[:1] and answers[0].kind == "list" else found or answers
+            answers = (
+                (*answers, *found)
+                if answers[:1] and answers[0].kind == "list"
+                else found or answers
+            )
     if golds and golds[0].kind == "rel" and not answers:
         whole = _WHOLE.fullmatch(TEXT.sub(r"\1", answer))
         answers = read(whole.group(1)) if whole is not None else ()
@@ -213,3 +224,35 @@ def _with_points(text: str) -> str:
     text = _EUROPEAN.sub(lambda m: m.group(1).replace(".", "") + "." + m.group(2), text)
     text = _POINTS.sub(lambda m: m.group().replace(".", ""), text)
     return _COMMA_DECIMAL.sub(r"\1.\2", text)
+
+
+def in_prose(text: str, found: Found, form: Form, gold: str, right: bool) -> str | None:
+    """Return another text that counts for an answer in running prose, or None.
+
+    `42!` at the end of a sentence may be 42, unless the gold answer is a factorial itself, and
+    `5-10 apples` is a range and no difference. `right` is the verdict on the text as it stands.
+    """
+    if found.how not in ("phrase", "last") and form != "answer_is":
+        return None
+    loud = _LOUD.fullmatch(found.text) if not right and "!" not in gold else None
+    among = _RANGE.fullmatch(found.text) if right and not _RANGE.fullmatch(gold) else None
+    if loud is None and among is None:
+        return None
+    at = re.search(rf"(?<![\w$\\{{(^#])(?<!####\s){re.escape(found.text)}{_ENDS}", text)
+    if at is None:
+        return None
+    if among is None:
+        sentence = re.split(r"[.!?]\s|\n", text[max(0, at.start() - 200) : at.start()])[-1]
+        return None if _COUNTED.search(sentence) else found.text[:-1]
+    low, high = (float(n.replace(",", "")) for n in among.groups())
+    return f"between {found.text}" if low < high else None
+
+
+_COUNTED = re.compile(r"\b(?:orders?|ways|arrange\w*|permut\w*|factorials?)\b", re.I)
+_ENDS = r"[*_\"')]*(?:\s*$|\n|\s[A-Z]|(?<!!)[.,;\s])"  # behind a number and its unit
+_RANGE = re.compile(
+    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)(?:-|\s?[\u2013\u2014]\s?|\sto\s(?=\S+\s[a-z]))"
+    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)"
+    r"(?:\s[a-z]{2}[a-z ]{0,40})?"
+)
+_LOUD = re.compile(r"[-+$€£]{0,2}\d[\d,.]{0,20}!")

@@ -28,6 +28,7 @@ from harness.verify.reading.sentences import (
     content,
     expression,
     in_two_units,
+    measure,
 )
 from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES, SPOKEN, UNITS
 
@@ -47,7 +48,8 @@ _THEREFORE = re.compile(
     r"|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
     re.I,
 )
-_ROUNDED = re.compile(r"\bround(?:s|ed|ing)\b[a-z\s]{0,30}\bto\s(\S{0,3}\d.*)$")  # 8.3%, which rounds down to 8%
+# 8.3%, which rounds down to 8%
+_ROUNDED = re.compile(r"\bround(?:s|ed|ing)\b[a-z\s]{0,30}\bto\s(\S{0,3}\d.*)$")
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
 _TAIL = re.compile(
     r".*\b(?:(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
@@ -116,7 +118,8 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         if (
             further is not None
             and any(map(str.isdigit, behind[further.end() :]))
-            and not asked & words(behind[: further.start()]) > asked & words(behind[further.end() :])
+            and not asked & words(behind[: further.start()])
+            > asked & words(behind[further.end() :])
         ):
             return concluded(behind[further.end() :], asked)
         scale = _SCALE.match(behind, number.end())
@@ -136,9 +139,6 @@ class _Candidate(NamedTuple):
     math: bool
 
 
-_MEASURED = re.compile(
-    r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
-)
 _W, _S = "|".join(NUMBER_WORDS), "|".join([*SCALES, *DENOMINATORS])
 # a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 x 10^8
 _PLAIN = re.compile(
@@ -153,14 +153,9 @@ _PLAIN = re.compile(
 )
 
 
-_BELOW = re.compile(r"(?:\s?(?:degrees?|°))?(?:\s?(?:[CF]|Celsius|Fahrenheit))?\sbelow\s(?:zero|0)\b")
-
-
-def measure(text: str, start: int) -> str:
-    """Return the unit that follows there, with the blank before it, or nothing."""
-    unit = _MEASURED.match(text, start)
-    known = unit is not None and unit.group(2).lower() in UNITS and unit.group(2) != "in"
-    return unit.group() if unit is not None and known else ""
+_BELOW = re.compile(
+    r"(?:\s?(?:degrees?|°))?(?:\s?(?:[CF]|Celsius|Fahrenheit))?\sbelow\s(?:zero|0)\b"
+)
 
 
 def _candidates(sentence: str) -> list[_Candidate]:
@@ -220,7 +215,9 @@ def _candidates(sentence: str) -> list[_Candidate]:
     return found
 
 
-_LEFT_OVER = re.compile(r".{0,3}\bwith\s\S{1,9}(?:\s[a-z]+)?\s(?:left\b|remaining\b|leftover)")  # with 2 left over
+_LEFT_OVER = re.compile(
+    r".{0,3}\bwith\s\S{1,9}(?:\s[a-z]+)?\s(?:left\b|remaining\b|leftover)"
+)  # with 2 left over
 _CLOCK = re.compile(r"\d:\d\d|\d\s?[ap]\.?m\b", re.I)
 _OF = re.compile(r"\b(?:of\sthe\s[a-z]{2,15}|in|into)\s+\S{0,2}$")
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
@@ -233,35 +230,32 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     start = 0
     for mark in _THEREFORE.finditer(sentence, 0, found[-1].start):
         start = mark.end()
-    other = _ITS.match(sentence, start) and not asked & words(sentence[start:])
-    if start and other and asked & words(sentence[:start]):
+    beside = _ITS.match(sentence, start) and not asked & words(sentence[start:])
+    if start and beside and asked & words(sentence[:start]):
         return _chosen(sentence[: mark.start()], asked)  # the radius is 5, so the diameter is 10
     every = found = [c for c in found if c.start >= start]
     if "perce" in asked:
         found = [c for c in found if c.text.endswith(("%", "percent"))] or found
-    clocks = [c for c in found if _CLOCK.search(c.text)]
-    if clocks and "when" in asked:
-        found = clocks
-    elif len(clocks) < len(found) and any(w in UNITS for w in asked):
-        found = [c for c in found if c not in clocks]
+    if "when" in asked or any(w in UNITS for w in asked):  # a time of day, or none
+        found = [c for c in found if bool(_CLOCK.search(c.text)) is ("when" in asked)] or found
     least = min(c.rank for c in found)
     found = [c for c in found if c.rank == least]
     found = [c for c in found if c.text not in asked] or found  # 3 of the numbers up to 40
     best = found[-1]
+    other = max(found, key=lambda c: (len(_clause(sentence, c, asked)), c.start))
     if len(found) > 1:
         if not sentence[start : found[0].start].strip() and _SUBJECT.match(sentence, found[0].end):
             best = found[0]
         elif (
             asked
             and (sentence[best.start] not in "$\\" or _OTHER.search(sentence, 0, best.start))
-            and not _overlap(sentence, best, asked)
+            and not _clause(sentence, best, asked)
         ):
-            best = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
+            best = other
         elif asked and "=" not in best.text and not _LINKED.search(sentence[: best.start]):
-            free = [c for c in found if "=" not in c.text and not _LINKED.search(sentence[: c.start])]
-            near = {c: _near(sentence, c, found, asked) for c in free}
-            best = best if near[best] else max(free, key=lambda c: (near[c], c.start))
-    other = max(found, key=lambda c: (_overlap(sentence, c, asked), c.start))
+            free = [c for c in found if not _LINKED.search(sentence[: c.start])]
+            near = {c: _near(sentence, c, found, asked) for c in free if "=" not in c.text}
+            best = best if near[best] else max(near, key=lambda c: (near[c], c.start))
     plain = not best.math and not other.math and _BREAK.search(sentence[other.end : best.end])
     if asked and plain and _clause(sentence, best, asked) < _clause(sentence, other, asked):
         best = other
@@ -278,7 +272,9 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
     return best.text
 
 
-_LINKED = re.compile(r"\b(?:is|are|was|were|equals?|of|be|to|has|have|at|in|for|by|an?)\s+\S{0,2}$", re.I)
+_LINKED = re.compile(
+    r"\b(?:is|are|was|were|equals?|of|be|to|has|have|at|in|for|by|an?)\s+\S{0,2}$", re.I
+)
 
 
 def _near(sentence: str, one: _Candidate, found: list[_Candidate], asked: frozenset[str]) -> int:
@@ -297,14 +293,12 @@ _OR_MORE = re.compile(r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above
 
 
 _ITS = re.compile(r"\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is|are)\s")
-_OTHER = re.compile(r"\b(?:and|while|but)\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is\s|are\s)?\S{0,2}$")
+_OTHER = re.compile(
+    r"\b(?:and|while|but)\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is\s|are\s)?\S{0,2}$"
+)
 _BREAK = re.compile(
     r";\s|,\s(?=(?:his|her|its|their|the)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
 )
-
-
-def _overlap(sentence: str, found: _Candidate, asked: frozenset[str]) -> int:
-    return len(_clause(sentence, found, asked))
 
 
 def _clause(sentence: str, found: _Candidate, asked: frozenset[str]) -> frozenset[str]:

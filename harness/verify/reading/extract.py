@@ -13,7 +13,16 @@ from typing import Literal, NamedTuple, get_args
 
 from harness.verify.reading.boxes import boxed, boxes
 from harness.verify.reading.closing import concluded
-from harness.verify.reading.phrases import COMMITS, DOUBTED, SENTENCE, WINDOW, by_phrase, cut, last_match
+from harness.verify.reading.phrases import (
+    COMMITS,
+    DOUBTED,
+    SENTENCE,
+    WINDOW,
+    by_phrase,
+    cut,
+    in_words,
+    last_match,
+)
 from harness.verify.reading.problem import asked_words, words
 from harness.verify.reading.sentences import (
     ASSIGNS,
@@ -23,7 +32,7 @@ from harness.verify.reading.sentences import (
     content,
     last_formulas,
 )
-from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN, TEXT
+from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN
 
 Form = Literal["boxed", "hash", "answer_is", "answer_tag", "bare"]
 FORMS: tuple[str, ...] = get_args(Form)
@@ -101,8 +110,7 @@ def extract(
         return Found(phrase, "phrase")
     if fallback == "committed":
         return None
-    last = _in_words(text) if worded else None
-    last = last or _last(text, asked)
+    last = (in_words(text) if worded else None) or _last(text, asked)
     return Found(last, "last") if last else None
 
 
@@ -133,7 +141,8 @@ def _first_turn(text: str, form: Form) -> str:
 
 # what stands behind #### where a model makes headings of it
 _HEADING = re.compile(
-    r"[*\s]*(?:(step\s\d.*)|(?:the\s|final\s|my\s)*(?:answer|result|solution|conclusion)[:*\s]*)", re.I
+    r"[*\s]*(?:(step\s\d.*)|(?:the\s|final\s|my\s)*(?:answer|result|solution|conclusion)[:*\s]*)",
+    re.I,
 )
 
 
@@ -170,66 +179,6 @@ def tagged_answer(text: str) -> str | None:
     inner = text[start + len(_TAG) : end].strip()
     within = boxed(inner) if "box" in inner else None
     return inner if within is None else within
-
-
-def in_prose(text: str, found: Found, form: Form, gold: str) -> str | None:
-    """Return another reading of an answer in running prose, or None where there is none.
-
-    `42!` at the end of a sentence may be 42, unless the gold answer is a factorial itself, and
-    `5-10 apples` is a range and no difference.
-    """
-    if found.how not in ("phrase", "last") and form != "answer_is":
-        return None
-    loud, among = _LOUD.fullmatch(found.text), _RANGE.fullmatch(found.text)
-    if (loud is None or "!" in gold) and (among is None or _RANGE.fullmatch(gold)):
-        return None
-    at = re.search(rf"(?<![\w$\\{{(^#])(?<!####\s){re.escape(found.text)}{_ENDS}", text)
-    if at is None:
-        return None
-    if among is None:
-        sentence = re.split(r"[.!?]\s|\n", text[max(0, at.start() - 200) : at.start()])[-1]
-        return None if _COUNTED.search(sentence) else found.text[:-1]
-    low, high = (float(n.replace(",", "")) for n in among.groups())
-    return f"between {found.text}" if low < high else None
-
-
-_COUNTED = re.compile(r"\b(?:orders?|ways|arrange\w*|permut\w*|factorials?)\b", re.I)
-_ENDS = r"[*_\"')]*(?:\s*$|\n|\s[A-Z]|(?<!!)[.,;\s])"  # behind a number and its unit
-_RANGE = re.compile(
-    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)(?:-|\s?[–—]\s?|\sto\s(?=\S+\s[a-z]))(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)"
-    r"(?:\s[a-z]{2}[a-z ]{0,40})?"
-)
-_LOUD = re.compile(r"[-+$€£]{0,2}\d[\d,.]{0,20}!")
-_BOLD_END = re.compile(r"\*\*([^*\n]{1,80}[^*\n:])\*\*[.!*\s]{0,9}$")
-_TEXT_END = re.compile(TEXT.pattern + r"[^=<>]{0,40}$")
-_OPTION_END = re.compile(r"\b(?:option|choice|answer)\s+[*$(]{0,4}([A-Z])[*$).!\s]{0,9}$", re.I)
-_WORD_END = re.compile(
-    r"(?:\b(?:is|are|was|were|on)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
-    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4}?)(?:\sfunction)?[.!*\s]{0,9}$"
-)
-_EXCLUDES = re.compile(r"\b(?:rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
-_YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b", re.I)
-
-
-def _in_words(text: str) -> str | None:
-    """Return the words or the letter of a choice that the closing sentence of a response ends in."""
-    window = text[-WINDOW:].strip()
-    bold = _BOLD_END.search(window, max(0, len(window) - 100))
-    if bold is not None:
-        return bold.group(1).strip()
-    stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
-    sentence = window[stops[-1] :] if stops else window
-    yes = _YES_NO.match(sentence)
-    if yes is not None:
-        return yes.group(1)
-    if len(sentence) > 400 or affirmed(sentence) is None or _EXCLUDES.search(sentence):
-        return None
-    for pattern in (_OPTION_END, _TEXT_END, _WORD_END):
-        found = pattern.search(sentence)
-        if found is not None:
-            return found.group(1).strip()
-    yes = _YES_NO.match(window)
-    return yes.group(1) if yes is not None else None
 
 
 def _last(text: str, asked: frozenset[str]) -> str | None:
@@ -278,7 +227,11 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
             last = concluded(_sentence(window, formulas[-1]), asked) or last
         chosen = last != content(formulas[-1]).strip() and len(formulas) > 1
         if "=" in last and _SUBJECT.search(window[: formulas[-1].start()].rsplit(". ", 1)[-1]):
-            last = last if ASSIGNS.match(last) or "approx" in last else re.split(r"(?<![<>!:])=", last)[-1]
+            last = (
+                last
+                if ASSIGNS.match(last) or "approx" in last
+                else re.split(r"(?<![<>!:])=", last)[-1]
+            )
         return last if chosen else _unless_denied(last, window, formulas[-1], asked)
     assert number is not None
     sentence = _sentence(window, number)
@@ -290,10 +243,10 @@ def _last(text: str, asked: frozenset[str]) -> str | None:
     value = concluded(sentence, asked)
     if value is not None and "=" in sentence:
         return value  # what comes behind an equation says nothing about its value
-    if value is not None and number.group().strip() not in value and value in sentence:
-        if affirmed(sentence[: sentence.index(value) + len(value)]) is not None:
-            return value  # 13 passed; 2 did not
-    return _unless_denied(value or number.group().strip(), window, number, asked)
+    figure = number.group().strip()
+    if value and figure not in value and affirmed(sentence[: sentence.find(value) + len(value)]):
+        return value  # 13 passed; 2 did not
+    return _unless_denied(value or figure, window, number, asked)
 
 
 _SO = re.compile(

@@ -6,13 +6,16 @@ from __future__ import annotations
 import re
 
 from harness.verify.reading.boxes import boxes
-from harness.verify.reading.closing import measure, value_in
+from harness.verify.reading.closing import value_in
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
+    affirmed,
     content,
     last_formulas,
+    measure,
 )
+from harness.verify.reading.words import TEXT
 
 WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
 _STOPS = (
@@ -47,7 +50,12 @@ _CHOICE_IS = re.compile(
     r"(?:\s+(?:option|choice)|[.!]|$)"
 )
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
-SENTENCE = re.compile(r"(?<=[^\d\s])[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。")
+_SHORT = "".join(
+    rf"(?<!\b{w})" for w in (r"i\.e", r"e\.g", "Mr", "Mrs", "Ms", "Dr", "vs", "approx")
+)
+SENTENCE = re.compile(
+    rf"(?<=[^\d\s]){_SHORT}[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。"
+)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -182,3 +190,37 @@ def _statement(rest: str, asked: frozenset[str] = frozenset()) -> str:
     if not sentence:
         return ""
     return value_in(sentence, asked)
+
+
+# -- answers in words -----------------------------------------------------------------------------
+
+_BOLD_END = re.compile(r"\*\*([^*\n]{1,80}[^*\n:])\*\*[.!*\s]{0,9}$")
+_TEXT_END = re.compile(TEXT.pattern + r"[^=<>]{0,40}$")
+_OPTION_END = re.compile(r"\b(?:option|choice|answer)\s+[*$(]{0,4}([A-Z])[*$).!\s]{0,9}$", re.I)
+_WORD_END = re.compile(
+    r"(?:\b(?:is|are|was|were|on)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
+    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4}?)(?:\sfunction)?[.!*\s]{0,9}$"
+)
+_EXCLUDES = re.compile(r"\b(?:rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
+_YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b", re.I)
+
+
+def in_words(text: str) -> str | None:
+    """Return the words, or the letter of a choice, in which the last sentence ends."""
+    window = text[-WINDOW:].strip()
+    bold = _BOLD_END.search(window, max(0, len(window) - 100))
+    if bold is not None:
+        return bold.group(1).strip()
+    stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
+    sentence = window[stops[-1] :] if stops else window
+    yes = _YES_NO.match(sentence)
+    if yes is not None:
+        return yes.group(1)
+    if len(sentence) > 400 or affirmed(sentence) is None or _EXCLUDES.search(sentence):
+        return None
+    for pattern in (_OPTION_END, _TEXT_END, _WORD_END):
+        found = pattern.search(sentence)
+        if found is not None:
+            return found.group(1).strip()
+    yes = _YES_NO.match(window)
+    return yes.group(1) if yes is not None else None

@@ -104,4 +104,6 @@ def rank(text: str, start: int, end: int) -> int:
 
 
 # 2 hours and 5 minutes after it began
-_APART = re.compile(r"(?:(?<=s)|\s(?:second|minute|hour|day|week|month|year)s?)\s(?:after|before)\s")
+_APART = re.compile(
+    r"(?:(?<=s)|\s(?:second|minute|hour|day|week|month|year)s?)\s(?:after|before)\s"
+)

@@ -166,7 +166,7 @@ def words(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def asked_words(problem: str) -> frozenset[str]:
-    """Return the words of a problem's last question, or last sentence, with its units and numbers."""
+    """Return the words of a problem's last question, or last sentence, units and numbers too."""
     sentences = _SENTENCES.split(problem[-2_000:].strip())
     question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
     numbers = re.findall(r"\d[\d,.]*(?<=\d)", question)

@@ -16,7 +16,8 @@ MATH = re.compile(
     re.S,
 )
 NUMBERISH = re.compile(
-    r"(?<![A-Za-z0-9_.])(?:(?:negative\s|[-−+]?\s?)[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d{1,3}(?:[ ]\d{3})+(?!\d)|\d+)"
+    r"(?<![A-Za-z0-9_.])(?:(?:negative\s|[-−+]?\s?)[$€£¥]?\s?(?:\\\$)?-?"
+    r"(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d{1,3}(?:[ ]\d{3})+(?!\d)|\d+)"
     r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%|!(?=\s[a-z]))?|[-−+]?\.\d+)"
 )
 TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
@@ -112,6 +113,18 @@ def in_two_units(text: str, start: int = 0) -> str | None:
     return found.group() if ordered else None
 
 
+_MEASURED = re.compile(
+    r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
+)
+
+
+def measure(text: str, start: int) -> str:
+    """Return the unit that follows there, with the blank before it, or nothing."""
+    unit = _MEASURED.match(text, start)
+    known = unit is not None and unit.group(2).lower() in UNITS and unit.group(2) != "in"
+    return unit.group() if unit is not None and known else ""
+
+
 def content(formula: re.Match[str]) -> str:
     """Return a formula without its delimiters; of several lines, the last one."""
     inner: str = next(filter(None, formula.groups()))
@@ -158,7 +171,9 @@ _WORK = re.compile(
     r"|quotient|minus|plus|times|percent|except|factors?|divisors?|multiples?|powers?)\b",
     re.I,
 )
-_SUM_IS = re.compile(r"\b(?:sum|difference|product|quotient|percent)(?=\s+(?:is|are|was|were)\b)", re.I)
+_SUM_IS = re.compile(
+    r"\b(?:sum|difference|product|quotient|percent)(?=\s+(?:is|are|was|were)\b)", re.I
+)
 _COPULA = re.compile(
     r"[A-Za-z][A-Za-z ,'’-]{0,80}?(?:(?<=\b[Ii]t)['’]s|\b(?:is|are|was|were|be|equals?|has|have|had"
     r"|gets?|needs?|makes?|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with"
@@ -210,7 +225,9 @@ def value_among_words(text: str) -> str | None:
         return None
     if copula is not None and spoken is not None:
         again = re.search(rf"\d|\b{SPOKEN}\b", rest[spoken.end() :])
-        return spoken.group() if again is None and not _CHANGES.match(spoken.group(1) or "") else None
+        return (
+            spoken.group() if again is None and not _CHANGES.match(spoken.group(1) or "") else None
+        )
     if amount is None:
         return rest if copula is not None and not TWO_WORDS.search(rest) else None
     behind = amount.group(2)
