@@ -93,7 +93,7 @@ def extract(
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     asked = asked_words(problem) if problem else frozenset()
     by_form = by_phrase(text, asked=asked) if form == "answer_is" else _of_form(text, form)
-    if by_form is not None and form == "answer_tag" and _SENTENCES.search(by_form):
+    if by_form is not None and form == "answer_tag" and len(_SENTENCE.split(by_form, 1)) > 1:
         by_form = by_phrase(by_form) or _last(by_form, asked) or by_form
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
@@ -114,7 +114,7 @@ def extract(
     return Found(last, "last") if last else None
 
 
-_SENTENCES = re.compile(r"[a-z]{2}.{0,2000}?(?:[.!?]\s+[A-Z]|\n)[\s\S]{0,2000}?[a-z]{2}", re.S)
+_SENTENCE = re.compile(r"(?<=[a-z0-9$])[.!?]\s+(?=[A-Z])|(?<=[a-z.$])\s{0,3}\n+(?=[A-Z$\\])")
 
 # where a model goes on with another question or another speaker
 _TURNS = re.compile(
