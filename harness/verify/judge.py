@@ -263,8 +263,8 @@ class _Case:
         answers = readings(said, golds, locale, self.problem) if said is not None else ()
         golds, answers = measured(gold_text, golds, answer_text, answers)
         if ends and said and golds and golds[0].kind != "rel":
-            if not answers and "=" in said:
-                answers = readings(said.rsplit("=", 1)[1], golds, locale)
+            if not answers:
+                answers = readings(re.split(r"=|\\to\b", said)[-1], golds, locale)
             ending = _each(closing, answers)
             answers = ending if "approx" not in said else tuple(dict.fromkeys(ending + answers))
         self.gold_key = golds[0].key if golds else normal_words(gold_text)

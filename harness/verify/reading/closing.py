@@ -52,7 +52,7 @@ _THEREFORE = re.compile(
 _ROUNDED = re.compile(r"\bround(?:s|ed|ing)\b[a-z\s]{0,30}\bto\s(\S{0,3}\d.*)$")
 # the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
 _TAIL = re.compile(
-    r".*\b(?:(?:is|are|be|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
+    r".*\b(?:(?:is|are|be|(?:simplifies|reduces)\s+to|becomes|factors\s+as|equals|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
     r"|(?:holds|true|valid|satisfied)\s+(?:for|when|if)\s+(?:all\s+)?"
     r"|(?:has|have|of)\s+(?:an?\s+|the\s+)?[a-z]{4,12}\s+(?:of\s+)?)([^.].{1,80})$",
     re.I,
@@ -60,7 +60,7 @@ _TAIL = re.compile(
 _MATHEMATICS = re.compile(
     r"(?:[^A-Za-z$]|\b(?:sqrt|pi|sin|cos|tan|ln|log|or|and)\b|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+"
 )
-_OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√]")
+_OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√∞]|\d[nkxyz]\b")
 
 _FAILS = re.compile(  # n = 3 works, while n = 2 does not
     r"(?:,\s(?:while|whereas|but)|;|,?\sand)\s(.{1,80}?)\b(?:d(?:o|oes|id)\snot|n['’]t|fails?)\b"

@@ -46,7 +46,7 @@ COMMITS = re.compile(
     r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
 )
 _CHOICE_IS = re.compile(
-    r"\b(?:[Oo]ption\s+)?\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
+    r"(?<!\w)(?:[Oo]ption\s+)?(?:\*\*)?\(?([A-J])\)?(?:\*\*)?\s+is\s+(?:the\s+)?(?:correct|right)"
     r"(?:\s+(?:option|choice)|[.!]|$)"
 )
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
@@ -216,7 +216,8 @@ def in_words(text: str) -> str | None:
     yes = _YES_NO.match(sentence)
     if yes is not None:
         return yes.group(1)
-    if len(sentence) > 400 or affirmed(sentence) is None or _EXCLUDES.search(sentence):
+    clause = sentence.rsplit(", ", 1)[-1]
+    if len(sentence) > 400 or affirmed(clause) is None or _EXCLUDES.search(sentence):
         return None
     for pattern in (_OPTION_END, _TEXT_END, _WORD_END):
         found = pattern.search(sentence)

@@ -21,6 +21,7 @@ _GOVERNED = re.compile(
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
     rf"\s+(?:[a-z]{{2,12}}ing\s+)?{_DETERMINERS}(?:{_LABELS})?[$\\(*]{{0,3}}$"
     r"|\bat\s+the\s+[a-z]{2,12}\s+\S{0,3}$"
+    r"|\bof\s(?:size|length|degree|order|base|radius)\s+\S{0,3}$"
     r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
     r"|\bof\s+(?:the|his|her|its|their|our|my|your)\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
     r"|\bof\s+(?:the|these|those|all|both|his|her|its|their|our|my|your)\s+(?:[a-z]{2,12}\s+)?\S{0,3}$",
@@ -37,7 +38,7 @@ _LEFT_WITH = re.compile(
     r"|\b(?:brought|brings?|takes?|took)\s+in\s+\S{0,3}$",
     re.I,
 )
-_LABELLED = re.compile(rf"\b{_LABELS}#?$", re.I)
+_LABELLED = re.compile(rf"\b(?:{_LABELS}|(?:modulo|mod)\s+\$?)#?$", re.I)
 _THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
 _SIDE_CLAUSE = re.compile(
     r"\b(?:après|avant|después|antes|depois|nachdem|bevor|parce\sque|porque|weil|quand|cuando|wenn|having|if|because|since|while|unless|although|though|where|given|(?:after|before|when|until)"
@@ -59,7 +60,7 @@ _COMPARED = re.compile(
     re.I,
 )
 _INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
-    r"(?:,\s*(?:who|whose|whom|i\.e\.|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
+    r"(?:,\s*(?:who|whose|whom|i\.e\.|or\sequivalently|(?:or\s|which\sis\s)?(?:about|roughly|approximately|around)\b|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
     r"[^,;]*|\d[^:]*\w:\s[^:]*|\((?:[^()]*))$",
     re.I,
 )
@@ -70,7 +71,7 @@ _OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 
 # what makes a number a bound or a part of the value; "10 more than 20" compares
 BOUNDED = re.compile(
-    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|up\s+to"
+    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)up\s+to"
     r"|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
     re.I,
 )
@@ -92,6 +93,7 @@ def rank(text: str, start: int, end: int) -> int:
     wanted = side is not None and side.group().startswith("to ")
     aside = side is not None and not (wanted and _WANTS.search(before[: side.start()]))
     governed = _GOVERNED.search(before) is not None and not _LEFT_WITH.search(before)
+    governed = governed and not text.startswith(" ways", end)  # can be chosen in 20 ways
     if aside or governed:
         return 2 + (aside and governed)
     if text[end - 1 : end] == "%" and _SHARE.search(before) and text.startswith(" of ", end):

@@ -139,6 +139,9 @@ def content(formula: re.Match[str]) -> str:
     return last.rsplit("=", 1)[1] if last.startswith(("=", " =")) else last
 
 
+_FIGURE = re.compile(r"\s*-?(?:\d|\\[dt]?frac|\\sqrt)[^=<>]{0,40},?$")
+
+
 def last_formulas(found: list[re.Match[str]], text: str) -> str:
     """Return the last formula, with those that "and" or "or" joins to it."""
     parts, mark = [found[-1]], ", "
@@ -146,7 +149,8 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
         before = found[-1 - len(parts)]
         gap = text[before.end() : parts[0].start()]
         named = all(ASSIGNS.match(content(m)) for m in (before, parts[0]))
-        if not AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
+        listed = named or (len(parts) > 1 and _FIGURE.match(content(before)))  # 1, 2, and 3
+        if not AND.fullmatch(gap) and (gap.strip(" ,") or not listed):
             break
         if "=" in content(parts[0]) and not named:
             break  # a = 3, b = 5 and a + b = 8
