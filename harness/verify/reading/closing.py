@@ -63,7 +63,7 @@ _MATHEMATICS = re.compile(
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√∞]|\d[nkxyz]\b")
 
 _FAILS = re.compile(  # n = 3 works, while n = 2 does not
-    r"(?:,\s(?:while|whereas|but)|;|,?\sand)\s(.{1,80}?)\b(?:d(?:o|oes|id)\snot|n['’]t|fails?)\b"
+    r"(?:,\s(?:while|whereas|but)|(?:;|,?\sand)(?=\s\S{0,3}\d))\s([^,;]{1,80}?)\b(?:d(?:o|oes|id)\snot|n['’]t|fails?)\b"
 )
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
@@ -123,12 +123,13 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
         ):
             return concluded(behind[further.end() :], asked)
         scale = _SCALE.match(behind, number.end())
-        end = scale.end() if scale is not None else number.end()
+        asks = scale is not None and scale.group(1)[:5] in asked  # how many dozen
+        end = scale.end() if scale is not None and not asks else number.end()
         return (behind[:end] + measure(behind, end)).strip()
     return _chosen(sentence, asked)
 
 
-_SCALE = re.compile(rf"\s(?:{'|'.join(SCALES)})\b")
+_SCALE = re.compile(r"\s(hundred|thousand|million|billion|trillion|dozen)\b")
 
 
 class _Candidate(NamedTuple):

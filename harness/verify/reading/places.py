@@ -69,6 +69,9 @@ _SHARE = re.compile(r",\s(?:which|that)\s(?:is|are|was|were)\s(?:[a-z]{1,15}\s)?
 _OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 
 
+_MARKS = re.compile(r"(?<=\d),(?=\d{3})")  # commas that end no clause
+
+
 # what makes a number a bound or a part of the value; "10 more than 20" compares
 BOUNDED = re.compile(
     r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)up\s+to"
@@ -82,7 +85,7 @@ def rank(text: str, start: int, end: int) -> int:
 
     0 by itself, 1 as a bound, 2 governed or in a side clause, 3 both, 4 aside.
     """
-    before = text[max(0, start - 120) : start]
+    before = _MARKS.sub("", text[max(0, start - 120) : start])
     if BOUNDED.search(before):
         return 1
     if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
