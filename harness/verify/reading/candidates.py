@@ -112,6 +112,7 @@ def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:
     return readable(formula, read(formula)) if formula is not None else golds
 
 
+@lru_cache(maxsize=4096)
 def is_worded(gold: str) -> bool:
     """Whether a gold answer is one in words, or the letter of a choice."""
     text = tidy(gold) if len(gold) < 300 and any(map(str.isalpha, gold)) else ""

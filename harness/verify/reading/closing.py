@@ -99,13 +99,10 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
     if _HEDGE.search(sentence):
         return sentence
     tail = _TAIL.search(sentence)
-    if (
-        tail is not None
-        and _MATHEMATICS.fullmatch(tail.group(1))
-        and _OPERATION.search(tail.group(1))
-    ):
-        last = tail.group(1).split(" and ")[-1]  # 2x = 14 and x = 7
-        return last if ASSIGNS.match(last) and not ASSIGNS.match(tail.group(1)) else tail.group(1)
+    end = tail.group(1) if tail is not None else ""
+    if _MATHEMATICS.fullmatch(end) and _OPERATION.search(end):
+        last = end.split(" and ")[-1]  # 2x = 14 and x = 7
+        return last if ASSIGNS.match(last) and not ASSIGNS.match(end) else end
     formulas = list(MATH.finditer(sentence))
     if "=" in sentence[formulas[-1].end() if formulas else 0 :]:
         behind = sentence[sentence.rindex("=") + 1 :].strip()
@@ -115,17 +112,14 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
             short = _MATHEMATICS.fullmatch(behind) and _OPERATION.search(behind)
             return value_in(behind) if short or behind.startswith(("π", "√", "(", "-")) else None
         further = FURTHER.search(behind, number.end())
-        if (
-            further is not None
-            and any(map(str.isdigit, behind[further.end() :]))
-            and not asked & words(behind[: further.start()])
-            > asked & words(behind[further.end() :])
-        ):
-            return concluded(behind[further.end() :], asked)
+        then = behind[further.end() :] if further is not None else ""
+        answered = further is not None and asked & words(behind[: further.start()])
+        if any(map(str.isdigit, then)) and not (answered and answered > asked & words(then)):
+            return concluded(then, asked)
         scale = _SCALE.match(behind, number.end())
-        asks = scale is not None and scale.group(1)[:5] in asked  # how many dozen
-        end = scale.end() if scale is not None and not asks else number.end()
-        return (behind[:end] + measure(behind, end)).strip()
+        scaled = scale is not None and scale.group(1)[:5] not in asked
+        at = scale.end() if scale is not None and scaled else number.end()
+        return (behind[:at] + measure(behind, at)).strip()
     return _chosen(sentence, asked)
 
 
@@ -239,11 +233,11 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         found = [c for c in found if c.text.endswith(("%", "percent"))] or found
     if "when" in asked or any(w in UNITS for w in asked):  # a time of day, or none
         found = [c for c in found if bool(_CLOCK.search(c.text)) is ("when" in asked)] or found
-    least = min(c.rank for c in found)
-    found = [c for c in found if c.rank == least]
+    found = [c for c in found if c.rank == min(x.rank for x in found)]
     found = [c for c in found if c.text not in asked] or found  # 3 of the numbers up to 40
-    best = found[-1]
-    other = max(found, key=lambda c: (len(_clause(sentence, c, asked)), c.start))
+    best = other = found[-1]
+    if asked and len(found) > 1:
+        other = max(found, key=lambda c: (len(_clause(sentence, c, asked)), c.start))
     if len(found) > 1:
         if not sentence[start : found[0].start].strip() and _SUBJECT.match(sentence, found[0].end):
             best = found[0]
@@ -257,8 +251,13 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
             free = [c for c in found if not _LINKED.search(sentence[: c.start])]
             near = {c: _near(sentence, c, found, asked) for c in free if "=" not in c.text}
             best = best if near[best] else max(near, key=lambda c: (near[c], c.start))
-    plain = not best.math and not other.math and _BREAK.search(sentence[other.end : best.end])
-    if asked and plain and _clause(sentence, best, asked) < _clause(sentence, other, asked):
+    plain = (
+        other is not best
+        and not best.math
+        and not other.math
+        and _BREAK.search(sentence[other.end : best.end])
+    )
+    if plain and _clause(sentence, best, asked) < _clause(sentence, other, asked):
         best = other
     over = [c for c in every if _LEFT_OVER.match(sentence, max(0, c.start - 6))]
     best = over[-1] if over and {"left", "remai", "lefto"} & asked else best
