@@ -51,7 +51,7 @@ def named(node: Node) -> tuple[str, Node] | None:
         return items[0].key, items[1]
     if operators[0] == "approx" and not is_name(items[0]):
         # pi/4 ~ 0.785: the exact value is the answer
-        return ("", items[0]) if all(_near(items[0], x) for x in items[1:]) else None
+        return ("", items[0]) if all(near(items[0], x) for x in items[1:]) else None
     if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
         return None
     if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
@@ -79,7 +79,7 @@ def closing(node: Node) -> Node:
     if node.kind != "rel" or len(node.args[1]) < 3:
         return node
     operators, sides = node.args
-    if operators[-1] == "approx" and _is_constant(sides[-2]) and _near(sides[-2], sides[-1]):
+    if operators[-1] == "approx" and _is_constant(sides[-2]) and near(sides[-2], sides[-1]):
         operators, sides = operators[:-1], sides[:-1]  # what it is about comes behind the value
     if not {*operators} <= {"=", "equiv"}:
         return node
@@ -96,7 +96,7 @@ def _is_constant(node: Node) -> bool:
     return all(_is_constant(x) for x in node.args if isinstance(x, Node))
 
 
-def _near(exact: Node, about: Node) -> bool:
+def near(exact: Node, about: Node) -> bool:
     """Whether a value may be rounded to another, as far as both are known numbers."""
     try:
         x, y = (magnitude(n.args[0] if n.kind in _MARKED else n) for n in (exact, about))

@@ -9,7 +9,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
-from harness.verify.comparing.names import is_compound, is_function, named
+from harness.verify.comparing.names import is_compound, is_function, named, near
 from harness.verify.comparing.parts import EXPRESSIONS, ascending, declared
 from harness.verify.comparing.regions import (
     TURNED,
@@ -81,7 +81,13 @@ def _rounded(chain: Node, bare: Node) -> list[Node]:
     ):
         return []
     decimal = bare.args[0].denominator != 1 and chain.args[0][-1] == "approx"
-    return [sides[-1]] if decimal else [s for s in sides if s.kind == "unit"]
+    return (
+        [sides[-1]]
+        if decimal and near(*sides[-2:])
+        else []
+        if decimal
+        else [s for s in sides if s.kind == "unit"]
+    )
 
 
 def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:

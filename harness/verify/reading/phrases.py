@@ -201,8 +201,8 @@ _WORD_END = re.compile(
     r"(?:\b(?:is|are|was|were|on)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
     r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4}?)(?:\sfunction)?[.!*\s]{0,9}$"
 )
-_EXCLUDES = re.compile(r"\b(?:rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
-_YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b", re.I)
+_EXCLUDES = re.compile(r"\b(?:either|rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
+_YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b(?=\s{0,3}(?:[,.;:!*]|$|because|since))", re.I)
 
 
 def in_words(text: str) -> str | None:
