@@ -76,18 +76,11 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
 def _rounded(chain: Node, bare: Node) -> list[Node]:
     r"""Return what else a chain says: `\sqrt{34} \approx 5.8`, `90 minutes = 1.5 hours`."""
     sides: tuple[Node, ...] = chain.args[1]
-    if bare.kind != "num" or any(s.kind == "unit" for s in sides) > all(
-        s.kind == "unit" for s in sides
-    ):
-        return []
-    decimal = bare.args[0].denominator != 1 and chain.args[0][-1] == "approx"
-    return (
-        [sides[-1]]
-        if decimal and near(*sides[-2:])
-        else []
-        if decimal
-        else [s for s in sides if s.kind == "unit"]
-    )
+    if bare.kind == "num" and all(s.kind == "unit" for s in sides):
+        return list(sides)
+    decimal = bare.kind == "num" and bare.args[0].denominator != 1
+    about = decimal and chain.args[0][-1] == "approx" and near(*sides[-2:])
+    return [sides[-1]] if about else []
 
 
 def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
