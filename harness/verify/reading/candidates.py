@@ -49,7 +49,7 @@ def decimals(gold: str) -> int | None:
 _LETTERED = re.compile(r"\(?[A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")
 _IT_IS = re.compile(
-    r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were))\s+"
+    r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were|falls|lands|fell))\s+"
     r"(?:(?:an?|the|on)\s+)*"
 )
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
