@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, normalised, strict_match
 from harness.verify.comparing.names import closing
-from harness.verify.comparing.parts import EXPRESSIONS
+from harness.verify.comparing.parts import in_unit
 from harness.verify.comparing.relations import as_residue, without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
@@ -31,6 +30,8 @@ from harness.verify.reading.candidates import (
     decimals,
     gold_answer,
     gold_readings,
+    in_prose,
+    is_worded,
     measured,
     readings,
     same_words,
@@ -191,7 +192,8 @@ class _Case:
             return self.done(Verdict.ungradable, "the gold answer is empty", Reason.gold)
         self.steps.append(f"gold answer: {gold}")
         fallback = "form" if self.truncated else self.conventions.fallback
-        found = extract(self.text, self.form, fallback, self.conventions.precedence, self.problem)
+        last = self.conventions.precedence
+        found = extract(self.text, self.form, fallback, last, self.problem, is_worded(gold))
         if found is None or not found.text.strip():
             self.steps.append("no final answer found")
             if self.truncated:
@@ -202,6 +204,9 @@ class _Case:
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
         right, why, reason = self.compare(gold, found.text, found.how == "last")
+        other = in_prose(self.text, found, self.form, gold, right)
+        if other is not None:
+            right, why, reason = self.compare(gold, other, found.how == "last")
         if right and self.problem and is_copy(found.text, gold, self.problem):
             reason = Reason.copied
             if self.conventions.copies == "refuse":
@@ -214,7 +219,7 @@ class _Case:
 
         `ends` says that the answer is only what ends the text, which commits to nothing.
         """
-        quick = _quick(gold, answer)
+        quick = _quick(gold, answer) if self.conventions.locale != "comma" else None
         if quick is not None:
             self.gold_key, self.answer_key = quick[1], quick[2]
             if quick[0]:
@@ -222,7 +227,7 @@ class _Case:
             c = self.conventions
             # a comma may also separate two values or be a decimal mark: then both are read
             exact = not (c.relative or c.absolute or c.rounding != "exact")
-            if exact and ("," not in answer or (c.locale != "comma" and "/" not in quick[1])):
+            if exact and ("," not in answer or "/" not in quick[1]):
                 return False, "different numbers", Reason.judged
         gold_text, answer_text = tidy(gold), tidy(answer)
         if gold_text == answer_text and gold_text:
@@ -237,12 +242,13 @@ class _Case:
         said: str | None = answer_text
         if golds and golds[0].kind != "text":
             said = affirmed(answer_text)
-        answers = readings(said, golds, locale) if said is not None else ()
+        answers = readings(said, golds, locale, self.problem) if said is not None else ()
         golds, answers = measured(gold_text, golds, answer_text, answers)
         if ends and said and golds and golds[0].kind != "rel":
-            if not answers and "=" in said:
-                answers = readings(said.rsplit("=", 1)[1], golds, locale)
-            answers = _each(closing, answers)
+            if not answers:
+                answers = readings(re.split(r"=|\\to\b", said)[-1], golds, locale)
+            ending = _each(closing, answers)
+            answers = ending if "approx" not in said else tuple(dict.fromkeys(ending + answers))
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.steps.append(f"gold read as: {self.gold_key}")
@@ -272,12 +278,8 @@ class _Case:
         if self.conventions.rounding == "problem":
             places = asked_places(self.problem) if self.problem else None
         compare = comparison(self.conventions, places)
-        unit = asked_unit(self.problem) if self.conventions.units == "problem" else None
-        if unit is not None:  # a gold answer without a unit is in the one that is asked for
-            golds = tuple(
-                tree.make("unit", (g, unit), f"{g.key} [{unit}]") if g.kind in EXPRESSIONS else g
-                for g in golds
-            )
+        if self.conventions.units == "problem" and self.problem:
+            golds = tuple(in_unit(g, asked_unit(self.problem)) for g in golds)
         if golds and answers and golds[0].kind == answers[0].kind == "time":
             answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
         if any(" mod " in n.key for n in (*golds, *answers)):

@@ -14,7 +14,7 @@ from harness.verify.comparing.parts import BASIS, EXPRESSIONS, unit_vectors
 
 def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare lists and sets in any order (by default), by name where both give names."""
-    left, right = items_of(gold), items_of(answer)
+    left, right = _solutions(items_of(gold)), _solutions(items_of(answer))
     if "br" in (gold.kind, answer.kind):
         return _list_and_tuple(c, gold, answer)
     if gold.kind == "set" or answer.kind == "set":
@@ -37,6 +37,19 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     if alone is not None:
         return False, f"{alone.key} has no counterpart"
     return True, "the same values in some order"
+
+
+def _solutions(items: list[Node]) -> list[Node]:
+    """Return `x = 1, y = 2, x = 3, y = 4` as (1, 2) and (3, 4); other items as they are."""
+    pairs = [n for n in map(named, items) if n is not None]
+    names = sorted({n for n, _ in pairs})
+    size = len(names)
+    if size < 2 or len(pairs) != len(items) or len(items) == size or len(items) % size:
+        return items
+    groups = [dict(pairs[i : i + size]) for i in range(0, len(pairs), size)]
+    if any(len(group) < size for group in groups):
+        return items
+    return [tree.structure("br", [group[n] for n in names], "(", ")") for group in groups]
 
 
 def _by_name(c: Comparison, left: list[tuple[str, Node]], right: list[tuple[str, Node]]) -> Result:

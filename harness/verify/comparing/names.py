@@ -12,7 +12,10 @@ from harness.verify.reading.words import canonical_unit
 _UNCOMPUTED = ("@sum", "@int", "@prod", "@lim")
 _EXCLUDING = {"except", "not", "no", "other", "never", "unless", "without", "but", "excluding"}
 # functions of a name that name a value themselves: \sin A = 3/5, |z| = 2
-_NAMING = {"abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn"}
+_NAMING = {
+    "abs", "sin", "cos", "tan", "cot", "sec", "csc", "re", "im", "arg", "det", "sgn", "gcd", "lcm",
+    "floor", "ceil",
+}  # fmt: skip
 
 
 def items_of(node: Node) -> list[Node]:
@@ -42,7 +45,7 @@ def named(node: Node) -> tuple[str, Node] | None:
         return items[0].key, items[1]
     if operators[0] == "approx" and not is_name(items[0]):
         # pi/4 ~ 0.785: the exact value is the answer
-        return ("", items[0]) if all(_near(items[0], x) for x in items[1:]) else None
+        return ("", items[0]) if all(near(items[0], x) for x in items[1:]) else None
     if any(o not in ("=", "approx", "equiv") for o in operators) or operators[0] == "equiv":
         return None
     if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
@@ -67,13 +70,17 @@ def closing(node: Node) -> Node:
         of = tree.symbols(node.args[-1].args[1][0])
         if found[-1] is not None and len(of) > 1 and of <= {x[0] for x in found[:-1] if x}:
             return found[-1][1]
-    if node.kind != "rel" or len(node.args[1]) < 3 or not {*node.args[0]} <= {"=", "equiv"}:
+    if node.kind != "rel" or len(node.args[1]) < 3:
         return node
-    sides: tuple[Node, ...] = node.args[1]
+    operators, sides = node.args
+    if operators[-1] == "approx" and _is_constant(sides[-2]) and near(sides[-2], sides[-1]):
+        operators, sides = operators[:-1], sides[:-1]  # what it is about comes behind the value
+    if not {*operators} <= {"=", "equiv"}:
+        return node
     last = sides[-1]
     constant = [x for x in sides[:-1] if x.kind in EXPRESSIONS and _is_constant(x)]
-    agree = "equiv" in node.args[0] or _agree((*constant, last))
-    return last if last.kind in EXPRESSIONS and agree else node
+    agree = "equiv" in operators or _agree((*constant, last))
+    return last if (last.kind in EXPRESSIONS or last.kind in ("br", "matrix")) and agree else node
 
 
 def _is_constant(node: Node) -> bool:
@@ -83,7 +90,7 @@ def _is_constant(node: Node) -> bool:
     return all(_is_constant(x) for x in node.args if isinstance(x, Node))
 
 
-def _near(exact: Node, about: Node) -> bool:
+def near(exact: Node, about: Node) -> bool:
     """Whether a value may be rounded to another, as far as both are known numbers."""
     x, y = (magnitude(n.args[0] if n.kind in ("unit", "pct", "deg") else n) for n in (exact, about))
     if x is None or y is None:
@@ -106,7 +113,8 @@ def _agree(items: tuple[Node, ...]) -> bool:
     return all(
         x.key == last.key
         or x.kind == "sym"  # x = y = 2
-        or (x.kind == "fn" and x.args[0].startswith(_UNCOMPUTED))
+        or is_function(x)  # f(1) = g(2) = 3
+        or (last.kind in ("br", "matrix") and x.kind in EXPRESSIONS)  # p = v - (1, 2) = (3, 4)
         or (x.kind in EXPRESSIONS and last.kind in EXPRESSIONS and equal(x, last)[0])
         or not {"pct", "deg", "ratio"}.isdisjoint((x.kind, last.kind))
         for x in others
@@ -119,9 +127,18 @@ def is_compound(node: Node) -> bool:
     Not where a coefficient makes it an equation to solve: `2x + z = 1` does not answer 1, and
     neither does an equation in one unknown, such as `x^2 = 16`.
     """
-    if node.kind == "fn":
-        return node.args[0] in _NAMING and bool(tree.symbols(node))
+    if _is_applied(node):
+        return bool(tree.symbols(node))
     return len(tree.symbols(node)) > 1 and _without_coefficients(node)
+
+
+def _is_applied(node: Node) -> bool:
+    r"""Whether a value is made of functions that name one alone: `\sin A`, `\tan A`."""
+    if node.kind == "pow":
+        return _is_applied(node.args[0]) and node.args[1].kind == "num"
+    if node.kind == "mul":
+        return all(map(_is_applied, node.args))
+    return node.kind == "fn" and node.args[0] in _NAMING
 
 
 def _without_coefficients(node: Node) -> bool:
@@ -148,5 +165,7 @@ def is_name(node: Node) -> bool:
         return not node.args[0].startswith(_UNCOMPUTED)
     if kind == "mul":  # AB, the name of a segment
         return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
-    named_by_all = kind in ("unit", "br", "ratio") or (kind == "fn" and node.args[0] == "abs")
+    named_by_all = kind in ("unit", "br", "matrix", "ratio") or (
+        kind == "fn" and node.args[0] == "abs"
+    )
     return named_by_all and all(map(is_name, nodes_in(node.args)))

@@ -10,6 +10,13 @@ BASIS = ("hat i", "hat j", "hat k")
 TURNED = {"<": ">", ">": "<", "le": "ge", "ge": "le"}  # the relations of order
 
 
+def in_unit(gold: Node, unit: str | None) -> Node:
+    """Return a gold answer without a unit in the unit that its problem asks for."""
+    if unit is None or gold.kind not in EXPRESSIONS:
+        return gold
+    return tree.make("unit", (gold, unit), f"{gold.key} [{unit}]")
+
+
 def unit_vectors(node: Node) -> Node:
     """Return `i + 2j - k` with its letters as unit vectors."""
     for name in BASIS:

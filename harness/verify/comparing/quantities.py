@@ -69,7 +69,11 @@ def units(c: Comparison, gold: Node, answer: Node) -> Result:
 
 
 # what C and F stand for beside a quantity of a kind: degrees or coulombs, degrees or farads
-_LETTERS = {("c", "charge^1"): "charge^1", ("f", "capacitance^1"): "capacitance^1"} | {
+_LETTERS = {
+    ("lb^1", "£^1"): "£^1",
+    ("c", "charge^1"): "charge^1",
+    ("f", "capacitance^1"): "capacitance^1",
+} | {
     (letter, f"{kind}^1"): f"{scale}^1"
     for letter, scale in (("c", "celsius"), ("f", "fahrenheit"))
     for kind in ("celsius", "fahrenheit", "kelvin")

@@ -51,14 +51,15 @@ def _region(node: Node) -> Region | None:
             return None
         return None, [(low, high, args[0] == "[", args[1] == "]")]
     if kind in ("union", "list") and args:
-        name, pieces = None, []
+        name, parts = None, []
         for part in args:
             inner = _region(part)
             if inner is None or (name and inner[0] and inner[0] != name) or part.key == "RR":
                 return None  # x < 1 or y > 2 is a set in the plane; "all reals, x > 0" is none
             name = name or inner[0]
-            pieces.extend(inner[1])
-        return name, _both(pieces) if kind == "list" else pieces
+            parts.append(inner[1])
+        pieces = [piece for part in parts for piece in part]
+        return name, (kind == "list" and name and _both(parts)) or pieces
     if kind == "set":
         return None, [(x, x, True, True) for x in args]
     if kind == "sym" and node.args[0] == "RR":
@@ -93,18 +94,32 @@ def _size(end: Node) -> float:
     return size
 
 
-def _both(pieces: list[Piece]) -> list[Piece]:
-    """Return what "x > 0 and x <= 3" is: one piece where two half-lines overlap."""
-    if len(pieces) == 2:
-        (low, top, closed, _), (bottom, high, _, also) = sorted(
-            pieces, key=lambda p: p[0] == NEGATIVE_INFINITY
-        )
-        up, down = low != NEGATIVE_INFINITY, high != tree.INFINITY
-        if up and down and (bottom, top) == (NEGATIVE_INFINITY, tree.INFINITY):
-            symbolic = tree.symbols(low) or tree.symbols(high)
-            if symbolic or _size(low) < _size(high):
-                return [(low, high, closed, also)]
-    return pieces  # x < 1 and x > 3 are two parts
+def _both(parts: list[list[Piece]]) -> list[Piece]:
+    """Return what lies in all parts: "x > 0 and x != 2"; nothing where they exclude each other."""
+    found = parts[0]
+    for part in parts[1:]:
+        found = [p for x in found for y in part if (p := _common(x, y)) is not None]
+    return found
+
+
+def _common(x: Piece, y: Piece) -> Piece | None:
+    low, low_in = _inner(x[0], x[2], y[0], y[2], 1)
+    high, high_in = _inner(x[1], x[3], y[1], y[3], -1)
+    if tree.symbols(low) or tree.symbols(high):
+        return low, high, low_in, high_in
+    size = _size(high) - _size(low)
+    return (low, high, low_in, high_in) if size > 0 or (size == 0 and low_in and high_in) else None
+
+
+def _inner(a: Node, a_in: bool, b: Node, b_in: bool, sign: int) -> tuple[Node, bool]:
+    """Return the inner one of two lower (or with `sign` -1 upper) ends, with its closedness."""
+    for one, other in (((a, a_in), (b, b_in)), ((b, b_in), (a, a_in))):
+        if one[0] in (NEGATIVE_INFINITY, tree.INFINITY):
+            return other
+    order = sign * (_size(a) - _size(b))
+    if order == 0:
+        return a, a_in and b_in
+    return (a, a_in) if order > 0 else (b, b_in)
 
 
 def _inequality(node: Node) -> Region | None:

@@ -9,7 +9,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
-from harness.verify.comparing.names import is_compound, named
+from harness.verify.comparing.names import is_compound, named, near
 from harness.verify.comparing.parts import EXPRESSIONS, TURNED, ascending, is_function, is_order
 from harness.verify.comparing.regions import line, region, same_region, without
 
@@ -40,7 +40,11 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
             names = (gold if bare is answer else answer).args[1][0]
             if names.kind == value.kind == "br" and {"x", "y"} <= tree.symbols(names):
                 value = _sorted_by_name(names, value)  # a bare pair is (x, y)
-            return c.same(value, bare) if bare is answer else c.same(bare, value)
+            for stated in (value, *_rounded(gold if bare is answer else answer, bare)):
+                result = c.same(stated, bare) if bare is answer else c.same(bare, stated)
+                if result[0]:
+                    break
+            return result
     left, right = region(gold), region(answer)
     if left is not None and right is not None:
         if left[0] and right[0] and left[0] != right[0]:
@@ -61,6 +65,16 @@ def relations(c: Comparison, gold: Node, answer: Node) -> Result:
             return c.same(a[0], b[0])
         return lists(c, tree.structure("list", a), tree.structure("list", b))
     return False, f"a {gold.kind} against a {answer.kind}"
+
+
+def _rounded(chain: Node, bare: Node) -> list[Node]:
+    r"""Return what else a chain says: `\sqrt{34} \approx 5.8`, `90 minutes = 1.5 hours`."""
+    sides: tuple[Node, ...] = chain.args[1]
+    if bare.kind == "num" and all(s.kind == "unit" for s in sides):
+        return list(sides)
+    decimal = bare.kind == "num" and bare.args[0].denominator != 1
+    about = decimal and chain.args[0][-1] == "approx" and near(*sides[-2:])
+    return [sides[-1]] if about else []
 
 
 def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:

@@ -37,6 +37,13 @@ _REWRITES = (
     (re.compile(r"0\.\((\d{1,30})\)"), r"0.\\overline{\1}"),
     (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
     (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
+    (
+        re.compile(
+            r"(\d[\d.]{0,9})\s*(?:(?:degrees?|°|\^\\circ)\s*)?(?:[CF]|Celsius|Fahrenheit)?"
+            r"\s*below (?:zero|0)"
+        ),
+        r"-\1^\\circ",
+    ),
     (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
     (
         re.compile(
@@ -55,6 +62,9 @@ _REWRITES = (
     (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
 )
 _BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")
+_CHOOSE = re.compile(  # C(10, 3), {}^{10}C_3, 10C3
+    r"C\((\d{1,3}), ?(\d{1,3})\)|(?:\{\})?[\^_]?\{?(\d{1,3})\}? ?C_?\{?(\d{1,3})\}?"
+)
 _MIXED = re.compile(  # two and a third, or two values
     r"(-?\d{1,9})\s*(?:and|\\text\s*\{\s*and\s*\})\s*(\d{1,9}/\d{1,9}|\\[dt]?frac\{?\d+\}?\{?\d+\}?)(.*)",
     re.S,
@@ -65,6 +75,8 @@ _DOUBLED = re.compile(
     r"\\\\([dt]?frac|sqrt|left|right|pi|text|cdot|times|infty|cup|circ)(?![a-zA-Z])"
 )
 _ALL_DOUBLED = re.compile(r"(?:[^\\]|\\\\(?:[a-zA-Z]{2}|[%$!,;{}]))+")
+_ROW_SPACE = re.compile(r"\\\\\[-?\d{0,3}\.?\d{1,3}\s?(?:pt|em|ex|mm|cm|in)\]")
+_EMPHASIS = re.compile(r"(?<![\w)}\]*])\*\*(?=\S)([^*]{1,200})(?<=\S)\*\*(?![\w({\[*])")
 _MANTISSA = re.compile(r"(?<=\d)\\(?:text|mathrm)\{e\}(?=[-+]?\d)")
 _BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm|displaystyle)\s*(?=[{\\])")
 _ALIGNED = re.compile(r"\\begin\{(aligned|align\*?|gathered|equation\*?)\}(.*)\\end\{\1\}", re.S)
@@ -82,6 +94,10 @@ def tidy(text: str) -> str:
         text = _DOTS.sub(_repeating, text)
     if len(text) > MAX_ANSWER:  # a character may have become a command
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
+    if "**" in text:
+        text = _EMPHASIS.sub(r"\1", text)
+    if "\\\\[" in text:
+        text = _ROW_SPACE.sub(r"\\\\", text)
     if "{e}" in text:
         text = _MANTISSA.sub("e", text)  # 6.02\\text{e}23
     if "\\\\" in text and "begin" not in text:
@@ -174,6 +190,10 @@ def _read(text: str) -> tuple[Node, ...]:
         readings.append(whole)
     if parsed is not None and "\\pm" in text and "\\mp" not in text:
         readings += _independent(parsed)
+    chosen = _CHOOSE.fullmatch(text) if "C" in text else None
+    if chosen is not None:
+        n, k = (tree.num(int(g)) for g in chosen.groups() if g)
+        readings.append(tree.fn("binomial", n, k))
     mixed = _MIXED.fullmatch(text) if "and" in text else None
     if mixed is not None:
         number = _parse(" ".join(mixed.groups()), True)

@@ -9,8 +9,9 @@ from harness.verify.algebra.node import Node
 from harness.verify.reading.answer import choice, read, readable, tidy
 from harness.verify.reading.boxes import boxed
 from harness.verify.reading.closing import concluded
-from harness.verify.reading.extract import extract
-from harness.verify.reading.sentences import NUMBERISH, only_formula, value_among_words
+from harness.verify.reading.extract import Form, Found, extract
+from harness.verify.reading.problem import is_asked_for
+from harness.verify.reading.sentences import NAME_ONLY, NUMBERISH, only_formula, value_among_words
 from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import TEXT, canonical_unit, normal_words
 
@@ -48,12 +49,14 @@ def decimals(gold: str) -> int | None:
 _LETTERED = re.compile(r"\(?[A-J]\)[.:]?[\s~]*(\S.{0,200})")  # (B) 12
 _THOUSAND = re.compile(r"([\d.,]{1,9})[kK]")
 _IT_IS = re.compile(
-    r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were))\s+"
+    r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were|falls|lands|fell))\s+"
     r"(?:(?:an?|the|on)\s+)*"
 )
 _TWICE = re.compile(r"([^(]{1,60})\s\(\s*=?\s*([^()]{1,60})\)")
 _COMMA_DECIMAL = re.compile(r"(?<!\d)(\d+),(\d+)(?!\d)")
 _EUROPEAN = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3}){1,4}),(\d{1,12})(?![\d,.])")  # 1.234,5
+_POINTS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3}){1,4}(?![\d.,])")  # 12.600
+_CENTS = re.compile(r"(?<![\d.,])\d{1,9},00(?!\d)")  # 77,00
 _THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2},\d{3}(?!\d)")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
@@ -63,7 +66,7 @@ _WHOLE = re.compile(  # all integers n >= 3; letters that usually stand for whol
     r"\$?([abdkmnpNMK]\s?(?:\\(?:ge|le|ne)\b|\\geq|\\leq|[<>=]).{1,80}?)\$?"
 )
 _APART = re.compile(
-    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b){1,80}?)\$?"
+    r"\$?((?:[-+.,\d\s^{}()*/]|(?<=\d)[eE](?=[-+\d])|\\(?:times|cdot|pi|sqrt|d?frac)\b|\s(?:thousand|million|billion)\b){1,80}?)\$?"
     r"(?:\s+|~|\\[ ,;]\s*)"
     r"\$?((?:[pnumkMG]?(?:[msgLNJWVAKCTF]|Hz|Pa|eV|mol)|h|l|cm)(?:/(?:s|h|min|kg|m|mol)|\^\{?[23]\}?|\s(?:m|s|kg|K|mol)\^\{?-?[123]\}?)*)\$?"
 )
@@ -103,15 +106,31 @@ def measured(
 def gold_readings(gold: str, locale: str) -> tuple[Node, ...]:
     """Return the readings of a gold answer; of one in prose, those of its only formula."""
     golds = readable(gold, read(gold))
-    if locale == "comma" and "," in gold:
-        golds = read(_with_points(gold)) + golds
+    if locale == "comma" and ("," in gold or "." in gold):
+        golds = _european(gold, golds)
     formula = only_formula(gold) if not golds else None
     return readable(formula, read(formula)) if formula is not None else golds
 
 
-def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, ...]:
-    """Return the readings of an answer, with those that only its gold answer suggests."""
+@lru_cache(maxsize=4096)
+def is_worded(gold: str) -> bool:
+    """Whether a gold answer is one in words, or the letter of a choice."""
+    text = tidy(gold) if len(gold) < 300 and any(map(str.isalpha, gold)) else ""
+    if not text:
+        return False
+    found = read(text)
+    return choice(text) is not None or (bool(found) and found[0].kind == "text")
+
+
+def readings(
+    answer: str, golds: tuple[Node, ...], locale: str, problem: str = ""
+) -> tuple[Node, ...]:
+    """Return the readings of an answer, with those that only its gold answer or problem suggest."""
     answers = readable(answer, read(answer))
+    if problem and answers and answers[0].kind == "rel" and golds and golds[0].kind != "rel":
+        left, _, right = answer.partition("=")
+        if right and is_asked_for(left, problem):  # a^2 + b^4 = 34
+            answers += readable(right, read(right))
     if golds and golds[0].kind == "base" and answer.replace(" ", "") == golds[0].args[0]:
         return golds[:1]  # 2A, whose base only the gold gives
     if (
@@ -120,12 +139,20 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         and (
             not answers
             or answers[0].kind == "text"
-            or (answers[0].kind == "list" and [x.kind == "text" for x in answers[0].args] == [0, 1])
+            or (answers[0].kind == "list" and any(x.kind == "text" for x in answers[0].args))
         )
     ):
-        formula = only_formula(answer) or _said(answer) or value_among_words(answer)
+        formula = only_formula(answer)
+        if formula and NAME_ONLY.fullmatch(formula) and NUMBERISH.search(answer):
+            answer, formula = answer.replace(f"${formula}$", formula), None  # the value of $x$ is 3
+        formula = formula or _said(answer) or value_among_words(answer)
         if formula is not None:
-            answers = readable(formula, read(formula)) or answers
+            found = readable(formula, read(formula))
+            answers = (
+                (*answers, *found)
+                if answers[:1] and answers[0].kind == "list"
+                else found or answers
+            )
     if golds and golds[0].kind == "rel" and not answers:
         whole = _WHOLE.fullmatch(TEXT.sub(r"\1", answer))
         answers = read(whole.group(1)) if whole is not None else ()
@@ -141,16 +168,22 @@ def readings(answer: str, golds: tuple[Node, ...], locale: str) -> tuple[Node, .
         once, again = read(twice.group(1)), read(twice.group(2))
         if once and again and once[0].key == again[0].key:
             answers = once
-    if locale == "point" or "," not in answer:
-        return answers
+    if locale == "comma":
+        return _european(answer, answers)
     decimal = any(g.kind == "num" and g.args[0].denominator != 1 for g in golds)
+    decimal = decimal or _CENTS.search(answer) is not None
     # a comma before three digits marks thousands unless the task says otherwise
-    if locale == "comma" or (decimal and not _THOUSANDS.search(answer)):
-        swapped = _with_points(answer)
-        if swapped != answer:
-            extra = read(swapped)
-            return (*extra, *answers) if locale == "comma" else (*answers, *extra)
+    if locale == "auto" and "," in answer and decimal and not _THOUSANDS.search(answer):
+        return (*answers, *read(_with_points(answer)))
     return answers
+
+
+def _european(text: str, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the readings of a text with decimal commas, in which `12.600` is a whole number."""
+    swapped = _with_points(text)
+    if swapped == text:
+        return nodes
+    return read(swapped) if _POINTS.search(text) else read(swapped) + nodes
 
 
 def choices(gold: str, answer: str) -> tuple[bool, str] | None:
@@ -173,6 +206,10 @@ def same_words(gold: str, answer: str) -> str | None:
     words, said = normal_words(gold), normal_words(answer)
     if len(words) > 1 and words in (said, _IT_IS.sub("", said)):
         return "equal words"
+    if words.count("=") == 1 and [*map(str.strip, words.split("="))] == [
+        *map(str.strip, said.split("=")[::-1])
+    ]:
+        return "the same equation"
     first = _YES_OR_NO.match(said)
     return "the first word of a sentence" if first is not None and first.group(1) == words else None
 
@@ -186,4 +223,37 @@ def _said(text: str) -> str | None:
 def _with_points(text: str) -> str:
     """Return a text with commas for decimal marks, and points for thousands, turned to points."""
     text = _EUROPEAN.sub(lambda m: m.group(1).replace(".", "") + "." + m.group(2), text)
+    text = _POINTS.sub(lambda m: m.group().replace(".", ""), text)
     return _COMMA_DECIMAL.sub(r"\1.\2", text)
+
+
+def in_prose(text: str, found: Found, form: Form, gold: str, right: bool) -> str | None:
+    """Return another text that counts for an answer in running prose, or None.
+
+    `42!` at the end of a sentence may be 42, unless the gold answer is a factorial itself, and
+    `5-10 apples` is a range and no difference. `right` is the verdict on the text as it stands.
+    """
+    if found.how not in ("phrase", "last") and form != "answer_is":
+        return None
+    loud = _LOUD.fullmatch(found.text) if not right and "!" not in gold else None
+    among = _RANGE.fullmatch(found.text) if right and not _RANGE.fullmatch(gold) else None
+    if loud is None and among is None:
+        return None
+    at = re.search(rf"(?<![\w$\\{{(^#])(?<!####\s){re.escape(found.text)}{_ENDS}", text)
+    if at is None:
+        return None
+    if among is None:
+        sentence = re.split(r"[.!?]\s|\n", text[max(0, at.start() - 200) : at.start()])[-1]
+        return None if _COUNTED.search(sentence) else found.text[:-1]
+    low, high = (float(n.replace(",", "")) for n in among.groups())
+    return f"between {found.text}" if low < high else None
+
+
+_COUNTED = re.compile(r"\b(?:orders?|ways|arrange\w*|permut\w*|factorials?)\b", re.I)
+_ENDS = r"[*_\"')]*(?:\s*$|\n|\s[A-Z]|(?<!!)[.,;\s])"  # behind a number and its unit
+_RANGE = re.compile(
+    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)(?:-|\s?[\u2013\u2014]\s?|\sto\s(?=\S+\s[a-z]))"
+    r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)"
+    r"(?:\s[a-z]{2}[a-z ]{0,40})?"
+)
+_LOUD = re.compile(r"[-+$€£]{0,2}\d[\d,.]{0,20}!")

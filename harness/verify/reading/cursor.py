@@ -150,6 +150,8 @@ class Cursor:
             i = {"frac": 2, "mu": 1}.get(token.value)
             unit = END if i is None else self.peek(ahead + i)
             return unit.prose and unit.kind in ("let", "word")
+        if token.value > "\u2fff":  # a Chinese or Japanese counter
+            return True
         if token.value in ("F", "C") and self._behind_degrees(ahead):
             return True
         if token.kind == "let":

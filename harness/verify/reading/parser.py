@@ -10,9 +10,8 @@ from harness.verify.limits import Unreadable
 from harness.verify.reading import statements
 from harness.verify.reading.cursor import Cursor, is_math_word
 from harness.verify.reading.expressions import expression, factor, group, literal
-from harness.verify.reading.names import constant, letter, subscripted
+from harness.verify.reading.names import and_part, constant, letter, spoken, subscripted
 from harness.verify.reading.notation import command, function
-from harness.verify.reading.numerals import and_part, spoken
 from harness.verify.reading.tokens import Token
 from harness.verify.reading.words import (
     CONSTANT_WORDS,
@@ -81,10 +80,20 @@ def _system(c: Cursor) -> Node:
     c.tokens = [
         t for i, t in enumerate(c.tokens) if i < c.at or not t.prose or t.value not in _WHEN
     ]
-    found = _nested(c, "end")
+    c.down()
+    rows: list[list[Node]] = []
+    while not c.accept("end"):
+        rows.append(statements.items(c, ("end", "\\\\"))[0])
+        c.accept("\\\\")
+        if c.peek().kind == "end":
+            raise Unreadable("an open environment")
+    c.depth -= 1
     if c.raw_group() != name:
         raise Unreadable("an environment that closes another")
-    return tree.structure("list", found)
+    rows = [row for row in rows if row]
+    if name == "cases" and all(len(row) == 2 and row[1].kind != "num" for row in rows):
+        return tree.structure("list", [tree.structure("br", row, "(", ")") for row in rows])
+    return tree.structure("list", [item for row in rows for item in row])
 
 
 def _absolute(c: Cursor) -> Node:

@@ -6,13 +6,16 @@ from __future__ import annotations
 import re
 
 from harness.verify.reading.boxes import boxes
-from harness.verify.reading.closing import measure, value_in
+from harness.verify.reading.closing import value_in
 from harness.verify.reading.sentences import (
     MATH,
     NUMBERISH,
+    affirmed,
     content,
     last_formulas,
+    measure,
 )
+from harness.verify.reading.words import TEXT
 
 WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
 _STOPS = (
@@ -26,7 +29,7 @@ PHRASES = re.compile(
     r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
     r"(?!\s(?:as|in|by)\b)(?:,?[ ](?!" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
     r"(?=[\s*_]*(?:" + _SAYS + r"|[:：=≈]|therefore\b|thus\b))"
-    r"|(?<!to\s)(?<![</])\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to)\b)"
+    r"|(?<!to\s)(?<![</])\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to|keys?|sheets?)\b)"
     r"|\b(?:correct|right)\s+(?:option|choice)"
     r"|réponse|respuesta|antwort|risposta|resposta|ответ|答案|答え|回答|정답|الجواب)"
     r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
@@ -43,11 +46,16 @@ COMMITS = re.compile(
     r"(?:final\s+answer|\banswer)(?:\s+is|\s*[:：=])[\s*_:]*(?:therefore\b|thus\b|,)?[\s*_:]*", re.I
 )
 _CHOICE_IS = re.compile(
-    r"\b(?:[Oo]ption\s+)?\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right)"
+    r"(?<!\w)(?:[Oo]ption\s+)?(?:\*\*)?\(?([A-J])\)?(?:\*\*)?\s+is\s+(?:the\s+)?(?:correct|right)"
     r"(?:\s+(?:option|choice)|[.!]|$)"
 )
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
-SENTENCE = re.compile(r"(?<=[^\d\s])[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。")
+_SHORT = "".join(
+    rf"(?<!\b{w})" for w in (r"i\.e", r"e\.g", "Mr", "Mrs", "Ms", "Dr", "vs", "approx")
+)
+SENTENCE = re.compile(
+    rf"(?=[.。!?])(?<=[^\d\s]){_SHORT}[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。"
+)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -67,13 +75,19 @@ def cut(text: str) -> str:
     return text.strip().strip("*_").strip()
 
 
-def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) -> str | None:
+def by_phrase(
+    text: str,
+    pattern: re.Pattern[str] = PHRASES,
+    behind: int = 0,
+    asked: frozenset[str] = frozenset(),
+) -> str | None:
     """Return what the last answer phrase, or a last line `A: ...`, commits to.
 
     Args:
         text: The response.
         pattern: The phrases.
         behind: Where to begin.
+        asked: The words of the problem's question.
     """
     window = text[max(behind, len(text) - WINDOW) :]
     lower = window.lower()  # a word is found faster than a pattern
@@ -90,17 +104,17 @@ def by_phrase(text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0) ->
         if before:
             return before
         rest = window[phrase.end() : phrase.end() + 1_200]
-        doubt = _DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
+        doubt = DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
         if doubt is not None:
             return doubt.group() + rest[:200]  # which the reader refuses
-        value = _corrected(rest) or _statement(rest)
+        value = _corrected(rest) or _statement(rest, asked)
         if any(map(str.isalnum, value)):
             return value
     return None
 
 
-_DOUBTED = re.compile(  # "I do not think that the answer is 5"
-    r"(?:\b(?:whether|impossible|unclear)\b|(?:\bnot|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|say|claim|mean|true|certain|sure|clear"
+DOUBTED = re.compile(  # "I do not think that the answer is 5"
+    r"(?:\b(?:whether|impossible|unclear)\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
     r"|possible|follow|conclude)\b))(?:(?!\bbut\b)[^.!?\n])*$",
     re.I,
 )
@@ -150,7 +164,7 @@ def _value_before(text: str) -> str | None:
     return number.group().strip() if number is not None else None
 
 
-def _statement(rest: str) -> str:
+def _statement(rest: str, asked: frozenset[str] = frozenset()) -> str:
     """Return the value that a phrase commits to: its formula, or its first number or word."""
     rest = cut(rest)
     lead = re.compile(r"[\s:*_>#-]{0,40}").match(rest)
@@ -175,4 +189,39 @@ def _statement(rest: str) -> str:
     sentence = sentence.strip().strip("*_").strip()
     if not sentence:
         return ""
-    return value_in(sentence)
+    return value_in(sentence, asked)
+
+
+# -- answers in words -----------------------------------------------------------------------------
+
+_BOLD_END = re.compile(r"\*\*([^*\n]{1,80}[^*\n:])\*\*[.!*\s]{0,9}$")
+_TEXT_END = re.compile(TEXT.pattern + r"[^=<>]{0,40}$")
+_OPTION_END = re.compile(r"\b(?:option|choice|answer)\s+[*$(]{0,4}([A-Z])[*$).!\s]{0,9}$", re.I)
+_WORD_END = re.compile(
+    r"(?:\b(?:is|are|was|were|on)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
+    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4}?)(?:\sfunction)?[.!*\s]{0,9}$"
+)
+_EXCLUDES = re.compile(r"\b(?:either|rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
+_YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b(?=\s{0,3}(?:[,.;:!*]|$|because|since))", re.I)
+
+
+def in_words(text: str) -> str | None:
+    """Return the words, or the letter of a choice, in which the last sentence ends."""
+    window = text[-WINDOW:].strip()
+    bold = _BOLD_END.search(window, max(0, len(window) - 100))
+    if bold is not None:
+        return bold.group(1).strip()
+    stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
+    sentence = window[stops[-1] :] if stops else window
+    yes = _YES_NO.match(sentence)
+    if yes is not None:
+        return yes.group(1)
+    clause = sentence.rsplit(", ", 1)[-1]
+    if len(sentence) > 400 or affirmed(clause) is None or _EXCLUDES.search(sentence):
+        return None
+    for pattern in (_OPTION_END, _TEXT_END, _WORD_END):
+        found = pattern.search(sentence)
+        if found is not None:
+            return found.group(1).strip()
+    yes = _YES_NO.match(window)
+    return yes.group(1) if yes is not None else None

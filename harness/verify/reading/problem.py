@@ -115,6 +115,19 @@ def is_copy(answer: str, gold: str, problem: str) -> bool:
     return _bag(mine) in bags or f" {' '.join(mine)} " in order
 
 
+def is_asked_for(expression: str, problem: str) -> bool:
+    """Whether an expression is a formula of the problem, whose value is then an answer to it."""
+    pieces = _pieces(expression) if len(expression) <= MAX_ANSWER else ()
+    return bool(pieces) and pieces in _formulas(problem)
+
+
+@lru_cache(maxsize=1024)
+def _formulas(problem: str) -> frozenset[tuple[str, ...]]:
+    """Return the formulas of a problem in which nothing is related to anything."""
+    found = with_allowance(lambda p: [_pieces(content(m)) for m in MATH.finditer(p)], problem)
+    return frozenset(f for f in found if not _RELATIONS.intersection(f))
+
+
 # -- what is asked for ----------------------------------------------------------------------------
 
 _PLACES = {
@@ -153,10 +166,14 @@ def words(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def asked_words(problem: str) -> frozenset[str]:
-    """Return the words of a problem's last question, or last sentence, with its units in full."""
+    """Return the words of a problem's last question, or last sentence, units and numbers too."""
     sentences = _SENTENCES.split(problem[-2_000:].strip())
     question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
-    return words(question) | {w for w in _WORD.findall(question.lower()) if w in UNITS}
+    numbers = re.findall(r"\d[\d,.]*(?<=\d)", question)
+    asks = _ASKS.search(question)
+    question = question[asks.start() :] if asks is not None else question
+    units = {w for w in _WORD.findall(question.lower()) if w in UNITS}
+    return words(question) | units | set(numbers)
 
 
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")

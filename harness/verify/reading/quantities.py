@@ -62,21 +62,30 @@ def value(c: Cursor) -> Node:
         inner = value(c)
         amount = tree.neg(inner.args[0])
         return tree.make("unit", (amount, inner.args[1]), f"{amount.key} [{inner.args[1]}]")
-    return _based(c) or expression(c)
+    amount = _based(c) or expression(c)
+    name = _CURRENCIES.get(c.peek().value) if c.op("€", "£", "¥", "₹") else None
+    if name is not None:  # 146 €
+        c.take()
+        return tree.make("unit", (amount, name), f"{amount.key} [{name}]")
+    return amount
 
 
 def _based(c: Cursor) -> Node | None:
     """Read a base-n numeral such as `1021_3` or `2A_{16}`."""
-    start = 1 if c.op("-") else 0
+    start = 1 if c.op("-", "(") else 0
+    bracketed = c.op("(")
     i, digits = start, ""
     while c.peek(i).kind in ("num", "let", "word") and (i == start or not c.peek(i).space):
         digits += c.peek(i).value
         i += 1
     charge(i - start)
+    if bracketed and c.peek(i).value != ")":
+        return None
+    i += bracketed
     if i == start or not (c.peek(i).kind == "op" and c.peek(i).value == "_"):
         return None
     # letters are digits only behind a figure, or where several are capitals: x_3 is a variable
-    if c.peek(start).kind != "num" and not (i > start + 1 and digits.isupper()):
+    if c.peek(start).kind != "num" and not (len(digits) > 1 and digits.isupper()):
         return None
     braced = c.peek(i + 1).value == "{"
     base = c.peek(i + 1 + braced)
@@ -93,7 +102,7 @@ def _based(c: Cursor) -> Node | None:
     except ValueError as error:
         raise Unreadable("digits that the base does not have") from error
     shown = (digits.upper().lstrip("0") or "0") if not part else digits.upper()
-    if start:
+    if start and not bracketed:
         shown, number = "-" + shown, -number
     return Node("base", (shown, n, number), f"{shown}_{n}", 1)
 
@@ -122,6 +131,8 @@ def with_unit(c: Cursor, node: Node) -> Node:
     words: list[str] = []
     while True:
         t = c.peek()
+        if t.value == "in" and c.peek(1).value in ("(", "[", "{set"):
+            break  # x in [0, 2]
         if c.op("(") and _words_only(c):
             c.take()
             while not c.accept(")"):

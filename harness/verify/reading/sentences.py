@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.limits import MAX_ANSWER
-from harness.verify.reading.words import TEXT, UNITS
+from harness.verify.reading.words import SPOKEN, TEXT, UNITS
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
@@ -16,7 +16,8 @@ MATH = re.compile(
     re.S,
 )
 NUMBERISH = re.compile(
-    r"(?<![A-Za-z0-9_.])(?:[-−+]?\s?[$€£¥]?\s?(?:\\\$)?-?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d+)"
+    r"(?<![A-Za-z0-9_.])(?:(?:negative\s|[-−+]?\s?)[$€£¥]?\s?(?:\\\$)?-?"
+    r"(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\s\{,\s?\}\s?)\d{3})+|\d{1,3}(?:[ ]\d{3})+(?![\d-])|\d+)"
     r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%|!(?=\s[a-z]))?|[-−+]?\.\d+)"
 )
 TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
@@ -112,29 +113,50 @@ def in_two_units(text: str, start: int = 0) -> str | None:
     return found.group() if ordered else None
 
 
+_MEASURED = re.compile(
+    r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
+)
+
+
+def measure(text: str, start: int) -> str:
+    """Return the unit that follows there, with the blank before it, or nothing."""
+    unit = _MEASURED.match(text, start)
+    known = unit is not None and unit.group(2).lower() in UNITS and unit.group(2) != "in"
+    return unit.group() if unit is not None and known else ""
+
+
 def content(formula: re.Match[str]) -> str:
     """Return a formula without its delimiters; of several lines, the last one."""
     inner: str = next(filter(None, formula.groups()))
     if "\\begin{" not in formula.group()[:7] and "\\begin{align" not in inner:
         return inner
     lines = [line.strip() for line in _ROWS.split(inner) if line.strip(" .&\n")]
-    last = lines[-1].replace("&", " ") if lines else inner
+    last = lines.pop() if lines else inner
+    while lines and last.count("\\end{") > last.count("\\begin{"):
+        last = f"{lines.pop()}\\\\{last}"  # the rows of a matrix
+    last = last.replace("&=", "=").lstrip("& ")
+    last = last if "matrix}" in last else last.replace("&", " ")
     return last.rsplit("=", 1)[1] if last.startswith(("=", " =")) else last
+
+
+_FIGURE = re.compile(r"\s*-?(?:\d|\\[dt]?frac|\\sqrt)[^=<>]{0,40},?$")
 
 
 def last_formulas(found: list[re.Match[str]], text: str) -> str:
     """Return the last formula, with those that "and" or "or" joins to it."""
-    parts = [found[-1]]
+    parts, mark = [found[-1]], ", "
     while len(parts) < len(found) and len(parts) < 20:
         before = found[-1 - len(parts)]
         gap = text[before.end() : parts[0].start()]
         named = all(ASSIGNS.match(content(m)) for m in (before, parts[0]))
-        if not AND.fullmatch(gap) and not (named and not gap.strip(" ,")):
+        listed = named or (len(parts) > 1 and _FIGURE.match(content(before)))  # 1, 2, and 3
+        if not AND.fullmatch(gap) and (gap.strip(" ,") or not listed):
             break
         if "=" in content(parts[0]) and not named:
             break  # a = 3, b = 5 and a + b = 8
         parts.insert(0, before)
-    return ", ".join(content(m).strip() for m in parts)
+        mark = " or " if re.search(r"\bor\b", gap) else mark
+    return mark.join(content(m).strip() for m in parts)
 
 
 def only_formula(text: str) -> str | None:
@@ -153,12 +175,17 @@ _WORK = re.compile(
     r"|quotient|minus|plus|times|percent|except|factors?|divisors?|multiples?|powers?)\b",
     re.I,
 )
+_SUM_IS = re.compile(
+    r"\b(?:sum|difference|product|quotient|percent)(?=\s+(?:is|are|was|were)\b)", re.I
+)
 _COPULA = re.compile(
     r"[A-Za-z][A-Za-z ,'’-]{0,80}?(?:(?<=\b[Ii]t)['’]s|\b(?:is|are|was|were|be|equals?|has|have|had"
     r"|gets?|needs?|makes?|earn(?:s|ed)?|costs?|pays?|paid|spends?|spent|total of|of|left with"
     r"|answer)\b)\s*:?\s*"
-    r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?(?=[-$€£\\(.\d])"
+    r"(?:(?:about|approximately|exactly|only|equal to|a total of)\s+)?"
+    rf"(?=[-$€£\\(.\d]|{SPOKEN})"
 )
+_SPOKEN = re.compile(SPOKEN + r"(?!\s(?:of|in|out)\b)(\s[a-z]+)?")
 _ALL_SUCH = re.compile(
     r"(?:the set of )?(?:all )?(?:the )?(?:real )?(?:numbers?|values?|reals?)(?: of)?"
     r"(?:\s*\$?[a-z]\$?)?\s+(?:(?:such that|with|where|satisfying|for which)"
@@ -197,9 +224,14 @@ def value_among_words(text: str) -> str | None:
         return f"x \\ne {condition}" if such.group(1) else condition
     copula = _COPULA.match(text)
     rest = text[copula.end() :].strip().rstrip(".") if copula is not None else text
-    amount = _AMOUNT.match(rest)
-    if copula is not None and _WORK.search(copula.group()):
+    amount, spoken = _AMOUNT.match(rest), _SPOKEN.match(rest)
+    if copula is not None and _WORK.search(_SUM_IS.sub("", copula.group())):
         return None
+    if copula is not None and spoken is not None:
+        again = re.search(rf"\d|\b{SPOKEN}\b", rest[spoken.end() :])
+        return (
+            spoken.group() if again is None and not _CHANGES.match(spoken.group(1) or "") else None
+        )
     if amount is None:
         return rest if copula is not None and not TWO_WORDS.search(rest) else None
     behind = amount.group(2)
@@ -207,6 +239,7 @@ def value_among_words(text: str) -> str | None:
         return None
     if behind.startswith("("):  # a remark
         return amount.group(1)
+    behind = re.sub(r"\([^()]*\)", "", behind)
     if _CHANGES.match(behind) or _SECOND.search(behind.split("because")[0].split("since")[0]):
         return None
     return amount.group(1)

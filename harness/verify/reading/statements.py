@@ -46,7 +46,7 @@ def items(c: Cursor, closers: tuple[str, ...]) -> tuple[list[Node], set[str]]:
     joined: set[str] = set()
     step: Node | None = None
     while True:
-        while c.separator():
+        while c.separator() and not c.op(*closers):
             joined.add(c.take().value)
         if c.peek().kind == "end" or c.op(*closers):
             return found, joined

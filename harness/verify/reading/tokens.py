@@ -8,6 +8,7 @@ import unicodedata
 from typing import NamedTuple
 
 from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge, charge
+from harness.verify.reading.words import UNITS, WORDS_OF_THREE
 
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni")
 _SUPER_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
@@ -32,7 +33,7 @@ _CHARS = {
     "ϵ": r"\epsilon ", "，": ",", "、": ",", "；": ";", "：": ":", "。": ".", "％": "%", "（": "(",
     "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "〈": r"\langle ", "〉": r"\rangle ",
     "⟨": r"\langle ", "⟩": r"\rangle ", "∥": r"\|", "⊥": r"\perp ", "∀": r"\forall ",
-    "¢": r"\text{ cents}", "€": r"\€", "£": r"\£", "¥": r"\¥", "￥": r"\¥", "₹": r"\₹", "$": "$",
+    "¢": r"\text{ cents}", "￥": "¥", "$": "$",
 }
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi " \
     "rho _ sigma tau upsilon phi chi psi omega"
@@ -41,6 +42,13 @@ _CHARS.update({"Γ": r"\Gamma ", "Δ": r"\Delta ", "Θ": r"\Theta ", "Λ": r"\La
                "Φ": r"\Phi ", "Ψ": r"\Psi ", "Ω": r"\Omega ", "Π": r"\Pi ", "Ξ": r"\Xi "})
 # fmt: on
 _TRANSLATE = str.maketrans(_CHARS)
+
+
+_CJK_SCALES = {
+    "百": "hundred", "千": "thousand", "万": "tens thousand", "萬": "tens thousand",
+    "亿": "hundred million", "億": "hundred million",
+}  # fmt: skip
+_MYRIADS = re.compile(r"(?<=[\d ])([百千万萬亿億])")
 
 
 def plain(text: str) -> str:
@@ -54,7 +62,7 @@ def plain(text: str) -> str:
     text = _VULGAR.sub(_vulgar, text)
     text = _SUPER_RUN.sub(lambda m: "^{" + m.group().translate(_SUPER) + "}", text)
     text = _SUB_RUN.sub(lambda m: "_{" + m.group().translate(_SUB) + "}", text)
-    text = text.translate(_TRANSLATE)
+    text = _MYRIADS.sub(lambda m: f" {_CJK_SCALES[m.group(1)]} ", text.translate(_TRANSLATE))
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_TRANSLATE)
         text = re.sub(
@@ -141,6 +149,7 @@ _LEX = re.compile(r"\s+|\\([a-zA-Z]+)\*?|\\(.)|([^\W\d_]+)|(.)", re.S)
 _SYMBOLS = {c: c for c in "|%&#_€£¥₹"} | {"{": "{set", "}": "}set", "\\": "\\\\", "$": "money"}
 _OPERATORS = {*"*/<>:|[]()'%€£", "{set", "}set"}
 _CLOSING, _OPENING = {")", "]", "}set"}, {"(", "[", "{set"}
+_FACTORS = {w for w in WORDS_OF_THREE if len(w) == 2 and w not in UNITS}
 _BLANK_CMDS = {"phantom", "hspace", "vspace", "vphantom"}
 _BOLD = {"mathbf", "boldsymbol", "bold", "pmb", "bm", "textbf"}  # a unit vector
 _NOT_PROSE = {"boxed", "fbox", "underline", "boldsymbol", "bold", "mathcal"}
@@ -236,6 +245,9 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
                 if letters[-4:] == "sqrt" and letters[:-4] in ("pi", *"abcdexyz"):
                     i -= 4  # 2pisqrt(3)
                     letters = letters[:-4]
+                if letters.lower() in _FACTORS and not prose and _of_power(text, i, out):
+                    out.append(Token("let", letters[0], space, prose))  # B e^x, e^{-at}
+                    letters, space = letters[1], False
                 kind = "let" if len(letters) == 1 else "word"
                 out.append(Token(kind, letters, space, prose))
             elif char is None or char == "~":
@@ -252,6 +264,12 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
             space = False
         if len(out) > MAX_TOKENS:
             raise TooLarge(f"the answer has more than {MAX_TOKENS} tokens")
+
+
+def _of_power(text: str, i: int, out: list[Token]) -> bool:
+    """Whether the letters before `i` are factors: one has a power, or they stand in one."""
+    before = "".join(t.value for t in out[-5:])
+    return text[i : i + 1] == "^" or ("^{" in before and "}" not in before[before.rindex("^{") :])
 
 
 def _closed(text: str, i: int) -> bool:

@@ -54,6 +54,9 @@ DENOMINATORS.update({w: (i, False) for w, i in ORDINAL_WORDS.items() if i > 2})
 DENOMINATORS.update({w + "s": (i, True) for w, i in ORDINAL_WORDS.items() if i > 2})
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
           "trillion": 10**12, "dozen": 12, "tens": 10}
+# a number in words, as a pattern
+_W = "|".join(sorted([*NUMBER_WORDS, *SCALES, *DENOMINATORS], key=len, reverse=True))
+SPOKEN = rf"(?:{_W})\b(?:[\s-](?:and\s)?(?:an?\s)?(?:{_W})\b){{0,8}}"
 CONSTANT_WORDS = {"pi", "infinity", "inf", "oo", "infty", "Infinity", "undefined", "alpha", "beta",
                   "gamma", "delta", "theta", "lambda", "mu", "sigma", "omega", "phi", "epsilon",
                   "Pi", "PI", "rho", "tau", "psi"}
@@ -125,6 +128,9 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("dollar dollars usd bucks", "dollar", _F(1)),
     ("cent cents", "dollar", _F(1, 100)),
     ("euro euros eur", "euro", _F(1)),
+    ("£ gbp", "£", _F(1)),
+    ("¥ yen yuan", "¥", _F(1)),
+    ("₹ rupee rupees", "₹", _F(1)),
     ("n newton newtons", "force", _F(1)),
     ("kn", "force", _F(1000)),
     ("j joule joules", "energy", _F(1)),
@@ -224,7 +230,7 @@ _WRITTEN_POWER = re.compile(r"\^-?\d{1,2}")
 _DERIVED = {"mph": "mile per hour", "kph": "km per hour", "kmh": "km per hour",
             "kmph": "km per hour"}
 _MAX_UNITS = 24  # in a product, each of which multiplies its size
-_DROP = {"a", "the", "of", "each", "in", "total", "more"}
+_DROP = {"a", "the", "of", "each", "total", "more"}
 
 ALL_REALS = {"all real numbers", "all reals", "all real values", "any real number", "reals",
              "every real number", "set of all real numbers", "real numbers", "all real x",
@@ -266,7 +272,10 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
     words = [w for word in words for w in _DERIVED.get(word, word).split()]
     parts: list[tuple[str, int]] = []  # units with their exponents
     sign, ahead = 1, 1
-    for w in words:
+    for at, w in enumerate(words):
+        # 12 people in total, but 40 in and 12 in^2
+        if w == "in" and at + 1 < len(words) and words[at + 1][0] not in "^23s":
+            continue
         if w[0] == "^" or w in ("squared", "cubed", "2", "3"):
             above = int(w[1:]) if _WRITTEN_POWER.fullmatch(w) else _EXPONENTS.get(w)
             if above is None:
