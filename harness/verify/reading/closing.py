@@ -61,7 +61,6 @@ _MATHEMATICS = re.compile(
     r"(?:[^A-Za-z$]|\b(?:sqrt|pi|sin|cos|tan|ln|log|or|and)\b|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+"
 )
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√∞]|\d[nkxyz]\b")
-
 _FAILS = re.compile(  # n = 3 works, while n = 2 does not
     r"(?:,\s(?:while|whereas|but)|(?:;|,?\sand)(?=\s\S{0,3}\d))\s([^,;]{1,80}?)\b(?:d(?:o|oes|id)\snot|n['’]t|fails?)\b"
 )
@@ -81,7 +80,8 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
     """
     if len(sentence) > 800:
         return None
-    fails = _FAILS.search(sentence)
+    so = re.search(r"\bnot\b[^.]*,\s(?:so|thus|hence|therefore)\b", sentence)
+    fails = _FAILS.search(sentence) if so is None else None
     if fails is not None and any(map(str.isdigit, sentence[: fails.start()])):
         sentence = fails.group(1) if "not" in asked else sentence[: fails.start()]
     rounded = _ROUNDED.search(sentence) if {"round", "neare"} & asked else None

@@ -106,7 +106,9 @@ def by_phrase(
         rest = window[phrase.end() : phrase.end() + 1_200]
         doubt = DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
         if doubt is not None:
-            return doubt.group() + rest[:200]  # which the reader refuses
+            return f"not certain: {rest[:200]}"  # which the reader refuses
+        if _ASKED.match(rest) and (rest.lstrip()[:1] not in "?:" or not rest.strip()):
+            return f"not certain: {rest[:60]}"
         value = _corrected(rest) or _statement(rest, asked)
         if any(map(str.isalnum, value)):
             return value
@@ -114,20 +116,26 @@ def by_phrase(
 
 
 DOUBTED = re.compile(  # "I do not think that the answer is 5"
-    r"(?:\b(?:whether|impossible|unclear)\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
+    r"(?:\b(?:whether|impossible|unclear|doubt|(?:false|wrong|incorrect)\s(?:that|to\s(?:say|think|claim))|(?:some|many)\s(?:say|think|might\ssay)"
+    r"|(?<=\bthat\s)suppose|(?:^|(?<=[.!?]\s)|(?<=\n))(?:suppose|assume|assuming|imagine|if))\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
     r"|possible|follow|conclude)\b))(?:(?!\bbut\b)[^.!?\n])*$",
     re.I,
+)
+# "the answer is 42?", "is the answer 42?"
+_ASKED = re.compile(
+    r"[\s*_:]{0,5}(?:be\s)?[$\\(]{0,2}[-\d][\w.,/^{}\\]{0,30}[$)]{0,2}\s?\?(?=\s|$)"
 )
 _MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
 _NUMBERS = NUMBERISH.findall
 _CORRECTION = re.compile(
-    r"(?:^|[.!?…—–,\n])[\s*_]{0,9}(?:(?:oh|hmm|oops|but|no|sorry)\b[,.!…\s]*)*"
-    r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,)",
+    r"(?:^|[.!?…—–,\n])[\s*_]{0,9}(?:(?:oh|hmm|but|no)\b[,.!…\s]*)*"
+    r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,"
+    r"|on\s+second\s+thoughts?|or\s+rather|that['’]?s?(?:\s+is)?\s+wrong)",
     re.I,
 )
 _RATHER = re.compile(
     r"\b(?:(?:it|that|this)(?:['’]s|\s+is|\s+was)|(?:it|that|this)\s+(?:should|must|would)\s+be"
-    r"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|no,|wait,)\s+"
+    r"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|or\s+rather,?|(?:oops|actually|sorry|no|wait|on\s+second\s+thoughts?),)\s+"
     r"(?:it['’]s\s+|actually\s+|really\s+|rather\s+|supposed\s+to\s+be\s+)*(?=[-+$\\.\d])",
     re.I,
 )
@@ -178,7 +186,8 @@ def _statement(rest: str, asked: frozenset[str] = frozenset()) -> str:
         tail = rest[math.end() : math.end() + 30]
         inner = content(math)
         if re.match(
-            r"\s*(?:,?\s*(?:and|or|,)\s*(?:\$|\\\(|-?\d)|(?:is|are)(?:\s+not|n't)\b)", tail
+            r"\s*(?:,?\s*(?:and|or|[,;/]|(?<=\s))\s*(?:\$|\\\(|-?\d)|\s*,?\s*if\b.{0,20}\bwere\b|(?:is|are)(?:\s+not|n't)\b)",
+            tail,
         ):
             end = SENTENCE.search(rest)
             return rest[: end.start()] if end else rest

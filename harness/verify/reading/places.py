@@ -60,7 +60,7 @@ _COMPARED = re.compile(
     re.I,
 )
 _INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
-    r"(?:,\s*(?:who|whose|whom|i\.e\.|or\sequivalently|(?:or\s|which\sis\s)?(?:about|roughly|approximately|around)\b|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
+    r"(?:,\s*(?:who|whose|whom|i\.e\.|or\sequivalently|(?:or\s|which\sis\s)?(?:about|roughly|approximately|around)\b|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|each\s(?:with|having|containing)|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
     r"[^,;]*|\d[^:]*\w:\s[^:]*|\((?:[^()]*))$",
     re.I,
 )
@@ -75,7 +75,7 @@ _MARKS = re.compile(r"(?<=\d),(?=\d{3})")  # commas that end no clause
 # what makes a number a bound or a part of the value; "10 more than 20" compares
 BOUNDED = re.compile(
     r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)up\s+to"
-    r"|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
+    r"|exceeds?|multiples?\s+of|(?:square|cube)\s+root\s+of|different\s+from|other\s+than|(?:numbers?|values?)\s+except|nearly|almost|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
     re.I,
 )
 

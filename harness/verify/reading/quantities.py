@@ -27,7 +27,18 @@ _TEMPERATURES = {
     "celsius": "°c",
     "centigrade": "°c",
 }
-_NO_UNITS = {"below", *SCALES, *(w for w, (_, plural) in DENOMINATORS.items() if plural)} - {
+_NO_UNITS = {
+    "below",
+    "vs",
+    "until",
+    "remainder",
+    "too",
+    "debt",
+    "bn",
+    "ppm",
+    *SCALES,
+    *(w for w, (_, plural) in DENOMINATORS.items() if plural),
+} - {
     "quarters",
     "halves",
     "tens",

@@ -39,7 +39,10 @@ _ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\
 _NEGATION = re.compile(
     r"(?<!\\)\b(?:not|never|cannot|wrong|incorrect|isn['’]?t|aren['’]t|wasn['’]t|can['’]t"
     r"|doesn['’]t|don['’]t|won['’]t|anything (?:but|except)|nicht|kein|n['’]est pas|no es|no son"
-    r"|não é|non è|не)\b|不是",
+    r"|não é|non è|не|niet|değil|to nie|no longer|extraneous|impossible|invalid|rejected|we reject"
+    r"|(?:different from|other than)(?=\s\S{0,3}\d)|(?<=[\d$] )(?:is|are|was|were) "
+    r"(?:too (?:large|small|big|high|low)|only an? (?:upper|lower) bound))\b"
+    r"|不是|不可能|并非|では(?:ありません|ない)|아니",
     re.I,
 )
 _REMARK = re.compile(
@@ -61,7 +64,7 @@ def affirmed(text: str) -> str | None:
 
     `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing.
     """
-    if len(text) > MAX_ANSWER or not (" " in text or "是" in text):
+    if len(text) > MAX_ANSWER or (text.isascii() and " " not in text):
         return text  # too long, which the reader refuses, or no sentence
     text = _REMARK.split(text, maxsplit=1)[0].rstrip()
     if BOUND.match(text):
@@ -199,7 +202,8 @@ _AMOUNT = re.compile(
 )
 # words behind a number that make another value of it, or another answer
 _CHANGES = re.compile(
-    r"(?:and|or|to|through|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
+    r"(?:and|or|to|through|vs|until|remainder|too|in debt|bn|ppm"
+    r"|at (?:most|least)|out|x|times|plus|minus|less|over|divided|multiplied|squared|cubed"
     r"|factorial|percent|hundred|thousand|million|billion|trillion|dozen|tens|(?:more|fewer)\s+than|half"
     r"|th|st|nd|rd|pi|sqrt|mod|by|if|unless|else|[a-z]+(?:ths|rds)|halves|below"
     r"|(?:is|are|was|were|seems?|looks)\s+(?:too|almost|nearly|wrong|impossible|smaller|larger|bigger"
