@@ -75,7 +75,7 @@ _MARKS = re.compile(r"(?<=\d),(?=\d{3})")  # commas that end no clause
 # what makes a number a bound or a part of the value; "10 more than 20" compares
 BOUNDED = re.compile(
     r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)up\s+to"
-    r"|exceeds?|multiples?\s+of|(?:square|cube)\s+root\s+of|different\s+from|other\s+than|(?:numbers?|values?)\s+except|nearly|almost|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
+    r"|exceeds?|(?<!which\sis\sa\s)multiples?\s+of|(?:square|cube)\s+root\s+of|different\s+from|other\s+than|(?:numbers?|values?)\s+except|nearly|almost|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
     re.I,
 )
 
