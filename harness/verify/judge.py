@@ -24,7 +24,7 @@ from harness.verify.limits import (
     Unreadable,
     with_allowance,
 )
-from harness.verify.reading.answer import read, tidy
+from harness.verify.reading.answer import read, tidy, with_alternative, with_unit
 from harness.verify.reading.candidates import (
     choices,
     decimals,
@@ -207,7 +207,8 @@ class _Case:
         other = in_prose(self.text, found, self.form, gold, right)
         if other is not None:
             right, why, reason = self.compare(gold, other, found.how == "last")
-        if right and self.problem and is_copy(found.text, gold, self.problem):
+        copy = right and self.problem and is_copy(found.text, gold, self.problem)
+        if copy and choices(tidy(gold), tidy(found.text)) is None:
             reason = Reason.copied
             if self.conventions.copies == "refuse":
                 right, why = False, "an expression of the problem that was not evaluated"
@@ -234,6 +235,7 @@ class _Case:
             found = read(gold_text)
             self.gold_key = self.answer_key = found[0].key if found else gold_text
             return True, "equal as text", Reason.judged
+        gold_text, answer_text = with_unit(gold_text), with_alternative(answer_text)
         if "is" in answer_text or ":" in answer_text or "=" in answer_text or "are" in answer_text:
             answer_text = tidy(stated(answer_text))
         by_choice = choices(gold_text, answer_text)

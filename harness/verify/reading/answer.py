@@ -80,6 +80,7 @@ _EMPHASIS = re.compile(r"(?<![\w)}\]*])\*\*(?=\S)([^*]{1,200})(?<=\S)\*\*(?![\w(
 _MANTISSA = re.compile(r"(?<=\d)\\(?:text|mathrm)\{e\}(?=[-+]?\d)")
 _BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm|displaystyle)\s*(?=[{\\])")
 _ALIGNED = re.compile(r"\\begin\{(aligned|align\*?|gathered|equation\*?)\}(.*)\\end\{\1\}", re.S)
+_SO = re.compile(r"^\\(?:therefore|Rightarrow|implies|Longrightarrow)(?![a-zA-Z])\s*")
 _MATH_MARK = re.compile(r"(?<!\\)\\[()\[\]]|(?<!\\)\$\$")
 
 
@@ -110,9 +111,30 @@ def tidy(text: str) -> str:
         if text[:1] == "$" and text[-1:] == "$" and len(text) > 1 and "$" not in text[1:-1]:
             text = text[1:-1]
         text = _without_trail(text.strip()).lstrip("*_:;,?` \t\n")
+        if text[:1] == "\\":
+            text = _SO.sub("", text, count=1)
         text = _unwrapped(text)
         if text == before:
             return text
+
+
+_UNIT_BEHIND = re.compile(r"(-?\$?\d[\d.,/]{0,20})\s?\(([A-Za-z][A-Za-z .'-]{0,40})\)")
+_ALTERNATIVE = re.compile(
+    r"(-?\d{1,12})\s?(?:\\text\s?\{\s?)?\(\s?(?:or|maybe|perhaps|possibly)\s(?:\\text\s?\{)?\}?\s?"
+    r"(-?\d{1,12})\s?(?:\\text\s?\{)?\)?\s?[)}]{0,2}"
+)
+
+
+def with_unit(gold: str) -> str:
+    r"""Return `45\text{ ft}` for `45 (ft)`, as some data sets write a unit."""
+    found = _UNIT_BEHIND.fullmatch(gold) if gold[-1:] == ")" and len(gold) < 70 else None
+    return f"{found.group(1)}\\text{{ {found.group(2).strip()}}}" if found is not None else gold
+
+
+def with_alternative(answer: str) -> str:
+    """Return `216, 215` for `216 (or 215)`, which is no single value."""
+    found = _ALTERNATIVE.fullmatch(answer) if "(" in answer and len(answer) < 80 else None
+    return ", ".join(found.groups()) if found is not None else answer
 
 
 def _unwrapped(text: str) -> str:

@@ -53,11 +53,59 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
 
 
 _BETWEEN = re.compile(
-    r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;{}~&]|\\[,;! \\]"
-    r"|\b(?:and|or)\b|\b[a-zA-Z](?:_\w)?\s?=)*"
+    r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;/{}~&]|\\[,;! \\]"
+    r"|\b(?:and|or|maybe|perhaps|possibly|alternatively)\b|\b[a-zA-Z](?:_\w)?\s?=)*"
 )
-_DENIED = re.compile(r"(?:\bnot|n['’]t|\brather than|\binstead of)\s*[$\\(\[]{0,3}$", re.I)
-_JOINS = re.compile(r",|;|\band\b|\bor\b")
+_JOINS = re.compile(r"[,;/]|\b(?:and|or|maybe|perhaps|possibly|alternatively)\b")
+_OPENS = r"\s*[$\\(\[{]{0,4}\s*"
+# what in front of a box says that its value is not the answer, or makes another value of it
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|cannot\s+be|rather\s+than|instead\s+of|anything\s+but|no\s+longer)|n['’]t(?:\s+be)?"
+    r"|\b(?:wrong|incorrect)\s+(?:answer|result|value)\s+(?:is|was|would\s+be)"
+    r"|\bmistake\s+(?:is|would\s+be)\s+to\s+(?:answer|say|write|give)|\bmight\s+think\s+(?:that\s+)?it(?:['’]s|\s+is)"
+    r"|\bdoubt\s+(?:that\s+)?(?:it|this|the\s+answer)(?:['’]s|\s+is)"
+    r"|\b(?:half|twice|double|a\s+third|a\s+quarter)\s+of|\b(?:less|more|greater|fewer|smaller|larger)\s+than"
+    r"|\bbetween\s+\$?-?[\d.,]{1,12}\$?\s+and)" + _OPENS + r"$"
+    r"|(?<!\S)~~\s?$|\\(?:[bx]?cancel|sout|st|h?phantom|vphantom|sqrt|[dt]?frac(?:\s?\{[^{}]*\})?)\s?\{[^{}]*$"
+    r"|(?:^|[\n}])\s*%[^\n=]*$|\\iffalse\b(?:(?!\\fi\b).)*$|<!--(?:(?!-->).)*$",
+    re.I | re.S,
+)
+_CHANGED = re.compile(  # 2 \cdot \boxed{3}, x \ne \boxed{3}
+    r"(?<![&\s{\\])\s*(?:\\(?:cdot|times|ne|neq|le|leq|lt)\s*|(?<=[\w}\s])[<*/]\s*)$"
+)
+_SIGN = re.compile(r"(?:^|[$=(\[&\n])\s*[-−]\s*$")
+_REFUSED = re.compile(
+    r"\s*[$)\]\\]{0,4}\s*(?:(?:is|was)\s+(?:wrong|incorrect|rejected|false|invalid|impossible|extraneous"
+    r"|not\s+(?:the\s+(?:answer|solution|right|correct)|correct|right|true|valid|possible|an?\s+(?:answer|solution)|it\b))"
+    r"|isn['’]t\s+(?:the\s+(?:answer|right|correct)|correct|right|it\b)"
+    r"|(?:does\s+not|doesn['’]t|cannot|can['’]t)\s+(?:work|hold|be\s+(?:right|correct|the|true)|satisfy))",
+    re.I,
+)
+_STRUCK = re.compile(
+    r"\s*(?:\\(?:[bx]?cancel|sout|st|h?phantom)\s*\{.*\}|~~.*~~|\{?\\color\{white\}.*)\s*", re.S
+)
+_OTHER = r"\$?(-?\d{1,9})(?![\d.,]*\d)\$?"
+_OR_BEFORE = re.compile(  # either 215 or
+    rf"(?:\beither\s+|\bis\s+|^\$?|\$){_OTHER}\s*(?:\\text\s?\{{)?\s*or\s*\}}?\s*\$?\s*$"
+)
+_OR_BEHIND = re.compile(rf"\$?\s*(?:\\text\s?\{{)?\s*or\s*\}}?\s*{_OTHER}\s*(?:[.;]?\s*$|[.;]\s)")
+
+
+def struck(content: str) -> bool:
+    """Whether a value is struck out or hidden."""
+    return content[:1] in "\\~{ \n" and _STRUCK.fullmatch(content) is not None
+
+
+def denied(text: str, box: tuple[int, int, str]) -> bool:
+    """Whether the text around a box, or a tag, says that its content is not the answer."""
+    start, end, content = box
+    before = text[max(0, start - 80) : start]
+    return (
+        _DENIED.search(before) is not None
+        or _CHANGED.search(before) is not None
+        or _REFUSED.match(text, end) is not None
+        or struck(content)
+    )
 
 
 @lru_cache(maxsize=4)  # one response is looked at for several purposes in a row
@@ -67,15 +115,26 @@ def boxed(text: str) -> str | None:
     if not found:
         return None
     last = found[-1]
-    while found and _DENIED.search(text, max(0, found[-1][0] - 20), found[-1][0]):
+    while found and denied(text, found[-1]):
         found.pop()
     if not found:
         return f"not {last[2]}"
-    parts = [found[-1][2]]
+    start, end, content = found[-1]
+    parts = [content]
     for before, after in zip(found[-2::-1], found[:0:-1], strict=False):
         between = text[before[1] : after[0]]
         if len(between) > 60 or not _BETWEEN.fullmatch(between) or not _JOINS.search(between):
             break
         parts.append(before[2])
+        start = before[0]
+    if len(parts) == 1:
+        if content.strip().isdecimal():
+            others = (
+                _OR_BEFORE.search(text[max(0, start - 40) : start]),
+                _OR_BEHIND.match(text, end),
+            )
+            parts += [m.group(1) for m in others if m is not None]
+        if _SIGN.search(text, max(0, start - 12), start):
+            return f"-({content})"
     parts = list(dict.fromkeys(p.strip() for p in reversed(parts)))
     return parts[0] if len(parts) == 1 else ", ".join(parts)

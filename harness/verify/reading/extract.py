@@ -11,7 +11,7 @@ import re
 from itertools import islice
 from typing import Literal, NamedTuple, get_args
 
-from harness.verify.reading.boxes import boxed, boxes
+from harness.verify.reading.boxes import boxed, boxes, denied
 from harness.verify.reading.closing import concluded
 from harness.verify.reading.phrases import (
     COMMITS,
@@ -177,7 +177,7 @@ def tagged_answer(text: str) -> str | None:
     if end < 0:
         return None
     inner = text[start + len(_TAG) : end].strip()
-    within = boxed(inner) if "box" in inner else None
+    within = f"not {inner}" if denied(text, (start, end + 9, inner)) else boxed(inner)
     return inner if within is None else within
 
 

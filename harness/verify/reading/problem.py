@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import gcd
 
 from harness.verify.limits import MAX_ANSWER, charge, with_allowance
@@ -24,7 +24,8 @@ _SILENT = {
 }  # fmt: skip
 _SAME = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "cdot": "*", "times": "*", "div": "/",
-    "leq": "le", "geq": "ge", "lt": "<", "gt": ">", "circ": "degree",
+    "leq": "le", "geq": "ge", "lt": "<", "gt": ">", "circ": "degree", "bmod": "mod", "pmod": "mod",
+    "lvert": "|", "rvert": "|", "vert": "|",
 }  # fmt: skip
 _RELATIONS = {"=", "<", ">", "le", "ge", "ne", "approx", "equiv", "in"}
 _WORK = {
@@ -91,28 +92,118 @@ def _read(problem: str) -> tuple[frozenset[tuple[tuple[str, int], ...]], str]:
         bags.add(_bag(_side(pieces)))
         for part in re.split(r"(?<!\\)[=,;]|\\(?:le|ge|quad|text)", content(formula)):
             bags.add(_bag(_pieces(part)))
+    for said, written in _IN_WORDS:
+        for found in islice(said.finditer(problem), 20):
+            bags.add(_bag(_pieces(found.expand(written))))
     return frozenset(bags), f" {' '.join(_pieces(problem))} "
 
 
 def _bag(pieces: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(Counter(p for p in pieces if p not in "()[]").items()))
+    """Return the pieces without order, marks of multiplication, brackets and names of indices."""
+    bound = [
+        n
+        for op, _, n, is_ in zip(*(pieces[i:] for i in range(4)), strict=False)
+        if op in _SUMS and is_ == "="
+    ]
+    named = ("#" if p in bound else "/" if p == "frac" else p for p in pieces)
+    return tuple(sorted(Counter(p for p in named if p not in "()[]*").items()))
+
+
+# what a problem says in words and an answer may copy in signs
+_VALUE = r"\$?([^\s$,]{1,40}|[^$,]{1,40}\$)\$?"
+_IN_WORDS = (
+    (
+        re.compile(rf"greatest common (?:divisor|factor) of {_VALUE} and {_VALUE}", re.I),
+        r"gcd \1,\2",
+    ),
+    (re.compile(rf"least common multiple of {_VALUE} and {_VALUE}", re.I), r"lcm \1,\2"),
+    (re.compile(rf"remainder when {_VALUE} is divided by {_VALUE}", re.I), r"\1 \\bmod \2"),
+    (re.compile(r"(\d[\d.]{0,12})\s*(?:\\?%\$?|percent) of \$?(\d[\d.]{0,12})"), r"\1 % \2"),
+)
+_SUMS = {"sum", "prod"}
+_COLOURED = re.compile(r"\\(?:color|textcolor)\s?\{\s?\w{1,20}\s?\}")
+_BASE = re.compile(r"_\s?\{?\s?\\(?:text|mathrm)\s?\{\s?([a-z]{3,8})\s?\}\s?\}?")
+_SAID = re.compile(r"(?<!_)(?<!_\{)\\(?:text|mbox|mathrm|textbf|textit)\s?\{[^{}]{2,60}\}")
+_AROUND = re.compile(
+    r"^(?:[A-Za-z]{2,20}\s+){1,8}(?=[\d\\$({|+-])|(?:(?<=[\d})])\s+[A-Za-z]{3,20}\.?){1,6}$"
+)
+_OVER_ONE = re.compile(r"\\[dt]?frac\s?\{(.*)\}\s?\{?\s?1\s?\}?|(.*\S)\s?/\s?1", re.S)
+_WRAPPED = {("|", "|"), ("lfloor", "rfloor"), ("lceil", "rceil"), ("(", ")"), ("[", "]")}
+
+
+def _bare(text: str) -> str:
+    """Return an answer without words, units, colours and a denominator of one."""
+    text = _COLOURED.sub(" ", text)
+    text = _BASE.sub(lambda m: f"_{number_of([m.group(1)]) or m.group(1)}", text)
+    text = _AROUND.sub("", _SAID.sub(" ", text).strip(" ~$"))
+    over = _OVER_ONE.fullmatch(text.strip())
+    return (over.group(1) or over.group(2)) if over is not None else text
+
+
+def _unwrapped(pieces: tuple[str, ...]) -> tuple[str, ...]:
+    """Return an expression without what around all of it leaves its value as it is."""
+    while len(pieces) > 2:
+        if pieces[0] == "+":
+            pieces = pieces[1:]
+        elif (pieces[0], pieces[-1]) in _WRAPPED and _closes(pieces):
+            pieces = pieces[1:-1]
+        else:
+            break
+    return pieces[3:] if pieces[:3] == ("ln", "e", "^") else pieces
+
+
+def _closes(pieces: tuple[str, ...]) -> bool:
+    """Whether the first bracket of an expression is closed by its last piece."""
+    opening, closing = pieces[0], pieces[-1]
+    if opening == closing:
+        return opening not in pieces[1:-1]
+    depth = 0
+    for at, piece in enumerate(pieces):
+        depth += (piece == opening) - (piece == closing)
+        if not depth:
+            return at == len(pieces) - 1
+    return False
+
+
+def _sides(pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return the sides of an equation, or the values of a list, that are no mere names."""
+    if _SUMS.intersection(pieces):
+        return [_unwrapped(pieces)]
+    depth, sides = 0, [[]]  # type: tuple[int, list[list[str]]]
+    for piece in pieces:
+        depth += (piece in "([") - (piece in ")]")
+        if not depth and piece in ("=", ",", "approx"):
+            sides.append([])
+        else:
+            sides[-1].append(piece)
+    each = [_unwrapped(tuple(s)) for s in sides if any(map(str.isdigit, s)) or _WORK & set(s)]
+    return list(dict.fromkeys(each))
 
 
 def is_copy(answer: str, gold: str, problem: str) -> bool:
     """Whether an answer is an expression of the problem that nobody evaluated.
 
     It is one if it has work left in it, stands in the problem (in any order of its terms, where
-    it is a whole formula), and is not written as the gold answer is.
+    it is a whole formula; whatever is written around it), and is not written as the gold is.
     """
     if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
         return False
     mine, other = _side(_pieces(answer)), _side(_pieces(gold))
     decimal = "decimal" in problem and any("." in p for p in other)  # 9/2 as a decimal
     fraction = _SIMPLE.fullmatch(" ".join(mine)) is not None
-    if not (_is_work(mine) or (decimal and fraction)) or _bag(mine) == _bag(other):
+    if _bag(mine) == _bag(other):
         return False
     bags, order = _expressions(problem)
-    return _bag(mine) in bags or f" {' '.join(mine)} " in order
+    stands = _bag(mine) in bags or f" {' '.join(mine)} " in order
+    if stands and (_is_work(mine) or (decimal and fraction)):
+        return True
+    if "," in other or _RELATIONS.intersection(other):
+        return False
+    sides = _sides(_pieces(_bare(answer)))
+    return bool(sides) and all(
+        _is_work(s) and _bag(s) != _bag(other) and (_bag(s) in bags or f" {' '.join(s)} " in order)
+        for s in sides
+    )
 
 
 def is_asked_for(expression: str, problem: str) -> bool:
