@@ -176,7 +176,7 @@ def _sides(pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
             sides.append([])
         else:
             sides[-1].append(piece)
-    each = [_unwrapped(tuple(s)) for s in sides if any(map(str.isdigit, s)) or _WORK & set(s)]
+    each = [_unwrapped(tuple(s)) for s in sides if any(p[0].isdigit() for p in s) or _WORK & set(s)]
     return list(dict.fromkeys(each))
 
 
