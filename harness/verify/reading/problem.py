@@ -99,14 +99,20 @@ def _read(problem: str) -> tuple[frozenset[tuple[tuple[str, int], ...]], str]:
 
 
 def _bag(pieces: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    """Return the pieces without order, marks of multiplication, brackets and names of indices."""
+    """Return the pieces without order, marks of multiplication, brackets and names of indices.
+
+    Of a single fraction the first piece counts as such: one over another is not the other over it.
+    """
     bound = [
         n
         for op, _, n, is_ in zip(*(pieces[i:] for i in range(4)), strict=False)
         if op in _SUMS and is_ == "="
     ]
     named = ("#" if p in bound else "/" if p == "frac" else p for p in pieces)
-    return tuple(sorted(Counter(p for p in named if p not in "()[]*").items()))
+    kept = [p for p in named if p not in "()[]*"]
+    if "/" in kept and not {"+", "-"}.intersection(kept):
+        kept += [f"first {p}" for p in kept if p != "/"][:1]
+    return tuple(sorted(Counter(kept).items()))
 
 
 # what a problem says in words and an answer may copy in signs
@@ -176,7 +182,7 @@ def _sides(pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
             sides.append([])
         else:
             sides[-1].append(piece)
-    each = [_unwrapped(tuple(s)) for s in sides if any(map(str.isdigit, s)) or _WORK & set(s)]
+    each = [_unwrapped(tuple(s)) for s in sides if any(p[0].isdigit() for p in s) or _WORK & set(s)]
     return list(dict.fromkeys(each))
 
 
