@@ -100,12 +100,30 @@ def denied(text: str, box: tuple[int, int, str]) -> bool:
     """Whether the text around a box, or a tag, says that its content is not the answer."""
     start, end, content = box
     before = text[max(0, start - 80) : start]
+    ends = before.rstrip()
     return (
-        _DENIED.search(before) is not None
-        or _CHANGED.search(before) is not None
-        or _REFUSED.match(text, end) is not None
+        ((before.rfind("{") > before.rfind("}") or _suspect(before)) and _DENIED.search(before))
+        or (ends.endswith(_OPERATORS) and _CHANGED.search(before))
+        or (len(text) - end > 8 and _REFUSED.match(text, end))
         or struck(content)
-    )
+    ) not in (None, False)
+
+
+# a word is found faster than a pattern
+_HINTS = (
+    "not", "n't", "n’t", "ever",  "rather", "instead", "anything", "longer", "wrong", "incorrect",
+    "mistake", "think", "doubt", "half", "twice", "double", "third", "quarter", " than", "between",
+    "~~", "%", "iffalse", "<!--",
+)  # fmt: skip
+_OPERATORS = ("cdot", "times", "ne", "neq", "le", "leq", "lt", "<", "*", "/")
+
+
+def _suspect(before: str) -> bool:
+    lower = before.lower()
+    for hint in _HINTS:  # noqa: SIM110 -- a loop is faster than a generator
+        if hint in lower:
+            return True
+    return False
 
 
 @lru_cache(maxsize=4)  # one response is looked at for several purposes in a row
@@ -128,13 +146,15 @@ def boxed(text: str) -> str | None:
         parts.append(before[2])
         start = before[0]
     if len(parts) == 1:
-        if content.strip().isdecimal():
+        if "or" in text[max(0, start - 12) : end + 16] and content.strip().isdecimal():
             others = (
                 _OR_BEFORE.search(text[max(0, start - 40) : start]),
                 _OR_BEHIND.match(text, end),
             )
             parts += [m.group(1) for m in others if m is not None]
-        if _SIGN.search(text, max(0, start - 12), start):
+        if text[max(0, start - 4) : start].rstrip()[-1:] in ("-", "−") and _SIGN.search(
+            text, max(0, start - 12), start
+        ):
             return f"-({content})"
     parts = list(dict.fromkeys(p.strip() for p in reversed(parts)))
     return parts[0] if len(parts) == 1 else ", ".join(parts)

@@ -32,6 +32,7 @@ _WORK = {
     "+", "*", "/", "^", "!", "|", "frac", "sqrt", "over", "choose", "binom", "dbinom", "sum",
     "prod", "int", "lim", "lfloor", "lceil", "mod", "bmod", "pmod", "cup", "cap", "pm", "det",
 } | set(FUNCTIONS)  # fmt: skip
+_PLAIN = re.compile(r"[-+]?[\d,.]{1,40}")
 _MAX_DIGITS = 300  # of a numerator or denominator that may have to be reduced
 _SIMPLE = re.compile(r"frac \d+ \d+|\d+ / \d+")
 
@@ -194,21 +195,25 @@ def is_copy(answer: str, gold: str, problem: str) -> bool:
     """
     if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
         return False
+    if answer.isdecimal() or _PLAIN.fullmatch(answer):
+        return False
     mine, other = _side(_pieces(answer)), _side(_pieces(gold))
     decimal = "decimal" in problem and any("." in p for p in other)  # 9/2 as a decimal
     fraction = _SIMPLE.fullmatch(" ".join(mine)) is not None
-    if _bag(mine) == _bag(other):
+    tried = [[mine]] if _is_work(mine) or (decimal and fraction) else []
+    sides = _sides(_pieces(_bare(answer)))
+    if sides != [mine] and sides and all(map(_is_work, sides)):
+        tried += [sides] if "," not in other and not _RELATIONS.intersection(other) else []
+    if not tried or _bag(mine) == _bag(other):
         return False
     bags, order = _expressions(problem)
-    stands = _bag(mine) in bags or f" {' '.join(mine)} " in order
-    if stands and (_is_work(mine) or (decimal and fraction)):
-        return True
-    if "," in other or _RELATIONS.intersection(other):
-        return False
-    sides = _sides(_pieces(_bare(answer)))
-    return bool(sides) and all(
-        _is_work(s) and _bag(s) != _bag(other) and (_bag(s) in bags or f" {' '.join(s)} " in order)
-        for s in sides
+    return any(
+        all(
+            (x is mine or _bag(x) != _bag(other))
+            and (_bag(x) in bags or f" {' '.join(x)} " in order)
+            for x in those
+        )
+        for those in tried
     )
 
 
