@@ -286,7 +286,7 @@ def _near(sentence: str, one: _Candidate, found: list[_Candidate], asked: frozen
 
 def _unit(found: _Candidate) -> tuple[str, Fraction] | None:
     words = found.text.split()
-    return UNITS.get(words[1 if in_two_units(found.text) else -1].lower())
+    return UNITS.get(words[1 if in_two_units(found.text) else -1].lower()) if words else None
 
 
 _OR_MORE = re.compile(r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b")
