@@ -15,7 +15,7 @@ _LABELS = (
     r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
 )
 _GOVERNED = re.compile(
-    r"(?:\b(?:en|em|après|avant|después\sde|antes\sde|depois\sde|avec|con|com|mit|por|von|chaque|cada|dans|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into|to"
+    r"(?:\b(?:en|em|après|avant|después\sde|antes\sde|depois\sde|avec|con|com|mit|por|von|chaque|cada|dans|d['’]ici|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into|to"
     r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
     r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
