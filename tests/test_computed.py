@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 from types import SimpleNamespace
 
@@ -381,3 +382,39 @@ def test_a_cap_on_gpu_seconds_needs_a_gpu(small_board, harness):
     small_board.write_text(text)
     done = harness("bench", str(small_board), "--device", "cpu", "--seeds", "0", check=2)
     assert "caps gpu_seconds, and nothing here is trained on a GPU" in done.stderr
+
+
+# an answer of one token takes one pass, and six before it try the model out
+@pytest.mark.parametrize(("what", "passes"), [("answers", 7), ("losses", 1)])
+def test_work_that_a_model_does_while_it_is_tried_out_is_computed_too(what, passes, model, student):
+    """A hook that reads many more tokens with the same model; a trial by itself is left out."""
+    from transformers import AutoTokenizer
+
+    from harness.stage.reading.reader import Reader
+
+    tokenizer = AutoTokenizer.from_pretrained(student)
+    ids = torch.randint(3, 200, (64, 50))
+    busy = []
+
+    def read_more(module, given):
+        if not busy:
+            busy.append(True)
+            with torch.no_grad():
+                module(input_ids=ids)
+            busy.clear()
+
+    spent = []
+    for hidden in (False, True):
+        if hidden:
+            owner = model if what == "answers" else model.base_model
+            owner.register_forward_pre_hook(read_more)
+        counter = Counter(AMPLE)
+        with metered(counter), torch.no_grad():
+            other = copy.deepcopy(model)  # that nobody has tried out
+            if what == "losses":
+                assert Reader(other).against() is None
+            else:
+                assert list(Decoder(other, tokenizer, 2).generate([Prompt([5, 6, 7], 1)]))
+        spent.append(counter.cost.computed_flops)
+    assert spent[0] < 2 * (320 * 32 + BODY) * 10
+    assert spent[1] > passes * 2 * BODY * ids.numel()

@@ -8,8 +8,8 @@ What a model does inside a call that is counted is a part of it, as far as it ca
 once each over as many tokens, without a gradient where it generates. More than that, or another
 model, is counted for itself.
 
-That is for the estimate. What is really computed is counted product by product, whoever asks for
-it: see `computed.products`.
+That is for the estimate. What is really computed is counted product by product, by
+`computed.products`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
-from harness.stage.computed.products import Products, counted
+from harness.stage.computed.products import TRIAL, Products, counted
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.reading.reader import Reader
@@ -231,7 +231,7 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         counter.refuse_overrun(step=False)
         model, decoder.products = decoder.model, products
         name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
-        with works.begun(_Work(model)), products.aside():
+        with works.begun(_Work(model)), products.aside(TRIAL * size):
             _ = decoder.plain  # tries the model, which a resumed attempt does once more
         found, work = plain_answers(decoder, prompts), _Work(model)
         while True:
@@ -244,7 +244,7 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
             yield answer
 
     def trial(reader: Reader) -> Any:
-        with works.begun(_Work(reader.model)), products.aside():
+        with works.begun(_Work(reader.model)), products.aside(TRIAL * parameters(reader.model)[0]):
             return plain_trial(reader)
 
     hooks: list[Any] = [

@@ -12,6 +12,7 @@ leave out the masked half of a causal square do up to half of the attention that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+TRIAL = 320.0  # FLOPs a parameter: trying a model out takes half as many, for some 70 tokens
 FLASH = (
     "flash_attention_2"  # transformers' name of the package flash_attn, which torch is no part of
 )
@@ -67,13 +69,14 @@ class Products:
         self.heads.add((getattr(config, "vocab_size", 0), getattr(config, "hidden_size", 0)))
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Count nothing of what is computed meanwhile."""
-        before = self.parts
+    def aside(self, most: float = math.inf) -> Iterator[None]:
+        """Count nothing of what is computed meanwhile, unless that is more than `most` FLOPs."""
+        before, total = self.parts, self.total
         try:
             yield
         finally:
-            self.body, self.head, self.attention = before
+            if self.total - total <= most:
+                self.body, self.head, self.attention = before
 
     def matrices(
         self, one: torch.Tensor, other: torch.Tensor, passes: int, inside: bool, by_hand: bool
