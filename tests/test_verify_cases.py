@@ -20,7 +20,7 @@ CASES = [
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
-VERSION_AND_DIGEST = ("8", "6e5baa461aabde36")
+VERSION_AND_DIGEST = ("9", "6e5baa461aabde36")
 
 
 def judge(case: dict) -> Judgement:

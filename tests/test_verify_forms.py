@@ -19,7 +19,7 @@ from harness.verify import (
     selftest,
     verify,
 )
-from harness.verify.reading.extract import boxed, boxes, extract
+from harness.verify.extraction.extract import Form, boxed, boxes, extract
 from harness.verify.workers.wire import judgement_fields, judgement_from
 
 
@@ -172,3 +172,73 @@ def test_several_golds_and_problems_pass_through_a_pool() -> None:
 def test_anything_may_be_passed_as_text(value: object) -> None:
     assert verify(value, "7").verdict in set(Verdict)  # type: ignore[arg-type]
     assert verify("7", value).verdict in set(Verdict)  # type: ignore[arg-type]
+
+
+def test_a_bare_answer_is_read_as_a_response_only_where_it_is_one() -> None:
+    said = "The discount is taken off.\nSo one pack comes to 51."
+    assert verify(said, "51", form="bare").verdict is Verdict.correct
+    assert verify("so one pack comes to 51", "51", form="bare").verdict is Verdict.wrong
+    assert verify("1 \\Rightarrow 2", "2", form="bare").verdict is Verdict.wrong
+    code = "sqrt(open('mark','w').write('1'))"
+    assert verify(code, "sqrt(1)", form="bare").verdict is Verdict.wrong
+    assert verify("x = 3 \\text{ or } x = 4", "4", form="bare").verdict is Verdict.wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("\\boxed{42, i.e. $57$}", "boxed"),
+        ("#### 42, i.e. 57", "hash"),
+        ("<answer>42, i.e. $57$</answer>", "answer_tag"),
+        ("The total is not clear.\n42 apples\nThe answer is 57.", "bare"),
+        ("The value is 42. Final answer: 57", "bare"),
+        ("Tom has 42 apples left\nSue has 57 apples left", "bare"),
+        ("\\boxed{x = 42 \\approx 57}", "boxed"),
+        ('{"answer": 42} or rather {"answer": 57}', "boxed"),
+        ('<think>maybe {"answer": 42}</think>\nThe answer is 57.', "boxed"),
+    ],
+)
+def test_two_values_are_never_both_right(text: str, form: Form) -> None:
+    problem = "How many apples are left, rounded to the nearest tenth? Find $x$."
+    said = [verify(text, gold, form=form, problem=problem).verdict for gold in ("42", "57")]
+    assert said.count(Verdict.correct) < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("\\boxed{$6 \\cdot 7$ as required}", "boxed"),
+        ("#### $6 \\cdot 7$ exactly", "hash"),
+        ("Let us see what it is.\nThe answer is $6 \\cdot 7$.", "bare"),
+    ],
+)
+def test_a_copy_is_seen_among_words(text: str, form: Form) -> None:
+    refuse = Conventions(copies="refuse")
+    judged = verify(text, "42", refuse, form=form, problem="Compute $6 \\cdot 7$.")
+    assert judged.verdict is Verdict.wrong
+    assert judged.reason is Reason.copied
+    assert verify("42 is not the answer to this", "42", form="bare").verdict is Verdict.wrong
+
+
+def test_the_equation_counts_where_the_gold_answer_is_one() -> None:
+    text = "Therefore, the line is $x + 2y = 6$."
+    assert verify(text, "2y = 6 - x").verdict is Verdict.correct
+    assert verify(text, "6").verdict is Verdict.correct  # the perimeter is 2l + 2w = 6
+    assert verify(text, "2y = 6 + x").verdict is Verdict.wrong
+
+
+def test_an_answer_in_json_and_one_in_html() -> None:
+    assert verify('```json\n{"reasoning": "6 x 7", "answer": "42"}\n```', "42").verdict == "correct"
+    assert verify('{"answer": 41}', "42", form="bare").verdict is Verdict.wrong
+    assert verify('{"answer": 42} so\n#### 41', "42", form="hash").verdict is Verdict.wrong
+    assert verify('{"answer": 42}, that is $\\boxed{41}$', "42").verdict is Verdict.wrong
+    assert (
+        verify("<p>6 x 7 = <b>42</b></p>\n<p>#### 42</p>", "42", form="hash").verdict == "correct"
+    )
+
+
+@pytest.mark.parametrize("sign", ["-", "\u2212", "negative ", "minus "])
+def test_a_sign_belongs_to_a_percentage(sign: str) -> None:
+    assert verify(f"{sign}25%", "-25", form="bare").verdict is Verdict.correct
+    assert verify(f"{sign}25%", "-0.25", form="bare").verdict is Verdict.correct
+    assert verify(f"{sign}25%", "25", form="bare").verdict is Verdict.wrong

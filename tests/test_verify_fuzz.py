@@ -54,6 +54,19 @@ def test_random_text_is_judged(text: str, gold: str) -> None:
         assert not judged.why.startswith("the verifier failed")
 
 
+@pytest.mark.parametrize(
+    ("text", "gold", "form"),
+    [
+        ("\\ge\u202e\\text{}Wait,i.e.kg", "B", "hash"),
+        ("So \\boxed 9 of \\angle and 2 than ^{9^{9^9}} #### 12 [ the 3 hours ^{9}", "42", "bare"),
+    ],
+)
+def test_what_random_texts_once_found(text: str, gold: str, form: str) -> None:
+    for problem in (None, "How many minutes does it take?"):
+        judged = verify(text, gold, form=form, problem=problem)  # type: ignore[arg-type]
+        assert not judged.why.startswith("the verifier failed")
+
+
 def _cost(text: str, gold: str) -> float:
     """Return the seconds of processor time that a judgement takes, the median of five."""
     took = []
@@ -99,6 +112,20 @@ def _cost(text: str, gold: str) -> float:
         ("she has 5", ", or 6", " left"),
         ("she has 5 ", "to get ", "7 pears"),
         ("5 pears", "\n\nHuman:", "7"),
+        ("she has 5 ", "is about ", "x"),
+        ("she has 5", ". Note that", " it would"),
+        ("there are 5 ", "such ", ": 6"),
+        ("there are 5 ", "there are 5 such: ", "6"),
+        ('{"a": ', '"answer": ', "5"),
+        ("she has 5", " (since it", " is"),
+        ("she has 5", ", i.e. 5", " x"),
+        ("she has 5 ", "~~5", "~~ 5"),
+        ("she has 5 ", "x = 5 cm ", "= 5 m"),
+        ("she has 5 ", "= 5 ", "x"),
+        ("she has 5. ", "I cannot ", "find x"),
+        ("she has 5. ", "How many ", "?"),
+        ("she has twenty ", "and twenty ", "x"),
+        ("in interval ", "notation in set ", "is"),
     ],
 )
 def test_reading_is_linear(before: str, run: str, behind: str) -> None:

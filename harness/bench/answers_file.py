@@ -13,8 +13,8 @@ from harness.errors import UsageError
 from harness.files import read_jsonl
 from harness.tasks.canonical import problem_digest
 from harness.verify.conventions import DEFAULT, Conventions
+from harness.verify.extraction.extract import Form
 from harness.verify.judgement import VERIFIER_VERSION, Judgement, Verdict
-from harness.verify.reading.extract import Form
 from harness.verify.workers.pool import VerifierPool
 from harness.verify.workers.wire import judgement_fields
 

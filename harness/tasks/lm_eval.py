@@ -20,7 +20,7 @@ from harness.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.tasks.task import Task
-    from harness.verify.reading.extract import Form
+    from harness.verify.extraction.extract import Form
 
 _NAMED = re.compile(rb"^(task|group):[ \t]*['\"]?([\w.+-]+)['\"]?[ \t]*(?:#.*)?\r?$", re.M)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError, did_you_mean
 from harness.tasks import lm_eval
 from harness.tasks.lm_eval import definition, version
-from harness.verify.reading.extract import Form
+from harness.verify.extraction.extract import Form
 
 if TYPE_CHECKING:
     from harness.tasks.task import Task

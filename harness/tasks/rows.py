@@ -106,7 +106,7 @@ def gold_answer(value: Any, how: str, tidy: str | None, *, required: bool = Fals
         text = "" if value is None else str(value).strip()
     found: str | None = text
     if how in ("boxed", "final"):
-        from harness.verify.reading.boxes import boxes
+        from harness.verify.extraction.boxes import boxes
 
         found = next((box.strip() for _, _, box in reversed(boxes(text))), None)
     if how == "hash" or (how == "final" and found is None):

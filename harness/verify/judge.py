@@ -15,17 +15,8 @@ from harness.verify.comparing.names import closing
 from harness.verify.comparing.parts import in_unit
 from harness.verify.comparing.relations import as_residue, without_modulus
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
-from harness.verify.limits import (
-    MAX_GOLD,
-    MAX_PROBLEM,
-    MAX_TEXT,
-    TooLarge,
-    Unreadable,
-    with_allowance,
-)
-from harness.verify.reading.answer import read, tidy, with_alternative, with_unit
-from harness.verify.reading.candidates import (
+from harness.verify.extraction.candidates import (
+    apart,
     choices,
     decimals,
     gold_answer,
@@ -35,10 +26,22 @@ from harness.verify.reading.candidates import (
     measured,
     readings,
     same_words,
+    unlettered,
 )
-from harness.verify.reading.extract import FORMS, Form, extract
-from harness.verify.reading.problem import asked_places, asked_unit, is_copy
-from harness.verify.reading.sentences import affirmed, stated
+from harness.verify.extraction.extract import FORMS, Form, Found, extract, response_value
+from harness.verify.extraction.problem import asked_places, asked_unit, is_copy
+from harness.verify.extraction.sentences import affirmed, before_that_is, only_formula, stated
+from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
+from harness.verify.limits import (
+    MAX_GOLD,
+    MAX_PROBLEM,
+    MAX_TEXT,
+    TooLarge,
+    Unreadable,
+    with_allowance,
+)
+from harness.verify.reading.answer import read
+from harness.verify.reading.tidy import tidy, with_alternative, with_unit
 from harness.verify.reading.words import normal_words
 
 _HOW = {
@@ -199,21 +202,39 @@ class _Case:
             if self.truncated:
                 return self.done(Verdict.truncated, "cut off before a final answer")
             return self.done(Verdict.no_answer, "no final answer in the response")
+        if self.form == "bare" and not is_worded(gold) and self.text.strip() != self.gold.strip():
+            said = response_value(self.text, self.problem)
+            found = Found(said, "last") if said is not None else found
         self.extracted = found.text
         self.steps.append(f"{_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
         right, why, reason = self.compare(gold, found.text, found.how == "last")
+        said = None
         other = in_prose(self.text, found, self.form, gold, right)
         if other is not None:
             right, why, reason = self.compare(gold, other, found.how == "last")
-        copy = right and self.problem and is_copy(found.text, gold, self.problem)
+        if not right and found.how == "whole":  # what prose, or steps without any, hold
+            said = response_value(self.text, self.problem, reason is Reason.unreadable)
+            if said is not None and said != found.text:
+                self.extracted = said
+                self.steps.append(f"the text is a whole response, which says: {said[:200]}")
+                right, why, reason = self.compare(gold, said, True)
+        copy = right and self.problem and self.is_copy(gold, found.text, other, said)
         if copy and choices(tidy(gold), tidy(found.text)) is None:
             reason = Reason.copied
             if self.conventions.copies == "refuse":
                 right, why = False, "an expression of the problem that was not evaluated"
         verdict = Verdict.correct if right else Verdict.wrong
         return self.done(Verdict.ungradable if reason is Reason.gold else verdict, why, reason)
+
+    def is_copy(self, gold: str, *answers: str | None) -> bool:
+        """Whether one of the texts read as the answer, or its only formula, is the problem's."""
+        texts = [before_that_is(unlettered(a)) for a in answers if a is not None]
+        formulas = [f for f in map(only_formula, texts) if f is not None]
+        return any(
+            is_copy(text, gold, self.problem) for text in texts + formulas if apart(text) is None
+        )
 
     def compare(self, gold: str, answer: str, ends: bool) -> tuple[bool, str, Reason]:
         """Return whether the answer equals the gold, why, and what kind of grounds that has.
@@ -246,11 +267,13 @@ class _Case:
             said = affirmed(answer_text)
         answers = readings(said, golds, locale, self.problem) if said is not None else ()
         golds, answers = measured(gold_text, golds, answer_text, answers)
-        if ends and said and golds and golds[0].kind != "rel":
-            if not answers:
-                answers = readings(re.split(r"=|\\to\b", said)[-1], golds, locale)
+        if said and golds and golds[0].kind != "rel":
+            unread = not answers or (answers[0].kind == "list" and "\\begin" in said)
+            if ends and unread:
+                answers = readings(re.split(r"=|\\to\b|\\approx\b", said)[-1], golds, locale)
             ending = _each(closing, answers)
-            answers = ending if "approx" not in said else tuple(dict.fromkeys(ending + answers))
+            both = not ends or "approx" in said
+            answers = tuple(dict.fromkeys(ending + answers)) if both else ending
         self.gold_key = golds[0].key if golds else normal_words(gold_text)
         self.answer_key = answers[0].key if answers else normal_words(answer_text)
         self.steps.append(f"gold read as: {self.gold_key}")

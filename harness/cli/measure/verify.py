@@ -11,7 +11,7 @@ from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.verify import Conventions
-    from harness.verify.reading.extract import Form
+    from harness.verify.extraction.extract import Form
 
 
 @click.command("verify")

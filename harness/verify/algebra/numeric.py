@@ -20,6 +20,7 @@ from harness.verify.algebra.fields import (
     Undefined,
 )
 from harness.verify.algebra.node import Node
+from harness.verify.algebra.tree import symbols
 from harness.verify.limits import charge
 
 Field = Floats | Digits
@@ -139,3 +140,13 @@ def magnitude(node: Node) -> float | None:
     except NoValue:
         return None
     return value.real if FLOATS.real(value) and value.real == value.real else None
+
+
+def rounds(chain: Node) -> bool:
+    """Whether the last side of a chain may be its known other sides, rounded."""
+    *exact, about = chain.args[1]
+    last = magnitude(about)
+    sides = [magnitude(x) for x in exact if not symbols(x)]
+    return last is not None and all(
+        x is not None and abs(x - last) <= 0.06 * abs(x) + 0.05 for x in sides
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import lists, tuples
+from harness.verify.comparing.names import agree
 from harness.verify.comparing.parts import EXPRESSIONS, is_order
 from harness.verify.comparing.quantities import angles, percentages, times, units
 from harness.verify.comparing.regions import graph, region
@@ -43,6 +44,9 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
     if kinds <= EXPRESSIONS:
         return values(c, gold, answer)
     if "unit" in kinds:
+        if answer.kind == "list" and all(x.kind == "unit" for x in answer.args):
+            # 850 grams, or 0.85 kg: one quantity twice
+            answer = answer.args[0] if agree(answer.args) else answer
         return units(c, gold, answer)
     parts = [x for n in (gold, answer) if n.kind == "list" for x in n.args]
     regions = not kinds.isdisjoint(("union", "rel")) or any(map(is_order, parts))

@@ -21,6 +21,16 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
         left, right = _distinct(left), _distinct(right)
     if len(left) != len(right) and len(_distinct(left)) == len(left):
         right = _distinct(right)  # naming a solution twice adds none
+    if len(left) == 1 < len(right) and left[0].kind in EXPRESSIONS:
+        # (x + 4) / (x + 3), x != 4
+        stated = [x for x in right if x.kind != "rel" or x.args[0] != ("ne",)]
+        right = stated if len(stated) == 1 and _is_expression(stated[0]) else right
+    if len(left) == 1 and any(n is not None for n in map(named, right)):
+        # x = 2401/100, or x = 24.01
+        worth = [
+            n[1] if n is not None else x for n, x in zip(map(named, right), right, strict=True)
+        ]
+        right = right[:1] if c.all_same(worth[:1] * len(worth), worth) else right
     if len(left) != len(right):
         return False, f"{len(left)} values against {len(right)}"
     if len(left) == 1:
@@ -37,6 +47,11 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     if alone is not None:
         return False, f"{alone.key} has no counterpart"
     return True, "the same values in some order"
+
+
+def _is_expression(node: Node) -> bool:
+    known = named(node)  # g(x) = x + 1, but no x = 42
+    return bool(tree.symbols(node if known is None else known[1]))
 
 
 def _solutions(items: list[Node]) -> list[Node]:
@@ -66,6 +81,9 @@ def _list_and_tuple(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare `(1, 2)` with `1, 2`, in order; an interval or a set is neither."""
     bracketed, other = (gold, answer) if gold.kind == "br" else (answer, gold)
     opening, close, inner = bracketed.args
+    if all(named(x) is not None for x in inner):  # [x = 1, y = 2]
+        plain = tree.structure("list", inner)
+        return lists(c, *((plain, other) if bracketed is gold else (other, plain)))
     if other.kind == "set" or opening != "(" or close != ")":
         return False, "brackets of different kinds"
     values = values_of(_sorted_by_name(items_of(other)))

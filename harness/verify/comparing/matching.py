@@ -7,8 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
-from harness.verify.reading.boxes import boxed
-from harness.verify.reading.extract import HASH, Form, tagged_answer
+from harness.verify.extraction.boxes import boxed
+from harness.verify.extraction.extract import HASH, Form, tagged_answer
 
 _STRIP = re.compile(r"\\(?:left|right|displaystyle|,|;|!|:| )|\\text\{([^{}]*)\}|[$\s]|\\%|%|\\\$")
 _NUMBER_BACKWARDS = re.compile(r"[0-9][0-9.,$]*-?")

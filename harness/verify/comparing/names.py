@@ -51,13 +51,13 @@ def named(node: Node) -> tuple[str, Node] | None:
     if "approx" in operators[1:]:  # x = pi/4 ~ 0.785
         items = items[: operators.index("approx", 1) + 1]
     if is_name(items[0]):
-        return (items[0].key, items[-1]) if _agree(items[1:]) else None
+        return (items[0].key, items[-1]) if agree(items[1:]) else None
     if len(items) == 2 and is_name(items[1]) and not tree.symbols(items[0]):
         return items[1].key, items[0]
-    if is_compound(items[0]) and not any(map(tree.symbols, items[1:])) and _agree(items[1:]):
+    if is_compound(items[0]) and not any(map(tree.symbols, items[1:])) and agree(items[1:]):
         return items[0].key, items[-1]
     # 2 + 3 = 5 is the value 5, if it is true, and 2(x + 1) = 2x + 2 the expression
-    return ("", items[-1]) if _agree(items) else None
+    return ("", items[-1]) if agree(items) else None
 
 
 def closing(node: Node) -> Node:
@@ -70,17 +70,22 @@ def closing(node: Node) -> Node:
         of = tree.symbols(node.args[-1].args[1][0])
         if found[-1] is not None and len(of) > 1 and of <= {x[0] for x in found[:-1] if x}:
             return found[-1][1]
-    if node.kind != "rel" or len(node.args[1]) < 3:
+    if node.kind != "rel":
         return node
     operators, sides = node.args
+    sets = operators == ("=",) and sides[0].kind == sides[1].kind == "union"
+    if sets:
+        return node if tree.symbols(sides[1]) else sides[1]  # what it comes to
+    if len(sides) < 3:
+        return node
     if operators[-1] == "approx" and _is_constant(sides[-2]) and near(sides[-2], sides[-1]):
         operators, sides = operators[:-1], sides[:-1]  # what it is about comes behind the value
     if not {*operators} <= {"=", "equiv"}:
         return node
     last = sides[-1]
     constant = [x for x in sides[:-1] if x.kind in EXPRESSIONS and _is_constant(x)]
-    agree = "equiv" in operators or _agree((*constant, last))
-    return last if (last.kind in EXPRESSIONS or last.kind in ("br", "matrix")) and agree else node
+    valid = "equiv" in operators or agree((*constant, last))
+    return last if (last.kind in EXPRESSIONS or last.kind in ("br", "matrix")) and valid else node
 
 
 def _is_constant(node: Node) -> bool:
@@ -105,11 +110,14 @@ def _size(node: Node) -> str:
     return f"{kind} {tree.mul(tree.num(size), node.args[0]).key}"
 
 
-def _agree(items: tuple[Node, ...]) -> bool:
+def agree(items: tuple[Node, ...]) -> bool:
     """Whether the values of a chain are one value; a unit may stand behind the last alone."""
     if len(items) > 1 and all(x.kind == "unit" for x in items):
         return len({_size(x) for x in items}) == 1  # 1.5 hours = 90 minutes
-    *others, last = (x.args[0] if x.kind == "unit" else x for x in items)
+    *others, last = (
+        x.args[0] if x.kind == "unit" else tree.num(x.args[2]) if x.kind == "base" else x
+        for x in items
+    )
     return all(
         x.key == last.key
         or x.kind == "sym"  # x = y = 2
@@ -154,7 +162,7 @@ def _without_coefficients(node: Node) -> bool:
 def is_name(node: Node) -> bool:
     """Whether the left side of an equation only names a quantity."""
     kind = node.kind
-    if kind == "sym":
+    if kind == "sym" or node.key in ("e", "i"):  # the eraser costs e = 0.05
         return True
     if kind == "text":  # "this would lead to 0" = 1 says 0 = 1, which names nothing
         words = node.key.strip('"').split()
@@ -165,7 +173,7 @@ def is_name(node: Node) -> bool:
         return not node.args[0].startswith(_UNCOMPUTED)
     if kind == "mul":  # AB, the name of a segment
         return all(x.kind == "sym" and x.key[:1].isupper() for x in node.args)
-    named_by_all = kind in ("unit", "br", "matrix", "ratio") or (
+    named_by_all = kind in ("unit", "union", "br", "matrix", "ratio") or (
         kind == "fn" and node.args[0] == "abs"
     )
     return named_by_all and all(map(is_name, nodes_in(node.args)))

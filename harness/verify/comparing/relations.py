@@ -85,6 +85,10 @@ def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
             return None  # intervals of one variable, whatever is written on which side
         return _chains(c, gold, answer)
     mine, other = gold.args[0], answer.args[0]
+    sides = (*gold.args[1], *answer.args[1])
+    if {*mine, *other} == {"="} and len(mine) > 1 and all(s.kind == "sym" for s in sides):
+        same = {*gold.args[1]} == {*answer.args[1]}  # a = b = c
+        return same, "the same names" if same else "different names"
     if mine == other == ("=",):
         return _equations(c, gold, answer)
     if mine == other == ("ne",):
@@ -96,7 +100,9 @@ def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
         and len(mine) == 1
         and mine[0] not in ("<", ">", "le", "ge", "=", "approx", "in")
     ):  # parallel, perpendicular, congruent, subset: no algebra to do on these
-        return entries(c, gold.args[1], answer.args[1])
+        found = entries(c, gold.args[1], answer.args[1])
+        turned = mine[0] in ("parallel", "perp") and entries(c, gold.args[1], answer.args[1][::-1])
+        return turned if turned and turned[0] else found
     return None
 
 
@@ -183,8 +189,9 @@ def _residue(node: Node) -> tuple[str, Node] | None:
     name, value = tree.sym(""), node
     if node.kind == "rel" and node.args[0] in (("=",), ("equiv",)):
         name, value = node.args[1]
-    found = name.kind == "sym" and value.kind == "fn" and value.args[0] == "@mod"
-    return (name.key, value) if found else None
+    bare = name.kind == "sym" or not tree.symbols(name)
+    found = bare and value.kind == "fn" and value.args[0] == "@mod"
+    return (name.key if name.kind == "sym" else "", value) if found else None
 
 
 def family(node: Node) -> tuple[str, Fraction, Fraction] | None:

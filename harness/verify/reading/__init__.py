@@ -1,1 +1,1 @@
-"""From text to trees: the final answer of a response, its tokens, and what they say."""
+"""From an answer's text to a tree: its tokens, and what they say."""

@@ -126,7 +126,8 @@ class Cursor:
         if kind == "num":
             return True
         if kind == "let":
-            return not self.unit_ahead(0) and not self.each_ahead()
+            listed = token.prose and self.separator()
+            return not self.unit_ahead(0) and not self.each_ahead() and not listed
         if kind == "word":
             return not self.unit_ahead(0) and is_math_word(token)
         if kind == "op":
@@ -150,7 +151,8 @@ class Cursor:
             i = {"frac": 2, "mu": 1}.get(token.value)
             unit = END if i is None else self.peek(ahead + i)
             return unit.prose and unit.kind in ("let", "word")
-        if token.value > "\u2fff":  # a Chinese or Japanese counter
+        if token.value > "\u2fff" or "\u0400" <= token.value[:1] <= "\u04ff":
+            # a Chinese or Japanese counter; a Russian word
             return True
         if token.value in ("F", "C") and self._behind_degrees(ahead):
             return True

@@ -114,9 +114,10 @@ def factor(c: Cursor) -> Node:
 
 
 def _signed(sign: Node, value: Node) -> Node:
-    """Return a value with its sign, which belongs to the number of an angle."""
-    if value.kind == "deg":
-        return tree.degrees(tree.mul(sign, value.args[0]))
+    """Return a value with its sign, which belongs to the number of an angle or a percentage."""
+    if value.kind in ("deg", "pct"):
+        marked = tree.degrees if value.kind == "deg" else tree.percentage
+        return marked(tree.mul(sign, value.args[0]))
     return tree.mul(sign, value)
 
 

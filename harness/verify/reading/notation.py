@@ -123,6 +123,8 @@ def function(c: Cursor, name: str) -> Node:
     if name != "exp" and c.accept("^"):
         above = exponent(c)
     base = base or _base(c)
+    if name == "log" and base is not None and c.peek().kind == "end":
+        base = _only_digit(c, base)
     if above is not None and above.key == "-1" and name in INVERSES:
         name, above = INVERSES[name], None
     c.down()
@@ -133,6 +135,16 @@ def function(c: Cursor, name: str) -> Node:
         if power is not None:
             value = tree.power(value, power)
     return value
+
+
+def _only_digit(c: Cursor, base: Node) -> Node:
+    r"""Read `\log_23` as TeX sets it, the logarithm of 3 to base 2: one digit is the base."""
+    written = c.tokens[c.at - 1]
+    if written.kind != "num" or not written.value.isdigit() or len(written.value) < 2:
+        return base
+    c.at -= 1
+    c.tokens[c.at] = written._replace(value=written.value[1:])
+    return tree.num(int(written.value[0]))
 
 
 def _base(c: Cursor) -> Node | None:

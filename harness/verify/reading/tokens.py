@@ -8,7 +8,7 @@ import unicodedata
 from typing import NamedTuple
 
 from harness.verify.limits import MAX_ANSWER, MAX_DIGITS, MAX_TOKENS, TooLarge, charge
-from harness.verify.reading.words import UNITS, WORDS_OF_THREE
+from harness.verify.reading.words import FUNCTIONS, UNITS, WORDS_OF_THREE
 
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "0123456789+-()ni")
 _SUPER_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")
@@ -33,7 +33,7 @@ _CHARS = {
     "ϵ": r"\epsilon ", "，": ",", "、": ",", "；": ";", "：": ":", "。": ".", "％": "%", "（": "(",
     "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "〈": r"\langle ", "〉": r"\rangle ",
     "⟨": r"\langle ", "⟩": r"\rangle ", "∥": r"\|", "⊥": r"\perp ", "∀": r"\forall ",
-    "¢": r"\text{ cents}", "￥": "¥", "$": "$",
+    "¢": r"\text{ cents}", "Å": r"\text{ angstroms}", "￥": "¥", "$": "$",
 }
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi " \
     "rho _ sigma tau upsilon phi chi psi omega"
@@ -42,8 +42,10 @@ _CHARS.update({"Γ": r"\Gamma ", "Δ": r"\Delta ", "Θ": r"\Theta ", "Λ": r"\La
                "Φ": r"\Phi ", "Ψ": r"\Psi ", "Ω": r"\Omega ", "Π": r"\Pi ", "Ξ": r"\Xi "})
 # fmt: on
 _TRANSLATE = str.maketrans(_CHARS)
-
-
+_INVISIBLE = re.compile(  # and what only decorates: dingbats, emoji
+    "[\u2600-\u26ff\u2705\u2713\u2714\u2794-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff"
+    "\u200b-\u200d\u0304\u0305\u2060\ufeff\u00ad\ufe0e\ufe0f]"
+)
 _CJK_SCALES = {
     "百": "hundred", "千": "thousand", "万": "tens thousand", "萬": "tens thousand",
     "亿": "hundred million", "億": "hundred million",
@@ -65,11 +67,7 @@ def plain(text: str) -> str:
     text = _MYRIADS.sub(lambda m: f" {_CJK_SCALES[m.group(1)]} ", text.translate(_TRANSLATE))
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_TRANSLATE)
-        text = re.sub(
-            "[\u2705\u2713\u2714\U0001f300-\U0001faff\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f]",
-            "",
-            text,
-        )
+        text = _INVISIBLE.sub("", text)
     return text
 
 
@@ -219,15 +217,14 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
         ):
             m = _NUMBER.match(text, i)
             assert m is not None
-            value = m.group()
+            value, end = m.group(), m.end()
             if not thousands and "," in value and "\\" not in value and "{" not in value:
-                m = re.compile(r"\d+").match(text, i)
-                assert m is not None
-                value = m.group()
+                value = value.partition(",")[0]
+                end = i + len(value)
             if len(value) > MAX_DIGITS:
                 raise TooLarge(f"a number has more than {MAX_DIGITS} digits")
             out.append(Token("num", _bare_number(value), space, prose))
-            i, space = m.end(), False
+            i, space = end, False
         else:
             m = _LEX.match(text, i)
             assert m is not None
@@ -248,6 +245,10 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
                 if letters.lower() in _FACTORS and not prose and _of_power(text, i, out):
                     out.append(Token("let", letters[0], space, prose))  # B e^x, e^{-at}
                     letters, space = letters[1], False
+                behind = bool(out) and out[-1].kind == "num" and letters != "GM"
+                if _two_names(letters) and not prose and not behind:
+                    out.append(Token("let", letters[0], space, prose))  # A / Pt
+                    letters, space = letters[1], False
                 kind = "let" if len(letters) == 1 else "word"
                 out.append(Token(kind, letters, space, prose))
             elif char is None or char == "~":
@@ -266,9 +267,17 @@ def _lex(text: str, out: list[Token], thousands: bool, prose: bool, level: int =
             raise TooLarge(f"the answer has more than {MAX_TOKENS} tokens")
 
 
+def _two_names(letters: str) -> bool:
+    """Whether two letters are no unit because of their case, and so a product: `Pt`."""
+    lower = letters.lower()
+    return len(letters) == 2 and letters[0].isupper() and letters not in UNITS and lower in UNITS
+
+
 def _of_power(text: str, i: int, out: list[Token]) -> bool:
     """Whether the letters before `i` are factors: one has a power, or they stand in one."""
     before = "".join(t.value for t in out[-5:])
+    if before[-1:] == "(" and text[i : i + 1] == ")" and len(out) > 1:  # cosh(at)
+        return out[-2].kind == "cmd" or out[-2].value in FUNCTIONS
     return text[i : i + 1] == "^" or ("^{" in before and "}" not in before[before.rindex("^{") :])
 
 

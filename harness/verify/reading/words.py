@@ -21,7 +21,7 @@ QUALIFIERS = {
     "as", "in", "assuming", "but", "which", "that", "is", "are", "on", "at", "to",
 }
 LEADING = {
-    "approximately", "about", "exactly", "around", "roughly", "only", "approx", "nearly", "both",
+    "approximately", "about", "exactly", "around", "roughly", "only", "approx", "both",
     "either", "is", "are", "the", "an", "all", "approx.", "just", "total", "of", "answer",
     "point", "ordered", "pair", "interval", "there", "be", "will", "would", "equals", "equal",
     "to", "he", "she", "they",
@@ -131,6 +131,11 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("£ gbp", "£", _F(1)),
     ("¥ yen yuan", "¥", _F(1)),
     ("₹ rupee rupees", "₹", _F(1)),
+    ("zł zloty złoty pln", "zł", _F(1)),
+    ("kr krona kronor kroner", "kr", _F(1)),
+    ("rub ruble rubles", "rub", _F(1)),
+    ("peso pesos", "peso", _F(1)),
+    ("chf franc francs", "franc", _F(1)),
     ("n newton newtons", "force", _F(1)),
     ("kn", "force", _F(1000)),
     ("j joule joules", "energy", _F(1)),
@@ -141,6 +146,7 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("erg ergs", "energy", _F(1, 10**7)),
     ("cal calorie calories", "energy", _F(4184, 1000)),
     ("kcal kilocalorie kilocalories", "energy", _F(4184)),
+    ("wh", "energy", _F(3600)),
     ("kwh", "energy", _F(3_600_000)),
     ("micron microns microm", "length", _F(1, 10**6)),
     ("angstrom angstroms", "length", _F(1, 10**10)),
@@ -238,7 +244,7 @@ ALL_REALS = {"all real numbers", "all reals", "all real values", "any real numbe
 SAME_TEXT = {
     "no solution": "no solution", "no solutions": "no solution", "none": "none",
     "no real solution": "no solution", "no real solutions": "no solution",
-    "dne": "does not exist", "does not exist": "does not exist",
+    "dne": "does not exist", "undefined": "does not exist", "does not exist": "does not exist",
     "infinitely many": "infinitely many", "infinitely many solutions": "infinitely many",
     "infinite": "infinitely many", "infinite solutions": "infinitely many",
     "true": "true", "false": "false", "yes": "yes", "no": "no",
@@ -292,6 +298,8 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
             ahead = 1
     if not parts:
         return "", Fraction(1), ""
+    # 4 litres per cooler are litres
+    parts = [p for p in parts if p[1] > 0 or p[0] in UNITS] if parts[0][0] in UNITS else parts
     kinds: dict[str, int] = {}
     size = Fraction(1)
     for i, (name, power) in enumerate(parts):

@@ -23,9 +23,9 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.verify.conventions import DEFAULT, Conventions
+from harness.verify.extraction.extract import Form
 from harness.verify.judge import Gold, check_form, judge_plainly
 from harness.verify.judgement import Judgement, Verdict, ungradable
-from harness.verify.reading.extract import Form
 from harness.verify.workers.cache import VerdictCache
 from harness.verify.workers.process import Ended, Lost, Worker
 from harness.verify.workers.wire import judgement_from, pack

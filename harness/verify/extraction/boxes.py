@@ -45,7 +45,8 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     if opened is not None and opened in stack and (not found or found[-1][0] < opened[0]):
         content = text[opened[1] : opened[1] + 200].split("\n")[0]
         tail = text[opened[1] + len(content) :].strip()
-        if 0 < len(content) < 100 and not tail:
+        repeated = bool(found) and found[-1][2].startswith(content)  # cut off while repeating it
+        if 0 < len(content) < 100 and not tail and not repeated:
             found.append((opened[0], len(text), content.rstrip("$ .}\\")))
     if not found:
         found = [(m.start(), m.end(), m.group(1)) for m in _BARE_BOX.finditer(text)]
@@ -54,13 +55,14 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
 
 _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;/{}~&]|\\[,;! \\]"
-    r"|\b(?:and|or|maybe|perhaps|possibly|alternatively)\b|\b[a-zA-Z](?:_\w)?\s?=)*"
+    r"|\b(?:case|solution|root|value)\s?(?:\d|one|two|three|four)?:?"
+    r"|\b(?:and|or|und|oder|et|ou|y|maybe|perhaps|possibly|alternatively)\b|(?:\b|\\)[a-zA-Z]{1,7}(?:_\w)?\s?=)*"
 )
-_JOINS = re.compile(r"[,;/]|\b(?:and|or|maybe|perhaps|possibly|alternatively)\b")
+_JOINS = re.compile(r"[,;/]|\b(?:and|or|und|oder|et|ou|y|maybe|perhaps|possibly|alternatively)\b")
 _OPENS = r"\s*[$\\(\[{]{0,4}\s*"
 # what in front of a box says that its value is not the answer, or makes another value of it
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot\s+be|rather\s+than|instead\s+of|anything\s+but|no\s+longer)|n['’]t(?:\s+be)?"
+    r"(?:\b(?:not|never|cannot\s+be(?:\s+that)?|rather\s+than|instead\s+of|anything\s+but|no\s+longer)|n['’]t(?:\s+be)?"
     r"|\b(?:wrong|incorrect)\s+(?:answer|result|value)\s+(?:is|was|would\s+be)"
     r"|\bmistake\s+(?:is|would\s+be)\s+to\s+(?:answer|say|write|give)|\bmight\s+think\s+(?:that\s+)?it(?:['’]s|\s+is)"
     r"|\bdoubt\s+(?:that\s+)?(?:it|this|the\s+answer)(?:['’]s|\s+is)"
@@ -77,6 +79,8 @@ _SIGN = re.compile(r"(?:^|[$=(\[&\n])\s*[-−]\s*$")
 _REFUSED = re.compile(
     r"\s*[$)\]\\]{0,4}\s*(?:(?:is|was)\s+(?:wrong|incorrect|rejected|false|invalid|impossible|extraneous"
     r"|not\s+(?:the\s+(?:answer|solution|right|correct)|correct|right|true|valid|possible|an?\s+(?:answer|solution)|it\b))"
+    r"|[.\s]{0,9}(?:hmm|wait|oops|no|actually|but)\b[,.!…\s]{1,9}(?:this|that|it|the\s+answer)\s+"
+    r"(?:is|was|must\s+be)\s+(?:wrong|incorrect|not\s+(?:right|correct))"
     r"|isn['’]t\s+(?:the\s+(?:answer|right|correct)|correct|right|it\b)"
     r"|(?:does\s+not|doesn['’]t|cannot|can['’]t)\s+(?:work|hold|be\s+(?:right|correct|the|true)|satisfy))",
     re.I,

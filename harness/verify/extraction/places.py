@@ -15,12 +15,12 @@ _LABELS = (
     r"|round|level|age|mile|store|class|group|team|box|trial|test|game|table|line|method)\s+"
 )
 _GOVERNED = re.compile(
-    r"(?:\b(?:en|em|après|avant|después\sde|antes\sde|depois\sde|avec|con|com|mit|por|von|chaque|cada|dans|d['’]ici|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|into|to"
+    r"(?:\b(?:en|em|après|avant|después\sde|antes\sde|depois\sde|avec|con|com|mit|por|von|chaque|cada|dans|d['’]ici|pendant|durante|nach|für|pour|para|in|for|with|at|on|after|before|from|per|by|over|within|during|every|among|between|entre|zwischen|into|to"
     r"|since|until|without|against|through|using|if|when|where|who\s+(?:is|was))"
     r"|(?:[\d%$)]|\b(?:percent|half|third|thirds|quarter|quarters|fourths?|fifths?|sixths|tenths?|each|one"
     r"|all|both|most|some|none|any|out|short|every|rest|instead|because|ahead)|\d\s[a-z]{2,15})\s+of)"
     rf"\s+(?:[a-z]{{2,12}}ing\s+)?{_DETERMINERS}(?:{_LABELS})?[$\\(*]{{0,3}}$"
-    r"|\bat\s+the\s+[a-z]{2,12}\s+\S{0,3}$"
+    r"|\bat\s+the\s+[a-z]{2,12}\s+\S{0,3}$|\b(?:pour|para|por|per)\s+[^\W\d]{3,12}\s+\S{0,3}$"
     r"|\bof\s(?:size|length|degree|order|base|radius)\s+\S{0,3}$"
     r"|\b(?:in|from|on)\s+the\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
     r"|\bof\s+(?:the|his|her|its|their|our|my|your)\s+[a-z]{2,12}\s+of\s+\S{0,3}$"
@@ -28,7 +28,7 @@ _GOVERNED = re.compile(
     re.I,
 )
 _LEFT_WITH = re.compile(
-    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+)\s+with\s+\S{0,3}$"
+    r"\b(?:left|up|remains?|lea(?:ves|ving)\s\w+|out|home|away)\s+with\s+\S{0,3}$|\bends?\s+in\s+\S{0,3}$"
     r"|\b(?:com(?:es?|ing)|came|amount(?:s|ed|ing)?|adds?(?:ing)?|summ?(?:s|ing)?|equals?|down|back|r[io]ses?|grew|grows?"
     r"|increase[sd]?|decrease[sd]?|dropp?(?:s|ed)?|fell|falls?|round(?:s|ed)?|simplif\w{1,4}|reduces?d?|leads?|evaluates?"
     r"|works|correspond\w{0,3}|equivalent|goes|went|close(?:st|r)?|raise[sd]?|lower(?:s|ed)?|change[sd]?|total\s.{0,30}|brings?\s.{0,40}|boils|converts?"
@@ -60,8 +60,8 @@ _COMPARED = re.compile(
     re.I,
 )
 _INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
-    r"(?:,\s*(?:who|whose|whom|i\.e\.|or\sequivalently|(?:or\s|which\sis\s)?(?:about|roughly|approximately|around)\b|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|each\s(?:with|having|containing)|compared\s(?:with|to)|(?:of|among|out\sof)\swhich)"
-    r"[^,;]*|\d[^:]*\w:\s[^:]*|\((?:[^()]*))$",
+    r"(?:,\s*(?:who|whose|whom|i\.e\.,?|or\sequivalently|(?:or\s|which\sis\s)?(?:about|roughly|approximately|around)\b|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|each\s(?:with|having|containing)|compared\s(?:with|to)|(?:of|among|out\sof)\swhich|(?:ranging\s)?from\s\S{1,12}\sto(?=\s\S{0,3}$))"
+    r"[^,;]*|\d[^:]*\w(?<!days)(?<!weeks)(?<!months)(?<!years)(?<!hours):\s[^:]*|\((?:[^()]*))$",
     re.I,
 )
 _BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
@@ -69,12 +69,16 @@ _SHARE = re.compile(r",\s(?:which|that)\s(?:is|are|was|were)\s(?:[a-z]{1,15}\s)?
 _OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 
 
+_EACH = re.compile(r"(?:\s[a-z]+)?\s+each\b")
+_HOLDING = re.compile(
+    r"\b[a-z]+s\s(?:of|with|holding|containing)\s\S{0,2}$"
+)  # pieces of 75 cm each
 _MARKS = re.compile(r"(?<=\d),(?=\d{3})")  # commas that end no clause
 
 
 # what makes a number a bound or a part of the value; "10 more than 20" compares
 BOUNDED = re.compile(
-    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)up\s+to"
+    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)(?<!her\s)(?<!him\s)(?<!it\s)(?<!them\s)(?<!round\s)(?<!rounds\s)(?<!rounded\s)up\s+to"
     r"|exceeds?|(?<!which\sis\sa\s)multiples?\s+of|(?:square|cube)\s+root\s+of|different\s+from|other\s+than|(?:numbers?|values?)\s+except|nearly|almost|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
     re.I,
 )
@@ -90,16 +94,19 @@ def rank(text: str, start: int, end: int) -> int:
         return 1
     if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
         return 4
-    if _BESIDE.search(before) and re.match(r"[^,.]{1,30},", text[end:]):
+    if _BESIDE.search(before) and re.match(r"[^,.]{1,30},|,\s(?:is|are)\b", text[end:]):
         return 4  # 24 students, or 80% of them, passed
     side = _SIDE_CLAUSE.search(before)
     wanted = side is not None and side.group().startswith("to ")
     aside = side is not None and not (wanted and _WANTS.search(before[: side.start()]))
     governed = _GOVERNED.search(before) is not None and not _LEFT_WITH.search(before)
     governed = governed and not text.startswith(" ways", end)  # can be chosen in 20 ways
+    governed = governed or (
+        _EACH.match(text, end) is not None and _HOLDING.search(before) is not None
+    )
     if aside or governed:
         return 2 + (aside and governed)
-    if text[end - 1 : end] == "%" and _SHARE.search(before) and text.startswith(" of ", end):
+    if text[end - 1 : end] == "%" and _SHARE.search(before):
         return 4
     if re.match(r"-[a-z]{3}", text[end : end + 4]):
         return 4  # a 48-cookie tray

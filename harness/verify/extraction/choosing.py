@@ -1,4 +1,4 @@
-"""The value that a sentence states, where nothing in it is marked as the answer.
+"""Which of several numbers and formulas a sentence states.
 
 Every number and formula of a sentence is a candidate, and its place says how much it counts:
 most what stands alone, less what a preposition governs or a side clause holds (`12 apples after
@@ -13,117 +13,30 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from harness.verify.reading.places import BOUNDED, rank
-from harness.verify.reading.problem import words
-from harness.verify.reading.sentences import (
+from harness.verify.extraction.places import BOUNDED, rank
+from harness.verify.extraction.problem import TWICE, words
+from harness.verify.extraction.sentences import (
     AND,
     ASSIGNS,
-    BOUND,
-    FURTHER,
     MATH,
     NAME_ONLY,
     NUMBERISH,
-    TWO_WORDS,
-    affirmed,
     content,
     expression,
     in_two_units,
     measure,
 )
-from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES, SPOKEN, UNITS
+from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES, UNITS
 
-_SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
-_HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
-_BOLD = re.compile(rf"\*\*([^*\n]{{0,80}}?(?:\d|\b{SPOKEN})[^*\n]{{0,80}})\*\*")
-_OCCURS = re.compile(  # the maximum is 8, which occurs at x = 4
-    r",?\s(?:which|this|and|it)\s(?:it\s)?(?:occurs|happens|is\s(?:attained|achieved|reached|found))\s.*$"
-)
-_PRECISION = re.compile(  # to two significant digits, rounded to 2 decimal places
-    r"(?:,?\s?\brounded)?\s?\bto\s(?:\w{1,9}\s(?:significant|decimal)\s\w{1,9}|the\snearest\s\w{1,12})\b,?",
-    re.I,
-)
-_SEVERAL = re.compile(r".{0,30}?\b[a-z]\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-z]\s*=[^=]{1,30}")
 _THEREFORE = re.compile(
     r"(?:,\s*|\s)(?:and\s+)?(?:so|thus|therefore|hence|which\s+(?:leaves|gives|makes|means))\b"
-    r"|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
+    r"|\s?[→⇒]\s|,\s*(?:leaving|giving|making|meaning|for\s+a\s+(?:final|total))\b",
     re.I,
 )
-# 8.3%, which rounds down to 8%
-_ROUNDED = re.compile(r"\bround(?:s|ed|ing)\b[a-z\s]{0,30}\bto\s(\S{0,3}\d.*)$")
-# the mathematics without dollars that ends a sentence: "the equation is y = 2x + 1", "so x > 5"
-_TAIL = re.compile(
-    r".*\b(?:(?:is|are|be|(?:simplifies|reduces)\s+to|becomes|factors\s+as|equals|so|thus|therefore|hence|get|have|obtain)\b[,:]?\s+(?:at\s+)?"
-    r"|(?:holds|true|valid|satisfied)\s+(?:for|when|if)\s+(?:all\s+)?"
-    r"|(?:has|have|of)\s+(?:an?\s+|the\s+)?[a-z]{4,12}\s+(?:of\s+)?)([^.].{1,80})$",
-    re.I,
-)
-_MATHEMATICS = re.compile(
-    r"(?:[^A-Za-z$]|\b(?:sqrt|pi|sin|cos|tan|ln|log|or|and)\b|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+"
-)
-_OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√∞]|\d[nkxyz]\b")
-_FAILS = re.compile(  # n = 3 works, while n = 2 does not
-    r"(?:,\s(?:while|whereas|but)|(?:;|,?\sand)(?=\s\S{0,3}\d))\s([^,;]{1,80}?)\b(?:d(?:o|oes|id)\snot|n['’]t|fails?)\b"
-)
+
 _SUBJECT = re.compile(
     r"[^\d]{0,12}\s(?:is|are|was|were)\s(?:the|what|how|an?|his|her|their|our)\b", re.I
 )
-
-
-def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
-    """Return the value that a sentence states: in bold, behind "=", or the one that counts most.
-
-    None leaves it open; a sentence that only guesses is returned whole, and the reader refuses it.
-
-    Args:
-        sentence: The sentence.
-        asked: The words of the problem's question.
-    """
-    if len(sentence) > 800:
-        return None
-    so = re.search(r"\bnot\b[^.]*,\s(?:so|thus|hence|therefore)\b", sentence)
-    fails = _FAILS.search(sentence) if so is None else None
-    if fails is not None and any(map(str.isdigit, sentence[: fails.start()])):
-        sentence = fails.group(1) if "not" in asked else sentence[: fails.start()]
-    rounded = _ROUNDED.search(sentence) if {"round", "neare"} & asked else None
-    if rounded is not None:
-        sentence = rounded.group(1)
-    sentence = _PRECISION.sub("", sentence)
-    occurs = _OCCURS.search(sentence) if not {"occur", "attai", "where"} & asked else None
-    if occurs is not None and any(map(str.isdigit, sentence[: occurs.start()])):
-        sentence = sentence[: occurs.start()]
-    bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
-    if bold:
-        return value_in(bold[-1].group(1).strip(" :"))
-    if _SEVERAL.fullmatch(sentence):
-        return _SO.sub("", sentence)
-    if _HEDGE.search(sentence):
-        return sentence
-    tail = _TAIL.search(sentence)
-    end = tail.group(1) if tail is not None else ""
-    if _MATHEMATICS.fullmatch(end) and _OPERATION.search(end):
-        last = end.split(" and ")[-1]  # 2x = 14 and x = 7
-        return last if ASSIGNS.match(last) and not ASSIGNS.match(end) else end
-    formulas = list(MATH.finditer(sentence))
-    if "=" in sentence[formulas[-1].end() if formulas else 0 :]:
-        behind = sentence[sentence.rindex("=") + 1 :].strip()
-        number = NUMBERISH.match(behind)
-        if number is None:
-            behind = behind.lstrip("> ")
-            short = _MATHEMATICS.fullmatch(behind) and _OPERATION.search(behind)
-            return value_in(behind) if short or behind.startswith(("π", "√", "(", "-")) else None
-        further = FURTHER.search(behind, number.end())
-        then = behind[further.end() :] if further is not None else ""
-        answered = further is not None and asked & words(behind[: further.start()])
-        if any(map(str.isdigit, then)) and not (answered and answered > asked & words(then)):
-            return concluded(then, asked)
-        scale = _SCALE.match(behind, number.end())
-        scaled = scale is not None and scale.group(1)[:5] not in asked
-        at = scale.end() if scale is not None and scaled else number.end()
-        return (behind[:at] + measure(behind, at)).strip()
-    return _chosen(sentence, asked)
-
-
-_SCALE = re.compile(r"\s(hundred|thousand|million|billion|trillion|dozen)\b")
 
 
 class _Candidate(NamedTuple):
@@ -137,11 +50,11 @@ class _Candidate(NamedTuple):
 _W, _S = "|".join(NUMBER_WORDS), "|".join([*SCALES, *DENOMINATORS])
 # a number with what makes another value of it: (3, 4), 8:30 PM, 6π, 5√2, 24!, 4 in 10, 3 x 10^8
 _PLAIN = re.compile(
-    rf"\b(?:(?<=exactly\s)|(?<=only\s)|(?!one\s(?!and\s|{_S})))(?i:{_W}|a\s(?:dozen|hundred|thousand|million))(?:[\s-]"
+    rf"\b(?:(?<=exactly\s)|(?<=only\s)|(?!one\s(?!(?:and|more|fewer|less)\s|{_S})))(?i:(?:(?:negative|minus)\s)?(?:{_W})|a\s(?:dozen|hundred|thousand|million))(?:[\s-]"
     rf"(?:and\s)?(?:an?\s)?(?:{_W}|{_S})){{0,8}}\b(?:\spercent)?"
     r"|[(\[]\s?[-−√π/.\w]{1,12}(?:,\s?[-−√π/.\w]{1,12}){1,3}\s?[)\]](?<!\s)"
-    rf"|(?:(?<=\s)√\(?)?{NUMBERISH.pattern}(?::\d\d)?(?:[²³√π^/(]\S*)?(?:!(?!\s\S)|(?<=\d)[kKM]\b)?"
-    r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:\^|\*\*)\{?[-−]?\d{1,3}\}?)?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b))?"
+    rf"|(?:(?<=\s)√\(?)?(?:(?<![\d.,])\d{{1,4}}\s(?=\d{{1,3}}/\d))?{NUMBERISH.pattern}(?::\d{{1,3}}(?!\d))?(?:[²³√π^/(]\S*)?(?:!(?!\s\S)|(?<=\d)[kKM]\b)?"
+    r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:(?:\^|\*\*)\{?[-−]?\d{1,3}\}?|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}))?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b|in\sthe\s(?:morning|afternoon|evening)|at\snight))?"
     r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z])"
     r"|(?<!from\s\d)(?<!from\s\d\d)\sto\s\d{1,9}\b(?:\s(?!in\b|for\b|of\b|and\b|or\b|when\b)[a-z]{3,15})?"
     r"|\s?[–—]\s?\d[\d,.]{0,9}\b(?:\s[a-z]{3,15})?)?",
@@ -168,6 +81,8 @@ def _candidates(sentence: str) -> list[_Candidate]:
             text += measure(sentence, start + len(text))
             below = _BELOW.match(sentence, start + len(text))
             text += below.group() if below is not None else ""
+        if _MINUS.search(sentence, 0, start):  # we land at minus 12
+            text = f"-{text}"
         first, last = expression(sentence, start, start + len(text))
         if last - first > len(text):
             start, text = first, sentence[first:last].strip(" .,;")
@@ -210,6 +125,12 @@ def _candidates(sentence: str) -> list[_Candidate]:
     return found
 
 
+_LEAST = {"minim", "least", "small", "fewes"}
+_MUST = re.compile(
+    r"\b(?:must|needs?|ha[sd]\sto|have\sto|should|required)\b[^,;]{1,40}\bat\sleast\b"
+)
+_MINUS = re.compile(r"(?:^|[^\d)\s])\s(?:minus|negative)\s$")
+_TOTAL = re.compile(r"\btotal\sof\s\S{0,2}$")
 _LEFT_OVER = re.compile(
     r".{0,3}\bwith\s\S{1,9}(?:\s[a-z]+)?\s(?:left\b|remaining\b|leftover)"
 )  # with 2 left over
@@ -218,7 +139,8 @@ _OF = re.compile(r"\b(?:of\sthe\s[a-z]{2,15}|in|into)\s+\S{0,2}$")
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
 
-def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
+def chosen(sentence: str, asked: frozenset[str]) -> str | None:
+    """Return the candidate of a sentence that counts most; `asked` are the question's words."""
     found = _candidates(sentence)
     if not found:
         return None
@@ -227,14 +149,20 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         start = mark.end()
     beside = _ITS.match(sentence, start) and not asked & words(sentence[start:])
     if start and beside and asked & words(sentence[:start]):
-        return _chosen(sentence[: mark.start()], asked)  # the radius is 5, so the diameter is 10
+        return chosen(sentence[: mark.start()], asked)  # the radius is 5, so the diameter is 10
     every = found = [c for c in found if c.start >= start]
     if "perce" in asked:
         found = [c for c in found if c.text.endswith(("%", "percent"))] or found
     if "when" in asked or any(w in UNITS for w in asked):  # a time of day, or none
         found = [c for c in found if bool(_CLOCK.search(c.text)) is ("when" in asked)] or found
+    if "total" in asked:
+        found = [c for c in found if _TOTAL.search(sentence, 0, c.start)] or found
     found = [c for c in found if c.rank == min(x.rank for x in found)]
-    found = [c for c in found if c.text not in asked] or found  # 3 of the numbers up to 40
+    found = [
+        c for c in found if "".join(c.text.split()[:1]) not in asked
+    ] or found  # 3 of the numbers up to 40
+    if TWICE in asked and len(found) == 2:  # 11 geese and 6 goats
+        return ", ".join(c.text for c in found)
     best = other = found[-1]
     if asked and len(found) > 1:
         other = max(found, key=lambda c: (len(_clause(sentence, c, asked)), c.start))
@@ -248,7 +176,8 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         ):
             best = other
         elif asked and "=" not in best.text and not _LINKED.search(sentence[: best.start]):
-            free = [c for c in found if not _LINKED.search(sentence[: c.start])]
+            before = [(c, sentence[: c.start]) for c in found]
+            free = [c for c, b in before if not _LINKED.search(b) or _THERE_ARE.search(b)]
             near = {c: _near(sentence, c, found, asked) for c in free if "=" not in c.text}
             best = best if near[best] else max(near, key=lambda c: (near[c], c.start))
     plain = (
@@ -267,11 +196,14 @@ def _chosen(sentence: str, asked: frozenset[str]) -> str | None:
         same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
         best = same[-1] if same and kind not in wanted else best
     bound = BOUNDED.search(sentence[max(0, best.start - 40) : best.start])
+    if bound is not None and _LEAST & asked and _MUST.search(sentence, 0, best.start):
+        return best.text  # he must sell at least 715, where the minimum is asked for
     if bound is not None or _OR_MORE.match(sentence, best.end):
         return f"{bound.group(1) if bound is not None else 'at least'} {best.text}"  # is refused
     return best.text
 
 
+_THERE_ARE = re.compile(r"\bthere\s(?:is|are|was|were)\s\S{0,2}$", re.I)
 _LINKED = re.compile(
     r"\b(?:is|are|was|were|equals?|of|be|to|has|have|at|in|for|by|an?)\s+\S{0,2}$", re.I
 )
@@ -280,6 +212,7 @@ _LINKED = re.compile(
 def _near(sentence: str, one: _Candidate, found: list[_Candidate], asked: frozenset[str]) -> int:
     """Return how many words of the question stand right before a candidate or behind it."""
     behind = sentence[one.end : min((c.start for c in found if c.start > one.start), default=None)]
+    behind = re.split(r"\b(?:in|from|for|on|at|with|by)\b", behind)[0]
     before = re.split(r"\band\b", " ".join(sentence[: one.start].split()[-2:]))[-1]
     return len(asked & words(f"{before} {behind[:60]}"))
 
@@ -297,7 +230,7 @@ _OTHER = re.compile(
     r"\b(?:and|while|but)\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is\s|are\s)?\S{0,2}$"
 )
 _BREAK = re.compile(
-    r";\s|,\s(?=(?:his|her|its|their|the)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
+    r";\s|,\s(?=(?:his|her|its|their|the|die|der|das|la|le|el|los|les)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
 )
 
 
@@ -309,42 +242,3 @@ def _clause(sentence: str, found: _Candidate, asked: frozenset[str]) -> frozense
     end = _BREAK.search(sentence, found.end)
     clause = sentence[start : end.start() if end else len(sentence)]
     return asked & (words(clause) | set(re.findall(r"\d+", clause)))
-
-
-_BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
-_MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
-_OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
-    r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b"
-    r"|(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
-    re.I,
-)
-# 50% of 80, 5 more than 7
-_RELATIVE = re.compile(
-    r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
-)
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af，。：；！？、]+")
-_WORD_FIRST = re.compile(r"[A-Za-z]{2,}\s")
-
-
-def value_in(sentence: str, asked: frozenset[str] = frozenset()) -> str:
-    """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    said = affirmed(sentence)
-    if said is None or BOUND.match(sentence):
-        return sentence  # what it denies, or a bound, is for the reader to refuse
-    sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
-    foreign = _CJK.search(sentence) is not None and any(c.isdigit() for c in sentence)
-    short = (
-        len(sentence) <= 40
-        and not foreign
-        and not MATH.search(sentence)
-        and not TWO_WORDS.search(sentence)
-    )
-    if short and (not _WORD_FIRST.match(sentence) or not any(c.isdigit() for c in sentence)):
-        return sentence
-    lead = NUMBERISH.match(sentence)
-    if lead and (_OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())):
-        return sentence
-    choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
-    if choice is not None and not re.match(r"A\s+[a-z]", sentence):
-        return choice.group(1)
-    return concluded(sentence, asked) or (sentence if len(sentence) <= 200 else "")

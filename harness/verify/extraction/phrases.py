@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 
-from harness.verify.reading.boxes import boxes
-from harness.verify.reading.closing import value_in
-from harness.verify.reading.sentences import (
+from harness.verify.extraction.boxes import boxes
+from harness.verify.extraction.closing import MATHEMATICS, value_in
+from harness.verify.extraction.problem import words
+from harness.verify.extraction.sentences import (
     MATH,
     NUMBERISH,
     affirmed,
@@ -15,7 +16,8 @@ from harness.verify.reading.sentences import (
     last_formulas,
     measure,
 )
-from harness.verify.reading.words import TEXT
+from harness.verify.reading.answer import read
+from harness.verify.reading.words import SPOKEN, TEXT
 
 WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
 _STOPS = (
@@ -27,15 +29,16 @@ _STOPS = (
 _SAYS = r"(?:is|are|was|were|(?:will|would|should|must|could|might|may)\s+be|comes\s+to|equals)\b"
 PHRASES = re.compile(
     r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
-    r"(?!\s(?:as|in|by)\b)(?:,?[ ](?!" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
-    r"(?=[\s*_]*(?:" + _SAYS + r"|[:：=≈]|therefore\b|thus\b))"
-    r"|(?<!to\s)(?<![</])\banswers?\b(?!\s+(?:the|this|that|in|as|by|with|choices?|questions?|we|for|of|to|keys?|sheets?)\b)"
-    r"|\b(?:correct|right)\s+(?:option|choice)"
+    r"(?!\s(?:as|in|by|keys?|sheets?)\b)"
+    r"(?:,?[ ](?!(?:that|which|who|because|since)\b|" + _SAYS + r")[\w'’()-]{1,20}){0,12}?"
+    r"(?=[\s*_]*(?:" + _SAYS + r"|[:：=≈→]|therefore\b|thus\b))"
+    r"|(?<!to\s)(?<![</])\banswers?\b(?!\s+(?:the|this|that|because|since|in|as|by|with|choices?|questions?|we|for|of|to|keys?|sheets?)\b)"
+    r"|\bfor\san\sanswer\sof|\b(?:correct|right)\s+(?:option|choice)"
     r"|réponse|respuesta|antwort|risposta|resposta|ответ|答案|答え|回答|정답|الجواب)"
-    r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
+    r"(?:\s+(?:is|was|are|were|est|es|ist|lautet|also|somit|daher|donc|entonces|então|portanto|quindi|dus|è|são|é|will\s+be|would\s+be|should\s+be|must\s+be"
     r"|comes\s+to|equals|for\s+sure|therefore|thus|hence|simply|just|exactly"
     r"|approximately|about)\b)*"
-    r"[\s*_]*(?:[:：=]|-\s(?=\S)|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
+    r"[\s*_]*(?:[:：=→]|-\s(?=\S)|is\b|是|为|為|は|est\b|:)?[\s*_]*(?:is\s+)?(?:[:：][\s*_]*)?",
     re.I | re.S,
 )
 _PHRASE_WORDS = (
@@ -50,11 +53,12 @@ _CHOICE_IS = re.compile(
     r"(?:\s+(?:option|choice)|[.!]|$)"
 )
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
+_HENCE = re.compile(r"\b(?:hence|thus|therefore)\b", re.I)
 _SHORT = "".join(
     rf"(?<!\b{w})" for w in (r"i\.e", r"e\.g", "Mr", "Mrs", "Ms", "Dr", "vs", "approx")
 )
 SENTENCE = re.compile(
-    rf"(?=[.。!?])(?<=[^\d\s]){_SHORT}[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|\n|(?<=[一-鿿])。"
+    rf"(?=[.。!?])(?<=[^\d\s]){_SHORT}[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|(?<=\d)!\s(?=[A-Z][a-z])|\n|(?<=[一-鿿])。|(?<=\.\$)\s(?=[A-Z])"
 )
 
 
@@ -96,7 +100,11 @@ def by_phrase(
     if chosen is not None:
         return chosen.group(1)
     line = last_match(_LINE_A, window)
-    if line is not None and (not phrases or line.start() > phrases[-1].start()):
+    if (
+        line is not None
+        and (not phrases or line.start() > phrases[-1].start())
+        and not _HENCE.search(window, line.end())
+    ):
         return cut(line.group(1))
     for phrase in reversed(phrases[-20:]):
         lead = window[max(0, phrase.start() - 400) : phrase.start()]
@@ -104,20 +112,49 @@ def by_phrase(
         if before:
             return before
         rest = window[phrase.end() : phrase.end() + 1_200]
+        if REFUSES.search(rest, 0, 400):
+            return f"not certain: {rest[:60]}"
+        if _OTHERS_SAY.search(lead) and _HOWEVER.search(rest, 0, 200):
+            continue
+        if _NOT_SO.search(rest, 0, 200) or _NO_VALUE.match(rest) or _BECAUSE.search(lead):
+            continue
         doubt = DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
         if doubt is not None:
             return f"not certain: {rest[:200]}"  # which the reader refuses
         if _ASKED.match(rest) and (rest.lstrip()[:1] not in "?:" or not rest.strip()):
             return f"not certain: {rest[:60]}"
-        value = _corrected(rest) or _statement(rest, asked)
-        if any(map(str.isalnum, value)):
+        instead = _NOT_BUT.match(rest)
+        value = _corrected(rest) or (_statement(rest[instead.end() :], asked) if instead else "")
+        value = value or _statement(rest, asked)
+        if any(map(str.isalnum, value)) or value.strip() in ("∞", "+∞", "-∞", "−∞", "∅"):
             return value
     return None
 
 
+# "one might claim that the answer is 7. This is not correct"
+REFUSES = re.compile(  # I am not able to determine x
+    r"\b(?:I|we)(?:['’]m)?\s(?:(?:am|was|were)\s)?(?:can(?:not|['’]t)|(?:not\sable|unable)\sto|could\s?n(?:o|['’])t)\s"
+    r"(?:determine|find|solve|answer|compute|say|tell|decide|settle)\b(?![^.\n]*\b(?:but|so)\b)",
+    re.I,
+)
+# "some people would say the answer is 66, but this includes the sides"
+_OTHERS_SAY = re.compile(r"\b(?:some|many|most|one)\s(?:\w+\s){0,3}(?:that\s)?(?:the\s)?$", re.I)
+_HOWEVER = re.compile(r"\b(?:but|however)\b", re.I)
+_NOT_BUT = re.compile(r"\s*not\b[^.\n]{1,80}\.\s+(?:It|That)\s(?:is|must\sbe)\s+(?!not\b)")
+# the answer is correct, in simplest form; "because the answer must be less than 50"
+_NO_VALUE = re.compile(
+    r"\s*(?:correct|right|valid|verified|reasonable|consistent|confirmed|indeed|as\sfollows"
+    r"|in\s(?:the\s|its\s)?(?:simplest|lowest|correct|required)\b)\s?(?![\s:]*[$\\(]*\d)|\s*\.\s+[A-Z]|\s*```"
+    r"|\s*,\s+[^\W\d]{2,}(?![^.\n]{0,40}\d)"
+)
+_BECAUSE = re.compile(r"\b(?:because|since|as)\s(?:the|our|this)\s$", re.I)
+_NOT_SO = re.compile(
+    r"^[^.!?\n]{1,80}[.!?]\s{1,3}(?:(?:But|Actually|Wait|Hmm|No|Oh)\b[,.\s]{1,3}){0,2}(?:no\b[,.\s]{1,3})?"
+    r"(?:[Tt]his|[Tt]hat|[Ii]t)\s(?:is|was)\s(?:not\s(?:correct|right|true|so)|wrong|incorrect|false)\b"
+)
 DOUBTED = re.compile(  # "I do not think that the answer is 5"
-    r"(?:\b(?:whether|impossible|unclear|doubt|(?:false|wrong|incorrect)\s(?:that|to\s(?:say|think|claim))|(?:some|many)\s(?:say|think|might\ssay)"
-    r"|(?<=\bthat\s)suppose|(?:^|(?<=[.!?]\s)|(?<=\n))(?:suppose|assume|assuming|imagine|if))\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
+    r"(?:\b(?:whether|impossible|unclear|doubt|(?:false|wrong|incorrect)\s(?:that|to\s(?:say|think|claim))|(?:some|many|most|one)\s(?:\w+\s){0,2}?(?:say|think|claim)"
+    r"|(?:tempted|inclined)\sto\s(?:say|think|believe|answer)|(?<=\bthat\s)suppose|(?:^|(?<=[.!?]\s)|(?<=\n))(?:suppose|assume|assuming|imagine|if))\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
     r"|possible|follow|conclude)\b))(?:(?!\bbut\b)[^.!?\n])*$",
     re.I,
 )
@@ -129,7 +166,7 @@ _MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
 _NUMBERS = NUMBERISH.findall
 _CORRECTION = re.compile(
     r"(?:^|[.!?…—–,\n])[\s*_]{0,9}(?:(?:oh|hmm|but|no)\b[,.!…\s]*)*"
-    r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,"
+    r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,|i\s+stand\s+corrected"
     r"|on\s+second\s+thoughts?|or\s+rather|that['’]?s?(?:\s+is)?\s+wrong)",
     re.I,
 )
@@ -153,13 +190,22 @@ def _corrected(rest: str) -> str | None:
 
 
 _IS_THE = re.compile(
-    r"\s*(?:,\s*which\s+)?\b(?:is|are|as)\s+(?:therefore\s+|thus\s+)?(?:the|our|my|your)\s+"
+    r"\s*(?:,\s*which\s+)?\b(?:is|are|as|must\sbe|has\sto\sbe)\s+(?:therefore\s+|thus\s+)?(?:the|our|my|your)\s+"
     r"(?:final\s+|correct\s+|required\s+|desired\s+|right\s+)*$"
 )
 
 
+_LEADS = re.compile(
+    r"^(?:(?:so|thus|hence|therefore|then|and|now|finally|we\s+(?:see|conclude|find)|that|clearly)\b,?\s*)*",
+    re.I,
+)
+_POINTS_BACK = re.compile(
+    r"(?:this|that|it|the|which|these|those|here|below|above|what|there|here|one|he|she)\b", re.I
+)
+
+
 def _value_before(text: str) -> str | None:
-    """Return the value in front of "is the answer": its last formula, else its last number."""
+    """Return the value in front of "is the answer": its last formula, else all of it if short."""
     end = _IS_THE.search(text)
     if end is None:
         return None
@@ -169,14 +215,37 @@ def _value_before(text: str) -> str | None:
     formulas, number = list(MATH.finditer(sentence)), last_match(NUMBERISH, sentence)
     if formulas and (number is None or number.start() < formulas[-1].end()):
         return last_formulas(formulas, sentence)
+    clause = re.split(r"[,;:]\s+(?:so|thus|hence|therefore)\b|(?<!\d\s)[:;]\s", sentence)[-1]
+    whole = _LEADS.sub("", clause.strip(), count=1).strip(" *_,:")
+    most = 6 if number is not None or re.search(SPOKEN, whole) else 4
+    found = read(whole) if 40 < len(whole) <= 80 or len(whole.split()) >= most else ()
+    if found and found[0].kind != "text" and MATHEMATICS.fullmatch(whole):
+        return whole
+    if 0 < len(whole) <= 40 and len(whole.split()) < most and not _POINTS_BACK.match(whole):
+        return whole
     return number.group().strip() if number is not None else None
+
+
+_LOUDLY = re.compile(r"!{2,9}")
+_OPEN_BOLD = re.compile(r"\*\*(?=\s[^\W\d])")
+_NOTATION = re.compile(
+    r"^[^.\n]{1,100},?\s(?:which|or|and)?\s?(?:is\s)?in\s(?:interval|set|set-builder|scientific|decimal)\s"
+    r"(?:notation|form)\s?(?:is|:|,)?\s(?=[$\\(\[{\d])"
+)
+_TO_DELIMITER = re.compile(r"\\[\])]|\$|\n")
 
 
 def _statement(rest: str, asked: frozenset[str] = frozenset()) -> str:
     """Return the value that a phrase commits to: its formula, or its first number or word."""
-    rest = cut(rest)
-    lead = re.compile(r"[\s:*_>#-]{0,40}").match(rest)
+    rest = _LOUDLY.sub("!", cut(rest))
+    notation = _NOTATION.search(rest)
+    rest = rest[notation.end() :] if notation is not None else rest
+    lead = re.compile(r"[\s:*_=>#)-]{0,40}").match(rest)
     rest = rest[lead.end() :] if lead and "-" not in lead.group() else rest.lstrip(" :*_>#\n")
+    if rest.count("**") % 2:
+        rest = _OPEN_BOLD.sub("", rest, count=1)  # **87** heads
+    if rest.startswith("}"):  # \[ \text{Answer: } 24y \]
+        return _TO_DELIMITER.split(rest[1:301].lstrip(), maxsplit=1)[0].strip()
     if rest.startswith("\\boxed"):
         boxed_here = boxes(rest)
         if boxed_here and boxed_here[0][0] == 0:
@@ -203,22 +272,45 @@ def _statement(rest: str, asked: frozenset[str] = frozenset()) -> str:
 
 # -- answers in words -----------------------------------------------------------------------------
 
-_BOLD_END = re.compile(r"\*\*([^*\n]{1,80}[^*\n:])\*\*[.!*\s]{0,9}$")
+_BOLD_END = re.compile(r"\*\*([^*\n]{0,80}[^*\n:])\*\*[.!*\s]{0,9}$")
 _TEXT_END = re.compile(TEXT.pattern + r"[^=<>]{0,40}$")
-_OPTION_END = re.compile(r"\b(?:option|choice|answer)\s+[*$(]{0,4}([A-Z])[*$).!\s]{0,9}$", re.I)
-_WORD_END = re.compile(
-    r"(?:\b(?:is|are|was|were|on)\b|:)\s+(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
-    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4}?)(?:\sfunction)?[.!*\s]{0,9}$"
+_OPTION_END = re.compile(
+    r"\bquadrant\s+((?:I{1,3}|IV))[*$).!\s]{0,9}$"
+    r"|\b(?:option|choice|answer|choose|select|pick)\s+[*$(]{0,4}([A-Z])[*$).!\s]{0,9}$"
+    r"|(?:\b(?:is|be|get|Total)|:)\s+[*$(]{0,4}((?-i:[A-J]))(?:[*$).!\s]{0,9}$|[).]\s[^.\n]{1,40}[.!]?$)",
+    re.I,
 )
+_WORD_END = re.compile(
+    r"(?:\b(?:is|are|was|were|on|(?:must|should|will|would)\sbe)\b|:)\s+"
+    r"(?:(?:therefore|thus|then|called|on|an?|the)\s+)*"
+    r"([A-Za-z][A-Za-z'’-]{1,30}(?:\s[A-Za-z'’-]{1,30}){0,4}?)(?:\sfunction)?[.!*\s]{0,9}$"
+    r"|\b(?:has|have|is|are)\s((?:no|infinitely\smany)\s(?:real\s|integer\s)?solutions?)[.!*\s]{0,9}$"
+    r"|\bin\s((?-i:[A-Z])[a-z]{2,15})[.!*\s]{0,9}$"
+    r"|\b((?:con|di)verges(?:\s(?:absolutely|conditionally))?)[.!*\s]{0,9}$"
+)
+_CHOSEN = re.compile(r"(?:故选|故選|选|選|答案为|答案是)\s?[:：]?\s?([A-J])[.。\s]{0,4}$")
+_JOINED = re.compile(r"\*\*(?:\s(?:or|and)|,)\s?$")
 _EXCLUDES = re.compile(r"\b(?:either|rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
 _YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b(?=\s{0,3}(?:[,.;:!*]|$|because|since))", re.I)
 
 
-def in_words(text: str) -> str | None:
-    """Return the words, or the letter of a choice, in which the last sentence ends."""
+_WHO = re.compile(
+    r"\*{0,2}(?:(?:So|Thus|Hence|Therefore)\b,?\s)?([A-Z][a-z]{1,20})\s(?:is|was|has|had|wins?|won)\b(.*)"
+)
+
+
+def in_words(text: str, asked: frozenset[str] = frozenset()) -> str | None:
+    """Return the words, or the letter of a choice, in which the last sentence ends.
+
+    Also the name that it begins with, where it goes on in words of the question, `asked`.
+    """
     window = text[-WINDOW:].strip()
+    who = _WHO.fullmatch(window.rsplit("\n", 1)[-1])
+    rest = who.group(2) if who is not None else ""
+    if who and asked & words(rest) and affirmed(rest) and not re.search(r"\bthan\b|[.!?]\s", rest):
+        return who.group(1)
     bold = _BOLD_END.search(window, max(0, len(window) - 100))
-    if bold is not None:
+    if bold is not None and not _JOINED.search(window[: bold.start()]):
         return bold.group(1).strip()
     stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
     sentence = window[stops[-1] :] if stops else window
@@ -228,9 +320,9 @@ def in_words(text: str) -> str | None:
     clause = sentence.rsplit(", ", 1)[-1]
     if len(sentence) > 400 or affirmed(clause) is None or _EXCLUDES.search(sentence):
         return None
-    for pattern in (_OPTION_END, _TEXT_END, _WORD_END):
+    for pattern in (_CHOSEN, _OPTION_END, _TEXT_END, _WORD_END):
         found = pattern.search(sentence)
         if found is not None:
-            return found.group(1).strip()
+            return str(next(filter(None, found.groups()), "")).strip()
     yes = _YES_NO.match(window)
     return yes.group(1) if yes is not None else None

@@ -8,8 +8,8 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from math import gcd
 
+from harness.verify.extraction.sentences import MATH, content
 from harness.verify.limits import MAX_ANSWER, charge, with_allowance
-from harness.verify.reading.sentences import MATH, content
 from harness.verify.reading.tokens import plain
 from harness.verify.reading.words import FUNCTIONS, UNITS, number_of
 
@@ -275,11 +275,39 @@ def asked_words(problem: str) -> frozenset[str]:
     asks = _ASKS.search(question)
     question = question[asks.start() :] if asks is not None else question
     units = {w for w in _WORD.findall(question.lower()) if w in UNITS}
-    return words(question) | units | set(numbers)
+    many = _HOW_MANY.findall(problem, max(0, len(problem) - _QUESTION))
+    counted = {HOW_MANY, TWICE} if len(many) == 2 else {HOW_MANY} if many else set()
+    return words(question) | units | set(numbers) | counted
 
 
+@lru_cache(maxsize=1024)
+def asked_formulas(problem: str) -> frozenset[str]:
+    """Return the formulas that a problem's end asks for, without blanks: `m+n`, `f(2)`."""
+    end = problem[-_QUESTION:]
+    found = [MATH.match(end, asks.end()) for asks in _FIND.finditer(end)]
+    return frozenset(
+        squeezed(content(m))
+        for m in found
+        if m is not None and "=" not in m.group() and _ASKED_ALONE.match(end, m.end())
+    )
+
+
+def squeezed(formula: str) -> str:
+    """Return a formula without blanks and without a stop behind it."""
+    return "".join(formula.split()).rstrip(".,;?")
+
+
+_FIND = re.compile(
+    r"\b(?:find|compute|determine|evaluate|calculate|what\s(?:is|are))\s(?:the\svalue\sof\s)?"
+    r"|\b(?:what|which)\svalues?\sof\s",
+    re.I,
+)
+_ASKED_ALONE = re.compile(r"\s?(?:[.?!,]|when\b|if\b|given\b|does\b|do\b|is\b|will\b|$)")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
+HOW_MANY = "how many"  # among the words of a question that asks for a number of things
+TWICE = "how many, how many"  # among them where it asks for two
+_HOW_MANY = re.compile(r"how\s+many\b|\bnumber\s+of\b", re.I)
 _ASKS = re.compile(r"\b(?:how\s+(?:much|many|far|long|fast|old|tall)|what)\b", re.I)
 _QUESTION = 300  # characters at the end of a problem that ask for the answer
 

@@ -21,7 +21,11 @@ NUMBERISH = re.compile(
     r"(?:[.,]\d+)?(?:[eE][+-]?\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%|!(?=\s[a-z]))?|[-−+]?\.\d+)"
 )
 TWO_WORDS = re.compile(r"[a-zA-Z]{2,}\s+[a-zA-Z]{2,}\s")
-FURTHER = re.compile(r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus)\b|[,;]\s+and\b")
+FURTHER = re.compile(
+    r"(?:[,;]\s+|\s)(?:and\s+)?(?:then|so|but|therefore|thus|that\smakes(?:\sit)?)\b"
+    r"|[,;]\s+(?:and|which\s(?:leaves|gives|makes|means)|leaving|giving|making)\b"
+    r"|;\s(?=in\s(?:sum|total|all)\b|altogether\b|together\b)|\s?[→⇒]\s|,\sin\sother\swords\b,?"
+)
 _IN_TWO = re.compile(
     r"\$?(\d[\d,.]{0,12})\s+([a-z]{1,12})(?:,|,?\s+and)?\s+(\d[\d.]{0,12})\s+([a-z]{1,12})\b"
 )
@@ -29,8 +33,8 @@ NAME_ONLY = re.compile(
     r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?"
     r"|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)"
 )
-ASSIGNS = re.compile(r"\s*[a-zA-Z](?:_\w)?\s*=")  # $x=3,$ $y=4$
-AND = re.compile(r"[\s,]*\b(?:and|or)\b\s*")
+ASSIGNS = re.compile(r"\s*(?:\\[a-z]{2,7}|[a-zA-Zα-ω])(?:_\{?\w\}?|[₀-₉])?\s*=")  # $x=3,$ $y=4$
+AND = re.compile(r"[\s,]*\b(?:and|or|et|ou|und|oder)\b\s*")
 
 _ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\}")
 
@@ -51,7 +55,10 @@ _REMARK = re.compile(
     r"|[,;(]?\s(?:but|though|although)\s(?:i|this|it)\b.{0,40}?\b(?:sure|certain|confident)\b(?=\D*$)",
     re.I,
 )
+_ADDED = re.compile(r"\s\((?:it|since|as|because|we|the)\b[^()]{3,200}\)?")
+_NO_DENIAL = re.compile(r"\b(?:not\s(?:bad|only|surprising(?:ly)?)|don['’]t\sforget)\b", re.I)
 _CORRECTED = re.compile(
+    r"(?:\b(?:can)?not\b|n['’]t\b)[^.;]{0,80};\s+it\s+is\s+(?!not\b)|"
     r"(?:\b(?:can)?not\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
     r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+(?:is|(?:must|should|has\s+to)\s+be)|['’]s)"
     r"\s+)(?!not\b)",
@@ -66,7 +73,8 @@ def affirmed(text: str) -> str | None:
     """
     if len(text) > MAX_ANSWER or (text.isascii() and " " not in text):
         return text  # too long, which the reader refuses, or no sentence
-    text = _REMARK.split(text, maxsplit=1)[0].rstrip()
+    text = _NO_DENIAL.sub("", text)
+    text = _REMARK.split(text if "\\" in text else _ADDED.sub("", text), maxsplit=1)[0].rstrip()
     if BOUND.match(text):
         return None
     if _NEGATION.search(text) is None:
@@ -78,9 +86,9 @@ def affirmed(text: str) -> str | None:
 
 
 BOUND = re.compile(
-    r"(?:somewhere\s+)?(?:between|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
+    r"(?:somewhere\s+)?(?:between(?!\s+the\s)|entre|zwischen|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
     r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than"
-    r"|(?:under|over|above|below)(?!\s+(?:the\s+)?\S{0,3}\d\S*\s\D+\d))\b",
+    r"|(?:under|over|above|below)(?!\s+(?:the|these|those|his|her|their|this|that|all)\s)(?!\s+(?:the\s+)?\S{0,3}\d\S*\s\D+\d))\b",
     re.I,
 )
 
@@ -117,7 +125,7 @@ def in_two_units(text: str, start: int = 0) -> str | None:
 
 
 _MEASURED = re.compile(
-    r"(\s?(?:(?:square|cubic)\s)?([A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
+    r"(\s?(?:(?:square|cubic)\s)?((?<=\s)[gmhsLl]\b(?![-'’])|[A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
 )
 
 
@@ -148,11 +156,15 @@ _FIGURE = re.compile(r"\s*-?(?:\d|\\[dt]?frac|\\sqrt)[^=<>]{0,40},?$")
 def last_formulas(found: list[re.Match[str]], text: str) -> str:
     """Return the last formula, with those that "and" or "or" joins to it."""
     parts, mark = [found[-1]], ", "
+    if "\\begin{align" in found[-1].group():
+        found = found[-1:]  # the end of a derivation is one value
     while len(parts) < len(found) and len(parts) < 20:
         before = found[-1 - len(parts)]
         gap = text[before.end() : parts[0].start()]
         named = all(ASSIGNS.match(content(m)) for m in (before, parts[0]))
         listed = named or (len(parts) > 1 and _FIGURE.match(content(before)))  # 1, 2, and 3
+        if "or" in gap and NAME_ONLY.fullmatch(content(before).strip()) and not named:
+            break  # that of L_3, or 4
         if not AND.fullmatch(gap) and (gap.strip(" ,") or not listed):
             break
         if "=" in content(parts[0]) and not named:
@@ -160,6 +172,12 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
         parts.insert(0, before)
         mark = " or " if re.search(r"\bor\b", gap) else mark
     return mark.join(content(m).strip() for m in parts)
+
+
+def before_that_is(answer: str) -> str:
+    """Return what stands before "i.e.", if that is a value, else what stands behind it."""
+    before, _, after = answer.partition(", i.e.")
+    return before if any(map(str.isdigit, before)) else after or before
 
 
 def only_formula(text: str) -> str | None:
@@ -173,7 +191,7 @@ def only_formula(text: str) -> str | None:
 # -- a number among words -------------------------------------------------------------------------
 
 # words in front of a number of which it is only a part of the value
-_WORK = re.compile(
+WORK = re.compile(
     r"\b(?:half|third|quarter|twice|double|triple|squared?|cubed?|root|sum|difference|product"
     r"|quotient|minus|plus|times|percent|except|factors?|divisors?|multiples?|powers?)\b",
     re.I,
@@ -229,7 +247,7 @@ def value_among_words(text: str) -> str | None:
     copula = _COPULA.match(text)
     rest = text[copula.end() :].strip().rstrip(".") if copula is not None else text
     amount, spoken = _AMOUNT.match(rest), _SPOKEN.match(rest)
-    if copula is not None and _WORK.search(_SUM_IS.sub("", copula.group())):
+    if copula is not None and WORK.search(_SUM_IS.sub("", copula.group())):
         return None
     if copula is not None and spoken is not None:
         again = re.search(rf"\d|\b{SPOKEN}\b", rest[spoken.end() :])
