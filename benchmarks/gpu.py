@@ -9,19 +9,23 @@ every row writes to its limit, which is the dearest case.
 - `train`: a bench of `sft` on rows of about 1,024 tokens and of `rl` with 64 prompts of 8 rollouts;
   from its records seconds of a step, and the share of the peak that `sft` reaches (MFU, Chowdhery
   et al. 2022, arXiv 2204.02311, by the usual estimate of FLOPs).
+- `compile`: the same `sft` without and with `[compute] compile = true`, in turns: the step in the
+  middle, the share of the peak in it, and what starting takes, with compiling.
 
 Run with `python benchmarks/gpu.py`; `--shape small --device cpu` tries the script out anywhere. No
-figure of it has been published yet.
+figure of a GPU has been published yet; those of `compile` on a CPU are in `training.md`.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
 import random
+import statistics
 import string
 import subprocess
 import sys
@@ -44,6 +48,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 2,
         "max_position_embeddings": 4096,
     },
+    "135M": {
+        "vocab_size": 49_152,
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "max_position_embeddings": 4096,
+    },
     "small": {
         "vocab_size": 512,
         "hidden_size": 64,
@@ -55,14 +68,15 @@ SHAPES: dict[str, dict[str, Any]] = {
     },
 }
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}  # bfloat16
+PARTS = ("decode", "train", "compile")
 PROMPT = 128  # tokens
 CHAT = "{% for m in messages %}{{ m['content'] + ' ' }}{% endfor %}"
 BOARD = """
 schema = 1
-name = "gpu"
+name = "{name}"
 title = "Speed on a GPU"
 start_model = "model"
-trainers = ["sft", "rl"]
+trainers = [{trainers}]
 seeds = [0]
 
 [tasks.rows]
@@ -74,6 +88,9 @@ train = ["rows"]
 
 [budget]
 steps = {steps}
+
+[compute]
+{compute}
 
 [[scores]]
 task = "rows"
@@ -188,10 +205,8 @@ def decoding(chosen: argparse.Namespace, folder: Path) -> None:
     print(json.dumps({**row, "s": round(ours(given, max(chosen.rows)), 1)}), flush=True)
 
 
-def training(chosen: argparse.Namespace, folder: Path, peak: float | None) -> None:
-    """Bench `sft` and `rl`; print seconds of a step and what they come to."""
-    from harness.records import read_records
-
+def write_rows(chosen: argparse.Namespace, folder: Path) -> None:
+    """Write the rows that are trained on, and those that are scored."""
     rng, letters = random.Random(1), string.ascii_lowercase
     for name, count in (("train", 512), ("test", 2)):
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
@@ -202,15 +217,33 @@ def training(chosen: argparse.Namespace, folder: Path, peak: float | None) -> No
                 )
                 row = {"problem": f"{name} {number} {question}", "solution": solution}
                 file.write(json.dumps({**row, "answer": "7"}) + "\n")
+
+
+def bench(
+    chosen: argparse.Namespace, folder: Path, name: str, trainers: str, compute: str = ""
+) -> list[Any]:
+    """Run a bench of its own and return the records of its trainers, those that went well."""
+    from harness.records import read_records
+
     board = BOARD.format(
-        steps=chosen.steps, rows=chosen.batch, prompts=chosen.prompts, longest=chosen.completion
+        name=name,
+        trainers=trainers,
+        compute=compute,
+        steps=chosen.steps,
+        rows=chosen.batch,
+        prompts=chosen.prompts,
+        longest=chosen.completion,
     )
-    (folder / "gpu.toml").write_text(board, encoding="utf-8")
-    command = ("bench", "gpu.toml", "--jobs", "1", "--device", chosen.device)
+    (folder / f"{name}.toml").write_text(board, encoding="utf-8")
+    command = ("bench", f"{name}.toml", "--jobs", "1", "--device", chosen.device)
     subprocess.run([sys.executable, "-m", "harness", *command], cwd=folder, check=True)
-    for record in read_records(folder / "runs" / "gpu" / "records"):
-        if record.trainer == "start" or record.status != "ok":
-            continue
+    found = read_records(folder / "runs" / name / "records")
+    return [one for one in found if one.trainer != "start" and one.status == "ok"]
+
+
+def training(chosen: argparse.Namespace, folder: Path, peak: float | None) -> None:
+    """Bench `sft` and `rl`; print seconds of a step and what they come to."""
+    for record in bench(chosen, folder, "gpu", '"sft", "rl"'):
         cost = record.cost
         row = {
             "part": "train",
@@ -226,6 +259,37 @@ def training(chosen: argparse.Namespace, folder: Path, peak: float | None) -> No
         print(json.dumps(row), flush=True)
 
 
+def compiling(chosen: argparse.Namespace, folder: Path, peak: float | None) -> None:
+    """Bench `sft` without and with compiled layers, in turns; print seconds of steps and starts."""
+    for turn in range(chosen.rounds):
+        for dtype in chosen.dtypes:
+            for compiled in (False, True):
+                name = f"{dtype}-{compiled}-{turn}".lower()
+                compute = f'dtype = "{dtype}"\ncompile = {str(compiled).lower()}'
+                started = time.perf_counter()
+                (record,) = bench(chosen, folder, name, '"sft"', compute)
+                whole = time.perf_counter() - started
+                (log,) = (folder / "runs" / name).glob("stages/*/events.jsonl")
+                lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+                times = [line["time"] for line in lines if "loss" in line]
+                gaps = [late - early for early, late in itertools.pairwise(times)]
+                step = statistics.median(gaps[1:])  # some lengths are compiled for in the second
+                row = {
+                    "part": "compile",
+                    "dtype": dtype,
+                    "compiled": compiled,
+                    "notes": [stage.notes.get("not_compiled") for stage in record.stages],
+                    "s a step": round(step, 3),
+                    "s of the bench without its steps": round(whole - step * len(times), 1),
+                    "trained tokens": record.cost.trained_tokens,
+                    "computed FLOPs": f"{record.cost.computed_flops:.6g}",
+                }
+                if peak:
+                    each = record.cost.flops / record.cost.steps
+                    row["share of the peak in a step"] = round(each / step / peak, 3)
+                print(json.dumps(row), flush=True)
+
+
 def main() -> None:
     """Print a line for each measurement, with the machine and the versions."""
     import torch
@@ -234,7 +298,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--shape", choices=SHAPES, default="0.5B")
     parser.add_argument(
-        "--parts", nargs="+", choices=("decode", "train"), default=["decode", "train"]
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="by default all"
     )
     parser.add_argument("--rows", type=int, nargs="+", default=[64, 256, 1024])
     parser.add_argument("--tokens", type=int, default=256, help="that each row writes")
@@ -246,6 +310,9 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=1024, help="tokens of such a row, about")
     parser.add_argument("--prompts", type=int, default=64, help="of a step of rl, 8 rollouts each")
     parser.add_argument("--completion", type=int, default=512, help="tokens of a rollout")
+    parser.add_argument(
+        "--dtypes", nargs="+", default=["bfloat16"], help="of the part compile, such as float32"
+    )
     parser.add_argument("--peak", type=float, help="FLOPs a second of the GPU in bfloat16")
     chosen = parser.parse_args()
     name = torch.cuda.get_device_name(0) if chosen.device == "cuda" else platform.machine()
@@ -255,8 +322,11 @@ def main() -> None:
         make_model(folder / "model", chosen.shape)
         if "decode" in chosen.parts:
             decoding(chosen, folder / "model")
+        write_rows(chosen, folder)
         if "train" in chosen.parts:
             training(chosen, folder, peak)
+        if "compile" in chosen.parts:
+            compiling(chosen, folder, peak)
     names = ("torch", "transformers", "trl")
     versions = {one: importlib.metadata.version(one) for one in names}
     print(f"{name}; Python {platform.python_version()}; {versions}; {vars(chosen)}")

@@ -28,10 +28,15 @@ class SupervisedOptions(OptimiserOptions, frozen=True):
     max_length: int = Field(1024, gt=0, description="tokens; longer rows are left out, never cut")
 
 
-class SftOptions(SupervisedOptions, frozen=True):
-    """Options of `sft`. The defaults are TRL's where it has one."""
+class PackedOptions(SupervisedOptions, frozen=True):
+    """Options of trainers whose student only reads, and so may read several rows as one."""
 
     packing: bool = Field(False, description="put several rows into one sequence of max_length")
+
+
+class SftOptions(PackedOptions, frozen=True):
+    """Options of `sft`. The defaults are TRL's where it has one."""
+
     loss: Literal["nll", "dft"] = Field(
         "nll", description="dft: each token's loss weighted with its probability (arXiv 2508.05629)"
     )
@@ -48,12 +53,12 @@ class LoraOptions(SftOptions, frozen=True):
 
 def train(run: Run) -> None:
     """Fine-tune on the training solutions."""
-    fine_tune(run, **form(run.options))
+    fine_tune(run, loss_type=run.options.loss)
 
 
 def train_shuffled(run: Run) -> None:
     """Fine-tune as `sft` does, each problem with another problem's solution."""
-    fine_tune(run, shuffled(run), **form(run.options))
+    fine_tune(run, shuffled(run), loss_type=run.options.loss)
 
 
 def shuffled(run: Run) -> datasets.Dataset:
@@ -75,13 +80,13 @@ def shuffled(run: Run) -> datasets.Dataset:
     return data.remove_columns("completion").add_column("completion", completions)
 
 
-def form(options: SftOptions) -> dict[str, Any]:
-    """Return the SFTConfig arguments that `sft` has options for."""
-    return {
-        "max_length": options.max_length if options.packing else None,
-        "packing": options.packing,
-        "loss_type": options.loss,
-    }
+def form(options: SupervisedOptions) -> dict[str, Any]:
+    """Return the SFTConfig arguments that say how rows are put together.
+
+    Rows that do not fit are gone before (`Run.tokenized`), so none is cut at `max_length`.
+    """
+    packing = isinstance(options, PackedOptions) and options.packing
+    return {"max_length": options.max_length if packing else None, "packing": packing}
 
 
 def fine_tune(run: Run, data: datasets.Dataset | None = None, **arguments: Any) -> None:
@@ -125,7 +130,7 @@ def fit(
     shared = run.arguments(**options.arguments(steps, options.batch_size))
     trainer = SFTTrainer(
         model=model,
-        args=SFTConfig(**{**shared, "max_length": None, **arguments}),
+        args=SFTConfig(**{**shared, **form(options), **arguments}),
         train_dataset=rows,
         processing_class=tokenizer,
         callbacks=[*callbacks[0], run.callback(), *callbacks[1]],

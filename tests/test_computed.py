@@ -23,7 +23,8 @@ from harness.errors import BudgetExceeded, StageError
 from harness.leaderboard.data import Leaderboard
 from harness.records import Caps, Cost, read_records
 from harness.render import markdown, spreadsheet
-from harness.stage.computed.products import FLASH, Products, counted
+from harness.stage.computed.counting import FLASH, counted
+from harness.stage.computed.products import Products
 from harness.stage.counter import Counter
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt

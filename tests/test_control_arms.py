@@ -94,11 +94,11 @@ def test_shuffled_solutions_are_the_same_ones_for_other_problems(student, tmp_pa
 
 @pytest.mark.bench
 def test_rloo_learns_and_pays_for_its_reference(student, tmp_path):
-    options = {"prompts_per_step": 8, "num_generations": 8, "max_steps": 24, "warmup_ratio": 0.1}
+    options = {"prompts_per_step": 16, "num_generations": 8, "max_steps": 40, "warmup_ratio": 0.1}
     options |= {"learning_rate": 2e-3, "beta": 0.0, "max_grad_norm": 10, "format_weight": 0.1}
     run = train("rloo", tmp_path / "a", student, None, options=options, rows=models.sums(200))
     rewards = [event["reward"] for event in models.events(run) if "reward" in event]
-    assert sum(rewards[-6:]) / 6 > sum(rewards[:6]) / 6 + 0.05
+    assert sum(rewards[-8:]) / 8 > sum(rewards[:8]) / 8 + 0.05  # 0.10 to 0.19 over five seeds
     # each rollout is read once without a gradient, for its probability when it was written
     assert run.budget.cost.reference_tokens == run.budget.cost.trained_tokens
     run = train("rloo", tmp_path / "b", student, None)

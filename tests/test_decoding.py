@@ -97,14 +97,14 @@ ARCHITECTURES = {
 WITHOUT_SLOTS = {"bloom": "it takes no position_ids"}
 
 
-def architecture(name: str) -> Any:
+def architecture(name: str, **shape: Any) -> Any:
     """Return a small model of an architecture, its weights random and its attention sharp."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(2)
     ends = {"bos_token_id": None, "eos_token_id": 2}
-    config = AutoConfig.for_model(name, **ends, **SHAPE | ARCHITECTURES[name])
+    config = AutoConfig.for_model(name, **ends, **SHAPE | ARCHITECTURES[name] | shape)
     how = {"attn_implementation": "eager"} if name == "gemma2" else {}
     model = AutoModelForCausalLM.from_config(config, **how).eval()
     model.generation_config.update(**ends, pad_token_id=2)
@@ -221,6 +221,44 @@ def test_samples_of_one_prompt_read_it_once(model, tokenizer):
     assert len({tuple(tokens) for tokens, _ in one_by_one}) > 40
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("begins", [[], list(range(70, 100))], ids=["apart", "alike"])
+@pytest.mark.parametrize("rows", [1, 5, 8])
+def test_samples_that_find_no_free_slot_do_not_read_their_prompt_again(
+    rows, begins, temperature, model, tokenizer
+):
+    """Twelve prompts of sixteen samples each, whose answers leave one by one.
+
+    In double precision, so that no text depends on how sums are rounded.
+    """
+    import copy
+
+    model = copy.deepcopy(model).double()
+    texts = [[*begins, 5 + n, 40, 50 + n, 7, 120 - n] for n in range(12)]
+    given = [Prompt(texts[n // 16], 1 + n * 7 % 11, n) for n in range(12 * 16)]
+    settings = {"temperature": temperature, "top_p": 0.95}
+    expected = [written(model, tokenizer, [one], 1, **settings)[0] for one in given]
+    sizes, hook = tokens_read(model)
+    assert written(model, tokenizer, given, rows, **settings) == expected
+    hook.remove()
+    steps = sum(len(tokens) - 1 for tokens, _ in expected)
+    assert sum(sizes) - steps == len(begins) + 12 * 5
+
+
+def test_prompts_that_are_kept_for_later_samples_leave_nothing_in_a_slot(tokenizer):
+    """Slots are cleared in which they are put: what lay there may have been no number."""
+    import torch
+
+    model = architecture("llama")
+    with torch.no_grad():
+        model.get_input_embeddings().weight[7] = torch.nan
+    bad = [Prompt([7] * 30, 3 + 6 * (n > 0), n) for n in range(4)]  # the first leaves alone
+    good = [Prompt([9, 40, 50], 12, n) for n in range(11)]
+    settings = {"temperature": 1.0}
+    found = written(model, tokenizer, [*bad, *good], 4, **settings)
+    assert found[4:] == [written(model, tokenizer, [one], 1, **settings)[0] for one in good]
+
+
 @pytest.fixture
 def poisoned_memory():
     """Let new memory hold NaN, as memory may that was used before."""
@@ -318,6 +356,36 @@ def test_a_large_vocabulary_is_sampled_as_if_all_of_it_were_sorted(spread, monke
     chosen = choose(logits, noise, 0.8, 0.9)
     monkeypatch.setattr(sampling, "LARGEST", 5000)
     assert chosen.tolist() == choose(logits, noise, 0.8, 0.9).tolist()
+
+
+@pytest.mark.parametrize("stride", [1, 8])
+@pytest.mark.parametrize("spread", ["peaked", "flat", "changing"])
+def test_a_nucleus_that_is_larger_than_what_is_sorted_first_changes_no_text(
+    spread, stride, tokenizer, monkeypatch
+):
+    """Steps are done again with the whole vocabulary sorted, where it is seen that they must."""
+    ranges = {"peaked": 1.0, "flat": 0.02, "changing": 0.3}
+    model = architecture("llama", vocab_size=2000, initializer_range=ranges[spread])
+    if spread == "changing":  # behind some texts the next token may be any
+        own = model.lm_head.forward
+        model.lm_head.forward = lambda hidden: own(hidden) * (hidden[..., :1] > -1).float()
+    given = [Prompt(one.tokens, 30, one.seed) for one in prompts(12)]
+    written(model, tokenizer, given[:1], 1)  # tries the model out
+    monkeypatch.setitem(slots.STRIDE, "cpu", stride)
+    passes, hook = tokens_read(model)
+    found = written(model, tokenizer, given, 5, **NUCLEUS)
+    needed = len(passes)
+    passes.clear()
+    monkeypatch.setattr(sampling, "LARGEST", 2000)
+    assert written(model, tokenizer, given, 5, **NUCLEUS) == found
+    hook.remove()
+    again = needed - len(passes)
+    if spread == "peaked" or stride == 1:  # what was drawn alone is only drawn again
+        assert again == 0
+    elif spread == "flat":
+        assert again == stride  # and never again
+    else:
+        assert again >= stride
 
 
 def test_a_sample_depends_on_its_seed_and_not_on_its_batch(model, tokenizer):
@@ -576,8 +644,18 @@ def test_sampled_and_float32_logits_are_the_models_own(model, tokenizer):
     assert dtypes == {torch.bfloat16}
 
 
-@pytest.mark.parametrize("settings", [{}, {"temperature": 0.8}, {"temperature": 1.0, "top_p": 0.9}])
-def test_a_decoding_step_reads_nothing_back_from_the_device(settings, tokenizer, monkeypatch):
+LARGE = {"vocab_size": 2000}
+FLAT = LARGE | {"initializer_range": 0.02}  # of almost all tokens a nucleus is made
+NUCLEUS = {"temperature": 1.0, "top_p": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"),
+    [({}, {}), ({"temperature": 0.8}, {}), (NUCLEUS, {}), (NUCLEUS, LARGE), (NUCLEUS, FLAT)],
+)
+def test_a_decoding_step_reads_nothing_back_from_the_device(
+    settings, shape, tokenizer, monkeypatch
+):
     """On a GPU each such read would wait for all that was asked of it; a look may read."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -613,7 +691,7 @@ def test_a_decoding_step_reads_nothing_back_from_the_device(settings, tokenizer,
         assert len(reads.found) >= 3
     monkeypatch.setattr(slots.Slots, "_write", counted)
     for name in ("llama", "gemma3_text", "gpt2"):
-        written(architecture(name), tokenizer, prompts(7), 4, **settings)
+        written(architecture(name, **shape), tokenizer, prompts(7), 4, **settings)
     assert len(steps) > 50
     assert not any(steps), steps
 

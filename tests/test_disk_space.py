@@ -185,3 +185,33 @@ def test_what_does_not_fit_is_said_in_one_line(name, free, harness, monkeypatch)
     warning = f"! {needed:.1f} GB of disk do not fit: name a folder on a larger one with --runs."
     assert (warning in text) == (free < needed * 1e9)
     assert 20 < needed < 200
+
+
+def test_writing_checkpoints_takes_time():
+    """Twice the bytes for a training checkpoint in a second, which nothing digests."""
+
+    def seconds(parameters: int = 10**9, **compute: int) -> float:
+        sized = Estimate(steps=10, seconds=1000.0, source="sizes")
+        found = forecast.with_training(sized, parameters, 0, 1.0, Compute(**compute))
+        assert found.seconds is not None
+        return found.seconds - 1000.0
+
+    last = 4 * 10**9 / forecast.SAVE_RATE
+    often = 12 * 10**9 / (2 * forecast.SAVE_RATE)
+    assert seconds(save_every=0) == pytest.approx(last)
+    assert seconds(save_every=5) == pytest.approx(last + 2 * often)
+    assert seconds(save_every=0, save_minutes=4) == pytest.approx(last + 4 * often)
+    assert seconds(2 * 10**9, save_every=5) == pytest.approx(2 * seconds(save_every=5))
+
+
+@pytest.mark.parametrize("source", ["earlier records", "caps"])
+def test_a_time_that_was_measured_or_capped_has_the_writing_in_it(source):
+    told = Estimate(seconds=77.0, source=source)
+    found = forecast.with_training(told, 10**9, 0, 1.0, Compute(save_every=0, save_minutes=1))
+    assert found.seconds == 77.0
+
+
+def test_a_stage_of_unknown_length_is_given_all_training_checkpoints():
+    found = forecast.with_training(Estimate(), 10**9, 0, 1.0, Compute(save_minutes=10))
+    assert found.seconds is None
+    assert found.working_bytes == forecast.SAVED * forecast.STATE * 10**9

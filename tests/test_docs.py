@@ -117,6 +117,19 @@ def test_the_readme_names_every_built_in_trainer_and_the_index_every_document():
         assert f"({path.name})" in index or path.name == "README.md", path.name
 
 
+def test_the_files_that_pages_name_exist():
+    """Those below a folder of this repository, or of `harness/` as CONTRIBUTING.md names them."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    places = "tests|harness|plugins|benchmarks|boards|examples|docs"
+    named = re.compile(rf"(?<![\w./@-])((?:{places})/[\w./-]+\.(?:py|md|toml|json|jsonl))\b")
+    found = {(path.name, name) for path in pages for name in named.findall(path.read_text())}
+    assert ("boards.md", "tests/test_disk_space.py") in found
+    made_up = {("CONTRIBUTING.md", "tests/test_x.py")}
+    there = (ROOT, ROOT / "harness")
+    lost = {one for one in found if not any((place / one[1]).is_file() for place in there)}
+    assert lost == made_up
+
+
 def test_every_command_is_on_the_page_of_commands():
     page = (ROOT / "docs" / "commands.md").read_text()
     for name in MODULES:

@@ -103,6 +103,17 @@ def test_an_antlr_that_breaks_lm_evals_own_tasks(tmp_path, monkeypatch, version,
     assert version in finding.found
 
 
+def test_a_compiler_is_only_for_boards_that_want_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (finding,) = software.compiler()
+    assert (finding.level, "compile = true" in finding.found) == ("warning", True)
+    compiler = tmp_path / "g++"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    (finding,) = software.compiler()
+    assert (finding.level, finding.todo) == ("ok", "")
+
+
 def test_a_gpu_without_nvml(tmp_path, monkeypatch):
     fake = tmp_path / "nvidia-smi"
     fake.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771 MiB, 580.1'\n")

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from models import byte_tokenizer
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from harness.bench.facts import facts
 from harness.bench.stage_identity import choose_engine, common
@@ -123,3 +129,45 @@ def test_flash_attention_is_for_packed_rows(monkeypatch):
 def test_a_board_that_wants_vllm_says_how_to_get_it():
     with pytest.raises(UsageError, match=r'-c constraints-vllm.txt "srlm-harness\[vllm\]"'):
         choose_engine("vllm", facts("cuda"))
+
+
+def test_the_versions_for_vllm_are_those_that_the_package_allows():
+    """And those of the other constraints, but for what vLLM decides: transformers and torch."""
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    apart, usual = (
+        {
+            canonicalize_name(one.name): one.specifier
+            for one in map(Requirement, pinned(root / name))
+        }
+        for name in ("constraints-vllm.txt", "constraints.txt")
+    )
+    vllm = next(
+        one
+        for one in map(Requirement, project["optional-dependencies"]["vllm"])
+        if one.name == "vllm"
+    )
+    for one in (vllm, *map(Requirement, project["dependencies"])):
+        if pin := apart.get(canonicalize_name(one.name)):
+            assert one.specifier.contains(version(pin)), one.name
+    assert "vllm" in apart
+    assert "torch" not in apart
+    # the newest that TRL works with; the next minor version wants another torch
+    assert not vllm.specifier.contains("0.32.0")
+    assert Version(version(apart["transformers"])) < Version("5.18")
+    same = apart.keys() & usual.keys() - {"transformers"}
+    assert {"trl", "lm-eval", "peft", "accelerate", "datasets"} <= same
+    assert {name: apart[name] for name in same} == {name: usual[name] for name in same}
+
+
+def pinned(file: Path) -> list[str]:
+    """Return the lines of a constraints file that are not comments."""
+    lines = (line.split("#")[0].strip() for line in file.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def version(specifier: SpecifierSet) -> str:
+    """Return the one version that `==` allows."""
+    (only,) = specifier
+    assert only.operator == "=="
+    return only.version

@@ -561,6 +561,43 @@ def test_warnings():
     assert "the model's own paper gives 50.0%" in whole
 
 
+def test_a_page_says_which_engine_wrote_answers_and_rollouts():
+    """Rollouts of vLLM are another recipe, and `engine = "auto"` is a matter of the machine."""
+
+    def made(trainer: str, seed: int | None, engine: str):
+        plain = generated.record(trainer, seed, {"words": "CCWU" * 20})
+        where = plain.environment.model_copy(update={"engine": engine})
+        rollouts = {"rollout_engine": engine} if trainer == "rl" else {}
+        stages = [one.model_copy(update={"notes": rollouts}) for one in plain.stages]
+        return generated.record(
+            trainer, seed, {"words": "CCWU" * 20}, environment=where, stages=tuple(stages)
+        )
+
+    def page(engines: dict[int, str]):
+        cells = [made("rl", seed, engine) for seed, engine in engines.items()]
+        conditions = generated.conditions(tasks=["words"], seeds=tuple(engines))
+        return build([made("start", None, "hf"), made("sft", 0, "hf"), *cells], conditions)
+
+    alike = page({0: "hf", 1: "hf"})
+    text = markdown.render(alike)
+    assert "  - rl: rollout\\_engine hf\n" in text
+    assert ", cpu, hf, float32, " in text
+    assert "engines" not in " ".join(warned(alike) + warned(alike, "rl"))
+
+    mixed = page({0: "hf", 1: "vllm"})
+    said = markdown.render(mixed)
+    assert "  - rl: rollout\\_engine hf, vllm\n" in said
+    assert ", cpu, vllm, float32, " in said
+    assert "different engines: hf, vllm" in " ".join(said.split())
+    assert "different engines of rollouts: hf, vllm" in " ".join(said.split())
+    assert warned(mixed, "rl")[0].endswith("scored on different hardware or engines")
+    found = {one.trainer: one.environment for one in mixed.rows}
+    assert ", hf, " in found["sft"]
+    assert ", vllm, " not in found["sft"]
+    assert ", hf, " in found["rl"]
+    assert ", vllm, " in found["rl"]
+
+
 def test_a_row_is_marked_where_it_differs_from_its_neighbours_and_not_where_all_are_alike():
     def scores(limit: int) -> list:
         return [generated.score("words", "CW" * 100, limit_reached=limit, flexible=120)]

@@ -17,29 +17,34 @@ OPTIONS = """
 batch_size = 8
 learning_rate = 1e-4
 
-[options.greedy]
+[options.{greedy}]
 batch_size = 8
 learning_rate = 1e-4
 room = {room}
 """
 
 
-def bench(small_board, harness, with_plugins, room, *, check=0):
+def bench(small_board, harness, with_plugins, room, *, greedy="greedy", check=0):
+    """Return the records by trainer and the folder of a bench of `sft` and of a greedy trainer."""
     with_plugins("unruly", "greedy")
     text = small_board.read_text().replace(
         "stage_seconds = 60", "stage_seconds = 400\nsave_every = 1"
     )
-    small_board.write_text(text + OPTIONS.format(room=room))
-    harness("bench", str(small_board), "--plugins", "sft,greedy", "--seeds", "0",
+    small_board.write_text(text + OPTIONS.format(room=room, greedy=greedy))
+    harness("bench", str(small_board), "--plugins", f"sft,{greedy}", "--seeds", "0",
             "--jobs", "2", check=check)  # fmt: skip
     folder = small_board.parent / "runs" / "small"
     return {record.trainer: record for record in read_records(folder / "records")}, folder
 
 
 @pytest.mark.bench
-def test_half_the_rows_until_they_fit_and_the_same_result(small_board, harness, with_plugins):
-    records, folder = bench(small_board, harness, with_plugins, room=2)
-    plain, halved = records["sft"], records["greedy"]
+@pytest.mark.parametrize("greedy", ["greedy", "greedy-cublas"])
+def test_half_the_rows_until_they_fit_and_the_same_result(
+    small_board, harness, with_plugins, greedy
+):
+    """Whether torch's allocator finds no memory or cuBLAS, which says it in other words."""
+    records, folder = bench(small_board, harness, with_plugins, room=2, greedy=greedy)
+    plain, halved = records["sft"], records[greedy]
     assert plain.status == halved.status == "ok"
     assert plain.stages[0].notes["micro_batch_size"] == 8
     notes = halved.stages[0].notes
@@ -50,7 +55,7 @@ def test_half_the_rows_until_they_fit_and_the_same_result(small_board, harness, 
     assert halved.cost.steps == 3  # what failed attempts did is in the notes, not in the budget
     assert halved.cost.trained_tokens == plain.cost.trained_tokens
     one, other = (next((folder / "stages").glob(f"train-{name}-*/checkpoint"))
-                  for name in ("sft", "greedy"))  # fmt: skip
+                  for name in ("sft", greedy))  # fmt: skip
     assert_close(one, other)
     # optimiser states of three steps lay in it; nothing continues from them now
     assert not [*(folder / "stages").glob("train-*/scratch")]
@@ -65,6 +70,19 @@ def test_one_row_too_many_is_said_with_what_to_do(small_board, harness, with_plu
     (stage,) = (folder / "stages").glob("train-greedy-*")
     tried = json.loads((stage / memory.FILE).read_text())
     assert [attempt["micro_batch_size"] for attempt in tried] == [8, 4, 2]
+
+
+@pytest.mark.bench
+def test_answers_without_room_end_a_stage_and_divide_no_batch(small_board, harness, with_plugins):
+    """Fewer rows in a forward pass would not change how many answers are written at once."""
+    greedy = "greedy-answers"
+    records, folder = bench(small_board, harness, with_plugins, room=0, greedy=greedy, check=1)
+    assert records["sft"].status == "ok"
+    assert records[greedy].status == "oom"
+    assert "out of memory where one answer is written at a time" in records[greedy].error
+    assert "set a smaller completion length" in records[greedy].error
+    (stage,) = (folder / "stages").glob(f"train-{greedy}-*")
+    assert not (stage / memory.FILE).exists()  # which an attempt with fewer rows would go by
 
 
 @pytest.mark.parametrize(

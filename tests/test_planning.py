@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.forecast import formulas, model_sizes
 from harness.forecast.formulas import Setting
 from harness.forecast.gpus import GPUS, cpu_speed, find_gpu
+from harness.forecast.model_sizes import Shape
 from harness.forecast.power import measured_noise, power
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
@@ -215,8 +216,8 @@ def test_scoring_counts_every_sample():
     once = ScoreTable(task="t", max_new_tokens=100)
     many = ScoreTable(task="t", max_new_tokens=100, samples=4, temperature=0.7)
     at = Setting(QWEN, None, WORK, Compute(), find_gpu("H200"))
-    one = formulas.scoring([(once, 64, 50.0)], at)
-    four = formulas.scoring([(many, 64, 50.0)], at)
+    one = formulas.scoring([(once, 640, 50.0)], at)
+    four = formulas.scoring([(many, 640, 50.0)], at)
     assert four.generated_tokens == 4 * one.generated_tokens
     start = formulas.START_SECONDS["cuda"]
     assert four.seconds - start == pytest.approx(4 * (one.seconds - start))
@@ -298,6 +299,45 @@ def test_a_wider_model_is_planned_to_keep_a_cpu_busier():
     assert tiny < wide < huge
     assert cpu_speed(135_000_000, "bfloat16") > wide
     assert cpu_speed(860_000, "bfloat16") == tiny
+    for size in (860_000, 135_000_000, 10**9):
+        assert cpu_speed(size, "float32", reading=True) > cpu_speed(size, "float32")
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "answers", "prompt", "tokens_a_second"),
+    [
+        (Shape(1_180_800, 4, 128, 512, 128, 512), 128, 384, 50, 5877),
+        (Shape(3_936_512, 4, 256, 1024, 64, 260), 64, 128, 51, 4568),
+        (Shape(3_936_512, 4, 256, 1024, 64, 260), 8, 24, 46, 1969),
+        (Shape(162_826_560, 30, 576, 1536, 192, 49_152), 8, 16, 45, 54),
+        (Shape(162_826_560, 30, 576, 1536, 192, 49_152), 32, 48, 47, 133),
+    ],
+)
+def test_writing_on_a_cpu_is_planned_within_a_factor_of_two_of_what_was_measured(
+    shape, rows, answers, prompt, tokens_a_second
+):
+    """With the models of `benchmarks/generation.py` on one thread of a Xeon; see `gpus.py`."""
+    at = Setting(shape, None, WORK, Compute(), None)
+    mean = formulas.ANSWER_SHARE * 128
+    seconds = at.decode(shape, answers, rows, prompt + mean, 128)
+    assert 1 / 2 < answers * mean / seconds / tokens_a_second < 2
+    half = Setting(shape, None, WORK, Compute(dtype="bfloat16"), None)
+    two = Setting(shape, None, WORK, Compute(threads=2), None)
+    assert half.decode(shape, answers, rows, prompt + mean, 128) < seconds
+    assert two.decode(shape, answers, rows, prompt + mean, 128) == pytest.approx(seconds / 2)
+
+
+@pytest.mark.parametrize("gpu", [None, find_gpu("H200")])
+def test_rows_that_end_make_room_and_the_longest_answer_is_waited_for(gpu):
+    at = Setting(QWEN, None, WORK, Compute(), gpu)
+
+    def seconds(answers, rows):
+        return at.decode(QWEN, answers, rows, 300.0, 200)
+
+    assert at.decode(QWEN, 0, 8, 300.0, 200) == 0
+    # two batches of answers that have half of their limit take hardly more steps than the longest
+    assert seconds(64, 64) < seconds(128, 64) < 1.999 * seconds(64, 64)
+    assert seconds(1280, 64) == pytest.approx(2 * seconds(640, 64))
 
 
 def test_a_plan_fills_the_budget_that_is_to_be_used_up(tmp_path):
@@ -331,6 +371,60 @@ def test_earlier_records_of_the_same_gpu_tell_the_time(small_board, tmp_path):
     assert made.stages[0].cost.seconds in [value for value, _ in seconds("H100")]
     assert all(source != "earlier records" for _, source in seconds("A100-80"))
     assert all(source != "earlier records" for _, source in seconds(None))
+
+
+def test_on_a_cpu_the_same_processor_tells_the_time_and_assumed_times_are_marked(
+    small_board, tmp_path
+):
+    """By its model: how many of its cores a bench may use says nothing of a stage's threads."""
+    from generated import record
+
+    from harness.records import Environment, write_record
+    from harness.stage.environment import processor_name
+
+    small_board.write_text(small_board.read_text().replace("steps = 3", "flops = 1e9"))
+    mine = processor_name()
+    model, cores = mine.rsplit(", ", 1)
+
+    def planned(name, processor):
+        folder = Folder(tmp_path / name)
+        if processor is not None:
+            place = {"python": "3.11", "platform": "Linux", "processor": processor}
+            made = record(
+                "unruly", 0, {"words": "CCWW"}, environment=Environment(**place),
+                scoring_seconds=77.0,
+            )  # fmt: skip
+            write_record(made, folder.records)
+        return dry_run(str(small_board), folder.path, terms=("unruly", "unruly-slow"), seeds=(0,))
+
+    def times(found):
+        """Return the time of each line of stages, and the plan's."""
+        lines = [re.sub(r" +", " ", line) for line in shown(found).splitlines()]
+        stages = [line for line in lines if re.match(r" (train|score) ", line)]
+        (total,) = [line for line in lines if line.startswith("To do:")]
+        return ["*" in line for line in stages], "*" in total
+
+    none = planned("none", None)
+    assert times(none) == ([True, True, True], True)
+    assert "*: assumed" in shown(none)
+    assert "earlier records" not in " ".join(none.notes)
+    assert "median of earlier records" not in shown(none)
+    for name, processor in {
+        "same": mine, "more cores": f"{model}, 4096 cores", "not said": ""
+    }.items():  # fmt: skip
+        found = planned(name, processor)
+        sources = {one.label: one.estimate.source for one in found.stages if one.kind == "train"}
+        assert sources == {"unruly": "earlier records", "unruly-slow": "caps"}
+        assert found.notes == none.notes
+        # scoring and the trainer that has a record are told by it; the other's time is assumed
+        assert sorted(times(found)[0]) == [False, False, True]
+        assert times(found)[1]
+        assert "times without *: median of earlier records" in " ".join(shown(found).split())
+    other = planned("other", f"Abacus 9000, {cores}")
+    assert times(other) == times(none)
+    (said,) = set(other.notes) - set(none.notes)
+    assert said.endswith("made on another machine (Abacus 9000) are not used")
+    assert said in " ".join(shown(other).split())
 
 
 def test_lengths_are_measured_where_the_rows_are_at_hand():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from harness.costs import PARTS
 from harness.records import read_records
 
 pytestmark = pytest.mark.bench
+COMPILES = pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++")
 
 OPTIONS = """
 [options.sft]
@@ -104,7 +106,8 @@ def test_a_batch_that_two_processes_cannot_share_is_one_line(two):
     assert "Traceback" not in done.stderr
 
 
-def test_sharded_weights_are_saved_whole(small_models, tmp_path):
+@pytest.mark.parametrize("how", [[], pytest.param(["compiled"], marks=COMPILES)])
+def test_sharded_weights_are_saved_whole(how, small_models, tmp_path):
     """FSDP 2 on a CPU: what two processes save is what one process without it has."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -114,7 +117,7 @@ def test_sharded_weights_are_saved_whole(small_models, tmp_path):
     command = [sys.executable, str(Path(__file__).parent / "support" / "shard.py")]
     processes = [
         subprocess.Popen(
-            [*command, str(small_models / "start"), str(tmp_path)],
+            [*command, str(small_models / "start"), str(tmp_path), *how],
             env={**os.environ, **address, "RANK": str(rank), "PYTHONPATH": paths},
             stderr=subprocess.PIPE,
             text=True,

@@ -158,6 +158,7 @@ class Compute(Frozen, allow_inf_nan=False):
     accelerate: str | None = None  # a file for `accelerate launch --config_file`
     micro_batch_size: int | None = pydantic.Field(default=None, gt=0)  # rows of one forward pass
     gradient_checkpointing: bool = False
+    compile: bool = False  # layers that read, in training
     save_every: int = pydantic.Field(default=0, ge=0)  # steps between training checkpoints
     save_minutes: float = pydantic.Field(default=0, ge=0)  # minutes between them
     stage_seconds: float = pydantic.Field(default=86_400, gt=0)  # time limit of one stage

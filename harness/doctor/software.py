@@ -93,6 +93,16 @@ def extras() -> Iterator[Finding]:
         yield Finding("optional", "warning", "harness report cannot draw", todo)
 
 
+def compiler() -> Iterator[Finding]:
+    from harness.stage.environment import has_compiler
+
+    if has_compiler():
+        yield Finding("compiler", "ok", "g++, so boards may say [compute] compile = true")
+    else:
+        found = "no g++: boards with [compute] compile = true cannot train here"
+        yield Finding("compiler", "warning", found, "install g++, if you want such boards")
+
+
 def antlr() -> Iterator[Finding]:
     version = version_of("antlr4-python3-runtime")
     if version is None:

@@ -22,6 +22,12 @@ STATE = 12
 """Bytes of a trained weight in a training checkpoint: itself and AdamW's two moments, float32."""
 SAVED = 3
 """Training checkpoints at once: two are kept, and a third is written before one is removed."""
+SAVE_RATE = 0.3e9
+"""Assumed bytes of a checkpoint that are written and digested in a second.
+
+540 MB of weights took 1.4 s to write with safetensors and 0.4 s to digest, on a cloud machine's
+disk; a training checkpoint, which is not digested, is written at twice that speed by torch.
+"""
 CHARACTERS = 3.5
 """Assumed bytes of a generated token."""
 COPIES, AROUND = 5, 900
@@ -57,19 +63,25 @@ class Disk(pydantic.BaseModel, frozen=True):
 def with_training(
     found: Estimate, parameters: int, beside: int, trained: float, compute: Compute
 ) -> Estimate:
-    """Return a training stage's estimate with its checkpoint and its training checkpoints.
+    """Return a training stage's estimate with its checkpoints, and the time of writing them.
 
     `beside` are the bytes of a model's files that hold no weights, `trained` is the share of its
-    parameters that are trained: an adapter's training checkpoint has these alone.
+    parameters that are trained: an adapter's training checkpoint has these alone. A time that is
+    not made of sizes, be it from records or a cap, has the writing in it.
     """
     saves = found.steps // compute.save_every if compute.save_every else 0
     if compute.save_minutes:
-        saves += int((found.seconds or math.inf) // (60 * compute.save_minutes))
-    one = STATE * trained * parameters + beside
+        often = 60 * compute.save_minutes
+        saves += SAVED if found.seconds is None else int(found.seconds // often)
+    one, kept = STATE * trained * parameters + beside, WEIGHT * parameters + beside
+    seconds = found.seconds
+    if seconds is not None and found.source == "sizes":
+        seconds += kept / SAVE_RATE + saves * one / (2 * SAVE_RATE)
     return found.model_copy(
         update={
-            "kept_bytes": WEIGHT * parameters + beside,
+            "kept_bytes": kept,
             "working_bytes": min(SAVED, saves) * one,
+            "seconds": seconds,
         }
     )
 

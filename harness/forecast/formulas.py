@@ -1,7 +1,8 @@
 """What a stage would cost: tokens, FLOPs, seconds and memory, from sizes alone.
 
-Every formula and assumed share is stated in `docs/boards.md`, section "The plan". None of it has
-been fitted to measurements; an estimate that is off by a factor of two is no surprise.
+Every formula and assumed share is stated in `docs/boards.md`, section "The plan". Only the
+times of a CPU rest on measurements, of few shapes on one machine; an estimate that is off by a
+factor of two is no surprise.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ verl's public log of Qwen2.5-0.5B-Instruct on GSM8K has 273 to 314 tokens of 512
 (github.com/eric-haibin-lin/verl-data, branch experiments).
 """
 START_SECONDS = {"cpu": 1.0, "cuda": 30.0}
-"""Assumed seconds of a stage before it works: imports, loading, saving."""
+"""Assumed seconds of a stage before it works: imports, loading."""
 FILLED = 0.9
 """Share of a GPU's memory that a stage may fill; the rest is fragments and other libraries."""
 VLLM_SEQUENCES = 256
 """Sequences that vLLM decodes at once by default."""
+
+
+EARLIER = "earlier records"
+"""The source of a time that stages of this machine took; any other is assumed."""
 
 
 class Estimate(pydantic.BaseModel, frozen=True):
@@ -49,6 +54,11 @@ class Estimate(pydantic.BaseModel, frozen=True):
     source: str = ""  # where the seconds are from
     kept_bytes: float | None = None  # of disk, once it is done
     working_bytes: float | None = None  # of disk, more while it runs
+
+    @property
+    def assumed(self) -> bool:
+        """Return whether there is a time, and one that was not taken from earlier records."""
+        return self.seconds is not None and self.source != EARLIER
 
     @property
     def computed_flops(self) -> float | None:
@@ -77,37 +87,59 @@ class Setting(NamedTuple):
         """Return the bytes that a stage may fill on one GPU; without limit on a CPU."""
         return FILLED * self.gpu.gigabytes * 1e9 if self.gpu else math.inf
 
-    def multiply(self, flops: float, share: float) -> float:
-        """Return the seconds of matrix products at a share of the peak."""
+    def train(self, flops: float) -> float:
+        """Return the seconds of the matrix products of forward and backward passes."""
+        return self._multiply(flops, gpus.TRAINING_SHARE, reading=False)
+
+    def read(self, flops: float) -> float:
+        """Return the seconds of matrix products where a model only reads."""
+        return self._multiply(flops, gpus.READING_SHARE, reading=True)
+
+    def _multiply(self, flops: float, share: float, *, reading: bool) -> float:
         if self.gpu is None:
-            speed = gpus.cpu_speed(self.student.parameters, self.compute.dtype)
+            size, dtype = self.student.parameters, self.compute.dtype
+            speed = gpus.cpu_speed(size, dtype, reading=reading)
             return flops / (speed * self.compute.threads)
         return flops / (self.gpu.tflops * 1e12 * share)
 
     def decode(
-        self, writer: Shape, sequences: int, together: int, context: float, tokens: int
+        self, writer: Shape, sequences: float, together: int, context: float, tokens: int
     ) -> float:
         """Return the seconds in which `sequences` are generated, `together` at a time.
 
-        Every batch runs for `tokens` steps: the longest of many answers is about that long. A step
-        takes as long as reading the weights and the cache of `context` tokens a sequence, but with
-        transformers' own loop no less than its launches; vLLM refills, so it pays for the mean.
+        Args:
+            writer: The model that writes.
+            sequences: How many answers.
+            together: Rows of a step.
+            context: Mean tokens of a sequence with its prompt.
+            tokens: The limit of an answer; its mean is `ANSWER_SHARE` of that.
+
+        The slots of rows that have ended are filled with the next, so the steps are those in which
+        all slots together write all tokens, and no fewer than the longest answer has. A step reads
+        the weights once, and for each row its cache. On a CPU that and the products add up, as
+        measured (`gpus.CPU_BANDWIDTH`); on a GPU the longer of them counts, but no less than
+        launching the kernels takes where vLLM does not do it. Trainers that write with a loop of
+        their own, batch by batch, take longer.
         """
-        if self.gpu is None:
-            return self.multiply(2 * writer.parameters * sequences * tokens * ANSWER_SHARE, 1)
-        vllm = self.compute.engine == "vllm"
-        if vllm:
-            together, tokens = VLLM_SEQUENCES, math.ceil(tokens * ANSWER_SHARE)
-        rows = min(together, sequences)
+        vllm = self.gpu is not None and self.compute.engine == "vllm"
+        rows = min(VLLM_SEQUENCES if vllm else together, sequences)
         if not rows:
             return 0.0
+        written = sequences * tokens * ANSWER_SHARE
+        steps = written / rows if vllm else max(tokens, written / rows)
+        if self.gpu is None:
+            bytes_each = 2 if self.compute.dtype == "bfloat16" else 4
+            cached = context * writer.cache_bytes * bytes_each / 2
+            moved = steps * writer.parameters * bytes_each + written * cached
+            products = self.read(2 * writer.parameters * written)
+            return moved / (gpus.CPU_BANDWIDTH * self.compute.threads) + products
         moved = 2 * writer.parameters + rows * context * writer.cache_bytes
         step = max(
             moved / (self.gpu.terabytes * 1e12 * gpus.BANDWIDTH_SHARE),
-            self.multiply(2 * writer.parameters * rows, gpus.READING_SHARE),
+            self.read(2 * writer.parameters * rows),
             0 if vllm else writer.layers * gpus.LAUNCH_SECONDS,
         )
-        return math.ceil(sequences / rows) * tokens * step
+        return steps * step
 
 
 def training(expected: Expected, caps: Mapping[str, float], at: Setting) -> Estimate:
@@ -127,8 +159,8 @@ def training(expected: Expected, caps: Mapping[str, float], at: Setting) -> Esti
     decoding = (expected.together, written, expected.limit)
     recompute = 4 / 3 if at.compute.gradient_checkpointing else 1
     seconds = (
-        at.multiply(gradient * recompute, gpus.TRAINING_SHARE)
-        + at.multiply(reading, gpus.READING_SHARE)
+        at.train(gradient * recompute)
+        + at.read(reading)
         + at.decode(at.student, expected.rollouts, *decoding)
     ) / at.compute.gpus
     answers = round(teacher_first / written)
@@ -204,7 +236,7 @@ def scoring(scores: Iterable[tuple[ScoreTable, int, float]], at: Setting) -> Est
         tokens += written
         flops += 2 * size * (answers * prompt + written)
         part = math.ceil(answers / processes)
-        seconds += at.multiply(2 * size * part * prompt, gpus.READING_SHARE)
+        seconds += at.read(2 * size * part * prompt)
         seconds += at.decode(at.student, part, batch, prompt + ANSWER_SHARE * limit, limit)
         cache = max(cache, min(together, answers) * (1.5 * prompt + limit) * at.student.cache_bytes)
     memory = 2 * size + cache + batch * at.student.vocabulary * 8

@@ -1,8 +1,8 @@
 """GPUs by name, for estimates: their makers' figures, and the shares of them that we assume.
 
-Nothing here was measured by this project. The speeds are those of NVIDIA's data sheets for dense
-bfloat16 matrix products (half of the figure "with sparsity") with float32 accumulation; the memory
-is the one on the box.
+Of this only a CPU's speed was measured by this project. The speeds of GPUs are those of NVIDIA's
+data sheets for dense bfloat16 matrix products (half of the figure "with sparsity") with float32
+accumulation; the memory is the one on the box.
 """
 
 from __future__ import annotations
@@ -20,11 +20,21 @@ READING_SHARE = 0.4
 BANDWIDTH_SHARE = 0.5
 """Assumed share of the memory bandwidth in decoding, where weights and cache are read each step."""
 LAUNCH_SECONDS = 0.8e-3
-"""Assumed least time of one layer in one decoding step of transformers' eager `generate`.
+"""Assumed least time of one layer in one decoding step that is not recorded as a CUDA graph.
 
 A step of a small model waits for the launches of its kernels, not for memory: about 50 tokens a
 second were published for one sequence of a 24-layer 0.5B model on an A100
-(qwen.readthedocs.io/en/v2.0/benchmark/speed_benchmark.html), which is 20 ms a step.
+(qwen.readthedocs.io/en/v2.0/benchmark/speed_benchmark.html), which is 20 ms a step. Recorded steps
+have no such floor, but nobody has measured them yet.
+"""
+CPU_BANDWIDTH = 6e9
+"""Bytes of weights and cache that one CPU thread reads in a second of decoding.
+
+Measured on one thread of a Xeon with AMX, in float32, with the models of `benchmarks/generation.py`
+whose answers all end by themselves: a step takes about as long as its bytes at this speed and its
+products at that of `cpu_speed(..., reading=True)` together. Tokens a second, measured and by that
+(`Setting.decode`): 0.9M at 128 rows 5,900 and 8,000; 3.6M at 64 rows 4,600 and 5,400, at 8 rows
+2,000 and 2,100; 135M at 8 rows 54 and 60, at 32 rows 133 and 137.
 """
 
 
@@ -63,14 +73,16 @@ GPUS = {
 }
 
 
-def cpu_speed(parameters: int, dtype: str) -> float:
+def cpu_speed(parameters: int, dtype: str, *, reading: bool = False) -> float:
     """Return the assumed speed of one CPU thread on a model, in FLOP/s.
 
     The larger its matrices, the less of the time goes into anything else. Measured on two cores of
     a Xeon with AMX: 1e10 at 0.9 million parameters, 8e10 in float32 and 1.1e11 in bfloat16 at 135
-    million.
+    million. Without gradients, where a model only reads (`reading`), 6.5e10 at 0.9 million, 8e10
+    at 3.6 and 1.4e11 at 135, by reading the prompts of `benchmarks/generation.py`.
     """
-    speed: float = min(1e10 * max(parameters / 1e6, 1) ** 0.42, 8e10)
+    size = max(parameters / 1e6, 1)
+    speed: float = min(6e10 * size**0.17, 1.4e11) if reading else min(1e10 * size**0.42, 8e10)
     return speed * 1.4 if parameters > 3e7 and dtype == "bfloat16" else speed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean, median
@@ -12,13 +13,13 @@ from harness.boards.board import Board
 from harness.boards.file import ScoreTable
 from harness.errors import UsageError
 from harness.forecast import disk, formulas
-from harness.forecast.formulas import Estimate, Setting
-from harness.forecast.gpus import TRAINING_SHARE, Gpu, find_gpu
+from harness.forecast.formulas import EARLIER, Estimate, Setting
+from harness.forecast.gpus import Gpu, find_gpu
 from harness.forecast.model_sizes import model_shape
 from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
-from harness.records import Record
-from harness.stage.environment import computes_bfloat16
+from harness.records import Environment, Record
+from harness.stage.environment import computes_bfloat16, has_compiler, processor_name
 from harness.stage.probe import PROBLEMS, TOKENS
 from harness.stage.spec import MOST_STEPS, ProbeIdentity, Share, TrainIdentity
 from harness.tasks.protocols import LmEvalProtocol, Protocol
@@ -48,20 +49,29 @@ class Forecast:
             self.setting = Setting(student, self.teacher, work, compute, gpu)
         self.beside = disk.beside(board.at_hand("start"))
         self.seen: dict[str, list[float]] = {}  # seconds in records: of each trainer, of SCORING
+        self.elsewhere: set[str] = set()  # what records were made on whose times do not count
         for record in earlier:
-            if record.status == "ok" and self._like(record):
+            if record.status != "ok":
+                continue
+            if not self._like(record.environment):
+                self.elsewhere.add(_machine(record.environment))
+            else:
                 self.seen.setdefault(SCORING, []).append(record.scoring_seconds)
                 for part in record.stages:
                     self.seen.setdefault(part.trainer, []).append(part.cost.seconds)
         self.made: dict[str, Estimate] = {}
 
-    def _like(self, record: Record) -> bool:
-        """Return whether a record was made on a machine like the one that is planned for."""
-        environment = record.environment
-        if self.gpu is None or environment.gpu is None:
-            return self.gpu is None and environment.device == "cpu"
+    def _like(self, environment: Environment) -> bool:
+        """Return whether a record was made on a machine like the one that is planned for.
+
+        On a CPU it takes the same model of processor, where the record names one. The number of
+        cores does not matter: the board says how many threads a stage has.
+        """
+        if self.gpu is None:
+            found = _model(environment.processor)
+            return environment.device == "cpu" and found in ("", _model(processor_name()))
         try:
-            return find_gpu(environment.gpu) == self.gpu
+            return environment.gpu is not None and find_gpu(environment.gpu) == self.gpu
         except UsageError:
             return False
 
@@ -73,11 +83,21 @@ class Forecast:
         wanted = self.plan.board.file.compute.dtype
         if self.gpu is None and wanted == "bfloat16" and not computes_bfloat16():
             lines.append("this processor has no bfloat16 instructions: the board will be slow here")
+        wants = self.plan.board.file.compute.compile
+        if self.gpu is None and wants and not has_compiler():
+            lines.append(
+                "[compute] compile = true needs g++, and this machine has none: install it"
+            )
         unknown = "the size of the {} is not known until it is downloaded"
         if self.setting is None:
             lines.append(unknown.format("start model"))
         if self.teacher is None and self.plan.board.file.teacher:
             lines.append(unknown.format("teacher"))
+        if self.elsewhere:
+            made = ", ".join(sorted(self.elsewhere))
+            lines.append(
+                f"the times of earlier records made on another machine ({made}) are not used"
+            )
         return lines
 
     def of(self, stage: Stage) -> Estimate:
@@ -92,7 +112,7 @@ class Forecast:
             found = self._scoring()
         if work in self.seen:
             seconds = median(self.seen[work])
-            found = found.model_copy(update={"seconds": seconds, "source": "earlier records"})
+            found = found.model_copy(update={"seconds": seconds, "source": EARLIER})
         if stage.offer and isinstance(identity, TrainIdentity):
             found = self._on_disk(found, identity, stage.offer.trainer)
         self.made[stage.id] = found
@@ -117,7 +137,7 @@ class Forecast:
         if self.setting and flops is None and trained is not None:
             flops = 6 * self.setting.student.parameters * trained
         if self.setting and seconds is None and flops is not None:
-            seconds = self.setting.multiply(flops, TRAINING_SHARE)
+            seconds = self.setting.train(flops)
         return Estimate(trained_tokens=trained or 0, flops=flops, seconds=seconds, source="caps")
 
     def _on_disk(self, found: Estimate, identity: TrainIdentity, trainer: Trainer) -> Estimate:
@@ -162,6 +182,16 @@ class Forecast:
         found = formulas.scoring(zip(tables, problems, lengths, strict=True), self.setting)
         answers = sum(map(operator.mul, problems, (table.samples for table in tables)))
         return disk.with_answers(found, answers)
+
+
+def _model(processor: str) -> str:
+    """Return a processor's name in a record without the number of its cores."""
+    return re.sub(r", \d+ cores$", "", processor)
+
+
+def _machine(environment: Environment) -> str:
+    """Return what a record was made on, in words."""
+    return environment.gpu or _model(environment.processor) or environment.device
 
 
 def workload(board: Board) -> Workload:

@@ -294,6 +294,8 @@ def _mixed(cells: Sequence[Record]) -> Iterator[LeaderboardWarning]:
         found["hardware"].add(hardware(where))
         found["devices"].add(where.device)
         found["engines"].add(where.engine)
+        engines = (stage.notes.get("rollout_engine") for stage in cell.stages)
+        found["engines of rollouts"] |= {str(engine) for engine in engines if engine}
         found["dtypes"].add(where.dtype)
         found["batch sizes"].add(str(where.batch_size))
         found["implementations of attention"].add(where.attention)

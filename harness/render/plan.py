@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.forecast.disk import Disk
+from harness.forecast.formulas import EARLIER
 from harness.forecast.power import Power
 from harness.forecast.preview import Preview, StagePreview
 from harness.leaderboard.comparison import TRAINER_SEEDS
@@ -17,11 +18,11 @@ from harness.render.escape import terminal
 from harness.render.numbers import NONE
 
 TRIAL = re.compile(r" trial \d+$")  # as the trials of a row are numbered
-ASSUMED = (
-    "Estimates from sizes and assumed speeds (docs/boards.md), good to a factor of two at best; the"
-    " budget is enforced on what is counted."
+ESTIMATED = (
+    "Estimates from sizes (docs/boards.md), times with * by assumed speeds too: good to a factor of"
+    " two at best. The budget is enforced on what is counted."
 )
-
+ASSUMED, MEASURED = "*: assumed", "times without *: median of earlier records of such a machine"
 SHARED = "@: that share of a cell's budget, of a stage of a chain or a point of a curve"
 NAMES = {
     "train": "train {}",
@@ -41,9 +42,10 @@ def render(preview: Preview) -> Group:
         f"{_many(len(preview.cells), 'cell')}, {_many(len(preview.stages), 'stage')};"
         f" {_many(problems, 'problem')} for each checkpoint; budget of a cell: at most {caps}",
     )
-    closing = (
-        f"To do: {_many(todo, 'stage')}; one after another {_duration(preview.seconds)}{hours}."
-    )
+    left = [each.estimate for each in preview.stages if each.state != "done"]
+    known = preview.seconds is not None
+    total = _duration(preview.seconds) + _mark(known and any(each.assumed for each in left))
+    closing = f"To do: {_many(todo, 'stage')}; one after another {total}{hours}."
     return Group(
         *(Text(terminal(line, 200)) for line in opening),
         *(Text(f"! {terminal(line, 300)}", style="yellow") for line in preview.notes),
@@ -53,7 +55,7 @@ def render(preview: Preview) -> Group:
         _downloads(preview),
         *_disk(preview.disk),
         Text(closing),
-        Text(ASSUMED, style="dim"),
+        Text(ESTIMATED, style="dim"),
     )
 
 
@@ -88,15 +90,17 @@ def _stages(preview: Preview) -> Table:
                 for tokens in (one.trained_tokens, one.generated_tokens, one.teacher_tokens)
             ),
             NONE if one.flops is None else numbers.flops(one.flops),
-            _duration(one.seconds) + ("*" if one.source == "earlier records" else ""),
+            _duration(one.seconds) + _mark(one.assumed),
             Text(memory if one.fits else f"! {memory}", style="" if one.fits else "red"),
             style="" if todo else "dim",
         )
     notes = []
     if not all(each.estimate.fits for each in preview.stages):
         notes.append("!: more than this GPU has, even with one row in a forward pass")
-    if any(each.estimate.source == "earlier records" for each in preview.stages):
-        notes.append("*: median of earlier records")
+    if any(each.estimate.assumed for each in preview.stages):
+        notes.append(ASSUMED)
+    if any(each.estimate.source == EARLIER for each in preview.stages):
+        notes.append(MEASURED)
     if any("@" in each.label for each in preview.stages):
         notes.append(SHARED)
     table.caption = "; ".join(notes) or None
@@ -231,3 +235,8 @@ def _size(count: float) -> str:
 
 def _duration(seconds: float | None) -> str:
     return "unknown" if seconds is None else numbers.duration(seconds)
+
+
+def _mark(assumed: bool) -> str:
+    """Return what stands behind a time that no earlier record has told."""
+    return "*" if assumed else ""

@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import re
+import shutil
 from pathlib import Path
 
 from harness.records import Environment
@@ -47,6 +48,11 @@ def computes_bfloat16() -> bool:
         found = re.findall(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
         return not found or not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(found[0].split())
     return True
+
+
+def has_compiler() -> bool:
+    """Return whether there is what torch compiles with; on a GPU triton needs it too."""
+    return shutil.which("g++") is not None
 
 
 def peak_memory(device: str) -> int:

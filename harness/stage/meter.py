@@ -8,8 +8,7 @@ What a model does inside a call that is counted is a part of it, as far as it ca
 once each over as many tokens, without a gradient where it generates. More than that, or another
 model, is counted for itself.
 
-That is for the estimate. What is really computed is counted product by product, by
-`computed.products`.
+That is for the estimate. What is really computed is counted product by product, by `computed`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
-from harness.stage.computed.products import TRIAL, Products, counted
+from harness.stage.computed.counting import counted
+from harness.stage.computed.products import TRIAL, Products
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.reading.reader import Reader

@@ -161,22 +161,22 @@ class Run:
         its tokenizer given, what its own `generate` writes ends at the protocol's stops.
         """
         packed = getattr(self.options, "packing", False)
-        model = models.load_model(self.base_model, "float32", self.device, packed=packed)
+        model = self._stage.load(self.base_model, "float32", packed=packed)
         if tokenizer is not None:
             stopping.stop_at(model, tokenizer, self.protocol.stop)
         return models.adapted(model, self.options, self.seed("adapter"), self.group.sharded)
 
-    def teacher_model(self) -> transformers.PreTrainedModel:
-        """Return the board's teacher on `device`, without gradients.
+    def teacher_model(self, *, packed: bool = False) -> transformers.PreTrainedModel:
+        """Return the board's teacher on `device`, without gradients, with weights of `dtype`.
 
-        Its weights have the type that the board computes in (`dtype`).
+        `packed` says that it reads what a student with `packing` does, and writes nothing.
 
         Raises:
             StageError: If the board names no teacher.
         """
         if self.teacher is None:
             raise StageError("this trainer needs a teacher and the board names none")
-        model: Any = models.load_model(self.teacher, self.dtype, self.device)
+        model: Any = self._stage.load(self.teacher, self.dtype, packed=packed)
         teacher: transformers.PreTrainedModel = model.eval().requires_grad_(False).to(self.device)
         return teacher
 

@@ -22,7 +22,7 @@ from harness.records import Caps, Cost, Environment, Frozen, Score, Status
 from harness.tasks.guard import Closed
 from harness.tasks.protocols import score_name
 from harness.verify import Conventions
-from harness.verify.reading.extract import Form
+from harness.verify.extraction.extract import Form
 
 SCHEMA = 1
 MOST_STEPS = 1_000_000  # that are planned for where the caps say nothing of a step
@@ -192,6 +192,7 @@ class TrainCompute(Frozen):
     save_minutes: float  # between them; whichever is over first, and neither where it is 0
     micro_batch_size: int | None
     gradient_checkpointing: bool
+    compile: bool = False
     stage_seconds: float
     shared_gpu: bool
     network: bool = False  # whether it may be used
@@ -215,10 +216,9 @@ class TrainSpec(_File):
 
 
 class GeneratePaths(Frozen):
-    """Where a generating stage finds its model.
+    """Where a generating stage finds its model, and what a trained one is compared with.
 
-    A trained model is compared with the board's start model, and with its teacher where one is at
-    hand.
+    That is the board's start model, and its teacher where one is at hand.
     """
 
     base_model: Path

@@ -14,9 +14,10 @@ from harness import checkpoints, scratch
 from harness.errors import StageError
 from harness.records import Cost
 from harness.stage.budget import Budget
+from harness.stage.computed.compiled import compile_layers, prepare
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.writing import Written, write
-from harness.stage.models import sharded
+from harness.stage.models import load_model, sharded
 from harness.stage.processes import Group
 from harness.stage.spec import MOST_STEPS, TrainSpec
 from harness.tasks.protocols import Protocol
@@ -48,6 +49,10 @@ class TrainStage:
     # not let the host divide its batch
     forward_rows: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        if self.spec.compute.compile:
+            prepare(self.spec.identity.device, self.scratch / "compiled")
+
     @property
     def scratch(self) -> Path:
         return scratch.place(self.folder)
@@ -71,6 +76,13 @@ class TrainStage:
             "save_total_limit": 2,
             "dataloader_pin_memory": on_gpu,
         }
+
+    def load(self, folder: Path, dtype: str, *, packed: bool) -> Any:
+        """Return a model as `models.load_model` does, compiled where the board wants that."""
+        model = load_model(folder, dtype, self.spec.identity.device, packed=packed)
+        if self.spec.compute.compile:
+            compile_layers(model, self.notes)
+        return model
 
     def rollouts(self, memory: float) -> dict[str, Any]:
         """Return TRL's arguments for rollouts; vLLM gets the share `memory` of a GPU's."""

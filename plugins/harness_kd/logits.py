@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness_rl.heads import whole_model
-from harness_sft import SupervisedOptions, expected
+from harness_sft import PackedOptions, expected, form
 from pydantic import Field
 
 from harness import Expected, Run, Search, Trainer, Workload
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class KdOptions(SupervisedOptions, frozen=True):
+class KdOptions(PackedOptions, frozen=True):
     """Options of `kd`."""
 
     temperature: Annotated[float, Search(1, 4)] = Field(
@@ -39,7 +39,7 @@ def train(run: Run) -> None:
     tokenizer = run.tokenizer()
     rows = run.tokenized(tokenizer, options.max_length)
     steps = run.steps(len(rows), options.batch_size, options.epochs, options.max_steps)
-    teacher = run.teacher_model()
+    teacher = run.teacher_model(packed=options.packing)
 
     class LogitTrainer(SFTTrainer):
         def compute_loss(
@@ -61,7 +61,7 @@ def train(run: Run) -> None:
             # counted over all processes, whose gradients are averaged
             return total * self.accelerator.num_processes / num_items_in_batch
 
-    arguments = run.arguments(**options.arguments(steps, options.batch_size), max_length=None)
+    arguments = run.arguments(**options.arguments(steps, options.batch_size), **form(options))
     trainer = LogitTrainer(
         model=run.student(),
         args=SFTConfig(**arguments),

@@ -62,15 +62,18 @@ def distillation_loss(
 ) -> torch.Tensor:
     """Return the loss of `kd`, summed over the completion tokens of a batch.
 
-    `inputs` holds `input_ids`, `attention_mask` and `labels` of shape (rows, length). Logits are
-    made for completion tokens only, `CHUNK` at a time, and made again in the backward pass.
+    `inputs` holds `input_ids`, `attention_mask` and `labels` of shape (rows, length). Packed rows
+    are one of shape (1, tokens) and come with `position_ids` instead of a mask, from nought in
+    each, and with what else TRL says of their borders: both models see the same ones, and the label
+    of a row's first token, which the row before would have to predict, is -100. Logits are made
+    for completion tokens only, `CHUNK` at a time, and made again in the backward pass.
     """
     import torch
     from torch.utils.checkpoint import checkpoint
 
     targets = inputs["labels"][:, 1:]
     kept = targets != -100
-    body = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    body = {name: value for name, value in inputs.items() if name != "labels"}
     hidden = student.base_model(**body, use_cache=False).last_hidden_state[:, :-1][kept]
     with torch.no_grad():
         guide = teacher.base_model(**body, use_cache=False).last_hidden_state[:, :-1][kept]

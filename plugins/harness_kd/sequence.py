@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pydantic
-from harness_sft import SupervisedOptions, expected, fine_tune
+from harness_sft import PackedOptions, expected, fine_tune
 from pydantic import Field
 
 from harness import Expected, Run, StageError, Trainer, Workload
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import datasets
 
 
-class SequenceOptions(SupervisedOptions, frozen=True):
+class SequenceOptions(PackedOptions, frozen=True):
     """Options of `kd-sequence`: how the teacher generates, then how the student learns from it."""
 
     problems: int | None = Field(

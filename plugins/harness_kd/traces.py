@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness_sft import SupervisedOptions, expected, fine_tune
+from harness_sft import PackedOptions, expected, fine_tune
 from pydantic import Field
 
 from harness import Expected, Run, StageError, Trainer, Workload
@@ -18,7 +18,7 @@ END_OF_THOUGHT = "</think>"
 ELSEWHERE = "the tokens of the model that wrote the traces were spent elsewhere and are not counted"
 
 
-class TracesOptions(SupervisedOptions, frozen=True):
+class TracesOptions(PackedOptions, frozen=True):
     """Options of `kd-traces`."""
 
     max_length: int = Field(4096, gt=0, description="tokens; longer rows are left out, never cut")

@@ -13,18 +13,14 @@ leave out the masked half of a causal square do up to half of the attention that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
 TRIAL = 320.0  # FLOPs a parameter: trying a model out takes half as many, for some 70 tokens
-FLASH = (
-    "flash_attention_2"  # transformers' name of the package flash_attn, which torch is no part of
-)
 
 
 class Products:
@@ -38,12 +34,14 @@ class Products:
         heads: Shapes (vocabulary, width) of the output embeddings of models that were called.
         calls: Calls of models that go on, and calls of layers.
         layers: Calls of layers that go on.
+        is_real: Whether tensors have values, and not shapes alone.
     """
 
     def __init__(self) -> None:
         self.body = self.head = self.attention = 0.0
         self.heads: set[tuple[int, ...]] = set()
         self.calls = self.layers = 0
+        self.is_real = True
         self._packed: tuple[Any, float] | None = None
 
     @property
@@ -124,12 +122,29 @@ class Products:
                 from the device once.
             graded: Whether a gradient is taken.
         """
+        times = 3 if graded and q.requires_grad else 1
+        pairs = 2.0 * self.packed_pairs(positions) * q.shape[1]
+        self.attention += pairs * (q.shape[-1] + v.shape[-1]) * times
+
+    def packed_pairs(self, positions: Any) -> float:
+        """Return the pairs of tokens of one text each, of their positions in it."""
         if self._packed is None or self._packed[0] is not positions:
             # a text of n tokens has n squared pairs, the sum of the first n odd numbers
             self._packed = positions, float((2 * positions + 1).sum())
-        times = 3 if graded and q.requires_grad else 1
-        pairs = 2.0 * self._packed[1] * q.shape[1]
-        self.attention += pairs * (q.shape[-1] + v.shape[-1]) * times
+        return self._packed[1]
+
+    def know_pairs(self, positions: Any, pairs: float) -> None:
+        """Take the pairs of positions that cannot be read."""
+        self._packed = positions, pairs
+
+    @contextmanager
+    def imagined(self) -> Iterator[None]:
+        """Count what tensors with shapes alone go through, which no kernel of others takes."""
+        packed, self.is_real = self._packed, False
+        try:
+            yield
+        finally:
+            self._packed, self.is_real = packed, True
 
     def estimate(
         self, config: Mapping[str, Any], size: int, tokens: int, logits: int, pairs: int, times: int
@@ -152,139 +167,3 @@ class Products:
         self.body += 2.0 * times * max(0, size - copies * embedding) * tokens
         self.head += 2.0 * times * embedding * logits
         self.attention += 4.0 * times * layers * inner * pairs
-
-
-class _Autograd:
-    """What torch says of the pass that it is in."""
-
-    def __init__(self) -> None:
-        import torch
-
-        self.enabled: Callable[[], bool] = torch.is_grad_enabled
-        self._task: Callable[[], int] = torch._C._current_graph_task_id
-        self._hooks: Callable[[bool], Any] = torch._C._autograd._top_saved_tensors_default_hooks
-
-    def again(self) -> bool:
-        """Return whether checkpointing computes something again whose gradient is counted already.
-
-        In a backward pass only checkpointing has tensors saved by hooks. The older, reentrant way
-        has none, and its first pass is without a gradient.
-        """
-        return self._task() != -1 and self._hooks(True) is not None
-
-    def in_backward(self) -> bool:
-        return self._task() != -1
-
-
-@contextmanager
-def counted(products: Products) -> Iterator[Callable[[], bool]]:
-    """Count the products that are asked for; yield what says whether the functions are still ours.
-
-    What is compiled, and kernels that are called in another way, is not seen.
-    """
-    import torch
-    from torch.nn import functional
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-
-    Tensor: Any = torch.Tensor  # of which methods are replaced here
-    ours: dict[tuple[Any, str], Any] = {}
-    plain: dict[tuple[Any, str], Any] = {}  # not where it is inherited
-    compiling, autograd, heads = torch.compiler.is_compiling, _Autograd(), products.heads
-
-    def graded() -> bool:
-        return autograd.enabled() and not autograd.again()
-
-    def passes(one: Any, other: Any) -> int:
-        return 1 + one.requires_grad + other.requires_grad if graded() else 1
-
-    def put(owner: Any, name: str, function: Callable[..., Any]) -> None:
-        if name in vars(owner):
-            plain[owner, name] = vars(owner)[name]
-        ours[owner, name] = function
-        setattr(owner, name, function)
-
-    def replace(owner: Any, name: str, count: Callable[..., None]) -> None:
-        work = getattr(owner, name, None)
-        if work is None:  # another version of torch
-            return
-
-        @wraps(work)
-        def counting(*args: Any, **kwargs: Any) -> Any:
-            made = work(*args, **kwargs)  # checkpointing may end here what it computes again
-            if not compiling():
-                count(*args, **kwargs)
-            return made
-
-        put(owner, name, counting)
-
-    multiply = functional.linear
-
-    @wraps(multiply)
-    def linear(input: Any, weight: Any, bias: Any = None) -> Any:
-        """Multiply; most products are made here, so nothing else is called that need not be."""
-        made = multiply(input, weight, bias)
-        if not compiling():
-            shape = weight.shape
-            flops = 2.0 * input.numel() * (shape[0] if len(shape) == 2 else 1)
-            if autograd.enabled() and not autograd.again():
-                flops *= 1 + input.requires_grad + weight.requires_grad
-            if shape in heads:
-                products.head += flops
-            else:
-                products.body += flops
-        return made
-
-    def attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> None:
-        products.attend(query, key, value, graded())
-
-    def matrices(one: Any, other: Any, by_hand: bool) -> None:
-        inside = products.calls > 0 or autograd.in_backward()
-        products.matrices(one, other, passes(one, other), inside, by_hand)
-
-    def matmul(input: Any, other: Any = None, *, mat2: Any = None, **_: Any) -> None:
-        matrices(input, mat2 if other is None else other, by_hand=False)
-
-    def mm(input: Any, mat2: Any, **_: Any) -> None:
-        matrices(input, mat2, by_hand=True)
-
-    def addmm(input: Any, mat1: Any, mat2: Any, **given: Any) -> None:
-        matrices(mat1, mat2, by_hand="out" in given)
-
-    def add_in_place(input: Any, mat1: Any, mat2: Any, **_: Any) -> None:
-        matrices(mat1, mat2, by_hand=True)
-
-    def experts(mat_a: Any, mat_b: Any, *_: Any, **__: Any) -> None:
-        products.experts(mat_a, mat_b, passes(mat_a, mat_b))
-
-    flash = ALL_ATTENTION_FUNCTIONS.get(FLASH)
-
-    def packed(module: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-        positions = kwargs.get("position_ids")
-        if positions is not None and len(query) == 1 and query.shape[2] == positions.shape[-1]:
-            products.attend_packed(query, value, positions, graded())
-        else:
-            products.attend(query, key, value, graded())
-        return flash(module, query, key, value, *args, **kwargs)
-
-    try:
-        put(functional, "linear", linear)
-        replace(functional, "scaled_dot_product_attention", attention)
-        replace(functional, "grouped_mm", experts)
-        for owner, name in ((torch, "matmul"), (torch, "bmm"), (Tensor, "matmul")):
-            replace(owner, name, matmul)
-        replace(Tensor, "__matmul__", matmul)
-        replace(torch, "mm", mm)
-        replace(Tensor, "mm", mm)
-        replace(torch, "addmm", addmm)
-        replace(Tensor, "addmm_", add_in_place)
-        if flash is not None:
-            ALL_ATTENTION_FUNCTIONS[FLASH] = packed
-        yield lambda: all(getattr(*where) is mine for where, mine in ours.items())
-    finally:
-        for owner, name in ours:
-            if (owner, name) in plain:
-                setattr(owner, name, plain[owner, name])
-            else:
-                delattr(owner, name)
-        if flash is not None:
-            ALL_ATTENTION_FUNCTIONS[FLASH] = flash

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.stage.decoding.head import ExactHead
 from harness.stage.decoding.prompt import Prompt
-from harness.stage.decoding.sampling import uniform
+from harness.stage.decoding.sampling import Sampler, uniform
 from harness.stage.decoding.stops import Row, Stops
 
 if TYPE_CHECKING:
     import torch
 
-    from harness.stage.decoding.slots import Answer, Choose, More
+    from harness.stage.decoding.slots import Answer, More
 
 LEAVE = 0.25  # share of a batch that has ended when the ended rows are taken out of it
 
@@ -26,7 +26,7 @@ LEAVE = 0.25  # share of a batch that has ended when the ended rows are taken ou
 class Batches:
     """Generates answers batch by batch."""
 
-    def __init__(self, model: Any, stops: Stops, choose: Choose, size: int, sampled: bool) -> None:
+    def __init__(self, model: Any, stops: Stops, choose: Sampler, size: int, sampled: bool) -> None:
         """Take what `Slots` takes; `size` is the prompts of a batch."""
         self._model, self._stops, self._choose = model, stops, choose
         self._size, self._sampled = size, sampled

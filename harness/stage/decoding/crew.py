@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import StageError
+from harness.stage.decoding.families import grouped
 from harness.stage.decoding.prompt import Decoding, Prompt
-from harness.stage.decoding.slots import grouped
 
 END_SECONDS = 10.0  # in which a process whose pipe has closed must have ended
 

@@ -17,7 +17,7 @@ from harness.errors import StageError
 from harness.stage.decoding import probe
 from harness.stage.decoding.batches import Batches
 from harness.stage.decoding.prompt import Decoding, Prompt
-from harness.stage.decoding.sampling import choose
+from harness.stage.decoding.sampling import Sampler
 from harness.stage.decoding.slots import More, Slots
 from harness.stage.decoding.stops import Stops
 from harness.stage.memory import is_out_of_memory
@@ -120,5 +120,5 @@ class Decoder:
         return Stops(self.tokenizer, ends, self.stop)
 
     @cached_property
-    def _choose(self) -> Any:
-        return partial(choose, temperature=self.temperature, top_p=self.top_p)
+    def _choose(self) -> Sampler:
+        return Sampler(self.temperature, self.top_p)

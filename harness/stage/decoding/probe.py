@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from harness.stage.computed.compiled import uncompiled
 from harness.stage.decoding.masks import unknown
 from harness.stage.decoding.slots import Reader
 from harness.stage.memory import is_out_of_memory
@@ -24,7 +25,7 @@ def against_slots(model: Any) -> str | None:
     import torch
 
     if model not in _found:
-        with torch.no_grad():
+        with torch.no_grad(), uncompiled():
             _found[model] = unknown(model) or _difference(model)
     return _found[model]
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.stage.decoding import graphs
 from harness.stage.decoding.cache import Prefix, SlotCache
+from harness.stage.decoding.families import Family, Kept, grouped
 from harness.stage.decoding.head import ExactHead, last_only
 from harness.stage.decoding.masks import Masks
 from harness.stage.decoding.prompt import Prompt
-from harness.stage.decoding.sampling import uniform
+from harness.stage.decoding.sampling import Drawn, Sampler, all_fit, uniform
 from harness.stage.decoding.stops import Row, Stops
 
 if TYPE_CHECKING:
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
 REFILL = 0.125  # share of the slots that is free when prompts are read into them
 STRIDE = {"cpu": 1, "cuda": 8}  # tokens between two looks: each waits for what a GPU has written
 READ = {"cpu": 2048, "cuda": 16_384}  # tokens of prompts that are read at once
-SHARED = 16  # tokens that prompts must have in common for those to be read apart,
-ALIKE = 8  # and how many prompts must begin with them
 
-Choose = Callable[["torch.Tensor", "torch.Tensor | None"], "torch.Tensor"]
 Answer = tuple[int, Row]
 More = Callable[[bool], Sequence[int]]
 """Returns the places of prompts that have come since, and waits for some where it is given True;
@@ -45,7 +43,7 @@ class Slots:
         self,
         model: Any,
         stops: Stops,
-        choose: Choose,
+        choose: Sampler,
         slots: int,
         sampled: bool,
         products: Products | None = None,
@@ -55,8 +53,7 @@ class Slots:
         Args:
             model: A causal model that `probe.against_slots` finds nothing against.
             stops: Where answers end.
-            choose: Returns the next tokens, shape (rows,), from logits of shape (rows, vocabulary)
-                and random numbers of shape (rows,), None if none are wanted.
+            choose: Chooses the next tokens.
             slots: Rows that are generated together.
             sampled: Whether random numbers are wanted; where not, logits are in float32.
             products: Where what a GPU repeats by itself is counted, if it is.
@@ -72,6 +69,7 @@ class Slots:
         self._slots = slots
         self._device = model.device
         self._rows: list[tuple[int, Row]] = []  # of each live slot its prompt's place, its answer
+        self._whole = False  # whether vocabularies are sorted as a whole
 
     def answers(
         self, prompts: Sequence[Prompt], places: Sequence[int], more: More
@@ -110,32 +108,17 @@ class Slots:
                         [[token] for token in taken], len(self._rows) - len(taken)
                     )
                 continue
-            left = max(row.limit - len(row.tokens) for _, row in self._rows)
-            written = [self._write(number) for number in range(min(self._stride, left))]
-            yield from self._look(torch.stack(written, 1).tolist(), 0)
+            yield from self._look(self._stretch(), 0)
 
     def _admit(self, family: Family, free: int) -> list[int]:
-        """Read prompts of a family into free slots; return the first token of each one's answer."""
+        """Put prompts of a family into free slots; return the first token of each one's answer."""
         import torch
         from torch.nn.functional import pad
 
-        start, shared = len(self._rows), family.shared
-        given: list[int] = []
-        alike: dict[tuple[int, ...], int] = {}  # what is read of a prompt -> its number
-        read: list[int] = []  # of each given prompt, which one was read for it
-        width = len(self._prompts[family.places[0]].tokens) - shared  # of the longest
-        while family.places and len(given) < free:
-            tail = tuple(self._prompts[family.places[0]].tokens[shared:])
-            if tail not in alike and alike and (len(alike) + 1) * width > self._most:
-                break
-            read.append(alike.setdefault(tail, len(alike)))
-            given.append(family.places.popleft())
+        start = len(self._rows)
+        take = self._read if family.kept is None else self._repeat
+        given, logits = take(family, free)
         prompts = [self._prompts[place] for place in given]
-        if shared and family.columns is None:
-            family.columns = self._reader.read_prefix(prompts[0].tokens[:shared])
-        logits = self._reader.read(list(alike), start, shared, family.columns)
-        if len(alike) < len(given):
-            logits = logits[self._reader.repeat(start, read)]
         new = slice(start, start + len(given))
         lengths = torch.tensor([len(one.tokens) for one in prompts], device=self._device)
         limits = torch.tensor([one.limit for one in prompts], device=self._device)
@@ -156,7 +139,55 @@ class Slots:
         tokens: list[int] = self._ids[new].tolist()
         return tokens
 
-    def _write(self, ahead: int) -> torch.Tensor:
+    def _read(self, family: Family, free: int) -> tuple[list[int], torch.Tensor]:
+        """Read prompts of a family into free slots; return their places and the logits behind."""
+        start, shared = len(self._rows), family.shared
+        given, tails, read = family.take(self._prompts, free, self._most)
+        if shared and family.columns is None:
+            first = self._prompts[given[0]].tokens
+            family.columns = self._reader.read_prefix(first[:shared])
+        logits = self._reader.read(tails, start, shared, family.columns)
+        if len(tails) < len(given):
+            logits = logits[self._reader.repeat(start, read)]
+        if family.goes_on(self._prompts, given[-1]):
+            width = len(self._prompts[given[-1]].tokens)
+            columns = self._reader.cache.prefix(start + len(given) - 1, width)
+            family.kept = Kept(columns, logits[-1:].clone())
+        return given, logits
+
+    def _repeat(self, family: Family, free: int) -> tuple[list[int], torch.Tensor]:
+        """Put samples of the prompt that a family has kept into free slots, as `_read` does."""
+        assert family.kept is not None
+        columns, logits = family.kept.columns, family.kept.logits
+        given = family.take_samples(self._prompts, free)
+        self._reader.give(columns, len(self._rows), len(given))
+        return given, logits.expand(len(given), -1)
+
+    def _stretch(self) -> list[list[int]]:
+        """Write a few tokens in every live row; return those of each.
+
+        Where one lay outside of what is sorted first of a large vocabulary, all are written again
+        with all of it sorted, and so are the next while any needs it. A single one is drawn again.
+        """
+        import torch
+
+        left = max(row.limit - len(row.tokens) for _, row in self._rows)
+        count, before = min(self._stride, left), (self._ids.clone(), self._at.clone())
+        while True:
+            steps, whole = [self._write(number) for number in range(count)], self._whole
+            fit = all_fit(steps)
+            self._whole = not fit and count > 1
+            tokens = torch.stack([step.tokens for step in steps], 1)
+            if not (fit or whole):
+                if count > 1:
+                    self._ids.copy_(before[0])  # columns beyond are not seen until written anew
+                    self._at.copy_(before[1])
+                    continue
+                tokens[:, 0] = self._choose.mend(*self._given, steps[0])
+                self._ids[: len(tokens)] = tokens[:, 0]
+            return [list(row) for row in tokens.tolist()]
+
+    def _write(self, ahead: int) -> Drawn:
         """Write one token in every live row, `ahead` after the last look; return them."""
         import torch
 
@@ -168,11 +199,12 @@ class Slots:
         if self._noise is not None:
             place = (at - self._lengths[:count] + 1).clamp(max=self._noise.shape[1] - 1)
             noise = self._noise[:count].gather(1, place[:, None])[:, 0]
-        chosen = self._choose(logits, noise)
-        ids.copy_(chosen)
+        self._given = logits, noise
+        drawn = self._choose.draw(logits, noise, self._whole)
+        ids.copy_(drawn.tokens)
         # a row that has ended and waits for the next look must not run past its last column
         torch.minimum(at + 1, self._last[:count], out=at)
-        return chosen
+        return drawn
 
     def _look(self, written: Sequence[Sequence[int]], start: int) -> Iterator[Answer]:
         """Append what was written in the rows from `start` on; yield and remove those that end."""
@@ -253,8 +285,7 @@ class Reader:
             ids[row, : len(tail)] = torch.tensor(tail)
         ends = torch.tensor([len(tail) - 1 for tail in tails]).to(device)
         ids = ids.to(device)
-        self.cache.clear(start, min(start + count, self._used))
-        self._used = max(self._used, start + count)
+        self._take(start, count)
         self.cache.read(start, shared, shared + width)
         if prefix is not None:
             self.cache.share(prefix, start, start + count)
@@ -264,6 +295,15 @@ class Reader:
         if logits.shape[1] > 1:  # the head was not called as a module
             return logits[self.slots[:count], ends]
         return logits[:, 0]
+
+    def give(self, columns: Prefix, start: int, count: int) -> None:
+        """Put the keys and values of a prompt into `count` slots from `start` on."""
+        self._take(start, count)
+        self.cache.share(columns, start, start + count)
+
+    def _take(self, start: int, count: int) -> None:
+        self.cache.clear(start, min(start + count, self._used))
+        self._used = max(self._used, start + count)
 
     def repeat(self, start: int, read: Sequence[int]) -> torch.Tensor:
         """Spread prompts that were read into slots from `start` on; return `read` as a tensor.
@@ -308,40 +348,3 @@ class Reader:
         import torch
 
         return torch.arange(count, device=self._model.device)
-
-
-class Family:
-    """Prompts that begin alike, in the order in which they are read."""
-
-    def __init__(self, places: Sequence[int], shared: int) -> None:
-        self.places = deque(places)
-        self.shared = shared
-        self.columns: Prefix | None = None  # keys and values of the shared tokens
-
-
-def grouped(prompts: Sequence[Prompt], places: Sequence[int]) -> Iterator[Family]:
-    """Group prompts by how they begin; the longest come first, the same ones together."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-
-    def order(place: int) -> tuple[int, list[int], int]:
-        return -len(prompts[place].tokens), prompts[place].tokens, place
-
-    for place in sorted(places, key=order):
-        groups.setdefault(tuple(prompts[place].tokens[:SHARED]), []).append(place)
-    single: list[int] = []
-    for group in groups.values():
-        distinct = {tuple(prompts[place].tokens) for place in group}
-        shared = _common(min(distinct), max(distinct))
-        shared = min(shared, *(len(tokens) - 1 for tokens in distinct))
-        if shared < SHARED or len(distinct) < ALIKE:
-            single += group
-        else:
-            yield Family(group, shared)
-    if single:
-        yield Family(sorted(single, key=order), 0)
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two prompts have in common at their beginning."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from harness.stage.computed.compiled import is_compiled, uncompiled
 from harness.stage.memory import is_out_of_memory
 from harness.stage.reading import attention
 from harness.stage.reading.layout import laid_out
@@ -110,6 +111,8 @@ class Reader:
             return "it is on no CPU"
         if any(getattr(part, "gradient_checkpointing", False) for part in model.modules()):
             return "what it computes again would be read in another way"
+        if not is_known(model.base_model) and is_compiled(model):
+            return "its layers are compiled, for plain batches"
         if model not in _found:
             unknown = _unknown(model.config)
             _found[model] = unknown or _difference(model)
@@ -146,7 +149,7 @@ def _difference(model: Any) -> str | None:
     modes = [part for part in model.modules() if part.training]
     model.eval()
     try:
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        with torch.no_grad(), torch.autocast("cpu", enabled=False), uncompiled():
             plain = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
             _found[model] = None
             ours = hidden_states(model, ids, mask, wanted).float()

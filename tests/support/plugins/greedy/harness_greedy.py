@@ -15,9 +15,33 @@ class GreedyOptions(harness_sft.SftOptions, frozen=True):
 def train(run: Run) -> None:
     import torch
 
+    limited(run, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    harness_sft.train(run)
+
+
+def train_without_workspace(run: Run) -> None:
+    """Train where it is cuBLAS that finds no memory; torch raises no error of its own for that."""
+    text = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+    limited(run, RuntimeError(text))
+    harness_sft.train(run)
+
+
+def train_on_answers(run: Run) -> None:
+    """Tell the host of a batch that it could divide, and write answers first."""
+    import torch
+
+    run.arguments(per_device_train_batch_size=run.options.batch_size)
+    limited(run, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    run.generate(run.student(), run.tokenizer(), [[5, 6, 7], [5, 6]])
+
+
+def limited(run: Run, error: Exception) -> None:
+    """Let the student raise an error in a forward pass of more rows than there is room for."""
+    import torch
+
     def full(module, args, kwargs):
         if run.options.room is not None and len(kwargs["input_ids"]) > run.options.room:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            raise error
 
     if run.options.share is not None:
         torch.cuda.set_per_process_memory_fraction(run.options.share)
@@ -29,9 +53,12 @@ def train(run: Run) -> None:
         return model
 
     run.student = student
-    harness_sft.train(run)
 
 
 @hookimpl
 def harness_trainers():
-    return [Trainer("greedy", train, GreedyOptions, "needs much memory")]
+    return [
+        Trainer("greedy", train, GreedyOptions, "needs much memory"),
+        Trainer("greedy-cublas", train_without_workspace, GreedyOptions, "needs a workspace"),
+        Trainer("greedy-answers", train_on_answers, GreedyOptions, "writes answers"),
+    ]
