@@ -303,6 +303,7 @@ def test_trainers_that_write_and_adapters_go_on_as_before(name, start, tmp_path,
 
 @pytest.mark.bench
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++")
+@pytest.mark.slow
 def test_a_compiled_stage_leaves_what_another_leaves(patient_board, harness):
     """In confinement, student and teacher: the same cost, and weights but for rounding."""
     from transformers import AutoModelForCausalLM
