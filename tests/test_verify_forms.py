@@ -204,6 +204,13 @@ def test_two_values_are_never_both_right(text: str, form: Form) -> None:
     assert said.count(Verdict.correct) < 2
 
 
+def test_a_word_that_the_answer_contradicts_does_not_count_beside_it() -> None:
+    said = "Yes. The answer is no."
+    assert verify(said, "no", form="bare").verdict is Verdict.correct
+    assert verify(said, "yes", form="bare").verdict is Verdict.wrong
+    assert verify("Yes, because there are no others.", "yes", form="bare").verdict == "correct"
+
+
 @pytest.mark.parametrize(
     ("text", "form"),
     [

@@ -282,14 +282,13 @@ def same_words(gold: str, answer: str) -> str | None:
         *map(str.strip, said.split("=")[::-1])
     ]:
         return "the same equation"
-    if (
-        len(words) > 2
-        and " or " not in said
-        and normal_words(in_words(TEXT.sub(r"\1", answer)) or "") == words
-    ):
+    last = normal_words(in_words(TEXT.sub(r"\1", answer)) or "")
+    if len(words) > 2 and " or " not in said and last == words:
         return "the last words of a sentence"
     first = _YES_OR_NO.match(said)
-    return "the first word of a sentence" if first is not None and first.group(1) == words else None
+    if first is None or first.group(1) != words or (_YES_OR_NO.match(f"{last}.") and last != words):
+        return None  # Yes. The answer is no.
+    return "the first word of a sentence"
 
 
 def _said(text: str, asked: frozenset[str]) -> str | None:
