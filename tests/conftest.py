@@ -151,9 +151,9 @@ def light(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "support"), prepend=os.pathsep)
     made = []
 
-    def start(*names: str, seconds: float = 120, **options) -> LocalExecutor:
+    def start(*names: str, seconds: float = 120, device: str = "cpu", **options) -> LocalExecutor:
         log, jobs = tmp_path / "warm.log", len(names)
-        executor = LocalExecutor(jobs, "cpu", 1, log, program="light", **options)
+        executor = LocalExecutor(jobs, device, 1, log, program="light", **options)
         made.append(executor)
         for name in names:
             (tmp_path / name).mkdir(exist_ok=True)

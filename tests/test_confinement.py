@@ -15,7 +15,6 @@ from processes import all_ended
 
 from harness.bench.executors import confinement, measured
 from harness.bench.executors import local as executor_module
-from harness.bench.executors.local import LocalExecutor
 from harness.leaderboard.data import Leaderboard
 from harness.leaderboard.origins import Spent, unaccounted
 from harness.leaderboard.warnings import _process_warnings, _uncounted_seconds
@@ -306,14 +305,11 @@ for path in ("data.jsonl", "runs/small/record.json"):
     assert done.stdout.splitlines()[1:] == ["3", "PermissionError", "PermissionError"]
 
 
-def test_a_fresh_interpreter_is_guarded_as_a_fork_is(tmp_path, monkeypatch):
-    """As on a GPU; it finds no `stage.json`, and says so."""
+def test_a_fresh_interpreter_is_guarded_as_a_fork_is(tmp_path, monkeypatch, light):
+    """As on a GPU where an import has initialised CUDA; it finds no `stage.json`, and says so."""
     monkeypatch.setattr(executor_module, "gpu_names", lambda: ("0",))
-    executor = LocalExecutor(1, "cuda", 1, tmp_path / "guard.log")
-    (tmp_path / "stage").mkdir()
-    executor.start(tmp_path / "stage", 300)
+    executor = light("stage", device="cuda")
     (ended,) = all_ended(executor)
-    executor.stop()
     assert ended.status == "failed"
     assert ended.error.startswith("cannot read stage.json")
     seen = measured.read(tmp_path / "stage")

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from processes import all_ended
 
-from harness.bench.executors import gpus, measured
+from harness.bench.executors import gpus, measured, warm
 from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
@@ -282,6 +282,38 @@ def test_a_stage_with_too_much_memory_or_too_many_processes_is_ended(light, tmp_
     executor.stop()
     assert ended.status == "oom"
     assert "the stage took more than" in ended.error
+
+
+@pytest.mark.parametrize(("answer", "forked"), [("3", True), ("0", False), ("999", False)])
+def test_stages_with_a_gpu_are_forked_where_no_import_has_initialised_cuda(
+    answer, forked, machine, light, tmp_path, monkeypatch
+):
+    machine(2)
+    monkeypatch.setenv("HARNESS_LIGHT_CUDA", answer)
+    executor = light("show-first", "show-second", device="cuda")
+    ended = all_ended(executor)
+    (channel,) = executor.node.channels
+    shown = Path(f"/proc/{channel.process.pid}/environ").read_bytes().split(b"\0")
+    assert b"CUDA_VISIBLE_DEVICES=0,1" in shown
+    assert b"PYTORCH_NVML_BASED_CUDA_CHECK=1" in shown
+    log = (tmp_path / "warm.log").read_text()
+    if not forked:
+        assert "stages with a GPU are fresh interpreters: an import has initialised CUDA" in log
+        assert all(one.error.startswith("cannot read stage.json") for one in ended)
+        return
+    assert not log
+    for number, name in enumerate(("first", "second")):
+        seen = (tmp_path / f"show-{name}/shown").read_text().splitlines()
+        assert f"CUDA_VISIBLE_DEVICES={number}" in seen
+        assert "PYTORCH_NVML_BASED_CUDA_CHECK=1" not in seen
+
+
+def test_cuda_is_not_used_in_forks_where_nothing_says_that_it_can_be(monkeypatch):
+    def driver():
+        raise OSError("libcuda.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(warm, "driver", driver)
+    assert not warm.cuda_untouched()
 
 
 def test_a_light_stage_takes_no_gpu_and_no_slot_from_the_others(machine, tmp_path):

@@ -44,6 +44,7 @@ def test_every_built_in_trainer_trains_and_is_scored_on_a_gpu(harness, tmp_path)
     board = Leaderboard.model_validate_json((tmp_path / "runs/tiny/tiny.json").read_text())
     gains = {row.trainer: row.gain.difference for row in board.rows if row.gain}
     assert gains["sft"] > 0
+    assert "fresh interpreters" not in (tmp_path / "runs/tiny/warm.log").read_text()
     assert build([*records.values()], board.conditions)
 
 

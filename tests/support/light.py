@@ -1,6 +1,7 @@
 """A warm process that imports nothing heavy, and stages that do what the name of their folder says.
 
-For tests of guards and executors: `python -m light <pid>` serves as the warm process does.
+For tests of guards and executors: `python -m light <pid>` serves as the warm process does. The
+variable `HARNESS_LIGHT_CUDA` is what the driver answers in it (0 says that CUDA is initialised).
 """
 
 from __future__ import annotations
@@ -120,7 +121,16 @@ def work(folder: Path) -> int:
     return 0
 
 
+class Driver:
+    """Answers as CUDA's driver would."""
+
+    def cuDeviceGetCount(self, count: object) -> int:
+        return int(os.environ["HARNESS_LIGHT_CUDA"])
+
+
 if __name__ == "__main__":
+    if "HARNESS_LIGHT_CUDA" in os.environ:
+        warm.driver = Driver
     warm.PRELOADED = ()
     warm.work = work
     warm.serve(int(sys.argv[1]))

@@ -192,4 +192,4 @@ class Warm:
             self.process = None
 
     def _key(self, node: Node) -> tuple[object, ...]:
-        return (node.program, node.threads, node.environment({})["PYTHONPATH"])
+        return (node.program, node.device, node.threads, node.environment({})["PYTHONPATH"])

@@ -7,9 +7,9 @@ its process says so at the end, by a token that the guard gave it: a trainer may
 its stage and end the process. A guard also ends its stage when the bench is gone, which it sees by
 its standard input, and when it is told to by SIGTERM.
 
-A guard of a forked stage is forked by the warm process. On a GPU it is run as a module, reads its
-`Job` in one line, and the stage is a fresh interpreter. Either way it answers on standard output
-with a `Started` and an `Ended`, one line each.
+A guard is forked by the warm process, or run as a module: then it reads its `Job` in one line, and
+the stage is a fresh interpreter. Either way it answers on standard output with a `Started` and an
+`Ended`, one line each.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ import pydantic
 from harness.bench.executors import guard, measured, variables
 from harness.bench.executors.channel import Channel
 from harness.bench.executors.conclude import Report
+from harness.bench.executors.gpus import gpu_names
 from harness.bench.executors.limits import END_SECONDS
 from harness.records import Outside, Status
 
@@ -56,8 +57,8 @@ class _Running:
 class Node:
     """Runs any number of stages at once; whoever calls it keeps count.
 
-    On the device `cpu` stages are forked from a warm process; on `cuda` each is a fresh interpreter
-    that sees the GPUs that it is given.
+    Stages are forked from a warm process, and see the GPUs that they are given. Where an import of
+    that process has initialised CUDA, those with a GPU are fresh interpreters (`warm.py`).
     """
 
     device: str
@@ -111,7 +112,6 @@ class Node:
             scratch=self.scratch,
         )
         gpus = len([name for name in given.get("CUDA_VISIBLE_DEVICES", "").split(",") if name])
-        fresh = fresh or self.device != "cpu"
         channel, earlier = self._ask(job, fresh), measured.read(folder)
         self.running[str(folder)] = _Running(folder, seconds, gpus, fresh, job, channel, earlier)
 
@@ -126,22 +126,35 @@ class Node:
         channel.send(job.model_dump_json().encode() + b"\n")
         return channel
 
-    def _open(self, *module: str) -> Channel:
-        channel = Channel(module, self.environment({}), self.log)
+    def _open(self, *module: str, given: Mapping[str, str] | None = None) -> Channel:
+        channel = Channel(module, self.environment(given or {}), self.log)
         self.channels.append(channel)
         return channel
 
     def warm_up(self) -> None:
         """Start the warm process early, so that it imports while the bench still plans."""
-        if self.device == "cpu":
-            self._warm_process()
+        self._warm_process()
 
     def _warm_process(self) -> Channel:
         if self.warm is None:
             # Linux tells a child when the thread ends that started it, not the process
             lasting = threading.current_thread() is threading.main_thread()
-            self.warm = self._open(self.program, str(os.getpid() if lasting else 0))
+            parent = str(os.getpid() if lasting else 0)
+            self.warm = self._open(self.program, parent, given=self._shown())
         return self.warm
+
+    def _shown(self) -> dict[str, str]:
+        """Return the variables by which the warm process sees all GPUs, and asks NVML for them.
+
+        What libraries find out while they are imported then holds for stages with a GPU too, and
+        torch's own question whether there is one does not initialise CUDA.
+        """
+        if self.device == "cpu":
+            return {}
+        return {
+            "CUDA_VISIBLE_DEVICES": ",".join(gpu_names()),
+            "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+        }
 
     def wait(self, seconds: float) -> list[Report]:
         """Return the stages that ended, after waiting for at most so many seconds."""

@@ -7,12 +7,16 @@ with it, when its standard input closes: nothing outlives a bench that was kille
 this process ends before the bench does, the guards and their stages go on.
 
 A stage starts from the same imported modules and nothing else: no stage has run in this process,
-and it holds no variable that a stage may not see. CUDA cannot be used after a fork, so on a GPU
-each stage is a fresh interpreter instead.
+and it holds no variable that a stage may not see.
+
+CUDA cannot be used in a fork of a process that has initialised it. On a GPU the imports see the
+GPUs, and once they are done the driver is asked whether any of them has initialised it. If so, each
+stage with a GPU is a fresh interpreter instead.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import os
@@ -66,6 +70,27 @@ def preload() -> None:
     gc.freeze()
 
 
+CUDA_ERROR_NOT_INITIALIZED = 3  # what any function of the driver returns before `cuInit`
+
+
+def driver() -> ctypes.CDLL:
+    """Return CUDA's driver.
+
+    Raises:
+        OSError: If there is none.
+    """
+    return ctypes.CDLL("libcuda.so.1")
+
+
+def cuda_untouched() -> bool:
+    """Whether nothing in this process has initialised CUDA, so that its forks can use it."""
+    try:
+        found = driver().cuDeviceGetCount(ctypes.byref(ctypes.c_int()))
+    except OSError:
+        return False
+    return bool(found == CUDA_ERROR_NOT_INITIALIZED)
+
+
 def work(folder: Path) -> int:
     """Do a stage's work in this process; return the exit code."""
     from harness.stage.main import main
@@ -94,6 +119,10 @@ def serve(parent: int) -> None:
     subreaper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload()
+    forks_use_cuda = cuda_untouched()
+    if os.environ.get("CUDA_VISIBLE_DEVICES") and not forks_use_cuda:
+        sys.stderr.write("harness: stages with a GPU are fresh interpreters: ")
+        sys.stderr.write("an import has initialised CUDA, or it has no driver\n")
     confinement.prepare()
     # a guard that ends interrupts `select` by a byte in this pipe
     wake_read, wake_write = os.pipe()
@@ -116,7 +145,8 @@ def serve(parent: int) -> None:
                 job = Job.model_validate_json(line)
                 pid = os.fork()
                 if pid == 0:
-                    guard(job, work, close=(wake_read, wake_write))
+                    fork = forks_use_cuda or not job.environment.get("CUDA_VISIBLE_DEVICES")
+                    guard(job, work if fork else None, close=(wake_read, wake_write))
                 guards[pid] = job.id
         reap(guards)
 
