@@ -76,6 +76,30 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def student(small_sums: Path) -> Path:
+    """Return the folder of a start model that knows how a solution looks and solves some sums."""
+    return small_sums / "student"
+
+
+@pytest.fixture(scope="session")
+def teacher(small_sums: Path) -> Path:
+    """Return the folder of a teacher that solves them, with 32 more rows in its embedding."""
+    return small_sums / "teacher"
+
+
+@pytest.fixture(scope="session")
+def small_sums(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the models `student` and `teacher`, which no test may change."""
+    from models import save_model, teach_sums
+
+    folder = tmp_path_factory.mktemp("sums")
+    teach_sums(save_model(folder / "new", seed=0), folder / "student", 35)
+    wider = save_model(folder / "wider", seed=1, vocabulary=352)
+    teach_sums(wider, folder / "teacher", 130)
+    return folder
+
+
 @pytest.fixture
 def small_board(tmp_path: Path, small_models: Path, with_plugins) -> Path:
     """Return the path of a board whose models and tasks are small."""

@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-import models
 import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -58,19 +57,6 @@ def torchs_own():
     own = FlopCounterMode(display=False, custom_mapping=more)
     with sdpa_kernel(SDPBackend.MATH), own:
         yield own
-
-
-@pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("student")
-    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 35)
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("teacher")
-    new = models.save_model(folder / "new", seed=1, vocabulary=352)
-    return models.teach_sums(new, folder / "teacher", 130)
 
 
 @pytest.fixture

@@ -20,12 +20,6 @@ from harness.render.warnings import sentence
 CONTROLS = {"sft-shuffled": "sft", "rl-random": "rl", "rl-format": "rl"}
 
 
-@pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("student")
-    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 35)
-
-
 def wrong(rows):
     """Return rows whose answers are all wrong; their problems and solutions are as they were."""
     return [{**row, "answer": "77"} for row in rows]

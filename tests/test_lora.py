@@ -25,20 +25,6 @@ NAMES = ("sft", "kd", "kd-on-policy", "rl", "hybrid-joint", "rft", "rloo")
 LORA = {"lora_rank": 2, "learning_rate": 1e-2}
 
 
-@pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("student")
-    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 35)
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
-    """A teacher whose embedding has 32 rows more."""
-    folder = tmp_path_factory.mktemp("teacher")
-    new = models.save_model(folder / "new", seed=1, vocabulary=352)
-    return models.teach_sums(new, folder / "teacher", 60)
-
-
 def changed(before, after):
     """Return what was added to each tensor of a checkpoint that is not as it was."""
     old, new = (load_file(folder / "model.safetensors") for folder in (before, after))

@@ -22,19 +22,6 @@ LENGTHS = ((9, 3), (14, 6), (5, 2), (11, 10))  # of a row, and of its completion
 
 
 @pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("student")
-    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 35)
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("teacher")
-    new = models.save_model(folder / "new", seed=1, vocabulary=352)
-    return models.teach_sums(new, folder / "teacher", 130)
-
-
-@pytest.fixture(scope="module")
 def pair(student):
     """Return a student, and a wider teacher with more layers and a larger embedding."""
     from transformers import AutoModelForCausalLM

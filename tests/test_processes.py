@@ -20,7 +20,10 @@ from harness.costs import PARTS
 from harness.records import read_records
 
 pytestmark = pytest.mark.bench
-COMPILES = pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++")
+COMPILES = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++"),
+]
 
 OPTIONS = """
 [options.sft]

@@ -297,19 +297,6 @@ def test_the_divergence_is_the_formula(beta):
     torch.testing.assert_close(entropy, -(q * q.log()).sum().detach(), rtol=1e-4, atol=1e-4)
 
 
-@pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("student")
-    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 35)
-
-
-@pytest.fixture(scope="module")
-def teacher(student, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("teacher")
-    new = models.save_model(folder / "new", seed=1, vocabulary=320)
-    return models.teach_sums(new, folder / "teacher", 130)
-
-
 @pytest.mark.bench
 @pytest.mark.parametrize(
     ("name", "options"),

@@ -20,13 +20,6 @@ from harness.plugin.workload import Workload
 pytestmark = pytest.mark.bench
 
 
-@pytest.fixture(scope="module")
-def student(tmp_path_factory):
-    """A start model that knows how a solution looks and solves some of the sums."""
-    folder = tmp_path_factory.mktemp("student")
-    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 35)
-
-
 def rounds_of(run):
     return [
         harness_rft.Round(*json.loads(path.read_text()))

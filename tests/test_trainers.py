@@ -31,21 +31,6 @@ TESTS = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def student(tmp_path_factory) -> Path:
-    """A start model that knows how a solution looks and solves some of the sums."""
-    folder = tmp_path_factory.mktemp("student")
-    return models.teach_sums(models.save_model(folder / "new", seed=0), folder / "start", 35)
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory) -> Path:
-    """A teacher that solves them all, with 32 more rows in its embedding."""
-    folder = tmp_path_factory.mktemp("teacher")
-    new = models.save_model(folder / "new", seed=1, vocabulary=352)
-    return models.teach_sums(new, folder / "teacher", 130)
-
-
-@pytest.fixture(scope="module")
 def trained(student, teacher, tmp_path_factory):
     """Train with each trainer once, with seed 1; return its run."""
     runs = {}
