@@ -14,16 +14,17 @@ Run with `python benchmarks/generation.py`; `--device cuda` for a GPU.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
 import random
 import statistics
 import tempfile
-import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from measuring import clock, machine, versions
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -46,23 +47,30 @@ CASES = {  # half of the answers run on, tokens in common, sampled
 }
 
 
+def write_tokenizer(folder: Path, words: Sequence[str], **more: Any) -> None:
+    """Write a tokenizer of words that spaces separate, `<end>` and `<pad>` among them."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    ids = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<end>", pad_token="<pad>", **more
+    ).save_pretrained(folder)
+
+
 def make_model(folder: Path, shape: str) -> Path:
     """Write the model and its tokenizer.
 
     Tokens `e3 e2 e1 e0` are followed by the end of the turn, `r3 r2 r1 r0` by the next problem.
     """
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     words = ["<end>", "<pad>", "Problem", ":", *(f"{c}{n}" for c in "er" for n in range(LONGEST))]
     ids = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<pad>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", pad_token="<pad>"
-    ).save_pretrained(folder)
-
+    write_tokenizer(folder, words)
     successor = {"<end>": "<end>", "<pad>": "<end>", "Problem": ":", ":": f"r{LONGEST - 1}"}
     successor |= {"e0": "<end>", "r0": "Problem"}
     for letter in "er":
@@ -99,10 +107,24 @@ def make_model(folder: Path, shape: str) -> Path:
     return folder
 
 
-def requests(count: int, limit: int, case: str) -> list[Any]:
-    """Return requests whose answers end by themselves, or half of them by the stop string."""
+def request(
+    number: int, prompt: str, limit: int, until: Sequence[str] = (), *, sampled: bool = False
+) -> Any:
+    """Return one of lm-eval's requests for an answer."""
     from lm_eval.api.instance import Instance
 
+    settings = {
+        "until": list(until),
+        "max_gen_toks": limit,
+        "do_sample": sampled,
+        "temperature": 1.0 if sampled else 0.0,
+        "top_p": 0.95 if sampled else 1.0,
+    }
+    return Instance("generate_until", {}, (prompt, settings), 0, ("bench", number, 1))
+
+
+def requests(count: int, limit: int, case: str) -> list[Any]:
+    """Return requests whose answers end by themselves, or half of them by the stop string."""
     mixed, shared, sampled = CASES[case]
     rng = random.Random(1)
 
@@ -114,40 +136,31 @@ def requests(count: int, limit: int, case: str) -> list[Any]:
         letter = "r" if mixed and number % 2 else "e"
         filler = words(rng.randint(20, 80))
         prompt = f"{start}{filler}{letter}{rng.randint(15, LONGEST - 1)}"
-        settings = {
-            "until": [STOP],
-            "max_gen_toks": limit,
-            "do_sample": sampled,
-            "temperature": 1.0 if sampled else 0.0,
-            "top_p": 0.95 if sampled else 1.0,
-        }
-        made.append(Instance("generate_until", {}, (prompt, settings), 0, ("bench", number, 1)))
+        made.append(request(number, prompt, limit, [STOP], sampled=sampled))
     return made
 
 
-def timed(lm: Any, asked: list[Any], device: str) -> tuple[float, list[str]]:
+def timed(
+    answer: Callable[[Sequence[Any]], list[str]], asked: Sequence[Any], device: str
+) -> tuple[float, list[str]]:
     """Return the seconds of answering all requests, and the answers."""
     import torch
 
-    if device == "cuda":
-        torch.cuda.synchronize()
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    started = clock()
+    started = clock(device)
     with torch.inference_mode():
-        texts = lm.generate_until(asked, disable_tqdm=True)
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return clock() - started, texts
+        texts = answer(asked)
+    return clock(device) - started, texts
 
 
 def compare(theirs: Any, ours: Any, asked: list[Any], rounds: int, device: str) -> dict[str, Any]:
     """Return the seconds of both and their ratio; the texts must be the same."""
-    timed(theirs, asked[:2], device)
-    timed(ours, asked[:2], device)
+    first, second = (partial(lm.generate_until, disable_tqdm=True) for lm in (theirs, ours))
+    timed(first, asked[:2], device)
+    timed(second, asked[:2], device)
     pairs = []
     for _ in range(rounds):
-        one, expected = timed(theirs, asked, device)
-        other, texts = timed(ours, asked, device)
+        one, expected = timed(first, asked, device)
+        other, texts = timed(second, asked, device)
         pairs.append((one, other))
         if texts != expected:
             raise SystemExit(f"{sum(map(str.__ne__, texts, expected))} texts differ")
@@ -166,7 +179,6 @@ def main() -> None:
     import torch
     from lm_eval.models.huggingface import HFLM
 
-    from harness.stage.environment import processor_name
     from harness.stage.generate import load_engine
 
     parser = argparse.ArgumentParser()
@@ -193,11 +205,8 @@ def main() -> None:
                     found = compare(theirs, ours, asked, chosen.rounds, chosen.device)
                     row = {"shape": shape, "case": case, "requests": count, **found}
                     print(json.dumps(row), flush=True)
-    versions = {
-        name: importlib.metadata.version(name) for name in ("torch", "transformers", "lm_eval")
-    }
-    where = torch.cuda.get_device_name(0) if chosen.device == "cuda" else processor_name()
-    print(f"{where}; Python {platform.python_version()}; {versions}; {vars(chosen)}")
+    packages = versions(("torch", "transformers", "lm_eval"))
+    print(f"{machine(chosen.device)}; {packages}; {vars(chosen)}")
 
 
 if __name__ == "__main__":
