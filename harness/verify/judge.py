@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.verify.algebra.node import Node
 from harness.verify.comparing.compare import comparison
 from harness.verify.comparing.matching import flexible_match, normalised, strict_match
-from harness.verify.comparing.names import closing
 from harness.verify.comparing.parts import in_unit
-from harness.verify.comparing.relations import as_residue, without_modulus
+from harness.verify.comparing.sides import alike, sides
+from harness.verify.comparing.words import choices, same_words
 from harness.verify.conventions import DEFAULT, Conventions
-from harness.verify.extraction.candidates import (
-    apart,
-    choices,
-    decimals,
-    gold_answer,
-    gold_readings,
-    in_prose,
-    is_worded,
-    measured,
-    readings,
-    same_words,
-    unlettered,
-)
 from harness.verify.extraction.extract import FORMS, Form, Found, extract, response_value
+from harness.verify.extraction.golds import decimals, gold_answer, is_worded
 from harness.verify.extraction.problem import asked_places, asked_unit, is_copy
-from harness.verify.extraction.sentences import affirmed, before_that_is, only_formula, stated
+from harness.verify.extraction.prose import in_prose
+from harness.verify.extraction.sentences import before_that_is, only_formula, stated
 from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
 from harness.verify.limits import (
     MAX_GOLD,
@@ -40,7 +28,8 @@ from harness.verify.limits import (
     Unreadable,
     with_allowance,
 )
-from harness.verify.reading.answer import read
+from harness.verify.reading.answer import Readings, read
+from harness.verify.reading.letters import apart, unlettered
 from harness.verify.reading.tidy import tidy, with_alternative, with_unit
 from harness.verify.reading.words import normal_words
 
@@ -241,63 +230,57 @@ class _Case:
 
         `ends` says that the answer is only what ends the text, which commits to nothing.
         """
-        quick = _quick(gold, answer) if self.conventions.locale != "comma" else None
-        if quick is not None:
-            self.gold_key, self.answer_key = quick[1], quick[2]
-            if quick[0]:
-                return True, "equal numbers", Reason.judged
-            c = self.conventions
-            # a comma may also separate two values or be a decimal mark: then both are read
-            exact = not (c.relative or c.absolute or c.rounding != "exact")
-            if exact and ("," not in answer or "/" not in quick[1]):
-                return False, "different numbers", Reason.judged
-        gold_text, answer_text = tidy(gold), tidy(answer)
-        if gold_text == answer_text and gold_text:
-            found = read(gold_text)
-            self.gold_key = self.answer_key = found[0].key if found else gold_text
+        numbers = self.compare_plainly(gold, answer)
+        if numbers is not None:
+            return *numbers, Reason.judged
+        gold, answer = tidy(gold), tidy(answer)
+        if gold == answer and gold:
+            found = read(gold)
+            self.gold_key = self.answer_key = found[0].key if found else gold
             return True, "equal as text", Reason.judged
-        gold_text, answer_text = with_unit(gold_text), with_alternative(answer_text)
-        if "is" in answer_text or ":" in answer_text or "=" in answer_text or "are" in answer_text:
-            answer_text = tidy(stated(answer_text))
-        by_choice = choices(gold_text, answer_text)
-        locale = self.conventions.locale
-        golds = gold_readings(gold_text, locale)
-        said: str | None = answer_text
-        if golds and golds[0].kind != "text":
-            said = affirmed(answer_text)
-        answers = readings(said, golds, locale, self.problem) if said is not None else ()
-        golds, answers = measured(gold_text, golds, answer_text, answers)
-        if said and golds and golds[0].kind != "rel":
-            unread = not answers or (answers[0].kind == "list" and "\\begin" in said)
-            if ends and unread:
-                answers = readings(re.split(r"=|\\to\b|\\approx\b", said)[-1], golds, locale)
-            ending = _each(closing, answers)
-            both = not ends or "approx" in said
-            answers = tuple(dict.fromkeys(ending + answers)) if both else ending
-        self.gold_key = golds[0].key if golds else normal_words(gold_text)
-        self.answer_key = answers[0].key if answers else normal_words(answer_text)
+        gold, answer = with_unit(gold), _without_lead(with_alternative(answer))
+        golds, answers, denied = sides(gold, answer, self.conventions.locale, self.problem, ends)
+        self.gold_key = golds[0].key if golds else normal_words(gold)
+        self.answer_key = answers[0].key if answers else normal_words(answer)
         self.steps.append(f"gold read as: {self.gold_key}")
         self.steps.append(f"answer read as: {self.answer_key}")
+        by_choice = choices(gold, answer)
         if by_choice is not None:
             return *by_choice, Reason.judged
-        if said is None:
+        if denied:
             return False, "the answer says what it is not", Reason.denied
-        right, why = self.equal(golds, answers, gold_text)
+        right, why = self.equal(golds, answers, gold)
         if right:
             return True, why, Reason.judged
         if not golds or not answers or golds[0].kind == "text":
-            alike = same_words(gold_text, answer_text)
-            if alike is not None:
-                return True, alike, Reason.judged
+            worded = same_words(gold, answer)
+            if worded is not None:
+                return True, worded, Reason.judged
         if not golds:
             return False, "the gold answer cannot be read", Reason.gold
         if not answers:
             return False, "the answer cannot be read as mathematics", Reason.unreadable
         return False, why, Reason.judged
 
-    def equal(
-        self, golds: tuple[Node, ...], answers: tuple[Node, ...], gold: str
-    ) -> tuple[bool, str]:
+    def compare_plainly(self, gold: str, answer: str) -> tuple[bool, str] | None:
+        """Compare two plain decimal numbers; None unless both are and nothing more is to be said.
+
+        Also None where a tolerance may make them equal, and where the comma of one that differs
+        may be a decimal mark or separate two values.
+        """
+        c = self.conventions
+        quick = _quick(gold, answer) if c.locale != "comma" else None
+        if quick is None:
+            return None
+        equal, self.gold_key, self.answer_key = quick
+        if equal:
+            return True, "equal numbers"
+        exact = not (c.relative or c.absolute or c.rounding != "exact")
+        if exact and ("," not in answer or "/" not in self.gold_key):
+            return False, "different numbers"
+        return None
+
+    def equal(self, golds: Readings, answers: Readings, gold: str) -> tuple[bool, str]:
         """Return whether some reading of the answer equals one of the gold, and why."""
         places, why = decimals(gold), "the texts differ"
         if self.conventions.rounding == "problem":
@@ -305,13 +288,7 @@ class _Case:
         compare = comparison(self.conventions, places)
         if self.conventions.units == "problem" and self.problem:
             golds = tuple(in_unit(g, asked_unit(self.problem)) for g in golds)
-        if golds and answers and golds[0].kind == answers[0].kind == "time":
-            answers = answers[:1]  # 2:20 and 1:10 are two times, though one ratio
-        if any(" mod " in n.key for n in (*golds, *answers)):
-            golds, answers = (_each(as_residue, side) for side in (golds, answers))
-        bare = [any(without_modulus(n) is not n for n in side) for side in (golds, answers)]
-        if bare[0] != bare[1]:  # a modulus on one side only says how the residue was found
-            golds, answers = (tuple(map(without_modulus, side)) for side in (golds, answers))
+        golds, answers = alike(golds, answers)
         for g in golds:
             for a in answers:
                 try:
@@ -325,15 +302,10 @@ class _Case:
         return False, why
 
 
-def _each(function: Callable[[Node], Node], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Return what a function makes of each node; a node that it cannot read stays as it is."""
-    found = []
-    for node in nodes:
-        try:
-            found.append(function(node))
-        except Unreadable:
-            found.append(node)
-    return tuple(found)
+def _without_lead(answer: str) -> str:
+    """Return a tidy answer without "the answer is" at its beginning."""
+    leads = "is" in answer or ":" in answer or "=" in answer or "are" in answer
+    return tidy(stated(answer)) if leads else answer
 
 
 def _quick(gold: str, answer: str) -> tuple[bool, str, str] | None:

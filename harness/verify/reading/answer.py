@@ -13,6 +13,8 @@ from harness.verify.reading.tidy import repeating, tidy
 from harness.verify.reading.tokens import tokenise
 from harness.verify.reading.words import NUMBER_WORDS, ORDINAL_WORDS, TEXT, normal_words
 
+Readings = tuple[Node, ...]  # of one text, the likeliest first
+
 _REPEATING = re.compile(r"(?<![\d.])(\d{0,30})\.(\d{0,30})\\(?:overline|bar|dot)\s*\{(\d{1,30})\}")
 _SYSTEM = re.compile(
     r"(?:\\left)?\s?\\\{\s?\\begin\{(array|aligned|matrix|gathered)\}(?:\{[lcr]*\})?(.*)\\end\{\1\}\s?(?:\\right\s?\.?)?",
@@ -106,7 +108,7 @@ _MIXED = re.compile(  # two and a third, or two values
 )
 
 
-def read(text: str) -> tuple[Node, ...]:
+def read(text: str) -> Readings:
     """Return the readings of an answer, the likeliest first; empty if it has none.
 
     Raises:
@@ -118,7 +120,7 @@ def read(text: str) -> tuple[Node, ...]:
 _SOUP = re.compile(r"[=^_<>+*|\\]")
 
 
-def readable(text: str, readings: tuple[Node, ...]) -> tuple[Node, ...]:
+def readable(text: str, readings: Readings) -> Readings:
     """Return the readings of a text, none where it is mathematics that was only read as words."""
     if not readings or readings[0].kind != "text" or not _SOUP.search(text):
         return readings
@@ -127,18 +129,18 @@ def readable(text: str, readings: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _read_short(text: str) -> tuple[Node, ...]:
+def _read_short(text: str) -> Readings:
     return with_allowance(_read_whole, text)  # golds come back often; only short ones are kept
 
 
-def _read_whole(text: str) -> tuple[Node, ...]:
+def _read_whole(text: str) -> Readings:
     try:
         return _read(text)
     except Unreadable:  # one of two signs leads to what has no value
         return ()
 
 
-def _read(text: str) -> tuple[Node, ...]:
+def _read(text: str) -> Readings:
     text = tidy(text)
     if not text:
         return ()

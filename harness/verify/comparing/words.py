@@ -1,0 +1,51 @@
+"""Answers that are compared as they are worded: letters of choices, sentences, yes and no."""
+
+from __future__ import annotations
+
+import re
+
+from harness.verify.extraction.phrases import in_words
+from harness.verify.reading.answer import choice
+from harness.verify.reading.words import TEXT, normal_words
+
+
+def choices(gold: str, answer: str) -> tuple[bool, str] | None:
+    """Compare multiple-choice letters where the gold is one."""
+    if len(gold) > 300 or len(answer) > 300:
+        return None
+    g = choice(gold)
+    if g is None:
+        return None
+    a = choice(answer)
+    if a is not None and (g[1] or a[1] or g[0] == a[0]):
+        return g[0] == a[0], "the same choice" if g[0] == a[0] else "another choice"
+    if a is None and g[1] and normal_words(answer) == g[1]:
+        return True, "the words of the choice"
+    return None
+
+
+_NOUN = re.compile(r"(?<=\w)\s(?:function|number|integer|series|sequence|triangle)$")
+_IT_IS = re.compile(
+    r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were|falls|lands|fell))\s+"
+    r"(?:(?:an?|the|on)\s+)*"
+)
+_YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
+
+
+def same_words(gold: str, answer: str) -> str | None:
+    """Return why two answers in words are the same, or None."""
+    words, said = normal_words(gold), normal_words(answer)
+    said = _NOUN.sub("", said) if not _NOUN.search(words) else said  # an even function
+    if len(words) > 1 and words in (said, _IT_IS.sub("", said)):
+        return "equal words"
+    if words.count("=") == 1 and [*map(str.strip, words.split("="))] == [
+        *map(str.strip, said.split("=")[::-1])
+    ]:
+        return "the same equation"
+    last = normal_words(in_words(TEXT.sub(r"\1", answer)) or "")
+    if len(words) > 2 and " or " not in said and last == words:
+        return "the last words of a sentence"
+    first = _YES_OR_NO.match(said)
+    if first is None or first.group(1) != words or (_YES_OR_NO.match(f"{last}.") and last != words):
+        return None  # Yes. The answer is no.
+    return "the first word of a sentence"
