@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from harness.verify.extraction.closing import HEDGE, concluded, tail
+from harness.verify.extraction.closing import HEDGE, concluded
 from harness.verify.extraction.phrases import DOUBTED, SENTENCE, WINDOW, cut, last_match
 from harness.verify.extraction.problem import HOW_MANY, squeezed, words
 from harness.verify.extraction.remarks import CONCLUDES, unsettled, without_remarks
@@ -23,6 +23,7 @@ from harness.verify.extraction.sentences import (
     content,
     last_formulas,
 )
+from harness.verify.extraction.tails import tail
 from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN
 
 

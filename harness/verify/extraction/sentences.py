@@ -114,6 +114,11 @@ _BOUND_BEFORE = re.compile(BOUND.pattern + r"\s*$", re.I)
 # -- the value in a sentence ----------------------------------------------------------------------
 
 
+def has_digit(text: str) -> bool:
+    """Whether a text has a digit."""
+    return any(map(str.isdigit, text))
+
+
 def in_two_units(text: str, start: int = 0) -> str | None:
     """Return the quantity in two units that a text begins with: `2 hours 5 minutes`."""
     found = _IN_TWO.match(text, start)
