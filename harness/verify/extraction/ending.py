@@ -21,10 +21,12 @@ from harness.verify.extraction.sentences import (
     NUMBERISH,
     affirmed,
     content,
+    has_digit,
     last_formulas,
 )
+from harness.verify.extraction.spoken import CLOSING, spoken_value
 from harness.verify.extraction.tails import tail
-from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN
+from harness.verify.reading.words import SPOKEN
 
 
 def last_value(
@@ -41,12 +43,13 @@ def last_value(
     doubted = unsettled(window)
     if doubted is not None:
         return doubted or None
-    plain = _stated(window, asked)
-    if plain is not None:
-        return plain
+    for plain in (_before_explanation, _only_numbers, _closing_value):
+        value = plain(window, asked)
+        if value is not None:
+            return value
     formulas, number = list(MATH.finditer(window)), last_match(NUMBERISH, window)
     end = max(number.end() if number is not None else 0, formulas[-1].end() if formulas else 0)
-    spoken = _in_words(window, end, asked)
+    spoken = spoken_value(window, end, asked)
     if spoken is not None or not end:
         return spoken
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
@@ -55,18 +58,42 @@ def last_value(
     return _of_numbers(window, number, asked)
 
 
-def _stated(window: str, asked: frozenset[str]) -> str | None:
-    """Return the value of a response that begins with it, or ends in a whole value or a list."""
+_FIRST = re.compile(
+    r"\s{0,3}([$€£]?\d[\d,]{0,12}(?:\.\d{1,6})?%?(?:\s[a-z]{2,12}){0,2})(?:\.\s{1,2}(?=[A-Z\d])|\n\n)[^\n]{5,200}$"
+)
+_INTEGER = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
+
+
+def _before_explanation(window: str, asked: frozenset[str]) -> str | None:
+    """Return the value that a response begins with: `35` of `35. Each of 5 has 7`."""
     first = _FIRST.match(window)
-    if first is not None and "=" not in window and not CONCLUDES.search(window):
-        parts = [float(n) for n in _INTEGER.findall(window[first.end(1) :])]
-        worth = float("".join(c for c in first.group(1) if c in "0123456789.").rstrip(".") or 0)
-        if parts and worth in (math.prod(parts), sum(parts)):
-            return first.group(1)  # 35. Each of 5 bags has 7 marbles.
-    if _NUMBERS_ONLY.fullmatch(window) and len(numbers := NUMBERISH.findall(window)) > 1:
-        return ", ".join(dict.fromkeys(n.strip() for n in numbers))  # guesses
-    closing = _CLOSING.split(window)[-1]
-    if _NOTHING.search(closing) and not any(map(str.isdigit, closing)):
+    if first is None or "=" in window or CONCLUDES.search(window):
+        return None
+    parts = [float(n) for n in _INTEGER.findall(window[first.end(1) :])]
+    worth = float("".join(c for c in first.group(1) if c in "0123456789.").rstrip(".") or 0)
+    return first.group(1) if parts and worth in (math.prod(parts), sum(parts)) else None
+
+
+_NUMBERS_ONLY = re.compile(r"[\s\d,.;$%-]+")
+
+
+def _only_numbers(window: str, asked: frozenset[str]) -> str | None:
+    """Return a response of nothing but several numbers as the list that it is: guesses."""
+    numbers = NUMBERISH.findall(window) if _NUMBERS_ONLY.fullmatch(window) else []
+    return ", ".join(dict.fromkeys(n.strip() for n in numbers)) if len(numbers) > 1 else None
+
+
+_NOTHING = re.compile(r"\bno\ssuch\b|\bdo(?:es)?(?:\snot|n['’]t)\sexist\b", re.I)
+_LISTED = re.compile(
+    rf"\b[Tt]here\s(?:are|is)\s(?:exactly\s|only\s)?\$?(\d{{1,6}}|{SPOKEN})\$?\s(?:[a-z]{{2,15}}\s?){{1,6}}:\s"
+)
+_SO_WITHIN = re.compile(r",\s(?:so|thus|hence|therefore|leaving)\b")
+
+
+def _closing_value(window: str, asked: frozenset[str]) -> str | None:
+    """Return what the last sentence is or ends in: `no such x exists`, `4 pairs: ...`, `2 1/2`."""
+    closing = CLOSING.split(window)[-1]
+    if _NOTHING.search(closing) and not has_digit(closing):
         return closing.strip(" *")  # which is no value
     listed = _LISTED.search(closing) if HOW_MANY in asked else None
     if listed is not None:  # so there are 4 such triples: (2, 7, 16), ...
@@ -77,36 +104,18 @@ def _stated(window: str, asked: frozenset[str]) -> str | None:
     return whole if sure else None
 
 
-def _in_words(window: str, end: int, asked: frozenset[str]) -> str | None:
-    """Return the value in words behind all figures, which end at `end`, or without any."""
-    closing = _CLOSING.split(window)[-1]
-    named = _NAMED.search(window, end)
-    if named is not None and end:  # in a sentence of their own
-        gap = re.split(r"[.!?]\s|\n", window[end : named.start()])
-        least = asked & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
-        so = re.search(r"\b(?:so|thus|hence|therefore)\b", gap[-1])
-        own = (len(gap) > 1 or so) and not asked & words(gap[-1] + named.group()) < least
-        number = named.group(2) or named.group(3)
-        named = named if number and (own or not "".join(gap).strip()) else None
-    if named is not None:
-        word = next(filter(None, named.groups())).strip()
-        if word == "one" and any(map(str.isdigit, closing)):
-            return None  # 56 are without candles, while 8 hold one
-        part = DENOMINATORS.get(word, (0, True))[1] is False and not _IN_LINE.search(window)
-        return f"one {word}" if part else word
-    hence = _HENCE.match(closing) or asked & words(closing)
-    once = re.findall(rf"\b{SPOKEN}", closing.lower()) if hence and end else []
-    if len(once) == 1 and once[0] != "one" and not any(map(str.isdigit, closing)):
-        value = concluded(closing, asked)  # so he practises twelve times
-        if value is not None or _HENCE.match(closing):
-            return value or str(once[0])
-    if end:
-        return None
-    closing = re.split(r"[.!?]\s|\n", window.rstrip(" .!"))[-1]  # nine lines of symmetry
-    ends = window.endswith((".", "!")) and not re.search(r"\b(?:than|no)\b", closing)
-    value = concluded(closing, asked) if ends and affirmed(closing) is not None else None
-    numeral = value is not None and re.search(rf"{SPOKEN}|∞|infinity", value.lower())
-    return value if numeral or (value and any(map(str.isnumeric, value))) else None
+# -- formulas --------------------------------------------------------------------------------------
+
+_NAMELY = re.compile(
+    r"\b(?:namely|that\sis,|for\sa\stotal\sof|,\sand\s(?:their|its)\s[a-z]{3,12}\sis)\s$"
+)  # one digit N for which ..., namely N = 4
+_CONDITION = re.compile(r"\b(?:at|when|where|if|for|(in|on|over))\s+$")  # 8 when $x = 3$
+# the area is $6a^2 = 24$: what stands before the equals sign only says how it was found
+_SUBJECT = re.compile(
+    r"^(?!.*\b(?:equations?|relations?|conditions?|constraints?|formulas?|identity|system)\b)"
+    r".*\b(?:is|are|was|equals?)\s+(?:therefore\s+|thus\s+|just\s+|simply\s+)?$",
+    re.S,
+)
 
 
 def _of_formulas(
@@ -116,33 +125,82 @@ def _of_formulas(
     asked_formulas: frozenset[str],
 ) -> str:
     """Return the value of a text that ends in formulas."""
-    ends = not window[formulas[-1].end() :].strip(" .,")
-    shown = ends and window[: formulas[-1].start()].endswith(": ") and len(formulas) > 1
-    if shown or _NAMELY.search(window, 0, formulas[-1].start()):
-        return content(formulas[-1]).strip()
+    final = formulas[-1]
+    before, ends = window[: final.start()], not window[final.end() :].strip(" .,")
+    listed = ends and before.endswith(": ") and len(formulas) > 1
+    if listed or _NAMELY.search(before):
+        return content(final).strip()
     last = last_formulas(formulas, window)
-    single = last == content(formulas[-1]).strip()
-    lefts = [squeezed(content(f).partition("=")[0]) for f in formulas[-6:]]
-    several = len(set(lefts)) < len(lefts)
-    for formula in reversed(formulas[-6:] if asked_formulas and (single or not several) else []):
-        if SENTENCE.search(window, formula.end(), formulas[-1].start()):
-            break
-        value = content(formula).strip()
-        left, equals, _ = value.partition("=")
-        if equals and squeezed(left) in asked_formulas:
-            return _unless_denied(value, window, formula, asked)
-    before = window[: formulas[-1].start()]
-    shown = formulas[-1].group().startswith(("\\[", "$$", "\\begin"))
-    alone = shown and not window[formulas[-1].end() :].strip(" .,")
+    single = last == content(final).strip()
+    named = _asked_for(window, formulas[-6:], single, asked_formulas)
+    if named is not None:
+        return _unless_denied(content(named).strip(), window, named, asked)
+    alone = ends and final.group().startswith(("\\[", "$$", "\\begin"))
     under = _CONDITION.search(before)
     within = len(formulas) > 1 or (under and ("=" not in last or not under.group(1)))
     if single and within and not alone:
-        last = concluded(_sentence(window, formulas[-1]), asked) or last
-    chosen = last != content(formulas[-1]).strip() and len(formulas) > 1
+        last = concluded(_sentence(window, final), asked) or last
+    chosen = last != content(final).strip() and len(formulas) > 1
     subject = "=" in last and _SUBJECT.search(re.split(r"[.,]\s(?!which)", before)[-1])
     if subject and not ASSIGNS.match(last) and "approx" not in last:
         last = re.split(r"(?<![<>!:])=", last)[-1]
-    return last if chosen else _unless_denied(last, window, formulas[-1], asked)
+    return last if chosen else _unless_denied(last, window, final, asked)
+
+
+def _asked_for(
+    window: str, formulas: list[re.Match[str]], single: bool, asked_formulas: frozenset[str]
+) -> re.Match[str] | None:
+    """Return the equation of the last sentence whose left side is asked for: `m + n = 12`."""
+    if not asked_formulas:
+        return None
+    lefts = [squeezed(content(f).partition("=")[0]) for f in formulas]
+    if not single and len(set(lefts)) < len(lefts):
+        return None  # x = 3 or x = 5
+    for formula, left in zip(reversed(formulas), reversed(lefts), strict=True):
+        if SENTENCE.search(window, formula.end(), formulas[-1].start()):
+            return None
+        if "=" in content(formula) and left in asked_formulas:
+            return formula
+    return None
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+_SO = re.compile(
+    r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s"
+    r"|(?:that|this)\s(?:is|makes|gives|leaves|comes))\b",
+    re.I,
+)
+_NOTE = re.compile(
+    r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b"
+    r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",
+    re.I,
+)
+_BACK = re.compile(
+    r"\b(?:no|wait|actually|oops|mistake|wrong|sorry|correct(?:ion|ed)|hang\son|hold\son)\b", re.I
+)
+
+
+def _before_remark(
+    window: str, number: re.Match[str], asked: frozenset[str]
+) -> tuple[str, re.Match[str]]:
+    """Return the sentence of a number, or the one before it on which it only remarks.
+
+    A remark speaks less of the question, with no "so" or "=" in it: `Note that 7 are red`.
+    """
+    sentence = _sentence(window, number)
+    note = _NOTE.match(sentence)
+    so = _SO.match(sentence) or _SO_WITHIN.search(sentence)
+    said = any(map(str.isalpha, sentence)) and not so
+    if "=" in sentence or not (note or (asked and said)):
+        return sentence, number
+    earlier = last_match(NUMBERISH, window[: window.rfind(sentence)])
+    if earlier is None:
+        return sentence, number
+    before = _sentence(window, earlier)
+    taken_back = _BACK.search(window, max(0, window.rfind(before) - 20))
+    less = asked & words(sentence) < asked & words(before) and not taken_back
+    return (before, earlier) if note or less else (sentence, number)
 
 
 def _of_numbers(
@@ -150,19 +208,9 @@ def _of_numbers(
 ) -> str:
     """Return the value of a text that ends in a sentence with numbers, of which `number` is last.
 
-    A sentence that only remarks on the one before it is passed over, once.
+    Where that only bounds the value of an equation before it, the equation has it.
     """
-    sentence = _sentence(window, number)
-    so = _SO.match(sentence) or _SO_WITHIN.search(sentence)
-    said = any(map(str.isalpha, sentence)) and not so
-    if "=" not in sentence and (_NOTE.match(sentence) or (asked and said)):
-        earlier = last_match(NUMBERISH, window[: window.rfind(sentence)])
-        before = _sentence(window, earlier) if earlier is not None else ""
-        since = max(0, window.rfind(before) - 20) if before else 0
-        taken_back = earlier is not None and _BACK.search(window, since)
-        less = asked & words(sentence) < asked & words(before) and not taken_back
-        if earlier and (_NOTE.match(sentence) or less):
-            sentence, number = before, earlier  # what stands behind it is a remark
+    sentence, number = _before_remark(window, number, asked)
     value = concluded(sentence, asked)
     about = value is not None and (BOUND.match(value) or value.startswith(("nearly", "almost")))
     if again and about and "=" not in sentence:
@@ -178,58 +226,7 @@ def _of_numbers(
     return _unless_denied(value or figure, window, number, asked)
 
 
-_FIRST = re.compile(
-    r"\s{0,3}([$€£]?\d[\d,]{0,12}(?:\.\d{1,6})?%?(?:\s[a-z]{2,12}){0,2})(?:\.\s{1,2}(?=[A-Z\d])|\n\n)[^\n]{5,200}$"
-)
-_BACK = re.compile(
-    r"\b(?:no|wait|actually|oops|mistake|wrong|sorry|correct(?:ion|ed)|hang\son|hold\son)\b", re.I
-)
-_IN_LINE = re.compile(
-    r"\b(?:in\sline|place|floor|in\sthe\s(?:row|queue|race)|position)\b[^\n]{0,9}$"
-)
-_NAMELY = re.compile(
-    r"\b(?:namely|that\sis,|for\sa\stotal\sof|,\sand\s(?:their|its)\s[a-z]{3,12}\sis)\s$"
-)  # one digit N for which ..., namely N = 4
-_LISTED = re.compile(
-    rf"\b[Tt]here\s(?:are|is)\s(?:exactly\s|only\s)?\$?(\d{{1,6}}|{SPOKEN})\$?\s(?:[a-z]{{2,15}}\s?){{1,6}}:\s"
-)
-_NUMBERS_ONLY = re.compile(r"[\s\d,.;$%-]+")
-_NOTHING = re.compile(r"\bno\ssuch\b|\bdo(?:es)?(?:\snot|n['’]t)\sexist\b", re.I)
-_SO_WITHIN = re.compile(r",\s(?:so|thus|hence|therefore|leaving)\b")
-_HENCE = re.compile(r"(?:so|thus|hence|therefore|in\s(?:total|all)|altogether)\b", re.I)
-_BOUNDED = re.compile(r"\b(?:at\s(?:most|least)|no\s(?:more|less|fewer)\sthan)\s*[$\\(\[]{0,2}$")
-_EXTREMES = frozenset({"minim", "least", "small", "fewes", "maxim", "most", "large", "great"})
-_INTEGER = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
-_CLOSING = re.compile(r"(?<=[\w)*])[.!?]\s+|\n+")
-_SO = re.compile(
-    r"(?:so|thus|hence|therefore|then|finally|now|but|however|which|that['’]s"
-    r"|(?:that|this)\s(?:is|makes|gives|leaves|comes))\b",
-    re.I,
-)
-# the area is $6a^2 = 24$: what stands before the equals sign only says how it was found
-_SUBJECT = re.compile(
-    r"^(?!.*\b(?:equations?|relations?|conditions?|constraints?|formulas?|identity|system)\b)"
-    r".*\b(?:is|are|was|equals?)\s+(?:therefore\s+|thus\s+|just\s+|simply\s+)?$",
-    re.S,
-)
-_CONDITION = re.compile(r"\b(?:at|when|where|if|for|(in|on|over))\s+$")  # 8 when $x = 3$
-_NOTE = re.compile(
-    r"(?:note|notice|remember|recall|for\s(?:comparison|reference))\b"
-    r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",
-    re.I,
-)
-# the day is Monday, the slope is one half
-_REST = rf"(?:\s(?!(?:{SPOKEN}|not)\b)[A-Za-z'’-]+)"  # words of which none is a number
-_FILLED = r"(?:(?:on|therefore|thus|exactly|only|just|still)\s+)*(?:an?\s+|the\s+)?"
-_NAMED = re.compile(
-    rf"\b(?:is|are)\s+{_FILLED}([A-Z][a-z]+)[.!*\s]*$"
-    r"|\b(?:is|are|was|were|has|have|had|takes?|took|costs?|needs?|makes?|made|gets?|got|earn(?:s|ed)?"
-    r"|pays?|paid|sold|bought|baked|saves?|saved|spends?|spent|equals?|gives?|gave|lasts?|contains?"
-    rf"|holds?|sells?|buys?)(?:\s(?:her|him|them|it|us|me|you|[A-Z][a-z]+))?\s+{_FILLED}({SPOKEN})"
-    rf"{_REST}{{0,6}}[.!*\s]*$"
-    rf"|(?:^|[.!?]\s|\n)((?i:{'|'.join(NUMBER_WORDS)})[\s-](?:{'|'.join(DENOMINATORS)}))"
-    rf"(?=\sof\b){_REST}{{1,10}}[.!*\s]*$"  # two thirds of the cake are left
-)
+# -- sentences -------------------------------------------------------------------------------------
 
 
 def _sentence(text: str, found: re.Match[str]) -> str:
@@ -242,6 +239,8 @@ def _sentence(text: str, found: re.Match[str]) -> str:
     return text[start : end.start() if end else len(text)].strip()
 
 
+_BOUNDED = re.compile(r"\b(?:at\s(?:most|least)|no\s(?:more|less|fewer)\sthan)\s*[$\\(\[]{0,2}$")
+_EXTREMES = frozenset({"minim", "least", "small", "fewes", "maxim", "most", "large", "great"})
 _BREAKS = (". ", "! ", "? ", "\n", ", ", "; ", ",$ ", ".$ ", ",\\) ", ".\\) ")
 _DENIED = re.compile(
     r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不是)\s*"
