@@ -78,41 +78,23 @@ def extract(
         worded: Whether the answer is looked for in words, or as the letter of a choice.
     """
     if form == "bare":
-        text = after_thinking(text).strip()
-        named = _JSON.fullmatch(text) if '"' in text else None
-        if named is not None:
-            return Found(named.group(1).strip('"'), "form")
-        inner = boxed(text) if "box" in text else None
-        if inner is not None:
-            return Found(inner, "form")
-        return Found(text, "whole") if text else None
-    if "</" in text:
-        text = _TAGS.sub(lambda m: "\n" if m.group(1) in ("p", "div", "li") else "", text)
-    if "/-" in text:
-        text = _RUPEES.sub("", text)
-    if "&nbsp;" in text or "<br" in text:
-        text = _BREAK.sub("\n", text).replace("&nbsp;", " ")
-    if "~~" in text:
-        text = _STRUCK_OUT.sub("", text)
+        return _of_bare(after_thinking(text).strip())
     asked = asked_words(problem) if problem else frozenset()
     formulas = asked_formulas(problem)
-    text = _first_turn(after_thinking(text), form, asked)
+    text = _first_turn(after_thinking(_cleaned(text)), form, asked)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = by_phrase(text, asked=asked) if form == "answer_is" else _of_form(text, form)
-    lines = by_form.split("\n") if by_form is not None and form == "answer_tag" else []
-    if len(lines) > 1 and all(map(ASSIGNS.match, lines)):
-        by_form = ", ".join(map(str.strip, lines))
-    elif by_form is not None and form == "answer_tag" and _is_prose(by_form):
-        by_form = by_phrase(by_form) or last_value(by_form, asked, formulas) or by_form
+    if by_form is not None and form == "answer_tag":
+        by_form = _in_tag(by_form, asked, formulas)
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
         return Found(by_form, "form") if later is None else Found(later, "phrase")
     if fallback == "form" or (form == "answer_tag" and by_form is not None):
         return None  # an empty tag commits to nothing
-    named = _JSON.fullmatch(text.strip()) if '"' in text else None
+    named = _of_json(text.strip())
     if named is not None:
-        return Found(named.group(1).strip('"'), "phrase")
+        return Found(named, "phrase")
     marked: tuple[Form, ...] = ("boxed", "hash", "answer_tag")
     for other in marked:
         by_other = _of_form(text, other) if other != form else None
@@ -129,9 +111,59 @@ def extract(
     return Found(last, "last") if last else None
 
 
-def _is_prose(text: str) -> bool:
-    """Whether a tag holds sentences, or one with formulas in it, in place of a bare answer."""
-    return len(_SENTENCE.split(text, 1)) > 1 or (len(text.split()) > 8 and bool(MATH.search(text)))
+def _of_bare(text: str) -> Found | None:
+    """Return a text given as a bare answer, or what it marks: `42` of `{"answer": 42}`."""
+    named = _of_json(text)
+    marked = named if named is not None else boxed(text) if "box" in text else None
+    if marked is not None:
+        return Found(marked, "form")
+    return Found(text, "whole") if text else None
+
+
+_JSON = re.compile(  # a response that is an object with an answer
+    r'(?:```(?:json)?\s*)?\{[^{}]{0,2000}"(?:final[_ ])?answer"\s?:\s?'
+    r'("[^"\n]{1,200}"|-?\d[\d,]{0,20}(?:\.\d{1,12})?)\s?'
+    r'(?:,\s?"explanation"[^{}]{0,2000})?\}\s*(?:```)?',
+    re.I,
+)
+
+
+def _of_json(text: str) -> str | None:
+    """Return the answer of a response that is an object: `42` of `{"answer": 42}`."""
+    named = _JSON.fullmatch(text) if '"' in text else None
+    return named.group(1).strip('"') if named is not None else None
+
+
+_TAGS = re.compile(r"</?(p|b|i|div|span|strong|em|li|ul|ol)(?:\s[^<>]{0,80})?>")
+_RUPEES = re.compile(r"(?<=\d)/-(?=[\s.,;!]|$)")  # 225/-
+_BREAK = re.compile(r"<br\s?/?>")
+_STRUCK_OUT = re.compile(r"~~[^~\n]{1,40}~~[ \t]*(?=\S{0,3}\d)")  # ~~381~~ 391
+
+
+def _cleaned(text: str) -> str:
+    """Return a response without tags of HTML, figures struck out and the mark of rupees."""
+    if "</" in text:
+        text = _TAGS.sub(lambda m: "\n" if m.group(1) in ("p", "div", "li") else "", text)
+    if "/-" in text:
+        text = _RUPEES.sub("", text)
+    if "&nbsp;" in text or "<br" in text:
+        text = _BREAK.sub("\n", text).replace("&nbsp;", " ")
+    return _STRUCK_OUT.sub("", text) if "~~" in text else text
+
+
+_SENTENCE = re.compile(
+    r"(?<=[a-z0-9$])[.!?]\s+(?=[A-Z])|(?<=[a-z.$])\s{0,3}\n+(?=[A-Z$\\])|(?<=\d)\n+(?=[A-Z][a-z]+\s)"
+)
+
+
+def _in_tag(inner: str, asked: frozenset[str], formulas: frozenset[str]) -> str:
+    """Return what a tag holds: its lines `x = 1`, `y = 2` as a list, of sentences their value."""
+    lines = inner.split("\n")
+    if len(lines) > 1 and all(map(ASSIGNS.match, lines)):
+        return ", ".join(map(str.strip, lines))
+    if len(_SENTENCE.split(inner, 1)) > 1 or (len(inner.split()) > 8 and MATH.search(inner)):
+        return by_phrase(inner) or last_value(inner, asked, formulas) or inner
+    return inner
 
 
 _VALUELESS = re.compile(
@@ -163,9 +195,6 @@ _CJK_WORD = re.compile(r"[\u3040-\u9fff]{2}")
 _STEPS = re.compile(r"\n|。|[\w$)]\.\s+\S")
 _PROSE = re.compile(r"[^\W\d_]{3,}[.,;:!?]?")
 _LABEL = re.compile(r"(?:A|Ans|ANS)\s?:\s?(?=[-\d$\\(])")
-_SENTENCE = re.compile(
-    r"(?<=[a-z0-9$])[.!?]\s+(?=[A-Z])|(?<=[a-z.$])\s{0,3}\n+(?=[A-Z$\\])|(?<=\d)\n+(?=[A-Z][a-z]+\s)"
-)
 
 # where a model goes on with another question or another speaker
 _SPEAKERS = (
@@ -210,18 +239,6 @@ _HEADING = re.compile(
     r"[*\s]*(?:(step\s\d.*)|(?:the\s|final\s|my\s)*(?:answer|result|solution|conclusion)[:*\s]*)",
     re.I,
 )
-
-
-_STRUCK_OUT = re.compile(r"~~[^~\n]{1,40}~~[ \t]*(?=\S{0,3}\d)")  # ~~381~~ 391
-_RUPEES = re.compile(r"(?<=\d)/-(?=[\s.,;!]|$)")  # 225/-
-_BREAK = re.compile(r"<br\s?/?>")
-_JSON = re.compile(  # a response that is an object with an answer
-    r'(?:```(?:json)?\s*)?\{[^{}]{0,2000}"(?:final[_ ])?answer"\s?:\s?'
-    r'("[^"\n]{1,200}"|-?\d[\d,]{0,20}(?:\.\d{1,12})?)\s?'
-    r'(?:,\s?"explanation"[^{}]{0,2000})?\}\s*(?:```)?',
-    re.I,
-)
-_TAGS = re.compile(r"</?(p|b|i|div|span|strong|em|li|ul|ol)(?:\s[^<>]{0,80})?>")
 _SECTION = re.compile(
     r"[*\s]*(?:explanation|reasoning|steps|check|verification|notes?)[:*\s]*", re.I
 )
