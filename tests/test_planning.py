@@ -355,7 +355,7 @@ def test_a_plan_fills_the_budget_that_is_to_be_used_up(tmp_path):
 def test_earlier_records_of_the_same_gpu_tell_the_time(small_board, tmp_path):
     from generated import record
 
-    from harness.records import Environment, write_record
+    from harness.records import Environment, Outside, write_record
 
     folder = Folder(tmp_path / "runs")
 
@@ -369,6 +369,13 @@ def test_earlier_records_of_the_same_gpu_tell_the_time(small_board, tmp_path):
     write_record(made, folder.records)
     assert (77.0, "earlier records") in seconds("H100")
     assert made.stages[0].cost.seconds in [value for value, _ in seconds("H100")]
+    outside = Outside(
+        seconds=made.stages[0].cost.seconds + 5, cpu_seconds=1, peak_memory_bytes=1, processes=1
+    )
+    slow = made.stages[0].model_copy(update={"outside": outside})
+    write_record(made.model_copy(update={"stages": (slow,)}), Folder(tmp_path / "slow").records)
+    folder = Folder(tmp_path / "slow")  # with what a stage takes to start
+    assert {(82.0, "earlier records"), (outside.seconds, "earlier records")} <= {*seconds("H100")}
     assert all(source != "earlier records" for _, source in seconds("A100-80"))
     assert all(source != "earlier records" for _, source in seconds(None))
 

@@ -50,15 +50,22 @@ class Forecast:
         self.beside = disk.beside(board.at_hand("start"))
         self.seen: dict[str, list[float]] = {}  # seconds in records: of each trainer, of SCORING
         self.elsewhere: set[str] = set()  # what records were made on whose times do not count
+        starts = [0.0]  # seconds of a stage in which it did not work yet: imports, loading
         for record in earlier:
             if record.status != "ok":
                 continue
             if not self._like(record.environment):
                 self.elsewhere.add(_machine(record.environment))
             else:
-                self.seen.setdefault(SCORING, []).append(record.scoring_seconds)
                 for part in record.stages:
-                    self.seen.setdefault(part.trainer, []).append(part.cost.seconds)
+                    start = (
+                        max(0.0, part.outside.seconds - part.cost.seconds) if part.outside else 0
+                    )
+                    starts += [start] if part.outside else []
+                    self.seen.setdefault(part.trainer, []).append(part.cost.seconds + start)
+                self.seen.setdefault(SCORING, []).append(record.scoring_seconds)
+        if SCORING in self.seen:  # what a guard measured is kept of stages that train
+            self.seen[SCORING] = [one + median(starts[1:] or starts) for one in self.seen[SCORING]]
         self.made: dict[str, Estimate] = {}
 
     def _like(self, environment: Environment) -> bool:
