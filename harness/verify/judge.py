@@ -9,15 +9,15 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.verify.comparing.compare import comparison
+from harness.verify.comparing.golds import decimals, gold_answer, is_worded
 from harness.verify.comparing.matching import flexible_match, normalised, strict_match
 from harness.verify.comparing.parts import in_unit
 from harness.verify.comparing.sides import alike, sides
 from harness.verify.comparing.words import choices, same_words
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.extraction.extract import FORMS, Form, Found, extract, response_value
-from harness.verify.extraction.golds import decimals, gold_answer, is_worded
-from harness.verify.extraction.problem import asked_places, asked_unit, is_copy
 from harness.verify.extraction.prose import in_prose
+from harness.verify.extraction.question import asked_places, asked_unit
 from harness.verify.extraction.sentences import before_that_is, only_formula, stated
 from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
 from harness.verify.limits import (
@@ -28,6 +28,8 @@ from harness.verify.limits import (
     Unreadable,
     with_allowance,
 )
+from harness.verify.objections.copies import is_copy
+from harness.verify.objections.vetoes import taken_back
 from harness.verify.reading.answer import Readings, read
 from harness.verify.reading.letters import apart, unlettered
 from harness.verify.reading.tidy import tidy, with_alternative, with_unit
@@ -209,6 +211,9 @@ class _Case:
                 self.extracted = said
                 self.steps.append(f"the text is a whole response, which says: {said[:200]}")
                 right, why, reason = self.compare(gold, said, True)
+        back = taken_back(self.text, said or other or found.text, self.problem) if right else None
+        if back is not None:
+            right, why, reason = False, f"the text does not state it: {back.strip()}", Reason.denied
         copy = right and self.problem and self.is_copy(gold, found.text, other, said)
         if copy and choices(tidy(gold), tidy(found.text)) is None:
             reason = Reason.copied

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.choosing import chosen
-from harness.verify.extraction.problem import words
+from harness.verify.extraction.question import words
 from harness.verify.extraction.sentences import (
     ASSIGNS,
     BOUND,
@@ -152,6 +152,9 @@ def _behind_equals(sentence: str, asked: frozenset[str]) -> str | None:
         return sentence  # 5 + 7 = 13 = 12 says two things
     twice = _QUANTITIES.search(sentence)  # 92 cm = 0.92 m
     if twice is not None and len({UNITS.get(u, (u,))[0] for u in twice.group(2, 4)}) == 1:
+        wanted = {UNITS[w] for w in asked if w in UNITS}
+        if UNITS.get(twice.group(4)) in wanted and UNITS.get(twice.group(2)) not in wanted:
+            return twice.group(3) + " " + twice.group(4)
         return twice.group().rstrip(".")
     then = _next_step(behind, number, asked)
     return concluded(then, asked) if then is not None else _quantity(behind, number, asked)
@@ -205,7 +208,6 @@ def _quantity(behind: str, number: re.Match[str], asked: frozenset[str]) -> str:
 
 # -- sentences and what is none -------------------------------------------------------------------
 
-_ARE_NOT = re.compile(r"\s(?:are|is|was|were|did|do|does|have|has)\s(?:not|n['’]t)[.!]?$")
 _BECAUSE = re.compile(r"(?<=\w),?\s+(?:because|since)\b", re.I)
 _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 # seventy-nine (79) stones, 79 (seventy-nine) stones
@@ -225,9 +227,7 @@ _RELATIVE = re.compile(
 
 def value_in(sentence: str, asked: frozenset[str] = frozenset()) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    if "not" in asked:  # how many are not in the choir?
-        sentence = _ARE_NOT.sub("", sentence)
-    said = affirmed(sentence)
+    said = affirmed(sentence, asked)
     if said is None or BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])

@@ -12,7 +12,7 @@ import re
 
 from harness.verify.extraction.closing import HEDGE, concluded
 from harness.verify.extraction.phrases import DOUBTED, SENTENCE, WINDOW, cut, last_match
-from harness.verify.extraction.problem import HOW_MANY, squeezed, words
+from harness.verify.extraction.question import HOW_MANY, squeezed, words
 from harness.verify.extraction.remarks import CONCLUDES, unsettled, without_remarks
 from harness.verify.extraction.sentences import (
     ASSIGNS,
@@ -24,6 +24,7 @@ from harness.verify.extraction.sentences import (
     has_digit,
     last_formulas,
 )
+from harness.verify.extraction.shortening import shortened
 from harness.verify.extraction.spoken import CLOSING, spoken_value
 from harness.verify.extraction.tails import tail
 from harness.verify.reading.words import SPOKEN
@@ -39,7 +40,8 @@ def last_value(
         asked: The words of the problem's question.
         asked_formulas: The formulas whose value it asks for, without blanks.
     """
-    window = without_remarks(cut(text[-WINDOW:]) or text[-WINDOW:].strip())
+    full = without_remarks(cut(text[-WINDOW:]) or text[-WINDOW:].strip())
+    window = _shortened_end(full, asked)
     doubted = unsettled(window)
     if doubted is not None:
         return doubted or None
@@ -55,7 +57,14 @@ def last_value(
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
         return _of_formulas(window, formulas, asked, asked_formulas)
     assert number is not None
-    return _of_numbers(window, number, asked)
+    return _of_numbers(window, number, asked, remark=window == full)
+
+
+def _shortened_end(window: str, asked: frozenset[str]) -> str:
+    """Return a text whose last sentence is without what it says beside its value."""
+    stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
+    start = stops[-1] if stops else 0
+    return window[:start] + shortened(window[start:], asked)
 
 
 _FIRST = re.compile(
@@ -100,7 +109,7 @@ def _closing_value(window: str, asked: frozenset[str]) -> str | None:
         return listed.group(1)
     closing = _SO_WITHIN.split(closing)[-1]
     whole = tail(closing) if len(closing) < 300 and not MATH.search(closing) else None
-    sure = affirmed(closing) is not None and not HEDGE.search(closing)
+    sure = affirmed(closing, asked) is not None and not HEDGE.search(closing)
     return whole if sure else None
 
 
@@ -141,10 +150,15 @@ def _of_formulas(
     if single and within and not alone:
         last = concluded(_sentence(window, final), asked) or last
     chosen = last != content(final).strip() and len(formulas) > 1
+    if _EXTREMES & asked and _BOUND_THAT_IS.search(last):
+        last = last.rsplit("=", 1)[1]  # x + 16/x >= 2 * 4 = 8
     subject = "=" in last and _SUBJECT.search(re.split(r"[.,]\s(?!which)", before)[-1])
     if subject and not ASSIGNS.match(last) and "approx" not in last:
         last = re.split(r"(?<![<>!:])=", last)[-1]
     return last if chosen else _unless_denied(last, window, final, asked)
+
+
+_BOUND_THAT_IS = re.compile(r"(?:\\(?:ge|le|geq|leq)\b|[≥≤])[^=]*=[^=<>≤≥]*$")
 
 
 def _asked_for(
@@ -154,7 +168,7 @@ def _asked_for(
     if not asked_formulas:
         return None
     lefts = [squeezed(content(f).partition("=")[0]) for f in formulas]
-    if not single and len(set(lefts)) < len(lefts):
+    if not single and len(set(lefts[-2:])) < 2:
         return None  # x = 3 or x = 5
     for formula, left in zip(reversed(formulas), reversed(lefts), strict=True):
         if SENTENCE.search(window, formula.end(), formulas[-1].start()):
@@ -204,20 +218,23 @@ def _before_remark(
 
 
 def _of_numbers(
-    window: str, number: re.Match[str], asked: frozenset[str], again: bool = True
+    window: str, number: re.Match[str], asked: frozenset[str], *, remark: bool, again: bool = True
 ) -> str:
     """Return the value of a text that ends in a sentence with numbers, of which `number` is last.
 
-    Where that only bounds the value of an equation before it, the equation has it.
+    `remark` says that it may be a remark on the one before it. Where it only bounds the value of an
+    equation before it, the equation has it.
     """
-    sentence, number = _before_remark(window, number, asked)
+    sentence = _sentence(window, number)
+    if remark:
+        sentence, number = _before_remark(window, number, asked)
     value = concluded(sentence, asked)
     about = value is not None and (BOUND.match(value) or value.startswith(("nearly", "almost")))
     if again and about and "=" not in sentence:
         shorter = window[: window.rfind(sentence)]
         earlier = last_match(NUMBERISH, shorter) if "=" in shorter else None
         if earlier is not None:  # that is more than 20 thousand in a day
-            return _of_numbers(shorter, earlier, asked, again=False)
+            return _of_numbers(shorter, earlier, asked, remark=remark, again=False)
     if value is not None and "=" in sentence and not _WRONG.match(window, number.end()):
         return value  # what comes behind an equation says nothing about its value
     figure = number.group().strip()
@@ -270,7 +287,8 @@ def _unless_denied(value: str, text: str, found: re.Match[str], asked: frozenset
     before = text[start : found.start()]
     denied = DOUBTED.search(before) or ("not" not in asked and _DENIED.search(before))
     bounded = _BOUNDED.search(before) and not _EXTREMES & asked
-    if denied or bounded or _WRONG.match(text, found.end()):
+    wrong = not {"wrong", "incor", "not"} & asked and _WRONG.match(text, found.end())
+    if denied or bounded or wrong:
         return clause
-    denies = affirmed(_RELATIVE.sub("", clause)) is None and not _SUCH.search(before)
+    denies = affirmed(_RELATIVE.sub("", clause), asked) is None and not _SUCH.search(before)
     return clause if denies and "not" not in asked else value

@@ -20,7 +20,7 @@ from harness.verify.extraction.phrases import (
     cut,
     in_words,
 )
-from harness.verify.extraction.problem import asked_formulas, asked_words, words
+from harness.verify.extraction.question import asked_formulas, asked_words, words
 from harness.verify.extraction.sentences import (
     ASSIGNS,
     MATH,

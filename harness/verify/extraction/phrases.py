@@ -7,7 +7,7 @@ import re
 
 from harness.verify.extraction.boxes import boxes
 from harness.verify.extraction.closing import MATHEMATICS, value_in
-from harness.verify.extraction.problem import words
+from harness.verify.extraction.question import words
 from harness.verify.extraction.sentences import (
     MATH,
     NUMBERISH,
@@ -153,7 +153,7 @@ _NOT_SO = re.compile(
     r"(?:[Tt]his|[Tt]hat|[Ii]t)\s(?:is|was)\s(?:not\s(?:correct|right|true|so)|wrong|incorrect|false)\b"
 )
 DOUBTED = re.compile(  # "I do not think that the answer is 5"
-    r"(?:\b(?:whether|impossible|unclear|doubt|(?:false|wrong|incorrect)\s(?:that|to\s(?:say|think|claim))|(?:some|many|most|one)\s(?:\w+\s){0,2}?(?:say|think|claim)"
+    r"(?:\b(?:whether|impossible|unclear|(?<!no\s)doubt|(?:false|wrong|incorrect)\s(?:that|to\s(?:say|think|claim))|(?:some|many|most|one)\s(?:\w+\s){0,2}?(?:say|think|claim)"
     r"|(?:tempted|inclined)\sto\s(?:say|think|believe|answer)|(?<=\bthat\s)suppose|(?:^|(?<=[.!?]\s)|(?<=\n))(?:suppose|assume|assuming|imagine|if))\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
     r"|possible|follow|conclude)\b))(?:(?!\bbut\b)[^.!?\n])*$",
     re.I,

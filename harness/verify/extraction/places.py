@@ -43,7 +43,7 @@ _THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
 _SIDE_CLAUSE = re.compile(
     r"\b(?:après|avant|después|antes|depois|nachdem|bevor|parce\sque|porque|weil|quand|cuando|wenn|having|if|because|since|while|unless|although|though|where|given|(?:after|before|when|until)"
     r"(?!\s[^,;]*?\S\s(?:he|she|they|it|we|you|there)\s)"  # after the repair he keeps a profit of
-    r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the)\b)[a-z]{2,15}"
+    r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the|her|his|him|them|their|its|my|our|your|me|us|you|each)\b)[a-z]{2,15}"
     r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make)"
     r"|to\s+be\s(?!(?:about|an?|the|exactly|only|just|over)\b)[a-z]{2,12})"
     r"\s(?!and\b)[^,;]*$",
@@ -61,7 +61,7 @@ _COMPARED = re.compile(
 )
 _INSTEAD = re.compile(  # i.e. 60 a week; 24 students, or 80% of them, passed
     r"(?:,\s*(?:who|whose|whom|i\.e\.,?|or\sequivalently|(?:or\s|which\sis\s)?(?:about|roughly|approximately|around)\b|(?<=\sin\sall,)|(?<=\sin\stotal,)|(?<=\saltogether,)|including|namely\b|each\s(?:with|having|containing)|compared\s(?:with|to)|(?:of|among|out\sof)\swhich|(?:ranging\s)?from\s\S{1,12}\sto(?=\s\S{0,3}$))"
-    r"[^,;]*|\d[^:]*\w(?<!days)(?<!weeks)(?<!months)(?<!years)(?<!hours):\s[^:]*|\((?:[^()]*))$",
+    r"[^,;]*|\d[^:]*\w(?<!days)(?<!weeks)(?<!months)(?<!years)(?<!hours):\s(?!it\s(?:is|was)\b)[^:]*|\((?:[^()]*))$",
     re.I,
 )
 _BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)

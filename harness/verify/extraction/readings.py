@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harness.verify.algebra import tree
 from harness.verify.algebra.numeric import rounds
 from harness.verify.extraction.closing import concluded
-from harness.verify.extraction.problem import asked_places, asked_unit, asked_words, is_asked_for
+from harness.verify.extraction.question import asked_places, asked_unit, asked_words, is_asked_for
 from harness.verify.extraction.sentences import (
     NAME_ONLY,
     NUMBERISH,

@@ -100,9 +100,9 @@ _REJECTED = re.compile(  # x = 6, as x = -6 does not satisfy the equation
     r"|rejected|invalid|impossible|discarded)|(?:does\snot|doesn['’]t|cannot)\s(?:satisfy|work|be|hold))\b(?:(?!\bso\b)[^.;])*[.!]?\s*$"
 )
 _REMARKED = re.compile(
-    r"(?:[,;(]\s?(?:and\s|but\s)?not|\s(?:and\snot|et\snon|y\sno|und\snicht|e\snon|e\snão"
+    r"(?:[,;(]\s?(?:and\s|but\s)?not|[,;]\s(?:and\s|but\s)?not\s(?:by|to|at|for)(?=\s\d)|\s(?:and\snot|et\snon|y\sno|und\snicht|e\snon|e\snão"
     r"|instead of|rather than|as opposed to))\s+"
-    r"[$\\(]{0,3}[-−]?\d[^!?\n]{0,40}$"
+    r"[$\\(]{0,3}[-−]?\d(?:(?!,\s(?:and\s)?so\s)[^!?\n]){0,40}$"
 )
 _DRAWING = re.compile(r"\[asy\](?:(?!\[/?asy\]).){0,4000}(?:\[/asy\]|$)", re.S)
 _OFFER = re.compile(  # what a chat model adds
@@ -112,7 +112,7 @@ _OFFER = re.compile(  # what a chat model adds
 )
 # a check of the value before it, which takes nothing back
 _CHECK = re.compile(
-    r"(?:\n|[.!]\s)\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus|\s(?:me))\s|we\s(?:should|can|may|could)\s(?:also\s)?)?"
+    r"(?:\n|[.!]\s)\s{0,9}(?:[*#]{1,4}\s?)?(?:step\s\d{1,2}:?\s{1,3})?(?:to\s|let(?:'s|\sus|\s(?:me))\s|(?:we|you|one)\s(?:should|can|may|could)\s(?:also\s)?)?"
     r"(?:(?:this\smeans\s(?:that\s)?)?(?:when|if)\s(?:we|you|i)\s(?:substitut|plug|put|check|test)\w*|(?:(?:double|quick|sanity|cross)[-\s])?check(?:ing)?|verif(?:y|ying|ication)|indeed)\b",
     re.I,
 )

@@ -55,8 +55,20 @@ _REMARK = re.compile(
     r"|[,;(]?\s(?:but|though|although)\s(?:i|this|it)\b.{0,40}?\b(?:sure|certain|confident)\b(?=\D*$)",
     re.I,
 )
+# he pays $36 instead of $42, and so saves $6
+_INSTEAD = re.compile(
+    r"\s(?:instead of|rather than)\s[^,;.]{1,60}(?=,\s(?:and\s)?(?:so|thus|hence|therefore)\b)"
+)
 _ADDED = re.compile(r"\s\((?:it|since|as|because|we|the)\b[^()]{3,200}\)?")
-_NO_DENIAL = re.compile(r"\b(?:not\s(?:bad|only|surprising(?:ly)?)|don['’]t\sforget)\b", re.I)
+_NO_DENIAL = re.compile(
+    r"\b(?:not\s(?:bad|only|surprising(?:ly)?)|don['’]t\sforget|can(?:not|['’]t)\sbe\sanything\s(?:other\sthan|but))\b",
+    re.I,
+)
+_ASKED_DENIAL = re.compile(
+    r"\b(?:(?:is|are|was|were)\s)?(?:wrong|incorrect|false)(?:ly)?\b"
+    r"|\b(?:do|does|did|are|is|was|were|will)(?:\snot\b|n['’]t\b)(?:\s\w+)?",
+    re.I,
+)
 _CORRECTED = re.compile(
     r"(?:\b(?:can)?not\b|n['’]t\b)[^.;]{0,80};\s+it\s+is\s+(?!not\b)|"
     r"(?:\b(?:can)?not\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
@@ -66,14 +78,17 @@ _CORRECTED = re.compile(
 )
 
 
-def affirmed(text: str) -> str | None:
+def affirmed(text: str, asked: frozenset[str] = frozenset()) -> str | None:
     """Return what a text says to be so, without what it says not to be; None if nothing is left.
 
-    `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing.
+    `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing. Where the
+    question, whose words are `asked`, is how many are wrong, `6 were wrong` says 6.
     """
     if len(text) > MAX_ANSWER or (text.isascii() and " " not in text):
         return text  # too long, which the reader refuses, or no sentence
-    text = _NO_DENIAL.sub("", text)
+    text = _INSTEAD.sub("", _NO_DENIAL.sub("", text))
+    if {"not", "wrong", "incor", "false"} & asked:
+        text = _ASKED_DENIAL.sub("", text)
     text = _REMARK.split(text if "\\" in text else _ADDED.sub("", text), maxsplit=1)[0].rstrip()
     if BOUND.match(text):
         return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 
-from harness.verify.extraction.sentences import has_digit
+from harness.verify.extraction.question import HEAD, words
+from harness.verify.extraction.sentences import MATH, has_digit
+from harness.verify.reading.words import SPOKEN
 
 
 def shortened(sentence: str, asked: frozenset[str]) -> str:
@@ -23,6 +25,17 @@ def _behind_that_is(sentence: str, asked: frozenset[str]) -> str:
     found = _THAT_IS.search(sentence)
     words_first = found is not None and not has_digit(sentence[: found.start()])
     return sentence[found.end() :] if found is not None and words_first else sentence
+
+
+_EXACT = re.compile(
+    r",\s([^,]{0,5}\d[^,]{0,30}?)\s(?:to\sbe\s(?:exact|precise)|exactly|precisely)\.?$"
+)
+
+
+def _exactly(sentence: str, asked: frozenset[str]) -> str:
+    """Return a value "to be exact": `42` of `more than 40 were sold, 42 to be exact`."""
+    found = _EXACT.search(sentence)
+    return found.group(1) if found is not None else sentence
 
 
 _FAILS = re.compile(
@@ -62,8 +75,11 @@ def _without_precision(sentence: str, asked: frozenset[str]) -> str:
     return _PRECISION.sub("", sentence)
 
 
+_WHERE = frozenset({"which", "where", "attai", "occur"})
 _OCCURS = re.compile(
-    r",?\s(?:which|this|and|it)\s(?:it\s)?(?:occurs|happens|is\s(?:attained|achieved|reached|found))\s.*$"
+    r",?\s(?:which|this|and|it)\s(?:it\s)?(?:(?:occurs|happens)\s(?!with\b)|is\s(?:attained|achieved|reached|found)\s).*$"
+    r"|(?<=[\d$])\s(?:is|are|being)\s(?:attained|achieved|reached)\s(?:when|at|for|if|by)\s"
+    r"(?:(?!\b(?:so|thus|hence|therefore)\b).)*$"
 )
 
 
@@ -72,10 +88,123 @@ def _without_where(sentence: str, asked: frozenset[str]) -> str:
 
     Unless the question is where.
     """
-    occurs = _OCCURS.search(sentence) if not {"occur", "attai", "where"} & asked else None
+    occurs = _OCCURS.search(sentence) if not _WHERE & asked else None
     if occurs is None or not has_digit(sentence[: occurs.start()]):
         return sentence
     return sentence[: occurs.start()]
 
 
-_RULES = (_behind_that_is, _without_failure, _as_rounded, _without_precision, _without_where)
+_FRONT = re.compile(
+    r"\W{0,5}(?:(?:so|thus|hence|therefore|then|finally|now|and)\b,?\s)?"
+    r"(?:(?:after|if|when|since|because|as|with|given|for|at|in|of|out|from|before|while|although"
+    r"|once|by|to|on|during|until|among|instead)\b|[a-z]{2,12}ing\b)[^,:]*(?:,(?=\d{3}\b)[^,:]*)*,\s",
+    re.I,
+)
+_CLAUSE = re.compile(r"\W{0,5}(?:since|because|if|although|given)\b", re.I)
+_SIDE = re.compile(
+    r",?\s(?:and\s)?(?:since|because|given\sthat)\s"
+    r"|,\s(?:and\s)?as\s(?!an?\s|follows|required|desired|well|the\s(?:answer|result))"
+    r"|,\swhich\s(?!(?:leaves?|left|gives?|gave|makes?|made|means?|brings?|brought|adds?|comes?|totals?|results?"
+    r"|simplifies|reduces|works|equals|yields|implies|factors|rounds?|rounded|rounding|becomes|to|we|can|has|have|in\stotal"
+    r"|(?:is|are|was|were)(?!\s(?:\$[^$]{1,40}\$|\S{1,20})\s(?:[a-z]{1,12}\s)?(?:times|more|less|fewer|for|each|every|per|above|below|of|as|away)\b)"
+    r"|together\s(?:is|are|makes?))\b)"
+    r"|,\s(?:who|whose|whom|where|when|(?:at|of|in)\swhich|each\sof\swhich)\s"
+    r"|,\s(?:(?:together|along)\s)?with\s(?!\S{1,9}(?:\s[a-z]+)?\s(?:left|remaining|leftover)\b)"
+    r"|,\s(?:against|compared|as\sopposed|unlike|(?:but\s)?not\s(?:enough|counting|including)|including"
+    r"|excluding|counting|being|having|keeping|representing|consisting|corresponding|covering|using"
+    r"|matching|satisfying)\b"
+    r"|,?\s(?:whereas|although|though|even\sthough)\s|,\s(?:while|and\sonly(?=\s\S+\sof\b))\s"
+    r"|,\sthat\sis,?\s(?=.{0,30}(?:\btimes\b|\s[-+*/×·]\s))"
+    r"|,\s\S{1,12}\s[a-z]{1,15}\sbeing\b|,\s\d[\d,.]*\stimes\s|,\sor\s\S{1,8}\s(?:an?|per|each|every)\s"
+    r"|[,;]\sfor\s(?:example|instance)\b|,?\sand\s(?:indeed|in\sfact)\b"
+    r"|,\s(?:up\s|down\s)?from\s[^,]*\sto\s"
+    r"|,\s\$?\d[\d,.]*\s(?:[a-z]+\s)?(?:(?:in|for|on|at|per)\s)?(?:each|every|per)\b"
+    r"|,\sout\sof\s(?!these|which|them)|,\sthe\slatter\s|,\sor\s\S{1,14}\s(?:each)\b|,\s(?:and\s)?(?=[^,=]{1,30}=[^,=]{1,30}\s(?:confirms|checks|shows)\b)"
+    r"|;\s(?=(?:indeed|in\sfact|note|the\sother)\b)|\s\((?=[^\s()]{1,12}\s=[^()]*\)\.?\s*$)"
+    r"|\s\((?:and|since|as|because|check|so\sthat|indeed|which)\s",
+    re.I,
+)
+# a conclusion in what would be left out, or the rest of the main clause behind it
+_GOES_ON = re.compile(
+    r":\s|\b(?:so|thus|hence|therefore|leaving|which\s(?:leaves|gives|makes|means))\b"
+    r"|,\s(?!(?:and|or|but|while)\b)[A-Za-z][^,]*(?:\d|\$)|\\\[|\$\$"
+    r"|\b(?:sum|answer|value|total|result)\s(?:is|of)\b|,\s\d[^,=]*=|\bnot\s(?:the|right|correct)\b|\b(?:wrong|incorrect)\b"
+)
+_REASON = re.compile(r",?\s(?:and\s)?(?:since|because|given\sthat|as)\b|[,;]\sfor\s|\s\(", re.I)
+_NEGATED = re.compile(r"\bnot\b|n['’]t\b", re.I)
+_COMES_TO = re.compile(r"=\s*(-?\d[\d,]*(?:\.\d+)?)[^=\d]*$")
+_PERCENT = re.compile(r"%|\bpercent")
+_STATES = re.compile(rf"\d|\b{SPOKEN}\b", re.I)
+
+
+def _main_clause(sentence: str, asked: frozenset[str]) -> str:
+    """Return a sentence without clauses that only explain or describe what its main clause says.
+
+    `the ride takes 3 hours` of `the ride takes 3 hours, since it is 90 km at 30 km/h`. A clause
+    stays that draws a conclusion, speaks more of the question, or says where, if that is asked.
+    """
+    if len(sentence) > 1_000:
+        return sentence
+    masked = MATH.sub(lambda m: "$" + "0" * (len(m.group()) - 2) + "$", sentence)
+    start = _front(masked)
+    for side in _SIDE.finditer(masked, start):
+        main, rest = sentence[start : side.start()], sentence[side.end() :]
+        if not _STATES.search(masked, start, side.start()) or _GOES_ON.search(rest):
+            continue
+        if not asked and not _REASON.match(side.group()):
+            continue  # nothing says which of two values is asked for
+        if _NEGATED.search(main) or _speaks(rest, asked) > _speaks(sentence[: side.start()], asked):
+            continue
+        comes_to = _COMES_TO.search(rest)
+        other = comes_to is not None and comes_to.group(1) not in main  # because 1 + 2 = 3
+        if other and "ecause" in side.group() and "$" not in rest:
+            continue
+        percent = "perce" in asked and _PERCENT.search(rest) and not _PERCENT.search(main)
+        if percent or (asked & _WHERE and "=" in rest):
+            continue
+        return sentence[: side.start()]
+    return sentence
+
+
+def _speaks(text: str, asked: frozenset[str]) -> int:
+    """Return how much a text speaks of the question, most by what is asked for itself."""
+    return sum((w in asked) + 2 * (HEAD + w in asked) for w in words(text))
+
+
+def _front(masked: str) -> int:
+    """Return where the main clause begins behind a side clause with a comma, else 0."""
+    front = _FRONT.match(masked)
+    if front is None or not _STATES.search(masked, front.end()):
+        return 0
+    main = _SIDE.match(masked, front.end() - 2) and not _CLAUSE.match(masked)
+    return 0 if main else front.end()
+
+
+def _without_front(sentence: str, asked: frozenset[str]) -> str:
+    """Return a main clause without a calculation before it: `Adding 2 + 3 = 5, he has 9 left`."""
+    start = _front(sentence) if "=" in sentence and "$" not in sentence else 0
+    if not start or "=" in sentence[start:] or "=" not in sentence[:start]:
+        return sentence
+    front, main = sentence[:start], sentence[start:]
+    return main if len(asked & words(front)) <= len(asked & words(main)) else sentence
+
+
+_WORTH = re.compile(r",\s(?:each\s)?worth\s[^,]{1,30}(?=,|\.?$)")
+
+
+def _without_worth(sentence: str, asked: frozenset[str]) -> str:
+    """Return a sentence without what its things are worth, unless that is asked for."""
+    return sentence if {"worth", "value", "dolla", "money"} & asked else _WORTH.sub("", sentence)
+
+
+_RULES = (
+    _behind_that_is,
+    _exactly,
+    _without_failure,
+    _as_rounded,
+    _without_precision,
+    _without_where,
+    _main_clause,
+    _without_front,
+    _without_worth,
+)

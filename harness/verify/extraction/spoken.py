@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.closing import concluded
-from harness.verify.extraction.problem import words
+from harness.verify.extraction.question import words
 from harness.verify.extraction.sentences import affirmed, has_digit
 from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN
 
@@ -72,6 +72,6 @@ def _without_figures(window: str, asked: frozenset[str]) -> str | None:
     """Return the value in words that a response without any figures ends in: `nine lines`."""
     closing = re.split(r"[.!?]\s|\n", window.rstrip(" .!"))[-1]
     ends = window.endswith((".", "!")) and not re.search(r"\b(?:than|no)\b", closing)
-    value = concluded(closing, asked) if ends and affirmed(closing) is not None else None
+    value = concluded(closing, asked) if ends and affirmed(closing, asked) is not None else None
     numeral = value is not None and re.search(rf"{SPOKEN}|∞|infinity", value.lower())
     return value if numeral or (value and any(map(str.isnumeric, value))) else None

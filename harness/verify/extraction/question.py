@@ -1,0 +1,162 @@
+"""What a problem asks for: the words of its question, its formulas, the rounding, the unit."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from harness.verify.extraction.pieces import RELATIONS, pieces
+from harness.verify.extraction.sentences import MATH, content
+from harness.verify.limits import MAX_ANSWER, with_allowance
+from harness.verify.reading.words import UNITS, number_of
+
+_PLACES = {
+    "tenth": 1, "hundredth": 2, "thousandth": 3, "cent": 2, "penny": 2, "ten": -1, "hundred": -2,
+    "thousand": -3, "million": -6,
+}  # fmt: skip
+_NEAREST = re.compile(
+    r"\bnearest\s+\$?(?:\\?\$)?(one[- ]|ten[- ])?(whole|integer|unit|dollar|degree|percent|tenth"
+    r"|hundredth|thousandth|cent|penny|ten|hundred|thousand|million|[a-z]{1,12})\b",
+    re.I,
+)
+_DECIMALS = re.compile(
+    r"\b(\d|one|two|three|four|five|six)\s+(?:decimal|places?\s+(?:after|of\s+decimal))", re.I
+)
+_ASKED = re.compile(
+    r"\b(in|how\s+many|number\s+of)\s+(?:the\s+|(?:more|fewer|total)\s+)?(square\s+|cubic\s+)?\$?(?:\\(?:text|mathrm)"
+    r"\s*\{\s*)?([a-z]{2,12})\b(?!\s+(?:per|a|an|each)\b|\s*[/^\\])(\s+of\b)?",
+    re.I,
+)
+
+
+_WORD = re.compile(r"[a-z]{3,15}")
+_COMMON = {
+    "the", "and", "are", "was", "were", "has", "have", "had", "how", "many", "much", "what", "does",
+    "did", "will", "would", "can", "could", "for", "with", "from", "that", "this", "they", "she",
+    "his", "her", "its", "their", "there", "find", "each", "all", "after", "before", "more", "less",
+    "than",
+}  # fmt: skip
+
+
+_REMAIN = re.compile(r"\bremain(?:s|ing|ed)?\b|\bleft\s?over\b")
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text that say something, without their endings."""
+    found = _WORD.findall(_REMAIN.sub("left", MATH.sub(" ", text).lower()))
+    return frozenset(w[:5].rstrip("s") for w in found if w not in _COMMON and w not in UNITS)
+
+
+@lru_cache(maxsize=1024)
+def asked_words(problem: str) -> frozenset[str]:
+    """Return the words of a problem's last question, or last sentence, units and numbers too.
+
+    Among them are `HOW_MANY` and its like for the kind of the question, `how many days` for the
+    unit of what is counted, `head area` for a word of `the area of a circle`, and `given 75` for
+    every number of the problem.
+    """
+    sentences = _SENTENCES.split(problem[-2_000:].strip())
+    question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
+    numbers = re.findall(r"\d[\d,.]*(?<=\d)", question)
+    asks = _ASKS.search(question)
+    question = question[max(0, asks.start() - 3) :] if asks is not None else question
+    units = {w for w in _WORD.findall(question.lower()) if w in UNITS}
+    many = _HOW_MANY.findall(problem, max(0, len(problem) - _QUESTION))
+    counted = {HOW_MANY, TWICE} if len(many) == 2 else {HOW_MANY} if many else set()
+    counted |= {BY_HOW_MUCH} if _BY_HOW_MUCH.search(question) else set()
+    counted |= {f"how many {m}" for m in _HOW_MANY_UNITS.findall(question.lower()) if m in UNITS}
+    head = _HEAD.search(question)
+    counted |= {f"{HEAD}{w}" for w in words(head.group(1))} if head is not None else set()
+    counted |= {f"given {n}" for n in _GIVEN.findall(problem[-2_000:])}
+    counted |= {"when"} if _WHAT_TIME.search(question) else set()
+    return words(question) | units | set(numbers) | counted
+
+
+@lru_cache(maxsize=1024)
+def asked_formulas(problem: str) -> frozenset[str]:
+    """Return the formulas that a problem's end asks for, without blanks: `m+n`, `f(2)`."""
+    end = problem[-_QUESTION:]
+    found = [MATH.match(end, asks.end()) for asks in _FIND.finditer(end)]
+    return frozenset(
+        squeezed(content(m))
+        for m in found
+        if m is not None and "=" not in m.group() and _ASKED_ALONE.match(end, m.end())
+    )
+
+
+def squeezed(formula: str) -> str:
+    """Return a formula without blanks and without a stop behind it."""
+    return "".join(formula.split()).rstrip(".,;?")
+
+
+_FIND = re.compile(
+    r"\b(?:find|compute|determine|evaluate|calculate|what\s(?:is|are))\s(?:the\svalue\sof\s)?"
+    r"|\b(?:what|which)\svalues?\sof\s"
+    r"|\b(?:for|at)\s(?:which|what)\s(?:(?:real|positive|negative|integer|whole)\s)*(?:(?:numbers?|values?|integers?)\s)?(?:of\s)?",
+    re.I,
+)
+_ASKED_ALONE = re.compile(r"\s?(?:[.?!,]|when\b|if\b|given\b|does\b|do\b|is\b|are\b|will\b|$)")
+_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+
+HOW_MANY = "how many"  # among the words of a question that asks for a number of things
+TWICE = "how many, how many"  # among them where it asks for two
+BY_HOW_MUCH = "by how much"  # among them where it asks for a difference
+_BY_HOW_MUCH = re.compile(
+    r"\bby\s(?:how|what)\b|\bhow\s(?:many|much)\s(?:[a-z]{1,15}\s)?(?:more|fewer|less|longer|older|farther|further)\b",
+    re.I,
+)
+_HOW_MANY_UNITS = re.compile(r"\bhow\smany\s(?:more\s|full\s|whole\s|total\s)?([a-z]{3,15})\b")
+HEAD = "head "  # before the words of what is asked for, without what it is of
+_HEAD = re.compile(
+    r"\b(?:find|determine|compute|calculate|what\s(?:is|was|are))\s(?:the|its|his|her|their)\s(.{3,60}?)"
+    r"(?:\s(?:of|for|in|when|if|that|such|to)\b|[?.,]|$)",
+    re.I,
+)
+_GIVEN = re.compile(r"\d[\d,.]*(?<=\d)")
+_WHAT_TIME = re.compile(r"\bwhat\stime\b", re.I)
+_HOW_MANY = re.compile(r"how\s+many\b|\bnumber\s+of\b", re.I)
+_ASKS = re.compile(r"\b(?:how\s+(?:much|many|far|long|fast|old|tall)|what)\b", re.I)
+_QUESTION = 300  # characters at the end of a problem that ask for the answer
+
+
+@lru_cache(maxsize=1024)
+def asked_places(problem: str) -> int | None:
+    """Return the place that a problem rounds to: 1 for tenths, 0 for whole numbers; or None."""
+    decimals = _DECIMALS.search(problem)
+    if decimals is not None:
+        said = decimals.group(1).lower()
+        return int(said) if said.isdigit() else number_of([said])
+    nearest = _NEAREST.search(problem)
+    if nearest is None:
+        return None
+    scale, unit = nearest.group(1) or "", nearest.group(2).lower()
+    if scale.lower().startswith("ten") and unit in ("thousand", "thousandth"):
+        return _PLACES[unit] + (1 if unit == "thousandth" else -1)
+    return _PLACES.get(unit, 0)
+
+
+@lru_cache(maxsize=1024)
+def asked_unit(problem: str) -> str | None:
+    """Return the unit that a problem asks its answer in, or None."""
+    found = None
+    for match in _ASKED.finditer(problem, max(0, len(problem) - _QUESTION)):
+        power, unit = (match.group(2) or "").lower(), match.group(3).lower()
+        # the last one, for the question ends a problem; "in the second week" asks for no unit
+        one = unit == "in" or (len(unit) > 2 and f"{unit}s" in UNITS)
+        amount = match.group(4) is None or match.group(1).lower() != "in"
+        if unit in UNITS and amount and not one and not _ASKS.search(problem, match.end()):
+            found = power + unit
+    return found
+
+
+def is_asked_for(expression: str, problem: str) -> bool:
+    """Whether an expression is a formula of the problem, whose value is then an answer to it."""
+    found = pieces(expression) if len(expression) <= MAX_ANSWER else ()
+    return bool(found) and found in _formulas(problem)
+
+
+@lru_cache(maxsize=1024)
+def _formulas(problem: str) -> frozenset[tuple[str, ...]]:
+    """Return the formulas of a problem in which nothing is related to anything."""
+    found = with_allowance(lambda p: [pieces(content(m)) for m in MATH.finditer(p)], problem)
+    return frozenset(f for f in found if not RELATIONS.intersection(f))

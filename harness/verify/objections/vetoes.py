@@ -1,0 +1,233 @@
+"""Words that take a value back, bound it, or make another value of it.
+
+What an answer is read as says nothing of the words around it: "just over 42", "42 would be the
+tempting answer", "42. Scratch that", "three times 42". A value that would be right is looked for in
+the response once more, and such words right beside it, or behind it with no other value between,
+say that the response does not state it. Words of the question itself never count: where "how many
+were wrong" is asked, a value may be called wrong.
+"""
+
+# ruff: noqa: RUF001 -- these characters are the subject
+from __future__ import annotations
+
+import re
+
+from harness.verify.extraction.sentences import MATH, NUMBERISH
+from harness.verify.objections.lexicon import (
+    BOUNDS,
+    CHANGES,
+    COMPARISONS,
+    DENIALS,
+    FUNCTIONS,
+    HEDGES,
+    HINTS,
+    LAST_WORDS,
+    OPERATORS,
+    REFUSALS,
+    RELATIONS,
+    REMARKS,
+    RETRACTIONS,
+    UNREAL,
+    any_of,
+)  # fmt: skip
+from harness.verify.reading.words import SPOKEN
+
+_WINDOW = 2_000  # characters at the end of a response that are looked at
+_OPENS = re.compile(r"(?:\\(?:boxed|text|mathbf|textbf)\s?\{|####|[$*({}\[\\~\s])+$")
+_CLOSES = re.compile(r"(?:[$*)}\]~\s]|\\[)\]])*")
+_UNIT = r"(?:\s?(?:[a-z%]{1,15}|°\s?[CF]|\\[a-z]{1,8}))?"
+
+# whose function of a number it is: "the square root of the number is 12"
+_OF_ANSWER = re.compile(
+    r"\b(?P<said>square|cube|(?:square|cube)\sroot|half|double|twice|triple|reciprocal|opposite"
+    r"|negative|third|quarter)(?:\sof)?\s(?:the|this|that|our|what)\s(?:number|answer|value|result"
+    r"|one|solution|quantity|total)\b[^.,;!?\d]{0,40}\s(?:is|was|equals)\s\S{0,3}$",
+    re.I,
+)
+_RIGHT_BEFORE = re.compile(rf"\b{any_of(BOUNDS, FUNCTIONS)}\s?$", re.I)
+_RELATED = re.compile(rf"{any_of(RELATIONS)}\s?$")
+_IN_CLAUSE = (
+    re.compile(rf"\b{any_of(DENIALS)}\b[^.,;:!?\d]{{0,80}}$", re.I),
+    re.compile(r"(?:^|[.;,]\s)(?P<said>no)\s$", re.I),
+    _OF_ANSWER,
+)
+_BEHIND = (
+    re.compile(rf"{_UNIT}(?:\s[a-z]{{1,12}})?,?\s{any_of(REMARKS)}\b", re.I),
+    re.compile(rf"{_UNIT}\s?{any_of(CHANGES)}", re.I),
+    re.compile(r"(?P<said>\^)(?!\{?\\circ)"),  # a power
+)
+_COMPARED = re.compile(rf"{_UNIT}\s{any_of(COMPARISONS)}\b", re.I)
+_OPERAND = re.compile(rf"[\w)}}]\s?{any_of(OPERATORS)}\s?\$?\\boxed\s?\{{$")
+_UNREAL = re.compile(rf"\b{any_of(UNREAL)}\b[^.;:!?\d]{{0,60}}$", re.I)
+_LATER = re.compile(rf"\b{any_of(RETRACTIONS)}\b", re.I)
+_REFUSED = re.compile(rf"\b{any_of(REFUSALS)}", re.I)
+_NO_MATTER = re.compile(
+    r"\b(?:no(?!,)|not|without|never|rest|others?|remaining|else|otherwise|any(?:one|body)|nothing)\b[^.!?]{0,15}$",
+    re.I,
+)
+_WOULD = re.compile(
+    r"\bwould\shave\s[^.,;!?\d]{0,40}$|^\W*(?:had|were|if|suppose)\b[^.;!?]*$", re.I
+)
+_IF = re.compile(r"\b(?:would|if|suppose|could|were|had)\b", re.I)
+_NUMBER = re.compile(rf"\d|\b(?!one\b){SPOKEN}\b", re.I)
+_SEQUENCE = re.compile(r"\b(?:lim|limit|sequence|series|converge|approach|tend|asymptote)", re.I)
+
+
+_VALUE = re.compile(r"\d|[\\$]")
+_TAG = re.compile(r"</?[a-z][^<>]{0,40}>", re.I)
+# values that their only number is no part of by itself
+_WHOLE = re.compile(
+    r"\$|\\(?!text)|[<>=≤≥≠|]|(?<![A-Za-z'’])[b-hj-z](?![A-Za-z'’])"
+    r"|\b(?:minus|negative|dozen|hundred|thousand|million|billion)\b",
+    re.I,
+)
+
+
+def taken_back(text: str, value: str, problem: str) -> str | None:
+    """Return the words by which a response takes back, bounds or changes a value, or None.
+
+    Args:
+        text: The response.
+        value: What was read as its answer.
+        problem: The problem, whose own words say nothing of the value.
+    """
+    value, window = value.strip(), text[-_WINDOW:]
+    if "<" in window:
+        window = _TAG.sub(lambda m: " " * len(m.group()), window)
+    hedged = HEDGES.search(value) if " " in value else None
+    if hedged is not None:
+        return hedged.group()
+    refused = _REFUSED.search(window) if _has_any(window[-600:], _I) else None
+    if refused is not None and value not in window[refused.end() :]:
+        return refused.group()
+    if " " in value and (len(value.split()) > 2 or "\\text" in value):
+        numbers = NUMBERISH.findall(value)
+        value = numbers[0].strip() if len(numbers) == 1 and not _WHOLE.search(value) else value
+    places = _places(window, value) if len(value) < 100 and _VALUE.search(value) else []
+    found = [_around(window, start, start + len(value), problem) for start in places]
+    return found[-1] if found and all(found) else None
+
+
+_MARK = re.compile(r"(?:\\boxed\s?\{|####)[\s$]*$")
+_SIGNS = ("-", "+", "*", "/", "cdot", "times")
+_I = ("I ", "I'", "I’")
+_PART_BEFORE = re.compile(r"[\w.,]$|\d[-/^]$")
+_PART_BEHIND = re.compile(r"[\w^]|[.,/]\d")
+
+
+def _places(window: str, value: str) -> list[int]:
+    """Return where a value begins in the last sentence that has it; a marked one alone."""
+    found: list[int] = []
+    first, at = 0, window.rfind(value) if value else -1
+    while at >= first and len(found) < 9:
+        end = at + len(value)
+        part = _PART_BEFORE.search(window[max(0, at - 2) : at]) or _PART_BEHIND.match(window, end)
+        if part is None:
+            if _MARK.search(window[max(0, at - 12) : at]):
+                return [at]
+            if not found:
+                first = _sentence_start(window, at)
+            found.append(at)
+        at = window.rfind(value, 0, at)
+    for mark in ("\\boxed{", "#### "):
+        marked = window.rfind(mark + value) if found else -1
+        if marked >= 0:
+            return [marked + len(mark)]
+    return found
+
+
+def _has_any(text: str, words: tuple[str, ...]) -> bool:
+    for word in words:  # noqa: SIM110 -- a loop is faster than a generator
+        if word in text:
+            return True
+    return False
+
+
+def _sentence_start(text: str, end: int) -> int:
+    """Return where the sentence around a place of a text begins."""
+    begin, find = max(0, end - 300), text.rfind
+    stops = find(". ", begin, end), find("! ", begin, end), find("? ", begin, end)
+    return max(begin, find("\n", begin, end) + 1, *stops)
+
+
+def _around(window: str, start: int, end: int, problem: str) -> str | None:
+    """Return the words around one place of a value that take it back, or None."""
+    before = window[max(0, start - 160) : start]
+    if before.endswith("{") and _has_any(before[-12:], _SIGNS):
+        joined = _OPERAND.search(before)
+        if joined is not None:
+            return joined.group("said")
+    before = before[_sentence_start(before, len(before)) :]
+    before = before[:-24] + _OPENS.sub(" ", before[-24:])
+    closes = _CLOSES.match(window, end)
+    behind = window[closes.end() if closes is not None else end :]
+    found = [_RELATED.search(before[-16:])]
+    lower = before.lower()
+    if _has_any(lower, HINTS):
+        found += [p.search(before) for p in _IN_CLAUSE]
+    if lower.rstrip().rpartition(" ")[2].startswith(LAST_WORDS):
+        found.append(_RIGHT_BEFORE.search(before[-60:]))
+    asks, silent = problem[-200:], not behind.strip(" .")
+    if not silent:
+        gap = " " if closes is not None and closes.group().strip("$*)}]\\") else ""
+        close = gap + behind[:120]
+        found += [p.match(close) for p in _BEHIND] + [_taken_back_later(behind)]
+        if problem and not _COMPARES.search(asks):
+            found.append(_COMPARED.match(close))
+    for one in found:
+        said = one.group("said") if one is not None else ""
+        if said and not _is_asked(said, problem):
+            return said
+    if silent:
+        return None
+    if _ASKS.match(behind) and not _NUMBER.search(behind):
+        return "?"
+    if not _REAL.search(behind):
+        return None
+    unreal = _UNREAL.search(before)
+    if unreal is not None and _REAL.search(behind[:120]) and not _NUMBER.search(behind):
+        return None if _is_asked(unreal.group("said"), problem) else unreal.group()
+    supposed = _WOULD.search(before) if problem and not _IF.search(asks) else None
+    if supposed is not None and _SUPPOSES.search(before + behind[:80]):
+        return supposed.group()
+    return None
+
+
+_COMPARES = re.compile(r"\b(?:more|less|fewer|difference|than|by)\b", re.I)
+_ASKS = re.compile(r"\s?\?(?:\s|$)")
+_REAL = re.compile(
+    r"\b(?:not|but|though|however|actual(?:ly)?|real(?:ity)?|did|do|does)\b|n['’]t\b", re.I
+)
+_SUPPOSES = re.compile(r"\bwould\b", re.I)
+
+
+def _taken_back_later(behind: str) -> re.Match[str] | None:
+    """Return what takes a value back behind it, if no other value stands between."""
+    later = _LATER.search(behind, 0, 400)
+    between = behind[: later.start()] if later is not None else ""
+    if _NUMBER.search(between) or _NO_MATTER.search(between) or MATH.search(between):
+        return None
+    return later
+
+
+_EXTREME = re.compile(
+    r"\b(?:largest|smallest|greatest|fewest|highest|lowest|longest|shortest|most|least|max|min)",
+    re.I,
+)
+_KEYS = re.compile(r"[a-z]{4,}")
+_SMALL = frozenset(
+    {"than", "that", "this", "with", "just", "well", "much", "would", "have", "been"}
+)
+
+
+def _is_asked(said: str, problem: str) -> bool:
+    """Whether a problem has the words itself, asks for a bound, or speaks of limits."""
+    lower = problem.lower()
+    if said.startswith("at ") and _EXTREME.search(lower):
+        return True
+    if said.startswith(("tend", "approach", "close", "very close")):
+        return _SEQUENCE.search(lower) is not None
+    if not problem:
+        return "short" in said
+    word = next((w for w in _KEYS.findall(said.lower()) if w not in _SMALL), "")
+    return bool(word) and word[:5] in lower
