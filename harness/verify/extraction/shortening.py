@@ -94,41 +94,63 @@ def _without_where(sentence: str, asked: frozenset[str]) -> str:
     return sentence[: occurs.start()]
 
 
-_FRONT = re.compile(
+_FRONT = re.compile(  # After 3 hours, ...; Adding 2 and 3, ...
     r"\W{0,5}(?:(?:so|thus|hence|therefore|then|finally|now|and)\b,?\s)?"
     r"(?:(?:after|if|when|since|because|as|with|given|for|at|in|of|out|from|before|while|although"
     r"|once|by|to|on|during|until|among|instead)\b|[a-z]{2,12}ing\b)[^,:]*(?:,(?=\d{3}\b)[^,:]*)*,\s",
     re.I,
 )
 _CLAUSE = re.compile(r"\W{0,5}(?:since|because|if|although|given)\b", re.I)
-_SIDE = re.compile(
-    r",?\s(?:and\s)?(?:since|because|given\sthat)\s"
-    r"|,\s(?:and\s)?as\s(?!an?\s|follows|required|desired|well|the\s(?:answer|result))"
-    r"|,\swhich\s(?!(?:leaves?|left|gives?|gave|makes?|made|means?|brings?|brought|adds?|comes?|totals?|results?"
-    r"|simplifies|reduces|works|equals|yields|implies|factors|rounds?|rounded|rounding|becomes|to|we|can|has|have|in\stotal"
-    r"|(?:is|are|was|were)(?!\s(?:\$[^$]{1,40}\$|\S{1,20})\s(?:[a-z]{1,12}\s)?(?:times|more|less|fewer|for|each|every|per|above|below|of|as|away)\b)"
-    r"|together\s(?:is|are|makes?))\b)"
-    r"|,\s(?:who|whose|whom|where|when|(?:at|of|in)\swhich|each\sof\swhich)\s"
-    r"|,\s(?:(?:together|along)\s)?with\s(?!\S{1,9}(?:\s[a-z]+)?\s(?:left|remaining|leftover)\b)"
-    r"|,\s(?:against|compared|as\sopposed|unlike|(?:but\s)?not\s(?:enough|counting|including)|including"
-    r"|excluding|counting|being|having|keeping|representing|consisting|corresponding|covering|using"
-    r"|matching|satisfying)\b"
-    r"|,?\s(?:whereas|although|though|even\sthough)\s|,\s(?:while|and\sonly(?=\s\S+\sof\b))\s"
-    r"|,\sthat\sis,?\s(?=.{0,30}(?:\btimes\b|\s[-+*/×·]\s))"
-    r"|,\s\S{1,12}\s[a-z]{1,15}\sbeing\b|,\s\d[\d,.]*\stimes\s|,\sor\s\S{1,8}\s(?:an?|per|each|every)\s"
-    r"|[,;]\sfor\s(?:example|instance)\b|,?\sand\s(?:indeed|in\sfact)\b"
-    r"|,\s(?:up\s|down\s)?from\s[^,]*\sto\s"
-    r"|,\s\$?\d[\d,.]*\s(?:[a-z]+\s)?(?:(?:in|for|on|at|per)\s)?(?:each|every|per)\b"
-    r"|,\sout\sof\s(?!these|which|them)|,\sthe\slatter\s|,\sor\s\S{1,14}\s(?:each)\b|,\s(?:and\s)?(?=[^,=]{1,30}=[^,=]{1,30}\s(?:confirms|checks|shows)\b)"
-    r"|;\s(?=(?:indeed|in\sfact|note|the\sother)\b)|\s\((?=[^\s()]{1,12}\s=[^()]*\)\.?\s*$)"
-    r"|\s\((?:and|since|as|because|check|so\sthat|indeed|which)\s",
-    re.I,
+
+# how clauses and additions begin that only explain, describe or compare
+_CONCLUDES = (
+    r"leaves?|left|gives?|gave|makes?|made|means?|brings?|brought|adds?|comes?|totals?|results?"
+    r"|simplifies|reduces|works|equals|yields|implies|factors|rounds?|rounded|rounding|becomes|to"
+    r"|we|can|has|have|in\stotal|together\s(?:is|are|makes?)"
 )
+_COMPARES = r"times|more|less|fewer|for|each|every|per|above|below|of|as|away"
+_VALUE = r"(?:\$[^$]{1,40}\$|\S{1,20})"
+_SIDES = (
+    # reasons
+    r",?\s(?:and\s)?(?:since|because|given\sthat)\s",
+    r",\s(?:and\s)?as\s(?!an?\s|follows|required|desired|well|the\s(?:answer|result))",
+    # relative clauses, but for "which leaves 5" and "which is 5"
+    rf",\swhich\s(?!(?:{_CONCLUDES}|(?:is|are|was|were)(?!\s{_VALUE}\s(?:[a-z]{{1,12}}\s)?(?:{_COMPARES})\b))\b)",
+    r",\s(?:who|whose|whom|where|when|(?:at|of|in)\swhich|each\sof\swhich)\s",
+    # what goes with it, but for "with 2 left"
+    r",\s(?:(?:together|along)\s)?with\s(?!\S{1,9}(?:\s[a-z]+)?\s(?:left|remaining|leftover)\b)",
+    r",\s(?:against|compared|as\sopposed|unlike|(?:but\s)?not\s(?:enough|counting|including)"
+    r"|including|excluding|counting)\b",
+    r",\s(?:being|having|keeping|representing|consisting|corresponding|covering|using|matching"
+    r"|satisfying)\b",
+    r",\s\S{1,12}\s[a-z]{1,15}\sbeing\b",
+    r",\s(?:up\s|down\s)?from\s[^,]*\sto\s",
+    r",\sout\sof\s(?!these|which|them)",
+    r",\sthe\slatter\s",
+    # contrasts
+    r",?\s(?:whereas|although|though|even\sthough)\s",
+    r",\s(?:while|and\sonly(?=\s\S+\sof\b))\s",
+    # the same once more: "that is, 2 times 6", "6 in each box", "3 times as many", "or 5 a day"
+    r",\sthat\sis,?\s(?=.{0,30}(?:\btimes\b|\s[-+*/×·]\s))",
+    r",\s\$?\d[\d,.]*\s(?:[a-z]+\s)?(?:(?:in|for|on|at|per)\s)?(?:each|every|per)\b",
+    r",\s\d[\d,.]*\stimes\s",
+    r",\sor\s\S{1,8}\s(?:an?|per|each|every)\s",
+    r",\sor\s\S{1,14}\s(?:each)\b",
+    # examples and checks
+    r"[,;]\sfor\s(?:example|instance)\b",
+    r",?\sand\s(?:indeed|in\sfact)\b",
+    r",\s(?:and\s)?(?=[^,=]{1,30}=[^,=]{1,30}\s(?:confirms|checks|shows)\b)",
+    r";\s(?=(?:indeed|in\sfact|note|the\sother)\b)",
+    r"\s\((?=[^\s()]{1,12}\s=[^()]*\)\.?\s*$)",
+    r"\s\((?:and|since|as|because|check|so\sthat|indeed|which)\s",
+)
+_SIDE = re.compile("|".join(_SIDES), re.I)
 # a conclusion in what would be left out, or the rest of the main clause behind it
 _GOES_ON = re.compile(
     r":\s|\b(?:so|thus|hence|therefore|leaving|which\s(?:leaves|gives|makes|means))\b"
-    r"|,\s(?!(?:and|or|but|while)\b)[A-Za-z][^,]*(?:\d|\$)|\\\[|\$\$"
-    r"|\b(?:sum|answer|value|total|result)\s(?:is|of)\b|,\s\d[^,=]*=|\bnot\s(?:the|right|correct)\b|\b(?:wrong|incorrect)\b"
+    r"|,\s(?!(?:and|or|but|while)\b)[A-Za-z][^,]*(?:\d|\$)|\\\[|\$\$|,\s\d[^,=]*="
+    r"|\b(?:sum|answer|value|total|result)\s(?:is|of)\b|\bnot\s(?:the|right|correct)\b"
+    r"|\b(?:wrong|incorrect)\b"
 )
 _REASON = re.compile(r",?\s(?:and\s)?(?:since|because|given\sthat|as)\b|[,;]\sfor\s|\s\(", re.I)
 _NEGATED = re.compile(r"\bnot\b|n['’]t\b", re.I)
@@ -140,30 +162,34 @@ _STATES = re.compile(rf"\d|\b{SPOKEN}\b", re.I)
 def _main_clause(sentence: str, asked: frozenset[str]) -> str:
     """Return a sentence without clauses that only explain or describe what its main clause says.
 
-    `the ride takes 3 hours` of `the ride takes 3 hours, since it is 90 km at 30 km/h`. A clause
-    stays that draws a conclusion, speaks more of the question, or says where, if that is asked.
+    `the ride takes 3 hours` of `the ride takes 3 hours, since it is 90 km at 30 km/h`.
     """
     if len(sentence) > 1_000:
         return sentence
     masked = MATH.sub(lambda m: "$" + "0" * (len(m.group()) - 2) + "$", sentence)
     start = _front(masked)
     for side in _SIDE.finditer(masked, start):
-        main, rest = sentence[start : side.start()], sentence[side.end() :]
-        if not _STATES.search(masked, start, side.start()) or _GOES_ON.search(rest):
-            continue
-        if not asked and not _REASON.match(side.group()):
-            continue  # nothing says which of two values is asked for
-        if _NEGATED.search(main) or _speaks(rest, asked) > _speaks(sentence[: side.start()], asked):
-            continue
-        comes_to = _COMES_TO.search(rest)
-        other = comes_to is not None and comes_to.group(1) not in main  # because 1 + 2 = 3
-        if other and "ecause" in side.group() and "$" not in rest:
-            continue
-        percent = "perce" in asked and _PERCENT.search(rest) and not _PERCENT.search(main)
-        if percent or (asked & _WHERE and "=" in rest):
-            continue
-        return sentence[: side.start()]
+        stated = _STATES.search(masked, start, side.start())
+        if stated and not _counts(sentence, side, sentence[start : side.start()], asked):
+            return sentence[: side.start()]
     return sentence
+
+
+def _counts(sentence: str, side: re.Match[str], main: str, asked: frozenset[str]) -> bool:
+    """Whether what begins with a side clause may be what the sentence states."""
+    rest = sentence[side.end() :]
+    if _GOES_ON.search(rest) or _NEGATED.search(main):
+        return True
+    if not asked and not _REASON.match(side.group()):
+        return True  # nothing says which of two values is asked for
+    if _speaks(rest, asked) > _speaks(sentence[: side.start()], asked):
+        return True
+    comes_to = _COMES_TO.search(rest) if "ecause" in side.group() and "$" not in rest else None
+    if comes_to is not None and comes_to.group(1) not in main:
+        return True  # 132 because 48 + 36 + 12 = 96
+    if "perce" in asked and _PERCENT.search(rest) and not _PERCENT.search(main):
+        return True
+    return bool(asked & _WHERE) and "=" in rest  # where it is so is asked
 
 
 def _speaks(text: str, asked: frozenset[str]) -> int:
