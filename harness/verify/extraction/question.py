@@ -48,6 +48,13 @@ def words(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1024)
+def last_question(problem: str) -> str:
+    """Return the last question of a problem, or its last sentence."""
+    sentences = _SENTENCES.split(problem[-2_000:].strip())
+    return next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
+
+
+@lru_cache(maxsize=1024)
 def asked_words(problem: str) -> frozenset[str]:
     """Return the words of a problem's last question, or last sentence, units and numbers too.
 
@@ -55,8 +62,7 @@ def asked_words(problem: str) -> frozenset[str]:
     unit of what is counted, `head area` for a word of `the area of a circle`, and `given 75` for
     every number of the problem.
     """
-    sentences = _SENTENCES.split(problem[-2_000:].strip())
-    question = next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
+    question = last_question(problem)
     numbers = re.findall(r"\d[\d,.]*(?<=\d)", question)
     asks = _ASKS.search(question)
     question = question[max(0, asks.start() - 3) :] if asks is not None else question

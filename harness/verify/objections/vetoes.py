@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from harness.verify.extraction.question import last_question
 from harness.verify.extraction.sentences import MATH, NUMBERISH
 from harness.verify.objections.lexicon import (
     BOUNDS,
@@ -30,7 +31,7 @@ from harness.verify.objections.lexicon import (
     UNREAL,
     any_of,
 )  # fmt: skip
-from harness.verify.reading.words import SPOKEN
+from harness.verify.reading.words import NUMBER_WORDS, SPOKEN
 
 _WINDOW = 2_000  # characters at the end of a response that are looked at
 _OPENS = re.compile(r"(?:\\(?:boxed|text|mathbf|textbf)\s?\{|####|[$*({}\[\\~\s])+$")
@@ -165,9 +166,10 @@ def _around(window: str, start: int, end: int, problem: str) -> str | None:
     lower = before.lower()
     if _has_any(lower, HINTS):
         found += [p.search(before) for p in _IN_CLAUSE]
-    if lower.rstrip().rpartition(" ")[2].startswith(LAST_WORDS):
+    last = lower.rstrip().rpartition(" ")[2]
+    if last.startswith(LAST_WORDS) and not _COMES_TO.match(behind):  # half of 32 is 16
         found.append(_RIGHT_BEFORE.search(before[-60:]))
-    asks, silent = problem[-200:], not behind.strip(" .")
+    asks, silent = last_question(problem), not behind.strip(" .")
     if not silent:
         gap = " " if closes is not None and closes.group().strip("$*)}]\\") else ""
         close = gap + behind[:120]
@@ -176,7 +178,7 @@ def _around(window: str, start: int, end: int, problem: str) -> str | None:
             found.append(_COMPARED.match(close))
     for one in found:
         said = one.group("said") if one is not None else ""
-        if said and not _is_asked(said, problem):
+        if said and not _is_asked(said, asks):
             return said
     if silent:
         return None
@@ -186,13 +188,14 @@ def _around(window: str, start: int, end: int, problem: str) -> str | None:
         return None
     unreal = _UNREAL.search(before)
     if unreal is not None and _REAL.search(behind[:120]) and not _NUMBER.search(behind):
-        return None if _is_asked(unreal.group("said"), problem) else unreal.group()
+        return None if _is_asked(unreal.group("said"), asks) else unreal.group()
     supposed = _WOULD.search(before) if problem and not _IF.search(asks) else None
     if supposed is not None and _SUPPOSES.search(before + behind[:80]):
         return supposed.group()
     return None
 
 
+_COMES_TO = re.compile(r"\s?(?:[a-z]{1,15}\s)?(?:is|are|equals?|gives|makes|=)\s\S{0,2}\d")
 _COMPARES = re.compile(r"\b(?:more|less|fewer|difference|than|by)\b", re.I)
 _ASKS = re.compile(r"\s?\?(?:\s|$)")
 _REAL = re.compile(
@@ -220,14 +223,15 @@ _SMALL = frozenset(
 )
 
 
-def _is_asked(said: str, problem: str) -> bool:
-    """Whether a problem has the words itself, asks for a bound, or speaks of limits."""
-    lower = problem.lower()
+def _is_asked(said: str, question: str) -> bool:
+    """Whether a question has the words itself, asks for a bound, or speaks of limits."""
+    lower = question.lower()
     if said.startswith("at ") and _EXTREME.search(lower):
         return True
     if said.startswith(("tend", "approach", "close", "very close")):
         return _SEQUENCE.search(lower) is not None
-    if not problem:
+    if not question:
         return "short" in said
-    word = next((w for w in _KEYS.findall(said.lower()) if w not in _SMALL), "")
+    words = (w for w in _KEYS.findall(said.lower()) if w not in _SMALL and w not in NUMBER_WORDS)
+    word = next(words, "")
     return bool(word) and word[:5] in lower
