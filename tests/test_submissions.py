@@ -160,6 +160,30 @@ def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
     )
 
 
+def copied(runs: Path, trainer: str = "mine") -> None:
+    """Leave in a runs folder another trainer's record and answers under a trainer's own name."""
+    record = read_record(runs / "records" / "sft-s0-0123456789ab.json")
+    stage = record.stages[0].model_copy(update={"trainer": trainer, "plugin": trainer})
+    identity = record.id.replace("sft", trainer)
+    update = {"id": identity, "trainer": trainer, "stages": (stage,)}
+    made = record.model_copy(update={**update, "created": "2026-02-02T00:00:00Z"}).sealed()
+    write_record(made, runs / "records")
+    shutil.copytree(runs / "answers" / record.id, runs / "answers" / identity)
+
+
+def test_a_record_under_another_trainers_name_is_refused_where_it_is_handed_in(folder, harness):
+    says = "its answers are, letter by letter, those of sft/0 (sft-s0-0123456789ab)"
+    copied(folder / "runs" / "tiny")
+    given = ("submit", "tiny", "--trials", "1", "--out", "handed/in", "--cells")
+    for cells, published in (("sft/0,mine/0", "none"), ("mine/0", "leaderboards")):
+        done = harness(*given, cells, "--published", published, check=3)
+        assert f"mine/0 cannot be handed in (recomputed): {says}" in done.stderr
+    made = harness(*given, "mine/0", "--published", "none").stdout.splitlines()[0]
+    assert harness("check", made, "--out", "none").stdout.strip() == "1 recomputed"
+    done = harness("check", made, check=3)
+    assert done.stdout.splitlines() == [f"tiny: mine/0 differs: {says}", "1 differs"]
+
+
 def test_a_reason_that_several_records_share_is_said_once(folder, harness):
     for seed in (0, 1):
         (answers,) = (folder / "runs" / "tiny" / "answers").glob(f"sft-s{seed}-*")

@@ -76,6 +76,12 @@ runs_option = click.option(
     envvar="HARNESS_RUNS",
     help="Folder for everything a bench leaves.",
 )
+published_option = click.option(
+    "--published",
+    type=FOLDER,
+    default="leaderboards",
+    help="Folder of published leaderboards.",
+)
 data_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

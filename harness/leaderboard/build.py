@@ -31,7 +31,7 @@ from harness.leaderboard.planning import noise_of, smallest_difference
 from harness.leaderboard.ranking import rank, tally
 from harness.leaderboard.results import compare_entries, probed, task_results
 from harness.leaderboard.row import build_row
-from harness.leaderboard.rules import NOTHING, Knowledge, Known, objections
+from harness.leaderboard.rules import NOTHING, Knowledge, about, objections
 from harness.leaderboard.stats import minimum_detectable
 from harness.leaderboard.warnings import benchmark_properties, board_warnings, sort_warnings
 from harness.records import START
@@ -88,13 +88,10 @@ def build(
     level = level_at(looks, len(conditions.seeds)) if (looks := conditions.looks) else SIGNIFICANCE
     questions = BoardQuestions(conditions, [cell for row in chosen.kept.values() for cell in row])
 
-    def about(record: Record) -> Known:
-        return known.get(record.digest) or Known(record.id)
-
     def ref(record: Record) -> RecordRef:
         return RecordRef(
             **{name: getattr(record, name) for name in ("id", "digest", "seed", "status")},
-            **{key: value for key, value in vars(about(record)).items() if key != "place"},
+            **{key: value for key, value in vars(about(known, record)).items() if key != "place"},
         )
 
     entries = {
@@ -102,7 +99,7 @@ def build(
             name,
             cells,
             questions,
-            claimed=any(cell.status == "ok" and about(cell).claimed for cell in cells),
+            claimed=any(cell.status == "ok" and about(known, cell).claimed for cell in cells),
         )
         for name, cells in chosen.kept.items()
     }
@@ -182,7 +179,7 @@ def build(
         not_worse=ranking.not_worse,
         rows=_chains_adjusted(made, level),
         failures=tuple(
-            _failure(cell, about(cell).file)
+            _failure(cell, about(known, cell).file)
             for cell in [
                 *(one for row in (*rows, *points.values()) for one in row.failed),
                 *chosen.failed,

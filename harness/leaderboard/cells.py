@@ -12,7 +12,7 @@ import numpy as np
 from harness.errors import UsageError
 from harness.leaderboard.comparison import Questions, Sample, mean_of_tasks, sample
 from harness.leaderboard.origins import Origins
-from harness.leaderboard.rules import NOTHING, Knowledge, Known, replaced_here, same_result
+from harness.leaderboard.rules import NOTHING, Knowledge, about, replaced_here, same_result
 from harness.records import LETTERS, START, Record, Score
 
 if TYPE_CHECKING:
@@ -212,10 +212,6 @@ def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selec
     claim, and then the first that was published, or else made. So nobody who joins later changes
     what counts: neither its cell, nor a row by a failure or a claim for a seed of it.
     """
-
-    def about(record: Record) -> Known:
-        return known.get(record.digest) or Known(record.id)
-
     found = Selected()
     gone = replaced_here(records, known)
     found.dropped += [record for record in records if record.digest in gone]
@@ -228,8 +224,8 @@ def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selec
         same.sort(
             key=lambda record: (
                 record.status != "ok",
-                about(record).claimed,
-                about(record).place,
+                about(known, record).claimed,
+                about(known, record).place,
                 record.created,
                 record.id,
             )
@@ -245,12 +241,12 @@ def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selec
                 found.conflicts.append((other, first))
                 found.dropped.append(other)
     for trainer, row in rows.items():
-        checked = [one for one in row if one.status == "ok" and not about(one).claimed]
-        hands = {about(one).submission for one in checked}
+        checked = [one for one in row if one.status == "ok" and not about(known, one).claimed]
+        hands = {about(known, one).submission for one in checked}
         for record in row:
-            if checked and record.status == "ok" and about(record).claimed:
+            if checked and record.status == "ok" and about(known, record).claimed:
                 found.dropped.append(record)
-            elif checked and record.status != "ok" and about(record).submission not in hands:
+            elif checked and record.status != "ok" and about(known, record).submission not in hands:
                 found.failed.append(record)
             else:
                 found.kept[trainer].append(record)

@@ -37,6 +37,11 @@ Knowledge = Mapping[str, Known]  # by the digest of a record
 NOTHING: Knowledge = {}
 
 
+def about(known: Knowledge, record: Record) -> Known:
+    """Return what is known of a record; one of which nothing is known is taken for no claim."""
+    return known.get(record.digest) or Known(record.id)
+
+
 def objection(record: Record, conditions: Conditions) -> str | None:
     """Return in one line why a record cannot be what this board gives, or None."""
     if record.status != "ok" or not record.scores:
@@ -144,7 +149,7 @@ def objections(
     """
     found: dict[str, str] = {}
     first: dict[tuple[str, ...], Record] = {}  # answers -> who gave them first
-    ordered = sorted(records, key=lambda one: (_place(one, known), one.created, one.id))
+    ordered = sorted(records, key=lambda one: (about(known, one).place, one.created, one.id))
     for record in ordered:
         reason = objection(record, conditions)
         if reason is None and published:
@@ -164,7 +169,7 @@ def _unlike(
     found: dict[str, str] = {}
     first: dict[object, tuple[object, Record]] = {}
     counted = [one for one in ordered if one.digest not in refused and one.status == "ok"]
-    for record in sorted(counted, key=lambda one: _claimed(one, known)):
+    for record in sorted(counted, key=lambda one: about(known, one).claimed):
         asked: dict[object, object] = {
             (one.task, one.protocol): (one.task_digest, one.n, one.groups) for one in record.scores
         }
@@ -177,14 +182,6 @@ def _unlike(
                 name = what[0] if isinstance(what, tuple) else what
                 found[record.digest] = f"{name}: other questions than {other.cell} ({other.id}) had"
     return found
-
-
-def _claimed(record: Record, known: Knowledge) -> bool:
-    return record.digest not in known or known[record.digest].claimed
-
-
-def _place(record: Record, known: Knowledge) -> int:
-    return known[record.digest].place if record.digest in known else 0
 
 
 def _foreign(record: Record, conditions: Conditions) -> str | None:
@@ -219,7 +216,7 @@ def _copy(record: Record, first: dict[tuple[str, ...], Record], known: Knowledge
 
     Those of the start model may come again: a trainer that changed too little answers as it does.
     """
-    if _claimed(record, known) or record.status != "ok":
+    if about(known, record).claimed or record.status != "ok":
         return None
     if record.trainer == START:
         return None
@@ -234,8 +231,7 @@ def replaced_here(records: Iterable[Record], known: Knowledge) -> set[str]:
     """Return the digests of the records that another one of the same submission replaces."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        submission = known[record.digest].submission if record.digest in known else ""
-        groups.setdefault(submission, []).append(record)
+        groups.setdefault(about(known, record).submission, []).append(record)
     return {digest for group in groups.values() for digest in replaced(group)}
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
-from harness.boards.conditions import Conditions
-from harness.leaderboard.evidence import known_of
-from harness.leaderboard.rules import objections
+from harness.boards.conditions import Conditions, read_conditions
+from harness.leaderboard.evidence import known_of, read_ledger
+from harness.leaderboard.rules import Known, objections
 from harness.publish import answers
 from harness.publish.anew import Anew, judged_anew
 from harness.publish.join import scored
 from harness.publish.recompute import Tasks
 from harness.publish.sources import Brought, Source
-from harness.records import Record
+from harness.records import CONDITIONS, Record, read_record_files
 
 State = Literal["claimed", "recomputed", "spot-checked", "differs", "failed"]
 # answers some questions again: a line for each difference, or None where there is no checkpoint
@@ -37,6 +38,7 @@ def recheck(
     conditions: Conditions,
     tasks: Tasks,
     regenerate: Regenerate | None = None,
+    published: Path | None = None,
 ) -> Iterator[Checked]:
     """Yield what each record of a source comes to when its answers are judged anew.
 
@@ -45,10 +47,14 @@ def recheck(
         conditions: What their board fixes; what its rules refuse differs.
         tasks: Finds a task by its name.
         regenerate: Answers some questions again by the checkpoint.
+        published: The folder of the board's published records, which a submission would join.
     """
-    records = [one.record for one in source.records]
-    known = {} if source.manifest else known_of(source.folder, records)
-    refused = objections(records, conditions, known, published=not source.runs)
+    if source.manifest:
+        refused = refusals(source, conditions, published)
+    else:
+        records = [one.record for one in source.records]
+        known = known_of(source.folder, records)
+        refused = objections(records, conditions, known, published=not source.runs)
     with_answers = [one for one in source.records if one.answers is not None and scored(one.record)]
     anew = judged_anew(with_answers, tasks)
     for one in source.records:
@@ -62,6 +68,32 @@ def recheck(
                 state = "differs" if found else "spot-checked"
                 why = found[0] if found else ""
         yield Checked(record.board.name, record.cell, one.path.stem, state, why)
+
+
+def refusals(
+    source: Source, conditions: Conditions, published: Path | None = None
+) -> dict[str, str]:
+    """Return what a board's page would refuse of a source, by the digests of its records.
+
+    Records with answers are taken for judged: what these answers do not give is refused anyway.
+
+    Args:
+        source: The records that are to join the board.
+        conditions: What their board fixes.
+        published: The folder of the board's published records, where there are some.
+    """
+    there: dict[str, Record] = {}
+    known: dict[str, Known] = {}
+    file = published / CONDITIONS if published else None
+    if published and file and file.is_file() and read_conditions(file).digest == conditions.digest:
+        there = read_record_files(published)
+        known = read_ledger(published, there).knowledge()
+    for place, one in enumerate(source.records, start=len(known)):
+        before = known.get(one.record.digest) or Known(one.path.stem, claimed=True, place=place)
+        claimed = before.claimed and one.answers is None
+        known[one.record.digest] = replace(before, claimed=claimed)
+    records = {each.digest: each for each in (*there.values(), *(o.record for o in source.records))}
+    return objections(records.values(), conditions, known, published=True)
 
 
 def _state(one: Brought, anew: Anew | None) -> tuple[State, str]:

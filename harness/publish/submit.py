@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import TamperedError, UsageError, did_you_mean
 from harness.files import json_sha256, slug, write_atomically
-from harness.leaderboard.rules import objections
 from harness.publish import answers
-from harness.publish.recheck import Checked, recheck
+from harness.publish.recheck import Checked, recheck, refusals
 from harness.publish.recompute import Tasks
 from harness.publish.sources import Brought, Source, gather
 from harness.publish.submission import MANIFEST, Manifest, PluginSource, Submitted
@@ -33,6 +32,7 @@ def submit(
     trials: int,
     address: str = "",
     out: Path | None = None,
+    published: Path | None = None,
 ) -> Path:
     """Write a submission of some cells of a board's runs folder and return its folder.
 
@@ -44,6 +44,7 @@ def submit(
         trials: How many settings were tried in all, as the submitter says.
         address: Where the source of trainers can be read that are not this project's.
         out: The folder; `submissions/<name>` if none is given.
+        published: The folder of the board's published records, which these are to join.
 
     Raises:
         UsageError: If there is no such cell, or the folder is there already.
@@ -52,7 +53,7 @@ def submit(
     source = gather(runs, conditions.digest)
     chosen = Source(runs, tuple(_chosen(source, cells)), runs=True)
     checks = {one.record: one for one in recheck(chosen, conditions, tasks)}
-    _accept(chosen, conditions, checks)
+    _accept(chosen, checks, refusals(chosen, conditions, published))
     made = [one.record for one in chosen.records]
     trainers = slug("-".join(sorted({record.trainer for record in made})))[:40]
     name = f"{trainers}-{json_sha256(sorted(record.digest for record in made))[:8]}"
@@ -117,10 +118,8 @@ def _chosen(source: Source, cells: Sequence[str]) -> list[Brought]:
     return found
 
 
-def _accept(chosen: Source, conditions: Conditions, checks: dict[str, Checked]) -> None:
+def _accept(chosen: Source, checks: Mapping[str, Checked], refused: Mapping[str, str]) -> None:
     """Refuse to hand in what would be refused."""
-    made = [one.record for one in chosen.records]
-    refused = objections(made, conditions, {}, published=True)
     for one in chosen.records:
         found, reason = checks[one.path.stem], refused.get(one.record.digest)
         if found.state != "recomputed" or reason:

@@ -77,7 +77,8 @@ def command(
             folders = tuple(map(Path, checkpoints))
             again = _spot_check(one, host, (regenerate, draw), runs, folders, device)
         source = gather(one.folder, one.conditions.digest)
-        found += recheck(source, one.conditions, one.tasks(host), again)
+        joined = out / "records" / one.conditions.board
+        found += recheck(source, one.conditions, one.tasks(host), again, joined)
     if as_json:
         options.print_json([vars(one) for one in found])
     else:

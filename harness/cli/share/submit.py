@@ -26,6 +26,7 @@ from harness.cli import options
 @click.option(
     "--out", type=options.FOLDER, help="Folder to write.  [default: submissions/<its name>]"
 )
+@options.published_option
 @options.data_option
 @options.runs_option
 def command(
@@ -35,6 +36,7 @@ def command(
     address: str,
     key: Path | None,
     out: Path | None,
+    published: Path,
     data_dir: Path | None,
     runs: Path,
 ) -> None:
@@ -52,7 +54,10 @@ def command(
     host, loaded = options.open_board(board, data_dir, download=False)
     wanted = [name.strip() for name in cells.split(",") if name.strip()]
     tasks = loaded.finder(host)
-    folder = submit(runs / loaded.name, loaded.conditions(), wanted, tasks, trials, address, out)
+    joined = published / "records" / loaded.name
+    folder = submit(
+        runs / loaded.name, loaded.conditions(), wanted, tasks, trials, address, out, joined
+    )
     if key is not None:
         sign(folder, key)
     click.echo(str(folder))
