@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import generated
@@ -22,7 +23,7 @@ from harness.export.hub import files, left_out
 from harness.export.request import HubBenchmark, Request, interval
 from harness.leaderboard.stats import clustered_wilson
 from harness.publish.write import publish
-from harness.records import Record
+from harness.records import Record, write_record
 from harness.tasks.task import Task
 
 
@@ -335,6 +336,21 @@ def test_the_commands_on_a_folder_of_published_records(published, tmp_path):
     assert done.output.strip() == str(tmp_path / "csv" / "evalstats.csv")
     assert len((tmp_path / "csv" / "evalstats.csv").read_text().splitlines()) == 1 + 90
     assert run("export", "hub", published, "--hub", "words").exit_code == 2
+
+
+def test_no_record_drops_that_of_another_trainer_or_hand_from_an_export(runs, tmp_path):
+    (start,) = (one for one in records_of(runs) if one.cell == "start")
+    (sft,) = (one for one in records_of(runs) if one.cell == "sft/0")
+    theirs = sft.model_copy(update={"id": "theirs-s0-0123456789ab", "supersedes": sft.id}).sealed()
+    write_record(theirs, tmp_path / "theirs")
+    mine = sft.model_copy(update={"supersedes": start.id}).sealed()
+    (runs / "records" / f"{sft.id}.json").write_text(mine.to_json())
+    for source in (runs, tmp_path / "theirs"):
+        publish(source, generated.conditions(seeds=[0, 1]), tmp_path / "leaderboards")
+    place = tmp_path / "leaderboards" / "records" / "made-up"
+    assert run("export", "evalstats", str(place), "--out", str(tmp_path)).exit_code == 0
+    names = [line.split(",")[0] for line in (tmp_path / "evalstats.csv").read_text().splitlines()]
+    assert Counter(names[1:]) == {"start": 90, "sft": 3 * 90, "kd+rl": 2 * 90}
 
 
 def test_the_diff_command(runs, tmp_path):

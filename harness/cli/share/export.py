@@ -52,10 +52,12 @@ def command(
     from harness.export import export
     from harness.export.request import Request
     from harness.leaderboard.diff import find_record
+    from harness.leaderboard.evidence import known_of
+    from harness.leaderboard.rules import replaced_here
 
     records, conditions, folder = options.open_records(board, runs, data_dir)
-    replaced = {record.supersedes for record in records}
-    finished = [record for record in records if record.scores and record.id not in replaced]
+    gone = replaced_here(records, known_of(folder, records))
+    finished = [record for record in records if record.scores and record.digest not in gone]
     if cells:
         finished = [find_record(folder, name) for name in cells]
     request = Request(
