@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
+from harness.bench import regrade
 from harness.bench.executors.local import LocalExecutor
 from harness.bench.folder import Folder
 from harness.bench.plan import plan_start
@@ -18,7 +20,7 @@ from harness.errors import TamperedError
 from harness.files import jsonl, write_atomically
 from harness.plugin.host import Host
 from harness.records import LETTERS, read_records, write_record
-from harness.stage.judge import judge, majority
+from harness.stage.judge import judge, majority, verifier_pool
 from harness.stage.manifest import is_done, write_manifest
 from harness.stage.spec import JudgeResult, read
 from harness.verify import Conventions, VerifierPool
@@ -49,7 +51,9 @@ def test_regrade_supersedes_what_an_older_verifier_judged(small_board, harness, 
     folder = tmp_path / "runs" / "small" / "records"
     before = {r.trainer: r for r in read_records(folder)}
     old = pretend_older(small_board, folder)
-    done = harness("regrade", "small.toml")
+    with mock.patch.object(regrade, "verifier_pool", side_effect=verifier_pool) as pools:
+        done = harness("regrade", "small.toml")
+    pools.assert_called_once_with()
     assert f"{old}.regraded-" in done.stdout
     assert "3 verdicts changed" in done.stdout
     after = {r.trainer: r for r in read_records(folder)}
@@ -58,6 +62,13 @@ def test_regrade_supersedes_what_an_older_verifier_judged(small_board, harness, 
     assert after["unruly"] == before["unruly"]
     again = harness("regrade", "small.toml")
     assert "Nothing to do" in again.stderr
+
+
+def test_stored_answers_are_judged_on_all_cores_up_to_eight(monkeypatch):
+    for here, used in ((1, 1), (3, 3), (64, 8)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda _, here=here: set(range(here)))
+        with verifier_pool() as pool:
+            assert pool.workers == used
 
 
 @pytest.mark.promise("What a stage left is checked when it is used, and named if it was changed")

@@ -11,7 +11,7 @@ from harness.boards.board import Board
 from harness.errors import TamperedError, UsageError
 from harness.files import file_sha256
 from harness.records import BoardRef, Record, Score, read_records, write_record
-from harness.stage.judge import judge
+from harness.stage.judge import NOT_FROM_ANSWERS, judge, verifier_pool
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
@@ -40,7 +40,7 @@ def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
         and record.board.digest in board.digests_under(record.verifier_version)
     ]
     written = []
-    with VerifierPool(workers=1) as pool:
+    with verifier_pool() as pool:
         for record in old:
             identity = f"{record.id.split('.regraded')[0]}.regraded-{VERIFIER_VERSION}"
             source = folder.answers(record.id)
@@ -79,6 +79,6 @@ def _judged(
     scores = []
     for one, before in zip(board.scores, record.scores, strict=True):
         found = judge(judged_score(one), board.test_rows(one.table), source, out, pool)
-        kept = ("overlap_13", "overlap_8", "rephrased", "own")
-        scores.append(found.model_copy(update={name: getattr(before, name) for name in kept}))
+        kept = {name: getattr(before, name) for name in NOT_FROM_ANSWERS}
+        scores.append(found.model_copy(update=kept))
     return tuple(scores)

@@ -18,10 +18,10 @@ from harness.errors import HarnessError
 from harness.publish import answers
 from harness.publish.recompute import CannotJudgeError, Tasks, differences
 from harness.publish.sources import Brought
+from harness.stage.judge import cores, verifier_pool
 from harness.stage.processes import die_with_parent
 from harness.verify import VerifierPool
 
-MOST = 8  # processes
 WORTH = 2_000  # answers that a process of its own is worth: a second or less of judging
 RECORDS = 8  # that a process is given at once
 
@@ -45,7 +45,7 @@ def judged_anew(brought: Sequence[Brought], tasks: Tasks) -> Iterator[Anew]:
     """
     tasks = cache(tasks)
     count = sum(len(score.verdicts) for one in brought for score in one.record.scores)
-    workers = min(_cores(), count // WORTH)
+    workers = min(cores(), count // WORTH)
     if workers < 2 or sys.platform != "linux":
         with verifier_pool() as pool:
             yield from (_anew(one, tasks, pool) for one in brought)
@@ -64,15 +64,6 @@ def judged_anew(brought: Sequence[Brought], tasks: Tasks) -> Iterator[Anew]:
         ) from None
     finally:
         processes.shutdown(cancel_futures=True)
-
-
-def verifier_pool() -> VerifierPool:
-    return VerifierPool(workers=_cores())
-
-
-def _cores() -> int:
-    here = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(MOST, here)
 
 
 class _Here:

@@ -8,15 +8,13 @@ from typing import Any
 from harness.errors import DataMissing, PluginError, TamperedError, UsageError
 from harness.publish.answers import Answers
 from harness.records import Record, Score
-from harness.stage.judge import judge_rows
+from harness.stage.judge import NOT_FROM_ANSWERS, judge_rows
 from harness.stage.spec import JudgedScore
 from harness.tasks.protocols import protocol_of, score_name
 from harness.tasks.task import Task
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 Tasks = Callable[[str], Task]
-# what comes from training and from lm-eval, and not from the answers alone
-NOT_FROM_ANSWERS = {"overlap_13", "overlap_8", "rephrased", "own"}
 
 
 class CannotJudgeError(UsageError):

@@ -13,11 +13,11 @@ from harness.errors import UsageError
 from harness.files import write_atomically
 from harness.leaderboard.evidence import Ledger, Published, read_ledger
 from harness.publish import answers
-from harness.publish.anew import verifier_pool
-from harness.publish.recompute import NOT_FROM_ANSWERS, Tasks, judged_anew
+from harness.publish.recompute import Tasks, judged_anew
 from harness.publish.write import aside, publish, rebuild, write_answers
 from harness.records import CONDITIONS, PUBLISHED, BoardRef, Record, read_record_files
 from harness.rejudged import JudgedBefore
+from harness.stage.judge import NOT_FROM_ANSWERS, verifier_pool
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -16,7 +18,21 @@ from harness.records import LETTERS, Score
 from harness.stage.spec import JudgedScore
 from harness.verify import Conventions, Judgement, VerifierPool
 
+# of a score: what comes from training and from lm-eval, and not from judging answers
+NOT_FROM_ANSWERS = frozenset({"overlap_13", "overlap_8", "rephrased", "own"})
+MOST_JUDGES = 8  # processes that judge at once outside a stage
 PLAIN = re.compile(r"-?\d+(?:/\d+)?")  # numbers in lowest terms: read differently, they differ
+
+
+def cores() -> int:
+    """Return how many processes judge outside a stage: one on each core, up to a limit."""
+    here = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(MOST_JUDGES, here)
+
+
+def verifier_pool() -> VerifierPool:
+    """Return what judges stored answers, on all cores."""
+    return VerifierPool(workers=cores())
 
 
 def judge(
