@@ -295,7 +295,7 @@ def _check_counts(*counts: int) -> None:
 def impossible(cost: Cost, caps: Caps, parameters: int, seconds: float | None = None) -> str | None:
     """Return why a stage cannot have cost what it says, in one line, or None.
 
-    A cap may be passed by what `Budget` lets through, for which twice the cap and an average step
+    A cap may be passed by what `Counter` lets through, for which twice the cap and an average step
     leave room. Each trained token costs 4 FLOPs a parameter or more; half of that is asked for,
     since a trainer may cut its model's vocabulary.
 

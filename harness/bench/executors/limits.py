@@ -49,7 +49,7 @@ class Watch:
             return "failed", f"the stage had more than {MOST_PROCESSES} processes at once"
         limit = MEMORY_SHARE * machine_memory()
         if _total(found, "rss") > limit and _total(found, "pss") > limit:
-            return "oom", f"the stage took more than {limit / 2**30:.0f} GB, all that there is"
+            return "oom", f"the stage took more than {limit / 2**30:.0f} GiB, all that there is"
         return None
 
     def cut_log(self) -> None:
