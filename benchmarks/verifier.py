@@ -407,7 +407,8 @@ def report(arguments: argparse.Namespace) -> list[str]:
         "",
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
         "one process and one thread a grader, in one run. How to run it again: "
-        "`benchmarks/verifier.py`.",
+        "`benchmarks/verifier.py`, and for its data "
+        "[CONTRIBUTING.md](../CONTRIBUTING.md#tests-on-published-benchmarks).",
         "",
     ]
     results: dict[str, dict[str, Any]] = {}
