@@ -179,7 +179,7 @@ def test_a_record_under_another_trainers_name_is_refused_where_it_is_handed_in(f
         done = harness(*given, cells, "--published", published, check=3)
         assert f"mine/0 cannot be handed in (recomputed): {says}" in done.stderr
     made = harness(*given, "mine/0", "--published", "none").stdout.splitlines()[0]
-    assert harness("check", made, "--out", "none").stdout.strip() == "1 recomputed"
+    assert harness("check", made, "--published", "none").stdout.strip() == "1 recomputed"
     done = harness("check", made, check=3)
     assert done.stdout.splitlines() == [f"tiny: mine/0 differs: {says}", "1 differs"]
 

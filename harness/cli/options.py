@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WIDTH = 100  # of what is printed to a pipe, and of wrapped text
+LEADERBOARDS = Path("leaderboards")  # what is published, where no other folder is named
 INPUT_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -79,7 +80,7 @@ runs_option = click.option(
 published_option = click.option(
     "--published",
     type=FOLDER,
-    default="leaderboards",
+    default=LEADERBOARDS,
     help="Folder of published leaderboards.",
 )
 data_option = click.option(

@@ -32,10 +32,7 @@ def _points(context: click.Context, option: click.Parameter, text: str) -> tuple
 @click.option(
     "--points", default="1,2,4", callback=_points, metavar="LIST", help="Differences to find."
 )
-@click.option(
-    "--published", type=options.FOLDER, default="leaderboards",
-    help="Folder of published leaderboards, for a board without runs.",
-)  # fmt: skip
+@options.published_option
 @options.data_option
 @options.runs_option
 @options.json_option

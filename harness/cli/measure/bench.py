@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from harness.tuning import Tuning
 
 _NAMES = "clearml codecarbon comet_ml dvclive mlflow neptune swanlab trackio wandb"
-PUBLISHED = Path("leaderboards")  # as `harness publish` and `harness plan` have it by default
 # name in transformers' `report_to` -> packages, one of which it needs
 TRACKERS = {name: (name,) for name in _NAMES.split()} | {
     "tensorboard": ("tensorboard", "tensorboardX")
@@ -223,7 +222,8 @@ def command(
         at_once = len(gpu_names()) // table.gpus or 1
         if planned is None:
             at_once = default_jobs("cpu", table.threads, table.gpus)
-        shown = preview.preview(plan, folder, planned, note, tuning, jobs or at_once, PUBLISHED)
+        more = (tuning, jobs or at_once, options.LEADERBOARDS)
+        shown = preview.preview(plan, folder, planned, note, *more)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
         else:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 @click.command("check")
 @click.argument("boards", metavar="[BOARD]...", nargs=-1)
 @click.option(
-    "--out", type=options.FOLDER, default="leaderboards", help="Folder of published leaderboards."
-)
-@click.option(
     "--regenerate",
     type=click.IntRange(1),
     metavar="N",
@@ -42,16 +39,17 @@ if TYPE_CHECKING:
     default="those in the runs folder",
 )  # fmt: skip
 @options.device_option
+@options.published_option
 @options.data_option
 @options.runs_option
 @options.json_option
 def command(
     boards: tuple[str, ...],
-    out: Path,
     regenerate: int | None,
     draw: str,
     checkpoints: tuple[str, ...],
     device: str,
+    published: Path,
     data_dir: Path | None,
     runs: Path,
     as_json: bool,
@@ -71,13 +69,13 @@ def command(
 
     host = Host(data_dir=data_dir, download=False)
     found: list[Checked] = []
-    for one in _places(boards, out, host):
+    for one in _places(boards, published, host):
         again = None
         if regenerate is not None:
             folders = tuple(map(Path, checkpoints))
             again = _spot_check(one, host, (regenerate, draw), runs, folders, device)
         source = gather(one.folder, one.conditions.digest)
-        joined = out / "records" / one.conditions.board
+        joined = published / "records" / one.conditions.board
         found += recheck(source, one.conditions, one.tasks(host), again, joined)
     if as_json:
         options.print_json([vars(one) for one in found])
@@ -112,7 +110,7 @@ class _Place:
         return load_board(self.board, host).finder(host) if own else host.task
 
 
-def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
+def _places(boards: tuple[str, ...], published: Path, host: Host) -> Iterator[_Place]:
     """Yield the folders that are asked for, after comparing published pages with their records."""
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
@@ -123,18 +121,18 @@ def _places(boards: tuple[str, ...], out: Path, host: Host) -> Iterator[_Place]:
     others = [name for name in boards if not name.endswith(".toml")]
     folders = [Path(name) for name in others if "/" in name]
     for folder in folders:
-        yield _folder(folder, out, host, files)
+        yield _folder(folder, published, host, files)
     names = [name for name in others if "/" not in name]
     # beside a folder, the file of a board says what was asked there
     names += [name for name in files if not folders]
     if names or not boards:
-        for name in check(out, names):
-            place = out / "records" / name
+        for name in check(published, names):
+            place = published / "records" / name
             conditions = read_conditions(place / CONDITIONS)
             yield _Place(place, conditions, files.get(name, name))
 
 
-def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _Place:
+def _folder(folder: Path, published: Path, host: Host, files: Mapping[str, str]) -> _Place:
     """Return a submission or a runs folder with what its board fixes.
 
     Of a board that is neither published nor installed, the TOML file has to be among the arguments.
@@ -151,7 +149,7 @@ def _folder(folder: Path, out: Path, host: Host, files: Mapping[str, str]) -> _P
     if (folder / MANIFEST).exists():  # who hands something in does not say what the board fixes
         name, places = read_manifest(folder).board, []
     board = files.get(name, name)
-    for place in (*places, out / "records" / name):
+    for place in (*places, published / "records" / name):
         if (place / CONDITIONS).is_file():
             return _Place(folder, read_conditions(place / CONDITIONS), board)
     try:

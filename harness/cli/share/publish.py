@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     "--rejudge", is_flag=True, help="Judge published answers anew with this version's verifier."
 )
 @click.option(
-    "--out", type=options.FOLDER, default="leaderboards", help="Folder of published leaderboards."
+    "--out",
+    type=options.FOLDER,
+    default=options.LEADERBOARDS,
+    help="Folder of published leaderboards.",
 )
 @options.data_option
 @options.runs_option
