@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import re
-import shlex
 from pathlib import Path
 
 import click
@@ -16,7 +15,6 @@ from processes import imported_by
 
 import harness.cli
 from harness.cli.main import GROUPS, MODULES, cli
-from harness.errors import UsageError
 
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic"}
 
@@ -54,43 +52,6 @@ def test_every_option_and_argument_of_a_command_is_explained(name):
             assert one.help, one.name
         else:
             assert one.make_metavar(click.Context(command)).strip("[].") in command.help, one.name
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("bench --board tiny --plugins sft --seeds 0", "bench tiny --plugins sft --seeds 0"),
-        ("bench --plugins sft --board=a.toml", "bench a.toml --plugins sft"),
-        ("bench --board b --set 'kd.data=\"a b\"'", "bench b --set 'kd.data=\"a b\"'"),
-        ("score models/mine --board tiny --json", "score models/mine tiny --json"),
-        ("score --board tiny --device cpu models/mine", "score --device cpu models/mine tiny"),
-        ("score --answers a.jsonl --task x --out b", "judge a.jsonl --task x --out b"),
-        ("diff start sft/0 --board tiny", "diff start sft/0 tiny"),
-        ("diff --board tiny start sft/0", "diff start sft/0 tiny"),
-        ("report tiny --to page.html", "report tiny --out page.html"),
-        ("export eee tiny --to=x", "export eee tiny --out x"),
-        ("publish tiny --to pages", "publish tiny --out pages"),
-        ("publish tiny --repo a/b --cell sft/0 --push", "push sft/0 a/b tiny --send"),
-        ("publish --cell sft/0 --hub t=d:i:share --repo a/b tiny --direct",
-         "push sft/0 a/b --hub t=d:i:share tiny --direct"),
-        ("publish tiny --push", "push CELL ORG/NAME tiny --send"),
-        ("small --to here", "small --out here"),
-    ],
-)  # fmt: skip
-def test_an_old_spelling_is_answered_by_the_new_one(old, new):
-    done = CliRunner().invoke(cli, shlex.split(old))
-    assert isinstance(done.exception, UsageError)
-    assert str(done.exception) == f"this is written differently now: harness {new}"
-    context = click.Context(cli)
-    name, *arguments = shlex.split(new)
-    command = cli.get_command(context, name)
-    command.make_parser(click.Context(command)).parse_args(arguments)  # has all of these options
-
-
-def test_an_old_spelling_is_one_line_and_exit_2(harness):
-    done = harness("bench", "--board", "tiny", "--dry-run", check=2)
-    assert done.stderr == "harness: this is written differently now: harness bench tiny --dry-run\n"
-    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("arguments", [("bench", "--dry-run"), ("plugins",), ("tasks",)])

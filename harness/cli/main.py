@@ -6,7 +6,6 @@ import importlib
 import os
 import signal
 import sys
-from typing import Any
 
 import click
 
@@ -90,7 +89,6 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        ctx.obj = args  # for the answer to an old spelling
         name, command, rest = args[0], self.get_command(ctx, args[0]), args[1:]
         if command is None:
             from harness.errors import did_you_mean
@@ -98,15 +96,6 @@ class Commands(click.Group):
             hint = did_you_mean(name, self.list_commands(ctx))
             ctx.fail(f"No such command {name!r}; {hint}")
         return name, command, rest
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.NoSuchOption as error:
-            from harness.cli.spellings import refuse_old
-
-            refuse_old(ctx.obj, error)
-            raise
 
 
 @click.group(
