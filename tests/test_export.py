@@ -17,8 +17,8 @@ from harness.boards.conditions import Benchmark
 from harness.boards.questions import Questions
 from harness.cli.main import cli
 from harness.errors import UsageError
+from harness.export import FORMATS, exporters
 from harness.export import export as write
-from harness.export import exporters
 from harness.export.hub import files, left_out
 from harness.export.request import HubBenchmark, Request, interval
 from harness.leaderboard.stats import clustered_wilson
@@ -307,13 +307,21 @@ def test_a_known_benchmark_is_reported_whole_or_not_at_all(tmp_path, n, written)
 
 
 def test_unknown_formats_and_empty_boards_are_refused(runs):
-    with pytest.raises(UsageError, match="did you mean 'parquet'"):
-        write("parqet", request_for(runs))
-    for name in exporters():
+    """Unknown ones before records are looked for: there are none."""
+    for arguments, says in (
+        (("parqet",), "'FORMAT': 'parqet' is not one of 'eee', 'lm-eval', 'parquet'"),
+        (
+            ("eee", "--relationship", "friend"),
+            "'friend' is not one of 'first_party', 'third_party'",
+        ),
+    ):
+        done = run("export", *arguments, "tiny", "--runs", "nowhere")
+        assert done.exit_code == 2
+        assert says in done.output
+    assert tuple(exporters()) == FORMATS
+    for name in FORMATS:
         with pytest.raises(UsageError, match="no finished cell"):
             write(name, request_for(runs, records=[]))
-    with pytest.raises(UsageError, match="first_party"):
-        write("eee", request_for(runs, relationship="friend"))
 
 
 @pytest.fixture

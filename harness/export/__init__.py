@@ -10,10 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError, did_you_mean
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.export.request import Request
+
+FORMATS = ("eee", "lm-eval", "parquet", "evalstats", "hub")
+RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")  # words of `eee`
 
 
 def exporters() -> dict[str, Callable[[Request], list[Path]]]:
@@ -29,14 +32,11 @@ def exporters() -> dict[str, Callable[[Request], list[Path]]]:
 
 
 def export(name: str, request: Request) -> list[Path]:
-    """Write one format and return the files.
+    """Write one of `FORMATS` and return the files.
 
     Raises:
-        UsageError: If there is no such format, or no finished cell.
+        UsageError: If there is no finished cell.
     """
-    known = exporters()
-    if name not in known:
-        raise UsageError(f"no export format {name!r}; {did_you_mean(name, known)}")
     if not request.records:
         raise UsageError(f"board {request.conditions.board!r} has no finished cell to export")
-    return known[name](request)
+    return exporters()[name](request)

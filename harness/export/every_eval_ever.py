@@ -13,21 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
 from harness.export.request import Request, interval, model_name
 from harness.files import jsonl, slug, write_atomically
 from harness.leaderboard.diff import read_answers
 from harness.records import Record, Score
 
-RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
-
 
 def export(request: Request) -> list[Path]:
     """Write `data/<board>/<developer>/<model>/<uuid>.json` and its samples for every cell."""
-    if request.relationship not in RELATIONSHIPS:
-        raise UsageError(
-            f"no relationship {request.relationship!r}; known: {', '.join(RELATIONSHIPS)}"
-        )
     written = []
     for record in request.records:
         place = Path("data", slug(record.board.name), slug(request.developer), model_name(record))

@@ -62,7 +62,7 @@ class Request:
     out: Path
     developer: str = "unknown"  # who trained the checkpoints
     organization: str = "unknown"  # who evaluated them
-    relationship: str = "other"  # of the evaluator to the developer, a word of Every Eval Ever
+    relationship: str = "other"  # of the evaluator to the developer, one of RELATIONSHIPS
     benchmarks: Mapping[str, HubBenchmark] = field(default_factory=dict)  # on top of KNOWN
     questions: Questions | None = None  # where problems and gold answers are looked up
 

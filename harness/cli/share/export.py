@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
+from harness.export import FORMATS, RELATIONSHIPS
 
 if TYPE_CHECKING:
     from harness.export.request import HubBenchmark
 
 
 @click.command("export")
-@click.argument("format_name", metavar="FORMAT")
+@click.argument("format_name", metavar="FORMAT", type=click.Choice(FORMATS))
 @options.board_argument
 @click.option("--out", type=options.FOLDER, default="export", help="Folder to write.")
 @options.repeated(
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 @click.option("--organization", default="unknown", metavar="NAME", help="Who evaluated them.")
 @click.option(
     "--relationship",
+    type=click.Choice(RELATIONSHIPS),
     default="other",
-    metavar="WORD",
-    help="Of the two: first_party, third_party, collaborative or other.",
+    help="Of the two.",
 )
 @options.hub_option
 @options.data_option
