@@ -54,6 +54,18 @@ def is_disk_full(error: BaseException) -> bool:
     return re.search(r"No space left on device|code: 28\b|os error 28\b", str(error)) is not None
 
 
+def first_line(error: object) -> str:
+    r"""Return the first line of an error's text that is not blank; no text where all are.
+
+    Examples:
+        >>> first_line(ValueError("\n  no such layer\nDetails: ..."))
+        'no such layer'
+        >>> first_line(ValueError())
+        ''
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
 _LISTED = 60  # names that one line of an error lists; lm-eval has thousands of tasks
 
 

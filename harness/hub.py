@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from harness.errors import UsageError
+from harness.errors import UsageError, first_line
 
 _SECONDS = 10  # for a first connection; the Hub's own client would try for half a minute
 
@@ -89,5 +89,5 @@ def _reach(endpoint: str, offline: bool) -> None:
 
 
 def _hub_error(error: Exception) -> HubError:
-    text = next(iter(str(error).strip().splitlines()), "")
-    return HubError(f"the Hub could not be asked: {type(error).__name__}: {text[:200]}")
+    text = first_line(error)[:200]
+    return HubError(f"the Hub could not be asked: {type(error).__name__}: {text}")

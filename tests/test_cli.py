@@ -14,7 +14,9 @@ from click.testing import CliRunner
 from processes import imported_by
 
 import harness.cli
-from harness.cli.main import GROUPS, MODULES, cli
+from harness.cli.main import GROUPS, MODULES, _explain, cli
+from harness.errors import first_line
+from harness.plugin.host import _line
 
 HEAVY = {"torch", "transformers", "trl", "lm_eval", "sympy", "datasets", "numpy", "pydantic"}
 
@@ -152,8 +154,6 @@ def test_a_terminal_without_unicode_gets_the_nearest_characters(harness_apart, e
 
 
 def test_a_place_that_cannot_be_written_is_one_line(harness, tmp_path):
-    from harness.cli.main import _explain
-
     (tmp_path / "file").touch()
     done = harness("bench", "--plugins", "sft", "--runs", "file/x", check=2)
     assert "cannot write to" in done.stderr
@@ -200,3 +200,11 @@ def test_a_plugin_ships_a_board(harness, with_plugins):
 def test_results_go_to_standard_output_and_nothing_else(harness_apart):
     done = harness_apart("tasks", "--json")
     assert done.stderr == ""
+
+
+def test_of_an_error_the_first_line_that_says_something_is_shown():
+    error = ImportError("\n  no module 'x'\nTried: a, b")
+    assert first_line(error) == "no module 'x'"
+    assert first_line(ImportError()) == ""
+    assert _line(error) == "ImportError: no module 'x'"
+    assert _explain(error)[0].startswith("unexpected ImportError: no module 'x' (harness --debug")

@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    from harness.errors import HarnessError, is_disk_full
+    from harness.errors import HarnessError, first_line, is_disk_full
     from harness.redact import redact
     from harness.render.escape import terminal
 
@@ -154,7 +154,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         text = f"cannot use {error.filename}: {error.strerror}; name another place, or change it"
         code = 1
     else:
-        first = next(iter(str(error).strip().splitlines()), "")
-        text = f"unexpected {type(error).__name__}: {first} (harness --debug shows where)"
+        text = (
+            f"unexpected {type(error).__name__}: {first_line(error)} (harness --debug shows where)"
+        )
         code = 1
     return terminal(redact(text)), code

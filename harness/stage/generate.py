@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StageError, UsageError
+from harness.errors import StageError, UsageError, first_line
 from harness.files import read_jsonl
 from harness.stage.engines import Completion, HfEngine, VllmEngine, hf_arguments
 from harness.stage.spec import GeneratedScore
@@ -220,10 +220,9 @@ def _tasks(scores: Sequence[Questions]) -> list[Any]:
         except (StageError, UsageError):
             raise
         except Exception as error:  # lm-eval's asserts too
-            lines = str(error).strip().splitlines() or [type(error).__name__]
             raise StageError(
                 f"{one.score.protocol} cannot make prompts of task {one.score.task!r}:"
-                f" {type(error).__name__}: {lines[0]}"
+                f" {type(error).__name__}: {first_line(error)}"
             ) from error
     return tasks
 

@@ -18,8 +18,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness import scratch
-from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError, is_disk_full
+from harness import errors, scratch
+from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError
 from harness.files import clear_for, read_verified, remove_folder
 from harness.plugin import scored_rows
 from harness.records import Status
@@ -317,7 +317,7 @@ def _report(folder: Path, error: BaseException) -> None:
     """Leave one line for the leaderboard and the traceback in the log."""
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
-    text = next(iter(str(error).strip().splitlines()), "")
+    text = errors.first_line(error)
     elsewhere = scratch.is_full(folder, error)
     if elsewhere:
         line = f"the scratch folder of {os.uname().nodename} is full: {text}; free some space there"
@@ -325,7 +325,7 @@ def _report(folder: Path, error: BaseException) -> None:
         line = text
     elif isinstance(error, SystemExit):
         line = f"the trainer ended its process by sys.exit({error.code!r})"
-    elif is_disk_full(error):
+    elif errors.is_disk_full(error):
         line = f"the disk is full: {text}; free some space and give the same command again"
     else:
         line = f"{type(error).__name__}: {text}"

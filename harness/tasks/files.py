@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, first_line
 from harness.files import parse_json, read_jsonl, read_lines
 
 _Rows = Iterator[tuple[str, dict[str, Any]]]  # where a row is, for messages, and the row
@@ -63,4 +63,4 @@ def _parquet(path: Path, columns: Sequence[str]) -> _Rows:
         for number, row in enumerate(parquet.read_table(path).to_pylist(), start=1):
             yield f"row {number} of {path}", row
     except (OSError, pyarrow.ArrowException) as error:
-        raise UsageError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"cannot read {path}: {first_line(error)}") from None

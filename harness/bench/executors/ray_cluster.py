@@ -20,7 +20,7 @@ from typing import Any
 from harness.bench.executors.conclude import Report
 from harness.bench.executors.remote import RemoteExecutor, StageTask, run_stage
 from harness.bench.facts import facts
-from harness.errors import UsageError
+from harness.errors import UsageError, first_line
 from harness.plugin.executor import ExecutorSettings, Facts
 from harness.stage.spec import Device
 
@@ -180,8 +180,7 @@ def _library() -> Any:
 
 
 def _line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+    return (first_line(error) or type(error).__name__)[:300]
 
 
 @contextlib.contextmanager

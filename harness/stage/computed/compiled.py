@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
-from harness.errors import StageError
+from harness.errors import StageError, first_line
 
 if TYPE_CHECKING:
     from harness.stage.computed.products import Products
@@ -50,11 +50,11 @@ def prepare(device: str, folder: Path) -> None:
         config.compile_threads = 1  # a stage starts no processes of its own
         torch.compile(lambda x: (2 * x).relu())(torch.ones(2, 3, device=device))
     except Exception as error:
-        line = next((one for one in str(error).splitlines() if one.strip()), "")
+        line = first_line(error)[:200]
         needs = "g++" if device == "cpu" else "triton and g++"
         raise StageError(
             f"[compute] compile = true: torch cannot compile for the {device} of this machine"
-            f" ({type(error).__name__}: {line.strip()[:200]}); install {needs}, or leave it out"
+            f" ({type(error).__name__}: {line}); install {needs}, or leave it out"
         ) from error
 
 
@@ -148,16 +148,16 @@ class CompiledLayer:
             try:
                 made = run(layer, *args, **kwargs)
             except torch._dynamo.exc.TorchDynamoException as error:
-                line = next(iter(str(error).splitlines()), "")
+                line = first_line(error)[:200]
                 raise StageError(
                     f"[compute] compile = true: torch cannot compile {type(layer).__name__}"
-                    f" ({type(error).__name__}: {line[:200]}); leave compile out"
+                    f" ({type(error).__name__}: {line}); leave compile out"
                 ) from error
         self._notes.setdefault("compiled", type(layer).__name__)
         return made
 
     def _give_up(self, why: str) -> None:
-        line = next(iter(why.splitlines()), "")[:200]
+        line = first_line(why)[:200]
         self._notes["not_compiled"] = f"{type(self._layer).__name__}: {line}"
         self._off.append(line)
         logging.getLogger(__name__).warning("layers are not compiled: %s", line)

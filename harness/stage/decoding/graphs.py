@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.errors import first_line
 from harness.stage.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class Graphs:
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            self._give_up(next(iter(str(error).splitlines()), type(error).__name__)[:160])
+            self._give_up((first_line(error) or type(error).__name__)[:160])
             return self._step(ids, at, width)  # what a step writes it may write again
         return self._logits[:count]
 

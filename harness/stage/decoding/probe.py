@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from harness.errors import first_line
 from harness.stage.computed.compiled import uncompiled
 from harness.stage.decoding.masks import unknown
 from harness.stage.decoding.slots import Reader
@@ -51,8 +52,8 @@ def _difference(model: Any) -> str | None:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        line = next(iter(str(error).splitlines()), "")
-        return f"it does not run in slots ({type(error).__name__}: {line})"[:200]
+        why = f"{type(error).__name__}: {first_line(error)}"
+        return f"it does not run in slots ({why})"[:200]
     for row, (tokens, logits) in enumerate(zip(rows, expected, strict=True)):
         plain = logits[len(tokens) - written - 1 :].float()
         ours = torch.stack([step[row] for step in found]).float()

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
+from harness.errors import first_line
 from harness.redact import redact
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
@@ -106,8 +107,7 @@ def main() -> None:
                 answer(inbox, out, model, tokenizer)
     except BaseException as error:
         traceback.print_exc()
-        line = next(iter(str(error).strip().splitlines()), "")
-        message = {"error": redact(f"{type(error).__name__}: {line}")[:300]}
+        message = {"error": redact(f"{type(error).__name__}: {first_line(error)}")[:300]}
         out.write(json.dumps(message) + "\n")
         out.flush()
         sys.stderr.flush()

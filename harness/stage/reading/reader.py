@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from harness.errors import first_line
 from harness.stage.computed.compiled import is_compiled, uncompiled
 from harness.stage.memory import is_out_of_memory
 from harness.stage.reading import attention
@@ -156,8 +157,8 @@ def _difference(model: Any) -> str | None:
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        line = next(iter(str(error).splitlines()), "")
-        return f"it cannot be read in a line ({type(error).__name__}: {line})"[:200]
+        why = f"{type(error).__name__}: {first_line(error)}"
+        return f"it cannot be read in a line ({why})"[:200]
     finally:
         _found.pop(model, None)
         for part in modes:
