@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from functools import reduce
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pydantic
 
@@ -23,6 +24,11 @@ class Frozen(pydantic.BaseModel):
     """The base of what is read from files: an unknown key is an error, and no value changes."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+    INDENT: ClassVar[int] = 1  # spaces, in a file
+
+    def to_json(self) -> str:
+        """Return a file's text: sorted keys, ASCII, a newline at the end."""
+        return json.dumps(self.model_dump(mode="json"), indent=self.INDENT, sort_keys=True) + "\n"
 
 
 class Caps(Frozen, allow_inf_nan=False):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
@@ -158,6 +157,8 @@ class Score(Frozen, allow_inf_nan=False):
 class Record(Frozen):
     """One cell: a trainer with a seed on a board, and what came of it."""
 
+    INDENT: ClassVar[int] = 2
+
     schema_version: int = SCHEMA
     id: str
     board: BoardRef
@@ -218,10 +219,6 @@ class Record(Frozen):
         """
         content = self.model_dump(mode="json", exclude={"digest"}, exclude_defaults=True)
         return json_sha256(content)
-
-    def to_json(self) -> str:
-        """Return the file's text: sorted keys, two spaces, a newline at the end."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
 
 
 def write_record(record: Record, folder: Path) -> Path:

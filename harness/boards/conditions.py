@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import ClassVar
 
 import pydantic
 
@@ -53,6 +53,8 @@ class Quoted(Frozen):
 class Conditions(Frozen):
     """What a board fixes before anyone trains, in the words its leaderboard prints."""
 
+    INDENT: ClassVar[int] = 2
+
     board: str = pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
     digest: str  # of the board; records of another digest do not belong to it
     title: str
@@ -101,9 +103,6 @@ class Conditions(Frozen):
         *few, most = sorted(ways, key=lambda way: len(ways[way]))
         others = "all others" if len(ways[most]) > 3 else ", ".join(ways[most])
         return "; ".join([*(f"{', '.join(ways[way])}: {way}" for way in few), f"{others}: {most}"])
-
-    def to_json(self) -> str:
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
 
 
 def read_conditions(path: Path) -> Conditions:

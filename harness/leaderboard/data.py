@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 import pydantic
@@ -325,10 +324,6 @@ class Leaderboard(Frozen):
     refused: tuple[Refused, ...]
     warnings: tuple[LeaderboardWarning, ...]
     properties: tuple[LeaderboardWarning, ...]  # of a benchmark or of every row alike
-
-    def to_json(self) -> str:
-        """Return the file's text: sorted keys, ASCII, a newline at the end."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
     def comparable(self) -> dict[str, Any]:
         """Return what two runs of the same cells must have in common.

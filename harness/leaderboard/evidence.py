@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,9 +31,6 @@ class Ledger(Frozen):
     records: tuple[Published, ...] = ()
     signers: dict[str, str] = pydantic.Field(default={})  # submission -> who signed it
     manifests: dict[str, str] = pydantic.Field(default={})  # submission -> sha256 of its manifest
-
-    def to_json(self) -> str:
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
     def knowledge(self) -> dict[str, Known]:
         return {

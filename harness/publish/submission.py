@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -56,9 +55,6 @@ class Manifest(Frozen):
     trials: Annotated[int, pydantic.Field(ge=1, le=10**6)]  # settings that were tried in all
     plugins: Annotated[tuple[PluginSource, ...], pydantic.Field(max_length=100)]
     records: Annotated[tuple[Submitted, ...], pydantic.Field(min_length=1, max_length=10_000)]
-
-    def to_json(self) -> str:
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -7,7 +7,6 @@ work is done.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -36,8 +35,7 @@ class _File(Frozen):
     schema_version: int = SCHEMA
 
     def write(self, path: Path) -> None:
-        text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
-        write_atomically(path, text + "\n")
+        write_atomically(path, self.to_json())
 
 
 # -- what a stage's result depends on -------------------------------------------------------------

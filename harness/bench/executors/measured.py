@@ -6,7 +6,6 @@ what is there, so it is read before that.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pydantic
@@ -31,9 +30,8 @@ class Measured(Frozen):
         return self.model_copy(update={"outside": earlier.outside.plus(self.outside)})
 
     def write(self, folder: Path) -> None:
-        text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True)
         clear_for(folder / FILE)
-        write_atomically(folder / FILE, text + "\n")
+        write_atomically(folder / FILE, self.to_json())
 
 
 def read(folder: Path) -> Measured | None:
