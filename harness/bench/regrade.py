@@ -8,11 +8,10 @@ from pathlib import Path
 from harness.bench.folder import Folder
 from harness.bench.stage_identity import judged_score
 from harness.boards.board import Board
-from harness.errors import TamperedError, UsageError
-from harness.files import file_sha256
+from harness.errors import UsageError
+from harness.leaderboard.evidence import stored_answers
 from harness.records import BoardRef, Record, Score, read_records, write_record
 from harness.stage.judge import NOT_FROM_ANSWERS, judge, verifier_pool
-from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 
@@ -44,7 +43,8 @@ def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
         for record in old:
             identity = f"{record.id.split('.regraded')[0]}.regraded-{VERIFIER_VERSION}"
             source = folder.answers(record.id)
-            _check_answers(record, source)
+            for score in record.scores:
+                stored_answers(folder.path, record, score)
             scores = _judged(board, record, source, folder.answers(identity), pool)
             verdicts = ("".join(one.verdicts for one in each) for each in (record.scores, scores))
             changed = sum(before != after for before, after in zip(*verdicts, strict=True))
@@ -60,16 +60,6 @@ def regrade(board: Board, folder: Folder) -> list[tuple[Record, int]]:
             write_record(new, folder.records)
             written.append((new, changed))
     return written
-
-
-def _check_answers(record: Record, source: Path) -> None:
-    """Refuse answers that are gone, or are not those that a record was made from."""
-    for score in record.scores:
-        path = source / f"{score_name(score.task, score.protocol)}.jsonl"
-        if not path.is_file():
-            raise UsageError(f"the answers of record {record.id} are gone: {path}")
-        if file_sha256(path) != score.samples_sha256:
-            raise TamperedError(f"{path} is not what record {record.id} was made from")
 
 
 def _judged(

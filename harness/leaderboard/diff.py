@@ -8,10 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.errors import TamperedError, UsageError, did_you_mean
-from harness.files import file_sha256, read_jsonl
+from harness.errors import UsageError, did_you_mean
+from harness.files import read_jsonl
+from harness.leaderboard.evidence import stored_answers
 from harness.records import LETTERS, Frozen, Record, Score, read_records
-from harness.tasks.protocols import score_name
 
 if TYPE_CHECKING:
     from harness.boards.questions import Questions
@@ -158,17 +158,10 @@ def read_answers(folder: Path, record: Record, score: Score) -> list[dict[str, A
     They have no problem and no gold answer: `harness.boards.questions` looks those up.
 
     Raises:
-        UsageError: If they are not in the runs folder (published records come without answers).
+        UsageError: If they are not in the runs folder.
         TamperedError: If they are not those the record was made from.
     """
-    path = folder / "answers" / record.id / f"{score_name(score.task, score.protocol)}.jsonl"
-    try:
-        found = file_sha256(path)
-    except UsageError:
-        raise UsageError(f"no answers of {record.cell}: {path} cannot be read") from None
-    if found != score.samples_sha256:
-        raise TamperedError(f"{path} is not what the record {record.id} was made from")
-    return [row for _, row in read_jsonl(path)]
+    return [row for _, row in read_jsonl(stored_answers(folder, record, score))]
 
 
 def representative(lines: Sequence[dict[str, Any]], score: Score) -> list[dict[str, Any]]:

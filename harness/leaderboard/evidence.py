@@ -8,10 +8,10 @@ from pathlib import Path
 import pydantic
 
 from harness.costs import Frozen
-from harness.errors import HarnessError, TamperedError
+from harness.errors import HarnessError, TamperedError, UsageError
 from harness.files import file_sha256, read_json, read_jsonl
 from harness.leaderboard.rules import Knowledge, Known
-from harness.records import CONDITIONS, LETTERS, PUBLISHED, Record, read_record_files
+from harness.records import CONDITIONS, LETTERS, PUBLISHED, Record, Score, read_record_files
 from harness.tasks.protocols import score_name
 
 
@@ -90,15 +90,29 @@ def known_of(folder: Path, records: Iterable[Record]) -> Knowledge:
     return {one.digest: Known(one.id, claimed=not _judged(folder, one)) for one in records}
 
 
+def stored_answers(folder: Path, record: Record, score: Score) -> Path:
+    """Return the file of a score's judged answers in a runs folder, checked against the record.
+
+    Raises:
+        UsageError: If they are not in the runs folder (those of published records lie elsewhere).
+        TamperedError: If they are not those that the record was made from.
+    """
+    path = folder / "answers" / record.id / f"{score_name(score.task, score.protocol)}.jsonl"
+    try:
+        found = file_sha256(path)
+    except UsageError:
+        raise UsageError(f"no answers of {record.cell}: {path} cannot be read") from None
+    if found != score.samples_sha256:
+        raise TamperedError(f"{path} is not what record {record.id} was made from")
+    return path
+
+
 def _judged(folder: Path, record: Record) -> bool:
     """Return whether the judged answers in a runs folder give the verdicts of a record."""
     try:
         for score in record.scores:
-            name = f"{score_name(score.task, score.protocol)}.jsonl"
-            path = folder / "answers" / record.id / name
-            if not path.is_file() or file_sha256(path) != score.samples_sha256:
-                return False
-            letters = (LETTERS[str(row["verdict"])] for _, row in read_jsonl(path))
+            rows = read_jsonl(stored_answers(folder, record, score))
+            letters = (LETTERS[str(row["verdict"])] for _, row in rows)
             if "".join(letters) != score.verdicts:
                 return False
     except (HarnessError, OSError, KeyError):
