@@ -204,6 +204,16 @@ def test_a_task_may_be_given_itself(with_plugins):
         rows=lambda split: [{"id": f"{split}", "problem": f"{next(calls)}?", "answer": "1"}],
     )
     assert "differ from call to call" in faults(check_task, moving)["digest"]
+    problems = {"train": "Is \uff12 EVEN?", "test": "is 2 even?"}  # the first has a wide 2
+    wide = Task(
+        name="wide",
+        rows=lambda split: [
+            {"id": split, "problem": problem, "answer": "1"}
+            for problem in [problems.get(split)]
+            if problem
+        ],
+    )
+    assert "1 test problems are in train" in faults(check_task, wide)["splits"]
 
 
 def test_the_tiny_board_conforms():
@@ -217,6 +227,14 @@ def test_what_is_wrong_with_a_board(small_board, tmp_path):
     assert "nowhere" in faults(check_board, small_board)["board"]
     small_board.write_text(text.replace("steps = 3", "step = 3"))
     assert "did you mean 'steps'" in faults(check_board, small_board)["board"]
+    rows = '{"problem": "%s", "answer": "2", "solution": "It is 2."}\n'
+    for name, problem in (("train", "What is 1 + 1?"), ("test", "what is  \uff11 + 1?")):
+        (tmp_path / f"{name}.jsonl").write_text(rows % problem)
+    own = '[tasks.own]\ntrain = "train.jsonl"\ntest = "test.jsonl"\n\n[data]'
+    text = text.replace("[data]", own).replace('train = ["unruly_sums"]', 'train = ["own"]')
+    small_board.write_text(text.replace('task = "unruly_other"', 'task = "own"'))
+    found = faults(check_board, small_board)
+    assert "its trainers are given 1 test problems of own" in found["board"]
 
 
 ROOT = Path(__file__).parents[1]

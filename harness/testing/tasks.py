@@ -15,6 +15,7 @@ from harness.bench.plan import plan
 from harness.boards.board import load_board
 from harness.errors import HarnessError
 from harness.plugin.host import Host
+from harness.tasks.canonical import plain
 from harness.tasks.task import SPLITS, Task
 from harness.verify import Verdict, VerifierPool
 
@@ -74,15 +75,9 @@ def check_board(board: str | Path) -> None:
     faults: list[str] = []
     try:
         loaded = load_board(str(board), host)
-        plan(loaded, host)
+        plan(loaded, host)  # which refuses test problems that trainers are given
         if load_board(str(board), Host()).digest != loaded.digest:
             faults.append("digest: it differs when the board is loaded again")
-        train = {_plain(row["problem"]) for row in loaded.train_rows()}
-        for score in loaded.file.scores:
-            seen = [row["id"] for row in loaded.test_rows(score) if _plain(row["problem"]) in train]
-            if seen:
-                what = f"{len(seen)} test problems of {score.task} are trained on"
-                faults.append(f"splits: {what}, such as {seen[0]}")
     except HarnessError as error:
         faults.append(f"board: {error}")
     raise_all(f"board {str(board)!r}", faults)
@@ -98,10 +93,6 @@ def _wrong_types(split: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return []
 
 
-def _plain(problem: str) -> str:
-    return " ".join(problem.lower().split())
-
-
 def _repeated(rows: Mapping[str, list[dict[str, str]]]) -> list[str]:
     """Return a fault for ids in two splits, and one for test problems in another split."""
     faults = []
@@ -109,8 +100,8 @@ def _repeated(rows: Mapping[str, list[dict[str, str]]]) -> list[str]:
     twice = [name for name, count in ids.items() if count > 1]
     if twice:
         faults.append(f"splits: {len(twice)} ids are in two splits, such as {twice[0]!r}")
-    known = {_plain(row["problem"]) for split in ("train", "holdout") for row in rows[split]}
-    seen = [row["id"] for row in rows["test"] if _plain(row["problem"]) in known]
+    known = {plain(row["problem"]) for split in ("train", "holdout") for row in rows[split]}
+    seen = [row["id"] for row in rows["test"] if plain(row["problem"]) in known]
     if seen:
         what = f"{len(seen)} test problems are in train or holdout"
         faults.append(f"splits: {what}, such as {seen[0]!r}")
