@@ -39,6 +39,12 @@ def score(rows, protocol: str = "chat_zeroshot", limit: int = 96, **decoding) ->
     return questions(rows, "tiny_word", get_protocol(protocol).id, limit, **decoding)
 
 
+@pytest.fixture
+def whole_samples(monkeypatch):
+    """Keep documents, prompts and targets in lm-eval's samples, which no bench does."""
+    monkeypatch.setattr("harness.stage.generate._strip", lambda samples: None)
+
+
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
     from harness_tiny import rows
@@ -97,8 +103,9 @@ def test_an_answer_at_the_limit_is_told_from_one_that_ended(rows, model, tmp_pat
         assert answer["tokens"] == min(len(natural), limit)
 
 
+@pytest.mark.usefixtures("whole_samples")
 def test_a_prompt_in_scoring_is_the_prompt_in_training(rows, model, tmp_path):
-    generate_answers(START, [score(rows, limit=2)], 12, "cpu", tmp_path, whole_samples=True)
+    generate_answers(START, [score(rows, limit=2)], 12, "cpu", tmp_path)
     (samples,) = tmp_path.rglob("samples_*.jsonl")
     for line in samples.read_text().splitlines():
         sample = json.loads(line)
@@ -253,11 +260,12 @@ def read_samples(folder: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", ["gsm8k", "gsm8k_cot", "gsm8k_cot_zeroshot"])
+@pytest.mark.usefixtures("whole_samples")
 def test_prompts_and_stops_are_those_of_lm_evals_own_file(name, tmp_path):
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(4)]
     model = save_model(tmp_path / "model", seed=4, positions=4096)
     asked = [own_score(name, tested, 2, count=3)]
-    generate_answers(model, asked, 4, "cpu", tmp_path / "out", whole_samples=True)
+    generate_answers(model, asked, 4, "cpu", tmp_path / "out")
     theirs = lm_evals_task(name, tested)
     given = {}
     for sample in read_samples(tmp_path / "out"):
@@ -327,12 +335,13 @@ def test_lm_evals_metrics_are_of_the_first_sample_and_every_sample_is_kept(tmp_p
 
 
 @pytest.mark.parametrize("protocol", ["base_fewshot", "lm_eval:gsm8k_cot_zeroshot"])
+@pytest.mark.usefixtures("whole_samples")
 def test_an_answer_cut_by_the_limit_is_told_under_every_protocol(protocol, model, tmp_path):
     """The finish reason is that of plain generation with the protocol's own stop strings."""
     tested = [{"question": f"{n} plus 1?", "answer": f"#### {n + 1}"} for n in range(6)]
     own = own_score("gsm8k_cot_zeroshot", tested, 20)
     given = questions(own.rows, "sums", get_protocol(protocol).id, 20, own.documents)
-    generate_answers(START, [given], 4, "cpu", tmp_path, whole_samples=True)
+    generate_answers(START, [given], 4, "cpu", tmp_path)
     ((path),) = (tmp_path / "answers").glob("*.jsonl")
     found = answers(tmp_path, path.stem)
     samples = {one["doc_id"]: one["arguments"]["gen_args_0"] for one in read_samples(tmp_path)}

@@ -24,7 +24,6 @@ def alone(
     *,
     limit: int | None = None,
     max_new_tokens: int | None = None,
-    batch_size: int = 64,
 ) -> Board:
     """Return what scores a model on tasks.
 
@@ -36,7 +35,6 @@ def alone(
         limit: The first so many problems of each task; None takes all.
         max_new_tokens: Most tokens of an answer; by default what the task suggests, and at most
             half of the model's context.
-        batch_size: Prompts generated together.
 
     Raises:
         UsageError: If a name is unknown, a task has no test problems, or a limit is impossible.
@@ -74,7 +72,7 @@ def alone(
         tasks=own,
         data=Data.model_construct(train=()),
         budget=BudgetTable.model_construct(),
-        compute=Compute(batch_size=batch_size),
+        compute=Compute(),
         scores=tuple(scores),
     )
     return Board(file, Path(f"{NAME}.toml"), host)

@@ -24,7 +24,6 @@ LOSSES = {"loss": "training loss", "holdout_loss": "loss on the hold-out"}
 """Each trainer's is a quantity of its own: they are compared within one trainer only."""
 METRICS = {
     "reward": "reward",
-    "holdout_accuracy": "accuracy on the hold-out",
     "completion_tokens": "completion length, tokens",
     "kl": "divergence from the reference policy",
 }

@@ -69,13 +69,11 @@ def generate_answers(
     *,
     dtype: str = "float32",
     processes: int = 1,
-    whole_samples: bool = False,
 ) -> Generated:
     """Generate answers and write them to `out/answers/<score>.jsonl`.
 
     lm-eval's own files are kept in `out/lm_eval`, its samples without documents, prompts and
-    targets unless `whole_samples` is set, which no bench does. With several `processes` each has a
-    GPU, or threads, of its own and `batch_size` rows.
+    targets. With several `processes` each has a GPU, or threads, of its own and `batch_size` rows.
     """
     from lm_eval import evaluator
 
@@ -87,7 +85,7 @@ def generate_answers(
     (out / "answers").mkdir(parents=True, exist_ok=True)
     try:
         for kind, chosen in _kinds(scores).items():
-            _evaluate(lm, model, kind, chosen, out, done, whole_samples=whole_samples)
+            _evaluate(lm, model, kind, chosen, out, done)
     finally:
         lm.end()
     done.notes |= lm.notes
@@ -101,8 +99,6 @@ def _evaluate(
     chosen: Sequence[Questions],
     out: Path,
     done: Generated,
-    *,
-    whole_samples: bool,
 ) -> None:
     """Generate the answers of scores that lm-eval takes for one run of it."""
     import torch
@@ -134,8 +130,7 @@ def _evaluate(
     _check_written(raw, "results")
     for one in chosen:
         prompts = {each["doc_id"]: each["arguments"][0][0] for each in samples[one.name]}
-        if not whole_samples:
-            _strip(samples[one.name])
+        _strip(samples[one.name])
         tracker.save_results_samples(task_name=one.name, samples=samples[one.name])
         _check_written(raw, f"samples_{one.name}", len(samples[one.name]))
         _write_answers(one, raw, lm.answers, out / "answers", prompts)
