@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from harness_sft import SupervisedOptions, expected, fit
+from harness_sft import SupervisedOptions, completion, expected, fit
 from pydantic import Field
 
 from harness import Expected, Run, Search, StageError, Trainer, Workload, hookimpl
@@ -217,11 +217,6 @@ def confirmed(
     truncated = sum(not one.stopped for _, one in flat)
     counted = (len(rows), len(flat), truncated, right.count(True), len(good), len(pairs))
     return dict(zip(FACTS, counted, strict=True)), pairs
-
-
-def completion(run: Run, text: str) -> Any:
-    """Return a solution as the completion of a training row."""
-    return [{"role": "assistant", "content": text}] if run.protocol.chat else f" {text}\n\n"
 
 
 def learn(run: Run, model: Any, found: Round, number: int, end: float, resume: str | None) -> Any:

@@ -80,6 +80,12 @@ def shuffled(run: Run) -> datasets.Dataset:
     return data.remove_columns("completion").add_column("completion", completions)
 
 
+def completion(run: Run, solution: str) -> Any:
+    """Return a solution that a model wrote as the completion of a training row."""
+    text = solution.strip()
+    return [{"role": "assistant", "content": text}] if run.protocol.chat else f" {text}\n\n"
+
+
 def form(options: SupervisedOptions) -> dict[str, Any]:
     """Return the SFTConfig arguments that say how rows are put together.
 

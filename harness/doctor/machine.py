@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.bench.executors.energy import readable
+from harness.bench.executors.limits import machine_memory
 from harness.doctor.finding import Finding, Level, last_line, output_of, start
 
 GIB = 2**30
@@ -83,10 +84,7 @@ def memory() -> Iterator[Finding]:
     except (OSError, StopIteration, ValueError):
         yield Finding("memory", "warning", "cannot be read on this system", "watch it yourself")
         return
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = Path(path).read_text(encoding="ascii").strip() if Path(path).is_file() else ""
-        if text.isdigit():
-            available = min(available, int(text))
+    available = min(available, machine_memory())
     found = f"{available / GIB:.1f} GiB to be had"
     yield _by_amount("memory", found, available, MEMORY, "end other programs, or give --jobs 1")
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pydantic
-from harness_sft import PackedOptions, expected, fine_tune
+from harness_sft import PackedOptions, completion, expected, fine_tune
 from pydantic import Field
 
 from harness import Expected, Run, StageError, Trainer, Workload
@@ -114,13 +114,6 @@ def confirmed(run: Run, data: Any, solutions: teacher.Solutions) -> list[str]:
         "teacher_kept": len(lines),
     }
     return [json.dumps(facts), *lines]
-
-
-def completion(run: Run, text: str) -> Any:
-    """Return a solution as the completion of a training row."""
-    if run.protocol.chat:
-        return [{"role": "assistant", "content": text.strip()}]
-    return f" {text.strip()}\n\n"
 
 
 def expects(options: SequenceOptions, work: Workload) -> Expected:

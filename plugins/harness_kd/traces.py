@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness_sft import PackedOptions, expected, fine_tune
+from harness_sft import PackedOptions, completion, expected, fine_tune
 from pydantic import Field
 
 from harness import Expected, Run, StageError, Trainer, Workload
-from harness_kd import sequence
 
 if TYPE_CHECKING:
     import datasets
@@ -57,7 +56,7 @@ def chosen_traces(run: Run) -> datasets.Dataset:
             [end or "" for end in ends], data["answer"], data["task"], data["problem"]
         )
     pairs = [
-        {"prompt": row["prompt"], "completion": sequence.completion(run, answered(run, row, text))}
+        {"prompt": row["prompt"], "completion": completion(run, answered(run, row, text))}
         for row, text, verdict in zip(data, texts, right, strict=True)
         if text and verdict
     ]

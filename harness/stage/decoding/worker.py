@@ -19,7 +19,7 @@ from harness.errors import first_line
 from harness.redact import redact
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
-from harness.stage.models import lay_out, load_model
+from harness.stage.models import lay_out, load_model, load_tokenizer
 from harness.stage.processes import die_with_parent
 
 
@@ -91,7 +91,6 @@ def main() -> None:
     inbox = Inbox(inbox_stream)
     try:
         import torch
-        from transformers import AutoTokenizer
 
         device = setting["device"]
         if device == "cpu":
@@ -99,7 +98,7 @@ def main() -> None:
         torch.use_deterministic_algorithms(device == "cpu")
         folder = Path(setting["model"])
         loaded: Any = load_model(folder, setting["dtype"], device)
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        tokenizer = load_tokenizer(folder)
         model = loaded.to(device).eval()
         lay_out(model)
         with torch.inference_mode():
