@@ -90,6 +90,24 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("score", "tiny:teechar"), "the models of a board are tiny:start and tiny:teacher"),
         (("score", "mine.toml"), "mine.toml is a board: harness score MODEL mine.toml"),
         (("show", "nothing"), "no task 'nothing'; known: "),
+        (("show", "tinny_word"), "no task 'tinny_word'; did you mean 'tiny_word'?"),
+        (("show", "tiny_word", "--number", "9999"), "--number 9999: tiny_word has 2,000 train"),
+        (("score", "tiny:start", "tiny", "--task", "tiny_word"), "name a board or --task, not"),
+        (("score", "tiny:start", "--limit", "3"), "--limit goes with --task"),
+        (("score", "tiny:start", "--show", "1"), "--show goes with --task"),
+        (("score", "tiny:start", "--task", "tiny_wrod"), "no task 'tiny_wrod'; did you mean"),
+        (("score", "tiny:start", "--task", "gone.jsonl"), "cannot read gone.jsonl: No such file"),
+        (("score", "tiny:start", "--task", "tiny_word", "--protocol", "chat"), "no protocol 'cha"),
+        (
+            ("score", "tiny:start", "--task", "tiny_word", "--max-new-tokens", "512"),
+            "max_new_tokens = 512 of tiny_word leaves no room for a prompt: the model in",
+        ),
+        (
+            ("score", "nobody/nothing", "--task", "tiny_word"),
+            "no model folder nobody/nothing, and the Hub is not asked (HF_HUB_OFFLINE is set)",
+        ),
+        (("score", "nowhere", "--task", "tiny_word"), "no model folder nowhere"),
+        (("score", "tinny:start", "--task", "tiny_word"), "no board 'tinny'; did you mean 'tiny'?"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(harness, arguments, says):

@@ -111,31 +111,6 @@ def test_a_board_and_a_task_are_shown_with_prompts(harness, tmp_path):
     assert "the prompt is made by lm-eval's own task" in text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("show", "tinny_word"), "no task 'tinny_word'; did you mean 'tiny_word'?"),
-        (("show", "tiny_word", "--number", "9999"), "--number 9999: tiny_word has 2,000 train"),
-        (("score", "tiny:start", "tiny", "--task", "tiny_word"), "name a board or --task, not"),
-        (("score", "tiny:start", "--limit", "3"), "--limit goes with --task"),
-        (("score", "tiny:start", "--show", "1"), "--show goes with --task"),
-        (("score", "tiny:start", "--task", "tiny_wrod"), "no task 'tiny_wrod'; did you mean"),
-        (("score", "tiny:start", "--task", "gone.jsonl"), "cannot read gone.jsonl: No such file"),
-        (("score", "tiny:start", "--task", "tiny_word", "--protocol", "chat"), "no protocol 'cha"),
-        (("score", "tiny:start", "--task", "tiny_word", "--max-new-tokens", "512"),
-         "max_new_tokens = 512 of tiny_word leaves no room for a prompt: the model in"),
-        (("score", "nobody/nothing", "--task", "tiny_word"),
-         "no model folder nobody/nothing, and the Hub is not asked (HF_HUB_OFFLINE is set)"),
-        (("score", "nowhere", "--task", "tiny_word"), "no model folder nowhere"),
-        (("score", "tinny:start", "--task", "tiny_word"), "no board 'tinny'; did you mean 'tiny'?"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_one_line_and_exit_2(harness, arguments, says):
-    done = harness(*arguments, check=2)
-    assert says in done.stderr
-    assert done.stdout == ""
-
-
 def test_the_protocol_follows_the_model(tmp_path, small_models):
     import shutil
 
