@@ -7,13 +7,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
-from harness.leaderboard.cells import BoardQuestions, Entry, describe_environment, select_cells
+from harness.leaderboard.cells import (
+    BoardQuestions,
+    Entry,
+    Selected,
+    describe_environment,
+    select_cells,
+)
 from harness.leaderboard.comparison import TRAINER_SEEDS
 from harness.leaderboard.compute import (
     MATCHED,
     all_reach,
     curve_of,
-    flops_to_reach,
     leads_of,
     points_of,
 )
@@ -21,7 +26,6 @@ from harness.leaderboard.data import (
     Detectable,
     Failure,
     Leaderboard,
-    RecordRef,
     Refused,
     Row,
 )
@@ -30,7 +34,7 @@ from harness.leaderboard.overall import overall
 from harness.leaderboard.planning import noise_of, smallest_difference
 from harness.leaderboard.ranking import rank, tally
 from harness.leaderboard.results import compare_entries, probed, task_results
-from harness.leaderboard.row import build_row
+from harness.leaderboard.row import Page, build_row, ref
 from harness.leaderboard.rules import NOTHING, Knowledge, about, objections
 from harness.leaderboard.stats import minimum_detectable
 from harness.leaderboard.warnings import benchmark_properties, board_warnings, sort_warnings
@@ -64,36 +68,117 @@ def build(
         UsageError: If there is no record, or one belongs to another board, names a task that the
             board does not have, or was scored on other questions.
     """
-    records = sorted(records, key=lambda record: (record.id, record.digest))
-    if not records:
+    records = _of_board(records, conditions)
+    refused = objections(records, conditions, known, published=published)
+    conditions, chosen = _chosen(records, refused, conditions, known)
+    looks = conditions.looks
+    level = level_at(looks, len(conditions.seeds)) if looks else SIGNIFICANCE
+    questions = BoardQuestions(conditions, [cell for row in chosen.kept.values() for cell in row])
+    entries, points = _entries(chosen, questions, known)
+    rows = sorted(entries.values(), key=_order)
+    start = _start(rows)
+    gains, adjusted = _gains(rows, start, level)
+    results, tallies, score_family = tally(
+        {row.trainer: task_results(row, start) for row in rows}, level
+    )
+    marks = sort_warnings(rows, results)
+    curves = {row.trainer: curve for row in rows if (curve := curve_of(row, points))}
+    shown = {
+        name: found for name, curve in curves.items() if (found := points_of(curve, conditions))
+    }
+    page = Page(
+        entries=entries,
+        start=start,
+        ranking=rank(rows, conditions.margin / 100, level),
+        results=results,
+        tallies=tallies,
+        gains=gains,
+        adjusted=adjusted,
+        overall=overall(rows, start),
+        curves=shown,
+        reached=all_reach(list(shown.values())),
+        warnings=marks.rows,
+        known=known,
+        again=chosen.again,
+    )
+    done = [cell for entry in (*rows, *points.values()) for cell in entry.done]
+    failed = [cell for entry in (*rows, *points.values()) for cell in entry.failed]
+    result = Leaderboard(
+        conditions=conditions,
+        published=published,
+        claim=questions.claim,
+        date=max(record.created for record in records)[:10],
+        verifier=tuple(sorted({cell.verifier_version for cell in done})),
+        judged_before=tuple(
+            sorted({one.judged_before.verifier_version for one in done if one.judged_before})
+        ),
+        hardware=tuple(sorted({describe_environment(cell) for cell in done})),
+        packages=_packages(done),
+        gain_family=len(gains),
+        pair_family=len(page.ranking.pairs),
+        score_family=score_family,
+        leads=leads_of(curves, level),
+        reached=page.reached,
+        matched_share=MATCHED,
+        detectable=_detectable(questions, rows, start, page.ranking, gains, SIGNIFICANCE / level),
+        probes=probed(start) if start else (),
+        equal=page.ranking.equal,
+        not_worse=page.ranking.not_worse,
+        rows=_chains_adjusted([build_row(row, page) for row in rows], level),
+        failures=tuple(
+            _failure(cell, about(known, cell).file) for cell in (*failed, *chosen.failed)
+        ),
+        superseded=tuple(ref(one, known) for one in chosen.dropped),
+        refused=tuple(
+            Refused(record=ref(one, known), trainer=one.trainer, reason=refused[one.digest])
+            for one in records
+            if one.digest in refused
+        ),
+        warnings=tuple(board_warnings(conditions, entries, start, chosen.conflicts, asked)),
+        properties=(*benchmark_properties(conditions, entries), *marks.alike),
+    )
+    return Leaderboard.model_validate(_tidy(result.model_dump()))
+
+
+def _of_board(records: Iterable[Record], conditions: Conditions) -> list[Record]:
+    """Return records in one order, after checking that there are some and all are of the board."""
+    found = sorted(records, key=lambda record: (record.id, record.digest))
+    if not found:
         raise UsageError(f"board {conditions.board!r} has no records yet: run harness bench first")
-    for record in records:
+    for record in found:
         if record.board.digest != conditions.digest:
             raise UsageError(
                 f"record {record.id} was made under other conditions (board digest"
                 f" {record.board.digest[:12]}, not {conditions.digest[:12]}); it cannot be joined"
             )
-    refused = objections(records, conditions, known, published=published)
+    return found
+
+
+def _chosen(
+    records: Sequence[Record],
+    refused: Mapping[str, str],
+    conditions: Conditions,
+    known: Knowledge,
+) -> tuple[Conditions, Selected]:
+    """Return the conditions of the page's look at the board, and which records count there."""
     if len(refused) == len(records):
         first = records[0]
         raise UsageError(
             f"board {conditions.board!r}: no record can be counted; {first.cell}:"
             f" {refused[first.digest]}"
         )
-    conditions, later = _at_look([one for one in records if one.digest not in refused], conditions)
+    joined = [one for one in records if one.digest not in refused]
+    conditions, later = _at_look(joined, conditions)
     aside = {one.digest for one in later}
-    counted = [one for one in records if one.digest not in refused and one.digest not in aside]
-    chosen = select_cells(counted, known)
+    chosen = select_cells([one for one in joined if one.digest not in aside], known)
     chosen.dropped += later
-    level = level_at(looks, len(conditions.seeds)) if (looks := conditions.looks) else SIGNIFICANCE
-    questions = BoardQuestions(conditions, [cell for row in chosen.kept.values() for cell in row])
+    return conditions, chosen
 
-    def ref(record: Record) -> RecordRef:
-        return RecordRef(
-            **{name: getattr(record, name) for name in ("id", "digest", "seed", "status")},
-            **{key: value for key, value in vars(about(known, record)).items() if key != "place"},
-        )
 
+def _entries(
+    chosen: Selected, questions: BoardQuestions, known: Knowledge
+) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Return the cells of rows and those of points of curves, and decide what the page claims."""
     entries = {
         name: Entry(
             name,
@@ -107,94 +192,33 @@ def build(
     points = {name: entries.pop(name) for name in list(entries) if shares[name] < 1}
     # One claim on a page: on trainers from three seeds on, else on the checkpoints of its cells.
     whole = any(entry.ranked for entry in entries.values())
-    questions.claim = (
-        "trainers" if whole and len(conditions.seeds) >= TRAINER_SEEDS else "checkpoints"
-    )
-    rows = sorted(entries.values(), key=_order)
-    start = entries.get(START)
-    start = start if start and start.total else None
+    enough = len(questions.conditions.seeds) >= TRAINER_SEEDS
+    questions.claim = "trainers" if whole and enough else "checkpoints"
+    return entries, points
+
+
+def _start(rows: Sequence[Entry]) -> Entry | None:
+    """Return the start model's cells if gains can be measured from them."""
+    start = next((row for row in rows if row.trainer == START), None)
+    if start is None or not start.total:
+        return None
     # What is checked is not measured from a claim: a start model said to be worse makes gains.
-    if start and start.claimed and not all(entry.claimed for entry in rows):
-        start = None
-    ranking = rank(rows, conditions.margin / 100, level)
-    family = [entry.trainer for entry in rows if start and entry.compared]
+    if start.claimed and not all(row.claimed for row in rows):
+        return None
+    return start
+
+
+def _gains(
+    rows: Sequence[Entry], start: Entry | None, level: float
+) -> tuple[dict[str, PairedDifference], dict[str, float]]:
+    """Return how rows compare with the start model, and their p-values after Holm's correction."""
     gains = {
-        name: compare_entries(start, entries[name], questions.ranking) for name in family if start
+        row.trainer: compare_entries(start, row, row.questions.ranking)
+        for row in rows
+        if start and row.compared
     }
-    adjusted = dict(zip(family, holm([gains[name].p for name in family], level), strict=True))
-    results, tallies, score_family = tally(
-        {row.trainer: task_results(row, start) for row in rows}, level
-    )
-    together = overall(rows, start)
-    done = [cell for entry in (*entries.values(), *points.values()) for cell in entry.done]
-    marks = sort_warnings(rows, results)
-    curves = {entry.trainer: curve_of(entry, points) for entry in rows}
-    curves = {name: curve for name, curve in curves.items() if curve}
-    shown = {
-        name: found for name, curve in curves.items() if (found := points_of(curve, conditions))
-    }
-    reached = all_reach(list(shown.values()))
-    made = [
-        build_row(
-            entry,
-            start,
-            entries,
-            ranking,
-            results[entry.trainer],
-            tallies[entry.trainer],
-            gains.get(entry.trainer),
-            adjusted.get(entry.trainer),
-            ref,
-            [again for cell in entry.cells for again in chosen.again[cell.digest]],
-        ).model_copy(
-            update={
-                "overall": together.get(entry.trainer),
-                "curve": shown.get(entry.trainer, ()),
-                "flops_to_reach": flops_to_reach(shown.get(entry.trainer, ()), reached or 0.0),
-                "warnings": tuple(marks.rows[entry.trainer]),
-            }
-        )
-        for entry in rows
-    ]
-    result = Leaderboard(
-        conditions=conditions,
-        published=published,
-        claim=questions.claim,
-        date=max(record.created for record in records)[:10],
-        verifier=tuple(sorted({cell.verifier_version for cell in done})),
-        judged_before=tuple(
-            sorted({one.judged_before.verifier_version for one in done if one.judged_before})
-        ),
-        hardware=tuple(sorted({describe_environment(cell) for cell in done})),
-        packages=_packages(done),
-        gain_family=len(family),
-        pair_family=len(ranking.pairs),
-        score_family=score_family,
-        leads=leads_of(curves, level),
-        reached=reached,
-        matched_share=MATCHED,
-        detectable=_detectable(questions, rows, start, ranking, gains, SIGNIFICANCE / level),
-        probes=probed(start) if start else (),
-        equal=ranking.equal,
-        not_worse=ranking.not_worse,
-        rows=_chains_adjusted(made, level),
-        failures=tuple(
-            _failure(cell, about(known, cell).file)
-            for cell in [
-                *(one for row in (*rows, *points.values()) for one in row.failed),
-                *chosen.failed,
-            ]
-        ),
-        superseded=tuple(map(ref, chosen.dropped)),
-        refused=tuple(
-            Refused(record=ref(one), trainer=one.trainer, reason=refused[one.digest])
-            for one in records
-            if one.digest in refused
-        ),
-        warnings=tuple(board_warnings(conditions, entries, start, chosen.conflicts, asked)),
-        properties=(*benchmark_properties(conditions, entries), *marks.alike),
-    )
-    return Leaderboard.model_validate(_tidy(result.model_dump()))
+    adjusted = holm([one.p for one in gains.values()], level)
+    return gains, dict(zip(gains, adjusted, strict=True))
 
 
 def _tidy(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from harness.leaderboard.cells import Entry, describe_environment
@@ -11,14 +12,97 @@ from harness.leaderboard.comparison import PairedDifference
 from harness.leaderboard.compute import (
     budget_used,
     controls_of,
+    flops_to_reach,
     gain_over_control,
     mean_cost,
     tuned_row,
 )
-from harness.leaderboard.data import RecordRef, Row, TaskResult, TrainedBy
+from harness.leaderboard.data import (
+    CurvePoint,
+    LeaderboardWarning,
+    Overall,
+    RecordRef,
+    Row,
+    TaskResult,
+    TrainedBy,
+)
 from harness.leaderboard.ranking import Ranking
 from harness.leaderboard.results import accuracy_of, gain_between
+from harness.leaderboard.rules import Knowledge, about
 from harness.records import Record
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the rows of a leaderboard are computed from, by trainer where nothing else is said."""
+
+    entries: dict[str, Entry]  # the cells of every row
+    start: Entry | None  # the start model's, if it has every ranking score
+    ranking: Ranking
+    results: Mapping[str, tuple[TaskResult, ...]]
+    tallies: Mapping[str, tuple[int, int, int]]  # scores that beat the start model, tie, lose
+    gains: Mapping[str, PairedDifference]  # comparisons with the start model by the ranking score
+    adjusted: Mapping[str, float]  # their p-values after Holm's correction
+    overall: Mapping[str, Overall]
+    curves: Mapping[str, tuple[CurvePoint, ...]]
+    reached: float | None  # accuracy that every curve reaches
+    warnings: Mapping[str, Sequence[LeaderboardWarning]]
+    known: Knowledge
+    again: Mapping[str, Sequence[Record]]  # by the digest of a record, those that confirm it
+
+
+def ref(record: Record, known: Knowledge) -> RecordRef:
+    """Return how a page names a record."""
+    return RecordRef(
+        **{name: getattr(record, name) for name in ("id", "digest", "seed", "status")},
+        **{key: value for key, value in vars(about(known, record)).items() if key != "place"},
+    )
+
+
+def build_row(entry: Entry, page: Page) -> Row:
+    """Compute the row of a trainer's cells."""
+    conditions, keys, name = entry.questions.conditions, entry.questions.ranking, entry.trainer
+    wins, ties, losses = page.tallies[name]
+    start, gain, curve = page.start, page.gains.get(name), page.curves.get(name, ())
+    seeds = entry.seeds
+    failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
+    missing = () if entry.start else tuple(sorted({*conditions.seeds} - {*seeds, *failed}))
+    controls = controls_of(entry, page.entries.values(), conditions)
+    again = [one for cell in entry.cells for one in page.again.get(cell.digest, ())]
+    return Row(
+        trainer=name,
+        start=entry.start,
+        rank=page.ranking.places.get(name),
+        letters=page.ranking.letters.get(name, ""),
+        seeds=seeds,
+        failed_seeds=failed,
+        missing_seeds=missing,
+        accuracy=accuracy_of(entry, keys) if entry.total is not None else None,
+        gain=gain_between(start, entry, keys, gain, page.adjusted[name])
+        if start and gain
+        else None,
+        wins=wins,
+        ties=ties,
+        losses=losses,
+        tasks=page.results[name],
+        overall=page.overall.get(name),
+        controls=controls,
+        stage_gain=gain_over_control(entry, page.entries, controls),
+        curve=curve,
+        flops_to_reach=flops_to_reach(curve, page.reached or 0.0),
+        cost=mean_cost(entry.done),
+        budget_used=budget_used(entry, conditions),
+        tuning=tuned_row(entry),
+        parameters=next((c.checkpoint.parameters for c in entry.done if c.checkpoint), None),
+        sources=_sources(entry.cells),
+        environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
+        notes=_notes(entry.done),
+        warnings=tuple(page.warnings[name]),
+        records=tuple(ref(one, page.known) for one in entry.cells),
+        claimed=entry.claimed,
+        confirmations=tuple(ref(one, page.known) for one in again),
+        commands=_commands(entry.cells),
+    )
 
 
 def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
@@ -28,73 +112,6 @@ def _sources(cells: Sequence[Record]) -> tuple[TrainedBy, ...]:
         for stage in stages
     )
     return tuple(dict.fromkeys(found))
-
-
-def build_row(
-    entry: Entry,
-    start: Entry | None,
-    others: dict[str, Entry],
-    ranking: Ranking,
-    tasks: tuple[TaskResult, ...],
-    tallied: tuple[int, int, int],
-    gain: PairedDifference | None,
-    p_adjusted: float | None,
-    ref: Callable[[Record], RecordRef],
-    again: Sequence[Record],
-) -> Row:
-    """Compute a row.
-
-    Args:
-        entry: The trainer's cells.
-        start: The start model's, if it has every ranking score.
-        others: The cells of every row, by trainer.
-        ranking: Of the board.
-        tasks: Its results.
-        tallied: On how many scores it beats, ties with and loses to the start model.
-        gain: The comparison with the start model by the ranking score, if there is one.
-        p_adjusted: Its p-value after Holm's correction, for a ranked row.
-        ref: Names a record.
-        again: Records that confirm those of the trainer.
-    """
-    conditions, keys = entry.questions.conditions, entry.questions.ranking
-    wins, ties, losses = tallied
-    seeds = entry.seeds
-    failed = tuple(sorted(cell.seed for cell in entry.failed if cell.seed is not None))
-    missing = () if entry.start else tuple(sorted({*conditions.seeds} - {*seeds, *failed}))
-    cost = mean_cost(entry.done)
-    controls = controls_of(entry, others.values(), conditions)
-    return Row(
-        trainer=entry.trainer,
-        start=entry.start,
-        rank=ranking.places.get(entry.trainer),
-        letters=ranking.letters.get(entry.trainer, ""),
-        seeds=seeds,
-        failed_seeds=failed,
-        missing_seeds=missing,
-        accuracy=accuracy_of(entry, keys) if entry.total is not None else None,
-        gain=gain_between(start, entry, keys, gain, p_adjusted) if start and gain else None,
-        wins=wins,
-        ties=ties,
-        losses=losses,
-        tasks=tasks,
-        overall=None,
-        controls=controls,
-        stage_gain=gain_over_control(entry, others, controls),
-        curve=(),
-        flops_to_reach=None,
-        cost=cost,
-        budget_used=budget_used(entry, conditions),
-        tuning=tuned_row(entry),
-        parameters=next((c.checkpoint.parameters for c in entry.done if c.checkpoint), None),
-        sources=_sources(entry.cells),
-        environment="; ".join(sorted({describe_environment(cell) for cell in entry.done})),
-        notes=_notes(entry.done),
-        warnings=(),
-        records=tuple(map(ref, entry.cells)),
-        claimed=entry.claimed,
-        confirmations=tuple(map(ref, again)),
-        commands=_commands(entry.cells),
-    )
 
 
 def _commands(cells: Sequence[Record]) -> tuple[str, ...]:
