@@ -184,7 +184,7 @@ def test_generation_reads_a_prefix_once_and_makes_logits_where_it_needs_them(
     prefix = list(range(10, 74))
     prompts = [Prompt([*prefix, 80 + number, 90], 4) for number in range(12)]
     decoder = Decoder(model, tokenizer, batch_size)
-    assert decoder.plain is None  # which tries the model, before anything is counted
+    assert decoder.way.kind == "slots"  # which tries the model, before anything is counted
     counter = Counter(AMPLE)
     with metered(counter), torchs_own() as own, torch.no_grad():
         answers = list(decoder.generate(prompts))

@@ -92,7 +92,7 @@ def test_two_processes_write_and_count_what_one_does(model, folder):
                 assert found == alone
                 assert two.cost.generated_tokens == one.cost.generated_tokens > 0
                 assert two.cost.flops == one.cost.flops > 0
-                assert (shared_out.smallest, shared_out.plain) == (None, None)
+                assert (shared_out.smallest, shared_out.way.why) == (None, None)
         assert list(Decoder(*model, 5, crew=both).generate([])) == []
 
 

@@ -121,7 +121,7 @@ def test_answers_of_every_architecture_are_those_of_plain_generation(name, token
     decoder = Decoder(model, tokenizer, 5)
     found = {place: tokens for place, tokens, _ in decoder.generate(given)}
     assert [found[place] for place in range(18)] == [alone(model, one) for one in given]
-    assert decoder.plain == WITHOUT_SLOTS.get(name)
+    assert decoder.way.why == WITHOUT_SLOTS.get(name)
     assert len({tuple(tokens) for tokens in found.values()}) > 9
 
 
@@ -184,8 +184,8 @@ def test_a_model_whose_attention_is_not_what_its_configuration_says_is_found_out
     for layer in model.model.layers:
         layer.self_attn.forward = near.__get__(layer.self_attn)
     decoder = Decoder(model, tokenizer, 4)
-    assert "differ from its own" in decoder.plain
-    assert "generating batch by batch: its logits in slots differ" in caplog.text
+    assert "differ from its own" in decoder.way.why
+    assert "generating one answer at a time: its logits in slots differ" in caplog.text
 
 
 def tokens_read(model) -> tuple[list[int], Any]:

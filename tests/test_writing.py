@@ -95,6 +95,26 @@ def test_what_is_written_is_charged_as_generated_whatever_was_shared(run, sample
     assert cost.flops == 2 * parameters(model)[0] * (read + new)
 
 
+def test_answers_that_are_written_one_by_one_are_charged_the_same(run, monkeypatch):
+    from harness.stage.decoding import probe
+
+    model, tokenizer = run.student(), run.tokenizer()
+    seen, costs = [], []
+    for way in (probe.Way(), probe.Way("alone", "this test says so")):
+        monkeypatch.setattr(probe, "way", lambda _, way=way: way)
+        before = run.budget.cost
+        torch.manual_seed(1)
+        with metered(run.counter):
+            seen.append(run.generate(model, tokenizer, CHAT, samples=2, temperature=1.0))
+        now = run.budget.cost
+        names = ("generated_tokens", "reference_tokens", "trained_tokens", "flops")
+        costs.append([getattr(now, name) - getattr(before, name) for name in names])
+        assert now.body_flops > (before.body_flops or 0)
+    assert seen[0] == seen[1]
+    assert costs[0] == costs[1]
+    assert run.notes["one_by_one"] == "this test says so"
+
+
 def test_generate_of_transformers_is_charged_the_same(run):
     model, tokenizer = run.student(), run.tokenizer()
     with metered(run.counter):

@@ -124,8 +124,7 @@ class HfEngine(Engine):
             found[place] = Completion(text, len(tokens), "stop" if stopped else "length")
         if (smallest := decoder.smallest) is not None:
             self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))
-        if decoder.plain is not None:
-            self.notes["batch_by_batch"] = decoder.plain
+        self.notes |= decoder.way.note
         return [found[place] for place in range(len(prompts))]
 
 

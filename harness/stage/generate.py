@@ -49,7 +49,7 @@ class Generated:
     """What came of generating beside the answers.
 
     What a reader must know is in the notes: `smallest_batch` where memory forced one,
-    `batch_by_batch` where a model's rows cannot leave and be refilled, and why,
+    `batch_by_batch` or `one_by_one` where rows cannot leave and be refilled, and why,
     `prompts_without_room`, score by score, where a prompt filled the context, and
     `own_metric_errors` where lm-eval's own grader failed on an answer.
     """

@@ -206,22 +206,22 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
 
     def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
         counter.refuse_overrun(step=False)
-        before = products.total
+        before, last = products.total, works.last
+        if last and last.generates and last.model is model:  # an answer, which is counted as one
+            return plain_generate(model, *args, **kwargs)
         with works.begun(_Work(model)):
             output = plain_generate(model, *args, **kwargs)
         prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
-        embeds = kwargs.get("inputs_embeds")  # with these alone, only new tokens come back
-        given = embeds if prompt is None else prompt
+        given = kwargs.get("inputs_embeds") if prompt is None else prompt  # then only new come back
         if given is not None:
             sequences = getattr(output, "sequences", output)
             new = sequences if prompt is None else sequences[:, prompt.shape[1] :]
             copies = max(1, sequences.shape[0] // given.shape[0])
             read = (_tokens((given,), {**kwargs, "input_ids": given}) or 0) * copies
             config = kwargs.get("generation_config") or model.generation_config
-            ends = kwargs.get("eos_token_id", config.eos_token_id)
-            name = getattr(model, "name_or_path", "")
-            written = _generated(new, ends)
-            counter.count_generation(name, parameters(model)[0], read, written)
+            size, name = parameters(model)[0], getattr(model, "name_or_path", "")
+            written = _generated(new, kwargs.get("eos_token_id", config.eos_token_id))
+            counter.count_generation(name, size, read, written)
             if products.total == before:
                 rows, columns = sequences.shape[0], given.shape[1] + new.shape[1]
                 guess(model, read + written, written, rows * columns**2 // 2)
@@ -232,7 +232,7 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         model, decoder.products = decoder.model, products
         name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
         with works.begun(_Work(model)), products.aside(TRIAL * size):
-            _ = decoder.plain  # tries the model, which a resumed attempt does once more
+            _ = decoder.way  # tries the model, which a resumed attempt does once more
         found, work = plain_answers(decoder, prompts), _Work(model)
         while True:
             with works.begun(work):  # and not while whoever asked looks at an answer

@@ -124,8 +124,7 @@ class TrainStage:
         answers = write(decoder, given, samples, limit, half=half)
         if decoder.smallest is not None:
             self.notes["smallest_batch"] = decoder.smallest
-        if decoder.plain is not None:
-            self.notes["batch_by_batch"] = decoder.plain
+        self.notes |= decoder.way.note
         return answers
 
     def correct(

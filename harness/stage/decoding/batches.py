@@ -1,6 +1,7 @@
 """Batches: plain generation with transformers' own cache, for models that slots are not made for.
 
-A batch is as large as its rows at first; ended rows are taken out of it once they are a quarter.
+`probe` finds out whether they are right for a model. A batch is as large as its rows at first;
+ended rows are taken out of it once they are a quarter.
 """
 
 from __future__ import annotations
@@ -46,48 +47,32 @@ class Batches:
             yield from zip(batch, self._batch([prompts[i] for i in batch]), strict=True)
 
     def _batch(self, prompts: Sequence[Prompt]) -> list[Row]:
-        """Return the answers to one batch, its prompts padded on the left to the longest."""
+        """Return the answers to one batch."""
         import torch
-        from transformers import DynamicCache
 
         device = self._model.device
-        width = max(len(prompt.tokens) for prompt in prompts)
-        ids = torch.zeros((len(prompts), width), dtype=torch.long)
-        mask = torch.zeros((len(prompts), width), dtype=torch.long)
-        for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt.tokens) :] = torch.tensor(prompt.tokens)
-            mask[row, width - len(prompt.tokens) :] = 1
-        ids, mask = ids.to(device), mask.to(device)
-        places = (mask.cumsum(-1) - 1).clamp(min=0)
-        # a row that has ended but is still in the batch must not run past the model's context
-        last = torch.tensor([[len(one.tokens) + one.limit - 1] for one in prompts], device=device)
+        limits = [prompt.limit for prompt in prompts]
+        padded = Padded(self._model, [prompt.tokens for prompt in prompts], limits)
         noise = self._noise(prompts, device)
-        cache = DynamicCache(config=self._model.config)
-        takes = inspect.signature(self._model.forward).parameters
-        more = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
-        rows = [Row(prompt.limit) for prompt in prompts]
+        rows = [Row(limit) for limit in limits]
         open_rows = list(range(len(prompts)))  # which prompt each row of the tensors is
-        for step in range(max(prompt.limit for prompt in prompts)):
-            given = {"input_ids": ids, "attention_mask": mask}
-            if "position_ids" in takes:
-                given["position_ids"] = places
+        for step in range(max(limits)):
             with self._head:
-                output = self._model(**given, past_key_values=cache, use_cache=True, **more)
-            chosen = self._choose(output.logits[:, -1], None if noise is None else noise[:, step])
+                logits = padded.logits()
+            chosen = self._choose(logits, None if noise is None else noise[:, step])
             for row, token in zip(open_rows, chosen.tolist(), strict=True):
                 rows[row].extend((token,), self._stops)
             keep = [place for place, row in enumerate(open_rows) if not rows[row].done]
             if not keep:
                 break
             ended = len(open_rows) - len(keep)
-            if ended >= LEAVE * len(open_rows) and _can_shrink(cache):
+            if ended >= LEAVE * len(open_rows) and padded.can_shrink:
                 at = torch.tensor(keep, device=device)
-                cache.batch_select_indices(at)
-                mask, places, last, chosen = mask[at], places[at], last[at], chosen[at]
+                padded.keep(at)
+                chosen = chosen[at]
                 noise = noise[at] if noise is not None else None
                 open_rows = [open_rows[place] for place in keep]
-            ids, places = chosen[:, None], torch.minimum(places[:, -1:] + 1, last)
-            mask = torch.cat((mask, mask.new_ones((len(mask), 1))), dim=-1)
+            padded.write(chosen)
         return rows
 
     def _noise(self, prompts: Sequence[Prompt], device: torch.device) -> torch.Tensor | None:
@@ -100,6 +85,57 @@ class Batches:
         return torch.stack([uniform(prompt.seed, longest) for prompt in prompts]).to(device)
 
 
-def _can_shrink(cache: Any) -> bool:
-    """Return whether rows can be taken out of a cache; not where linear attention has states."""
-    return not any(hasattr(layer, "recurrent_states") for layer in cache.layers)
+class Padded:
+    """Rows of tokens, padded on the left to the longest, with transformers' own cache.
+
+    Attributes:
+        can_shrink: Whether rows can be taken out; not where linear attention has states.
+    """
+
+    def __init__(self, model: Any, rows: Sequence[Sequence[int]], limits: Sequence[int]) -> None:
+        """Begin with some tokens in each row, after which come `limits` of them at most."""
+        import torch
+        from transformers import DynamicCache
+
+        self._model, device = model, model.device
+        width = max(map(len, rows))
+        ids = torch.zeros((len(rows), width), dtype=torch.long)
+        mask = torch.zeros((len(rows), width), dtype=torch.long)
+        for row, tokens in enumerate(rows):
+            ids[row, width - len(tokens) :] = torch.tensor(tokens)
+            mask[row, width - len(tokens) :] = 1
+        self._ids, self._mask = ids.to(device), mask.to(device)
+        self._places = (self._mask.cumsum(-1) - 1).clamp(min=0)
+        # a row that has ended but is still in the batch must not run past the model's context
+        last = [len(row) + limit - 1 for row, limit in zip(rows, limits, strict=True)]
+        self._last = torch.tensor(last, device=device)[:, None]
+        self._cache = DynamicCache(config=model.config)
+        self._takes = inspect.signature(model.forward).parameters
+
+    def logits(self) -> torch.Tensor:
+        """Return the logits behind each row's last token, shape (rows, vocabulary)."""
+        given: dict[str, Any] = {"input_ids": self._ids, "attention_mask": self._mask}
+        if "position_ids" in self._takes:
+            given["position_ids"] = self._places
+        if "logits_to_keep" in self._takes:
+            given["logits_to_keep"] = 1
+        output = self._model(**given, past_key_values=self._cache, use_cache=True)
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+    def write(self, tokens: torch.Tensor) -> None:
+        """Append a token to each row."""
+        import torch
+
+        self._ids = tokens[:, None]
+        self._places = torch.minimum(self._places[:, -1:] + 1, self._last)
+        self._mask = torch.cat((self._mask, self._mask.new_ones((len(self._mask), 1))), dim=-1)
+
+    @property
+    def can_shrink(self) -> bool:
+        return not any(hasattr(layer, "recurrent_states") for layer in self._cache.layers)
+
+    def keep(self, at: torch.Tensor) -> None:
+        """Take all rows out but those `at`."""
+        self._cache.batch_select_indices(at)
+        self._mask, self._places, self._last = self._mask[at], self._places[at], self._last[at]

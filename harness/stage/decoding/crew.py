@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from harness.errors import StageError
 from harness.stage.decoding.families import grouped
+from harness.stage.decoding.probe import Way
 from harness.stage.decoding.prompt import Decoding, Prompt
 
 END_SECONDS = 10.0  # in which a process whose pipe has closed must have ended
@@ -71,7 +72,7 @@ class Crew:
 
     Attributes:
         smallest: The fewest rows that memory forced on one of them, if any.
-        plain: Why they generate batch by batch, or None if they do not.
+        way: How they generate.
     """
 
     def __init__(self, model: Path, dtype: str, device: str, threads: int, size: int) -> None:
@@ -88,7 +89,7 @@ class Crew:
             StageError: If there are fewer GPUs than processes.
         """
         self.smallest: int | None = None
-        self.plain: str | None = None
+        self.way = Way()
         setting = {
             "model": str(model),
             "dtype": dtype,
@@ -135,7 +136,7 @@ class Crew:
             worker.places, worker.open, worker.over = [], 0, False
             worker.tell(asdict(how))
             _give(worker, prompts, queue, first)
-        self.smallest = self.plain = None
+        self.smallest, self.way = None, Way()
         with selectors.DefaultSelector() as selector:
             for worker in self._workers:
                 selector.register(worker.output, selectors.EVENT_READ, worker)
@@ -170,7 +171,8 @@ class Crew:
         worker.over = True
         if smallest := said["smallest"]:
             self.smallest = min(smallest, self.smallest or smallest)
-        self.plain = said["plain"] or self.plain
+        found = Way(**said["way"])
+        self.way = found if found.why else self.way
 
     def _name(self, worker: Worker) -> str:
         return f"process {worker.number} of {len(self._workers)} that generate answers"

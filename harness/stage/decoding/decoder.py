@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
 from harness.stage.decoding import probe
+from harness.stage.decoding.alone import Alone
 from harness.stage.decoding.batches import Batches
 from harness.stage.decoding.prompt import Decoding, Prompt
 from harness.stage.decoding.sampling import Sampler
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Decoder:
-    """Generates answers to prompts, in slots where that is right for the model.
+    """Generates answers to prompts, in slots where that is right for the model (see `probe`).
 
     If memory is full, half as many rows are generated together, and so on; answers that were ready
     are kept.
@@ -62,7 +63,7 @@ class Decoder:
             return
         how = Decoding(self.batch_size, tuple(self.stop), self.temperature, self.top_p)
         yield from self.crew.answers(prompts, how)
-        self.smallest, self.plain = self.crew.smallest, self.crew.plain
+        self.smallest, self.way = self.crew.smallest, self.crew.way
 
     def serve(
         self, prompts: Sequence[Prompt], places: Sequence[int], more: More
@@ -87,8 +88,9 @@ class Decoder:
             left.update(dict.fromkeys(new))
             return new
 
-        kind: Any = Batches if self.plain else partial(Slots, products=self.products)
-        rows = min(self.batch_size, len(left))
+        slots, way = partial(Slots, products=self.products), self.way.kind
+        kind: Any = {"slots": slots, "batches": Batches, "alone": Alone}[way]
+        rows = 1 if way == "alone" else min(self.batch_size, len(left))
         while left or take(True):
             engine = kind(self.model, self.stops, self._choose, rows, self.temperature > 0)
             try:
@@ -105,12 +107,13 @@ class Decoder:
                 torch.cuda.empty_cache()
 
     @cached_property
-    def plain(self) -> str | None:
-        """Return why the model's answers are generated batch by batch, or None if they are not."""
-        reason = probe.against_slots(self.model)
-        if reason is not None:
-            logging.getLogger(__name__).warning("generating batch by batch: %s", reason)
-        return reason
+    def way(self) -> probe.Way:
+        """Return how the model's answers are generated; a line says why, if not in slots."""
+        found = probe.way(self.model)
+        if found.kind != "slots":
+            how = "batch by batch" if found.kind == "batches" else "one answer at a time"
+            logging.getLogger(__name__).warning("generating %s: %s", how, found.why)
+        return found
 
     @cached_property
     def stops(self) -> Stops:

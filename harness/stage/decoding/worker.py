@@ -11,6 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
@@ -77,7 +78,7 @@ def answer(inbox: Inbox, out: IO[str], model: Any, tokenizer: Any) -> None:
     prompts = Prompts(inbox)
     for place, tokens, stopped in decoder.serve(prompts, prompts.more(True), prompts.more):
         say([place, tokens, stopped])
-    say({"smallest": decoder.smallest, "plain": decoder.plain})
+    say({"smallest": decoder.smallest, "way": asdict(decoder.way)})
 
 
 def main() -> None:
