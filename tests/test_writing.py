@@ -247,16 +247,22 @@ def test_a_student_writes_in_what_the_board_computes_in(start, tmp_path, monkeyp
 
 
 @pytest.mark.bench
+@pytest.mark.parametrize("lean", [True, False], ids=["own-loss", "loss-of-trl"])
 def test_on_policy_distillation_computes_in_half_precision_where_the_run_says_so(
-    start, tmp_path, monkeypatch
+    start, tmp_path, monkeypatch, lean
 ):
-    """TRL's trainer opens no autocast of its own: its student would train in float32 on a GPU."""
+    """TRL's trainer opens no autocast of its own: its student would train in float32 on a GPU.
+
+    There TRL's own loss is taken, on a CPU that of this project.
+    """
+    from harness_kd import on_policy
     from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
+    from trl import DistillationTrainer
 
-    from harness.stage.train_stage import TrainStage
-
-    plain, attend, seen = TrainStage.arguments, Qwen2Attention.forward, set()
-    monkeypatch.setattr(TrainStage, "arguments", lambda stage: plain(stage) | {"bf16": True})
+    attend, seen, losses = Qwen2Attention.forward, set(), []
+    loss = DistillationTrainer.compute_loss
+    if not lean:
+        monkeypatch.setattr(on_policy, "only_scored", lambda *_: False)
 
     def watched(self, *args, **kwargs):
         output = attend(self, *args, **kwargs)
@@ -264,7 +270,14 @@ def test_on_policy_distillation_computes_in_half_precision_where_the_run_says_so
             seen.add((self.q_proj.weight.dtype, output[0].dtype))
         return output
 
+    def counted(self, *args, **kwargs):
+        losses.append(torch.is_autocast_enabled("cpu"))
+        return loss(self, *args, **kwargs)
+
     monkeypatch.setattr(Qwen2Attention, "forward", watched)
-    run = train("kd-on-policy", tmp_path, start, start, options={"max_steps": 1})
-    assert "batch_by_batch" not in run.notes
+    monkeypatch.setattr(DistillationTrainer, "compute_loss", counted)
+    options = {"max_steps": 1}
+    run = train("kd-on-policy", tmp_path, start, start, dtype="bfloat16", options=options)
+    assert not {"batch_by_batch", "one_by_one"} & run.notes.keys()
     assert seen == {(torch.float32, torch.bfloat16)}
+    assert losses == ([] if lean else [True])
