@@ -114,6 +114,35 @@ def test_a_long_stage_speaks_every_half_minute(plan, tmp_path, clock, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_what_an_interrupted_attempt_had_done_makes_no_stage_faster(plan, tmp_path, clock):
+    """Four fifths were done when the bench went on: the rest takes what the new tokens say."""
+    show = Lines(plan, tmp_path)
+    write_events(tmp_path / "t", {"step": 85, "progress": 0.85, "spent": 0.1})
+    (tmp_path / "g").mkdir()
+    log = tmp_path / "g" / "log.txt"
+    log.write_text("answers:  50%|#  | 150/300 [00:10<02:00, 3.0it/s]\r")
+    show("started", {"stage": "t"})
+    show("started", {"stage": "g"})
+    clock.seconds += 4
+    assert show.left_of("t") is None
+    assert show.left_of("g") is None  # its answers are written anew
+    write_events(tmp_path / "t", {"step": 80, "progress": 0.8})  # of the last checkpoint
+    assert show.left_of("t") is None
+    clock.seconds += 10
+    write_events(tmp_path / "t", {"step": 81, "progress": 0.81})
+    with log.open("a") as file:
+        file.write("answers:  10%|#  | 30/300 [00:10<02:00, 3.0it/s]\r")
+    assert show.left_of("t") == pytest.approx(190)
+    assert show.left_of("g") == pytest.approx(14 * 9)
+    assert show.at(STAGES["g"]) == "30 of 300 answers"
+    # another seed of it begins at nothing
+    show.planned = {"t", "v"}
+    assert show.left() == pytest.approx((190 + 1000) / 2)
+    clock.seconds += 190
+    show("ended", {"stage": "t", **OK})
+    assert show.took["train", "sft"] == [pytest.approx(204 / 0.2)]
+
+
 def test_the_table_has_what_runs_and_the_count_of_what_is_done(plan, tmp_path):
     live = Live(plan, tmp_path)
     live("planned", {"stages": ("t", "g", "j")})

@@ -35,6 +35,8 @@ KEYS = ("reward", "loss", "holdout_loss")
 # what is printed of a stage's event, after its kind and cell: `train sft seed 0: started`
 ENDS = {"started": "started", "reused": "done before", "interrupted": "interrupted"}
 QUIET = ("judge",)  # kinds of which failures alone are shown: the record's line follows at once
+LOG = "log.txt"
+SHOWS_LITTLE = 0.9  # share that was done before, of a stage whose time then says little
 SILENCE = 30.0  # seconds after which a stage that runs gets a line, where there is no live table
 # what the bars of the engines leave in a log: `answers: 34%|...| 102/300 [00:10<00:20, ...]`
 _BAR = re.compile(rb"(?:answers|Processed prompts)[^\r\n]*?\s(\d+)/(\d+) \[")
@@ -61,19 +63,29 @@ def last_event(folder: Path) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def answers_done(folder: Path) -> tuple[int, int] | None:
-    """Return how many answers a generating stage has of how many, as its log says."""
-    found = _BAR.findall(_tail(folder / "log.txt"))
+def answers_done(folder: Path, since: int = 0) -> tuple[int, int] | None:
+    """Return how many answers a generating stage has of how many, as its log says.
+
+    Bytes before `since` are an earlier attempt's, whose answers are written anew.
+    """
+    found = _BAR.findall(_tail(folder / LOG, since))
     return (int(found[-1][0]), int(found[-1][1])) if found else None
 
 
-def _tail(path: Path) -> bytes:
+def _tail(path: Path, since: int = 0) -> bytes:
     try:
         with open_regular(path) as file:  # a pipe in its place would be waited for
-            file.seek(max(0, file.seek(0, 2) - 4096))
+            file.seek(max(since, file.seek(0, 2) - 4096))
             return file.read(4096)
     except (UsageError, OSError):
         return b""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def values(event: Facts) -> list[str]:
@@ -100,6 +112,9 @@ class Lines:
         self.records = 0
         self.running: dict[str, float] = {}  # stages, and when they were started
         self.spoken: dict[str, float] = {}  # and when each was last in a line
+        # of each the share that was done when its attempt began, and when that was
+        self.begun: dict[str, tuple[float, float]] = {}
+        self.logged: dict[str, int] = {}  # and the bytes of its log then
         self.took: dict[tuple[str, str], list[float]] = defaultdict(list)  # kind, label -> seconds
         self.widest = 1  # stages that ran at once
 
@@ -123,15 +138,19 @@ class Lines:
         if event == "planned":
             self.planned = set(facts["stages"])
         elif event == "started":
-            self.running[facts["stage"]] = self.spoken[facts["stage"]] = time.monotonic()
+            stage, now = self.plan.stages[facts["stage"]], time.monotonic()
+            self.running[stage.id] = self.spoken[stage.id] = now
+            self.logged[stage.id] = _size(self.stages / stage.id / LOG)
+            self.begun[stage.id] = self._share(stage), now
             self.widest = max(self.widest, len(self.running))
         elif event in ("ended", "interrupted", "reused"):
             stage, since = self.plan.stages[facts["stage"]], self.running.pop(facts["stage"], None)
             self.spoken.pop(stage.id, None)
             self.planned.discard(stage.id)
             self.finished += event != "interrupted"
-            if since is not None and facts.get("status") == "ok":
-                self.took[stage.kind, stage.label].append(time.monotonic() - since)
+            before, _ = self.begun.pop(stage.id, (0.0, 0.0))
+            if since is not None and facts.get("status") == "ok" and before < SHOWS_LITTLE:
+                self.took[stage.kind, stage.label].append((time.monotonic() - since) / (1 - before))
         elif event == "retried":
             self.running.pop(facts["stage"], None)
             self.spoken.pop(facts["stage"], None)
@@ -162,7 +181,7 @@ class Lines:
 
     def _end(self, stage: str, facts: Facts) -> str:
         if facts["status"] != "ok":
-            log = os.path.relpath(self.stages / stage / "log.txt")
+            log = os.path.relpath(self.stages / stage / LOG)
             return f"{facts['status']}: {facts['error']} (log: {log})"
         event = last_event(self.stages / stage)
         step = [f"step {event['step']}"] if "step" in event else []
@@ -189,7 +208,7 @@ class Lines:
 
     def at(self, stage: Stage) -> str:
         """Return the step of a training stage, or the answers of a generating one."""
-        if stage.kind == "generate" and (done := answers_done(self.stages / stage.id)):
+        if stage.kind == "generate" and (done := self._answers(stage)):
             return f"{done[0]:,} of {done[1]:,} answers"
         event = last_event(self.stages / stage.id)
         step, steps = _number(event.get("step")), _number(event.get("steps"))
@@ -199,14 +218,35 @@ class Lines:
 
     def left_of(self, name: str) -> float | None:
         """Return the seconds that a running stage has left, by what it has done; None at first."""
-        stage, seconds = self.plan.stages[name], time.monotonic() - self.running[name]
+        whole = self._whole(name)
+        return None if whole is None else whole * (1 - self._share(self.plan.stages[name]))
+
+    def _whole(self, name: str) -> float | None:
+        """Return the seconds that a running stage takes from nothing to its end, if that is seen.
+
+        What an attempt found done, because an earlier one was interrupted, it did in no time: so
+        only what was done since counts. A stage that is behind where it was has gone back to its
+        last checkpoint, and is measured from there.
+        """
+        share, now = self._share(self.plan.stages[name]), time.monotonic()
+        before, since = self.begun.get(name, (0.0, self.running[name]))
+        if share < before:
+            before, since = self.begun[name] = share, now
+        gained = share - before
+        return (now - since) / gained if gained > 0.02 * (1 - before) else None
+
+    def _share(self, stage: Stage) -> float:
+        """Return the share of a stage that is done."""
         if stage.kind == "generate":
-            done = answers_done(self.stages / name)
+            done = self._answers(stage)
             share = done[0] / done[1] if done and done[1] else 0.0
         else:
-            event = last_event(self.stages / name)
+            event = last_event(self.stages / stage.id)
             share = max(_number(event.get(key)) or 0.0 for key in ("progress", "spent"))
-        return max(0.0, seconds / share - seconds) if share > 0.02 else None
+        return min(1.0, max(0.0, share))
+
+    def _answers(self, stage: Stage) -> tuple[int, int] | None:
+        return answers_done(self.stages / stage.id, self.logged.get(stage.id, 0))
 
     def left(self) -> float | None:
         """Return about how many seconds the bench has left; None while that cannot be said.
@@ -216,10 +256,10 @@ class Lines:
         """
         took = {key: mean(seconds) for key, seconds in self.took.items()}
         now, total = time.monotonic(), 0.0
-        for name, since in self.running.items():
-            if (rest := self.left_of(name)) is not None:
+        for name in self.running:
+            if (whole := self._whole(name)) is not None:
                 stage = self.plan.stages[name]
-                took.setdefault((stage.kind, stage.label), now - since + rest)
+                took.setdefault((stage.kind, stage.label), whole)
         for name in self.planned:
             stage = self.plan.stages[name]
             kinds = [seconds for (kind, _), seconds in took.items() if kind == stage.kind]
