@@ -380,6 +380,31 @@ def test_earlier_records_of_the_same_gpu_tell_the_time(small_board, tmp_path):
     assert all(source != "earlier records" for _, source in seconds(None))
 
 
+def test_a_share_of_the_budget_and_a_place_in_a_chain_have_times_of_their_own(tmp_path):
+    """What `sft` and `rl` took says nothing of `sft@0.5` and of `sft+rl`."""
+    from generated import record
+
+    from harness.records import Environment, write_record
+
+    where = Environment(python="3.11", platform="Linux", processor="")
+
+    def sources(*rows):
+        folder = Folder(tmp_path / "-".join(name for name, _ in rows))
+        for number, (name, share) in enumerate(rows):
+            made = record(name.split("@")[0], number, {"words": "CW"}, environment=where)
+            write_record(made.model_copy(update={"trainer": name, "share": share}), folder.records)
+        found = dry_run("tiny", folder.path, terms=("sft", "rl", "sft+rl"), seeds=(0,))
+        told = {one.label: one.estimate.source for one in found.stages if one.kind == "train"}
+        assert told.keys() == {"sft", "rl", "sft@0.5", "sft+rl"}
+        return {label for label, source in told.items() if source == "earlier records"}
+
+    assert sources(("sft", 1.0)) == {"sft"}
+    assert sources(("rl", 1.0)) == {"rl"}
+    assert sources(("sft@0.5", 0.5)) == {"sft@0.5"}
+    assert sources(("sft+rl", 1.0)) == {"sft@0.5", "sft+rl"}
+    assert sources(("sft+rl@0.5", 0.5)) == set()
+
+
 def test_on_a_cpu_the_same_processor_tells_the_time_and_assumed_times_are_marked(
     small_board, tmp_path
 ):

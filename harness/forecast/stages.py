@@ -18,7 +18,7 @@ from harness.forecast.gpus import Gpu, find_gpu
 from harness.forecast.model_sizes import model_shape
 from harness.plugin.trainer import Trainer
 from harness.plugin.workload import Workload
-from harness.records import Environment, Record
+from harness.records import Caps, Environment, Record
 from harness.stage.environment import computes_bfloat16, has_compiler, processor_name
 from harness.stage.probe import PROBLEMS, TOKENS
 from harness.stage.spec import MOST_STEPS, ProbeIdentity, Share, TrainIdentity
@@ -48,7 +48,7 @@ class Forecast:
             work, compute = workload(board), board.file.compute
             self.setting = Setting(student, self.teacher, work, compute, gpu)
         self.beside = disk.beside(board.at_hand("start"))
-        self.seen: dict[str, list[float]] = {}  # seconds in records: of each trainer, of SCORING
+        self.seen: dict[str, list[float]] = {}  # seconds in records: of each recipe, of SCORING
         self.elsewhere: set[str] = set()  # what records were made on whose times do not count
         starts = [0.0]  # seconds of a stage in which it did not work yet: imports, loading
         for record in earlier:
@@ -57,12 +57,15 @@ class Forecast:
             if not self._like(record.environment):
                 self.elsewhere.add(_machine(record.environment))
             else:
-                for part in record.stages:
+                for place, part in enumerate(record.stages):
                     start = (
                         max(0.0, part.outside.seconds - part.cost.seconds) if part.outside else 0
                     )
                     starts += [start] if part.outside else []
-                    self.seen.setdefault(part.trainer, []).append(part.cost.seconds + start)
+                    names, length = [one.trainer for one in record.stages], len(record.stages)
+                    caps, rest = board.file.budget.stage_caps(place, length, record.share)
+                    recipe = _recipe(names[: place + 1], caps, rest)
+                    self.seen.setdefault(recipe, []).append(part.cost.seconds + start)
                 self.seen.setdefault(SCORING, []).append(record.scoring_seconds)
         if SCORING in self.seen:  # what a guard measured is kept of stages that train
             self.seen[SCORING] = [one + median(starts[1:] or starts) for one in self.seen[SCORING]]
@@ -111,7 +114,8 @@ class Forecast:
         """Return the estimate of one stage; its parents' must have been asked for before."""
         identity, work = stage.identity, SCORING
         if stage.offer and isinstance(identity, TrainIdentity):
-            work, found = identity.trainer, self._training(stage, identity, stage.offer.trainer)
+            found, budget = self._training(stage, identity, stage.offer.trainer), identity.budget
+            work = _recipe(self._chain(stage), budget.caps, budget.rest)
         elif isinstance(identity, ProbeIdentity):
             self.made[stage.id] = self._probing(identity)
             return self.made[stage.id]
@@ -124,6 +128,12 @@ class Forecast:
             found = self._on_disk(found, identity, stage.offer.trainer)
         self.made[stage.id] = found
         return found
+
+    def _chain(self, stage: Stage) -> list[str]:
+        """Return the trainers of a stage's chain, its own last."""
+        assert isinstance(stage.identity, TrainIdentity)
+        before = self._chain(self.plan.stages[stage.parent]) if stage.parent else []
+        return [*before, stage.identity.trainer]
 
     def _training(self, stage: Stage, identity: TrainIdentity, trainer: Trainer) -> Estimate:
         caps = self._caps(stage, identity.budget)
@@ -189,6 +199,14 @@ class Forecast:
         found = formulas.scoring(zip(tables, problems, lengths, strict=True), self.setting)
         answers = sum(map(operator.mul, problems, (table.samples for table in tables)))
         return disk.with_answers(found, answers)
+
+
+def _recipe(chain: Sequence[str], caps: Caps, rest: bool) -> str:
+    """Return what records tell a training stage by: the chain up to it, and what it may spend.
+
+    So `sft@0.5` is given no time of `sft`, and the last stage of `sft+rl` none of `rl`.
+    """
+    return f"{'+'.join(chain)} {caps.set_caps()} {rest}"
 
 
 def _model(processor: str) -> str:
