@@ -201,6 +201,33 @@ def test_answers_that_are_ready_survive_full_memory(run, error):
     assert sum(sizes[sizes.index(4) :]) < 8 * 16
 
 
+def test_full_memory_is_remembered_by_the_next_answers_of_the_same_model(run):
+    """Each optimiser step writes anew, and must not begin with what did not fit before."""
+    model, other, tokenizer = run.student(), run.student(), run.tokenizer()
+    prompts = [[5 + n, *range(40, 50)] for n in range(24)]
+    expected = run.generate(model, tokenizer, prompts, limit=4)
+    sizes: list[int] = []
+    most = 6
+
+    def full(module, arguments, keywords):
+        sizes.append(len(keywords["input_ids"]))
+        if sizes[-1] > most:
+            raise FULL[0]
+
+    for one in (model, other):
+        one.register_forward_pre_hook(full, with_kwargs=True)
+    assert run.generate(model, tokenizer, prompts, limit=4) == expected
+    assert sizes[:3] == [24, 12, 6]
+    assert run.notes["smallest_batch"] == 6
+    sizes.clear()
+    assert run.generate(model, tokenizer, prompts, limit=4) == expected
+    assert max(sizes) == 6
+    most = 13
+    assert run.generate(other, tokenizer, prompts, limit=4) == expected
+    assert max(sizes) == 24  # of it nothing was known
+    assert run.notes["smallest_batch"] == 6  # of all calls
+
+
 def test_memory_for_not_one_row_is_said_and_divides_no_batch(run):
     model, tokenizer = run.student(), run.tokenizer()
 

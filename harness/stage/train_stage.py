@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from harness import checkpoints, scratch
 from harness.errors import StageError
@@ -48,6 +49,8 @@ class TrainStage:
     # rows of one process in a forward pass and in an optimiser step; None where the trainer did
     # not let the host divide its batch
     forward_rows: tuple[int, int] | None = None
+    # of a model whose answers have once filled the memory, how many are written at once since
+    room: WeakKeyDictionary[Any, int] = field(default_factory=WeakKeyDictionary)
 
     def __post_init__(self) -> None:
         if self.spec.compute.compile:
@@ -100,19 +103,20 @@ class TrainStage:
         self,
         model: Any,
         tokenizer: Any,
-        how: tuple[Any, ...],
+        how: tuple[int, Sequence[str], float, float],
         prompts: Sequence[Any],
         samples: int,
         limit: int,
     ) -> list[list[Written]]:
-        """Return answers to prompts; `how` is the rest of what makes a `Decoder`."""
+        """Return answers to prompts; `how` is the rest of what makes a `Decoder`, rows first."""
         if sharded(model):
             raise StageError(
                 "weights that are spread over processes (FSDP, DeepSpeed) cannot generate here;"
                 " where run.group.sharded is true, leave it to the trainer's library"
             )
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        decoder = Decoder(base, tokenizer, *how)
+        rows, *rest = how
+        decoder = Decoder(base, tokenizer, min(rows, self.room.get(base, rows)), *rest)
         given = list(prompts)
         if given and not isinstance(given[0][0], int):
             if self.protocol.chat:
@@ -122,8 +126,10 @@ class TrainStage:
             given = tokenizer(given, add_special_tokens=False)["input_ids"]
         half = self.spec.identity.dtype == "bfloat16"
         answers = write(decoder, given, samples, limit, half=half)
-        if decoder.smallest is not None:
-            self.notes["smallest_batch"] = decoder.smallest
+        if (smallest := decoder.smallest) is not None:
+            self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))
+        if decoder.room is not None:
+            self.room[base] = decoder.room
         self.notes |= decoder.way.note
         return answers
 

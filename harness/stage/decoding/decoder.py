@@ -44,6 +44,7 @@ class Decoder:
     top_p: float = 1.0  # the share of probability that is sampled from
     crew: Crew | None = None  # processes that generate in place of this one
     smallest: int | None = field(default=None, init=False)  # rows that memory forced, if any
+    room: int | None = field(default=None, init=False)  # rows to begin with another time, then
     products: Products | None = field(default=None, init=False)  # where a meter counts them
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int], bool]]:
@@ -102,6 +103,7 @@ class Decoder:
                     raise
             if left:  # only here are the frames gone that held the tensors
                 del engine
+                self.room = (rows + 1) // 2  # the few that were left say nothing of the next call
                 rows = (min(rows, len(left)) + 1) // 2
                 self.smallest = min(rows, self.smallest or rows)
                 torch.cuda.empty_cache()
