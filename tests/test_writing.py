@@ -177,10 +177,12 @@ def test_an_adapter_writes_too(run):
 FULL = [
     torch.OutOfMemoryError("CUDA out of memory"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
 ]
+NAMES = ["allocator", "cublas", "cublas-handle"]
 
 
-@pytest.mark.parametrize("error", FULL, ids=["allocator", "cublas"])
+@pytest.mark.parametrize("error", FULL, ids=NAMES)
 def test_answers_that_are_ready_survive_full_memory(run, error):
     model, tokenizer = run.student(), run.tokenizer()
     prompts = [[5 + n, *range(40, 40 + n)] for n in range(16)]
@@ -228,11 +230,12 @@ def test_full_memory_is_remembered_by_the_next_answers_of_the_same_model(run):
     assert run.notes["smallest_batch"] == 6  # of all calls
 
 
-def test_memory_for_not_one_row_is_said_and_divides_no_batch(run):
+@pytest.mark.parametrize("error", FULL, ids=NAMES)
+def test_memory_for_not_one_row_is_said_and_divides_no_batch(run, error):
     model, tokenizer = run.student(), run.tokenizer()
 
     def full(module, arguments):
-        raise FULL[0]
+        raise error
 
     model.register_forward_pre_hook(full)
     with pytest.raises(NoRoom, match="set a smaller completion length"):

@@ -46,8 +46,12 @@ _Attempts = pydantic.TypeAdapter(tuple[Attempt, ...])
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a GPU or the machine has no more memory."""
-    # the last is cuBLAS without memory for a workspace
-    signs = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    signs = (
+        "out of memory",
+        "can't allocate memory",
+        "CUBLAS_STATUS_ALLOC_FAILED",  # no memory for a workspace of cuBLAS
+        "CUBLAS_STATUS_NOT_INITIALIZED",  # and none for its handle
+    )
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
