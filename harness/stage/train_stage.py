@@ -115,8 +115,9 @@ class TrainStage:
                 " where run.group.sharded is true, leave it to the trainer's library"
             )
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        rows, *rest = how
-        decoder = Decoder(base, tokenizer, min(rows, self.room.get(base, rows)), *rest)
+        rows, stop, temperature, top_p = how
+        rows = min(rows, self.room.get(base, rows))
+        decoder = Decoder(base, tokenizer, rows, stop, temperature, top_p)
         given = list(prompts)
         if given and not isinstance(given[0][0], int):
             if self.protocol.chat:
