@@ -14,6 +14,7 @@ from harness.forecast import disk as forecast
 from harness.forecast.formulas import Estimate
 from harness.forecast.model_sizes import QWEN
 
+NAMES = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 TINY = Path(__file__).parents[1] / "plugins" / "harness_tiny"
 BOARD = f"""
 schema = 1
@@ -169,7 +170,7 @@ def test_stages_that_run_at_once_need_their_room_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("free", [20e9, 200e9])
-@pytest.mark.parametrize("name", sorted(path.stem for path in BUILT_IN.glob("*.toml")))
+@pytest.mark.parametrize("name", NAMES)
 def test_what_does_not_fit_is_said_in_one_line(name, free, harness, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(forecast.shutil, "disk_usage", lambda place: usage(0, 0, int(free)))
@@ -185,6 +186,51 @@ def test_what_does_not_fit_is_said_in_one_line(name, free, harness, monkeypatch)
     warning = f"! {needed:.1f} GB of disk do not fit: name a folder on a larger one with --runs."
     assert (warning in text) == (free < needed * 1e9)
     assert 20 < needed < 200
+
+
+@pytest.mark.parametrize("free", [2e9, 200e9])
+def test_training_checkpoints_are_charged_to_the_disk_that_scratch_names(
+    free, harness, monkeypatch, tmp_path
+):
+    own = tmp_path / "own"
+    own.mkdir()
+    usage = namedtuple("usage", "total used free")
+    room = {str(own): int(free)}
+    monkeypatch.setattr(
+        forecast.shutil, "disk_usage", lambda place: usage(0, 0, room.get(str(place), int(50e9)))
+    )
+    plain = ("bench", NAMES[0], "--seeds", "0", "--gpu", "H200", "--dry-run")
+    command = (*plain, "--scratch", str(own))
+    before = json.loads(harness(*plain, "--json").stdout)["disk"]
+    found = json.loads(harness(*command, "--json").stdout)["disk"]
+    saved = 4 * QWEN["0.5B"].parameters
+    assert before["scratch"] is None
+    assert before["working_bytes"] == 9 * saved
+    assert found["working_bytes"] == 6 * saved  # a copy, and the next one while it is written
+    assert found["scratch"]["working_bytes"] == 9 * saved
+    assert found["scratch"]["free_bytes"] == free
+    text = " ".join(harness(*command).stdout.split())
+    size = f"{9 * saved / 1e9:.1f} GB"
+    assert f"Scratch: {size} while stages train, in " in text
+    warning = f"! {size} of disk do not fit: name a folder on a larger one with --scratch."
+    assert (warning in text) == (free < 50e9)
+    assert "with --runs" not in text
+    away = json.loads(harness(*command, "--executor", "slurm", "--json").stdout)["disk"]
+    assert away["scratch"]["free_bytes"] is None
+    missing = harness(*plain, "--scratch", str(tmp_path / "none"), check=2)
+    assert "no such folder" in missing.stderr
+
+
+def test_one_disk_holds_both_where_scratch_lies_beside_the_runs():
+    def fits(beside: bool) -> bool:
+        scratch = forecast.Scratch(working_bytes=60, free_bytes=100, folder="/own", beside=beside)
+        return forecast.Disk(
+            checkpoints=1, kept_bytes=50, working_bytes=0, free_bytes=100, folder="/runs",
+            scratch=scratch,
+        ).scratch_fits  # fmt: skip
+
+    assert fits(beside=False)
+    assert not fits(beside=True)
 
 
 def test_writing_checkpoints_takes_time():

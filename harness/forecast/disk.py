@@ -22,6 +22,9 @@ STATE = 12
 """Bytes of a trained weight in a training checkpoint: itself and AdamW's two moments, float32."""
 SAVED = 3
 """Training checkpoints at once: two are kept, and a third is written before one is removed."""
+COPIED = 2
+"""Those in the runs folder where others lie on a node's own disk: one, and the next while it is
+copied."""
 SAVE_RATE = 0.3e9
 """Assumed bytes of a checkpoint that are written and digested in a second.
 
@@ -38,6 +41,15 @@ log of samples.
 """
 
 
+class Scratch(pydantic.BaseModel, frozen=True):
+    """What stages write to the folder that `--scratch` names, while they run; all in bytes."""
+
+    working_bytes: float | None  # at the peak; None while the model's size is not known
+    free_bytes: int | None  # None where it is on other machines
+    folder: str  # as it was given
+    beside: bool = False  # whether the runs folder is on the same disk
+
+
 class Disk(pydantic.BaseModel, frozen=True):
     """What the stages that are still to do write, beside what is free; all in bytes."""
 
@@ -46,6 +58,7 @@ class Disk(pydantic.BaseModel, frozen=True):
     working_bytes: float | None  # more at the peak, while stages run
     free_bytes: int  # of the disk that the runs folder is on
     folder: str  # the runs folder, or the one that it will be made in
+    scratch: Scratch | None = None  # where `--scratch` was given
 
     @property
     def needed_bytes(self) -> float | None:
@@ -58,6 +71,15 @@ class Disk(pydantic.BaseModel, frozen=True):
     def fits(self) -> bool:
         """Return whether that is free; True while nobody knows."""
         return self.needed_bytes is None or self.needed_bytes <= self.free_bytes
+
+    @property
+    def scratch_fits(self) -> bool:
+        """Return whether that is so of the folder that `--scratch` names."""
+        one = self.scratch
+        if one is None or one.working_bytes is None or one.free_bytes is None:
+            return True
+        other = (self.needed_bytes or 0) if one.beside else 0
+        return one.working_bytes + other <= one.free_bytes
 
 
 def with_training(
@@ -81,6 +103,7 @@ def with_training(
         update={
             "kept_bytes": kept,
             "working_bytes": min(SAVED, saves) * one,
+            "copied_bytes": min(COPIED, saves) * one,
             "seconds": seconds,
         }
     )
@@ -99,17 +122,47 @@ def beside(folder: Path | None) -> int:
     return sum(map(len, checkpoints.dressing(folder, folder).values())) if folder else 0
 
 
-def disk(training: Iterable[Estimate], scoring: Iterable[Estimate], jobs: int, at: Path) -> Disk:
-    """Return what stages that are to do write, `jobs` of them at a time, in a runs folder."""
+def disk(
+    training: Iterable[Estimate],
+    scoring: Iterable[Estimate],
+    jobs: int,
+    at: Path,
+    scratch: str | None = None,
+    elsewhere: Path | None = None,
+) -> Disk:
+    """Return what stages that are to do write, `jobs` of them at a time, in a runs folder.
+
+    Args:
+        training: Estimates of the stages that train.
+        scoring: Of those that generate answers.
+        jobs: Stages at once.
+        at: The runs folder.
+        scratch: What `--scratch` names, where it was given: training checkpoints are there.
+        elsewhere: That folder, where it is one of this machine.
+    """
     trained, scored = list(training), list(scoring)
     kept = [each.kept_bytes for each in (*trained, *scored)]
-    working = sorted(each.working_bytes or 0 for each in trained)[-jobs:]
     known = None not in kept
+
+    def peak(sizes: Iterable[float | None]) -> float | None:
+        return math.fsum(sorted(size or 0 for size in sizes)[-jobs:]) if known else None
+
     place = next(each for each in (at, *at.parents) if each.exists())
+    working = peak(each.working_bytes for each in trained)
+    found = None
+    if scratch is not None:
+        found = Scratch(
+            working_bytes=working,
+            free_bytes=shutil.disk_usage(elsewhere).free if elsewhere else None,
+            folder=scratch,
+            beside=elsewhere is not None and elsewhere.stat().st_dev == place.stat().st_dev,
+        )
+        working = peak(each.copied_bytes for each in trained)
     return Disk(
         checkpoints=len(trained),
         kept_bytes=math.fsum(each or 0 for each in kept) if known else None,
-        working_bytes=math.fsum(working) if known else None,
+        working_bytes=working,
         free_bytes=shutil.disk_usage(place).free,
         folder=str(place),
+        scratch=found,
     )

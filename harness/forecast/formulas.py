@@ -54,6 +54,7 @@ class Estimate(pydantic.BaseModel, frozen=True):
     source: str = ""  # where the seconds are from
     kept_bytes: float | None = None  # of disk, once it is done
     working_bytes: float | None = None  # of disk, more while it runs
+    copied_bytes: float | None = None  # in place of that, where training checkpoints lie elsewhere
 
     @property
     def assumed(self) -> bool:

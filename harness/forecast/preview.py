@@ -105,12 +105,14 @@ def preview(
     trials: Plan | None = None,
     jobs: int = 1,
     published: Path | None = None,
+    scratch: tuple[str, Path | None] | None = None,
 ) -> Preview:
     """Return what a bench would do. Nothing is written, loaded, downloaded or trained.
 
     The note is a line on the choice of the GPU; `trials` is the plan of tuning's trials; `jobs`
     stages are run at once. By the records in the folder `published` it is said what the ranking
-    would find, where the runs folder has none that say it.
+    would find, where the runs folder has none that say it. `scratch` is what `--scratch` names,
+    with that folder where it is one of this machine.
     """
     board, threads = plan.board, plan.board.file.compute.threads
     records = read_records(folder.records)
@@ -153,7 +155,7 @@ def preview(
         scores=scores,
         power=found,
         downloads=downloads(board, trainers),
-        disk=disk(training, scoring, jobs, folder.path),
+        disk=disk(training, scoring, jobs, folder.path, *(scratch or ())),
         caps=board.file.budget.set_caps(),
         seconds=sum(each.seconds or 0 for each in left) if known else None,
         gpu_hours=gpu_seconds / 3600 if gpu and known else None,

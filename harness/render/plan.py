@@ -218,11 +218,18 @@ def _disk(disk: Disk) -> list[Text]:
         return [Text(f"Disk: not known until the start model is downloaded; {free}.")]
     kept = f"{_many(disk.checkpoints, 'checkpoint')} and all answers {_size(disk.kept_bytes)}"
     more = f", and {_size(disk.working_bytes)} while stages train" if disk.working_bytes else ""
-    line = f"Disk: {kept}{more}; {free}."
-    if disk.fits:
-        return [Text(line)]
-    warning = f"! {_size(needed)} of disk do not fit: name a folder on a larger one with --runs."
-    return [Text(line), Text(warning, style="yellow")]
+    lines = [Text(f"Disk: {kept}{more}; {free}.")]
+    unfit = "! {} of disk do not fit: name a folder on a larger one with {}."
+    if not disk.fits:
+        lines.append(Text(unfit.format(_size(needed), "--runs"), style="yellow"))
+    if (other := disk.scratch) is not None:
+        size, folder = _size(other.working_bytes or 0), terminal(other.folder, 200)
+        here = other.free_bytes is not None
+        free = f"{_size(other.free_bytes or 0)} free" if here else "on the machine of each"
+        lines.append(Text(f"Scratch: {size} while stages train, in {folder}; {free}."))
+        if not disk.scratch_fits:
+            lines.append(Text(unfit.format(size, "--scratch"), style="yellow"))
+    return lines
 
 
 def _many(count: int, what: str) -> str:

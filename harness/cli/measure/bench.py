@@ -184,6 +184,7 @@ def command(
     from harness.forecast import preview
     from harness.plugin.executor import ExecutorSettings
     from harness.render.plan import render
+    from harness.scratch import find as find_scratch
 
     if gpu and not dry_run:
         raise click.UsageError("--gpu plans for a GPU; use it with --dry-run")
@@ -211,6 +212,10 @@ def command(
 
     if dry_run:
         find_executor(executor, host)
+        own = None  # what `--scratch` names, and the folder where stages run on this machine
+        if scratch:
+            given = _absolute(scratch)
+            own = given, find_scratch(given) if executor == "local" else None
         where, planned, note = choose_device(device), None, ""
         if gpu or device != "cpu":  # who asks for a CPU has its times planned
             planned, note = preview.choose_gpu(gpu, loaded, where)
@@ -222,7 +227,7 @@ def command(
         at_once = len(gpu_names()) // table.gpus or 1
         if planned is None:
             at_once = default_jobs("cpu", table.threads, table.gpus)
-        more = (tuning, jobs or at_once, options.LEADERBOARDS)
+        more = (tuning, jobs or at_once, options.LEADERBOARDS, own)
         shown = preview.preview(plan, folder, planned, note, *more)
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
@@ -237,7 +242,7 @@ def command(
         threads=compute.threads,
         gpus=compute.gpus,
         seconds=compute.stage_seconds,
-        scratch=scratch and (scratch if scratch.startswith("$") else str(Path(scratch).absolute())),
+        scratch=scratch and _absolute(scratch),
         options={"address": ray_address or ""} if executor == "ray" else slurm,
         say=lambda line: click.echo(f"harness: {line}", err=True),
     )
@@ -266,6 +271,11 @@ def command(
     if not computed and not outcome.interrupted:
         click.echo("Nothing to do: every cell of this bench was done before.", err=True)
     stop_if_unfinished(outcome, folder)
+
+
+def _absolute(scratch: str) -> str:
+    """Return what `--scratch` names as it is on any machine; a variable is each one's own."""
+    return scratch if scratch.startswith("$") else str(Path(scratch).absolute())
 
 
 def looks_of(board: Board, seeds: tuple[int, ...]) -> list[tuple[int, ...]]:
