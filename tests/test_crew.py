@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -148,11 +147,11 @@ def both_of(both: Crew, folder: Path) -> Decoder:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another process's limits are set by Linux")
-def test_a_process_without_memory_writes_fewer_rows_or_says_so(tmp_path):
-    """Its address space may not grow once it runs; a cache of 80 rows takes 40 MB a tensor."""
+def test_a_process_without_memory_writes_fewer_rows(tmp_path):
+    """Its address space may grow by 160 MB once it runs; a cache of 80 rows takes twice 168 MB."""
     tokenizer = byte_tokenizer()
     shape = {"hidden_size": 256, "intermediate_size": 64, "num_hidden_layers": 1}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
+    heads = {"num_attention_heads": 8, "num_key_value_heads": 8, "head_dim": 128}
     network = random_model(tokenizer, 1, vocab_size=320, **shape, **heads)
     network.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
@@ -161,20 +160,14 @@ def test_a_process_without_memory_writes_fewer_rows_or_says_so(tmp_path):
         list(decoder.generate([Prompt([5, 6, 7], 2)] * 2))
         for pid in pids(os.getpid()):
             words = Path(f"/proc/{pid}/statm").read_text().split()
-            most = int(words[0]) * resource.getpagesize() // 2
+            most = int(words[0]) * resource.getpagesize() + 160 * 2**20
             resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
         given = [Prompt([5 + row % 9] * 500, 3) for row in range(160)]
         large = Decoder(decoder.model, None, 80, crew=both)
-        found, said = [], ""
-        try:
-            found = list(large.generate(given))
-        except StageError as error:
-            said = str(error)
-    if said:
-        assert re.match(r"process [12] of 2 that generate answers .*memory", said), said
-    else:
-        assert len(found) == 160
-        assert large.smallest is not None
+        found = {place for place, _, _ in large.generate(given)}
+    assert found == set(range(160))
+    assert large.smallest is not None
+    assert 1 <= large.smallest <= 40
 
 
 def test_no_process_outlives_the_one_that_made_the_crew(folder):
