@@ -311,3 +311,36 @@ def test_on_policy_distillation_computes_in_half_precision_where_the_run_says_so
     assert not {"batch_by_batch", "one_by_one"} & run.notes.keys()
     assert seen == {(torch.float32, torch.bfloat16)}
     assert losses == ([] if lean else [True])
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("name", ["rl", "hybrid-joint"])
+def test_rollouts_are_written_by_the_engine_that_writes_scored_answers(
+    name, start, tmp_path, monkeypatch
+):
+    """What is learnt from is what `run.generate` returned, in each step; TRL writes nothing."""
+    from transformers import GenerationMixin
+    from trl import GRPOTrainer
+
+    from harness.stage.train_stage import TrainStage
+
+    generate, loss = TrainStage.generate, GRPOTrainer.compute_loss
+    written, learnt, by_trl = set(), set(), []
+
+    def watched(stage, *args, **kwargs):
+        answers = generate(stage, *args, **kwargs)
+        written.update(tuple(one.tokens) for samples in answers for one in samples)
+        return answers
+
+    def watched_loss(trainer, model, inputs, *args, **kwargs):
+        for row, mask in zip(inputs["completion_ids"], inputs["completion_mask"], strict=True):
+            learnt.add(tuple(row[mask.bool()].tolist()))
+        return loss(trainer, model, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(TrainStage, "generate", watched)
+    monkeypatch.setattr(GRPOTrainer, "compute_loss", watched_loss)
+    monkeypatch.setattr(GenerationMixin, "generate", lambda *_, **__: by_trl.append(1))
+    train(name, tmp_path, start, None, options={"max_steps": 2})
+    assert by_trl == []
+    assert len(learnt) > 4
+    assert learnt == written
