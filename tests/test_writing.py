@@ -13,7 +13,7 @@ import torch
 from train_all import train
 
 from harness.errors import StageError
-from harness.stage.decoding.writing import half_precision
+from harness.stage.decoding.writing import Half
 from harness.stage.memory import NoRoom
 from harness.stage.meter import metered, parameters
 
@@ -138,14 +138,14 @@ def test_a_model_that_trains_is_left_as_it_was(run):
 
 
 def test_weights_are_half_as_precise_for_a_while(run):
-    model = run.student()
+    model, half = run.student(), Half()
     held = [(parameter, parameter.data_ptr()) for parameter in model.parameters()]
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     model(torch.tensor([[5, 6]])).logits.sum().backward()
-    with half_precision(model):
+    with half.used(model):
         assert model.dtype == torch.bfloat16
         assert model(torch.tensor([[5, 6]])).logits.dtype == torch.bfloat16
-    with pytest.raises(ZeroDivisionError), half_precision(model):
+    with pytest.raises(ZeroDivisionError), half.used(model):
         _ = 1 / 0
     assert model.dtype == torch.float32
     assert [(parameter, parameter.data_ptr()) for parameter in model.parameters()] == held
@@ -153,9 +153,68 @@ def test_weights_are_half_as_precise_for_a_while(run):
     model(torch.tensor([[5, 6]])).logits.sum().backward()
 
 
+def halves(model, half) -> list[tuple[int, torch.Tensor]]:
+    """Return the weights in half precision, with their places in memory."""
+    with half.used(model):
+        return [(one.data_ptr(), one.detach().clone()) for one in model.parameters()]
+
+
+def test_weights_in_half_precision_stay_in_their_places_and_follow_each_step(run):
+    model, half = run.student(), Half()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    first = halves(model, half)
+    assert halves(model, half)[0][0] == first[0][0]
+    assert half.copies == 1  # no step was made
+    seen = [first]
+    for number in range(3):
+        model(torch.tensor([[5, 6]])).logits.sum().backward()
+        optimiser.step()
+        seen.append(halves(model, half))
+        assert half.copies == 2 + number
+    for one in seen[1:]:
+        assert [place for place, _ in one] == [place for place, _ in first]
+    for (_, made), parameter in zip(seen[-1], model.parameters(), strict=True):
+        assert torch.equal(made, parameter.to(torch.bfloat16))
+    assert not torch.equal(seen[-1][0][1], first[0][1])
+
+
+@pytest.mark.parametrize("how", ["in-place", "data", "other-tensor", "state"])
+def test_weights_that_change_without_an_optimiser_are_copied_too(run, how):
+    model, half = run.student(), Half()
+    halves(model, half)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if how == "in-place":
+                parameter.mul_(1.5)
+            elif how == "data":  # torch does not count these
+                parameter.data.mul_(1.5)
+            elif how == "other-tensor":
+                parameter.data = parameter.data * 1.5
+    if how == "state":
+        model.load_state_dict({name: 1.5 * one for name, one in model.state_dict().items()})
+    for (_, made), parameter in zip(halves(model, half), model.parameters(), strict=True):
+        assert torch.equal(made, parameter.to(torch.bfloat16))
+    assert half.copies == 2
+
+
+def test_a_stage_keeps_one_copy_of_a_models_weights(start, tmp_path):
+    run = models.make_run(tmp_path, start, None, dtype="bfloat16")
+    model, tokenizer = run.student(), run.tokenizer()
+    answers = run.generate(model, tokenizer, CHAT)
+    assert run.generate(model, tokenizer, CHAT) == answers
+    (half,) = run._stage.halves.values()
+    assert half.copies == 1
+    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    model(torch.tensor([[5, 6]])).logits.sum().backward()
+    optimiser.step()
+    assert run.generate(model, tokenizer, CHAT) != answers
+    assert half.copies == 2
+    run.close()
+
+
 def test_a_model_of_half_precision_writes_in_slots(run):
     model, tokenizer = run.student(), run.tokenizer()
-    with half_precision(model):
+    with Half().used(model):
         answers = run.generate(model, tokenizer, CHAT, samples=3)
     assert "batch_by_batch" not in run.notes
     assert answers[0] == answers[2]

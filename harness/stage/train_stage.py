@@ -17,7 +17,7 @@ from harness.records import Cost
 from harness.stage.budget import Budget
 from harness.stage.computed.compiled import compile_layers, prepare
 from harness.stage.decoding.decoder import Decoder
-from harness.stage.decoding.writing import Written, write
+from harness.stage.decoding.writing import Half, Written, write
 from harness.stage.models import load_model, sharded
 from harness.stage.processes import Group
 from harness.stage.spec import MOST_STEPS, TrainSpec
@@ -51,6 +51,7 @@ class TrainStage:
     forward_rows: tuple[int, int] | None = None
     # of a model whose answers have once filled the memory, how many are written at once since
     room: WeakKeyDictionary[Any, int] = field(default_factory=WeakKeyDictionary)
+    halves: WeakKeyDictionary[Any, Half] = field(default_factory=WeakKeyDictionary)  # of models
 
     def __post_init__(self) -> None:
         if self.spec.compute.compile:
@@ -125,7 +126,9 @@ class TrainStage:
                     given, add_generation_prompt=True, tokenize=False
                 )
             given = tokenizer(given, add_special_tokens=False)["input_ids"]
-        half = self.spec.identity.dtype == "bfloat16"
+        half = None
+        if self.spec.identity.dtype == "bfloat16":
+            half = self.halves.setdefault(base, Half())
         answers = write(decoder, given, samples, limit, half=half)
         if (smallest := decoder.smallest) is not None:
             self.notes["smallest_batch"] = min(smallest, self.notes.get("smallest_batch", smallest))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.stopping import cut
 from harness.stage.memory import NoRoom, is_out_of_memory
 from harness.stage.reading.lean import lean_writing
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,13 @@ def write(
     samples: int,
     limit: int,
     *,
-    half: bool = False,
+    half: Half | None = None,
 ) -> list[list[Written]]:
     """Return `samples` answers to each prompt, of at most `limit` tokens.
 
     Random numbers come from torch's generator, as those of transformers' `generate` do. The meter
     counts what it costs to read each answer's prompt and write its tokens, however that was shared.
-    With `half` float32 weights are used in bfloat16.
+    With `half`, which is of the decoder's model, float32 weights are used in bfloat16.
     """
     import torch
 
@@ -76,8 +80,8 @@ def write(
 
 
 @contextmanager
-def _generating(model: Any, half: bool) -> Iterator[None]:
-    """Let a model generate: without dropout, and with weights in bfloat16 where `half` says so.
+def _generating(model: Any, half: Half | None) -> Iterator[None]:
+    """Let a model generate: without dropout, and with weights in bfloat16 where `half` is given.
 
     The weights that are trained are float32, and would be cast anew for every token under autocast.
     They are set aside, and put back as they were.
@@ -85,27 +89,81 @@ def _generating(model: Any, half: bool) -> Iterator[None]:
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with half_precision(model) if half else nullcontext(), lean_writing(model):
+        with half.used(model) if half else nullcontext(), lean_writing(model):
             yield
     finally:
         for module in training:
             module.training = True
 
 
-@contextmanager
-def half_precision(model: Any) -> Iterator[None]:
-    """Give a model weights in bfloat16 for a while; the ones that it has are kept and put back."""
-    import torch
+SAMPLE = 256  # at least so many values of a tensor, by which a change is seen
 
-    kept = [
-        (parameter, parameter.data)
-        for parameter in model.parameters()
-        if parameter.dtype == torch.float32
-    ]
-    try:
+
+_steps = [0]  # of all optimisers of this process, since they are counted
+
+
+@cache
+def _count_steps() -> None:
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    def count(*_: Any) -> None:
+        _steps[0] += 1
+
+    register_optimizer_step_post_hook(count)
+
+
+class Half:
+    """A model's float32 weights in bfloat16, kept from one use to the next.
+
+    They stay where they are in memory, and are copied anew where the model's own were changed:
+    after a step of any optimiser, and whenever torch or a sample of the values says so. A trainer
+    that writes past both, into a few values through `.data`, would write with the weights that
+    were.
+
+    Attributes:
+        copies: How often the weights were copied.
+    """
+
+    def __init__(self) -> None:
+        self.copies = 0
+        self._made: dict[Any, torch.Tensor] = {}
+        self._state: Any = None  # what the weights were like when they were copied
+        self._sample: Any = None  # of their values
+        _count_steps()
+
+    @contextmanager
+    def used(self, model: Any) -> Iterator[None]:
+        """Give the model these weights for a while; its own are put back as they were."""
+        import torch
+
+        parameters = [one for one in model.parameters() if one.dtype == torch.float32]
+        kept = [(parameter, parameter.data) for parameter in parameters]
+        self._refresh(kept)
+        try:
+            for parameter, _ in kept:
+                parameter.data = self._made[parameter]
+            yield
+        finally:
+            for parameter, weights in kept:
+                parameter.data = weights
+
+    def _refresh(self, kept: Sequence[tuple[Any, torch.Tensor]]) -> None:
+        """Copy the weights, if they are not those that were copied last."""
+        import torch
+
+        state = [_steps[0], *((id(one), one._version, one.data_ptr()) for one, _ in kept)]
+        every = [max(1, weights.numel() // SAMPLE) for _, weights in kept]
+        parts = [one.reshape(-1)[::step] for (_, one), step in zip(kept, every, strict=True)]
+        sample = torch.cat(parts) if parts else None
+        if sample is not None and state == self._state and torch.equal(sample, self._sample):
+            return
+        known = {parameter for parameter, _ in kept}
+        self._made = {one: made for one, made in self._made.items() if one in known}
         for parameter, weights in kept:
-            parameter.data = weights.to(torch.bfloat16)
-        yield
-    finally:
-        for parameter, weights in kept:
-            parameter.data = weights
+            made = self._made.get(parameter)
+            if made is not None and (made.shape, made.device) == (weights.shape, weights.device):
+                made.copy_(weights)
+            else:
+                self._made[parameter] = weights.to(torch.bfloat16)
+        self._state, self._sample = state, sample
+        self.copies += 1
