@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from models import byte_tokenizer, save_model
 
-from harness.stage.decoding import sampling, slots
+from harness.stage.decoding import passes, sampling, slots
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.sampling import choose
@@ -332,7 +332,7 @@ def test_a_step_reads_nothing_back_from_the_device(model):
             self.count += function.overloadpacket.__name__ in names
             return function(*args, **(kwargs or {}))
 
-    reader = slots.Reader(model, 2)
+    reader = passes.Reader(model, 2)
     ids = torch.tensor([5, 6])
     with torch.no_grad():
         reader.read([[5, 6, 7], [8, 9]], 0, 0, None)

@@ -9,11 +9,14 @@ in `test_gpu`.
 from __future__ import annotations
 
 import copy
+import gc
 import random
+import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
+import models
 import pytest
 import test_decoding
 import torch
@@ -22,10 +25,10 @@ from test_decoding import alone, architecture, prompts, written
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from harness.stage.decoding import graphs
+from harness.stage.decoding import graphs, passes, probe
 from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.passes import Kept, Reader
 from harness.stage.decoding.prompt import Prompt
-from harness.stage.decoding.slots import Reader
 
 # `item` is seen as such in inference mode, and else as what it is made of
 READS = ("item", "_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select")
@@ -269,3 +272,82 @@ def test_what_is_written_in_vain_leaves_nothing_for_a_row_that_comes_later(token
         reader.read([[15, 16]], 3, 0, None)
         logits = step(torch.tensor([12, 13, 14, 17]), at, 4)
     assert logits[:, 1:].isfinite().all()  # the head shares the weights of token 0
+
+
+def texts(model, tokenizer, kept, given, **settings) -> list[list[int]]:
+    decoder = Decoder(model, tokenizer, 8, kept=kept, **settings)
+    with torch.no_grad():
+        found = {place: tokens for place, tokens, _ in decoder.generate(given)}
+    return [found[place] for place in range(len(given))]
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.8}])
+def test_recordings_outlive_a_call_and_follow_the_weights(settings, tokenizer, tapes, caplog):
+    """As long as weights and cache stay where they are, whatever values the weights have."""
+    model, given, kept = architecture("llama").double(), prompts(20, seed=9), Kept()
+    first = texts(model, tokenizer, kept, given, **settings)
+    recorded = tapes[0].recorded
+    assert texts(model, tokenizer, kept, given, **settings) == first
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    found = texts(model, tokenizer, kept, given, **settings)
+    assert len(tapes) == 1
+    assert tapes[0].recorded == recorded
+    assert found != first
+    assert found == texts(model, tokenizer, None, given, **settings)
+    assert "without CUDA graphs" not in caplog.text
+
+
+@pytest.mark.parametrize("change", ["weights", "rows", "hook", "failed", "large"])
+def test_recordings_of_what_may_have_changed_are_not_used_again(
+    change, tokenizer, tapes, monkeypatch
+):
+    model, given, kept = architecture("llama").double(), prompts(20, seed=9), Kept()
+    if change == "hook":
+        model.model.layers[0].register_forward_hook(lambda *_: None)
+    if change == "large":
+        monkeypatch.setattr(passes, "_room", lambda _: 1000)
+    texts(model, tokenizer, kept, given)
+    if change == "weights":
+        model.lm_head.weight.data = 2 * model.lm_head.weight.data
+    if change == "failed":
+        full = model.register_forward_pre_hook(lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            texts(model, tokenizer, kept, given)
+        full.remove()
+    more = given[:5] if change == "rows" else given
+    assert texts(model, tokenizer, kept, more) == [alone(model, one) for one in more]
+    assert len(tapes) == 2
+
+
+def test_a_model_that_is_given_up_is_not_held_by_its_recordings(tokenizer, tapes):
+    model, kept = architecture("llama"), Kept()
+    texts(model, tokenizer, kept, prompts(4))
+    held = weakref.ref(model)
+    probe._found.clear()
+    tapes.clear()
+    del model
+    gc.collect()
+    assert kept._held is not None
+    assert held() is None
+
+
+def test_rollouts_of_a_stage_record_once(tokenizer, tapes, tmp_path):
+    """Their weights in half precision are copied to where they were, after each step."""
+    start = models.save_model(tmp_path / "start", seed=0)
+    run = models.make_run(tmp_path, start, None, dtype="bfloat16")
+    model, asked = run.student(), [[5 + n, 40, 50, 60] for n in range(6)]
+    first = run.generate(model, tokenizer, asked, limit=12)
+    recorded = tapes[0].recorded
+    assert recorded
+    optimiser = torch.optim.SGD(model.parameters(), lr=5.0)
+    model(torch.tensor([[5, 6, 7]])).logits.square().mean().backward()
+    optimiser.step()
+    second = run.generate(model, tokenizer, asked, limit=12)
+    assert second != first
+    assert [len(tapes), tapes[0].recorded] == [1, recorded]
+    run._stage.kept.clear()
+    assert run.generate(model, tokenizer, asked, limit=12) == second
+    assert len(tapes) == 2
+    run.close()

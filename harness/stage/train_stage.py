@@ -17,6 +17,7 @@ from harness.records import Cost
 from harness.stage.budget import Budget
 from harness.stage.computed.compiled import compile_layers, prepare
 from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.passes import Kept
 from harness.stage.decoding.writing import Half, Written, write
 from harness.stage.models import load_model, sharded
 from harness.stage.processes import Group
@@ -51,6 +52,7 @@ class TrainStage:
     forward_rows: tuple[int, int] | None = None
     # of a model whose answers have once filled the memory, how many are written at once since
     room: WeakKeyDictionary[Any, int] = field(default_factory=WeakKeyDictionary)
+    kept: WeakKeyDictionary[Any, Kept] = field(default_factory=WeakKeyDictionary)  # and of models
     halves: WeakKeyDictionary[Any, Half] = field(default_factory=WeakKeyDictionary)  # of models
 
     def __post_init__(self) -> None:
@@ -118,7 +120,8 @@ class TrainStage:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         rows, stop, temperature, top_p = how
         rows = min(rows, self.room.get(base, rows))
-        decoder = Decoder(base, tokenizer, rows, stop, temperature, top_p)
+        kept = self.kept.setdefault(base, Kept())
+        decoder = Decoder(base, tokenizer, rows, stop, temperature, top_p, kept=kept)
         given = list(prompts)
         if given and not isinstance(given[0][0], int):
             if self.protocol.chat:

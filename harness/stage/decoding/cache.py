@@ -104,6 +104,10 @@ class SlotCache:
     def _tensors(self) -> list[torch.Tensor]:
         return [*self._keys.values(), *self._values.values()]
 
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self._tensors())
+
     def grow(self, columns: int) -> None:
         """Have as many columns at least; the tensors are others where there were fewer."""
         if columns <= self.columns:

@@ -26,6 +26,7 @@ from harness.stage.memory import is_out_of_memory
 if TYPE_CHECKING:
     from harness.stage.computed.products import Products
     from harness.stage.decoding.crew import Crew
+    from harness.stage.decoding.passes import Kept
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Decoder:
     temperature: float = 0.0  # 0 is greedy
     top_p: float = 1.0  # the share of probability that is sampled from
     crew: Crew | None = None  # processes that generate in place of this one
+    kept: Kept | None = None  # where recorded steps are kept for another decoder of the same model
     smallest: int | None = field(default=None, init=False)  # rows that memory forced, if any
     room: int | None = field(default=None, init=False)  # rows to begin with another time, then
     products: Products | None = field(default=None, init=False)  # where a meter counts them
@@ -89,7 +91,8 @@ class Decoder:
             left.update(dict.fromkeys(new))
             return new
 
-        slots, way = partial(Slots, products=self.products), self.way.kind
+        way = self.way.kind
+        slots = partial(Slots, products=self.products, kept=self.kept)
         kind: Any = {"slots": slots, "batches": Batches, "alone": Alone}[way]
         rows = 1 if way == "alone" else min(self.batch_size, len(left))
         while left or take(True):
@@ -103,6 +106,8 @@ class Decoder:
                     raise
             if left:  # only here are the frames gone that held the tensors
                 del engine
+                if self.kept is not None:
+                    self.kept.drop()
                 self.room = (rows + 1) // 2  # the few that were left say nothing of the next call
                 rows = (min(rows, len(left)) + 1) // 2
                 self.smallest = min(rows, self.smallest or rows)

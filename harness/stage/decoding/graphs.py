@@ -156,6 +156,10 @@ class Graphs:
             return self._step(ids, at, width)  # what a step writes it may write again
         return self._logits[:count]
 
+    def check_again(self) -> None:
+        """Compare the next repeats with what they repeat, as the first were."""
+        self._checks = CHECKS
+
     def _run(self, rows: int, columns: int) -> None:
         assert self._logits is not None
         self._logits[:rows] = self._step(self._ids[:rows], self._at[:rows], columns)

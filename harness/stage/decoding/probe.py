@@ -12,7 +12,7 @@ from harness.errors import first_line
 from harness.stage.computed.compiled import uncompiled
 from harness.stage.decoding.batches import Padded
 from harness.stage.decoding.masks import uneven, unknown, windows
-from harness.stage.decoding.slots import Reader
+from harness.stage.decoding.passes import Reader
 from harness.stage.memory import is_out_of_memory
 
 if TYPE_CHECKING:

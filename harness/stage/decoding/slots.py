@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from harness.stage.decoding import graphs
-from harness.stage.decoding.cache import Prefix, SlotCache
-from harness.stage.decoding.families import Family, Kept, grouped
-from harness.stage.decoding.head import ExactHead, last_only
-from harness.stage.decoding.masks import Masks
+from harness.stage.decoding import families
+from harness.stage.decoding.families import Family, grouped
+from harness.stage.decoding.passes import Kept
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.decoding.sampling import Drawn, Sampler, all_fit, uniform
 from harness.stage.decoding.stops import Row, Stops
@@ -47,6 +44,7 @@ class Slots:
         slots: int,
         sampled: bool,
         products: Products | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Make the slots.
 
@@ -57,12 +55,10 @@ class Slots:
             slots: Rows that are generated together.
             sampled: Whether random numbers are wanted; where not, logits are in float32.
             products: Where what a GPU repeats by itself is counted, if it is.
+            kept: Where recorded steps are kept for the next call, if they are.
         """
-        self._reader = Reader(model, slots, exact=not sampled)
-        self._next: graphs.Step = self._reader.write
-        if (recorder := graphs.recorder(model.device)) is not None:
-            cache = self._reader.cache
-            self._next = graphs.Graphs(self._next, cache, model.device, recorder, products)
+        self._kept = kept or Kept()
+        self._reader, self._next = self._kept.take(model, slots, not sampled, products)
         self._stops, self._choose, self._sampled = stops, choose, sampled
         kind = "cpu" if model.device.type == "cpu" else "cuda"
         self._stride, self._most = STRIDE[kind], READ[kind]
@@ -96,6 +92,7 @@ class Slots:
             if not families:
                 families.extend(grouped(prompts, more(not self._rows)))
             if not families and not self._rows:
+                self._kept.give(self._device)
                 return
             free = self._slots - len(self._rows)
             if families and (free >= max(1, REFILL * self._slots) or not self._rows):
@@ -152,7 +149,7 @@ class Slots:
         if family.goes_on(self._prompts, given[-1]):
             width = len(self._prompts[given[-1]].tokens)
             columns = self._reader.cache.prefix(start + len(given) - 1, width)
-            family.kept = Kept(columns, logits[-1:].clone())
+            family.kept = families.Kept(columns, logits[-1:].clone())
         return given, logits
 
     def _repeat(self, family: Family, free: int) -> tuple[list[int], torch.Tensor]:
@@ -237,114 +234,3 @@ class Slots:
             for hole, mover in zip(holes, movers, strict=True):
                 self._rows[hole] = self._rows[mover]
         del self._rows[count:]
-
-
-class Reader:
-    """Runs a model on prompts and on single tokens, with a cache."""
-
-    def __init__(self, model: Any, slots: int, *, exact: bool = False) -> None:
-        self.cache = SlotCache(slots)
-        self._model, self._masks = model, Masks(model)
-        self._head = ExactHead(model) if exact else nullcontext()
-        self._used = 0  # slots that have held a row
-        self.slots = self._arange(slots)
-
-    def read_prefix(self, tokens: Sequence[int]) -> Prefix:
-        """Return the keys and values of tokens that prompts begin with.
-
-        They are read into a cache of their own, so that no row is lost.
-        """
-        apart = Reader(self._model, 1)
-        apart.read([tuple(tokens)], 0, 0, None)
-        return apart.cache.prefix(0, len(tokens))
-
-    def read(
-        self,
-        tails: Sequence[Sequence[int]],
-        start: int,
-        shared: int,
-        prefix: Prefix | None,
-    ) -> torch.Tensor:
-        """Read prompts into slots from `start` on; return the logits behind each, float or half.
-
-        Args:
-            tails: The tokens of each behind the first `shared`.
-            start: The first of the slots.
-            shared: Columns of `prefix`.
-            prefix: As `read_prefix` returns it; None if `shared` is 0.
-
-        Returns:
-            Shape (prompts, vocabulary).
-        """
-        import torch
-
-        count, width = len(tails), max(map(len, tails))
-        device = self._model.device
-        ids = torch.zeros((count, width), dtype=torch.long)
-        for row, tail in enumerate(tails):
-            ids[row, : len(tail)] = torch.tensor(tail)
-        ends = torch.tensor([len(tail) - 1 for tail in tails]).to(device)
-        ids = ids.to(device)
-        self._take(start, count)
-        self.cache.read(start, shared, shared + width)
-        if prefix is not None:
-            self.cache.share(prefix, start, start + count)
-        at = self._arange(shared + width)[None, shared:]
-        with last_only(self._model, self.slots[:count], ends):
-            logits = self._forward(ids, at, at.expand(count, -1), shared + width)
-        if logits.shape[1] > 1:  # the head was not called as a module
-            return logits[self.slots[:count], ends]
-        return logits[:, 0]
-
-    def give(self, columns: Prefix, start: int, count: int) -> None:
-        """Put the keys and values of a prompt into `count` slots from `start` on."""
-        self._take(start, count)
-        self.cache.share(columns, start, start + count)
-
-    def _take(self, start: int, count: int) -> None:
-        self.cache.clear(start, min(start + count, self._used))
-        self._used = max(self._used, start + count)
-
-    def repeat(self, start: int, read: Sequence[int]) -> torch.Tensor:
-        """Spread prompts that were read into slots from `start` on; return `read` as a tensor.
-
-        Args:
-            start: The first of the slots.
-            read: Of each slot that is to hold one, the number of its prompt.
-        """
-        import torch
-
-        source = torch.tensor(read, device=self._model.device)
-        self.cache.copy(start + source, start + self.slots[: len(read)])
-        self._used = max(self._used, start + len(read))
-        return source
-
-    def write(self, ids: torch.Tensor, at: torch.Tensor, width: int) -> torch.Tensor:
-        """Write one token to each of the first rows, in column `at`; return the logits behind.
-
-        Args:
-            ids: Shape (rows,).
-            at: Shape (rows,), all below `width`.
-            width: Columns that any row attends to.
-        """
-        self.cache.write(self.slots[: len(ids)], at, width)
-        return self._forward(ids[:, None], at[:, None], at[:, None], width)[:, -1]
-
-    def _forward(
-        self, ids: torch.Tensor, seen: torch.Tensor, at: torch.Tensor, width: int
-    ) -> torch.Tensor:
-        with self._head:
-            output = self._model(
-                input_ids=ids,
-                attention_mask=self._masks(seen, self._arange(width)),
-                position_ids=at,
-                past_key_values=self.cache,
-                use_cache=True,
-            )
-        logits: torch.Tensor = output.logits
-        return logits
-
-    def _arange(self, count: int) -> torch.Tensor:
-        import torch
-
-        return torch.arange(count, device=self._model.device)
