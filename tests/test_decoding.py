@@ -358,6 +358,20 @@ def test_a_large_vocabulary_is_sampled_as_if_all_of_it_were_sorted(spread, monke
     assert chosen.tolist() == choose(logits, noise, 0.8, 0.9).tolist()
 
 
+def test_a_sample_is_where_the_running_sum_in_double_precision_says():
+    """Published texts were sampled so: to the last bit, and nothing is written over."""
+    import torch
+
+    generator = torch.Generator().manual_seed(3)
+    chances = (3 * torch.randn((32, 5000), generator=generator)).softmax(-1)
+    noise = torch.rand(32, generator=generator, dtype=torch.float64)
+    before = chances.clone()
+    total = before.double().cumsum(-1)
+    place = torch.searchsorted(total, (noise * total[:, -1])[:, None], right=True)[:, 0]
+    assert torch.equal(sampling._drawn(chances, noise), place)
+    assert torch.equal(chances, before)
+
+
 @pytest.mark.parametrize("stride", [1, 8])
 @pytest.mark.parametrize("spread", ["peaked", "flat", "changing"])
 def test_a_nucleus_that_is_larger_than_what_is_sorted_first_changes_no_text(
