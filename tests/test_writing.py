@@ -115,6 +115,23 @@ def test_answers_that_are_written_one_by_one_are_charged_the_same(run, monkeypat
     assert run.notes["one_by_one"] == "this test says so"
 
 
+def test_what_a_hook_generates_while_an_answer_is_written_alone_is_charged(run, monkeypatch):
+    from harness.stage.decoding import probe
+
+    monkeypatch.setattr(probe, "way", lambda _: probe.Way("alone", "this test says so"))
+    model, tokenizer, busy = run.student(), run.tokenizer(), []
+
+    def more(module, arguments):
+        if not busy:
+            busy.append(True)
+            module.generate(torch.tensor([[5, 6]]), max_new_tokens=2, min_new_tokens=2)
+
+    model.register_forward_pre_hook(more)
+    with metered(run.counter):
+        ((one,),) = run.generate(model, tokenizer, CHAT[:1])
+    assert run.budget.cost.generated_tokens == len(one.tokens) + 2
+
+
 def test_generate_of_transformers_is_charged_the_same(run):
     model, tokenizer = run.student(), run.tokenizer()
     with metered(run.counter):

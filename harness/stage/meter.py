@@ -73,9 +73,9 @@ def _vllm_metered(counter: Counter) -> Iterator[None]:
 class _Work:
     """What is counted and goes on: a pass of a model over tokens, or a generation."""
 
-    def __init__(self, model: Any, tokens: int = 0, padded: int = 0) -> None:
-        """Begin it; without tokens it is a generation, which reads as often as it needs to."""
-        self.model, self.tokens, self.padded = model, tokens, padded
+    def __init__(self, model: Any, tokens: int = 0, padded: int = 0, own: bool = False) -> None:
+        """Begin it; without tokens it is a generation, which may be made of others of its `own`."""
+        self.model, self.tokens, self.padded, self.own = model, tokens, padded, own
         self.generates = not padded
         self._parts = {id(model)}  # the rest is looked up where something else is called
         self._read: dict[int, int] = {}  # tokens by part
@@ -207,10 +207,10 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
     def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
         counter.refuse_overrun(step=False)
         before, last = products.total, works.last
-        if last and last.generates and last.model is model:  # an answer, which is counted as one
-            return plain_generate(model, *args, **kwargs)
         with works.begun(_Work(model)):
             output = plain_generate(model, *args, **kwargs)
+        if last and last.own and last.model is model:  # the host's decoder counts its answers
+            return output
         prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
         given = kwargs.get("inputs_embeds") if prompt is None else prompt  # then only new come back
         if given is not None:
@@ -232,8 +232,8 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         model, decoder.products = decoder.model, products
         name, size = getattr(model, "name_or_path", ""), parameters(model)[0]
         with works.begun(_Work(model)), products.aside(TRIAL * size):
-            _ = decoder.way  # tries the model, which a resumed attempt does once more
-        found, work = plain_answers(decoder, prompts), _Work(model)
+            alone = decoder.way.kind == "alone"  # tries the model, as a resumed attempt does anew
+        found, work = plain_answers(decoder, prompts), _Work(model, own=alone)
         while True:
             with works.begun(work):  # and not while whoever asked looks at an answer
                 answer = next(found, None)
