@@ -1,4 +1,4 @@
-"""What the scripts in benchmarks/ that need a GPU do without one."""
+"""What scripts in benchmarks/ do: those for a GPU without one, and one beside a bare script."""
 
 from __future__ import annotations
 
@@ -156,3 +156,13 @@ def test_every_part_of_the_gpu_script_runs_on_a_cpu(tmp_path):
     assert page in ran.stdout
     assert "random" in page
     assert str(tmp_path) not in page
+
+
+@pytest.mark.bench
+def test_a_bare_script_ends_at_the_weights_of_a_stage() -> None:
+    given = [sys.executable, "overhead.py", "--steps", "3", "--rounds", "1"]
+    ran = subprocess.run(given, cwd=BENCHMARKS, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-2_000:]
+    assert "same weights: 1 of 1" in ran.stdout
+    figures = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    assert [one.get("way") for one in figures] == ["TRL alone", "harness", None]
