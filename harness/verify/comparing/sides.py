@@ -10,7 +10,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.comparing.golds import gold_readings
 from harness.verify.comparing.names import closing
 from harness.verify.comparing.relations import as_residue, without_modulus
-from harness.verify.extraction.question import asked_words
+from harness.verify.extraction.question import asked_by
 from harness.verify.extraction.readings import readings
 from harness.verify.extraction.sentences import affirmed
 from harness.verify.limits import Unreadable
@@ -33,8 +33,8 @@ def sides(gold: str, answer: str, locale: str, problem: str, ends: bool) -> Side
     `ends` says that the answer is only what ends the text, which commits to nothing.
     """
     golds = gold_readings(gold, locale)
-    asked = asked_words(problem) if problem else frozenset()
-    said = affirmed(answer, asked) if golds and golds[0].kind != "text" else answer
+    asked = asked_by(problem)
+    said = affirmed(answer, asked.words) if golds and golds[0].kind != "text" else answer
     if said is None:
         return Sides(golds, (), denied=True)
     answers = readings(said, golds, locale, problem)

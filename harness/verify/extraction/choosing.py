@@ -11,15 +11,15 @@ from fractions import Fraction
 
 from harness.verify.extraction.candidates import NAME, Candidate, candidates
 from harness.verify.extraction.places import BOUNDED
-from harness.verify.extraction.question import BY_HOW_MUCH, HEAD, HOW_MANY, TWICE, words
+from harness.verify.extraction.question import Asked, words
 from harness.verify.extraction.sentences import (
     in_two_units,
 )
 from harness.verify.reading.words import UNITS
 
 
-def chosen(sentence: str, asked: frozenset[str]) -> str | None:
-    """Return the candidate of a sentence that counts most; `asked` are the question's words."""
+def chosen(sentence: str, asked: Asked) -> str | None:
+    """Return the candidate of a sentence that counts most."""
     found = candidates(sentence)
     if not found:
         return None
@@ -29,7 +29,7 @@ def chosen(sentence: str, asked: frozenset[str]) -> str | None:
         return chosen(sentence[: step.start()], asked)
     every = [c for c in found if c.start >= start]
     found = _likeliest(sentence, every, asked)
-    if TWICE in asked and len(found) == 2:  # 11 geese and 6 goats
+    if asked.numbers == 2 and len(found) == 2:  # 11 geese and 6 goats
         return ", ".join(c.text for c in found)
     best = _labelled(sentence, every, asked) or _sum(sentence, every, asked)
     best = best or _best(sentence, start, found, asked)
@@ -47,10 +47,10 @@ _THEREFORE = re.compile(
 _ITS = re.compile(r"\s(?:its|their|the|his|her)\s[a-z]{2,15}\s(?:is|are)\s")
 
 
-def _is_beside(sentence: str, start: int, asked: frozenset[str]) -> bool:
+def _is_beside(sentence: str, start: int, asked: Asked) -> bool:
     """Whether a last step is not what was asked for: `the radius is 5, so the diameter is 10`."""
-    its = _ITS.match(sentence, start) and not asked & words(sentence[start:])
-    return bool(its and asked & words(sentence[:start]))
+    its = _ITS.match(sentence, start) and not asked.words & words(sentence[start:])
+    return bool(its and asked.words & words(sentence[:start]))
 
 
 # -- the best of them -----------------------------------------------------------------------------
@@ -62,34 +62,30 @@ _PER = re.compile(r"\s(?:per|each|every)\b")
 _TOTAL = re.compile(r"\btotal\sof\s\S{0,2}$")
 
 
-def _likeliest(sentence: str, found: list[Candidate], asked: frozenset[str]) -> list[Candidate]:
+def _likeliest(sentence: str, found: list[Candidate], asked: Asked) -> list[Candidate]:
     """Return the candidates of the kind that is asked for whose place counts most."""
-    if "perce" in asked:
+    if "perce" in asked.words:
         found = [c for c in found if c.text.endswith(("%", "percent"))] or found
-    if "when" in asked or any(w in UNITS for w in asked):  # a time of day, or none
-        found = [c for c in found if bool(_CLOCK.search(c.text)) is ("when" in asked)] or found
-    if BY_HOW_MUCH in asked:
+    if asked.time or any(w in UNITS for w in asked.words):  # a time of day, or none
+        found = [c for c in found if bool(_CLOCK.search(c.text)) is asked.time] or found
+    if asked.difference:
         found = [
             c for c in found if _BY.search(sentence, 0, c.start) or _MORE.match(sentence, c.end)
         ] or found
-    units = {
-        UNITS[a.removeprefix(HOW_MANY)[1:]]
-        for a in asked
-        if a.startswith(f"{HOW_MANY} ") and a != TWICE
-    }
+    units = {UNITS[w] for w in asked.counted}
     if units:
         found = [c for c in found if _unit(c) in units and not _PER.match(sentence, c.end)] or found
-    if "total" in asked:
+    if "total" in asked.words:
         found = [c for c in found if _TOTAL.search(sentence, 0, c.start)] or found
     # after 8 hours the candle is 10 cm tall
-    found = [c for c in found if _unit(c) is None or c.text.split()[0] not in asked] or found
+    found = [c for c in found if _unit(c) is None or c.text.split()[0] not in asked.words] or found
     least = min(c.rank for c in found)
     found = [c for c in found if c.rank == least]
     # 3 of the numbers up to 40
-    return [c for c in found if "".join(c.text.split()[:1]) not in asked] or found
+    return [c for c in found if "".join(c.text.split()[:1]) not in asked.words] or found
 
 
-def _sum(sentence: str, every: list[Candidate], asked: frozenset[str]) -> Candidate | None:
+def _sum(sentence: str, every: list[Candidate], asked: Asked) -> Candidate | None:
     """Return a number whose parts follow: `12` of `he walks 12 km, 6 km there and 6 km back`."""
     figures = [_FIGURE.sub("", c.text).replace(",", "") for c in every]
     if len(every) < 3 or "=" in sentence or not all(map(_PLAIN_FIGURE.fullmatch, figures)):
@@ -115,7 +111,7 @@ _SEGMENT = re.compile(
 )
 
 
-def _labelled(sentence: str, every: list[Candidate], asked: frozenset[str]) -> Candidate | None:
+def _labelled(sentence: str, every: list[Candidate], asked: Asked) -> Candidate | None:
     """Return the one of the last two formulas whose own name is what is asked for.
 
     `6` of `the circle has center (3, -4) and radius 6`, where the radius is.
@@ -128,12 +124,12 @@ def _labelled(sentence: str, every: list[Candidate], asked: frozenset[str]) -> C
     if not _TWO_NAMES.search(sentence[two[0].end : last.start]):
         return None
     names = [words(_SEGMENT.split(_LINK.sub("", sentence[: c.start][-80:]))[-1]) for c in two]
-    scores = [sum((w in asked) + 2 * (HEAD + w in asked) for w in name) for name in names]
+    scores = [asked.weight(name) for name in names]
     return two[scores[1] > scores[0]] if scores[0] != scores[1] else None
 
 
 def _not_given(
-    sentence: str, best: Candidate, found: list[Candidate], asked: frozenset[str]
+    sentence: str, best: Candidate, found: list[Candidate], asked: Asked
 ) -> Candidate | None:
     """Return another number where the best is one of the problem's and no nearer to its question.
 
@@ -154,8 +150,8 @@ def _not_given(
 _FIGURE = re.compile(r"^[^\d]{0,3}|(?<=\d)[^\d.,].*$|[.,]$")
 
 
-def _is_given(found: Candidate, asked: frozenset[str]) -> bool:
-    return f"given {_FIGURE.sub('', found.text)}" in asked
+def _is_given(found: Candidate, asked: Asked) -> bool:
+    return _FIGURE.sub("", found.text) in asked.given
 
 
 _SUBJECT = re.compile(
@@ -163,7 +159,7 @@ _SUBJECT = re.compile(
 )
 
 
-def _best(sentence: str, start: int, found: list[Candidate], asked: frozenset[str]) -> Candidate:
+def _best(sentence: str, start: int, found: list[Candidate], asked: Asked) -> Candidate:
     """Return the last of equal candidates, or the one that speaks of the question."""
     if len(found) == 1:
         return found[0]
@@ -194,7 +190,7 @@ _LINKED = re.compile(
 
 
 def _last_or_near(
-    sentence: str, found: list[Candidate], other: Candidate, asked: frozenset[str]
+    sentence: str, found: list[Candidate], other: Candidate, asked: Asked
 ) -> Candidate:
     """Return the last candidate, or one nearer to words of the question.
 
@@ -212,12 +208,12 @@ def _last_or_near(
     return last if near[last] else max(near, key=lambda c: (near[c], c.start))
 
 
-def _near(sentence: str, one: Candidate, found: list[Candidate], asked: frozenset[str]) -> int:
+def _near(sentence: str, one: Candidate, found: list[Candidate], asked: Asked) -> int:
     """Return how many words of the question stand right before a candidate or behind it."""
     behind = sentence[one.end : min((c.start for c in found if c.start > one.start), default=None)]
     behind = re.split(r"\b(?:in|from|for|on|at|with|by)\b", behind)[0]
     before = re.split(r"\band\b", " ".join(sentence[: one.start].split()[-2:]))[-1]
-    return len(asked & words(f"{before} {behind[:60]}"))
+    return len(asked.words & words(f"{before} {behind[:60]}"))
 
 
 _BREAK = re.compile(
@@ -228,14 +224,14 @@ _BREAK = re.compile(
 _PARALLEL = re.compile(r"\band\s(?:that|the|its|an?)\s")  # a maximum 16 and the minimum 2
 
 
-def _clause(sentence: str, found: Candidate, asked: frozenset[str]) -> frozenset[str]:
+def _clause(sentence: str, found: Candidate, asked: Asked) -> frozenset[str]:
     """Return the words of the question that the clause around a candidate has."""
     start = 0
     for mark in _BREAK.finditer(sentence, 0, found.start):
         start = mark.end()
     end = _BREAK.search(sentence, found.end)
     clause = sentence[start : end.start() if end else len(sentence)]
-    return asked & (words(clause) | set(re.findall(r"\d+", clause)))
+    return asked.words & (words(clause) | set(re.findall(r"\d+", clause)))
 
 
 # -- what the question makes of it ----------------------------------------------------------------
@@ -243,20 +239,18 @@ def _clause(sentence: str, found: Candidate, asked: frozenset[str]) -> frozenset
 _LEFT_OVER = re.compile(r".{0,3}\bwith\s\S{1,9}(?:\s[a-z]+)?\s(?:left\b|remaining\b|leftover)")
 
 
-def _left_over(sentence: str, every: list[Candidate], asked: frozenset[str]) -> Candidate | None:
+def _left_over(sentence: str, every: list[Candidate], asked: Asked) -> Candidate | None:
     """Return what is left over, if that is asked for: `2` of `6 bags, with 2 left over`."""
     over = [c for c in every if _LEFT_OVER.match(sentence, max(0, c.start - 6))]
-    return over[-1] if over and {"left", "remai", "lefto"} & asked else None
+    return over[-1] if over and {"left", "remai", "lefto"} & asked.words else None
 
 
-def _in_asked_unit(
-    best: Candidate, every: list[Candidate], asked: frozenset[str]
-) -> Candidate | None:
+def _in_asked_unit(best: Candidate, every: list[Candidate], asked: Asked) -> Candidate | None:
     """Return the same quantity in the unit that is asked for: `150 minutes, or 2.5 hours`."""
     kind = _unit(best)
     if not asked or kind is None:
         return None
-    wanted = {UNITS.get(w) for w in asked}
+    wanted = {UNITS.get(w) for w in asked.words}
     same = [c for c in every if (u := _unit(c)) and u[0] == kind[0] and u in wanted]
     return same[-1] if same and kind not in wanted else None
 
@@ -276,7 +270,7 @@ _NEEDED = re.compile(
 _OR_MORE = re.compile(r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b")
 
 
-def _with_bound(sentence: str, best: Candidate, asked: frozenset[str]) -> str:
+def _with_bound(sentence: str, best: Candidate, asked: Asked) -> str:
     """Return a value, or `at least 12` for a bound, which the reader refuses."""
     bound = BOUNDED.search(sentence[max(0, best.start - 40) : best.start])
     asks = (
@@ -284,7 +278,7 @@ def _with_bound(sentence: str, best: Candidate, asked: frozenset[str]) -> str:
         if bound is not None
         else frozenset()
     )
-    if asks & asked and _NEEDED.search(sentence):
+    if asks & asked.words and _NEEDED.search(sentence):
         return best.text  # he must sell at least 715, where the minimum is asked for
     if bound is not None:
         return f"{bound.group(1)} {best.text}"

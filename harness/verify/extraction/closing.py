@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.choosing import chosen
-from harness.verify.extraction.question import words
+from harness.verify.extraction.question import NOTHING, Asked, words
 from harness.verify.extraction.sentences import (
     ASSIGNS,
     BOUND,
@@ -27,14 +27,14 @@ MATHEMATICS = re.compile(
 _OPERATION = re.compile(r"[A-Za-z]\s?[-+*/^=<>≤≥²³(]|[<>≤≥]\s?[-\d]|[π√∞]|\d[nkxyz]\b")
 
 
-def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
+def concluded(sentence: str, asked: Asked = NOTHING) -> str | None:
     """Return the value that a sentence states: in bold, behind "=", or the one that counts most.
 
     None leaves it open; a sentence that only guesses is returned whole, and the reader refuses it.
 
     Args:
         sentence: The sentence.
-        asked: The words of the problem's question.
+        asked: What the problem asks for.
     """
     if len(sentence) > 800:
         return None
@@ -56,9 +56,9 @@ def concluded(sentence: str, asked: frozenset[str] = frozenset()) -> str | None:
 _TOTAL = re.compile(rf"\btotal\sof\s({NUMBERISH.pattern})(?=[^\d=]*$)(?!\s?[-+*/])")
 
 
-def _total(sentence: str, asked: frozenset[str]) -> str | None:
+def _total(sentence: str, asked: Asked) -> str | None:
     """Return a last "total of 12", where the total is asked for."""
-    total = _TOTAL.search(sentence) if "total" in asked else None
+    total = _TOTAL.search(sentence) if "total" in asked.words else None
     return total.group(1) + measure(sentence, total.end()) if total is not None else None
 
 
@@ -68,7 +68,7 @@ _WHICH_IS = re.compile(
 )
 
 
-def _which_is(sentence: str, asked: frozenset[str]) -> str | None:
+def _which_is(sentence: str, asked: Asked) -> str | None:
     """Return what something of a value is: `1` of `the first digit of 17, which is 1`."""
     which = _WHICH_IS.search(sentence)
     return value_in(which.group(1)) if which is not None else None
@@ -77,7 +77,7 @@ def _which_is(sentence: str, asked: frozenset[str]) -> str | None:
 _BOLD = re.compile(rf"\*\*([^*\n]{{0,80}}?(?:[\d½⅓⅔¼¾∞]|\b{SPOKEN})[^*\n]{{0,80}})\*\*")
 
 
-def _in_bold(sentence: str, asked: frozenset[str]) -> str | None:
+def _in_bold(sentence: str, asked: Asked) -> str | None:
     """Return the value in the last bold words that are no heading: `it is **8 apples**`."""
     bold = [m for m in _BOLD.finditer(sentence) if not m.group(1).rstrip().endswith(":")]
     return value_in(bold[-1].group(1).strip(" :")) if bold else None
@@ -90,7 +90,7 @@ SEVERAL = re.compile(
 HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
 
 
-def _whole(sentence: str, asked: frozenset[str]) -> str | None:
+def _whole(sentence: str, asked: Asked) -> str | None:
     """Return all of a sentence that only guesses, or gives names their values: `x = 2, y = 3`."""
     if SEVERAL.fullmatch(sentence):
         return _SO.sub("", sentence)
@@ -105,7 +105,7 @@ _TAIL = re.compile(
 )
 
 
-def _formula_at_end(sentence: str, asked: frozenset[str]) -> str | None:
+def _formula_at_end(sentence: str, asked: Asked) -> str | None:
     """Return mathematics without dollars at the end: `the equation is y = 2x + 1`, `so x > 5`."""
     tail = _TAIL.search(sentence)
     end = tail.group(1) if tail is not None else ""
@@ -120,7 +120,7 @@ _MARKED = (_total, _which_is, _in_bold, _whole, _formula_at_end)
 _ANDS = re.compile(r"\sand\s|[;,]\s")
 
 
-def _asked_part(sentence: str, asked: frozenset[str]) -> str | None:
+def _asked_part(sentence: str, asked: Asked) -> str | None:
     """Return the equation that speaks of the question, if that is not the last of several.
 
     `1,414 girls` of `678 + 736 = 1,414 girls and 761 + 8 = 769 boys`, where girls are asked for.
@@ -130,8 +130,8 @@ def _asked_part(sentence: str, asked: frozenset[str]) -> str | None:
     parts = _ANDS.split(sentence)
     if len(parts) < 2 or not all("=" in p for p in parts):
         return None
-    best = max(parts, key=lambda p: len(asked & words(p)))
-    return best if asked & words(best) > asked & words(parts[-1]) else None
+    best = max(parts, key=lambda p: len(asked.words & words(p)))
+    return best if asked.words & words(best) > asked.words & words(parts[-1]) else None
 
 
 # -- behind the last equals sign ------------------------------------------------------------------
@@ -141,7 +141,7 @@ _QUANTITIES = re.compile(
 )
 
 
-def _behind_equals(sentence: str, asked: frozenset[str]) -> str | None:
+def _behind_equals(sentence: str, asked: Asked) -> str | None:
     """Return the value behind the last "=": `13 cm` of `the sides are 5 + 8 = 13 cm`."""
     behind = sentence[sentence.rindex("=") + 1 :].strip()
     number = NUMBERISH.match(behind)
@@ -152,7 +152,7 @@ def _behind_equals(sentence: str, asked: frozenset[str]) -> str | None:
         return sentence  # 5 + 7 = 13 = 12 says two things
     twice = _QUANTITIES.search(sentence)  # 92 cm = 0.92 m
     if twice is not None and len({UNITS.get(u, (u,))[0] for u in twice.group(2, 4)}) == 1:
-        wanted = {UNITS[w] for w in asked if w in UNITS}
+        wanted = {UNITS[w] for w in asked.words if w in UNITS}
         if UNITS.get(twice.group(4)) in wanted and UNITS.get(twice.group(2)) not in wanted:
             return twice.group(3) + " " + twice.group(4)
         return twice.group().rstrip(".")
@@ -160,7 +160,7 @@ def _behind_equals(sentence: str, asked: frozenset[str]) -> str | None:
     return concluded(then, asked) if then is not None else _quantity(behind, number, asked)
 
 
-def _expression(behind: str, asked: frozenset[str]) -> str | None:
+def _expression(behind: str, asked: Asked) -> str | None:
     """Return an expression behind "=" that begins with no number: `π/4`, `2x + 1`."""
     further = FURTHER.search(behind)
     if further is not None and has_digit(behind[further.end() :]):
@@ -173,7 +173,7 @@ def _expression(behind: str, asked: frozenset[str]) -> str | None:
 _LEADS_TO = re.compile(r"which|leaving|giving|making")
 
 
-def _next_step(behind: str, number: re.Match[str], asked: frozenset[str]) -> str | None:
+def _next_step(behind: str, number: re.Match[str], asked: Asked) -> str | None:
     """Return the step behind a result: `he has 7 left` of `5, so he has 7 left`.
 
     None where there is none, or where the result speaks more of the question.
@@ -184,8 +184,8 @@ def _next_step(behind: str, number: re.Match[str], asked: frozenset[str]) -> str
         return None
     if _LEADS_TO.search(further.group()):
         return then
-    answered = asked & words(behind[: further.start()])
-    return None if answered and answered > asked & words(then) else then
+    answered = asked.words & words(behind[: further.start()])
+    return None if answered and answered > asked.words & words(then) else then
 
 
 _TIMES_TEN = re.compile(
@@ -195,13 +195,13 @@ _TIMES_TEN = re.compile(
 _SCALE = re.compile(r"\s(hundred|thousand|million|billion|trillion|dozen)\b")
 
 
-def _quantity(behind: str, number: re.Match[str], asked: frozenset[str]) -> str:
+def _quantity(behind: str, number: re.Match[str], asked: Asked) -> str:
     """Return a number with its power of ten, scale and unit: `3 x 10^8 m`, `5 million dollars`."""
     power = _TIMES_TEN.match(behind, number.end())
     if power is not None:
         return behind[: power.end()] + measure(behind, power.end())
     scale = _SCALE.match(behind, number.end())
-    scaled = scale is not None and scale.group(1)[:5] not in asked
+    scaled = scale is not None and scale.group(1)[:5] not in asked.words
     at = scale.end() if scale is not None and scaled else number.end()
     return (behind[:at] + measure(behind, at)).strip()
 
@@ -225,9 +225,9 @@ _RELATIVE = re.compile(
 )
 
 
-def value_in(sentence: str, asked: frozenset[str] = frozenset()) -> str:
+def value_in(sentence: str, asked: Asked = NOTHING) -> str:
     """Return the value of a sentence: all of it if it is short, else a formula or number."""
-    said = affirmed(sentence, asked)
+    said = affirmed(sentence, asked.words)
     if said is None or BOUND.match(sentence):
         return sentence  # what it denies, or a bound, is for the reader to refuse
     sentence = _MINUS.sub("-", _BECAUSE.split(said, maxsplit=1)[0])
@@ -235,7 +235,7 @@ def value_in(sentence: str, asked: frozenset[str] = frozenset()) -> str:
     if _is_value(sentence):
         return sentence
     lead = NUMBERISH.match(sentence)
-    if lead and "; " in sentence and (not asked or asked & words(sentence.split("; ")[0])):
+    if lead and "; " in sentence and (not asked or asked.words & words(sentence.split("; ")[0])):
         sentence = sentence.split("; ")[0]  # 3 dollars each; the pack costs 15
     if lead and (_OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())):
         return sentence
@@ -251,12 +251,12 @@ _AND_SO = re.compile(
 )
 
 
-def _behind_so(sentence: str, asked: frozenset[str]) -> str:
+def _behind_so(sentence: str, asked: Asked) -> str:
     """Return what follows: `42` of `15 more than 27, so 42`, `185` of `90 + 95, i.e. 185`."""
     so = _AND_SO.search(sentence)
-    if so is None or MATH.search(sentence) or asked & words(sentence[: so.start()]):
+    if so is None or MATH.search(sentence) or asked.words & words(sentence[: so.start()]):
         return sentence
-    percent = sentence.rstrip().endswith(("%", "percent")) and "perce" not in asked
+    percent = sentence.rstrip().endswith(("%", "percent")) and "perce" not in asked.words
     return sentence[: so.start()] if percent else sentence[so.end() :]
 
 

@@ -12,7 +12,7 @@ import re
 
 from harness.verify.extraction.closing import HEDGE, concluded
 from harness.verify.extraction.phrases import DOUBTED, SENTENCE, WINDOW, cut, last_match
-from harness.verify.extraction.question import HOW_MANY, squeezed, words
+from harness.verify.extraction.question import Asked, squeezed, words
 from harness.verify.extraction.remarks import CONCLUDES, unsettled, without_remarks
 from harness.verify.extraction.sentences import (
     ASSIGNS,
@@ -30,15 +30,12 @@ from harness.verify.extraction.tails import tail
 from harness.verify.reading.words import SPOKEN
 
 
-def last_value(
-    text: str, asked: frozenset[str], asked_formulas: frozenset[str] = frozenset()
-) -> str | None:
+def last_value(text: str, asked: Asked) -> str | None:
     """Return the value that a response ends with which commits to nothing.
 
     Args:
         text: The response.
-        asked: The words of the problem's question.
-        asked_formulas: The formulas whose value it asks for, without blanks.
+        asked: What the problem asks for.
     """
     full = without_remarks(cut(text[-WINDOW:]) or text[-WINDOW:].strip())
     window = _shortened_end(full, asked)
@@ -55,12 +52,12 @@ def last_value(
     if spoken is not None or not end:
         return spoken
     if formulas and (number is None or number.end() <= formulas[-1].end() + 1):
-        return _of_formulas(window, formulas, asked, asked_formulas)
+        return _of_formulas(window, formulas, asked)
     assert number is not None
     return _of_numbers(window, number, asked, remark=window == full)
 
 
-def _shortened_end(window: str, asked: frozenset[str]) -> str:
+def _shortened_end(window: str, asked: Asked) -> str:
     """Return a text whose last sentence is without what it says beside its value."""
     stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
     start = stops[-1] if stops else 0
@@ -73,7 +70,7 @@ _FIRST = re.compile(
 _INTEGER = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
 
 
-def _before_explanation(window: str, asked: frozenset[str]) -> str | None:
+def _before_explanation(window: str, asked: Asked) -> str | None:
     """Return the value that a response begins with: `35` of `35. Each of 5 has 7`."""
     first = _FIRST.match(window)
     if first is None or "=" in window or CONCLUDES.search(window):
@@ -86,7 +83,7 @@ def _before_explanation(window: str, asked: frozenset[str]) -> str | None:
 _NUMBERS_ONLY = re.compile(r"[\s\d,.;$%-]+")
 
 
-def _only_numbers(window: str, asked: frozenset[str]) -> str | None:
+def _only_numbers(window: str, asked: Asked) -> str | None:
     """Return a response of nothing but several numbers as the list that it is: guesses."""
     numbers = NUMBERISH.findall(window) if _NUMBERS_ONLY.fullmatch(window) else []
     return ", ".join(dict.fromkeys(n.strip() for n in numbers)) if len(numbers) > 1 else None
@@ -99,17 +96,17 @@ _LISTED = re.compile(
 _SO_WITHIN = re.compile(r",\s(?:so|thus|hence|therefore|leaving)\b")
 
 
-def _closing_value(window: str, asked: frozenset[str]) -> str | None:
+def _closing_value(window: str, asked: Asked) -> str | None:
     """Return what the last sentence is or ends in: `no such x exists`, `4 pairs: ...`, `2 1/2`."""
     closing = CLOSING.split(window)[-1]
     if _NOTHING.search(closing) and not has_digit(closing):
         return closing.strip(" *")  # which is no value
-    listed = _LISTED.search(closing) if HOW_MANY in asked else None
+    listed = _LISTED.search(closing) if asked.numbers else None
     if listed is not None:  # so there are 4 such triples: (2, 7, 16), ...
         return listed.group(1)
     closing = _SO_WITHIN.split(closing)[-1]
     whole = tail(closing) if len(closing) < 300 and not MATH.search(closing) else None
-    sure = affirmed(closing, asked) is not None and not HEDGE.search(closing)
+    sure = affirmed(closing, asked.words) is not None and not HEDGE.search(closing)
     return whole if sure else None
 
 
@@ -130,8 +127,7 @@ _SUBJECT = re.compile(
 def _of_formulas(
     window: str,
     formulas: list[re.Match[str]],
-    asked: frozenset[str],
-    asked_formulas: frozenset[str],
+    asked: Asked,
 ) -> str:
     """Return the value of a text that ends in formulas."""
     final = formulas[-1]
@@ -141,7 +137,7 @@ def _of_formulas(
         return content(final).strip()
     last = last_formulas(formulas, window)
     single = last == content(final).strip()
-    named = _asked_for(window, formulas[-6:], single, asked_formulas)
+    named = _asked_for(window, formulas[-6:], single, asked.formulas)
     if named is not None:
         return _unless_denied(content(named).strip(), window, named, asked)
     alone = ends and final.group().startswith(("\\[", "$$", "\\begin"))
@@ -150,7 +146,7 @@ def _of_formulas(
     if single and within and not alone:
         last = concluded(_sentence(window, final), asked) or last
     chosen = last != content(final).strip() and len(formulas) > 1
-    if _EXTREMES & asked and _BOUND_THAT_IS.search(last):
+    if _EXTREMES & asked.words and _BOUND_THAT_IS.search(last):
         last = last.rsplit("=", 1)[1]  # x + 16/x >= 2 * 4 = 8
     subject = "=" in last and _SUBJECT.search(re.split(r"[.,]\s(?!which)", before)[-1])
     if subject and not ASSIGNS.match(last) and "approx" not in last:
@@ -195,9 +191,7 @@ _BACK = re.compile(
 )
 
 
-def _before_remark(
-    window: str, number: re.Match[str], asked: frozenset[str]
-) -> tuple[str, re.Match[str]]:
+def _before_remark(window: str, number: re.Match[str], asked: Asked) -> tuple[str, re.Match[str]]:
     """Return the sentence of a number, or the one before it on which it only remarks.
 
     A remark speaks less of the question, with no "so" or "=" in it: `Note that 7 are red`.
@@ -213,12 +207,12 @@ def _before_remark(
         return sentence, number
     before = _sentence(window, earlier)
     taken_back = _BACK.search(window, max(0, window.rfind(before) - 20))
-    less = asked & words(sentence) < asked & words(before) and not taken_back
+    less = asked.words & words(sentence) < asked.words & words(before) and not taken_back
     return (before, earlier) if note or less else (sentence, number)
 
 
 def _of_numbers(
-    window: str, number: re.Match[str], asked: frozenset[str], *, remark: bool, again: bool = True
+    window: str, number: re.Match[str], asked: Asked, *, remark: bool, again: bool = True
 ) -> str:
     """Return the value of a text that ends in a sentence with numbers, of which `number` is last.
 
@@ -279,16 +273,16 @@ _WRONG = re.compile(
 )
 
 
-def _unless_denied(value: str, text: str, found: re.Match[str], asked: frozenset[str]) -> str:
+def _unless_denied(value: str, text: str, found: re.Match[str], asked: Asked) -> str:
     """Return a value, or the clause around it where that says what the answer is not."""
     start = max(text.rfind(mark, 0, found.start()) for mark in _BREAKS) + 1
     stop = SENTENCE.search(text, found.end())
     clause = text[start : stop.start() if stop else len(text)].strip()
     before = text[start : found.start()]
-    denied = DOUBTED.search(before) or ("not" not in asked and _DENIED.search(before))
-    bounded = _BOUNDED.search(before) and not _EXTREMES & asked
-    wrong = not {"wrong", "incor", "not"} & asked and _WRONG.match(text, found.end())
+    denied = DOUBTED.search(before) or ("not" not in asked.words and _DENIED.search(before))
+    bounded = _BOUNDED.search(before) and not _EXTREMES & asked.words
+    wrong = not {"wrong", "incor", "not"} & asked.words and _WRONG.match(text, found.end())
     if denied or bounded or wrong:
         return clause
-    denies = affirmed(_RELATIVE.sub("", clause), asked) is None and not _SUCH.search(before)
-    return clause if denies and "not" not in asked else value
+    denies = affirmed(_RELATIVE.sub("", clause), asked.words) is None and not _SUCH.search(before)
+    return clause if denies and "not" not in asked.words else value

@@ -20,7 +20,7 @@ from harness.verify.extraction.phrases import (
     cut,
     in_words,
 )
-from harness.verify.extraction.question import asked_formulas, asked_words, words
+from harness.verify.extraction.question import Asked, asked_by, words
 from harness.verify.extraction.sentences import (
     ASSIGNS,
     MATH,
@@ -79,14 +79,13 @@ def extract(
     """
     if form == "bare":
         return _of_bare(after_thinking(text).strip())
-    asked = asked_words(problem) if problem else frozenset()
-    formulas = asked_formulas(problem)
+    asked = asked_by(problem)
     text = _first_turn(after_thinking(_cleaned(text)), form, asked)
     if "<|begin_of_box|>" in text:
         text = _GLM_BOX.sub(lambda m: "\\boxed{" + m.group(1) + "}", text)
     by_form = by_phrase(text, asked=asked) if form == "answer_is" else _of_form(text, form)
     if by_form is not None and form == "answer_tag":
-        by_form = _in_tag(by_form, asked, formulas)
+        by_form = _in_tag(by_form, asked)
     if by_form is not None and by_form.strip():
         later = by_phrase(text, COMMITS, _end(text, form)) if precedence == "last" else None
         return Found(by_form, "form") if later is None else Found(later, "phrase")
@@ -107,7 +106,7 @@ def extract(
         return Found(phrase, "phrase")
     if fallback == "committed":
         return None
-    last = (in_words(text, asked) if worded else None) or last_value(text, asked, formulas)
+    last = (in_words(text, asked) if worded else None) or last_value(text, asked)
     return Found(last, "last") if last else None
 
 
@@ -156,13 +155,13 @@ _SENTENCE = re.compile(
 )
 
 
-def _in_tag(inner: str, asked: frozenset[str], formulas: frozenset[str]) -> str:
+def _in_tag(inner: str, asked: Asked) -> str:
     """Return what a tag holds: its lines `x = 1`, `y = 2` as a list, of sentences their value."""
     lines = inner.split("\n")
     if len(lines) > 1 and all(map(ASSIGNS.match, lines)):
         return ", ".join(map(str.strip, lines))
     if len(_SENTENCE.split(inner, 1)) > 1 or (len(inner.split()) > 8 and MATH.search(inner)):
-        return by_phrase(inner) or last_value(inner, asked, formulas) or inner
+        return by_phrase(inner) or last_value(inner, asked) or inner
     return inner
 
 
@@ -185,10 +184,10 @@ def response_value(text: str, problem: str, unreadable: bool = False) -> str | N
     if len(text) > MAX_TEXT or not _STEPS.search(text) or not (prose or unreadable):
         label = _LABEL.match(text)
         return text[label.end() :] if label is not None else None
-    asked = asked_words(problem) if problem else frozenset()
+    asked = asked_by(problem)
     text = _first_turn(text, "boxed", asked)
     value = by_phrase(text, COMMITS, asked=asked)
-    return value or last_value(text, asked, asked_formulas(problem))
+    return value or last_value(text, asked)
 
 
 _CJK_WORD = re.compile(r"[\u3040-\u9fff]{2}")
@@ -212,7 +211,7 @@ _QUESTIONS = re.compile(  # where the text has a question mark
 )
 
 
-def _first_turn(text: str, form: Form, asked: frozenset[str]) -> str:
+def _first_turn(text: str, form: Form, asked: Asked) -> str:
     """Return a response without further questions that the model asks itself behind its answer."""
     if "</s>" not in text and "<|" not in text and ":" not in text and "?" not in text:
         return text
@@ -229,7 +228,7 @@ def _first_turn(text: str, form: Form, asked: frozenset[str]) -> str:
         numbers = NUMBERISH.findall(first[-WINDOW:])
         if len(numbers) > 2 or ("Q" not in turn.group() and "P" not in turn.group() and numbers):
             return first
-        if numbers and first.endswith(".") and asked & words(first.rsplit("\n", 1)[-1]):
+        if numbers and first.endswith(".") and asked.words & words(first.rsplit("\n", 1)[-1]):
             return first
     return text
 

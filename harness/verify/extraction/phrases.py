@@ -7,7 +7,7 @@ import re
 
 from harness.verify.extraction.boxes import boxes
 from harness.verify.extraction.closing import MATHEMATICS, value_in
-from harness.verify.extraction.question import words
+from harness.verify.extraction.question import NOTHING, Asked, words
 from harness.verify.extraction.sentences import (
     MATH,
     NUMBERISH,
@@ -83,7 +83,7 @@ def by_phrase(
     text: str,
     pattern: re.Pattern[str] = PHRASES,
     behind: int = 0,
-    asked: frozenset[str] = frozenset(),
+    asked: Asked = NOTHING,
 ) -> str | None:
     """Return what the last answer phrase, or a last line `A: ...`, commits to.
 
@@ -91,7 +91,7 @@ def by_phrase(
         text: The response.
         pattern: The phrases.
         behind: Where to begin.
-        asked: The words of the problem's question.
+        asked: What the problem asks for.
     """
     window = text[max(behind, len(text) - WINDOW) :]
     lower = window.lower()  # a word is found faster than a pattern
@@ -235,7 +235,7 @@ _NOTATION = re.compile(
 _TO_DELIMITER = re.compile(r"\\[\])]|\$|\n")
 
 
-def _statement(rest: str, asked: frozenset[str] = frozenset()) -> str:
+def _statement(rest: str, asked: Asked = NOTHING) -> str:
     """Return the value that a phrase commits to: its formula, or its first number or word."""
     rest = _LOUDLY.sub("!", cut(rest))
     notation = _NOTATION.search(rest)
@@ -299,7 +299,7 @@ _WHO = re.compile(
 )
 
 
-def in_words(text: str, asked: frozenset[str] = frozenset()) -> str | None:
+def in_words(text: str, asked: Asked = NOTHING) -> str | None:
     """Return the words, or the letter of a choice, in which the last sentence ends.
 
     Also the name that it begins with, where it goes on in words of the question, `asked`.
@@ -307,7 +307,12 @@ def in_words(text: str, asked: frozenset[str] = frozenset()) -> str | None:
     window = text[-WINDOW:].strip()
     who = _WHO.fullmatch(window.rsplit("\n", 1)[-1])
     rest = who.group(2) if who is not None else ""
-    if who and asked & words(rest) and affirmed(rest) and not re.search(r"\bthan\b|[.!?]\s", rest):
+    if (
+        who
+        and asked.words & words(rest)
+        and affirmed(rest)
+        and not re.search(r"\bthan\b|[.!?]\s", rest)
+    ):
         return who.group(1)
     bold = _BOLD_END.search(window, max(0, len(window) - 100))
     if bold is not None and not _JOINED.search(window[: bold.start()]):

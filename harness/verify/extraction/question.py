@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 from harness.verify.extraction.pieces import RELATIONS, pieces
@@ -38,6 +40,42 @@ _COMMON = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the question of a problem asks for; all of it empty where no problem is given.
+
+    Attributes:
+        words: The words of the last question, or last sentence, without their endings; its
+            numbers, and the names of units as they are written.
+        head: The words of what is asked for, without what it is of: `area` of "the area of a
+            circle".
+        counted: The units that it counts: `days` in "how many days".
+        given: All numbers of the problem.
+        formulas: The formulas whose value it asks for, without blanks: `m+n`, `f(2)`.
+        numbers: How often it asks for a number of things: 2 for "how many cows and how many hens".
+        difference: Whether it asks by how much.
+        time: Whether it asks for a time.
+    """
+
+    words: frozenset[str] = frozenset()
+    head: frozenset[str] = frozenset()
+    counted: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
+    formulas: frozenset[str] = frozenset()
+    numbers: int = 0
+    difference: bool = False
+    time: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+    def weight(self, said: Iterable[str]) -> int:
+        """Return how much some words speak of the question, most by what is asked for itself."""
+        return sum((w in self.words) + 2 * (w in self.head) for w in said)
+
+
+NOTHING = Asked()
+
 _REMAIN = re.compile(r"\bremain(?:s|ing|ed)?\b|\bleft\s?over\b")
 
 
@@ -55,33 +93,31 @@ def last_question(problem: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def asked_words(problem: str) -> frozenset[str]:
-    """Return the words of a problem's last question, or last sentence, units and numbers too.
-
-    Among them are `HOW_MANY` and its like for the kind of the question, `how many days` for the
-    unit of what is counted, `head area` for a word of `the area of a circle`, and `given 75` for
-    every number of the problem.
-    """
+def asked_by(problem: str) -> Asked:
+    """Return what a problem asks for; nothing by an empty one."""
+    if not problem:
+        return NOTHING
     question = last_question(problem)
-    numbers = re.findall(r"\d[\d,.]*(?<=\d)", question)
+    numbers = _GIVEN.findall(question)
     asks = _ASKS.search(question)
     question = question[max(0, asks.start() - 3) :] if asks is not None else question
     units = {w for w in _WORD.findall(question.lower()) if w in UNITS}
-    many = _HOW_MANY.findall(problem, max(0, len(problem) - _QUESTION))
-    counted = {HOW_MANY, TWICE} if len(many) == 2 else {HOW_MANY} if many else set()
-    counted |= {BY_HOW_MUCH} if _BY_HOW_MUCH.search(question) else set()
-    counted |= {f"how many {m}" for m in _HOW_MANY_UNITS.findall(question.lower()) if m in UNITS}
     head = _HEAD.search(question)
-    counted |= {f"{HEAD}{w}" for w in words(head.group(1))} if head is not None else set()
-    counted |= {f"given {n}" for n in _GIVEN.findall(problem[-2_000:])}
-    counted |= {"when"} if _WHAT_TIME.search(question) else set()
-    return words(question) | units | set(numbers) | counted
+    said = words(question) | units | set(numbers)
+    return Asked(
+        words=said,
+        head=words(head.group(1)) if head is not None else frozenset(),
+        counted=frozenset(_HOW_MANY_UNITS.findall(question.lower())) & UNITS.keys(),
+        given=frozenset(_GIVEN.findall(problem[-2_000:])),
+        formulas=_asked_formulas(problem[-_QUESTION:]),
+        numbers=len(_HOW_MANY.findall(problem, max(0, len(problem) - _QUESTION))),
+        difference=_BY_HOW_MUCH.search(question) is not None,
+        time="when" in said or _WHAT_TIME.search(question) is not None,
+    )
 
 
-@lru_cache(maxsize=1024)
-def asked_formulas(problem: str) -> frozenset[str]:
+def _asked_formulas(end: str) -> frozenset[str]:
     """Return the formulas that a problem's end asks for, without blanks: `m+n`, `f(2)`."""
-    end = problem[-_QUESTION:]
     found = [MATH.match(end, asks.end()) for asks in _FIND.finditer(end)]
     return frozenset(
         squeezed(content(m))
@@ -104,15 +140,11 @@ _FIND = re.compile(
 _ASKED_ALONE = re.compile(r"\s?(?:[.?!,]|when\b|if\b|given\b|does\b|do\b|is\b|are\b|will\b|$)")
 _SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
-HOW_MANY = "how many"  # among the words of a question that asks for a number of things
-TWICE = "how many, how many"  # among them where it asks for two
-BY_HOW_MUCH = "by how much"  # among them where it asks for a difference
 _BY_HOW_MUCH = re.compile(
     r"\bby\s(?:how|what)\b|\bhow\s(?:many|much)\s(?:[a-z]{1,15}\s)?(?:more|fewer|less|longer|older|farther|further)\b",
     re.I,
 )
 _HOW_MANY_UNITS = re.compile(r"\bhow\smany\s(?:more\s|full\s|whole\s|total\s)?([a-z]{3,15})\b")
-HEAD = "head "  # before the words of what is asked for, without what it is of
 _HEAD = re.compile(
     r"\b(?:find|determine|compute|calculate|what\s(?:is|was|are))\s(?:the|its|his|her|their)\s(.{3,60}?)"
     r"(?:\s(?:of|for|in|when|if|that|such|to)\b|[?.,]|$)",

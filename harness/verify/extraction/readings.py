@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from harness.verify.algebra import tree
 from harness.verify.algebra.numeric import rounds
 from harness.verify.extraction.closing import concluded
-from harness.verify.extraction.question import asked_places, asked_unit, asked_words, is_asked_for
+from harness.verify.extraction.question import (
+    Asked,
+    asked_by,
+    asked_places,
+    asked_unit,
+    is_asked_for,
+)
 from harness.verify.extraction.sentences import (
     NAME_ONLY,
     NUMBERISH,
@@ -103,7 +109,7 @@ def _among_words(case: _Case, found: Readings) -> Readings:
     if value and NAME_ONLY.fullmatch(value) and NUMBERISH.search(case.answer):
         # the value of $x$ is 3
         case.answer, value = case.answer.replace(f"${value}$", value), None
-    asked = asked_words(case.problem) if case.problem else frozenset()
+    asked = asked_by(case.problem)
     value = value or _said(case.answer, asked) or value_among_words(case.answer)
     if value is None:
         return found
@@ -112,7 +118,7 @@ def _among_words(case: _Case, found: Readings) -> Readings:
     return found + within if _kind(found) == "list" else within or found
 
 
-def _said(text: str, asked: frozenset[str]) -> str | None:
+def _said(text: str, asked: Asked) -> str | None:
     """Return what a sentence with numbers states, or None where an answer is none."""
     text = TEXT.sub(r"\1", text)
     sentence = text[:1].isupper() and 3 < len(text.split()) < 80 and not set("\\$=") & set(text)

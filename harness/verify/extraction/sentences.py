@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 from harness.verify.limits import MAX_ANSWER
 from harness.verify.reading.words import SPOKEN, TEXT, UNITS
@@ -78,7 +79,7 @@ _CORRECTED = re.compile(
 )
 
 
-def affirmed(text: str, asked: frozenset[str] = frozenset()) -> str | None:
+def affirmed(text: str, asked: Set[str] = frozenset()) -> str | None:
     """Return what a text says to be so, without what it says not to be; None if nothing is left.
 
     `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing. Where the

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import re
 
-from harness.verify.extraction.question import HEAD, words
+from harness.verify.extraction.question import Asked, words
 from harness.verify.extraction.sentences import MATH, has_digit
 from harness.verify.reading.words import SPOKEN
 
 
-def shortened(sentence: str, asked: frozenset[str]) -> str:
-    """Return a sentence without what it says beside its value; `asked` are the question's words."""
+def shortened(sentence: str, asked: Asked) -> str:
+    """Return a sentence without what it says beside its value."""
     for rule in _RULES:
         sentence = rule(sentence, asked)
     return sentence
@@ -20,7 +20,7 @@ def shortened(sentence: str, asked: frozenset[str]) -> str:
 _THAT_IS = re.compile(r",\si\.e\.,?\s(?=[^,;]{0,30}\d)(?=[^,;]*$)")
 
 
-def _behind_that_is(sentence: str, asked: frozenset[str]) -> str:
+def _behind_that_is(sentence: str, asked: Asked) -> str:
     """Return what stands behind "i.e.": `18` of `a dozen and a half, i.e. 18`."""
     found = _THAT_IS.search(sentence)
     words_first = found is not None and not has_digit(sentence[: found.start()])
@@ -32,7 +32,7 @@ _EXACT = re.compile(
 )
 
 
-def _exactly(sentence: str, asked: frozenset[str]) -> str:
+def _exactly(sentence: str, asked: Asked) -> str:
     """Return a value "to be exact": `42` of `more than 40 were sold, 42 to be exact`."""
     found = _EXACT.search(sentence)
     return found.group(1) if found is not None else sentence
@@ -44,7 +44,7 @@ _FAILS = re.compile(
 _NOT_SO = re.compile(r"\bnot\b[^.]*,\s(?:so|thus|hence|therefore)\b")
 
 
-def _without_failure(sentence: str, asked: frozenset[str]) -> str:
+def _without_failure(sentence: str, asked: Asked) -> str:
     """Return a sentence without what fails: `n = 3 works` of `n = 3 works, while n = 2 does not`.
 
     Where the question is what does not, only that.
@@ -52,15 +52,15 @@ def _without_failure(sentence: str, asked: frozenset[str]) -> str:
     fails = _FAILS.search(sentence)
     if fails is None or not has_digit(sentence[: fails.start()]) or _NOT_SO.search(sentence):
         return sentence
-    return fails.group(1) if "not" in asked else sentence[: fails.start()]
+    return fails.group(1) if "not" in asked.words else sentence[: fails.start()]
 
 
 _ROUNDED = re.compile(r"\bround(?:s|ed|ing)\b[a-z\s]{0,30}\bto\s(\S{0,3}\d.*)$")
 
 
-def _as_rounded(sentence: str, asked: frozenset[str]) -> str:
+def _as_rounded(sentence: str, asked: Asked) -> str:
     """Return what a value rounds to, where that is asked: `8%` of `8.3%, which rounds to 8%`."""
-    rounded = _ROUNDED.search(sentence) if {"round", "neare"} & asked else None
+    rounded = _ROUNDED.search(sentence) if {"round", "neare"} & asked.words else None
     return rounded.group(1) if rounded is not None else sentence
 
 
@@ -70,7 +70,7 @@ _PRECISION = re.compile(
 )
 
 
-def _without_precision(sentence: str, asked: frozenset[str]) -> str:
+def _without_precision(sentence: str, asked: Asked) -> str:
     """Return a sentence without `to two significant digits` or `rounded to 2 decimal places`."""
     return _PRECISION.sub("", sentence)
 
@@ -83,12 +83,12 @@ _OCCURS = re.compile(
 )
 
 
-def _without_where(sentence: str, asked: frozenset[str]) -> str:
+def _without_where(sentence: str, asked: Asked) -> str:
     """Return a sentence without where it is so: `the maximum is 8, which occurs at x = 4`.
 
     Unless the question is where.
     """
-    occurs = _OCCURS.search(sentence) if not _WHERE & asked else None
+    occurs = _OCCURS.search(sentence) if not _WHERE & asked.words else None
     if occurs is None or not has_digit(sentence[: occurs.start()]):
         return sentence
     return sentence[: occurs.start()]
@@ -159,7 +159,7 @@ _PERCENT = re.compile(r"%|\bpercent")
 _STATES = re.compile(rf"\d|\b{SPOKEN}\b", re.I)
 
 
-def _main_clause(sentence: str, asked: frozenset[str]) -> str:
+def _main_clause(sentence: str, asked: Asked) -> str:
     """Return a sentence without clauses that only explain or describe what its main clause says.
 
     `the ride takes 3 hours` of `the ride takes 3 hours, since it is 90 km at 30 km/h`.
@@ -175,26 +175,21 @@ def _main_clause(sentence: str, asked: frozenset[str]) -> str:
     return sentence
 
 
-def _counts(sentence: str, side: re.Match[str], main: str, asked: frozenset[str]) -> bool:
+def _counts(sentence: str, side: re.Match[str], main: str, asked: Asked) -> bool:
     """Whether what begins with a side clause may be what the sentence states."""
     rest = sentence[side.end() :]
     if _GOES_ON.search(rest) or _NEGATED.search(main):
         return True
     if not asked and not _REASON.match(side.group()):
         return True  # nothing says which of two values is asked for
-    if _speaks(rest, asked) > _speaks(sentence[: side.start()], asked):
+    if asked.weight(words(rest)) > asked.weight(words(sentence[: side.start()])):
         return True
     comes_to = _COMES_TO.search(rest) if "ecause" in side.group() and "$" not in rest else None
     if comes_to is not None and comes_to.group(1) not in main:
         return True  # 132 because 48 + 36 + 12 = 96
-    if "perce" in asked and _PERCENT.search(rest) and not _PERCENT.search(main):
+    if "perce" in asked.words and _PERCENT.search(rest) and not _PERCENT.search(main):
         return True
-    return bool(asked & _WHERE) and "=" in rest  # where it is so is asked
-
-
-def _speaks(text: str, asked: frozenset[str]) -> int:
-    """Return how much a text speaks of the question, most by what is asked for itself."""
-    return sum((w in asked) + 2 * (HEAD + w in asked) for w in words(text))
+    return bool(asked.words & _WHERE) and "=" in rest  # where it is so is asked
 
 
 def _front(masked: str) -> int:
@@ -206,21 +201,23 @@ def _front(masked: str) -> int:
     return 0 if main else front.end()
 
 
-def _without_front(sentence: str, asked: frozenset[str]) -> str:
+def _without_front(sentence: str, asked: Asked) -> str:
     """Return a main clause without a calculation before it: `Adding 2 + 3 = 5, he has 9 left`."""
     start = _front(sentence) if "=" in sentence and "$" not in sentence else 0
     if not start or "=" in sentence[start:] or "=" not in sentence[:start]:
         return sentence
     front, main = sentence[:start], sentence[start:]
-    return main if len(asked & words(front)) <= len(asked & words(main)) else sentence
+    return main if len(asked.words & words(front)) <= len(asked.words & words(main)) else sentence
 
 
 _WORTH = re.compile(r",\s(?:each\s)?worth\s[^,]{1,30}(?=,|\.?$)")
 
 
-def _without_worth(sentence: str, asked: frozenset[str]) -> str:
+def _without_worth(sentence: str, asked: Asked) -> str:
     """Return a sentence without what its things are worth, unless that is asked for."""
-    return sentence if {"worth", "value", "dolla", "money"} & asked else _WORTH.sub("", sentence)
+    return (
+        sentence if {"worth", "value", "dolla", "money"} & asked.words else _WORTH.sub("", sentence)
+    )
 
 
 _RULES = (

@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.closing import concluded
-from harness.verify.extraction.question import words
+from harness.verify.extraction.question import Asked, words
 from harness.verify.extraction.sentences import affirmed, has_digit
 from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN
 
 CLOSING = re.compile(r"(?<=[\w)*])[.!?]\s+|\n+")  # between sentences
 
 
-def spoken_value(window: str, end: int, asked: frozenset[str]) -> str | None:
+def spoken_value(window: str, end: int, asked: Asked) -> str | None:
     """Return the value in words behind all figures, which end at `end`, or without any."""
     closing = CLOSING.split(window)[-1]
     word = _named(window, end, asked)
@@ -42,14 +42,14 @@ _NAMED = re.compile(
 )
 
 
-def _named(window: str, end: int, asked: frozenset[str]) -> str | None:
+def _named(window: str, end: int, asked: Asked) -> str | None:
     """Return the word that the last sentence gives as a value: `Monday`, `one half`."""
     named = _NAMED.search(window, end)
     if named is not None and end:  # in a sentence of their own
         gap = re.split(r"[.!?]\s|\n", window[end : named.start()])
-        least = asked & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
+        least = asked.words & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
         so = re.search(r"\b(?:so|thus|hence|therefore)\b", gap[-1])
-        own = (len(gap) > 1 or so) and not asked & words(gap[-1] + named.group()) < least
+        own = (len(gap) > 1 or so) and not asked.words & words(gap[-1] + named.group()) < least
         number = named.group(2) or named.group(3)
         named = named if number and (own or not "".join(gap).strip()) else None
     return next(filter(None, named.groups())).strip() if named is not None else None
@@ -58,20 +58,24 @@ def _named(window: str, end: int, asked: frozenset[str]) -> str | None:
 _HENCE = re.compile(r"(?:so|thus|hence|therefore|in\s(?:total|all)|altogether)\b", re.I)
 
 
-def _twelve_times(closing: str, asked: frozenset[str]) -> str | None:
+def _twelve_times(closing: str, asked: Asked) -> str | None:
     """Return the value of a last sentence with one number, in words: `so he swims twelve times`."""
     hence = _HENCE.match(closing) is not None
-    once = re.findall(rf"\b{SPOKEN}", closing.lower()) if hence or asked & words(closing) else []
+    once = (
+        re.findall(rf"\b{SPOKEN}", closing.lower()) if hence or asked.words & words(closing) else []
+    )
     if len(once) != 1 or once[0] == "one" or has_digit(closing):
         return None
     value = concluded(closing, asked)
     return value or str(once[0]) if value is not None or hence else None
 
 
-def _without_figures(window: str, asked: frozenset[str]) -> str | None:
+def _without_figures(window: str, asked: Asked) -> str | None:
     """Return the value in words that a response without any figures ends in: `nine lines`."""
     closing = re.split(r"[.!?]\s|\n", window.rstrip(" .!"))[-1]
     ends = window.endswith((".", "!")) and not re.search(r"\b(?:than|no)\b", closing)
-    value = concluded(closing, asked) if ends and affirmed(closing, asked) is not None else None
+    value = (
+        concluded(closing, asked) if ends and affirmed(closing, asked.words) is not None else None
+    )
     numeral = value is not None and re.search(rf"{SPOKEN}|∞|infinity", value.lower())
     return value if numeral or (value and any(map(str.isnumeric, value))) else None
