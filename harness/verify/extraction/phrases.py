@@ -108,29 +108,33 @@ def by_phrase(
         return cut(line.group(1))
     for phrase in reversed(phrases[-20:]):
         lead = window[max(0, phrase.start() - 400) : phrase.start()]
-        before = _value_before(lead)
-        if before:
-            return before
-        rest = window[phrase.end() : phrase.end() + 1_200]
-        if REFUSES.search(rest, 0, 400):
-            return f"not certain: {rest[:60]}"
-        if _OTHERS_SAY.search(lead) and _HOWEVER.search(rest, 0, 200):
-            continue
-        if _NOT_SO.search(rest, 0, 200) or _NO_VALUE.match(rest) or _BECAUSE.search(lead):
-            continue
-        doubt = DOUBTED.search(lead) or (_MAYBE.match(rest) if len(_NUMBERS(rest)) > 1 else None)
-        if doubt is not None:
-            return f"not certain: {rest[:200]}"  # which the reader refuses
-        if _ASKED.match(rest) and (rest.lstrip()[:1] not in "?:" or not rest.strip()):
-            return f"not certain: {rest[:60]}"
-        instead = _NOT_BUT.match(rest)
-        value = _corrected(rest) or (_statement(rest[instead.end() :], asked) if instead else "")
-        value = value or _statement(rest, asked)
-        if any(map(str.isalnum, value)) or value.strip() in ("∞", "+∞", "-∞", "−∞", "∅"):
+        value = _said(lead, window[phrase.end() : phrase.end() + 1_200], asked)
+        if value:
             return value
     return None
 
 
+def _said(lead: str, rest: str, asked: Asked) -> str | None:
+    """Return the value between what leads to a phrase and the rest behind it, or None."""
+    before = _value_before(lead)
+    if before:
+        return before
+    if REFUSES.search(rest, 0, 400):
+        return f"not certain: {rest[:60]}"  # which the reader refuses
+    others = _OTHERS_SAY.search(lead) and _HOWEVER.search(rest, 0, 200)
+    if others or _NOT_SO.search(rest, 0, 200) or _NO_VALUE.match(rest) or _BECAUSE.search(lead):
+        return None
+    if DOUBTED.search(lead) or (_MAYBE.match(rest) and len(_NUMBERS(rest)) > 1):
+        return f"not certain: {rest[:200]}"
+    if _ASKED.match(rest) and (rest.lstrip()[:1] not in "?:" or not rest.strip()):
+        return f"not certain: {rest[:60]}"
+    instead = _NOT_BUT.match(rest)
+    value = _corrected(rest) or (_statement(rest[instead.end() :], asked) if instead else "")
+    value = value or _statement(rest, asked)
+    return value if any(map(str.isalnum, value)) or value.strip() in _SIGNS_ALONE else None
+
+
+_SIGNS_ALONE = ("∞", "+∞", "-∞", "−∞", "∅")
 # "one might claim that the answer is 7. This is not correct"
 REFUSES = re.compile(  # I am not able to determine x
     r"\b(?:I|we)(?:['’]m)?\s(?:(?:am|was|were)\s)?(?:can(?:not|['’]t)|(?:not\sable|unable)\sto|could\s?n(?:o|['’])t)\s"
@@ -232,42 +236,42 @@ _NOTATION = re.compile(
     r"^[^.\n]{1,100},?\s(?:which|or|and)?\s?(?:is\s)?in\s(?:interval|set|set-builder|scientific|decimal)\s"
     r"(?:notation|form)\s?(?:is|:|,)?\s(?=[$\\(\[{\d])"
 )
+_MARKS = re.compile(r"[\s:*_=>#)-]{0,40}")
 _TO_DELIMITER = re.compile(r"\\[\])]|\$|\n")
+_GOES_ON = re.compile(  # behind a formula: the answer has more of them, or another one counts
+    r"\s*(?:,?\s*(?:and|or|[,;/]|(?<=\s))\s*(?:\$|\\\(|-?\d)|\s*,?\s*if\b.{0,20}\bwere\b"
+    r"|(?:is|are)(?:\s+not|n't)\b)"
+)
 
 
 def _statement(rest: str, asked: Asked = NOTHING) -> str:
     """Return the value that a phrase commits to: its formula, or its first number or word."""
-    rest = _LOUDLY.sub("!", cut(rest))
-    notation = _NOTATION.search(rest)
-    rest = rest[notation.end() :] if notation is not None else rest
-    lead = re.compile(r"[\s:*_=>#)-]{0,40}").match(rest)
-    rest = rest[lead.end() :] if lead and "-" not in lead.group() else rest.lstrip(" :*_>#\n")
-    if rest.count("**") % 2:
-        rest = _OPEN_BOLD.sub("", rest, count=1)  # **87** heads
+    rest = _without_lead(_LOUDLY.sub("!", cut(rest)))
     if rest.startswith("}"):  # \[ \text{Answer: } 24y \]
         return _TO_DELIMITER.split(rest[1:301].lstrip(), maxsplit=1)[0].strip()
-    if rest.startswith("\\boxed"):
-        boxed_here = boxes(rest)
-        if boxed_here and boxed_here[0][0] == 0:
-            return boxed_here[0][2]
-    math = MATH.match(rest)
-    if math is not None:
-        tail = rest[math.end() : math.end() + 30]
-        inner = content(math)
-        if re.match(
-            r"\s*(?:,?\s*(?:and|or|[,;/]|(?<=\s))\s*(?:\$|\\\(|-?\d)|\s*,?\s*if\b.{0,20}\bwere\b|(?:is|are)(?:\s+not|n't)\b)",
-            tail,
-        ):
-            end = SENTENCE.search(rest)
-            return rest[: end.start()] if end else rest
-        unit = measure(rest, math.end()) if inner[-1:].isdigit() else ""
-        return f"{inner.strip()}\\text{{{unit}}}" if unit else inner.strip()
+    boxed = boxes(rest)[:1] if rest.startswith("\\boxed") else []
+    if boxed and boxed[0][0] == 0:
+        return boxed[0][2]
     end = SENTENCE.search(rest)
     sentence = rest[: end.start()] if end else rest
+    math = MATH.match(rest)
+    if math is not None:
+        if _GOES_ON.match(rest[math.end() : math.end() + 30]):
+            return sentence
+        inner = content(math)
+        unit = measure(rest, math.end()) if inner[-1:].isdigit() else ""
+        return f"{inner.strip()}\\text{{{unit}}}" if unit else inner.strip()
     sentence = sentence.strip().strip("*_").strip()
-    if not sentence:
-        return ""
-    return value_in(sentence, asked)
+    return value_in(sentence, asked) if sentence else ""
+
+
+def _without_lead(rest: str) -> str:
+    """Return what stands behind a phrase without marks, or words of notation, in front of it."""
+    notation = _NOTATION.search(rest)
+    rest = rest[notation.end() :] if notation is not None else rest
+    lead = _MARKS.match(rest)
+    rest = rest[lead.end() :] if lead and "-" not in lead.group() else rest.lstrip(" :*_>#\n")
+    return _OPEN_BOLD.sub("", rest, count=1) if rest.count("**") % 2 else rest  # **87** heads
 
 
 # -- answers in words -----------------------------------------------------------------------------
