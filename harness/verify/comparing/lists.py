@@ -8,7 +8,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result, unpaired
-from harness.verify.comparing.names import items_of, named, values_of
+from harness.verify.comparing.names import agree, items_of, named, values_of
 from harness.verify.comparing.parts import BASIS, EXPRESSIONS, unit_vectors
 
 
@@ -31,6 +31,9 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
             n[1] if n is not None else x for n, x in zip(map(named, right), right, strict=True)
         ]
         right = right[:1] if c.all_same(worth[:1] * len(worth), worth) else right
+    if len(left) == 1 < len(right) and all(x.kind == "unit" for x in right) and agree(tuple(right)):
+        # 160 minutes, or 2 hours and 40 minutes
+        return any(c.same(left[0], x)[0] for x in right), "one quantity in several units"
     if len(left) != len(right):
         return False, f"{len(left)} values against {len(right)}"
     if len(left) == 1:

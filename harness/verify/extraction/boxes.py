@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from harness.verify.extraction.sentences import in_two_units, measure
+
 _BRACES = re.compile(
     r"\\(?:boxed|fbox|framebox)\s*\{|\\?beginboxed\s*\{|\\.|[{}]|"
     r"\\boxed (?=[^\s${}\\])",
@@ -130,6 +132,49 @@ def _suspect(before: str) -> bool:
     return False
 
 
+# what closes a formula or opens words between a box and its unit
+_GAP = re.compile(
+    r"(?:[\s~}]|\\[,;:! ]|\\(?:quad|,)|(?:\$|\\[)\]])\s{1,3}|\\(?:text|mbox|mathrm|textrm)\s?\{\s?)*"
+)
+_PLAIN = re.compile(r"[-−+]?\s?(?:\\?\$|€|£)?\s?(?:[\d.,]|\{,\}|\\!)*\d|\\[dt]?frac\{\d+\}\{\d+\}")
+_PERCENT = re.compile(r"(?:[\s$]|\\[)\], ]){0,4}(?:\\?%|percent\b)")
+_POWER = re.compile(r"\}?\s?(\^[23]\b|\^\{[23]\}|[²³])")
+_IN_FORMULA = re.compile(r"\$[^$]*$|\\[(\[](?:(?!\\[)\]]).)*$", re.S)
+# the rest of a formula that makes another value of a box in it: 5 of 5\pi, 3 of 3 + 2i
+_GOES_ON = re.compile(
+    r"(\s?(?:\\(?:pi|sqrt|frac)\b|(?:\\cdot|\\times|[-+/^*])(?=\s?[\w({\\])|i\b)[^$=<>≤≥≈,;&\\]{0,30}"
+    r"(?:\\(?:pi|sqrt|cdot|times|frac|circ|theta)\b[^$=<>≤≥≈,;&\\]{0,30}){0,3}"
+    r"|\s?,\s?-?\d[\d.]{0,12}(?:,\s?-?\d[\d.]{0,12}){0,9})"
+    r"\s?[.;]?\s?(?:\$|\\[)\]])"
+)
+
+
+def _with_what_follows(text: str, box: tuple[int, int, str]) -> str:
+    """Return the content of a box with what belongs to it behind: a unit, the rest of a formula.
+
+    `90 hours` of `$\\boxed{90}$ hours`, `(5)\\pi` of `$\\boxed{5}\\pi$`.
+    """
+    start, end, content = box
+    behind = text[end : end + 140]
+    if not behind.strip(" $.\n"):
+        return content
+    rest = _GOES_ON.match(behind)
+    if rest is not None and _IN_FORMULA.search(text[max(0, start - 400) : start]):
+        joined = rest.group(1)
+        return content + joined if _PLAIN.fullmatch(content.strip()) else f"({content}){joined}"
+    if not _PLAIN.fullmatch(content.strip()):
+        return content
+    if _PERCENT.match(behind):
+        return f"{content}\\%"
+    gap = _GAP.match(behind)
+    words = " " + behind[gap.end() if gap is not None else 0 :]
+    both = in_two_units(content.strip() + words)
+    unit = measure(words, 0)
+    power = _POWER.match(words, len(unit)) if unit else None
+    of_unit = f"\\text{{{unit}{power.group(1) if power is not None else ''}}}" if unit else ""
+    return both or content + of_unit
+
+
 @lru_cache(maxsize=4)  # one response is looked at for several purposes in a row
 def boxed(text: str) -> str | None:
     """Return the content of the last box, or of the last boxes when a list is boxed piecewise."""
@@ -160,5 +205,7 @@ def boxed(text: str) -> str | None:
             text, max(0, start - 12), start
         ):
             return f"-({content})"
+        if len(parts) == 1:
+            return _with_what_follows(text, (start, end, content)).strip()
     parts = list(dict.fromkeys(p.strip() for p in reversed(parts)))
     return parts[0] if len(parts) == 1 else ", ".join(parts)

@@ -78,11 +78,20 @@ def _likeliest(sentence: str, found: list[Candidate], asked: Asked) -> list[Cand
     if "total" in asked.words:
         found = [c for c in found if _TOTAL.search(sentence, 0, c.start)] or found
     # after 8 hours the candle is 10 cm tall
-    found = [c for c in found if _unit(c) is None or c.text.split()[0] not in asked.words] or found
+    found = [c for c in found if _unit(c) is None or not _is_asked_of(c, asked)] or found
     least = min(c.rank for c in found)
     found = [c for c in found if c.rank == least]
     # 3 of the numbers up to 40
-    return [c for c in found if "".join(c.text.split()[:1]) not in asked.words] or found
+    return [c for c in found if not _is_asked_of(c, asked)] or found
+
+
+def _is_asked_of(found: Candidate, asked: Asked) -> bool:
+    """Whether a candidate is a number of the question, of the same thing if both say of what."""
+    number, *rest = [*found.text.split(), "", ""]
+    if number not in asked.words:
+        return False
+    of = {q.split()[1] for q in asked.quantities if q.startswith(f"{number} ")}
+    return not rest[0] or not of or rest[0][:5].lower() in of
 
 
 def _sum(sentence: str, every: list[Candidate], asked: Asked) -> Candidate | None:

@@ -85,15 +85,19 @@ def _in_bold(sentence: str, asked: Asked) -> str | None:
 
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
 SEVERAL = re.compile(
-    r".{0,30}?\b[a-zα-ω][₀-₉]?\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-zα-ω][₀-₉]?\s*=[^=]{1,30}"
+    r".{0,30}?\b[a-zα-ω][₀-₉\d]?\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-zα-ω][₀-₉\d]?\s*=[^=]{1,30}"
+)
+_STEP = re.compile(
+    r"[,;]\s(?:and\s)?(?:so|thus|hence|therefore|which\s(?:gives|means|yields)|giving)\s"
 )
 HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
 
 
 def _whole(sentence: str, asked: Asked) -> str | None:
     """Return all of a sentence that only guesses, or gives names their values: `x = 2, y = 3`."""
-    if SEVERAL.fullmatch(sentence):
-        return _SO.sub("", sentence)
+    last = _STEP.split(sentence)[-1]
+    if SEVERAL.fullmatch(last):
+        return _SO.sub("", last)
     return sentence if HEDGE.search(sentence) else None
 
 
@@ -111,11 +115,26 @@ def _formula_at_end(sentence: str, asked: Asked) -> str | None:
     end = tail.group(1) if tail is not None else ""
     if not MATHEMATICS.fullmatch(end) or not _OPERATION.search(end):
         return None
-    last = end.split(" and ")[-1]  # 2x = 14 and x = 7
+    last = _NEXT.split(end)[-1]  # 2x = 14 and x = 7
     return last if ASSIGNS.match(last) and not ASSIGNS.match(end) else end
 
 
-_MARKED = (_total, _which_is, _in_bold, _whole, _formula_at_end)
+_NEXT = re.compile(r"\sand\s|[,;]\s|\s?(?:=>|→|⇒)\s?")
+_ALL_NUMBERS = re.compile(
+    r"\b(?:is|are|for|when|of|:)\s+((?:the\sset\sof\s)?all\s(?:of\sthe\s)?(?:real\s)?(?:numbers|values|reals)\b"
+    r"[^.]{0,25}?\b(?:greater|more|larger|less|smaller|at\s(?:least|most)|between|above|below)\b[^.]{1,60})[.]?$"
+    r"|((?:\$?[a-z]\$?|\$?[a-z]\([a-z]\)\$?)\s(?:is|must\sbe)\s(?:strictly\s)?(?:greater|less)\sthan"
+    r"(?:\sor\sequal\sto)?\s\S{1,12}?)[.]?$"
+)
+
+
+def _region(sentence: str, asked: Asked) -> str | None:
+    """Return a set in words at the end: `all real numbers greater than 4`, `x is less than 4`."""
+    found = _ALL_NUMBERS.search(sentence)
+    return next(filter(None, found.groups())) if found is not None else None
+
+
+_MARKED = (_total, _which_is, _in_bold, _whole, _region, _formula_at_end)
 
 _ANDS = re.compile(r"\sand\s|[;,]\s")
 
@@ -157,7 +176,7 @@ def _behind_equals(sentence: str, asked: Asked) -> str | None:
             return twice.group(3) + " " + twice.group(4)
         return twice.group().rstrip(".")
     then = _next_step(behind, number, asked)
-    return concluded(then, asked) if then is not None else _quantity(behind, number, asked)
+    return concluded(then, asked) if then is not None else _quantity(behind, number)
 
 
 def _expression(behind: str, asked: Asked) -> str | None:
@@ -192,17 +211,16 @@ _TIMES_TEN = re.compile(
     r"\s?(?:\\times|×|\*|x)\s?10\s?(?:(?:\^|\*\*)\s?\{?[-−]?\d{1,3}\}?|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4})"
     r"|\s?\*?\s?(?:pi\b|π)"
 )
-_SCALE = re.compile(r"\s(hundred|thousand|million|billion|trillion|dozen)\b")
+_SCALE = re.compile(r"\s(?:hundred|thousand|million|billion|trillion|dozen)\b")
 
 
-def _quantity(behind: str, number: re.Match[str], asked: Asked) -> str:
+def _quantity(behind: str, number: re.Match[str]) -> str:
     """Return a number with its power of ten, scale and unit: `3 x 10^8 m`, `5 million dollars`."""
     power = _TIMES_TEN.match(behind, number.end())
     if power is not None:
         return behind[: power.end()] + measure(behind, power.end())
     scale = _SCALE.match(behind, number.end())
-    scaled = scale is not None and scale.group(1)[:5] not in asked.words
-    at = scale.end() if scale is not None and scaled else number.end()
+    at = scale.end() if scale is not None else number.end()
     return (behind[:at] + measure(behind, at)).strip()
 
 

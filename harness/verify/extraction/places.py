@@ -41,7 +41,7 @@ _LEFT_WITH = re.compile(
 _LABELLED = re.compile(rf"\b(?:{_LABELS}|(?:modulo|mod)\s+\$?)#?$", re.I)
 _THAN = re.compile(r"\bthan\b(?:(?!\b(?:is|are|was|were)\b)[^,;])*$", re.I)
 _SIDE_CLAUSE = re.compile(
-    r"\b(?:après|avant|después|antes|depois|nachdem|bevor|parce\sque|porque|weil|quand|cuando|wenn|having|if|because|since|while|unless|although|though|where|given|(?:after|before|when|until)"
+    r"\b(?P<opens>après|avant|después|antes|depois|nachdem|bevor|parce\sque|porque|weil|quand|cuando|wenn|having|if|because|since|while|unless|although|though|where|given|(?:after|before|when|until)"
     r"(?!\s[^,;]*?\S\s(?:he|she|they|it|we|you|there)\s)"  # after the repair he keeps a profit of
     r"|assuming|to\s+(?!(?:be|get|obtain|find|equal|give|make|have|about|a|an|the|her|his|him|them|their|its|my|our|your|me|us|you|each)\b)[a-z]{2,15}"
     r"|(?<=\s)more\b[^,;]{0,40}\sto\s+(?:get|have|make)"
@@ -97,8 +97,10 @@ def rank(text: str, start: int, end: int) -> int:
     if _BESIDE.search(before) and re.match(r"[^,.]{1,30},|,\s(?:is|are)\b", text[end:]):
         return 4  # 24 students, or 80% of them, passed
     side = _SIDE_CLAUSE.search(before)
-    wanted = side is not None and side.group().startswith("to ")
-    aside = side is not None and not (wanted and _WANTS.search(before[: side.start()]))
+    # she needs to give them 20 cups to reach 60
+    while side and side.group().startswith("to ") and _WANTS.search(before[: side.start()]):
+        side = _SIDE_CLAUSE.search(before, side.end("opens"))
+    aside = side is not None
     governed = _GOVERNED.search(before) is not None and not _LEFT_WITH.search(before)
     governed = governed and not text.startswith(" ways", end)  # can be chosen in 20 ways
     governed = governed or (

@@ -13,13 +13,18 @@ _RANGE = re.compile(
     r"(\d{1,9}(?:,\d{3})*(?:\.\d{1,9})?)"
     r"(?:\s[a-z]{2}[a-z ]{0,40})?"
 )
+_COORDINATES = re.compile(
+    r"\bx\$?-coordinate\s(?:is\s|of\s)?\$?([^\s$,]{1,30})\$?,?\s(?:and\s)?(?:(?:a|the|its)\s)?"
+    r"\$?y\$?-coordinate\s(?:is\s|of\s)?\$?([^\s$,]{1,30}?)\$?[.]?\s*$"
+)
 _COUNTED = re.compile(r"\b(?:orders?|ways|arrange\w*|permut\w*|factorials?)\b", re.I)
 
 
 def in_prose(text: str, found: Found, form: Form, gold: str, right: bool) -> str | None:
     """Return another text that counts for an answer in running prose, or None.
 
-    It is the equation whose right side was taken, where the gold answer is one. `42!` at the end
+    It is the equation whose right side was taken, where the gold answer is one, and a point whose
+    coordinates were named one by one. `42!` at the end
     of a sentence may be 42, unless the gold answer is a factorial itself, and `5-10 apples` is a
     range and no difference. `right` is the verdict on the text as it stands.
     """
@@ -29,6 +34,10 @@ def in_prose(text: str, found: Found, form: Form, gold: str, right: bool) -> str
         *_, shown = [content(m).strip() for m in MATH.finditer(text)] or [""]
         if shown.endswith(found.text.strip()) and "=" in shown:
             return shown  # the line is x + 2y = 6
+    if not right and "(" in gold and found.how == "last" and "-coordinate" in text[-200:]:
+        *_, two = [m.groups() for m in _COORDINATES.finditer(text[-400:])] or [None]
+        if two is not None:
+            return f"({two[0]}, {two[1]})"
     loud = _LOUD.fullmatch(found.text) if not right and "!" not in gold else None
     among = _RANGE.fullmatch(found.text) if right and not _RANGE.fullmatch(gold) else None
     at = _place(found.text, text) if loud or among else None

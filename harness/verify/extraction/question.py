@@ -51,8 +51,10 @@ class Asked:
             circle".
         counted: The units that it counts: `days` in "how many days".
         given: All numbers of the problem.
+        quantities: The numbers of the question, each with the word behind it: `20 chick`.
         formulas: The formulas whose value it asks for, without blanks: `m+n`, `f(2)`.
         numbers: How often it asks for a number of things: 2 for "how many cows and how many hens".
+        scale: The word of a scale that it counts in: `dozen`, `million`; or nothing.
         difference: Whether it asks by how much.
         time: Whether it asks for a time.
     """
@@ -61,8 +63,10 @@ class Asked:
     head: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
     given: frozenset[str] = frozenset()
+    quantities: frozenset[str] = frozenset()
     formulas: frozenset[str] = frozenset()
     numbers: int = 0
+    scale: str = ""
     difference: bool = False
     time: bool = False
 
@@ -103,14 +107,17 @@ def asked_by(problem: str) -> Asked:
     question = question[max(0, asks.start() - 3) :] if asks is not None else question
     units = {w for w in _WORD.findall(question.lower()) if w in UNITS}
     head = _HEAD.search(question)
+    scale = _HOW_MANY_SCALE.search(question)
     said = words(question) | units | set(numbers)
     return Asked(
         words=said,
         head=words(head.group(1)) if head is not None else frozenset(),
         counted=frozenset(_HOW_MANY_UNITS.findall(question.lower())) & UNITS.keys(),
         given=frozenset(_GIVEN.findall(problem[-2_000:])),
+        quantities=frozenset(map(" ".join, _QUANTITY.findall(question.lower()))),
         formulas=_asked_formulas(problem[-_QUESTION:]),
         numbers=len(_HOW_MANY.findall(problem, max(0, len(problem) - _QUESTION))),
+        scale=next(filter(None, scale.groups())).lower() if scale is not None else "",
         difference=_BY_HOW_MUCH.search(question) is not None,
         time="when" in said or _WHAT_TIME.search(question) is not None,
     )
@@ -150,8 +157,17 @@ _HEAD = re.compile(
     r"(?:\s(?:of|for|in|when|if|that|such|to)\b|[?.,]|$)",
     re.I,
 )
+_QUANTITY = re.compile(r"(\d[\d,.]*(?<=\d))\s([a-z]{1,5})")
 _GIVEN = re.compile(r"\d[\d,.]*(?<=\d)")
-_WHAT_TIME = re.compile(r"\bwhat\stime\b", re.I)
+_SCALES = "dozen|hundred|thousand|million|billion"
+_HOW_MANY_SCALE = re.compile(
+    rf"\bhow\smany\s(?:(?:more|whole|full|total)\s)?({_SCALES})s?\b|\bin\s({_SCALES})s\b"
+    rf"|\bnumber\sof\s({_SCALES})s\b",
+    re.I,
+)
+_WHAT_TIME = re.compile(
+    r"\bwhat\s(?:is\sthe\s(?:latest|earliest)\s)?time\b|\btime\sof\sday\b|\bwhat\shour\b", re.I
+)
 _HOW_MANY = re.compile(r"how\s+many\b|\bnumber\s+of\b", re.I)
 _ASKS = re.compile(r"\b(?:how\s+(?:much|many|far|long|fast|old|tall)|what)\b", re.I)
 _QUESTION = 300  # characters at the end of a problem that ask for the answer

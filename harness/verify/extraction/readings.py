@@ -192,6 +192,51 @@ def _in_asked_unit(case: _Case, found: Readings) -> Readings:
     return (*found, tree.mul(tree.num(large[1] / small[1]), found[0].args[0]))
 
 
+def _in_asked_scale(case: _Case, found: Readings) -> Readings:
+    """The number of what the question counts: `7` of `7 dozen`, where it asks how many dozens."""
+    scale = asked_by(case.problem).scale
+    if not scale or case.gold != "num" or scale not in case.answer:
+        return found
+    number = re.match(rf"(.{{0,40}}?\d)[\s~]{{0,3}}(?:\\text\s?\{{\s?)?{scale}s?\b", case.answer)
+    return read(number.group(1)) if number is not None else found
+
+
+def _hour(case: _Case, found: Readings) -> Readings:
+    """The hour of a time of day on the hour: `2` of `2 pm`, where a time is asked for."""
+    if case.gold != "num" or _kind(found) != "time" or found[0].args[1:3] != (0, 0):
+        return found
+    asked = asked_by(case.problem)
+    return (*found, tree.num(found[0].args[0])) if asked.time and not asked.numbers else found
+
+
+_REGION = re.compile(
+    r"\b(?:intervals?|domain|range|inequalit\w{1,3}|(?:in|de)creas\w{1,4}|concav\w{1,4}|convex)\b"
+    r"|[<>≤≥]|\\(?:le|ge|lt|gt|leq|geq)\b",
+    re.I,
+)
+_POINT = re.compile(
+    r"\b(?:pairs?|triples?|tuples?|points?|vert(?:ex|ices)|coordinates?|cent(?:er|re)|vectors?"
+    r"|intersect\w{0,5})\b|\(\s?[a-z]\s?,\s?[a-z]\s?\)",
+    re.I,
+)
+
+
+def _no_interval(case: _Case, found: Readings) -> Readings:
+    """A list as a set where the gold is an open interval, whose ends a model may list for it.
+
+    Also where "or" joins its values, or one name has all of them, which no point does.
+    """
+    pair = case.gold == "br" and case.golds[0].args[:2] == ("(", ")")
+    if not pair or not any(n.kind == "list" for n in found):
+        return found
+    asks = case.problem and _REGION.search(case.problem) and not _POINT.search(case.problem)
+    names = [left.strip()[-1:] for left in case.answer.split("=")[:-1]]
+    one_of = re.search(r"\bor\b", case.answer) or (len(names) > 1 and len(set(names)) == 1)
+    if not (asks or one_of) or len(case.golds[0].args[2]) != 2:
+        return found
+    return tuple(tree.structure("set", n.args) if n.kind == "list" else n for n in found)
+
+
 _OTHER_WORDS = re.compile(r",?\s(?:or\s)?in\sother\swords[,:]?\s")
 
 
@@ -247,6 +292,9 @@ _RULES: tuple[Callable[[_Case, Readings], Readings], ...] = (
     _in_asked_unit,
     _before_other_words,
     _of_two_units,
+    _in_asked_scale,
+    _hour,
     _said_twice,
     _decimal_comma,
+    _no_interval,
 )

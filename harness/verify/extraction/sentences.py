@@ -34,7 +34,9 @@ NAME_ONLY = re.compile(
     r"(?!\\text)[\\A-Za-z\s_{}'^]{1,40}[.,]?|\([a-z](?:,\s?[a-z])+\)[.,]?"
     r"|\\?[A-Za-z]{1,12}(?:_\w)?'?\([^()]{1,20}\)"
 )
-ASSIGNS = re.compile(r"\s*(?:\\[a-z]{2,7}|[a-zA-Zα-ω])(?:_\{?\w\}?|[₀-₉])?\s*=")  # $x=3,$ $y=4$
+ASSIGNS = re.compile(  # $x=3,$ $y=4$; (x, y) = (3, 4)
+    r"\s*(?:(?:\\[a-z]{2,7}|[a-zA-Zα-ω])(?:_\{?\w\}?|[₀-₉]|\d)?|\([a-z](?:,\s?[a-z]){1,3}\))\s*="
+)
 AND = re.compile(r"[\s,]*\b(?:and|or|et|ou|und|oder)\b\s*")
 
 _ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\}")

@@ -79,7 +79,7 @@ _TAG = re.compile(r"</?[a-z][^<>]{0,40}>", re.I)
 # values that their only number is no part of by itself
 _WHOLE = re.compile(
     r"\$|\\(?!text)|[<>=≤≥≠|]|(?<![A-Za-z'’])[b-hj-z](?![A-Za-z'’])"
-    r"|\b(?:minus|negative|dozen|hundred|thousand|million|billion)\b",
+    r"|\b(?:greater|larger|less|smaller|between|at\sleast|at\smost|minus|negative|dozen|hundred|thousand|million|billion)\b",
     re.I,
 )
 

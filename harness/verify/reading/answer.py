@@ -9,9 +9,10 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import TooLarge, Unreadable, with_allowance
 from harness.verify.reading.parser import parse
+from harness.verify.reading.rewrites import REWRITES
 from harness.verify.reading.tidy import repeating, tidy
 from harness.verify.reading.tokens import tokenise
-from harness.verify.reading.words import NUMBER_WORDS, ORDINAL_WORDS, TEXT, normal_words
+from harness.verify.reading.words import TEXT, normal_words
 
 Readings = tuple[Node, ...]  # of one text, the likeliest first
 
@@ -36,68 +37,6 @@ _MORE = re.compile(
 )
 
 
-def _compared(match: re.Match[str]) -> str:
-    """Return `x >= 5` for `x is greater than or equal to 5`."""
-    name, word, equal, value = match.groups()
-    return f"{name} {'<' if word in ('less', 'smaller') else '>'}{'=' if equal else ''} {value}"
-
-
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-
-
-def _part(match: re.Match[str]) -> str:
-    r"""Return `\frac{5}{36}` for `five thirty-sixths`."""
-    top, tens, ones = match.groups()
-    return f"\\frac{{{NUMBER_WORDS[top]}}}{{{NUMBER_WORDS[tens] + ORDINAL_WORDS[ones]}}}"
-
-
-# the text of an answer in the form that the parser reads
-_REWRITES = (
-    (
-        re.compile(r"(?:\\mathbb\s?\{?R\}?|R)\s?(?:-|\\(?=\s?\\?\{))\s?\\?\{([^{}]*?)\\?\}"),
-        r"\\mathbb{R} \\setminus \\{\1\\}",
-    ),
-    (re.compile(r"\\mathbb\s?\{?R\}?_\{?(\\geq?|>)\s?0\}?"), r"x \1 0"),
-    (re.compile(r"0\.\((\d{1,30})\)"), r"0.\\overline{\1}"),
-    (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
-    (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
-    (
-        re.compile(
-            r"(\d[\d.]{0,9})\s*(?:(?:degrees?|°|\^\\circ)\s*)?(?:[CF]|Celsius|Fahrenheit)?"
-            r"\s*below (?:zero|0)"
-        ),
-        r"-\1^\\circ",
-    ),
-    (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
-    (
-        re.compile(
-            r"\$?([a-zA-Z])\$? (?:\\text\s?\{ ?)?is (?:a multiple of|divisible by) ?\}? ?"
-            r"\$?(\d{1,9})[}$]?"
-        ),
-        r"\1 = \2j",
-    ),
-    (
-        re.compile(
-            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?"
-            r"((?:Jan|Febr)uary|March|April|May|June|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
-        ),
-        r"\2 \1",
-    ),
-    (
-        re.compile(
-            r"\$?([a-zA-Z])\$? (?:is|must be) (?:strictly )?(greater|more|less|smaller|larger) than"
-            r"( or equal to)? \$?(-?[\w./\\{}]{1,20})\$?"
-        ),
-        _compared,
-    ),
-    (
-        re.compile(
-            rf"({'|'.join(NUMBER_WORDS)}) ({'|'.join(_TENS)})-({'|'.join(ORDINAL_WORDS)})s?"
-        ),
-        _part,
-    ),
-    (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
-)
 _BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")
 _CHOOSE = re.compile(  # C(10, 3), {}^{10}C_3, 10C3
     r"([CP])\((\d{1,3}), ?(\d{1,3})\)|(?:\{\})?[\^_]?\{?(\d{1,3})\}? ?([CP])_?\{?(\d{1,3})\}?"
@@ -148,7 +87,7 @@ def _read(text: str) -> Readings:
     if certain:
         return tuple(readings)
     if len(text) < 60:
-        for pattern, form in _REWRITES:
+        for pattern, form in REWRITES:
             rewritten = pattern.fullmatch(text)
             if rewritten is not None:
                 text = rewritten.expand(form) if isinstance(form, str) else form(rewritten)

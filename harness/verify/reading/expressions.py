@@ -12,7 +12,13 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import MAX_EXPONENT_10, TooLarge, Unreadable
 from harness.verify.reading.cursor import Cursor
-from harness.verify.reading.words import DEGREE_WORDS, DENOMINATORS, ORDINALS, PERCENT_WORDS, SCALES
+from harness.verify.reading.words import (
+    DEGREE_WORDS,
+    DENOMINATORS,
+    ORDINALS,
+    PERCENT_WORDS,
+    scale_of,
+)
 
 _MAX_OPERANDS = 2_000
 _PARTS = {w: Fraction(1, n) for w, (n, plural) in DENOMINATORS.items() if plural}
@@ -132,8 +138,8 @@ def postfix(c: Cursor) -> Node:
                 value = tree.percentage(value)
             elif mark.lower() in DEGREE_WORDS:
                 value = tree.degrees(value)
-            elif mark.lower() in SCALES and value.kind == "num":  # 3.5 million
-                value = tree.mul(value, tree.num(SCALES[mark.lower()]))
+            elif value.kind == "num" and scale_of(mark) is not None:  # 3.5 million
+                value = tree.mul(value, tree.num(scale_of(mark) or 1))
             elif mark.lower() in _POWERS and value.kind == "num":
                 value = tree.power(value, tree.num(_POWERS[mark.lower()]))
             elif mark.lower() in _PARTS and value.kind == "num":  # 5 hundredths

@@ -54,6 +54,14 @@ DENOMINATORS.update({w: (i, False) for w, i in ORDINAL_WORDS.items() if i > 2})
 DENOMINATORS.update({w + "s": (i, True) for w, i in ORDINAL_WORDS.items() if i > 2})
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
           "trillion": 10**12, "dozen": 12, "tens": 10}
+
+
+def scale_of(word: str) -> int | None:
+    """Return what a word of a scale multiplies by, singular or plural: 12 for `dozens`; or None."""
+    word = word.lower()
+    return SCALES.get(word) or SCALES.get(word.removesuffix("s"))
+
+
 # a number in words, as a pattern
 _W = "|".join(sorted([*NUMBER_WORDS, *SCALES, *DENOMINATORS], key=len, reverse=True))
 SPOKEN = rf"(?:{_W})\b(?:[\s-](?:and\s)?(?:an?\s)?(?:{_W})\b){{0,8}}"

@@ -1,0 +1,107 @@
+"""Answers in words or in an unusual notation, and the form of them that the parser reads."""
+
+from __future__ import annotations
+
+import re
+
+from harness.verify.reading.words import NUMBER_WORDS, ORDINAL_WORDS
+
+
+def _compared(match: re.Match[str]) -> str:
+    """Return `x >= 5` for `x is greater than or equal to 5`."""
+    name, word, equal, value = match.groups()
+    return f"{name} {'<' if word in ('less', 'smaller') else '>'}{'=' if equal else ''} {value}"
+
+
+def _all_compared(match: re.Match[str]) -> str:
+    """Return `x >= 5` for `all real numbers greater than or equal to 5`."""
+    name, word, equal, value = match.groups()
+    more = word in ("greater", "more", "larger", "at least", "above")
+    bound = "=" if equal or word.startswith("at ") else ""
+    return f"{name or 'x'} {'>' if more else '<'}{bound} {value}"
+
+
+def _all_between(match: re.Match[str]) -> str:
+    """Return `1 <= x <= 3` for `all real numbers between 1 and 3, inclusive`."""
+    name, low, high, inclusive = match.groups()
+    sign = "<=" if inclusive else "<"
+    return f"{low} {sign} {name or 'x'} {sign} {high}"
+
+
+_ALL = (
+    r"(?:\\text\s?\{ ?)?(?:the set of )?(?:all )(?:of the )?(?:real )?(?:numbers|values|reals)(?: of)?"
+    r"(?: \$?([a-z])\$?)?(?: (?:that are|which are|of|such that it is))? (?:strictly )?"
+)
+_VALUE = r"(?:\}\s?)?\$?(-?[\w./\\{}]{1,20}?)\$?\}?"
+
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+
+
+def _part(match: re.Match[str]) -> str:
+    r"""Return `\frac{5}{36}` for `five thirty-sixths`."""
+    top, tens, ones = match.groups()
+    return f"\\frac{{{NUMBER_WORDS[top]}}}{{{NUMBER_WORDS[tens] + ORDINAL_WORDS[ones]}}}"
+
+
+# the text of an answer in the form that the parser reads
+REWRITES = (
+    (
+        re.compile(r"(?:\\mathbb\s?\{?R\}?|R)\s?(?:-|\\(?=\s?\\?\{))\s?\\?\{([^{}]*?)\\?\}"),
+        r"\\mathbb{R} \\setminus \\{\1\\}",
+    ),
+    (re.compile(r"\\mathbb\s?\{?R\}?_\{?(\\geq?|>)\s?0\}?"), r"x \1 0"),
+    (re.compile(r"0\.\((\d{1,30})\)"), r"0.\\overline{\1}"),
+    (re.compile(r"\^\{?(\d{1,9})\}?\s*/\s*_\{?(\d{1,9})\}?"), r"\\frac{\1}{\2}"),
+    (re.compile(r"(\d{1,9})\s*h(?:rs?)?\.?\s*(\d{1,9})\s*m(?:ins?)?\.?"), r"\1 hours \2 minutes"),
+    (
+        re.compile(
+            r"(\d[\d.]{0,9})\s*(?:(?:degrees?|°|\^\\circ)\s*)?(?:[CF]|Celsius|Fahrenheit)?"
+            r"\s*below (?:zero|0)"
+        ),
+        r"-\1^\\circ",
+    ),
+    (re.compile(r"(\d{1,9})\s*'\s*(\d{1,9})\s*(?:\"|''|in)"), r"\1 feet \2 inches"),
+    (
+        re.compile(
+            r"\$?([a-zA-Z])\$? (?:\\text\s?\{ ?)?is (?:a multiple of|divisible by) ?\}? ?"
+            r"\$?(\d{1,9})[}$]?"
+        ),
+        r"\1 = \2j",
+    ),
+    (
+        re.compile(
+            r"(?:\\text\s?\{)?(\d{1,2}) ?\}? ?(?:\\text\s?\{ ?)?(?:of )?"
+            r"((?:Jan|Febr)uary|March|April|May|June|July|August|(?:Sept|Nov|Dec)ember|October)\}?"
+        ),
+        r"\2 \1",
+    ),
+    (
+        re.compile(
+            r"\$?([a-zA-Z]|[a-z]\([a-z]\))\$? (?:is|must be) (?:strictly )?(greater|more|less|smaller|larger) than"
+            r"( or equal to)? \$?(-?[\w./\\{}]{1,20})\$?"
+        ),
+        _compared,
+    ),
+    (
+        re.compile(
+            _ALL + r"(greater|more|larger|less|smaller|at least|at most|above|below)(?: than)?"
+            r"( or equal to)? " + _VALUE
+        ),
+        _all_compared,
+    ),
+    (re.compile(_ALL + rf"between {_VALUE} and {_VALUE}(,? \(?inclusive\)?)?"), _all_between),
+    (
+        re.compile(
+            r"(?:all (?:real )?numbers )?((?:\\(?:geq?|leq?|[gl]t)\b|[≤≥])\s?-?[\w./\\{}]{1,20})"
+        ),
+        r"x \1",
+    ),
+    (
+        re.compile(
+            rf"({'|'.join(NUMBER_WORDS)}) ({'|'.join(_TENS)})-({'|'.join(ORDINAL_WORDS)})s?"
+        ),
+        _part,
+    ),
+    (re.compile(r"([a-z])1\s?(=.{1,40}?\b)\1\s?2\s?(=.{1,40})"), r"\1_1 \2 \1_2 \3"),
+    (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
+)
