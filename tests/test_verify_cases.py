@@ -20,7 +20,7 @@ CASES = [
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
-VERSION_AND_DIGEST = ("10", "9d8144278068290e")
+VERSION_AND_DIGEST = ("11", "24ad8ca5d32e8e9c")
 
 
 def judge(case: dict) -> Judgement:

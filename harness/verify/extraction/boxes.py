@@ -134,7 +134,7 @@ def _suspect(before: str) -> bool:
 
 # what closes a formula or opens words between a box and its unit
 _GAP = re.compile(
-    r"(?:[\s~}]|\\[,;:! ]|\\(?:quad|,)|(?:\$|\\[)\]])\s{1,3}|\\(?:text|mbox|mathrm|textrm)\s?\{\s?)*"
+    r"(?:[\s~}]|\\[,;:! ]|\\quad\b|(?:\$|\\[)\]])\s{1,3}|\\(?:text|mbox|mathrm|textrm)\s?\{\s?)*"
 )
 _PLAIN = re.compile(r"[-−+]?\s?(?:\\?\$|€|£)?\s?(?:[\d.,]|\{,\}|\\!)*\d|\\[dt]?frac\{\d+\}\{\d+\}")
 _PERCENT = re.compile(r"(?:[\s$]|\\[)\], ]){0,4}(?:\\?%|percent\b)")
@@ -142,7 +142,8 @@ _POWER = re.compile(r"\}?\s?(\^[23]\b|\^\{[23]\}|[²³])")
 _IN_FORMULA = re.compile(r"\$[^$]*$|\\[(\[](?:(?!\\[)\]]).)*$", re.S)
 # the rest of a formula that makes another value of a box in it: 5 of 5\pi, 3 of 3 + 2i
 _GOES_ON = re.compile(
-    r"(\s?(?:\\(?:pi|sqrt|frac)\b|(?:\\cdot|\\times|[-+/^*])(?=\s?[\w({\\])|i\b)[^$=<>≤≥≈,;&\\]{0,30}"
+    r"(\s?(?:\\(?:pi|sqrt|frac)\b|(?:\\cdot|\\times|[-+/^*])(?=\s?[\w({\\])|i\b)"
+    r"[^$=<>≤≥≈,;&\\]{0,30}"
     r"(?:\\(?:pi|sqrt|cdot|times|frac|circ|theta)\b[^$=<>≤≥≈,;&\\]{0,30}){0,3}"
     r"|\s?,\s?-?\d[\d.]{0,12}(?:,\s?-?\d[\d.]{0,12}){0,9})"
     r"\s?[.;]?\s?(?:\$|\\[)\]])"
@@ -150,9 +151,9 @@ _GOES_ON = re.compile(
 
 
 def _with_what_follows(text: str, box: tuple[int, int, str]) -> str:
-    """Return the content of a box with what belongs to it behind: a unit, the rest of a formula.
+    r"""Return the content of a box with what belongs to it behind: a unit, the rest of a formula.
 
-    `90 hours` of `$\\boxed{90}$ hours`, `(5)\\pi` of `$\\boxed{5}\\pi$`.
+    `90 hours` of `$\boxed{90}$ hours`, `5\pi` of `$\boxed{5}\pi$`.
     """
     start, end, content = box
     behind = text[end : end + 140]

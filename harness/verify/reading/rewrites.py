@@ -29,8 +29,8 @@ def _all_between(match: re.Match[str]) -> str:
 
 
 _ALL = (
-    r"(?:\\text\s?\{ ?)?(?:the set of )?(?:all )(?:of the )?(?:real )?(?:numbers|values|reals)(?: of)?"
-    r"(?: \$?([a-z])\$?)?(?: (?:that are|which are|of|such that it is))? (?:strictly )?"
+    r"(?:\\text\s?\{ ?)?(?:the set of )?all (?:of the )?(?:real )?(?:numbers|values|reals)"
+    r"(?: of)?(?: \$?([a-z])\$?)?(?: (?:that are|which are|of|such that it is))? (?:strictly )?"
 )
 _VALUE = r"(?:\}\s?)?\$?(-?[\w./\\{}]{1,20}?)\$?\}?"
 
@@ -77,8 +77,8 @@ REWRITES = (
     ),
     (
         re.compile(
-            r"\$?([a-zA-Z]|[a-z]\([a-z]\))\$? (?:is|must be) (?:strictly )?(greater|more|less|smaller|larger) than"
-            r"( or equal to)? \$?(-?[\w./\\{}]{1,20})\$?"
+            r"\$?([a-zA-Z]|[a-z]\([a-z]\))\$? (?:is|must be) (?:strictly )?"
+            r"(greater|more|less|smaller|larger) than( or equal to)? \$?(-?[\w./\\{}]{1,20})\$?"
         ),
         _compared,
     ),
