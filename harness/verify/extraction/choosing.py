@@ -226,7 +226,7 @@ def _near(sentence: str, one: Candidate, found: list[Candidate], asked: Asked) -
 
 
 _BREAK = re.compile(
-    r";\s|,\s(?=(?:his|her|its|their|the|die|der|das|la|le|el|los|les)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
+    r";\s|,\s(?=[A-Z][a-z]+\s(?:has|had|is|was|gets?|got|needs?|makes?|made|earn(?:s|ed)|pays?|paid|sold|sells?)\b)|,\s(?=(?:his|her|its|their|the|die|der|das|la|le|el|los|les)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
 )
 
 

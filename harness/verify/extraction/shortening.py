@@ -154,7 +154,8 @@ _GOES_ON = re.compile(
 )
 _REASON = re.compile(r",?\s(?:and\s)?(?:since|because|given\sthat|as)\b|[,;]\sfor\s|\s\(", re.I)
 _NEGATED = re.compile(r"\bnot\b|n['’]t\b", re.I)
-_COMES_TO = re.compile(r"=\s*(-?\d[\d,]*(?:\.\d+)?)[^=\d]*$")
+_COMES_TO = re.compile(r"([^=;.]*)=\s*(-?\d[\d,]*(?:\.\d+)?)[^=\d]*$")
+_STEP_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _PERCENT = re.compile(r"%|\bpercent")
 _STATES = re.compile(rf"\d|\b{SPOKEN}\b", re.I)
 
@@ -185,8 +186,10 @@ def _counts(sentence: str, side: re.Match[str], main: str, asked: Asked) -> bool
     if asked.weight(words(rest)) > asked.weight(words(sentence[: side.start()])):
         return True
     comes_to = _COMES_TO.search(rest) if "ecause" in side.group() and "$" not in rest else None
-    if comes_to is not None and comes_to.group(1) not in main:
-        return True  # 132 because 48 + 36 + 12 = 96
+    if comes_to is not None and comes_to.group(2) not in main:
+        # 132 because 48 + 36 + 12 = 96; but 44 because 26 + 44 = 70
+        parts = _STEP_NUMBER.findall(comes_to.group(1))
+        return not (parts and set(parts) & set(_STEP_NUMBER.findall(main)))
     if "perce" in asked.words and _PERCENT.search(rest) and not _PERCENT.search(main):
         return True
     return bool(asked.words & _WHERE) and "=" in rest  # where it is so is asked

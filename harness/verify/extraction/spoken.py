@@ -37,6 +37,7 @@ _NAMED = re.compile(
     r"|pays?|paid|sold|bought|baked|saves?|saved|spends?|spent|equals?|gives?|gave|lasts?|contains?"
     rf"|holds?|sells?|buys?)(?:\s(?:her|him|them|it|us|me|you|[A-Z][a-z]+))?\s+{_FILLED}({SPOKEN})"
     rf"{_REST}{{0,6}}[.!*\s]*$"
+    rf"|\b(half\san?\s[a-z]{{2,12}}){_REST}{{0,6}}[.!*\s]*$"
     rf"|(?:^|[.!?]\s|\n)((?i:{'|'.join(NUMBER_WORDS)})[\s-](?:{'|'.join(DENOMINATORS)}))"
     rf"(?=\sof\b){_REST}{{1,10}}[.!*\s]*$"  # two thirds of the cake are left
 )
@@ -50,9 +51,10 @@ def _named(window: str, end: int, asked: Asked) -> str | None:
         least = asked.words & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
         so = re.search(r"\b(?:so|thus|hence|therefore)\b", gap[-1])
         own = (len(gap) > 1 or so) and not asked.words & words(gap[-1] + named.group()) < least
-        number = named.group(2) or named.group(3)
+        number = named.group(2) or named.group(3) or named.group(4)
         named = named if number and (own or not "".join(gap).strip()) else None
-    return next(filter(None, named.groups())).strip() if named is not None else None
+    word = next(filter(None, named.groups())).strip() if named is not None else None
+    return re.sub(r"^half\san?\b", "1/2", word) if word is not None else None
 
 
 _HENCE = re.compile(r"(?:so|thus|hence|therefore|in\s(?:total|all)|altogether)\b", re.I)
