@@ -126,6 +126,14 @@ def _cost(text: str, gold: str) -> float:
         ("she has 5. ", "How many ", "?"),
         ("she has twenty ", "and twenty ", "x"),
         ("in interval ", "notation in set ", "is"),
+        ("\\boxed{5}", "\\quad ", "x hours"),
+        ("$\\boxed{5}", "+ 3 ", "= i$"),
+        ("$", "\\( ", "\\boxed{5}\\pi$"),
+        ("\\boxed{5}", ", 6", " x$"),
+        ("there are 3. These are ", "2, ", "3"),
+        ("the range is ", "all real numbers ", "greater than 4"),
+        ("x = 5", ", so x = 5", " or y"),
+        ("she walks half ", "a mile ", "x"),
     ],
 )
 def test_reading_is_linear(before: str, run: str, behind: str) -> None:

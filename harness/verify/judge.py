@@ -29,6 +29,7 @@ from harness.verify.limits import (
     with_allowance,
 )
 from harness.verify.objections.copies import is_copy
+from harness.verify.objections.factors import is_unfactored
 from harness.verify.objections.vetoes import taken_back
 from harness.verify.reading.answer import Readings, read
 from harness.verify.reading.letters import apart, unlettered
@@ -300,6 +301,8 @@ class _Case:
                     right, why = compare.same(g, a)
                 except Unreadable as error:
                     right, why = False, f"no comparison: {error}"
+                if right and is_unfactored(g, a, self.problem):
+                    right, why = False, "not factored as far as the problem asks"
                 self.steps.append(f"{g.key} against {a.key}: {why}")
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key

@@ -96,7 +96,7 @@ class Pieces:
         base, exponent = tree.power_of(node)
         if base is not node and exponent.kind == "num" and exponent.args[0].denominator % 2:
             return tree.power(self._size(base), exponent)
-        if _never_negative(node):
+        if _never_negative(node) or self._has_no_root(node):
             return node
         if tree.imaginary(node):
             conjugate = tree.substitute(node, "i", tree.neg(tree.I))
@@ -139,18 +139,36 @@ class Pieces:
     def _square(self, node: Node) -> tuple[Node, Node] | None:
         """Return (a, x + b) of `a x^2 + 2ab x + ab^2`, where a is a positive number, or None."""
         for name in sorted(tree.symbols(node)):
-            try:
-                low, at_zero, high = (tree.substitute(node, name, tree.num(n)) for n in (-1, 0, 1))
-                a = tree.sub(tree.mul(tree.HALF, tree.add(low, high)), at_zero)
-                if a.kind != "num" or a.args[0] <= 0:
-                    continue
-                b = tree.div(tree.mul(tree.HALF, tree.sub(high, low)), tree.mul(tree.num(2), a))
-            except Unreadable:
+            found = _completed(node, name)
+            if found is None:
                 continue
-            line = tree.add(tree.sym(name), b)
+            a, line, _ = found
             if self._same(tree.mul(a, tree.power(line, tree.num(2))), node):
                 return a, line
         return None
+
+    def _has_no_root(self, node: Node) -> bool:
+        """Whether an expression is a quadratic that is positive everywhere: `x^2 + x + 3`."""
+        names = tree.symbols(node) if node.kind == "add" else set()
+        found = _completed(node, *names) if len(names) == 1 else None
+        if found is None or found[2].kind != "num" or found[2].args[0] <= 0:
+            return False
+        a, line, rest = found
+        return self._same(tree.add(tree.mul(a, tree.power(line, tree.num(2))), rest), node)
+
+
+def _completed(node: Node, name: str) -> tuple[Node, Node, Node] | None:
+    """Return (a, x + b, c) of what may be `a (x + b)^2 + c` in a variable, where a is positive."""
+    try:
+        low, at_zero, high = (tree.substitute(node, name, tree.num(n)) for n in (-1, 0, 1))
+        a = tree.sub(tree.mul(tree.HALF, tree.add(low, high)), at_zero)
+        if a.kind != "num" or a.args[0] <= 0:
+            return None
+        b = tree.div(tree.mul(tree.HALF, tree.sub(high, low)), tree.mul(tree.num(2), a))
+        rest = tree.sub(at_zero, tree.mul(a, tree.power(b, tree.num(2))))
+    except Unreadable:
+        return None
+    return a, tree.add(tree.sym(name), b), rest
 
 
 def _leading(node: Node) -> Fraction:

@@ -299,7 +299,7 @@ _YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b(?=\s{0,3}(?:[,.;:!*]|$|because|since
 
 
 _WHO = re.compile(
-    r"\*{0,2}(?:(?:So|Thus|Hence|Therefore)\b,?\s)?([A-Z][a-z]{1,20})\s(?:is|was|has|had|wins?|won)\b(.*)"
+    r"\*{0,2}(?:(?:So|Thus|Hence|Therefore)\b,?\s)?([A-Z][a-z]{1,20})\s((?:is|was|has|had|wins?|won)\b.*)"
 )
 
 

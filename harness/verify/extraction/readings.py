@@ -75,7 +75,10 @@ def _asked_side(case: _Case, found: Readings) -> Readings:
         return found
     left, _, right = case.answer.partition("=")
     if right and is_asked_for(left, case.problem):
-        return found + readable(right, read(right))
+        last = right.rpartition("=")[
+            2
+        ]  # of a chain that ends in other names: log 72 = ... = 2b + 3a
+        return found + readable(right, read(right)) + (read(last) if last != right else ())
     if right and is_asked_for(right, case.problem):
         return found + readable(left, read(left))
     return found

@@ -123,5 +123,6 @@ _NOTES = re.compile(
     re.I | re.S,
 )
 CONCLUDES = re.compile(
-    r"\b(?:not|so|thus|hence|therefore|but|however|wait|wrong|mistake|incorrect)\b", re.I
+    r"\b(?:not|so|thus|hence|therefore|in\s(?:conclusion|summary)|but|however|wait|wrong|mistake|incorrect)\b",
+    re.I,
 )

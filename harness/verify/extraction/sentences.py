@@ -148,7 +148,7 @@ def in_two_units(text: str, start: int = 0) -> str | None:
 
 
 _MEASURED = re.compile(
-    r"(\s?(?:(?:square|cubic)\s)?((?<=\s)[gmhsLl]\b(?![-'’])|[A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
+    r"(\s?(?:(?:square|cubic)\s)?((?<=\s)[gmhsLlNJWVK]\b(?![-'’])|[A-Za-z]{2,15})(?:\s?/\s?[a-z]{1,8}|\sper\s[a-z]{1,10})?)"
 )
 
 
@@ -173,7 +173,7 @@ def content(formula: re.Match[str]) -> str:
     return last.rsplit("=", 1)[1] if last.startswith(("=", " =")) else last
 
 
-_FIGURE = re.compile(r"\s*-?(?:\d|\\[dt]?frac|\\sqrt)[^=<>]{0,40},?$")
+_FIGURE = re.compile(r"\s*(?:-?(?:\d|\\[dt]?frac|\\sqrt)[^=<>]{0,40}|\([^()=<>]{1,40}\)),?$")
 
 
 def last_formulas(found: list[re.Match[str]], text: str) -> str:
