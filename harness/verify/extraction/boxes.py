@@ -138,6 +138,7 @@ _GAP = re.compile(
 )
 _PLAIN = re.compile(r"[-−+]?\s?(?:\\?\$|€|£)?\s?(?:[\d.,]|\{,\}|\\!)*\d|\\[dt]?frac\{\d+\}\{\d+\}")
 _PERCENT = re.compile(r"(?:[\s$]|\\[)\], ]){0,4}(?:\\?%|percent\b)")
+_SCALE = re.compile(r"\s(?:hundred|thousand|million|billion|trillion|dozens?)\b")
 _POWER = re.compile(r"\}?\s?(\^[23]\b|\^\{[23]\}|[²³])")
 _IN_FORMULA = re.compile(r"\$[^$]*$|\\[(\[](?:(?!\\[)\]]).)*$", re.S)
 # the rest of a formula that makes another value of a box in it: 5 of 5\pi, 3 of 3 + 2i
@@ -162,7 +163,8 @@ def _with_what_follows(text: str, box: tuple[int, int, str]) -> str:
     rest = _GOES_ON.match(behind)
     if rest is not None and _IN_FORMULA.search(text[max(0, start - 400) : start]):
         joined = rest.group(1)
-        return content + joined if _PLAIN.fullmatch(content.strip()) else f"({content}){joined}"
+        alone = _PLAIN.fullmatch(content.strip()) or joined.lstrip().startswith(",")
+        return content + joined if alone else f"({content}){joined}"
     if not _PLAIN.fullmatch(content.strip()):
         return content
     if _PERCENT.match(behind):
@@ -170,6 +172,9 @@ def _with_what_follows(text: str, box: tuple[int, int, str]) -> str:
     gap = _GAP.match(behind)
     words = " " + behind[gap.end() if gap is not None else 0 :]
     both = in_two_units(content.strip() + words)
+    scale = _SCALE.match(words)
+    if scale is not None:
+        return f"{content}\\text{{{scale.group()}{measure(words, scale.end())}}}"
     unit = measure(words, 0)
     power = _POWER.match(words, len(unit)) if unit else None
     of_unit = f"\\text{{{unit}{power.group(1) if power is not None else ''}}}" if unit else ""

@@ -55,7 +55,7 @@ _IN_CLAUSE = (
 _BEHIND = (
     re.compile(rf"{_UNIT}(?:\s[a-z]{{1,12}})?,?\s{any_of(REMARKS)}\b", re.I),
     re.compile(rf"{_UNIT}\s?{any_of(CHANGES)}", re.I),
-    re.compile(r"(?P<said>\^)(?!\{?\\circ)"),  # a power
+    re.compile(r"(?P<said>\^)(?!\{?(?:\\circ|\\text|th\b|st\b|nd\b|rd\b))"),  # a power
 )
 _COMPARED = re.compile(rf"{_UNIT}\s{any_of(COMPARISONS)}\b", re.I)
 _OPERAND = re.compile(rf"[\w)}}]\s?{any_of(OPERATORS)}\s?\$?\\boxed\s?\{{$")
