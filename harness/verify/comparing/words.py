@@ -25,6 +25,8 @@ def choices(gold: str, answer: str) -> tuple[bool, str] | None:
 
 
 _NOUN = re.compile(r"(?<=\w)\s(?:function|number|integer|series|sequence|triangle)$")
+# conditionally convergent, converges conditionally
+_CONVERGES = re.compile(r"^(?:(\w+ly) )?(con|di)verge(?:nt|s)(?: (\w+ly))?$")
 _IT_IS = re.compile(
     r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were|falls|lands|fell))\s+"
     r"(?:(?:an?|the|on)\s+)*"
@@ -42,6 +44,8 @@ def same_words(gold: str, answer: str) -> str | None:
         *map(str.strip, said.split("=")[::-1])
     ]:
         return "the same equation"
+    if _CONVERGES.sub(r"\2 \1\3", words) == _CONVERGES.sub(r"\2 \1\3", said) != said:
+        return "the same words"
     last = normal_words(in_words(TEXT.sub(r"\1", answer)) or "")
     if len(words) > 2 and " or " not in said and last == words:
         return "the last words of a sentence"

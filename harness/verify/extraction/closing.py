@@ -84,8 +84,9 @@ def _in_bold(sentence: str, asked: Asked) -> str | None:
 
 
 _SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
+_NAME = r"(?:[a-zα-ω][₀-₉\d]?|\([a-z](?:,\s?[a-z]){1,3}\))"
 SEVERAL = re.compile(
-    r".{0,30}?\b[a-zα-ω][₀-₉\d]?\s*=[^=]{1,30}?(?:\bor\b|\band\b|,)\s*[a-zα-ω][₀-₉\d]?\s*=[^=]{1,30}"
+    rf".{{0,30}}?(?<!\w){_NAME}\s*=[^=]{{1,30}}?(?:\bor\b|\band\b|,)\s*{_NAME}\s*=[^=]{{1,30}}"
 )
 _STEP = re.compile(
     r"[,;]\s(?:and\s)?(?:so|thus|hence|therefore|which\s(?:gives|means|yields)|giving)\s"

@@ -38,7 +38,7 @@ def last_value(text: str, asked: Asked) -> str | None:
         asked: What the problem asks for.
     """
     full = without_remarks(cut(text[-WINDOW:]) or text[-WINDOW:].strip())
-    full = _without_enumeration(full, asked)
+    full = _without_supposed(_without_enumeration(full, asked), asked)
     window = _shortened_end(full, asked)
     doubted = unsettled(window)
     if doubted is not None:
@@ -122,6 +122,31 @@ def _without_enumeration(window: str, asked: Asked) -> str:
     ):
         return window[: stops[-1].end()].rstrip()
     return window
+
+
+_HENCE = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.I)
+_SUPPOSED = re.compile(
+    r"(?!.*(?:\b(?:so|thus|hence|therefore)\b|\b(?:this|that|which|it)\swould\b|=))"
+    r"(?:.*\b(?:would|instead)\b|If\s.*\b(?:get|gets|is|are|be)\b|The\s[^.]*\bcancels)",
+    re.I,
+)
+
+
+def _without_supposed(window: str, asked: Asked) -> str:
+    """Return a text without a last sentence that only supposes, behind one that concludes.
+
+    `So he has 140 cents. He would need 15 more to have 155.`
+    """
+    stops = list(SENTENCE.finditer(window, 0, max(0, len(window) - 3)))
+    if not stops or not asked or asked.supposes or not _SUPPOSED.match(window, stops[-1].end()):
+        return window
+    start = stops[-2].end() if len(stops) > 1 else 0
+    before = window[start : stops[-1].start()]
+    return (
+        window[: stops[-1].end()].rstrip()
+        if has_digit(before) and _HENCE.search(before)
+        else window
+    )
 
 
 _SO_WITHIN = re.compile(r",\s(?:so|thus|hence|therefore|leaving)\b")
@@ -217,6 +242,7 @@ _NOTE = re.compile(
     r"|\w{1,12}\s(?:had\s)?(?:needed|wanted|hoped|planned|expected)\b",
     re.I,
 )
+_GOES_ON = re.compile(r"\b(?:and\sso\son|etc)\b|\.\.\.|…")
 _BACK = re.compile(
     r"\b(?:no|wait|actually|oops|mistake|wrong|sorry|correct(?:ion|ed)|hang\son|hold\son)\b", re.I
 )
@@ -237,6 +263,9 @@ def _before_remark(window: str, number: re.Match[str], asked: Asked) -> tuple[st
     if earlier is None:
         return sentence, number
     before = _sentence(window, earlier)
+    between = window[window.rfind(before) + len(before) : window.rfind(sentence)]
+    if any(map(str.isalpha, between)) or _GOES_ON.search(before):
+        return sentence, number  # We divide by six. Each angle measures 120 degrees.
     taken_back = _BACK.search(window, max(0, window.rfind(before) - 20))
     less = asked.words & words(sentence) < asked.words & words(before) and not taken_back
     return (before, earlier) if note or less else (sentence, number)

@@ -55,6 +55,7 @@ class Asked:
         formulas: The formulas whose value it asks for, without blanks: `m+n`, `f(2)`.
         numbers: How often it asks for a number of things: 2 for "how many cows and how many hens".
         scale: The word of a scale that it counts in: `dozen`, `million`; or nothing.
+        supposes: Whether it asks what would be.
         difference: Whether it asks by how much.
         time: Whether it asks for a time.
     """
@@ -67,6 +68,7 @@ class Asked:
     formulas: frozenset[str] = frozenset()
     numbers: int = 0
     scale: str = ""
+    supposes: bool = False
     difference: bool = False
     time: bool = False
 
@@ -118,6 +120,7 @@ def asked_by(problem: str) -> Asked:
         formulas=_asked_formulas(problem[-_QUESTION:]),
         numbers=len(_HOW_MANY.findall(problem, max(0, len(problem) - _QUESTION))),
         scale=next(filter(None, scale.groups())).lower() if scale is not None else "",
+        supposes=_SUPPOSES.search(question) is not None,
         difference=_BY_HOW_MUCH.search(question) is not None,
         time="when" in said or _WHAT_TIME.search(question) is not None,
     )
@@ -159,6 +162,7 @@ _HEAD = re.compile(
 )
 _QUANTITY = re.compile(r"(\d[\d,.]*(?<=\d))\s([a-z]{1,5})")
 _GIVEN = re.compile(r"\d[\d,.]*(?<=\d)")
+_SUPPOSES = re.compile(r"\b(?:would|could|if|suppose|were)\b", re.I)
 _SCALES = "dozen|hundred|thousand|million|billion"
 _HOW_MANY_SCALE = re.compile(
     rf"\bhow\smany\s(?:(?:more|whole|full|total)\s)?({_SCALES})s?\b|\bin\s({_SCALES})s\b"

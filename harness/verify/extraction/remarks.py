@@ -26,7 +26,7 @@ def without_remarks(window: str) -> str:
     rejected = _REJECTED.search(window)
     if rejected is not None and re.search(r"\d[^.]*$", window[: rejected.start()]):
         window = window[: rejected.start()]
-    window = _AS_REQUIRED.sub("", window)
+    window = _CONSTANTS.sub("", _AS_REQUIRED.sub("", window))
     window = _IN_BRACKETS.sub("", window).rstrip() or window
     aside = _ASIDE.search(window)
     if aside is not None and _is_aside(window, aside.start() + 1):
@@ -74,7 +74,7 @@ _ASIDE = re.compile(
     r"[.!?$*](?:\s|-{3,}){1,9}[*_(]{0,3}(?:(?:note|notice|remark|for\scomparison)\b[^.!?]{0,120}"
     r"\b(?:would|different|instead|even|also|excluded|included|allowed)\b[^!?\n]{0,80}[.!)*_]{0,4}$"
     r"|\((?:hint|p\.s\.|source|see)\b[^()]{3,300}\)$"
-    r"|(?:this|that)\s(?:makes\ssense|is\s(?:consistent|reasonable|the\s(?:same)(?:\sthing)?\sas)|agrees|checks\sout|matches)\b[^\n]{0,300}$"
+    r"|(?:this|that)\s(?:makes\ssense|works\s(?:because|since|as)|is\s(?:consistent|reasonable|the\s(?:same)(?:\sthing)?\sas)|agrees|checks\sout|matches)\b[^\n]{0,300}$"
     r"|(?:this|that)\s(?:is|was)\sbecause\b[^\n]{3,300}$"
     r"|\([A-Z](?![^()]*\b(?:so|thus|hence|therefore|answer)\b)[^()]{3,300}\)$"
     r"|(?:(?:for|as\san)\s(?:example|instance)|by\sthe\sway|incidentally),?\s[^\n]{3,300}$"
@@ -92,6 +92,9 @@ _CONFIRMS = re.compile(r"\b(?:right|correct|ok(?:ay)?|isn['’]t it|no)\s?\?\s*$
 _AS_REQUIRED = re.compile(
     r",?\s(?:and|since|because)\s[^,.\n]{1,40}=[^,.\n]{1,40}\bas\s(?:required|expected|given|needed|stated)[.!]?\s*$"
     r"|,\swhich\s(?:checks|matches|agrees)\b[^,.\n]{0,40}[.!]?\s*$"
+)
+_CONSTANTS = re.compile(  # where A and B are arbitrary constants
+    r"[\s,;]{0,3}\b[Ww]here\s[^.=\d<>]{1,60}\b(?:constants?|(?:integers?|numbers?|parameters?))\b[^.=\d]{0,30}[.]?\s*$"
 )
 _IN_BRACKETS = re.compile(r"(?<=[^\n]\n)\s{0,3}\([a-z](?![^()]*\banswer\b)[^()]{3,300}\)\s*$")
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Set
 
 from harness.verify.limits import MAX_ANSWER
-from harness.verify.reading.words import SPOKEN, TEXT, UNITS
+from harness.verify.reading.words import SPOKEN, TEXT, UNIT_OF_SYMBOL, UNITS
 
 MATH = re.compile(
     r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|(?<!\\)\$([^$\n]{1,800})(?<!\\)\$(?!\d)"
@@ -155,7 +155,8 @@ _MEASURED = re.compile(
 def measure(text: str, start: int) -> str:
     """Return the unit that follows there, with the blank before it, or nothing."""
     unit = _MEASURED.match(text, start)
-    known = unit is not None and unit.group(2).lower() in UNITS and unit.group(2) != "in"
+    name = unit.group(2) if unit is not None else "in"
+    known = name != "in" and (name.lower() in UNITS or name in UNIT_OF_SYMBOL)
     return unit.group() if unit is not None and known else ""
 
 

@@ -32,6 +32,7 @@ _SCALED = re.compile(rf"^\.|\b(?:percent|degrees|{'|'.join(DENOMINATORS)})\b")
 _SPOKEN_ONLY = re.compile(
     rf"((?i:{SPOKEN}))(?:\s(?!(?:{SPOKEN}|and|percent|degrees)\b)[a-z]{{3,15}}){{1,2}}"
 )
+_LEFT = re.compile(r"\bis\s(?:-?\d*[a-z]\s?[-+]\s?[\da-z]+|\d+[a-z])\s$")
 _PLAIN_END = re.compile(r"(?:\s[a-z]+){0,3}")
 
 
@@ -48,6 +49,8 @@ def tail(sentence: str) -> str | None:
         if spoken is not None and states.group().startswith(":"):
             return spoken.group(1)
         before = sentence[: states.start()]
+        if states.group()[0] == "=" and _LEFT.search(before):
+            continue  # the line is y - 1 = 3(x - 1)
         if any(map(str.isdigit, before)) and not any(map(str.isnumeric, end)) and "∞" not in end:
             continue  # 60 minutes, which is one hour
         words = _LETTERS.findall(end)

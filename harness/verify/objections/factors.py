@@ -8,7 +8,7 @@ from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 
 _ASKS = re.compile(
-    r"(?:^|[.?!:]\s+)(?:\w+\s){0,2}[Ff]actor(?:i[sz]e)?\s(?!of\b|by\b)|\bfactor(?:ed|i[sz]ed)\sform\b"
+    r"(?:^|[.?!:]\s+)(?:(?:[Pp]lease|[Ff]ully|[Cc]ompletely)\s)?[Ff]actor(?:i[sz]e)?\s(?!of\b|by\b)|\bfactor(?:ed|i[sz]ed)\sform\b"
     r"|\b[Ff]actor(?:ed|i[sz]ed?|ing)?\b[^.?!]{0,80}\bcompletely\b|\bcompletely\sfactor(?:ed|i[sz]ed)\b"
 )
 
@@ -18,7 +18,7 @@ def is_unfactored(gold: Node, answer: Node, problem: str) -> bool:
 
     `3x(4x^2 - 25)` for `3x(2x - 5)(2x + 5)`.
     """
-    if "actor" not in problem or gold.kind not in ("mul", "pow"):
+    if "actor" not in problem or gold.kind not in ("mul", "pow") or answer.kind == "rel":
         return False
     return _ASKS.search(problem) is not None and _factors(answer) < _factors(gold)
 

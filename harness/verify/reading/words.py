@@ -158,9 +158,7 @@ _UNIT_LINES: list[tuple[str, str, Fraction]] = [
     ("kwh", "energy", _F(3_600_000)),
     ("micron microns microm", "length", _F(1, 10**6)),
     ("angstrom angstroms", "length", _F(1, 10**10)),
-    ("parsec parsecs", "parsec", _F(1)),
-    ("kiloparsec kiloparsecs kpc", "parsec", _F(1000)),
-    ("megaparsec megaparsecs", "parsec", _F(10**6)),
+    ("parsec parsecs pc", "parsec", _F(1)),
     ("mol mole moles", "amount", _F(1)),
     ("coulomb coulombs", "charge", _F(1)),
     ("kelvin kelvins", "kelvin", _F(1)),
@@ -212,6 +210,7 @@ _SYMBOLS = {
     "T": "tesla",
     "mol": "mole",
     "K": "kelvin",
+    "pc": "parsec",
 }
 # the case of a symbol counts: mW and MW; but Mm is a mm that somebody wrote in capitals
 for _prefix, _power in _POWERS.items():
