@@ -134,6 +134,7 @@ def _cost(text: str, gold: str) -> float:
         ("the range is ", "all real numbers ", "greater than 4"),
         ("x = 5", ", so x = 5", " or y"),
         ("she walks half ", "a mile ", "x"),
+        ("the center is $3$ and ", "xxxx", "- $4$"),
     ],
 )
 def test_reading_is_linear(before: str, run: str, behind: str) -> None:

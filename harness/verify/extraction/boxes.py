@@ -134,7 +134,8 @@ def _suspect(before: str) -> bool:
 
 # what closes a formula or opens words between a box and its unit
 _GAP = re.compile(
-    r"(?:[\s~}]|\\[,;:! ]|\\quad\b|(?:\$|\\[)\]])\s{1,3}|\\(?:text|mbox|mathrm|textrm)\s?\{\s?)*"
+    r"(?:[ ~}]|\\[,;:! ]|\\quad\b|(?:\$|\\[)\]])(?: {1,3}|(?=[.\n]|$))"
+    r"|\\(?:text|mbox|mathrm|textrm)\s?\{\s?)*"
 )
 _PLAIN = re.compile(r"[-−+]?\s?(?:\\?\$|€|£)?\s?(?:[\d.,]|\{,\}|\\!)*\d|\\[dt]?frac\{\d+\}\{\d+\}")
 _PERCENT = re.compile(r"(?:[\s$]|\\[)\], ]){0,4}(?:\\?%|percent\b)")
@@ -158,9 +159,11 @@ def _with_what_follows(text: str, box: tuple[int, int, str]) -> str:
     """
     start, end, content = box
     behind = text[end : end + 140]
-    if not behind.strip(" $.\n"):
+    gap = _GAP.match(behind)
+    words = " " + behind[gap.end() if gap is not None else 0 :]
+    if words[1:2] in ("", ".", "\n"):
         return content
-    rest = _GOES_ON.match(behind)
+    rest = _GOES_ON.match(behind) if behind.lstrip()[:1] in "\\-+/^*,i" else None
     if rest is not None and _IN_FORMULA.search(text[max(0, start - 400) : start]):
         joined = rest.group(1)
         alone = _PLAIN.fullmatch(content.strip()) or joined.lstrip().startswith(",")
@@ -169,8 +172,6 @@ def _with_what_follows(text: str, box: tuple[int, int, str]) -> str:
         return content
     if _PERCENT.match(behind):
         return f"{content}\\%"
-    gap = _GAP.match(behind)
-    words = " " + behind[gap.end() if gap is not None else 0 :]
     both = in_two_units(content.strip() + words)
     scale = _SCALE.match(words)
     if scale is not None:

@@ -112,7 +112,7 @@ _PARTS = re.compile(r"(?:\s[a-z]+){0,5},\s[$€£]?")
 _PLAIN_FIGURE = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
 _LINK = re.compile(r"\s(?:is|are|was|were|equals|of|at|:|=)?\s*\S{0,2}$")
 _TWO_NAMES = re.compile(
-    r"^,?\s(?:and|with|while|whereas)\s(?!(?:this|that|it|then|so)\b)(?:\$y\$-|[a-z]+\s?)+(?:(?:is|are|of|equals)\s)?$"
+    r"^,?\s(?:and|with|while|whereas)\s(?!(?:this|that|it|then|so)\b)(?:\$y\$-|[a-z]+(?![a-z])\s?)+$"
 )
 _SEGMENT = re.compile(
     r"[,;:(]\s|\b(?:and|with|while|whereas|but|where|when|has|have|had|is|are|was|were|so|thus|hence)\s",
