@@ -2,13 +2,13 @@
 
 Open cases are a specification like the project's own. Sealed ones are a measurement: only their
 counts are looked at, for the verifier must not be fitted to single cases. `verify_sealed.jsonl`,
-`verify_sealed_prose.jsonl` and `verify_sealed_natural.jsonl` are sealed. `verify_authors.jsonl` is by two authors whose cases were
-sealed while verifiers 7 and 8 were made, and by more who wrote while verifiers 9 to 11 were; it
-measures nothing any more, and neither do the other files, whose first-sight figures are in
-docs/verifier.md. `verify_unseen.jsonl` was
-written after verifier 5 was and `verify_fresh.jsonl` after that; half of the latter, by a digest of
-each case, served to make verifier 6. Problems that quoted public benchmarks are left out, or told
-anew.
+`verify_sealed_prose.jsonl` and `verify_sealed_natural.jsonl` are sealed. `verify_authors.jsonl` is
+by two authors whose cases were sealed while verifiers 7 and 8 were made, by more who wrote while
+verifiers 9 to 11 were, and (D1) by whoever made 11; it measures nothing any more, and neither do
+the other files, whose first-sight figures are in benchmarks/verifier_history.md.
+`verify_unseen.jsonl` was written after verifier 5 was and `verify_fresh.jsonl` after that; half of
+the latter, by a digest of each case, served to make verifier 6. Problems that quoted public
+benchmarks are left out, or told anew.
 """
 
 from __future__ import annotations

@@ -87,11 +87,11 @@ def _likeliest(sentence: str, found: list[Candidate], asked: Asked) -> list[Cand
 
 def _is_asked_of(found: Candidate, asked: Asked) -> bool:
     """Whether a candidate is a number of the question, of the same thing if both say of what."""
-    number, *rest = [*found.text.split(), "", ""]
-    if number not in asked.words:
+    said = found.text.split()
+    if "".join(said[:1]) not in asked.words:
         return False
-    of = {q.split()[1] for q in asked.quantities if q.startswith(f"{number} ")}
-    return not rest[0] or not of or rest[0][:5].lower() in of
+    of = {q.split()[1] for q in asked.quantities if q.startswith(f"{said[0]} ")}
+    return len(said) < 2 or not of or said[1][:5].lower() in of
 
 
 def _sum(sentence: str, every: list[Candidate], asked: Asked) -> Candidate | None:

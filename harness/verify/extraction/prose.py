@@ -35,9 +35,8 @@ def in_prose(text: str, found: Found, form: Form, gold: str, right: bool) -> str
         if shown.endswith(found.text.strip()) and "=" in shown:
             return shown  # the line is x + 2y = 6
     if not right and "(" in gold and found.how == "last" and "-coordinate" in text[-200:]:
-        *_, two = [m.groups() for m in _COORDINATES.finditer(text[-400:])] or [None]
-        if two is not None:
-            return f"({two[0]}, {two[1]})"
+        for two in _COORDINATES.finditer(text[-400:]):
+            return f"({two.group(1)}, {two.group(2)})"
     loud = _LOUD.fullmatch(found.text) if not right and "!" not in gold else None
     among = _RANGE.fullmatch(found.text) if right and not _RANGE.fullmatch(gold) else None
     at = _place(found.text, text) if loud or among else None
