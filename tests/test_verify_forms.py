@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.errors import HarnessError, UsageError
 from harness.verify import (
@@ -20,6 +23,8 @@ from harness.verify import (
     verify,
 )
 from harness.verify.extraction.extract import Form, boxed, boxes, extract
+from harness.verify.objections.lexicon import BOUNDS, DENIALS, FUNCTIONS
+from harness.verify.objections.vetoes import taken_back
 from harness.verify.workers.wire import judgement_fields, judgement_from
 
 
@@ -249,3 +254,13 @@ def test_a_sign_belongs_to_a_percentage(sign: str) -> None:
     assert verify(f"{sign}25%", "-25", form="bare").verdict is Verdict.correct
     assert verify(f"{sign}25%", "-0.25", form="bare").verdict is Verdict.correct
     assert verify(f"{sign}25%", "25", form="bare").verdict is Verdict.wrong
+
+
+@pytest.mark.parametrize("phrase", DENIALS + BOUNDS + FUNCTIONS)
+@settings(max_examples=20, derandomize=True, deadline=None)
+@given(data=st.data())
+def test_words_before_a_value_are_looked_for(phrase: str, data: st.DataObject) -> None:
+    """What tells quickly that no such words are there (`HINTS`, `LAST_WORDS`) knows each phrase."""
+    said = data.draw(st.from_regex(re.compile(phrase, re.ASCII), fullmatch=True))
+    if len(said) < 40:
+        assert taken_back(f"It is {said} 97531.", "97531", "What is it worth?") is not None

@@ -37,7 +37,6 @@ class Candidate(NamedTuple):
     math: bool
 
 
-_OF = re.compile(r"\b(?:of\sthe\s[a-z]{2,15}|in|into)\s+\S{0,2}$")
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
 
@@ -56,8 +55,6 @@ def candidates(sentence: str) -> list[Candidate]:
             place = 4
         elif formula or not spoken:
             place = NAME if formula and NAME_ONLY.fullmatch(text) else rank(sentence, start, end)
-            # the perimeter of the square 4 * 9 = 36
-            place = 0 if place == 2 and "=" in text and _OF.search(sentence, 0, start) else place
         elif _COUNTED.search(sentence[:start]):  # the two friends
             continue
         else:

@@ -58,7 +58,6 @@ def _is_beside(sentence: str, start: int, asked: Asked) -> bool:
 _CLOCK = re.compile(r"\d:\d\d|\d\s?[ap]\.?m\b", re.I)
 _BY = re.compile(r"\b(?:by|difference\sof)\s(?:about\s|exactly\s|only\s)?\S{0,2}$")
 _MORE = re.compile(r"(?:\s[a-z]{1,15})?\s(?:more|fewer|less)\b")
-_PER = re.compile(r"\s(?:per|each|every)\b")
 _TOTAL = re.compile(r"\btotal\sof\s\S{0,2}$")
 
 
@@ -74,7 +73,7 @@ def _likeliest(sentence: str, found: list[Candidate], asked: Asked) -> list[Cand
         ] or found
     units = {UNITS[w] for w in asked.counted}
     if units:
-        found = [c for c in found if _unit(c) in units and not _PER.match(sentence, c.end)] or found
+        found = [c for c in found if _unit(c) in units] or found
     if "total" in asked.words:
         found = [c for c in found if _TOTAL.search(sentence, 0, c.start)] or found
     # after 8 hours the candle is 10 cm tall
@@ -276,7 +275,6 @@ _EXTREMES = {
 _NEEDED = re.compile(
     r"\b(?:must|needs?|needed|ha[sd]\sto|have\sto|should|required|necessary|can|could|able|possible)\b"
 )
-_OR_MORE = re.compile(r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b")
 
 
 def _with_bound(sentence: str, best: Candidate, asked: Asked) -> str:
@@ -289,6 +287,4 @@ def _with_bound(sentence: str, best: Candidate, asked: Asked) -> str:
     )
     if asks & asked.words and _NEEDED.search(sentence):
         return best.text  # he must sell at least 715, where the minimum is asked for
-    if bound is not None:
-        return f"{bound.group(1)} {best.text}"
-    return f"at least {best.text}" if _OR_MORE.match(sentence, best.end) else best.text
+    return f"{bound.group(1)} {best.text}" if bound is not None else best.text

@@ -11,6 +11,7 @@ from harness.verify.extraction.sentences import (
     ASSIGNS,
     BOUND,
     FURTHER,
+    HENCE,
     MATH,
     NUMBERISH,
     TWO_WORDS,
@@ -62,18 +63,6 @@ def _total(sentence: str, asked: Asked) -> str | None:
     return total.group(1) + measure(sentence, total.end()) if total is not None else None
 
 
-_WHICH_IS = re.compile(
-    r"\b(?:of|in)\s(?:the\s)?(?:\$[^$]{1,40}\$|\d[\d,]{0,12}),\swhich\s(?:is|equals)\s"
-    rf"(\$[^$]{{1,40}}\$|{NUMBERISH.pattern})[.]?$"
-)
-
-
-def _which_is(sentence: str, asked: Asked) -> str | None:
-    """Return what something of a value is: `1` of `the first digit of 17, which is 1`."""
-    which = _WHICH_IS.search(sentence)
-    return value_in(which.group(1)) if which is not None else None
-
-
 _BOLD = re.compile(rf"\*\*([^*\n]{{0,80}}?(?:[\d½⅓⅔¼¾∞]|\b{SPOKEN})[^*\n]{{0,80}})\*\*")
 
 
@@ -83,14 +72,12 @@ def _in_bold(sentence: str, asked: Asked) -> str | None:
     return value_in(bold[-1].group(1).strip(" :")) if bold else None
 
 
-_SO = re.compile(r"^(?:so|thus|therefore|hence|then)\b,?\s*", re.I)
+_SO = re.compile(rf"^(?:{HENCE}|then)\b,?\s*", re.I)
 _NAME = r"(?:[a-zα-ω][₀-₉\d]?|\([a-z](?:,\s?[a-z]){1,3}\))"
 SEVERAL = re.compile(
     rf".{{0,30}}?(?<!\w){_NAME}\s*=[^=]{{1,30}}?(?:\bor\b|\band\b|,)\s*{_NAME}\s*=[^=]{{1,30}}"
 )
-_STEP = re.compile(
-    r"[,;]\s(?:and\s)?(?:so|thus|hence|therefore|which\s(?:gives|means|yields)|giving)\s"
-)
+_STEP = re.compile(rf"[,;]\s(?:and\s)?(?:{HENCE}|which\s(?:gives|means|yields)|giving)\s")
 HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
 
 
@@ -135,7 +122,7 @@ def _region(sentence: str, asked: Asked) -> str | None:
     return next(filter(None, found.groups())) if found is not None else None
 
 
-_MARKED = (_total, _which_is, _in_bold, _whole, _region, _formula_at_end)
+_MARKED = (_total, _in_bold, _whole, _region, _formula_at_end)
 
 _ANDS = re.compile(r"\sand\s|[;,]\s")
 
@@ -233,15 +220,6 @@ _MINUS = re.compile(r"^(?:negative|minus)\s+(?=[\d$\\])", re.I)
 _AGAIN = re.compile(
     rf"(?i:{SPOKEN})\s\((\d[\d,.]{{0,15}})\)|(?<!\S)(\d[\d,.]{{0,15}})\s\((?i:{SPOKEN})\)"
 )
-_OTHERWISE = re.compile(  # 14, or maybe 15; 9 pears or 10 pears
-    r"(?:\s[a-z]{1,15})?\sor\s(?:more|less|fewer|greater|above|higher|longer)\b"
-    r"|(?:\s{0,9},?\s{0,9}\band\b|(?:\s{1,9}[a-z]{1,15}){0,2}\s{0,9},?\s{0,9}\bor\b)[^.;]{0,30}?\d",
-    re.I,
-)
-# 50% of 80, 5 more than 7
-_RELATIVE = re.compile(
-    r"(?:(?<=%)\s+of|\s+(?:more|less|fewer|greater|higher|lower)\s+than)\s+[$\\(]{0,2}\d"
-)
 
 
 def value_in(sentence: str, asked: Asked = NOTHING) -> str:
@@ -256,8 +234,6 @@ def value_in(sentence: str, asked: Asked = NOTHING) -> str:
     lead = NUMBERISH.match(sentence)
     if lead and "; " in sentence and (not asked or asked.words & words(sentence.split("; ")[0])):
         sentence = sentence.split("; ")[0]  # 3 dollars each; the pack costs 15
-    if lead and (_OTHERWISE.match(sentence, lead.end()) or _RELATIVE.match(sentence, lead.end())):
-        return sentence
     choice = re.match(r"(?:for sure\s+)?\(?([A-J])\)?(?=$|[\s.,:])", sentence)
     if choice is not None and not re.match(r"A\s+[a-z]", sentence):
         return choice.group(1)
@@ -265,7 +241,7 @@ def value_in(sentence: str, asked: Asked = NOTHING) -> str:
 
 
 _AND_SO = re.compile(
-    r"[,;]\s(?:and\s)?(?:so|thus|hence|therefore|i\.e\.|that\sis,?|namely)[,:]?\s"
+    rf"[,;]\s(?:and\s)?(?:{HENCE}|i\.e\.|that\sis,?|namely)[,:]?\s"
     r"(?=[^,;]{0,30}\d)(?![^,;]*\bnot\b)(?=[^,;]*$)"
 )
 

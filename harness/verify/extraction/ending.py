@@ -17,6 +17,7 @@ from harness.verify.extraction.remarks import CONCLUDES, unsettled, without_rema
 from harness.verify.extraction.sentences import (
     ASSIGNS,
     BOUND,
+    HENCE,
     MATH,
     NUMBERISH,
     affirmed,
@@ -124,9 +125,9 @@ def _without_enumeration(window: str, asked: Asked) -> str:
     return window
 
 
-_HENCE = re.compile(r"\b(?:so|thus|hence|therefore)\b", re.I)
+_HENCE = re.compile(rf"\b(?:{HENCE})\b", re.I)
 _SUPPOSED = re.compile(
-    r"(?!.*(?:\b(?:so|thus|hence|therefore)\b|\b(?:this|that|which|it)\swould\b|=))"
+    rf"(?!.*(?:\b(?:{HENCE})\b|\b(?:this|that|which|it)\swould\b|=))"
     r"(?:.*\b(?:would|instead)\b|If\s.*\b(?:get|gets|is|are|be)\b|The\s[^.]*\bcancels)",
     re.I,
 )
@@ -149,7 +150,7 @@ def _without_supposed(window: str, asked: Asked) -> str:
     )
 
 
-_SO_WITHIN = re.compile(r",\s(?:so|thus|hence|therefore|leaving)\b")
+_SO_WITHIN = re.compile(rf",\s(?:{HENCE}|leaving)\b")
 
 
 def _closing_value(window: str, asked: Asked) -> str | None:
@@ -310,7 +311,6 @@ def _sentence(text: str, found: re.Match[str]) -> str:
     return text[start : end.start() if end else len(text)].strip()
 
 
-_BOUNDED = re.compile(r"\b(?:at\s(?:most|least)|no\s(?:more|less|fewer)\sthan)\s*[$\\(\[]{0,2}$")
 _EXTREMES = frozenset({"minim", "least", "small", "fewes", "maxim", "most", "large", "great"})
 _BREAKS = (". ", "! ", "? ", "\n", ", ", "; ", ",$ ", ".$ ", ",\\) ", ".\\) ")
 _DENIED = re.compile(
@@ -340,9 +340,8 @@ def _unless_denied(value: str, text: str, found: re.Match[str], asked: Asked) ->
     clause = text[start : stop.start() if stop else len(text)].strip()
     before = text[start : found.start()]
     denied = DOUBTED.search(before) or ("not" not in asked.words and _DENIED.search(before))
-    bounded = _BOUNDED.search(before) and not _EXTREMES & asked.words
     wrong = not {"wrong", "incor", "not"} & asked.words and _WRONG.match(text, found.end())
-    if denied or bounded or wrong:
+    if denied or wrong:
         return clause
     denies = affirmed(_RELATIVE.sub("", clause), asked.words) is None and not _SUCH.search(before)
     return clause if denies and "not" not in asked.words else value

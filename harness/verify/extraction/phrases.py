@@ -9,10 +9,12 @@ from harness.verify.extraction.boxes import boxes
 from harness.verify.extraction.closing import MATHEMATICS, value_in
 from harness.verify.extraction.question import NOTHING, Asked, words
 from harness.verify.extraction.sentences import (
+    HENCE,
     MATH,
     NUMBERISH,
     affirmed,
     content,
+    has_digit,
     last_formulas,
     measure,
 )
@@ -20,10 +22,8 @@ from harness.verify.reading.answer import read
 from harness.verify.reading.words import SPOKEN, TEXT
 
 WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
-_STOPS = (
-    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "</s>", "I hope it is correct",
-    "\n\nQuestion:", "\n\nProblem:", "\nQ:", "[Note:", "<|end_of_box|>", "</answer>",
-)  # fmt: skip
+# where a value ends; what another speaker says is left out before that, in `extract`
+_STOPS = ("\n\nQuestion:", "\n\nProblem:", "\nQ:", "[Note:", "<|end_of_box|>", "</answer>")
 
 
 _SAYS = r"(?:is|are|was|were|(?:will|would|should|must|could|might|may)\s+be|comes\s+to|equals)\b"
@@ -122,7 +122,7 @@ def _said(lead: str, rest: str, asked: Asked) -> str | None:
     if REFUSES.search(rest, 0, 400):
         return f"not certain: {rest[:60]}"  # which the reader refuses
     others = _OTHERS_SAY.search(lead) and _HOWEVER.search(rest, 0, 200)
-    if others or _NOT_SO.search(rest, 0, 200) or _NO_VALUE.match(rest) or _BECAUSE.search(lead):
+    if others or _NO_VALUE.match(rest) or _BECAUSE.search(lead):
         return None
     if DOUBTED.search(lead) or (_MAYBE.match(rest) and len(_NUMBERS(rest)) > 1):
         return f"not certain: {rest[:200]}"
@@ -152,10 +152,6 @@ _NO_VALUE = re.compile(
     r"|\s*,\s+[^\W\d]{2,}(?![^.\n]{0,40}\d)"
 )
 _BECAUSE = re.compile(r"\b(?:because|since|as)\s(?:the|our|this)\s$", re.I)
-_NOT_SO = re.compile(
-    r"^[^.!?\n]{1,80}[.!?]\s{1,3}(?:(?:But|Actually|Wait|Hmm|No|Oh)\b[,.\s]{1,3}){0,2}(?:no\b[,.\s]{1,3})?"
-    r"(?:[Tt]his|[Tt]hat|[Ii]t)\s(?:is|was)\s(?:not\s(?:correct|right|true|so)|wrong|incorrect|false)\b"
-)
 DOUBTED = re.compile(  # "I do not think that the answer is 5"
     r"(?:\b(?:whether|impossible|unclear|(?<!no\s)doubt|(?:false|wrong|incorrect)\s(?:that|to\s(?:say|think|claim))|(?:some|many|most|one)\s(?:\w+\s){0,2}?(?:say|think|claim)"
     r"|(?:tempted|inclined)\sto\s(?:say|think|believe|answer)|(?<=\bthat\s)suppose|(?:^|(?<=[.!?]\s)|(?<=\n))(?:suppose|assume|assuming|imagine|if))\b|(?:not|n['’]t|\bnever)\s+(?:(?:\w+\s+)?(?:think|believe|said|say|claim|mean|true|certain|sure|clear"
@@ -190,7 +186,7 @@ def _corrected(rest: str) -> str | None:
         return None
     found = _statement(rest[mark.start() + again.end() :])
     plain = not rest.startswith(("$", "\\"), mark.start() + again.end())
-    return None if plain and not any(map(str.isdigit, found)) else found
+    return None if plain and not has_digit(found) else found
 
 
 _IS_THE = re.compile(
@@ -219,7 +215,7 @@ def _value_before(text: str) -> str | None:
     formulas, number = list(MATH.finditer(sentence)), last_match(NUMBERISH, sentence)
     if formulas and (number is None or number.start() < formulas[-1].end()):
         return last_formulas(formulas, sentence)
-    clause = re.split(r"[,;:]\s+(?:so|thus|hence|therefore)\b|(?<!\d\s)[:;]\s", sentence)[-1]
+    clause = re.split(rf"[,;:]\s+(?:{HENCE})\b|(?<!\d\s)[:;]\s", sentence)[-1]
     whole = _LEADS.sub("", clause.strip(), count=1).strip(" *_,:")
     most = 6 if number is not None or re.search(SPOKEN, whole) else 4
     found = read(whole) if 40 < len(whole) <= 80 or len(whole.split()) >= most else ()

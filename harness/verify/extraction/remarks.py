@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.phrases import REFUSES, last_match
+from harness.verify.extraction.sentences import has_digit
 
 
 def without_remarks(window: str) -> str:
@@ -21,7 +22,7 @@ def without_remarks(window: str) -> str:
     remark = _REMARKED.search(window, max(0, len(window) - 120))
     if remark is not None:  # 17, not 16
         before = window[: remark.start()]
-        if any(map(str.isdigit, re.split(r"[.!?]\s|\n", before)[-1])):
+        if has_digit(re.split(r"[.!?]\s|\n", before)[-1]):
             window = before
     rejected = _REJECTED.search(window)
     if rejected is not None and re.search(r"\d[^.]*$", window[: rejected.start()]):
@@ -32,14 +33,14 @@ def without_remarks(window: str) -> str:
     if aside is not None and _is_aside(window, aside.start() + 1):
         window = window[: aside.start() + 1].rstrip(" *")
     question = _asks(window)
-    if question is not None and any(map(str.isdigit, window[: question.start()])):
+    if question is not None and has_digit(window[: question.start()]):
         window = window[: question.start() + 1].rstrip()
     return window
 
 
 def _is_aside(window: str, start: int) -> bool:
     """Whether the text from `start` takes nothing back, and a value stands before it."""
-    stated = any(map(str.isdigit, window[:start]))
+    stated = has_digit(window[:start])
     return stated and _TAKES_BACK.search(window, start) is None
 
 
@@ -61,7 +62,7 @@ def unsettled(window: str) -> str | None:
     refused = REFUSES.search(window, max(0, len(window) - 300))
     if refused is None or CONCLUDES.search(window, refused.end()):
         return None
-    return f"not certain: {refused.group()}" if any(map(str.isdigit, window)) else ""
+    return f"not certain: {refused.group()}" if has_digit(window) else ""
 
 
 def _asks(window: str) -> re.Match[str] | None:

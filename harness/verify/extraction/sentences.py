@@ -37,6 +37,7 @@ NAME_ONLY = re.compile(
 ASSIGNS = re.compile(  # $x=3,$ $y=4$; (x, y) = (3, 4)
     r"\s*(?:(?:\\[a-z]{2,7}|[a-zA-Zα-ω])(?:_\{?\w\}?|[₀-₉]|\d)?|\([a-z](?:,\s?[a-z]){1,3}\))\s*="
 )
+HENCE = "so|thus|hence|therefore"
 AND = re.compile(r"[\s,]*\b(?:and|or|et|ou|und|oder)\b\s*")
 
 _ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\}")
@@ -60,7 +61,7 @@ _REMARK = re.compile(
 )
 # he pays $36 instead of $42, and so saves $6
 _INSTEAD = re.compile(
-    r"\s(?:instead of|rather than)\s[^,;.]{1,60}(?=,\s(?:and\s)?(?:so|thus|hence|therefore)\b)"
+    rf"\s(?:instead of|rather than)\s[^,;.]{{1,60}}(?=,\s(?:and\s)?(?:{HENCE})\b)"
 )
 _ADDED = re.compile(r"\s\((?:it|since|as|because|we|the)\b[^()]{3,200}\)?")
 _NO_DENIAL = re.compile(
@@ -111,7 +112,7 @@ BOUND = re.compile(
 )
 
 _STATED = re.compile(
-    r"(?:(?:so|thus|hence|therefore)\b,?\s*)?(?:the\s+|my\s+|our\s+)?(?:(?:final|correct|right)\s+)*"
+    rf"(?:(?:{HENCE})\b,?\s*)?(?:the\s+|my\s+|our\s+)?(?:(?:final|correct|right)\s+)*"
     r"(?:answer|result|solution)s?\s*(?:is|are|:|=)\s*:?\s*(?=\S)",
     re.I,
 )
@@ -201,7 +202,7 @@ def last_formulas(found: list[re.Match[str]], text: str) -> str:
 def before_that_is(answer: str) -> str:
     """Return what stands before "i.e.", if that is a value, else what stands behind it."""
     before, _, after = answer.partition(", i.e.")
-    return before if any(map(str.isdigit, before)) else after or before
+    return before if has_digit(before) else after or before
 
 
 def only_formula(text: str) -> str | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.question import Asked, words
-from harness.verify.extraction.sentences import MATH, has_digit
+from harness.verify.extraction.sentences import HENCE, MATH, has_digit
 from harness.verify.reading.words import SPOKEN
 
 
@@ -41,7 +41,7 @@ def _exactly(sentence: str, asked: Asked) -> str:
 _FAILS = re.compile(
     r"(?:,\s(?:while|whereas|but)|(?:;|,?\sand)(?=\s\S{0,3}\d))\s([^,;]{1,80}?)\b(?:d(?:o|oes|id)\snot|n['’]t|fails?)\b"
 )
-_NOT_SO = re.compile(r"\bnot\b[^.]*,\s(?:so|thus|hence|therefore)\b")
+_NOT_SO = re.compile(rf"\bnot\b[^.]*,\s(?:{HENCE})\b")
 
 
 def _without_failure(sentence: str, asked: Asked) -> str:
@@ -79,7 +79,7 @@ _WHERE = frozenset({"which", "where", "attai", "occur"})
 _OCCURS = re.compile(
     r",?\s(?:which|this|and|it)\s(?:it\s)?(?:(?:occurs|happens)\s(?!with\b)|is\s(?:attained|achieved|reached|found)\s).*$"
     r"|(?<=[\d$])\s(?:is|are|being)\s(?:attained|achieved|reached)\s(?:when|at|for|if|by)\s"
-    r"(?:(?!\b(?:so|thus|hence|therefore)\b).)*$"
+    rf"(?:(?!\b(?:{HENCE})\b).)*$"
 )
 
 
@@ -147,7 +147,7 @@ _SIDES = (
 _SIDE = re.compile("|".join(_SIDES), re.I)
 # a conclusion in what would be left out, or the rest of the main clause behind it
 _GOES_ON = re.compile(
-    r":\s|\b(?:so|thus|hence|therefore|leaving|which\s(?:leaves|gives|makes|means))\b"
+    rf":\s|\b(?:{HENCE}|leaving|which\s(?:leaves|gives|makes|means))\b"
     r"|,\s(?!(?:and|or|but|while)\b)[A-Za-z][^,]*(?:\d|\$)|\\\[|\$\$|,\s\d[^,=]*="
     r"|\b(?:sum|answer|value|total|result)\s(?:is|of)\b|\bnot\s(?:the|right|correct)\b"
     r"|\b(?:wrong|incorrect)\b"

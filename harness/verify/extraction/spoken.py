@@ -7,7 +7,7 @@ import re
 
 from harness.verify.extraction.closing import concluded
 from harness.verify.extraction.question import Asked, words
-from harness.verify.extraction.sentences import affirmed, has_digit
+from harness.verify.extraction.sentences import HENCE, affirmed, has_digit
 from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN
 
 CLOSING = re.compile(r"(?<=[\w)*])[.!?]\s+|\n+")  # between sentences
@@ -49,7 +49,7 @@ def _named(window: str, end: int, asked: Asked) -> str | None:
     if named is not None and end:  # in a sentence of their own
         gap = re.split(r"[.!?]\s|\n", window[end : named.start()])
         least = asked.words & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
-        so = re.search(r"\b(?:so|thus|hence|therefore)\b", gap[-1])
+        so = re.search(rf"\b(?:{HENCE})\b", gap[-1])
         own = (len(gap) > 1 or so) and not asked.words & words(gap[-1] + named.group()) < least
         number = named.group(2) or named.group(3) or named.group(4)
         named = named if number and (own or not "".join(gap).strip()) else None
@@ -57,15 +57,14 @@ def _named(window: str, end: int, asked: Asked) -> str | None:
     return re.sub(r"^half\san?\b", "1/2", word) if word is not None else None
 
 
-_HENCE = re.compile(r"(?:so|thus|hence|therefore|in\s(?:total|all)|altogether)\b", re.I)
+_HENCE = re.compile(rf"(?:{HENCE}|in\s(?:total|all)|altogether)\b", re.I)
 
 
 def _twelve_times(closing: str, asked: Asked) -> str | None:
     """Return the value of a last sentence with one number, in words: `so he swims twelve times`."""
     hence = _HENCE.match(closing) is not None
-    once = (
-        re.findall(rf"\b{SPOKEN}", closing.lower()) if hence or asked.words & words(closing) else []
-    )
+    states = hence or asked.words & words(closing)
+    once = re.findall(rf"\b{SPOKEN}", closing.lower()) if states else []
     if len(once) != 1 or once[0] == "one" or has_digit(closing):
         return None
     value = concluded(closing, asked)

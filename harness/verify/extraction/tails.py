@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.closing import SEVERAL
-from harness.verify.extraction.sentences import ASSIGNS, NUMBERISH
+from harness.verify.extraction.sentences import ASSIGNS, NUMBERISH, has_digit
 from harness.verify.reading.answer import read
 from harness.verify.reading.words import (
     DEGREE_WORDS,
@@ -51,7 +51,7 @@ def tail(sentence: str) -> str | None:
         before = sentence[: states.start()]
         if states.group()[0] == "=" and _LEFT.search(before):
             continue  # the line is y - 1 = 3(x - 1)
-        if any(map(str.isdigit, before)) and not any(map(str.isnumeric, end)) and "∞" not in end:
+        if has_digit(before) and not any(map(str.isnumeric, end)) and "∞" not in end:
             continue  # 60 minutes, which is one hour
         words = _LETTERS.findall(end)
         known = all(w.lower() in _VOCABULARY or w.lower() in UNITS for w in words if len(w) > 1)

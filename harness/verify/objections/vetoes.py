@@ -59,18 +59,15 @@ _BEHIND = (
 )
 _COMPARED = re.compile(rf"{_UNIT}\s{any_of(COMPARISONS)}\b", re.I)
 _OPERAND = re.compile(rf"[\w)}}]\s?{any_of(OPERATORS)}\s?\$?\\boxed\s?\{{$")
-_UNREAL = re.compile(rf"\b{any_of(UNREAL)}\b[^.;:!?\d]{{0,60}}$", re.I)
 _LATER = re.compile(rf"\b{any_of(RETRACTIONS)}\b", re.I)
 _REFUSED = re.compile(rf"\b{any_of(REFUSALS)}", re.I)
-_NO_MATTER = re.compile(
-    r"\b(?:no(?!,)|not|without|never|rest|others?|remaining|else|otherwise|any(?:one|body)|nothing)\b[^.!?]{0,15}$",
-    re.I,
-)
-_WOULD = re.compile(
-    r"\bwould\shave\s[^.,;!?\d]{0,40}$|^\W*(?:had|were|if|suppose)\b[^.;!?]*$", re.I
-)
-_IF = re.compile(r"\b(?:would|if|suppose|could|were|had)\b", re.I)
 _NUMBER = re.compile(rf"\d|\b(?!one\b){SPOKEN}\b", re.I)
+# what is only supposed, up to a value that stands at \0: "he hoped for 42", "if it were 42, ..."
+_UNREAL = re.compile(
+    rf"\b{any_of(UNREAL)}\b[^.;:!?\d\0]{{0,60}}(?=\0(?!.*(?:{_NUMBER.pattern})))"
+    r"|^\W*(?:had|were|if|suppose)\b(?=[^\0]*(?:\0.{0,80})?\bwould\b)[^.;!?\0]*(?=\0)",
+    re.I | re.S,
+)
 _SEQUENCE = re.compile(r"\b(?:lim|limit|sequence|series|converge|approach|tend|asymptote)", re.I)
 
 
@@ -109,7 +106,6 @@ def taken_back(text: str, value: str, problem: str) -> str | None:
     return found[-1] if found and all(found) else None
 
 
-_MARK = re.compile(r"(?:\\boxed\s?\{|####)[\s$]*$")
 _SIGNS = ("-", "+", "*", "/", "cdot", "times")
 _I = ("I ", "I'", "I’")
 _PART_BEFORE = re.compile(r"[\w.,]$|\d[-/^]$")
@@ -121,13 +117,9 @@ def _places(window: str, value: str) -> list[int]:
     found: list[int] = []
     first, at = 0, window.rfind(value) if value else -1
     while at >= first and len(found) < 9:
-        end = at + len(value)
-        part = _PART_BEFORE.search(window[max(0, at - 2) : at]) or _PART_BEHIND.match(window, end)
-        if part is None:
-            if _MARK.search(window[max(0, at - 12) : at]):
-                return [at]
-            if not found:
-                first = _sentence_start(window, at)
+        before, end = window[max(0, at - 2) : at], at + len(value)
+        if not (_PART_BEFORE.search(before) or _PART_BEHIND.match(window, end)):
+            first = first if found else _sentence_start(window, at)
             found.append(at)
         at = window.rfind(value, 0, at)
     for mark in ("\\boxed{", "#### "):
@@ -154,7 +146,7 @@ def _sentence_start(text: str, end: int) -> int:
 def _around(window: str, start: int, end: int, problem: str) -> str | None:
     """Return the words around one place of a value that take it back, or None."""
     before = window[max(0, start - 160) : start]
-    if before.endswith("{") and _has_any(before[-12:], _SIGNS):
+    if before.endswith("{") and _has_any(before[-16:], _SIGNS):
         joined = _OPERAND.search(before)
         if joined is not None:
             return joined.group("said")
@@ -184,15 +176,10 @@ def _around(window: str, start: int, end: int, problem: str) -> str | None:
         return None
     if _ASKS.match(behind) and not _NUMBER.search(behind):
         return "?"
-    if not _REAL.search(behind):
+    unreal = _UNREAL.search(f"{before}\0{behind}") if _REAL.search(behind) else None
+    if unreal is None or (unreal.group("said") and _is_asked(unreal.group("said"), asks)):
         return None
-    unreal = _UNREAL.search(before)
-    if unreal is not None and _REAL.search(behind[:120]) and not _NUMBER.search(behind):
-        return None if _is_asked(unreal.group("said"), asks) else unreal.group()
-    supposed = _WOULD.search(before) if problem and not _IF.search(asks) else None
-    if supposed is not None and _SUPPOSES.search(before + behind[:80]):
-        return supposed.group()
-    return None
+    return unreal.group()
 
 
 _COMES_TO = re.compile(r"\s?(?:[a-z]{1,15}\s)?(?:is|are|equals?|gives|makes|=)\s\S{0,2}\d")
@@ -201,7 +188,11 @@ _ASKS = re.compile(r"\s?\?(?:\s|$)")
 _REAL = re.compile(
     r"\b(?:not|but|though|however|actual(?:ly)?|real(?:ity)?|did|do|does)\b|n['’]t\b", re.I
 )
-_SUPPOSES = re.compile(r"\bwould\b", re.I)
+
+
+_NO_MATTER = re.compile(
+    r"\b(?:not|without|never|rest|others?|remaining|nothing)\b[^.!?]{0,15}$", re.I
+)
 
 
 def _taken_back_later(behind: str) -> re.Match[str] | None:
