@@ -125,7 +125,7 @@ def test_counts_of_the_sealed_natural_cases(author: str, size: int, right: int) 
 
 @pytest.mark.parametrize(
     ("author", "size", "right", "accepted"),
-    [("A6", 160, 133, 20), ("A8", 200, 186, 5), ("A9", 200, 175, 7)],
+    [("A6", 160, 134, 19), ("A8", 200, 186, 5), ("A9", 200, 175, 7)],
 )
 def test_counts_of_the_sealed_prose(author: str, size: int, right: int, accepted: int) -> None:
     """A6 hedges and denies; A8 and A9 mark nothing as the answer. Nobody has looked at them."""
