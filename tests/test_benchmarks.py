@@ -158,7 +158,7 @@ def test_every_part_of_the_gpu_script_runs_on_a_cpu(tmp_path):
     assert str(tmp_path) not in page
 
 
-@pytest.mark.bench
+@pytest.mark.slow
 def test_a_bare_script_ends_at_the_weights_of_a_stage() -> None:
     given = [sys.executable, "overhead.py", "--steps", "3", "--rounds", "1"]
     ran = subprocess.run(given, cwd=BENCHMARKS, capture_output=True, text=True, check=False)

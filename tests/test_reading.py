@@ -21,7 +21,7 @@ from train_all import train
 from harness import hidden_states
 from harness.records import Caps
 from harness.stage.counter import Counter
-from harness.stage.decoding.slots import Reader as SlotReader
+from harness.stage.decoding.passes import Reader as SlotReader
 from harness.stage.meter import metered
 from harness.stage.reading import lean
 from harness.stage.reading.layout import laid_out
