@@ -63,6 +63,7 @@ def checkpoint(folder: Path, label: str) -> dict[str, torch.Tensor]:
     return load_file(file)
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_the_same_batches_as_one(two):
     alone, one, _ = two(1, "--plugins", "sft,kd")
     both, other, _ = two(2, "--plugins", "sft,kd")

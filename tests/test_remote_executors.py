@@ -190,7 +190,7 @@ def test_the_time_of_a_job_is_read_as_sbatch_reads_it(text, minutes):
     assert slurm._minutes(text, 3600) == minutes
 
 
-@pytest.mark.bench
+@pytest.mark.slow
 @needs("submitit")
 def test_submitit_runs_jobs_as_processes_of_this_machine(patient_board, harness, tmp_path):
     command = ("bench", "small.toml", "--plugins", "unruly", "--seeds", "0")

@@ -240,7 +240,7 @@ def test_what_is_wrong_with_a_board(small_board, tmp_path):
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.bench
+@pytest.mark.slow
 def test_the_kit_in_the_documentation_and_in_the_example(unmeasured, tmp_path):
     """The page's code runs as it stands, with the example installed as a stranger's package."""
     page = (ROOT / "docs" / "plugins.md").read_text()
