@@ -38,8 +38,7 @@ def last_value(text: str, asked: Asked) -> str | None:
         text: The response.
         asked: What the problem asks for.
     """
-    full = without_remarks(cut(text[-WINDOW:]) or text[-WINDOW:].strip())
-    full = _without_supposed(_without_enumeration(full, asked), asked)
+    full = without_remarks(cut(text[-WINDOW:]) or text[-WINDOW:].strip(), asked)
     window = _shortened_end(full, asked)
     doubted = unsettled(window)
     if doubted is not None:
@@ -95,61 +94,6 @@ _NOTHING = re.compile(r"\bno\ssuch\b|\bdo(?:es)?(?:\snot|n['’]t)\sexist\b", re
 _LISTED = re.compile(
     rf"\b(?:[Tt]here\s(?:are|is)|has|have)\s(?:exactly\s|only\s)?\$?(\d{{1,6}}|{SPOKEN})\$?\s(?:[a-z]{{2,15}}\s?){{1,6}}:\s"
 )
-_ENUMERATES = re.compile(
-    r"(?:The|These|They|Those)\b[^.:\d$]{0,40}?\bare:?\s(?:\$|\\\()?(?=[(-]?\d)"
-)
-
-
-def _without_enumeration(window: str, asked: Asked) -> str:
-    """Return a text without a last sentence that lists what the one before it has counted.
-
-    `There are 3. These are 2, 3 and 5.`: as many as that says, or with dots among them.
-    """
-    stops = list(SENTENCE.finditer(window, 0, max(0, len(window) - 3))) if asked.numbers else []
-    listed = _ENUMERATES.match(window, stops[-1].end()) if stops else None
-    if listed is None:
-        return window
-    body = re.sub(
-        r"\$|\\[()]|\band\b", lambda m: "," if "a" in m.group() else "", window[listed.end() :]
-    )
-    items = re.findall(r"\([^()]*\)|[^\s,()]+", body.strip(" .\n"))
-    counted = last_match(NUMBERISH, window[: stops[-1].start()])
-    dots = any(mark in body for mark in ("...", "…", "dots"))
-    if (
-        len(items) > 1
-        and "=" not in body
-        and counted
-        and (dots or counted.group().strip() == str(len(items)))
-    ):
-        return window[: stops[-1].end()].rstrip()
-    return window
-
-
-_HENCE = re.compile(rf"\b(?:{HENCE})\b", re.I)
-_SUPPOSED = re.compile(
-    rf"(?!.*(?:\b(?:{HENCE})\b|\b(?:this|that|which|it)\swould\b|=))"
-    r"(?:.*\b(?:would|instead)\b|If\s.*\b(?:get|gets|is|are|be)\b|The\s[^.]*\bcancels)",
-    re.I,
-)
-
-
-def _without_supposed(window: str, asked: Asked) -> str:
-    """Return a text without a last sentence that only supposes, behind one that concludes.
-
-    `So he has 140 cents. He would need 15 more to have 155.`
-    """
-    stops = list(SENTENCE.finditer(window, 0, max(0, len(window) - 3)))
-    if not stops or not asked or asked.supposes or not _SUPPOSED.match(window, stops[-1].end()):
-        return window
-    start = stops[-2].end() if len(stops) > 1 else 0
-    before = window[start : stops[-1].start()]
-    return (
-        window[: stops[-1].end()].rstrip()
-        if has_digit(before) and _HENCE.search(before)
-        else window
-    )
-
-
 _SO_WITHIN = re.compile(rf",\s(?:{HENCE}|leaving)\b")
 
 

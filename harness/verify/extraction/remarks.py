@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 
-from harness.verify.extraction.phrases import REFUSES, last_match
-from harness.verify.extraction.sentences import has_digit
+from harness.verify.extraction.phrases import REFUSES, SENTENCE, last_match
+from harness.verify.extraction.question import Asked
+from harness.verify.extraction.sentences import HENCE, NUMBERISH, has_digit
 
 
-def without_remarks(window: str) -> str:
+def without_remarks(window: str, asked: Asked) -> str:
     """Return the end of a response without what it only adds to the value before it."""
     window = _QED.sub("", window).rstrip()
     concluding = last_match(CONCLUDES, window)
@@ -35,7 +36,57 @@ def without_remarks(window: str) -> str:
     question = _asks(window)
     if question is not None and has_digit(window[: question.start()]):
         window = window[: question.start() + 1].rstrip()
-    return window
+    return _without_supposed(_without_enumeration(window, asked), asked)
+
+
+_ENUMERATES = re.compile(
+    r"(?:The|These|They|Those)\b[^.:\d$]{0,40}?\bare:?\s(?:\$|\\\()?(?=[(-]?\d)"
+)
+
+
+def _without_enumeration(window: str, asked: Asked) -> str:
+    """Return a text without a last sentence that lists what the one before it has counted.
+
+    `There are 3. These are 2, 3 and 5.`: as many as that says, or with dots among them.
+    """
+    stops = list(SENTENCE.finditer(window, 0, max(0, len(window) - 3))) if asked.numbers else []
+    listed = _ENUMERATES.match(window, stops[-1].end()) if stops else None
+    if listed is None:
+        return window
+    marks = re.sub(r"\$|\\[()]", "", window[listed.end() :])
+    body = re.sub(r"\band\b", ",", marks)
+    items = re.findall(r"\([^()]*\)|[^\s,()]+", body.strip(" .\n"))
+    counted = last_match(NUMBERISH, window[: stops[-1].start()])
+    if len(items) < 2 or "=" in body or counted is None:
+        return window
+    dots = any(mark in body for mark in ("...", "…", "dots"))
+    as_many = dots or counted.group().strip() == str(len(items))
+    return window[: stops[-1].end()].rstrip() if as_many else window
+
+
+_HENCE = re.compile(rf"\b(?:{HENCE})\b", re.I)
+_SUPPOSED = re.compile(
+    rf"(?!.*(?:\b(?:{HENCE})\b|\b(?:this|that|which|it)\swould\b|=))"
+    r"(?:.*\b(?:would|instead)\b|If\s.*\b(?:get|gets|is|are|be)\b|The\s[^.]*\bcancels)",
+    re.I,
+)
+
+
+def _without_supposed(window: str, asked: Asked) -> str:
+    """Return a text without a last sentence that only supposes, behind one that concludes.
+
+    `So he has 140 cents. He would need 15 more to have 155.`
+    """
+    stops = list(SENTENCE.finditer(window, 0, max(0, len(window) - 3)))
+    if not stops or not asked or asked.supposes or not _SUPPOSED.match(window, stops[-1].end()):
+        return window
+    start = stops[-2].end() if len(stops) > 1 else 0
+    before = window[start : stops[-1].start()]
+    return (
+        window[: stops[-1].end()].rstrip()
+        if has_digit(before) and _HENCE.search(before)
+        else window
+    )
 
 
 def _is_aside(window: str, start: int) -> bool:

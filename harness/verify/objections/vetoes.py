@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from harness.verify.extraction.question import last_question
+from harness.verify.extraction.question import asked_by, last_question
 from harness.verify.extraction.sentences import MATH, NUMBERISH
 from harness.verify.objections.lexicon import (
     BOUNDS,
@@ -177,9 +177,10 @@ def _around(window: str, start: int, end: int, problem: str) -> str | None:
     if _ASKS.match(behind) and not _NUMBER.search(behind):
         return "?"
     unreal = _UNREAL.search(f"{before}\0{behind}") if _REAL.search(behind) else None
-    if unreal is None or (unreal.group("said") and _is_asked(unreal.group("said"), asks)):
-        return None
-    return unreal.group()
+    said = unreal.group("said") if unreal is not None else None
+    # what the question only supposes itself is what the response has to tell
+    asked = _is_asked(said, asks) if said else asked_by(problem).supposes
+    return None if unreal is None or asked else unreal.group()
 
 
 _COMES_TO = re.compile(r"\s?(?:[a-z]{1,15}\s)?(?:is|are|equals?|gives|makes|=)\s\S{0,2}\d")
