@@ -104,7 +104,7 @@ def way(name: str) -> Iterator[None]:
     with ExitStack() as stack:
         patch = stack.enter_context
         if name == "alone":
-            patch(mock.patch("harness.stage.meter.metered", return_value=nullcontext()))
+            patch(mock.patch("harness.stage.metering.meter.metered", return_value=nullcontext()))
             patch(mock.patch.object(Run, "callback", lambda run: Rewards(run)))
         if name != "harness":
             patch(mock.patch.object(Group, "sharded", True))  # TRL then generates by itself

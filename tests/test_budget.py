@@ -18,8 +18,9 @@ import torch
 from harness.errors import BudgetExceeded, StageError
 from harness.records import Caps, Cost
 from harness.stage.budget import Budget
-from harness.stage.counter import Counter, impossible
-from harness.stage.meter import metered, parameters
+from harness.stage.metering.counter import Counter, impossible
+from harness.stage.metering.meter import metered
+from harness.stage.metering.sizes import parameters
 from harness.stage.spec import MOST_STEPS
 
 AMPLE = Caps(steps=10_000)
@@ -242,7 +243,7 @@ def test_who_asks_stays_inside(folders, caps):
 
 def test_seconds_stop_a_loop_too(folders, monkeypatch):
     clock = itertools.count(step=0.01).__next__
-    monkeypatch.setattr("harness.stage.counter.monotonic", clock)
+    monkeypatch.setattr("harness.stage.metering.counter.monotonic", clock)
     budget, model = Counter(Caps(seconds=5)), load(folders["student"])
     with pytest.raises(BudgetExceeded, match="seconds"):
         loop(budget, model, 10**9, obedient=False)
@@ -472,7 +473,7 @@ def test_a_trainer_reads_copies_of_what_is_counted(folders):
 
 def test_the_clock_is_started_once(monkeypatch):
     clock = itertools.count().__next__
-    monkeypatch.setattr("harness.stage.counter.monotonic", clock)
+    monkeypatch.setattr("harness.stage.metering.counter.monotonic", clock)
     budget = Counter(AMPLE)
     budget.start()
     budget.tick()

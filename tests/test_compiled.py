@@ -25,10 +25,10 @@ from harness.stage.computed.compiled import (
     is_compiled,
     prepare,
 )
-from harness.stage.counter import Counter
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
-from harness.stage.meter import metered
+from harness.stage.metering.counter import Counter
+from harness.stage.metering.meter import metered
 from harness.stage.reading.reader import Reader
 
 

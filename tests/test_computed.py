@@ -24,10 +24,10 @@ from harness.records import Caps, Cost, read_records
 from harness.render import markdown, spreadsheet
 from harness.stage.computed.counting import FLASH, counted
 from harness.stage.computed.products import Products
-from harness.stage.counter import Counter
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
-from harness.stage.meter import metered
+from harness.stage.metering.counter import Counter
+from harness.stage.metering.meter import metered
 
 AMPLE = Caps(steps=10_000)
 # two layers of width 32, 4 heads and 2 key-value heads of width 8, inner width 64

@@ -86,6 +86,7 @@ def test_shuffled_solutions_are_the_same_ones_for_other_problems(student, tmp_pa
     assert sum(moved) > 15  # sums have few solutions: some problems get one like their own
 
 
+@pytest.mark.slow
 @pytest.mark.bench
 def test_rloo_learns_and_pays_for_its_reference(student, tmp_path):
     options = {"prompts_per_step": 16, "num_generations": 8, "max_steps": 40, "warmup_ratio": 0.1}

@@ -19,12 +19,12 @@ from test_evaluate import START, answers, score
 
 from harness.errors import StageError
 from harness.records import Caps
-from harness.stage.counter import Counter
 from harness.stage.decoding.crew import Crew
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
 from harness.stage.generate import generate_answers
-from harness.stage.meter import metered
+from harness.stage.metering.counter import Counter
+from harness.stage.metering.meter import metered
 
 pytestmark = pytest.mark.bench
 

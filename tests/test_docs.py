@@ -44,9 +44,13 @@ def commands(text: str) -> list[str]:
 def harness_commands() -> list:
     """Return the `harness` lines; `diff` needs a bench's answers (see test_tiny_bench)."""
     found = [c for c in dict.fromkeys(commands(COMMANDS)) if c.startswith("harness ")]
-    heavy = ("harness score ", "harness doctor")
+    # `tox` runs the check itself, and what the doctor does has tests of its own
+    marks = {"harness score ": "bench", "harness doctor": "slow", "harness check": "slow"}
     return [
-        pytest.param(command, marks=[pytest.mark.bench] if command.startswith(heavy) else [])
+        pytest.param(
+            command,
+            marks=[getattr(pytest.mark, m) for c, m in marks.items() if command.startswith(c)],
+        )
         for command in found
         if not command.startswith("harness diff ")
     ]

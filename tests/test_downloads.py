@@ -45,6 +45,7 @@ def test_processes_that_need_the_same_files_fetch_them_once(cache, monkeypatch, 
     assert contents(folder) == files
 
 
+@pytest.mark.slow
 @pytest.mark.bench
 @pytest.mark.promise("What several benches fetch at once is fetched once")
 def test_two_benches_fetch_a_model_once_and_their_stages_nothing(

@@ -205,8 +205,8 @@ def test_memory_that_is_full_while_a_step_is_recorded_halves_the_rows(
 def test_what_is_repeated_is_counted(tokenizer, tapes, monkeypatch):
     """The meter counts functions that are called, and a repeated step calls none."""
     from harness.stage.budget import Caps
-    from harness.stage.counter import Counter
-    from harness.stage.meter import metered
+    from harness.stage.metering.counter import Counter
+    from harness.stage.metering.meter import metered
 
     given = [Prompt([5, 6, 7, 8], 12, n) for n in range(8)]  # 8 rows at once, which is a power of 2
     parts = []

@@ -38,7 +38,9 @@ def bench(small_board, harness, with_plugins, room, *, greedy="greedy", check=0)
 
 
 @pytest.mark.bench
-@pytest.mark.parametrize("greedy", ["greedy", "greedy-cublas"])
+@pytest.mark.parametrize(
+    "greedy", ["greedy", pytest.param("greedy-cublas", marks=pytest.mark.slow)]
+)
 def test_half_the_rows_until_they_fit_and_the_same_result(
     small_board, harness, with_plugins, greedy
 ):

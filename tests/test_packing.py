@@ -12,8 +12,8 @@ from test_computed import torchs_own
 from train_all import train
 
 from harness.records import Caps
-from harness.stage.counter import Counter
-from harness.stage.meter import metered
+from harness.stage.metering.counter import Counter
+from harness.stage.metering.meter import metered
 
 pytestmark = pytest.mark.bench
 

@@ -90,6 +90,7 @@ def test_two_processes_train_on_the_same_batches_as_one(two):
             assert torch.isclose(a, b, atol=1e-5).float().mean() > 0.99, key
 
 
+@pytest.mark.slow
 def test_the_budget_is_of_all_processes_together(two):
     records, folder, _ = two(2, "--plugins", "sft", budget="trained_tokens = 1000")
     cost = records["sft"].cost
@@ -101,6 +102,7 @@ def test_the_budget_is_of_all_processes_together(two):
     assert len(steps) == cost.steps  # logged by one process
 
 
+@pytest.mark.slow
 def test_a_batch_that_two_processes_cannot_share_is_one_line(two):
     records, _, done = two(2, "--plugins", "rl", "--set", "rl.prompts_per_step=1",
                            "--set", "rl.num_generations=3", check=1)  # fmt: skip

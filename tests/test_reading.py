@@ -20,9 +20,9 @@ from train_all import train
 
 from harness import hidden_states
 from harness.records import Caps
-from harness.stage.counter import Counter
 from harness.stage.decoding.passes import Reader as SlotReader
-from harness.stage.meter import metered
+from harness.stage.metering.counter import Counter
+from harness.stage.metering.meter import metered
 from harness.stage.reading import lean
 from harness.stage.reading.layout import laid_out
 from harness.stage.reading.reader import Reader

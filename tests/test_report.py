@@ -12,8 +12,8 @@ from pathlib import Path
 
 import generated
 import pytest
+from pages import curves
 from test_escape import CONTROL, HOSTILE
-from test_leaderboard import curves
 
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 pytest.importorskip("matplotlib", reason="the extra report is not installed")

@@ -98,7 +98,7 @@ def test_the_loop_of_the_documentation_trains(tmp_path, small_models):
     import models
 
     from harness.checkpoint_checks import examine
-    from harness.stage.meter import metered
+    from harness.stage.metering.meter import metered
 
     section = PAGE.split("### A loop of one's own")[1]
     names: dict[str, Any] = {}

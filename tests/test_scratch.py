@@ -74,7 +74,7 @@ def kill_in_the_middle(folder: Path, disk: Path, *arguments: str) -> str:
     "A stage that worked on its node's own disk goes on elsewhere from its newest training"
     " checkpoint, and leaves nothing there"
 )
-@pytest.mark.parametrize("begun", ["local", "elsewhere"])
+@pytest.mark.parametrize("begun", [pytest.param("local", marks=pytest.mark.slow), "elsewhere"])
 def test_a_stage_that_is_killed_goes_on_from_what_was_copied(
     saving_board, with_plugins, harness, disk, tmp_path, begun
 ):

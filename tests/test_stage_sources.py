@@ -53,7 +53,7 @@ def test_a_file_that_is_added_to_the_stage_changes_the_digest(tree):
 @pytest.mark.parametrize(
     "name",
     [
-        "stage/meter.py",
+        "stage/metering/meter.py",
         "verify/workers/worker.py",
         "tasks/rows.py",
         "plugin/options.py",

@@ -15,7 +15,8 @@ from train_all import train
 from harness.errors import StageError
 from harness.stage.decoding.writing import Half
 from harness.stage.memory import NoRoom
-from harness.stage.meter import metered, parameters
+from harness.stage.metering.meter import metered
+from harness.stage.metering.sizes import parameters
 
 CHAT = [[{"role": "user", "content": text}] for text in ("1+1?", "what is 2+3?", "1+1?")]
 

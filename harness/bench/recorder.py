@@ -26,8 +26,8 @@ from harness.plugin.executor import Ended
 from harness.records import Record, Score, StageRef
 from harness.redact import publishable, redacted
 from harness.stage import manifest, spec
-from harness.stage.counter import impossible
 from harness.stage.manifest import check_sealed
+from harness.stage.metering.counter import impossible
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
 

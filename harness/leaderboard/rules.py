@@ -125,7 +125,7 @@ def _spent(cost: Cost, conditions: Conditions, share: float, stages: int) -> str
     for name, cap in conditions.caps.set_caps().items() if conditions.caps else ():
         spent = getattr(cost, name)
         # One step may pass a cap, and the host stops a stage at twice its cap in any case
-        # (`stage/counter.py`); each stage of a chain may take a step of its own.
+        # (`stage/metering/counter.py`); each stage of a chain may take a step of its own.
         cap *= share
         step = min(cap, max(cap / 10, 2 * spent / steps))
         allowed = cap + stages - 1 if name == "steps" else cap + step * stages

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 from harness.records import Caps, Cost
 
 if TYPE_CHECKING:
-    from harness.stage.counter import Counter
+    from harness.stage.metering.counter import Counter
 
 
 class Budget:
     """The caps of one training stage and what it has spent, as a trainer may read them.
 
     A trainer calls `exhausted` before each step (or uses `Run.callback`, which does) and stops in
-    time; `harness.stage.counter` says what happens to one that does not.
+    time; `harness.stage.metering.counter` says what happens to one that does not.
 
     What is read here are copies, and neither this nor the run that it is a part of has an attribute
     that counts. Whoever wants to change the counts has to take the process apart (its closures,

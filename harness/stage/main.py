@@ -130,8 +130,8 @@ def _seed(spec: TrainSpec | GenerateSpec | ProbeSpec) -> None:
 def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainResult | None:
     from harness.plugin.host import Host
     from harness.stage.budget import Budget
-    from harness.stage.counter import Counter, impossible
-    from harness.stage.meter import metered
+    from harness.stage.metering.counter import Counter, impossible
+    from harness.stage.metering.meter import metered
     from harness.stage.models import check_given, seal_checkpoint
     from harness.stage.run import Run
     from harness.stage.train_stage import TrainStage

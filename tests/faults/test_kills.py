@@ -14,6 +14,7 @@ KINDS = ("head", "warm", "guard", "stage", "judge", "verifier") if WHOLE else SA
 PARTS = 1 + TIMES // 5  # tests of which each has its own folder and its share of the kills
 
 
+@pytest.mark.slow
 @pytest.mark.promise(
     "A killed process of a bench, whichever it is and whenever, costs nothing but time: the same"
     " command ends at the same checkpoints and verdicts, no process is left, no file is torn"

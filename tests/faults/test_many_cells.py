@@ -30,6 +30,7 @@ def descriptors_and_memory(pid: int) -> tuple[int, int]:
     return len(os.listdir(f"/proc/{pid}/fd")), int(memory)
 
 
+@pytest.mark.slow
 @pytest.mark.promise("Hundreds of cells take no more memory and no more files than a few")
 @pytest.mark.timeout(3600)
 def test_the_head_of_many_cells_stays_small(small_board, tmp_path, record_property):

@@ -181,7 +181,7 @@ def make_run(
     """
     from harness.records import Caps
     from harness.stage.budget import Budget
-    from harness.stage.counter import Counter
+    from harness.stage.metering.counter import Counter
     from harness.stage.processes import Group
     from harness.stage.run import Run
     from harness.stage.spec import TrainCompute, TrainIdentity, TrainPaths, TrainSpec

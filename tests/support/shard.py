@@ -12,7 +12,7 @@ import models
 import torch
 from torch.distributed.fsdp import fully_shard
 
-from harness.stage.meter import parameters
+from harness.stage.metering.sizes import parameters
 from harness.stage.processes import Group
 
 base, out = map(Path, sys.argv[1:3])

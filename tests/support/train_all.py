@@ -53,7 +53,7 @@ def train(name: str, folder: Path, base: Path, teacher: Path | None, seed: int =
     import models
     import torch
 
-    from harness.stage.meter import metered
+    from harness.stage.metering.meter import metered
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)

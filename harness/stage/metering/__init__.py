@@ -1,0 +1,1 @@
+"""Metering: what a training stage spends, counted below its trainer."""

@@ -1,0 +1,262 @@
+"""The meter: counts what transformers models and torch optimisers do, below the trainer.
+
+It replaces the classes' own methods while a trainer runs, so that it counts whatever calls them:
+TRL's trainers, and a loop that a trainer writes itself. Counted are calls of models, their
+`generate`, answers of the host's own decoder, and layers that are called without their model.
+
+What a model does inside a call that is counted is a part of it, as far as it can be: its own parts,
+once each over as many tokens, without a gradient where it generates. More than that, or another
+model, is counted for itself.
+
+That is for the estimate. What is really computed is counted product by product, by `computed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StageError
+from harness.stage.computed.counting import counted
+from harness.stage.computed.products import TRIAL
+from harness.stage.decoding.decoder import Decoder
+from harness.stage.decoding.prompt import Prompt
+from harness.stage.metering.sizes import parameters, sizes
+from harness.stage.metering.tokens import input_of, padded_tokens, read_tokens, written_tokens
+from harness.stage.metering.work import Work, Works
+from harness.stage.reading.reader import Reader
+
+if TYPE_CHECKING:
+    from harness.stage.metering.counter import Counter
+
+
+@contextmanager
+def metered(counter: Counter, engine: str = "hf") -> Iterator[None]:
+    """Count every transformers model and torch optimiser, and vLLM where it is the engine."""
+    with _vllm_metered(counter) if engine == "vllm" else nullcontext(), _torch_metered(counter):
+        yield
+
+
+@contextmanager
+def _vllm_metered(counter: Counter) -> Iterator[None]:
+    import vllm
+
+    from harness import checkpoints
+
+    plain, parameter_count = vllm.LLM.generate, cache(checkpoints.parameter_count)
+
+    def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
+        counter.refuse_overrun(step=False)
+        seen = counter.products
+        with seen.aside():  # its engine may be in this process, and is compiled
+            outputs = plain(llm, *args, **kwargs)
+        name = str(llm.llm_engine.model_config.model)
+        config, size = checkpoints.configuration(Path(name)), parameter_count(Path(name))
+        for output in outputs:
+            start, each = len(output.prompt_token_ids), [len(c.token_ids) for c in output.outputs]
+            # a prompt is read once for all of its samples, and the last token by nobody
+            pairs = start**2 + sum((2 * start + length) * length // 2 for length in each)
+            seen.estimate(config, size, start + sum(each) - len(each), sum(each), pairs, 1)
+            read = len(output.prompt_token_ids) * len(output.outputs)
+            new = sum(len(completion.token_ids) for completion in output.outputs)
+            counter.count_generation(name, size, read, new)
+        return outputs
+
+    vllm.LLM.generate = generate
+    try:
+        yield
+    finally:
+        vllm.LLM.generate = plain
+
+
+@contextmanager
+def _torch_metered(counter: Counter) -> Iterator[None]:
+    from torch.optim import optimizer
+    from transformers import GenerationMixin, PreTrainedModel
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    meter = _Meter(counter)
+    replaced: list[tuple[Any, str, Callable[[Any], Any]]] = [  # class, method, what counts it
+        (PreTrainedModel, "__call__", meter.passes),
+        (GradientCheckpointingLayer, "__call__", meter.layers),
+        (GenerationMixin, "generate", meter.generations),
+        (Decoder, "generate", meter.answers),
+        (Reader, "against", meter.trials),
+    ]
+    plain = [getattr(owner, name) for owner, name, _ in replaced]
+    counting = [made(method) for (_, _, made), method in zip(replaced, plain, strict=True)]
+
+    def check() -> None:
+        if any(
+            getattr(owner, name) is not method
+            for (owner, name, _), method in zip(replaced, counting, strict=True)
+        ):
+            raise StageError(
+                "the trainer replaced the methods of transformers that its cost is counted by;"
+                " change instances, not PreTrainedModel.__call__ or GenerationMixin.generate"
+            )
+        if counter.caps.computed_flops is not None and not untouched():
+            raise StageError(
+                "the trainer replaced functions of torch whose products this board's budget is"
+                " counted by, as torch.nn.functional.linear"
+            )
+
+    def before_step(*_: Any) -> None:
+        check()
+        counter.refuse_overrun()
+
+    def put(methods: list[Any]) -> None:
+        for (owner, name, _), method in zip(replaced, methods, strict=True):
+            setattr(owner, name, method)
+
+    hooks: list[Any] = [
+        optimizer.register_optimizer_step_pre_hook(before_step),
+        optimizer.register_optimizer_step_post_hook(lambda *_: counter.count_step()),
+    ]
+    put(counting)
+    counter.start()
+    try:
+        with counted(meter.products) as untouched:
+            yield
+            check()
+    finally:
+        counter.tick()
+        put(plain)
+        for hook in hooks:
+            hook.remove()
+
+
+class _Meter:
+    """Makes of a method one that counts what it does, for the counter of a stage."""
+
+    def __init__(self, counter: Counter) -> None:
+        import torch
+
+        self.counter, self.products = counter, counter.products
+        self.works = Works(self.products)
+        self._graded, self._compiling = torch.is_grad_enabled, torch.compiler.is_compiling
+
+    def passes(self, plain: Any) -> Any:
+        """Return what counts a model's call."""
+
+        def call(model: Any, *args: Any, **kwargs: Any) -> Any:
+            tokens = read_tokens(args, kwargs)
+            if tokens is None:  # no text: what it calls is counted
+                return plain(model, *args, **kwargs)
+            last = self.works.last
+            if last and last.holds(model, tokens, last.room(kwargs), self._graded()):
+                return plain(model, *args, **kwargs)
+            self._count(model, *parameters(model), tokens)
+            padded, before = padded_tokens(args, kwargs), self.products.total
+            with self.works.begun(Work(model, tokens, padded)):
+                output = plain(model, *args, **kwargs)
+            if self.products.total == before:  # compiled, as it seems
+                columns = input_of(args, kwargs).shape[1]
+                times = 3 if self._graded() and parameters(model)[1] else 1
+                self._guess(model, padded, padded, padded * columns, times)
+            return output
+
+        return call
+
+    def layers(self, plain: Any) -> Any:
+        """Return what counts a layer's call, if no model that is counted calls it."""
+
+        def layer(module: Any, *args: Any, **kwargs: Any) -> Any:
+            states: Any = kwargs.get("hidden_states", args[0] if args else None)
+            last = self.works.last
+            if not self._compiling() and getattr(states, "ndim", 0) == 3:
+                read = states.shape[0] * states.shape[1]
+                if not (last and last.holds(module, read, last.padded, self._graded())):
+                    self._count(module, *sizes(module), read)
+            self.products.layers += 1
+            try:
+                return plain(module, *args, **kwargs)
+            finally:
+                self.products.layers -= 1
+
+        return layer
+
+    def generations(self, plain: Any) -> Any:
+        """Return what counts a model's own `generate`."""
+
+        def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
+            self.counter.refuse_overrun(step=False)
+            before, last = self.products.total, self.works.last
+            with self.works.begun(Work(model)):
+                output = plain(model, *args, **kwargs)
+            if last and last.own and last.model is model:  # the host's decoder counts its answers
+                return output
+            prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
+            # of embeddings only what is new comes back
+            given = kwargs.get("inputs_embeds") if prompt is None else prompt
+            if given is None:
+                return output
+            sequences = getattr(output, "sequences", output)
+            new = sequences if prompt is None else sequences[:, prompt.shape[1] :]
+            copies = max(1, sequences.shape[0] // given.shape[0])
+            read = (read_tokens((given,), {**kwargs, "input_ids": given}) or 0) * copies
+            config = kwargs.get("generation_config") or model.generation_config
+            written = written_tokens(new, kwargs.get("eos_token_id", config.eos_token_id))
+            self._count_generation(model, read, written)
+            if self.products.total == before:
+                rows, columns = sequences.shape[0], given.shape[1] + new.shape[1]
+                self._guess(model, read + written, written, rows * columns**2 // 2)
+            return output
+
+        return generate
+
+    def answers(self, plain: Any) -> Any:
+        """Return what counts the answers of the host's own decoder, each as it comes."""
+
+        def generate(decoder: Decoder, prompts: Sequence[Prompt]) -> Iterator[Any]:
+            self.counter.refuse_overrun(step=False)
+            model, decoder.products = decoder.model, self.products
+            with self._trial(model):
+                alone = decoder.way.kind == "alone"  # tries the model, as a resumed attempt does
+            found, work = plain(decoder, prompts), Work(model, own=alone)
+            while True:
+                with self.works.begun(work):  # and not while whoever asked looks at an answer
+                    answer = next(found, None)
+                if answer is None:
+                    return
+                place, tokens, _ = answer
+                self._count_generation(model, len(prompts[place].tokens), len(tokens))
+                yield answer
+
+        return generate
+
+    def trials(self, plain: Any) -> Any:
+        """Return what counts the host's trial of how a model reads a batch without padding."""
+
+        def against(reader: Reader) -> Any:
+            with self._trial(reader.model):
+                return plain(reader)
+
+        return against
+
+    @contextmanager
+    def _trial(self, model: Any) -> Iterator[None]:
+        """Count what the host tries of a model as one amount, whatever it computes for it."""
+        with self.works.begun(Work(model)), self.products.aside(TRIAL * parameters(model)[0]):
+            yield
+
+    def _count(self, module: Any, size: int, trained: int, tokens: int) -> None:
+        """Count a pass; the autograd engine decides whether a gradient is taken, not `train()`."""
+        self.counter.refuse_overrun(step=False)
+        taken = trained if trained and self._graded() else None
+        self.counter.count_forward(_name(module), size, tokens, trained=taken)
+
+    def _count_generation(self, model: Any, read: int, written: int) -> None:
+        self.counter.count_generation(_name(model), parameters(model)[0], read, written)
+
+    def _guess(self, model: Any, tokens: int, logits: int, pairs: int, times: int = 1) -> None:
+        """Estimate what was computed where nothing of it was seen."""
+        size, config = parameters(model)[0], model.config.to_dict()
+        self.products.estimate(config, size, tokens, logits, pairs, times)
+
+
+def _name(module: Any) -> str:
+    return getattr(module, "name_or_path", "")

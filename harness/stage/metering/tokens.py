@@ -1,0 +1,49 @@
+"""How many tokens a call of a model reads or writes, told from its arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def input_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return what a forward call reads, ids (rows, columns) or embeddings of them, or None."""
+    read: Any = kwargs.get("input_ids", args[0] if args else None)
+    if read is None:
+        read = kwargs.get("inputs_embeds")
+    whole = not getattr(getattr(read, "dtype", None), "is_floating_point", False)
+    return read if len(getattr(read, "shape", ())) == (2 if whole else 3) else None
+
+
+def padded_tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Return the tokens of a forward call, padding included."""
+    rows, columns = input_of(args, kwargs).shape[:2]
+    return int(rows * columns)
+
+
+def read_tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return the tokens of a forward call that are not padding, or None where it is given none.
+
+    A token is padding if its mask is 0 and no loss is taken on it.
+    """
+    given = input_of(args, kwargs)
+    if given is None:
+        return None
+    mask: Any = kwargs.get("attention_mask")
+    labels: Any = kwargs.get("labels")
+    if getattr(mask, "ndim", 0) != 2 or mask.shape[0] != given.shape[0]:
+        return padded_tokens(args, kwargs)
+    read: Any = mask[:, -given.shape[1] :] != 0
+    if getattr(labels, "shape", None) == read.shape:
+        read = read | (labels != -100)
+    return int(read.sum())
+
+
+def written_tokens(new: Any, ends: Any) -> int:
+    """Return the tokens that were generated, each row up to and including its end of turn."""
+    import torch
+
+    if ends is None or new.numel() == 0:
+        return int(new.numel())
+    ends = torch.as_tensor(ends, device=new.device).reshape(-1)
+    ended = torch.isin(new, ends).int().cumsum(dim=1)
+    return int((ended == 0).sum()) + int((ended[:, -1] > 0).sum())
