@@ -18,7 +18,7 @@ from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.extraction.extract import FORMS, Form, Found, extract, response_value
 from harness.verify.extraction.prose import in_prose
 from harness.verify.extraction.question import asked_places, asked_unit
-from harness.verify.extraction.sentences import before_that_is, only_formula, stated
+from harness.verify.extraction.sentences import Refused, before_that_is, only_formula, stated
 from harness.verify.judgement import Judgement, Reason, Verdict, best, ungradable
 from harness.verify.limits import (
     MAX_GOLD,
@@ -197,7 +197,7 @@ class _Case:
         if self.form == "bare" and not is_worded(gold) and self.text.strip() != self.gold.strip():
             said = response_value(self.text, self.problem)
             found = Found(said, "last") if said is not None else found
-        self.extracted = found.text
+        self.extracted = str(found.text)
         self.steps.append(f"{_HOW[found.how]}: {found.text[:200]}")
         if self.truncated and self.form == "bare":
             return self.done(Verdict.truncated, "cut off at the token limit")
@@ -209,7 +209,7 @@ class _Case:
         if not right and found.how == "whole":  # what prose, or steps without any, hold
             said = response_value(self.text, self.problem, reason is Reason.unreadable)
             if said is not None and said != found.text:
-                self.extracted = said
+                self.extracted = str(said)
                 self.steps.append(f"the text is a whole response, which says: {said[:200]}")
                 right, why, reason = self.compare(gold, said, True)
         back = taken_back(self.text, said or other or found.text, self.problem) if right else None
@@ -239,13 +239,16 @@ class _Case:
         numbers = self.compare_plainly(gold, answer)
         if numbers is not None:
             return *numbers, Reason.judged
+        refused = isinstance(answer, Refused)
         gold, answer = tidy(gold), tidy(answer)
         if gold == answer and gold:
             found = read(gold)
             self.gold_key = self.answer_key = found[0].key if found else gold
             return True, "equal as text", Reason.judged
         gold, answer = with_unit(gold), _without_lead(with_alternative(answer))
-        golds, answers, denied = sides(gold, answer, self.conventions.locale, self.problem, ends)
+        golds, answers, denied = sides(
+            gold, answer, self.conventions.locale, self.problem, ends=ends, refused=refused
+        )
         self.gold_key = golds[0].key if golds else normal_words(gold)
         self.answer_key = answers[0].key if answers else normal_words(answer)
         self.steps.append(f"gold read as: {self.gold_key}")

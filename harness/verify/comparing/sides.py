@@ -27,14 +27,19 @@ class Sides(NamedTuple):
     denied: bool = False
 
 
-def sides(gold: str, answer: str, locale: str, problem: str, ends: bool) -> Sides:
+def sides(
+    gold: str, answer: str, locale: str, problem: str, *, ends: bool, refused: bool
+) -> Sides:
     """Return the readings of a gold answer and of an answer, both tidy.
 
-    `ends` says that the answer is only what ends the text, which commits to nothing.
+    `ends` says that the answer is only what ends the text, which commits to nothing, and `refused`
+    that the response does not stand by it.
     """
     golds = gold_readings(gold, locale)
     asked = asked_by(problem)
-    said = affirmed(answer, asked.words) if golds and golds[0].kind != "text" else answer
+    said: str | None = answer
+    if golds and golds[0].kind != "text":
+        said = affirmed(answer, asked.words, refused=refused)
     if said is None:
         return Sides(golds, (), denied=True)
     answers = readings(said, golds, locale, problem)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from harness.verify.extraction.sentences import in_two_units, measure
+from harness.verify.extraction.sentences import Refused, in_two_units, measure
 
 _BRACES = re.compile(
     r"\\(?:boxed|fbox|framebox)\s*\{|\\?beginboxed\s*\{|\\.|[{}]|"
@@ -186,7 +186,7 @@ def boxed(text: str) -> str | None:
     while found and denied(text, found[-1]):
         found.pop()
     if not found:
-        return f"not {last[2]}"
+        return Refused(f"not {last[2]}")
     start, end, content = found[-1]
     parts = [content]
     for before, after in zip(found[-2::-1], found[:0:-1], strict=False):

@@ -25,6 +25,7 @@ from harness.verify.extraction.sentences import (
     ASSIGNS,
     MATH,
     NUMBERISH,
+    Refused,
 )
 from harness.verify.limits import MAX_TEXT
 from harness.verify.reading.words import SPOKEN
@@ -37,7 +38,10 @@ _THINK_START = ("<think>", "<thinking>", "<thought>", "<|begin_of_thought|>")
 
 
 class Found(NamedTuple):
-    """A final answer: its text and how it was committed; `whole` is a text without any form."""
+    """A final answer: its text and how it was committed; `whole` is a text without any form.
+
+    The text is `Refused` where the response does not stand by it.
+    """
 
     text: str
     how: Literal["whole", "form", "phrase", "last"]
@@ -280,5 +284,7 @@ def tagged_answer(text: str) -> str | None:
     if end < 0:
         return None
     inner = text[start + len(_TAG) : end].strip()
-    within = f"not {inner}" if denied(text, (start, end + 9, inner)) else boxed(inner)
+    if denied(text, (start, end + 9, inner)):
+        return Refused(f"not {inner}")
+    within = boxed(inner)
     return inner if within is None else within

@@ -12,6 +12,7 @@ from harness.verify.extraction.sentences import (
     HENCE,
     MATH,
     NUMBERISH,
+    Refused,
     affirmed,
     content,
     has_digit,
@@ -120,14 +121,14 @@ def _said(lead: str, rest: str, asked: Asked) -> str | None:
     if before:
         return before
     if REFUSES.search(rest, 0, 400):
-        return f"not certain: {rest[:60]}"  # which the reader refuses
+        return Refused.uncertain(rest[:60])
     others = _OTHERS_SAY.search(lead) and _HOWEVER.search(rest, 0, 200)
     if others or _NO_VALUE.match(rest) or _BECAUSE.search(lead):
         return None
     if DOUBTED.search(lead) or (_MAYBE.match(rest) and len(_NUMBERS(rest)) > 1):
-        return f"not certain: {rest[:200]}"
+        return Refused.uncertain(rest[:200])
     if _ASKED.match(rest) and (rest.lstrip()[:1] not in "?:" or not rest.strip()):
-        return f"not certain: {rest[:60]}"
+        return Refused.uncertain(rest[:60])
     instead = _NOT_BUT.match(rest)
     value = _corrected(rest) or (_statement(rest[instead.end() :], asked) if instead else "")
     value = value or _statement(rest, asked)

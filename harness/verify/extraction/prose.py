@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.extraction.extract import Form, Found
-from harness.verify.extraction.sentences import MATH, content
+from harness.verify.extraction.sentences import MATH, Refused, content
 
 _LOUD = re.compile(r"[^!]{1,80}!")
 _RANGE = re.compile(
@@ -44,7 +44,7 @@ def in_prose(text: str, found: Found, form: Form, gold: str, right: bool) -> str
         return None
     if among is not None:
         low, high = (float(n.replace(",", "")) for n in among.groups())
-        return f"between {found.text}" if low < high else None
+        return Refused(f"between {found.text}") if low < high else None
     sentence = re.split(r"[.!?]\s|\n", text[max(0, at - 200) : at])[-1]
     return None if _COUNTED.search(sentence) else found.text[:-1]
 

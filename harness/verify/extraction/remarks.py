@@ -7,7 +7,7 @@ import re
 
 from harness.verify.extraction.phrases import REFUSES, SENTENCE, last_match
 from harness.verify.extraction.question import Asked
-from harness.verify.extraction.sentences import HENCE, NUMBERISH, has_digit
+from harness.verify.extraction.sentences import HENCE, NUMBERISH, Refused, has_digit
 
 
 def without_remarks(window: str, asked: Asked) -> str:
@@ -102,18 +102,18 @@ _TAKES_BACK = re.compile(
 )
 
 
-def unsettled(window: str) -> str | None:
-    """Return what the reader refuses where a response asks or gives up; else None.
+def unsettled(window: str) -> Refused | None:
+    """Return what a response asks, or by what it gives up; else None.
 
     Empty where it has no value at all.
     """
     question = _asks(window)
     if question is not None:
-        return f"not certain: {question.group()[:60]}"
+        return Refused.uncertain(question.group()[:60])
     refused = REFUSES.search(window, max(0, len(window) - 300))
     if refused is None or CONCLUDES.search(window, refused.end()):
         return None
-    return f"not certain: {refused.group()}" if has_digit(window) else ""
+    return Refused.uncertain(refused.group()) if has_digit(window) else Refused()
 
 
 def _asks(window: str) -> re.Match[str] | None:

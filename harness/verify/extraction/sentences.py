@@ -44,6 +44,22 @@ _ROWS = re.compile(r"\\\\(?:\[[^\]\n]{0,9}\])?|\\(?:begin|end)\{align(?:ed)?\*?\
 
 # -- what is denied -------------------------------------------------------------------------------
 
+
+class Refused(str):
+    """What a response says without standing by it, in the words that show that.
+
+    No value is read in it, unless it corrects itself: `not certain: 12, it is 14`.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def uncertain(cls, said: str) -> Refused:
+        """Return what a response says as something of which it is not certain."""
+        return cls(f"not certain: {said}")
+
+
+
 _NEGATION = re.compile(
     r"(?<!\\)\b(?:not|never|cannot|wrong|incorrect|isn['’]?t|aren['’]t|wasn['’]t|can['’]t"
     r"|doesn['’]t|don['’]t|won['’]t|anything (?:but|except)|nicht|kein|n['’]est pas|no es|no son"
@@ -73,20 +89,23 @@ _ASKED_DENIAL = re.compile(
     r"|\b(?:do|does|did|are|is|was|were|will)(?:\snot\b|n['’]t\b)(?:\s\w+)?",
     re.I,
 )
-_CORRECTED = re.compile(
-    r"(?:\b(?:can)?not\b|n['’]t\b)[^.;]{0,80};\s+it\s+is\s+(?!not\b)|"
-    r"(?:\b(?:can)?not\b|n['’]t\b)[^,;.]{0,60}?(?:[,;]?\s+but\s+(?:rather\s+)?"
-    r"|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)(?:\s+(?:is|(?:must|should|has\s+to)\s+be)|['’]s)"
-    r"\s+)(?!not\b)",
-    re.I,
+_IT_IS = r";\s+it\s+is\s+(?!not\b)"
+_BUT = (
+    r"(?:[,;]?\s+but\s+(?:rather\s+)?|(?:[,;.]|(?<=\d))\s+(?:it|that|the answer)"
+    r"(?:\s+(?:is|(?:must|should|has\s+to)\s+be)|['’]s)\s+)(?!not\b)"
 )
+_CORRECTED = re.compile(
+    rf"(?:\b(?:can)?not\b|n['’]t\b)(?:[^.;]{{0,80}}{_IT_IS}|[^,;.]{{0,60}}?{_BUT})", re.I
+)
+_CORRECTS_ITSELF = re.compile(rf"[^.;]{{0,83}}{_IT_IS}|[^,;.]{{0,63}}?{_BUT}", re.I)
 
 
-def affirmed(text: str, asked: Set[str] = frozenset()) -> str | None:
+def affirmed(text: str, asked: Set[str] = frozenset(), *, refused: bool = False) -> str | None:
     """Return what a text says to be so, without what it says not to be; None if nothing is left.
 
     `42, not 24` says 42, `not 5 but 6` says 6, and `42 is not the answer` says nothing. Where the
-    question, whose words are `asked`, is how many are wrong, `6 were wrong` says 6.
+    question, whose words are `asked`, is how many are wrong, `6 were wrong` says 6. What is
+    `refused` says nothing, whatever its words, but what it corrects itself to.
     """
     if len(text) > MAX_ANSWER or (text.isascii() and " " not in text):
         return text  # too long, which the reader refuses, or no sentence
@@ -96,11 +115,12 @@ def affirmed(text: str, asked: Set[str] = frozenset()) -> str | None:
     text = _REMARK.split(text if "\\" in text else _ADDED.sub("", text), maxsplit=1)[0].rstrip()
     if BOUND.match(text):
         return None
-    if _NEGATION.search(text) is None:
+    if not refused and _NEGATION.search(text) is None:
         return text
-    corrected = _CORRECTED.search(text)
-    if corrected is not None:
-        text = text[corrected.end() :]
+    corrected = (_CORRECTS_ITSELF.match(text) if refused else None) or _CORRECTED.search(text)
+    if corrected is None:
+        return None
+    text = text[corrected.end() :]
     return text if text.strip() and _NEGATION.search(text) is None else None
 
 
