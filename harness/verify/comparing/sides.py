@@ -27,9 +27,7 @@ class Sides(NamedTuple):
     denied: bool = False
 
 
-def sides(
-    gold: str, answer: str, locale: str, problem: str, *, ends: bool, refused: bool
-) -> Sides:
+def sides(gold: str, answer: str, locale: str, problem: str, *, ends: bool, refused: bool) -> Sides:
     """Return the readings of a gold answer and of an answer, both tidy.
 
     `ends` says that the answer is only what ends the text, which commits to nothing, and `refused`

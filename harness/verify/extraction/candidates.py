@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from harness.verify.extraction.places import rank
+from harness.verify.extraction.places import Place, place
 from harness.verify.extraction.sentences import (
     AND,
     ASSIGNS,
@@ -28,7 +28,10 @@ from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SCALES
 
 
 class Candidate(NamedTuple):
-    """A number or formula of a sentence, or several joined; `rank` says how little it counts."""
+    """A number or formula of a sentence, or several joined; `rank` says how little it counts.
+
+    It is that of its place, and more for what is in words or a mere calculation.
+    """
 
     start: int
     end: int
@@ -40,7 +43,7 @@ class Candidate(NamedTuple):
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
 
-NAME = 6  # the rank of a name without a value
+_IN_WORDS, _CALCULATION = 1, 3  # what they add to a rank
 
 
 def candidates(sentence: str) -> list[Candidate]:
@@ -51,16 +54,19 @@ def candidates(sentence: str) -> list[Candidate]:
     found = []
     for start, end, text in joined:
         formula, spoken = sentence[start] in "$\\", not has_digit(text)
+        rank: int
         if start in again:
-            place = 4
+            rank = Place.BESIDE
+        elif formula and NAME_ONLY.fullmatch(text):
+            rank = Place.NAME
         elif formula or not spoken:
-            place = NAME if formula and NAME_ONLY.fullmatch(text) else rank(sentence, start, end)
+            rank = place(sentence, start, end)
         elif _COUNTED.search(sentence[:start]):  # the two friends
             continue
         else:
-            place = rank(sentence, start, end) + (not text.endswith("percent"))
+            rank = place(sentence, start, end) + _IN_WORDS * (not text.endswith("percent"))
         math = any(a == start for a, _, _ in formulas)
-        found.append(Candidate(start, end, text, place + 3 * (start in sums), math))
+        found.append(Candidate(start, end, text, rank + _CALCULATION * (start in sums), math))
     return found
 
 

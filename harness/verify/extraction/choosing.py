@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from harness.verify.extraction.candidates import NAME, Candidate, candidates
-from harness.verify.extraction.places import BOUNDED
+from harness.verify.extraction.candidates import Candidate, candidates
+from harness.verify.extraction.places import BOUNDED, Place
 from harness.verify.extraction.question import Asked, words
-from harness.verify.extraction.sentences import (
-    in_two_units,
-)
+from harness.verify.extraction.sentences import in_two_units
 from harness.verify.reading.words import UNITS
 
 
@@ -125,7 +123,7 @@ def _labelled(sentence: str, every: list[Candidate], asked: Asked) -> Candidate 
     `6` of `the circle has center (3, -4) and radius 6`, where the radius is.
     """
     last = every[-1]
-    shown = [c for c in every if c.math and c.rank < NAME]
+    shown = [c for c in every if c.math and c.rank < Place.NAME]
     if not asked or len(shown) < 2 or shown[-1] is not last:
         return None
     two = shown[-2:]

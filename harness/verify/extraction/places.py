@@ -1,9 +1,22 @@
-"""How much the place of a number in its sentence counts."""
+"""The places that a number may have in its sentence, and how much each counts."""
 
 # ruff: noqa: RUF001 -- these characters are the subject
 from __future__ import annotations
 
 import re
+from enum import IntEnum
+
+
+class Place(IntEnum):
+    """What the place of a number makes of it; the higher, the less it counts."""
+
+    ALONE = 0  # it stands by itself
+    BOUNDED = 1  # as a bound: "at least 12"
+    GOVERNED = 2  # by a preposition, in a side clause, or compared: "in 12 weeks"
+    DEEP = 3  # governed in a side clause, or between two times: "5 minutes after"
+    BESIDE = 4  # beside another value: "(80%)", "than 20", "crate 6"
+    NAME = 6  # a name without a value
+
 
 _DETERMINERS = (
     r"(?:(?:the|an?|this|that|these|those|only|just|both|his|her|its|their|our|my|your|each|every"
@@ -84,18 +97,15 @@ BOUNDED = re.compile(
 )
 
 
-def rank(text: str, start: int, end: int) -> int:
-    """Return how little a number there counts.
-
-    0 by itself, 1 as a bound, 2 governed or in a side clause, 3 both, 4 aside.
-    """
+def place(text: str, start: int, end: int) -> Place:
+    """Return what place a number has in its sentence."""
     before = _MARKS.sub("", text[max(0, start - 120) : start])
     if BOUNDED.search(before):
-        return 1
+        return Place.BOUNDED
     if _THAN.search(before) or _LABELLED.search(before) or _INSTEAD.search(before):
-        return 4
+        return Place.BESIDE
     if _BESIDE.search(before) and re.match(r"[^,.]{1,30},|,\s(?:is|are)\b", text[end:]):
-        return 4  # 24 students, or 80% of them, passed
+        return Place.BESIDE  # 24 students, or 80% of them, passed
     side = _SIDE_CLAUSE.search(before)
     # she needs to give them 20 cups to reach 60
     while side and side.group().startswith("to ") and _WANTS.search(before[: side.start()]):
@@ -106,15 +116,19 @@ def rank(text: str, start: int, end: int) -> int:
     governed = governed or (
         _EACH.match(text, end) is not None and _HOLDING.search(before) is not None
     )
+    if aside and governed:
+        return Place.DEEP
     if aside or governed:
-        return 2 + (aside and governed)
+        return Place.GOVERNED
     if text[end - 1 : end] == "%" and _SHARE.search(before):
-        return 4
+        return Place.BESIDE
     if re.match(r"-[a-z]{3}", text[end : end + 4]):
-        return 4  # a 48-cookie tray
+        return Place.BESIDE  # a 48-cookie tray
     if _OF_THEM.match(text, end) and re.search(r"(?:,|\band)\s$", before):
-        return 4
-    return 2 if _COMPARED.match(text, end) else 3 * (_APART.match(text, end) is not None)
+        return Place.BESIDE
+    if _COMPARED.match(text, end):
+        return Place.GOVERNED
+    return Place.DEEP if _APART.match(text, end) else Place.ALONE
 
 
 # 2 hours and 5 minutes after it began

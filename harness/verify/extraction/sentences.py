@@ -59,7 +59,6 @@ class Refused(str):
         return cls(f"not certain: {said}")
 
 
-
 _NEGATION = re.compile(
     r"(?<!\\)\b(?:not|never|cannot|wrong|incorrect|isn['’]?t|aren['’]t|wasn['’]t|can['’]t"
     r"|doesn['’]t|don['’]t|won['’]t|anything (?:but|except)|nicht|kein|n['’]est pas|no es|no son"
