@@ -13,58 +13,77 @@ from harness.verify.comparing.names import is_compound, named, near
 from harness.verify.comparing.parts import EXPRESSIONS, TURNED, ascending, is_function, is_order
 from harness.verify.comparing.regions import line, region, same_region, without
 
-_Name = tuple[str, Node]  # of an assignment, with its value
-
 
 def relations(c: Comparison, gold: Node, answer: Node) -> Result:
-    """Compare equations, assignments, inequalities and unions."""
-    if " mod " in gold.key or " mod " in answer.key:
-        mine, other = _residue(gold), _residue(answer)
-        if mine is not None and other is not None:
-            differ = mine[0] and other[0] and mine[0] != other[0]
-            return (False, "different names") if differ else c.same(mine[1], other[1])
-    gold, answer = solved(gold), solved(answer)
-    if gold.kind == answer.kind == "rel":
-        both = _two_relations(c, gold, answer)
-        if both is not None:
-            return both
-    mine, other = named(gold), named(answer)
-    if mine is not None and other is not None:
-        return _two_names(c, gold, answer, mine, other)
-    # `x = 5` answers `5` and the other way round; a union is a set, which has no name to drop
-    for name, bare in ((mine, answer), (other, gold)):
-        if name is not None and bare.kind not in ("rel", "union"):
-            if bare.kind == "list" and name[1].kind not in ("list", "br", "set"):
-                return False, "one value against several"
-            value = name[1]
-            names = (gold if bare is answer else answer).args[1][0]
-            if names.kind == value.kind == "br" and {"x", "y"} <= tree.symbols(names):
-                value = _sorted_by_name(names, value)  # a bare pair is (x, y)
-            for stated in (value, *_rounded(gold if bare is answer else answer, bare)):
-                result = c.same(stated, bare) if bare is answer else c.same(bare, stated)
-                if result[0]:
-                    break
-            return result
+    """Compare equations, assignments, inequalities and unions: by the first rule that applies."""
+    result = _residues(c, gold, answer)
+    if result is None:
+        gold, answer = solved(gold), solved(answer)
+    for rule in _RULES:
+        result = result or rule(c, gold, answer)
+    return result or (False, f"a {gold.kind} against a {answer.kind}")
+
+
+def _residues(c: Comparison, gold: Node, answer: Node) -> Result | None:
+    """Compare `x = 5 mod 11` by residue and modulus; refuse two names."""
+    if " mod " not in gold.key and " mod " not in answer.key:
+        return None
+    mine, other = _residue(gold), _residue(answer)
+    if mine is None or other is None:
+        return None
+    differ = mine[0] and other[0] and mine[0] != other[0]
+    return (False, "different names") if differ else c.same(mine[1], other[1])
+
+
+def _name_and_value(c: Comparison, gold: Node, answer: Node) -> Result | None:
+    """Compare `x = 5` with `5`, whichever is the answer; refuse one value against several.
+
+    A union is a set, which has no name to drop.
+    """
+    for named_one, bare in ((gold, answer), (answer, gold)):
+        name = named(named_one)
+        if name is None or bare.kind in ("rel", "union"):
+            continue
+        if bare.kind == "list" and name[1].kind not in ("list", "br", "set"):
+            return False, "one value against several"
+        value = name[1]
+        names = named_one.args[1][0]
+        if names.kind == value.kind == "br" and {"x", "y"} <= tree.symbols(names):
+            value = _sorted_by_name(names, value)  # a bare pair is (x, y)
+        for stated in (value, *_rounded(named_one, bare)):
+            result = c.same(stated, bare) if bare is answer else c.same(bare, stated)
+            if result[0]:
+                break
+        return result
+    return None
+
+
+def _sets_of_numbers(c: Comparison, gold: Node, answer: Node) -> Result | None:
+    """Compare inequalities and intervals as sets; refuse two variables, or one kind for another."""
     left, right = region(gold), region(answer)
-    if left is not None and right is not None:
-        if left[0] and right[0] and left[0] != right[0]:
-            return False, "inequalities in different variables"
-        # `x in (0, 1)` names its variable and is an interval all the same
-        mixed = (left[0] is None) != (right[0] is None)
-        declared = any(n.kind == "rel" and n.args[0] == ("in",) for n in (gold, answer))
-        if mixed and c.conventions.intervals == "strict" and not declared:
-            return False, "an interval against an inequality"
-        same = same_region(c, left[1], right[1])
-        return same, "the same set of numbers" if same else "different sets of numbers"
-    if "union" in (gold.kind, answer.kind):
-        # a part is no set of real numbers, a tuple for instance: compare part by part
-        a, b = (n.args if n.kind == "union" else (n,) for n in (gold, answer))
-        if len(a) != len(b):
-            return False, "unions of different length"
-        if len(a) == 1:
-            return c.same(a[0], b[0])
-        return lists(c, tree.structure("list", a), tree.structure("list", b))
-    return False, f"a {gold.kind} against a {answer.kind}"
+    if left is None or right is None:
+        return None
+    if left[0] and right[0] and left[0] != right[0]:
+        return False, "inequalities in different variables"
+    # `x in (0, 1)` names its variable and is an interval all the same
+    mixed = (left[0] is None) != (right[0] is None)
+    declared = any(n.kind == "rel" and n.args[0] == ("in",) for n in (gold, answer))
+    if mixed and c.conventions.intervals == "strict" and not declared:
+        return False, "an interval against an inequality"
+    same = same_region(c, left[1], right[1])
+    return same, "the same set of numbers" if same else "different sets of numbers"
+
+
+def _unions(c: Comparison, gold: Node, answer: Node) -> Result | None:
+    """Compare unions part by part, where one is no set of numbers, a tuple for instance."""
+    if "union" not in (gold.kind, answer.kind):
+        return None
+    a, b = (n.args if n.kind == "union" else (n,) for n in (gold, answer))
+    if len(a) != len(b):
+        return False, "unions of different length"
+    if len(a) == 1:
+        return c.same(a[0], b[0])
+    return lists(c, tree.structure("list", a), tree.structure("list", b))
 
 
 def _rounded(chain: Node, bare: Node) -> list[Node]:
@@ -79,6 +98,8 @@ def _rounded(chain: Node, bare: Node) -> list[Node]:
 
 def _two_relations(c: Comparison, gold: Node, answer: Node) -> Result | None:
     """Compare two relations as such; None where they are compared as sets or by their values."""
+    if not gold.kind == answer.kind == "rel":
+        return None
     if is_order(gold) and is_order(answer):
         mine, other = region(gold), region(answer)
         if mine is not None and other is not None and mine[0] == other[0]:
@@ -136,8 +157,11 @@ def _chains(c: Comparison, gold: Node, answer: Node) -> Result:
     return entries(c, a[1], b[1])
 
 
-def _two_names(c: Comparison, gold: Node, answer: Node, left: _Name, right: _Name) -> Result:
-    """Compare two assignments by their values, if their names may differ."""
+def _two_names(c: Comparison, gold: Node, answer: Node) -> Result | None:
+    """Compare two assignments by their values; refuse names that mean different things."""
+    left, right = named(gold), named(answer)
+    if left is None or right is None:
+        return None
     if left[0] == right[0]:
         mine, other = family(gold), family(answer)
         if mine is not None and other is not None and mine[1:] == other[1:]:
@@ -166,6 +190,9 @@ def _two_names(c: Comparison, gold: Node, answer: Node, left: _Name, right: _Nam
     ):
         return False, f"{a.key} against {b.key}"
     return c.same(one, two)
+
+
+_RULES = (_two_relations, _two_names, _name_and_value, _sets_of_numbers, _unions)
 
 
 def _order(name: str) -> int:

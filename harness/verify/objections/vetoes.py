@@ -11,6 +11,8 @@ were wrong" is asked, a value may be called wrong.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from harness.verify.extraction.question import asked_by, last_question
 from harness.verify.extraction.sentences import MATH, NUMBERISH
@@ -52,7 +54,7 @@ _IN_CLAUSE = (
     re.compile(r"(?:^|[.;,]\s)(?P<said>no)\s$", re.I),
     _OF_ANSWER,
 )
-_BEHIND = (
+_RIGHT_BEHIND = (
     re.compile(rf"{_UNIT}(?:\s[a-z]{{1,12}})?,?\s{any_of(REMARKS)}\b", re.I),
     re.compile(rf"{_UNIT}\s?{any_of(CHANGES)}", re.I),
     re.compile(r"(?P<said>\^)(?!\{?(?:\\circ|\\text|th\b|st\b|nd\b|rd\b))"),  # a power
@@ -143,44 +145,113 @@ def _sentence_start(text: str, end: int) -> int:
     return max(begin, find("\n", begin, end) + 1, *stops)
 
 
+class _Around(NamedTuple):
+    """What stands around one place of a value.
+
+    Attributes:
+        touching: All that stands before it, as it is written.
+        before: Its sentence up to it, without what only sets it.
+        behind: What stands behind it and behind what closes it.
+        close: The beginning of that, with a blank where something closed the value.
+        problem: The problem.
+        question: Its last question.
+    """
+
+    touching: str
+    before: str
+    behind: str
+    close: str
+    problem: str
+    question: str
+
+
 def _around(window: str, start: int, end: int, problem: str) -> str | None:
     """Return the words around one place of a value that take it back, or None."""
-    before = window[max(0, start - 160) : start]
-    if before.endswith("{") and _has_any(before[-16:], _SIGNS):
-        joined = _OPERAND.search(before)
-        if joined is not None:
-            return joined.group("said")
-    before = before[_sentence_start(before, len(before)) :]
+    touching = window[max(0, start - 160) : start]
+    before = touching[_sentence_start(touching, len(touching)) :]
     before = before[:-24] + _OPENS.sub(" ", before[-24:])
     closes = _CLOSES.match(window, end)
     behind = window[closes.end() if closes is not None else end :]
-    found = [_RELATED.search(before[-16:])]
-    lower = before.lower()
-    if _has_any(lower, HINTS):
-        found += [p.search(before) for p in _IN_CLAUSE]
-    last = lower.rstrip().rpartition(" ")[2]
-    if last.startswith(LAST_WORDS) and not _COMES_TO.match(behind):  # half of 32 is 16
-        found.append(_RIGHT_BEFORE.search(before[-60:]))
-    asks, silent = last_question(problem), not behind.strip(" .")
-    if not silent:
-        gap = " " if closes is not None and closes.group().strip("$*)}]\\") else ""
-        close = gap + behind[:120]
-        found += [p.match(close) for p in _BEHIND] + [_taken_back_later(behind)]
-        if problem and not _COMPARES.search(asks):
-            found.append(_COMPARED.match(close))
-    for one in found:
-        said = one.group("said") if one is not None else ""
-        if said and not _is_asked(said, asks):
-            return said
-    if silent:
+    gap = " " if closes is not None and closes.group().strip("$*)}]\\") else ""
+    around = _Around(touching, before, behind, gap + behind[:120], problem, last_question(problem))
+    joined = _operand(around)
+    if joined is not None:
+        return joined
+    for rule in _BEFORE if not behind.strip(" .") else _BEFORE + _BEHIND:
+        for found in rule(around):
+            said = found.group("said") if found is not None else ""
+            if said and not _is_asked(said, around.question):
+                return said
+    return (_doubted(around) or _supposed(around)) if behind.strip(" .") else None
+
+
+_Found = Iterable[re.Match[str] | None]  # by a rule, of which the words of the question never count
+
+
+def _operand(around: _Around) -> str | None:
+    r"""A box that is only part of a calculation: `2 \cdot \boxed{9}`."""
+    before = around.touching
+    if not before.endswith("{") or not _has_any(before[-16:], _SIGNS):
         return None
-    if _ASKS.match(behind) and not _NUMBER.search(behind):
-        return "?"
-    unreal = _UNREAL.search(f"{before}\0{behind}") if _REAL.search(behind) else None
-    said = unreal.group("said") if unreal is not None else None
-    # what the question only supposes itself is what the response has to tell
-    asked = _is_asked(said, asks) if said else asked_by(problem).supposes
-    return None if unreal is None or asked else unreal.group()
+    joined = _OPERAND.search(before)
+    return joined.group("said") if joined is not None else None
+
+
+def _related(around: _Around) -> _Found:
+    r"""A relation right before it: `x \le 9`."""
+    yield _RELATED.search(around.before[-16:])
+
+
+def _denied_before(around: _Around) -> _Found:
+    """A denial before it in its clause: "nobody who counts says 9"."""
+    if _has_any(around.before.lower(), HINTS):
+        yield from (pattern.search(around.before) for pattern in _IN_CLAUSE)
+
+
+def _bounded_before(around: _Around) -> _Found:
+    """A bound or function right before it, unless its value follows: "just over 9", "half of 9"."""
+    last = around.before.lower().rstrip().rpartition(" ")[2]
+    if last.startswith(LAST_WORDS) and not _COMES_TO.match(around.behind):  # half of 32 is 16
+        yield _RIGHT_BEFORE.search(around.before[-60:])
+
+
+def _changed_behind(around: _Around) -> _Found:
+    """A remark or an operation right behind it: "9 or so", "9 is too high", "9 squared"."""
+    yield from (pattern.match(around.close) for pattern in _RIGHT_BEHIND)
+
+
+def _retracted_later(around: _Around) -> _Found:
+    """What takes it back behind it, if no other value stands between: "9. Scratch that"."""
+    later = _LATER.search(around.behind, 0, 400)
+    between = around.behind[: later.start()] if later is not None else ""
+    if not (_NUMBER.search(between) or _NO_MATTER.search(between) or MATH.search(between)):
+        yield later
+
+
+def _compared_behind(around: _Around) -> _Found:
+    """A comparison behind it, where none is asked for: "9 more than"."""
+    if around.problem and not _COMPARES.search(around.question):
+        yield _COMPARED.match(around.close)
+
+
+_BEFORE = (_related, _denied_before, _bounded_before)
+_BEHIND = (_changed_behind, _retracted_later, _compared_behind)
+
+
+def _doubted(around: _Around) -> str | None:
+    """A question mark, with no other value behind it."""
+    return "?" if _ASKS.match(around.behind) and not _NUMBER.search(around.behind) else None
+
+
+def _supposed(around: _Around) -> str | None:
+    """A value that is only supposed, where the question supposes nothing: "he hoped for 9, but"."""
+    real = _REAL.search(around.behind)
+    unreal = _UNREAL.search(f"{around.before}\0{around.behind}") if real else None
+    if unreal is None:
+        return None
+    said = unreal.group("said")
+    asked = _is_asked(said, around.question) if said else asked_by(around.problem).supposes
+    return None if asked else unreal.group()
 
 
 _COMES_TO = re.compile(r"\s?(?:[a-z]{1,15}\s)?(?:is|are|equals?|gives|makes|=)\s\S{0,2}\d")
@@ -189,22 +260,9 @@ _ASKS = re.compile(r"\s?\?(?:\s|$)")
 _REAL = re.compile(
     r"\b(?:not|but|though|however|actual(?:ly)?|real(?:ity)?|did|do|does)\b|n['’]t\b", re.I
 )
-
-
 _NO_MATTER = re.compile(
     r"\b(?:not|without|never|rest|others?|remaining|nothing)\b[^.!?]{0,15}$", re.I
 )
-
-
-def _taken_back_later(behind: str) -> re.Match[str] | None:
-    """Return what takes a value back behind it, if no other value stands between."""
-    later = _LATER.search(behind, 0, 400)
-    between = behind[: later.start()] if later is not None else ""
-    if _NUMBER.search(between) or _NO_MATTER.search(between) or MATH.search(between):
-        return None
-    return later
-
-
 _EXTREME = re.compile(
     r"\b(?:largest|smallest|greatest|fewest|highest|lowest|longest|shortest|most|least|max|min)",
     re.I,
