@@ -11,7 +11,7 @@ import math
 import re
 
 from harness.verify.extraction.closing import HEDGE, concluded
-from harness.verify.extraction.phrases import DOUBTED, SENTENCE, WINDOW, cut, last_match
+from harness.verify.extraction.phrases import DOUBTED, WINDOW, cut, last_match
 from harness.verify.extraction.question import Asked, squeezed, words
 from harness.verify.extraction.remarks import CONCLUDES, unsettled, without_remarks
 from harness.verify.extraction.sentences import (
@@ -26,7 +26,8 @@ from harness.verify.extraction.sentences import (
     last_formulas,
 )
 from harness.verify.extraction.shortening import shortened
-from harness.verify.extraction.spoken import CLOSING, spoken_value
+from harness.verify.extraction.spoken import spoken_value
+from harness.verify.extraction.stops import CLOSING, STOP, last_start
 from harness.verify.extraction.tails import tail
 from harness.verify.reading.words import SPOKEN
 
@@ -60,8 +61,7 @@ def last_value(text: str, asked: Asked) -> str | None:
 
 def _shortened_end(window: str, asked: Asked) -> str:
     """Return a text whose last sentence is without what it says beside its value."""
-    stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
-    start = stops[-1] if stops else 0
+    start = last_start(window)
     return window[:start] + shortened(window[start:], asked)
 
 
@@ -168,7 +168,7 @@ def _asked_for(
     if not single and len(set(lefts[-2:])) < 2:
         return None  # x = 3 or x = 5
     for formula, left in zip(reversed(formulas), reversed(lefts), strict=True):
-        if SENTENCE.search(window, formula.end(), formulas[-1].start()):
+        if STOP.search(window, formula.end(), formulas[-1].start()):
             return None
         if "=" in content(formula) and left in asked_formulas:
             return formula
@@ -249,9 +249,9 @@ def _sentence(text: str, found: re.Match[str]) -> str:
     """Return the sentence around a formula or number."""
     start = 0
     blanks = len(found.group()) - len(found.group().lstrip())
-    for stop in SENTENCE.finditer(text, 0, found.start() + blanks):
+    for stop in STOP.finditer(text, 0, found.start() + blanks):
         start = stop.end()
-    end = SENTENCE.search(text, found.end())
+    end = STOP.search(text, found.end())
     return text[start : end.start() if end else len(text)].strip()
 
 
@@ -280,7 +280,7 @@ _WRONG = re.compile(
 def _unless_denied(value: str, text: str, found: re.Match[str], asked: Asked) -> str:
     """Return a value, or the clause around it where that says what the answer is not."""
     start = max(text.rfind(mark, 0, found.start()) for mark in _BREAKS) + 1
-    stop = SENTENCE.search(text, found.end())
+    stop = STOP.search(text, found.end())
     clause = text[start : stop.start() if stop else len(text)].strip()
     before = text[start : found.start()]
     denied = DOUBTED.search(before) or ("not" not in asked.words and _DENIED.search(before))

@@ -27,6 +27,7 @@ from harness.verify.extraction.sentences import (
     NUMBERISH,
     Refused,
 )
+from harness.verify.extraction.stops import IN_BARE, IN_TAG
 from harness.verify.limits import MAX_TEXT
 from harness.verify.reading.words import SPOKEN
 
@@ -154,17 +155,12 @@ def _cleaned(text: str) -> str:
     return _STRUCK_OUT.sub("", text) if "~~" in text else text
 
 
-_SENTENCE = re.compile(
-    r"(?<=[a-z0-9$])[.!?]\s+(?=[A-Z])|(?<=[a-z.$])\s{0,3}\n+(?=[A-Z$\\])|(?<=\d)\n+(?=[A-Z][a-z]+\s)"
-)
-
-
 def _in_tag(inner: str, asked: Asked) -> str:
     """Return what a tag holds: its lines `x = 1`, `y = 2` as a list, of sentences their value."""
     lines = inner.split("\n")
     if len(lines) > 1 and all(map(ASSIGNS.match, lines)):
         return ", ".join(map(str.strip, lines))
-    if len(_SENTENCE.split(inner, 1)) > 1 or (len(inner.split()) > 8 and MATH.search(inner)):
+    if len(IN_TAG.split(inner, 1)) > 1 or (len(inner.split()) > 8 and MATH.search(inner)):
         return by_phrase(inner) or last_value(inner, asked) or inner
     return inner
 
@@ -185,7 +181,7 @@ def response_value(text: str, problem: str, unreadable: bool = False) -> str | N
     text = after_thinking(text).strip()
     words_in = [w for w in text.split() if _PROSE.fullmatch(w)]
     prose = len(words_in) >= 3 or _CJK_WORD.search(text)
-    if len(text) > MAX_TEXT or not _STEPS.search(text) or not (prose or unreadable):
+    if len(text) > MAX_TEXT or not IN_BARE.search(text) or not (prose or unreadable):
         label = _LABEL.match(text)
         return text[label.end() :] if label is not None else None
     asked = asked_by(problem)
@@ -195,7 +191,6 @@ def response_value(text: str, problem: str, unreadable: bool = False) -> str | N
 
 
 _CJK_WORD = re.compile(r"[\u3040-\u9fff]{2}")
-_STEPS = re.compile(r"\n|。|[\w$)]\.\s+\S")
 _PROSE = re.compile(r"[^\W\d_]{3,}[.,;:!?]?")
 _LABEL = re.compile(r"(?:A|Ans|ANS)\s?:\s?(?=[-\d$\\(])")
 

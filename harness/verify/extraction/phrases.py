@@ -19,6 +19,7 @@ from harness.verify.extraction.sentences import (
     last_formulas,
     measure,
 )
+from harness.verify.extraction.stops import STOP, last_start
 from harness.verify.reading.answer import read
 from harness.verify.reading.words import SPOKEN, TEXT
 
@@ -55,12 +56,6 @@ _CHOICE_IS = re.compile(
 )
 _LINE_A = re.compile(r"^[ \t]*(?:A|Ans|ANS)\s*[:.][ \t]*(.+)$", re.M)
 _HENCE = re.compile(r"\b(?:hence|thus|therefore)\b", re.I)
-_SHORT = "".join(
-    rf"(?<!\b{w})" for w in (r"i\.e", r"e\.g", "Mr", "Mrs", "Ms", "Dr", "vs", "approx")
-)
-SENTENCE = re.compile(
-    rf"(?=[.。!?])(?<=[^\d\s]){_SHORT}[.。!?](?:\s|$|\*)|(?<=\d)[.。](?:\s|$|\*)|(?<=\d)!\s(?=[A-Z][a-z])|\n|(?<=[一-鿿])。|(?<=\.\$)\s(?=[A-Z])"
-)
 
 
 def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -211,8 +206,8 @@ def _value_before(text: str) -> str | None:
     if end is None:
         return None
     sentence = text[: end.start()]
-    stops = list(SENTENCE.finditer(sentence))
-    sentence = sentence[stops[-1].end() :] if stops else sentence
+    stop = last_match(STOP, sentence)
+    sentence = sentence[stop.end() :] if stop is not None else sentence
     formulas, number = list(MATH.finditer(sentence)), last_match(NUMBERISH, sentence)
     if formulas and (number is None or number.start() < formulas[-1].end()):
         return last_formulas(formulas, sentence)
@@ -249,7 +244,7 @@ def _statement(rest: str, asked: Asked = NOTHING) -> str:
     boxed = boxes(rest)[:1] if rest.startswith("\\boxed") else []
     if boxed and boxed[0][0] == 0:
         return boxed[0][2]
-    end = SENTENCE.search(rest)
+    end = STOP.search(rest)
     sentence = rest[: end.start()] if end else rest
     math = MATH.match(rest)
     if math is not None:
@@ -318,8 +313,7 @@ def in_words(text: str, asked: Asked = NOTHING) -> str | None:
     bold = _BOLD_END.search(window, max(0, len(window) - 100))
     if bold is not None and not _JOINED.search(window[: bold.start()]):
         return bold.group(1).strip()
-    stops = [m.end() for m in SENTENCE.finditer(window, 0, max(0, len(window) - 3))]
-    sentence = window[stops[-1] :] if stops else window
+    sentence = window[last_start(window) :]
     yes = _YES_NO.match(sentence)
     if yes is not None:
         return yes.group(1)

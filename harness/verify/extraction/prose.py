@@ -6,6 +6,7 @@ import re
 
 from harness.verify.extraction.extract import Form, Found
 from harness.verify.extraction.sentences import MATH, Refused, content
+from harness.verify.extraction.stops import behind_any
 
 _LOUD = re.compile(r"[^!]{1,80}!")
 _RANGE = re.compile(
@@ -45,7 +46,7 @@ def in_prose(text: str, found: Found, form: Form, gold: str, right: bool) -> str
     if among is not None:
         low, high = (float(n.replace(",", "")) for n in among.groups())
         return Refused(f"between {found.text}") if low < high else None
-    sentence = re.split(r"[.!?]\s|\n", text[max(0, at - 200) : at])[-1]
+    sentence = behind_any(text[max(0, at - 200) : at])
     return None if _COUNTED.search(sentence) else found.text[:-1]
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from harness.verify.extraction.pieces import RELATIONS, pieces
 from harness.verify.extraction.sentences import MATH, content
+from harness.verify.extraction.stops import IN_PROBLEM
 from harness.verify.limits import MAX_ANSWER, with_allowance
 from harness.verify.reading.words import UNITS, number_of
 
@@ -94,7 +95,7 @@ def words(text: str) -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def last_question(problem: str) -> str:
     """Return the last question of a problem, or its last sentence."""
-    sentences = _SENTENCES.split(problem[-2_000:].strip())
+    sentences = IN_PROBLEM.split(problem[-2_000:].strip())
     return next((s for s in reversed(sentences) if s.endswith("?")), sentences[-1])
 
 
@@ -148,7 +149,6 @@ _FIND = re.compile(
     re.I,
 )
 _ASKED_ALONE = re.compile(r"\s?(?:[.?!,]|when\b|if\b|given\b|does\b|do\b|is\b|are\b|will\b|$)")
-_SENTENCES = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 _BY_HOW_MUCH = re.compile(
     r"\bby\s(?:how|what)\b|\bhow\s(?:many|much)\s(?:[a-z]{1,15}\s)?(?:more|fewer|less|longer|older|farther|further)\b",

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 
-from harness.verify.extraction.phrases import REFUSES, SENTENCE, last_match
+from harness.verify.extraction.phrases import REFUSES, last_match
 from harness.verify.extraction.question import Asked
 from harness.verify.extraction.sentences import HENCE, NUMBERISH, Refused, has_digit
+from harness.verify.extraction.stops import behind_any, stops
 
 
 def without_remarks(window: str, asked: Asked) -> str:
@@ -23,7 +24,7 @@ def without_remarks(window: str, asked: Asked) -> str:
     remark = _REMARKED.search(window, max(0, len(window) - 120))
     if remark is not None:  # 17, not 16
         before = window[: remark.start()]
-        if has_digit(re.split(r"[.!?]\s|\n", before)[-1]):
+        if has_digit(behind_any(before)):
             window = before
     rejected = _REJECTED.search(window)
     if rejected is not None and re.search(r"\d[^.]*$", window[: rejected.start()]):
@@ -49,19 +50,19 @@ def _without_enumeration(window: str, asked: Asked) -> str:
 
     `There are 3. These are 2, 3 and 5.`: as many as that says, or with dots among them.
     """
-    stops = list(SENTENCE.finditer(window, 0, max(0, len(window) - 3))) if asked.numbers else []
-    listed = _ENUMERATES.match(window, stops[-1].end()) if stops else None
+    ends = stops(window) if asked.numbers else []
+    listed = _ENUMERATES.match(window, ends[-1].end()) if ends else None
     if listed is None:
         return window
     marks = re.sub(r"\$|\\[()]", "", window[listed.end() :])
     body = re.sub(r"\band\b", ",", marks)
     items = re.findall(r"\([^()]*\)|[^\s,()]+", body.strip(" .\n"))
-    counted = last_match(NUMBERISH, window[: stops[-1].start()])
+    counted = last_match(NUMBERISH, window[: ends[-1].start()])
     if len(items) < 2 or "=" in body or counted is None:
         return window
     dots = any(mark in body for mark in ("...", "…", "dots"))
     as_many = dots or counted.group().strip() == str(len(items))
-    return window[: stops[-1].end()].rstrip() if as_many else window
+    return window[: ends[-1].end()].rstrip() if as_many else window
 
 
 _HENCE = re.compile(rf"\b(?:{HENCE})\b", re.I)
@@ -77,15 +78,13 @@ def _without_supposed(window: str, asked: Asked) -> str:
 
     `So he has 140 cents. He would need 15 more to have 155.`
     """
-    stops = list(SENTENCE.finditer(window, 0, max(0, len(window) - 3)))
-    if not stops or not asked or asked.supposes or not _SUPPOSED.match(window, stops[-1].end()):
+    ends = stops(window)
+    if not ends or not asked or asked.supposes or not _SUPPOSED.match(window, ends[-1].end()):
         return window
-    start = stops[-2].end() if len(stops) > 1 else 0
-    before = window[start : stops[-1].start()]
+    start = ends[-2].end() if len(ends) > 1 else 0
+    before = window[start : ends[-1].start()]
     return (
-        window[: stops[-1].end()].rstrip()
-        if has_digit(before) and _HENCE.search(before)
-        else window
+        window[: ends[-1].end()].rstrip() if has_digit(before) and _HENCE.search(before) else window
     )
 
 

@@ -8,9 +8,8 @@ import re
 from harness.verify.extraction.closing import concluded
 from harness.verify.extraction.question import Asked, words
 from harness.verify.extraction.sentences import HENCE, affirmed, has_digit
+from harness.verify.extraction.stops import ANY, CLOSING, behind_any
 from harness.verify.reading.words import DENOMINATORS, NUMBER_WORDS, SPOKEN
-
-CLOSING = re.compile(r"(?<=[\w)*])[.!?]\s+|\n+")  # between sentences
 
 
 def spoken_value(window: str, end: int, asked: Asked) -> str | None:
@@ -47,8 +46,8 @@ def _named(window: str, end: int, asked: Asked) -> str | None:
     """Return the word that the last sentence gives as a value: `Monday`, `one half`."""
     named = _NAMED.search(window, end)
     if named is not None and end:  # in a sentence of their own
-        gap = re.split(r"[.!?]\s|\n", window[end : named.start()])
-        least = asked.words & words(window[:end].rsplit("\n", 1)[-1].rsplit(". ", 1)[-1])
+        gap = ANY.split(window[end : named.start()])
+        least = asked.words & words(behind_any(window[:end]))
         so = re.search(rf"\b(?:{HENCE})\b", gap[-1])
         own = (len(gap) > 1 or so) and not asked.words & words(gap[-1] + named.group()) < least
         number = named.group(2) or named.group(3) or named.group(4)
@@ -73,7 +72,7 @@ def _twelve_times(closing: str, asked: Asked) -> str | None:
 
 def _without_figures(window: str, asked: Asked) -> str | None:
     """Return the value in words that a response without any figures ends in: `nine lines`."""
-    closing = re.split(r"[.!?]\s|\n", window.rstrip(" .!"))[-1]
+    closing = behind_any(window.rstrip(" .!"))
     ends = window.endswith((".", "!")) and not re.search(r"\b(?:than|no)\b", closing)
     value = (
         concluded(closing, asked) if ends and affirmed(closing, asked.words) is not None else None

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from harness.verify.extraction.question import asked_by, last_question
 from harness.verify.extraction.sentences import MATH, NUMBERISH
+from harness.verify.extraction.stops import start_before
 from harness.verify.objections.lexicon import (
     BOUNDS,
     CHANGES,
@@ -121,7 +122,7 @@ def _places(window: str, value: str) -> list[int]:
     while at >= first and len(found) < 9:
         before, end = window[max(0, at - 2) : at], at + len(value)
         if not (_PART_BEFORE.search(before) or _PART_BEHIND.match(window, end)):
-            first = first if found else _sentence_start(window, at)
+            first = first if found else start_before(window, at)
             found.append(at)
         at = window.rfind(value, 0, at)
     for mark in ("\\boxed{", "#### "):
@@ -136,13 +137,6 @@ def _has_any(text: str, words: tuple[str, ...]) -> bool:
         if word in text:
             return True
     return False
-
-
-def _sentence_start(text: str, end: int) -> int:
-    """Return where the sentence around a place of a text begins."""
-    begin, find = max(0, end - 300), text.rfind
-    stops = find(". ", begin, end), find("! ", begin, end), find("? ", begin, end)
-    return max(begin, find("\n", begin, end) + 1, *stops)
 
 
 class _Around(NamedTuple):
@@ -168,7 +162,7 @@ class _Around(NamedTuple):
 def _around(window: str, start: int, end: int, problem: str) -> str | None:
     """Return the words around one place of a value that take it back, or None."""
     touching = window[max(0, start - 160) : start]
-    before = touching[_sentence_start(touching, len(touching)) :]
+    before = touching[start_before(touching, len(touching)) :]
     before = before[:-24] + _OPENS.sub(" ", before[-24:])
     closes = _CLOSES.match(window, end)
     behind = window[closes.end() if closes is not None else end :]
