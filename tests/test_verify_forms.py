@@ -23,8 +23,8 @@ from harness.verify import (
     verify,
 )
 from harness.verify.extraction.extract import Form, boxed, boxes, extract
-from harness.verify.objections.lexicon import BOUNDS, DENIALS, FUNCTIONS
 from harness.verify.objections.vetoes import taken_back
+from harness.verify.reading.lexicon import BOUNDS, DENIALS, FUNCTIONS
 from harness.verify.workers.wire import judgement_fields, judgement_from
 
 

@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 
 from harness.verify.extraction.sentences import Refused, in_two_units, measure
+from harness.verify.reading.lexicon import FAIL, MORE, OOPS, PERHAPS, REJECTED, WRONG
 
 _BRACES = re.compile(
     r"\\(?:boxed|fbox|framebox)\s*\{|\\?beginboxed\s*\{|\\.|[{}]|"
@@ -55,20 +56,21 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     return found
 
 
+_AND = f"and|or|und|oder|et|ou|y|{PERHAPS}|alternatively"
 _BETWEEN = re.compile(
     r"(?:\\[()\[\]]|\$|\\(?:quad|qquad|text|mbox|textrm|mathrm)\b|[\s,;/{}~&]|\\[,;! \\]"
     r"|\b(?:case|solution|root|value)\s?(?:\d|one|two|three|four)?:?"
-    r"|\b(?:and|or|und|oder|et|ou|y|maybe|perhaps|possibly|alternatively)\b|(?:\b|\\)[a-zA-Z]{1,7}(?:_\w)?\s?=)*"
+    rf"|\b(?:{_AND})\b|(?:\b|\\)[a-zA-Z]{{1,7}}(?:_\w)?\s?=)*"
 )
-_JOINS = re.compile(r"[,;/]|\b(?:and|or|und|oder|et|ou|y|maybe|perhaps|possibly|alternatively)\b")
+_JOINS = re.compile(rf"[,;/]|\b(?:{_AND})\b")
 _OPENS = r"\s*[$\\(\[{]{0,4}\s*"
 # what in front of a box says that its value is not the answer, or makes another value of it
 _DENIED = re.compile(
     r"(?:\b(?:not|never|cannot\s+be(?:\s+that)?|rather\s+than|instead\s+of|anything\s+but|no\s+longer)|n['’]t(?:\s+be)?"
-    r"|\b(?:wrong|incorrect)\s+(?:answer|result|value)\s+(?:is|was|would\s+be)"
+    rf"|\b(?:{WRONG})\s+(?:answer|result|value)\s+(?:is|was|would\s+be)"
     r"|\bmistake\s+(?:is|would\s+be)\s+to\s+(?:answer|say|write|give)|\bmight\s+think\s+(?:that\s+)?it(?:['’]s|\s+is)"
     r"|\bdoubt\s+(?:that\s+)?(?:it|this|the\s+answer)(?:['’]s|\s+is)"
-    r"|\b(?:half|twice|double|a\s+third|a\s+quarter)\s+of|\b(?:less|more|greater|fewer|smaller|larger)\s+than"
+    rf"|\b(?:half|twice|double|a\s+third|a\s+quarter)\s+of|\b(?:{MORE})\s+than"
     r"|\bbetween\s+\$?-?[\d.,]{1,12}\$?\s+and)" + _OPENS + r"$"
     r"|(?<!\S)~~\s?$|\\(?:[bx]?cancel|sout|st|h?phantom|vphantom|sqrt|[dt]?frac(?:\s?\{[^{}]*\})?)\s?\{[^{}]*$"
     r"|(?:^|[\n}])\s*%[^\n=]*$|\\iffalse\b(?:(?!\\fi\b).)*$|<!--(?:(?!-->).)*$",
@@ -76,12 +78,12 @@ _DENIED = re.compile(
 )
 _SIGN = re.compile(r"(?:^|[$=(\[&\n])\s*[-−]\s*$")
 _REFUSED = re.compile(
-    r"\s*[$)\]\\]{0,4}\s*(?:(?:is|was)\s+(?:wrong|incorrect|rejected|false|invalid|impossible|extraneous"
+    rf"\s*[$)\]\\]{{0,4}}\s*(?:(?:is|was)\s+(?:{WRONG}|{REJECTED}|false"
     r"|not\s+(?:the\s+(?:answer|solution|right|correct)|correct|right|true|valid|possible|an?\s+(?:answer|solution)|it\b))"
-    r"|[.\s]{0,9}(?:hmm|wait|oops|no|actually|but)\b[,.!…\s]{1,9}(?:this|that|it|the\s+answer)\s+"
-    r"(?:is|was|must\s+be)\s+(?:wrong|incorrect|not\s+(?:right|correct))"
+    rf"|[.\s]{{0,9}}(?:hmm|{OOPS}|no|but)\b[,.!…\s]{{1,9}}(?:this|that|it|the\s+answer)\s+"
+    rf"(?:is|was|must\s+be)\s+(?:{WRONG}|not\s+(?:right|correct))"
     r"|isn['’]t\s+(?:the\s+(?:answer|right|correct)|correct|right|it\b)"
-    r"|(?:does\s+not|doesn['’]t|cannot|can['’]t)\s+(?:work|hold|be\s+(?:right|correct|the|true)|satisfy))",
+    rf"|(?:does\s+not|doesn['’]t|cannot|can['’]t)\s+(?:{FAIL}|be\s+(?:right|correct|the|true)))",
     re.I,
 )
 _STRUCK = re.compile(

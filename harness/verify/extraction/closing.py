@@ -20,6 +20,7 @@ from harness.verify.extraction.sentences import (
     measure,
 )
 from harness.verify.extraction.shortening import shortened
+from harness.verify.reading.lexicon import PERHAPS
 from harness.verify.reading.words import SPOKEN, UNITS
 
 MATHEMATICS = re.compile(
@@ -78,7 +79,7 @@ SEVERAL = re.compile(
     rf".{{0,30}}?(?<!\w){_NAME}\s*=[^=]{{1,30}}?(?:\bor\b|\band\b|,)\s*{_NAME}\s*=[^=]{{1,30}}"
 )
 _STEP = re.compile(rf"[,;]\s(?:and\s)?(?:{HENCE}|which\s(?:gives|means|yields)|giving)\s")
-HEDGE = re.compile(r"\b(?:could|might|may)\s+be\b|\b(?:maybe|perhaps|possibly)\b", re.I)
+HEDGE = re.compile(rf"\b(?:could|might|may)\s+be\b|\b(?:{PERHAPS})\b", re.I)
 
 
 def _whole(sentence: str, asked: Asked) -> str | None:

@@ -29,6 +29,7 @@ from harness.verify.extraction.shortening import shortened
 from harness.verify.extraction.spoken import spoken_value
 from harness.verify.extraction.stops import CLOSING, STOP, last_start
 from harness.verify.extraction.tails import tail
+from harness.verify.reading.lexicon import DO_NOT, FAIL, MORE, OOPS, WRONG
 from harness.verify.reading.words import SPOKEN
 
 
@@ -90,7 +91,7 @@ def _only_numbers(window: str, asked: Asked) -> str | None:
     return ", ".join(dict.fromkeys(n.strip() for n in numbers)) if len(numbers) > 1 else None
 
 
-_NOTHING = re.compile(r"\bno\ssuch\b|\bdo(?:es)?(?:\snot|n['’]t)\sexist\b", re.I)
+_NOTHING = re.compile(rf"\bno\ssuch\b|\b{DO_NOT}\sexist\b", re.I)
 _LISTED = re.compile(
     rf"\b(?:[Tt]here\s(?:are|is)|has|have)\s(?:exactly\s|only\s)?\$?(\d{{1,6}}|{SPOKEN})\$?\s(?:[a-z]{{2,15}}\s?){{1,6}}:\s"
 )
@@ -189,7 +190,7 @@ _NOTE = re.compile(
 )
 _GOES_ON = re.compile(r"\b(?:and\sso\son|etc)\b|\.\.\.|…")
 _BACK = re.compile(
-    r"\b(?:no|wait|actually|oops|mistake|wrong|sorry|correct(?:ion|ed)|hang\son|hold\son)\b", re.I
+    rf"\b(?:no|{OOPS}|mistake|wrong|sorry|correct(?:ion|ed)|hang\son|hold\son)\b", re.I
 )
 
 
@@ -260,8 +261,7 @@ _BREAKS = (". ", "! ", "? ", "\n", ", ", "; ", ",$ ", ".$ ", ",\\) ", ".\\) ")
 _DENIED = re.compile(
     r"(?:\b(?:not|never|cannot)\b|n['’]t\b|不是)\s*"
     r"(?:(?!(?:is|are|was|equals|it['’]s|that['’]s)\b)[\w'’]{1,20}\s+){0,4}"
-    r"[$\\(\[]{0,2}$|\b(?:less|more|greater|fewer|larger|smaller|bigger|higher|lower|shorter"
-    r"|longer)\s+than\s*[$\\(\[]{0,2}$"
+    rf"[$\\(\[]{{0,2}}$|\b(?:{MORE}|bigger|higher|lower|shorter|longer)\s+than\s*[$\\(\[]{{0,2}}$"
 )
 # a condition on what the value is of, in which "not" says nothing about the value itself
 _SUCH = re.compile(
@@ -271,8 +271,8 @@ _SUCH = re.compile(
 )
 _RELATIVE = re.compile(r"\b(?:which|that|who)\s+\w{1,6}(?:\s+not|n['’]t)\b[^,.;]*")
 _WRONG = re.compile(
-    r"[$\\)\]]{0,2}\s*(?:(?:is|are|was|were)\s*(?:not\b|n['’]t\b|wrong|incorrect)"
-    r"|(?:does|do)(?:\snot|n['’]t)\s(?:work|hold|fit|satisfy)\b)",
+    rf"[$\\)\]]{{0,2}}\s*(?:(?:is|are|was|were)\s*(?:not\b|n['’]t\b|{WRONG})"
+    rf"|{DO_NOT}\s(?:{FAIL}|fit)\b)",
     re.I,
 )
 

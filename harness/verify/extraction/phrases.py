@@ -21,6 +21,7 @@ from harness.verify.extraction.sentences import (
 )
 from harness.verify.extraction.stops import STOP, last_start
 from harness.verify.reading.answer import read
+from harness.verify.reading.lexicon import OOPS
 from harness.verify.reading.words import SPOKEN, TEXT
 
 WINDOW = 6_000  # characters at the end of a response in which phrases are looked for
@@ -162,13 +163,13 @@ _MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
 _NUMBERS = NUMBERISH.findall
 _CORRECTION = re.compile(
     r"(?:^|[.!?…—–,\n])[\s*_]{0,9}(?:(?:oh|hmm|but|no)\b[,.!…\s]*)*"
-    r"(?:wait|actually|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|oops|no,|i\s+stand\s+corrected"
+    rf"(?:{OOPS}|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|no,|i\s+stand\s+corrected"
     r"|on\s+second\s+thoughts?|or\s+rather|that['’]?s?(?:\s+is)?\s+wrong)",
     re.I,
 )
 _RATHER = re.compile(
     r"\b(?:(?:it|that|this)(?:['’]s|\s+is|\s+was)|(?:it|that|this)\s+(?:should|must|would)\s+be"
-    r"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|or\s+rather,?|(?:oops|actually|sorry|no|wait|on\s+second\s+thoughts?),)\s+"
+    rf"|i\s+(?:mean|meant)|correction:?|make\s+that|scratch\s+that,?|or\s+rather,?|(?:{OOPS}|sorry|no|on\s+second\s+thoughts?),)\s+"
     r"(?:it['’]s\s+|actually\s+|really\s+|rather\s+|supposed\s+to\s+be\s+)*(?=[-+$\\.\d])",
     re.I,
 )

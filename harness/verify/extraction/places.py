@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
+from harness.verify.reading.lexicon import MORE
+
 
 class Place(IntEnum):
     """What the place of a number makes of it; the higher, the less it counts."""
@@ -91,7 +93,7 @@ _MARKS = re.compile(r"(?<=\d),(?=\d{3})")  # commas that end no clause
 
 # what makes a number a bound or a part of the value; "10 more than 20" compares
 BOUNDED = re.compile(
-    r"(?<!\d\s)\b((?:more|less|greater|fewer|larger|smaller|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)(?<!her\s)(?<!him\s)(?<!it\s)(?<!them\s)(?<!round\s)(?<!rounds\s)(?<!rounded\s)up\s+to"
+    rf"(?<!\d\s)\b((?:{MORE}|bigger)\s+than|at\s+(?:most|least)|(?<!add\s)(?<!adds\s)(?<!her\s)(?<!him\s)(?<!it\s)(?<!them\s)(?<!round\s)(?<!rounds\s)(?<!rounded\s)up\s+to"
     r"|exceeds?|(?<!which\sis\sa\s)multiples?\s+of|(?:square|cube)\s+root\s+of|different\s+from|other\s+than|(?:numbers?|values?)\s+except|nearly|almost|twice|double|triple|(?:half|(?:a|an|one|two|three)[\s-](?:third|quarter|fourth|fifth|sixth)s?)\s+of)\s+(?:the\s+)?\S{0,3}$",
     re.I,
 )

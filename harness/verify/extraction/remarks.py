@@ -9,6 +9,7 @@ from harness.verify.extraction.phrases import REFUSES, last_match
 from harness.verify.extraction.question import Asked
 from harness.verify.extraction.sentences import HENCE, NUMBERISH, Refused, has_digit
 from harness.verify.extraction.stops import behind_any, stops
+from harness.verify.reading.lexicon import FAIL, REJECTED, WRONG
 
 
 def without_remarks(window: str, asked: Asked) -> str:
@@ -150,8 +151,8 @@ _CONSTANTS = re.compile(  # where A and B are arbitrary constants
 _IN_BRACKETS = re.compile(r"(?<=[^\n]\n)\s{0,3}\([a-z](?![^()]*\banswer\b)[^()]{3,300}\)\s*$")
 _QED = re.compile(r"[\s$]{0,9}(?:\\(?:blacksquare|square|qed|Box)|[∎■□])[\s$.]{0,9}$")
 _REJECTED = re.compile(  # x = 6, as x = -6 does not satisfy the equation
-    r"(?:;|,?\s(?:as|since|because|while|whereas|and|but))\s[^;.]{1,60}\b(?:is\s(?:not\s(?:a|valid|possible|in)|extraneous"
-    r"|rejected|invalid|impossible|discarded)|(?:does\snot|doesn['’]t|cannot)\s(?:satisfy|work|be|hold))\b(?:(?!\bso\b)[^.;])*[.!]?\s*$"
+    r"(?:;|,?\s(?:as|since|because|while|whereas|and|but))\s[^;.]{1,60}\b(?:is\s(?:not\s(?:a|valid|possible|in)"
+    rf"|{REJECTED}|discarded)|(?:does\snot|doesn['’]t|cannot)\s(?:{FAIL}|be))\b(?:(?!\bso\b)[^.;])*[.!]?\s*$"
 )
 _REMARKED = re.compile(
     r"(?:[,;(]\s?(?:and\s|but\s)?not|[,;]\s(?:and\s|but\s)?not\s(?:by|to|at|for)(?=\s\d)|\s(?:and\snot|et\snon|y\sno|und\snicht|e\snon|e\snão"
@@ -177,6 +178,6 @@ _NOTES = re.compile(
     re.I | re.S,
 )
 CONCLUDES = re.compile(
-    r"\b(?:not|so|thus|hence|therefore|in\s(?:conclusion|summary)|but|however|wait|wrong|mistake|incorrect)\b",
+    rf"\b(?:not|{HENCE}|in\s(?:conclusion|summary)|but|however|wait|mistake|{WRONG})\b",
     re.I,
 )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Set
 
 from harness.verify.limits import MAX_ANSWER
+from harness.verify.reading.lexicon import MORE, REJECTED, WRONG
 from harness.verify.reading.words import SPOKEN, TEXT, UNIT_OF_SYMBOL, UNITS
 
 MATH = re.compile(
@@ -60,9 +61,9 @@ class Refused(str):
 
 
 _NEGATION = re.compile(
-    r"(?<!\\)\b(?:not|never|cannot|wrong|incorrect|isn['’]?t|aren['’]t|wasn['’]t|can['’]t"
+    rf"(?<!\\)\b(?:not|never|cannot|{WRONG}|{REJECTED}|isn['’]?t|aren['’]t|wasn['’]t|can['’]t"
     r"|doesn['’]t|don['’]t|won['’]t|anything (?:but|except)|nicht|kein|n['’]est pas|no es|no son"
-    r"|não é|non è|не|niet|değil|to nie|no longer|extraneous|impossible|invalid|rejected|we reject"
+    r"|não é|non è|не|niet|değil|to nie|no longer|we reject"
     r"|(?:different from|other than)(?=\s\S{0,3}\d)|(?<=[\d$] )(?:is|are|was|were) "
     r"(?:too (?:large|small|big|high|low)|only an? (?:upper|lower) bound))\b"
     r"|不是|不可能|并非|では(?:ありません|ない)|아니",
@@ -84,7 +85,7 @@ _NO_DENIAL = re.compile(
     re.I,
 )
 _ASKED_DENIAL = re.compile(
-    r"\b(?:(?:is|are|was|were)\s)?(?:wrong|incorrect|false)(?:ly)?\b"
+    rf"\b(?:(?:is|are|was|were)\s)?(?:{WRONG}|false)(?:ly)?\b"
     r"|\b(?:do|does|did|are|is|was|were|will)(?:\snot\b|n['’]t\b)(?:\s\w+)?",
     re.I,
 )
@@ -124,7 +125,7 @@ def affirmed(text: str, asked: Set[str] = frozenset(), *, refused: bool = False)
 
 
 BOUND = re.compile(
-    r"(?:somewhere\s+)?(?:between(?!\s+the\s)|entre|zwischen|(?:strictly\s+)?(?:less|more|greater|fewer|larger|smaller|bigger)"
+    rf"(?:somewhere\s+)?(?:between(?!\s+the\s)|entre|zwischen|(?:strictly\s+)?(?:{MORE}|bigger)"
     r"\s+than|at\s+(?:most|least)|up\s+to|no\s+(?:more|less|fewer)\s+than"
     r"|(?:under|over|above|below)(?!\s+(?:the|these|those|his|her|their|this|that|all)\s)(?!\s+(?:the\s+)?\S{0,3}\d\S*\s\D+\d))\b",
     re.I,

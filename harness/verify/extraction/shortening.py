@@ -7,6 +7,7 @@ import re
 
 from harness.verify.extraction.question import Asked, words
 from harness.verify.extraction.sentences import HENCE, MATH, has_digit
+from harness.verify.reading.lexicon import NOT, WRONG
 from harness.verify.reading.words import SPOKEN
 
 
@@ -150,10 +151,10 @@ _GOES_ON = re.compile(
     rf":\s|\b(?:{HENCE}|leaving|which\s(?:leaves|gives|makes|means))\b"
     r"|,\s(?!(?:and|or|but|while)\b)[A-Za-z][^,]*(?:\d|\$)|\\\[|\$\$|,\s\d[^,=]*="
     r"|\b(?:sum|answer|value|total|result)\s(?:is|of)\b|\bnot\s(?:the|right|correct)\b"
-    r"|\b(?:wrong|incorrect)\b"
+    rf"|\b(?:{WRONG})\b"
 )
 _REASON = re.compile(r",?\s(?:and\s)?(?:since|because|given\sthat|as)\b|[,;]\sfor\s|\s\(", re.I)
-_NEGATED = re.compile(r"\bnot\b|n['’]t\b", re.I)
+_NEGATED = re.compile(NOT, re.I)
 _COMES_TO = re.compile(r"([^=;.]*)=\s*(-?\d[\d,]*(?:\.\d+)?)[^=\d]*$")
 _STEP_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _PERCENT = re.compile(r"%|\bpercent")

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from harness.verify.extraction.question import asked_by, last_question
 from harness.verify.extraction.sentences import MATH, NUMBERISH
 from harness.verify.extraction.stops import start_before
-from harness.verify.objections.lexicon import (
+from harness.verify.reading.lexicon import (
     BOUNDS,
     CHANGES,
     COMPARISONS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.verify.limits import MAX_ANSWER, TooLarge, charge
+from harness.verify.reading.lexicon import PERHAPS
 from harness.verify.reading.tokens import group_end, plain
 
 _DOTS = re.compile(
@@ -81,7 +82,7 @@ def tidy(text: str) -> str:
 
 _UNIT_BEHIND = re.compile(r"(-?\$?\d[\d.,/]{0,20})\s?\(([A-Za-z][A-Za-z .'-]{0,40})\)")
 _ALTERNATIVE = re.compile(
-    r"(-?\d{1,12})\s?(?:\\text\s?\{\s?)?\(\s?(?:or|maybe|perhaps|possibly)\s(?:\\text\s?\{)?\}?\s?"
+    rf"(-?\d{{1,12}})\s?(?:\\text\s?\{{\s?)?\(\s?(?:or|{PERHAPS})\s(?:\\text\s?\{{)?\}}?\s?"
     r"(-?\d{1,12})\s?(?:\\text\s?\{)?\)?\s?[)}]{0,2}"
 )
 

@@ -1,6 +1,7 @@
 """Words that bound, change, deny or take back the value beside which they stand.
 
-Each entry is a regular expression in which a blank stands for any blank.
+The words that several modules know are sources of patterns, to be joined with what only one of
+them looks for. Each entry of a tuple is a regular expression in which a blank stands for any blank.
 """
 
 # ruff: noqa: RUF001 -- these characters are the subject
@@ -19,6 +20,17 @@ def any_of(*phrases: Iterable[str]) -> str:
 
 
 NUMBER = rf"(?:\d|\b{SPOKEN}\b)"
+
+# -- what several modules know --------------------------------------------------------------------
+
+NOT = r"(?:\bnot\b|n['’]t\b)"
+DO_NOT = r"(?:do(?:es)?(?:\snot|n['’]t))"
+WRONG = "wrong|incorrect"
+REJECTED = "extraneous|impossible|invalid|rejected"
+FAIL = "work|hold|satisfy"  # behind "does not"
+PERHAPS = "maybe|perhaps|possibly"
+OOPS = "wait|actually|oops"  # before a correction
+MORE = "less|more|greater|fewer|larger|smaller"  # before "than"
 
 # -- right before a value -------------------------------------------------------------------------
 
@@ -140,4 +152,4 @@ REFUSALS = (
     r"I(?: (?:will not|decline|refuse)|['’]m declining| won['’]t| was told to) [^.!?]{0,30}\b"
     r"(?:answer|give|say|name|keep)\b[^.!?]*(?:[.!?]|$)",
 )
-HEDGES = re.compile(r"\b(?:perhaps|maybe|possibly|or\srather)\b", re.I)
+HEDGES = re.compile(rf"\b(?:{PERHAPS}|or\srather)\b", re.I)
