@@ -44,7 +44,6 @@ _HOW = {
 }
 _SIMPLE = re.compile(r"[-+]?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,12})?", re.A)
 
-
 Gold = str | Sequence[str]  # one gold answer, or several of which each is right
 
 

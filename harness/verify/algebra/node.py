@@ -6,15 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from harness.verify.limits import (
-    MAX_BITS,
-    MAX_KEY,
-    MAX_NODES,
-    WORK,
-    TooLarge,
-    Unreadable,
-    charge,
-)
+from harness.verify.limits import MAX_BITS, MAX_KEY, MAX_NODES, WORK, TooLarge, Unreadable, charge
 
 
 class Node:

@@ -50,9 +50,9 @@ from harness.verify.limits import MAX_FACTORIAL, Unreadable
 __all__ = [
     "HALF", "INFINITY", "MINUS_ONE", "ONE", "PI", "ZERO", "E", "I", "Node", "add", "coefficient",
     "degrees", "determinant", "div", "factor", "factors_of", "fn", "imaginary", "in_radians",
-    "leaves", "make", "mapped", "matrix", "mul", "neg", "num", "percentage", "power", "power_of",
-    "rebuild", "relation", "root", "structure", "sub", "substitute", "sym", "symbols", "terms_of",
-    "text", "value_of", "whole_term",
+    "leaves", "make", "mapped", "matrix", "modulo", "mul", "neg", "num", "percentage", "power",
+    "power_of", "quantity", "rebuild", "relation", "root", "structure", "sub", "substitute",
+    "sym", "symbols", "terms_of", "text", "value_of", "whole_term",
 ]
 # fmt: on
 
@@ -163,6 +163,16 @@ def degrees(node: Node) -> Node:
 def percentage(node: Node) -> Node:
     """Return a percentage."""
     return make("pct", (value_of(node),), f"{value_of(node).key}%")
+
+
+def quantity(value: Node, unit: str) -> Node:
+    """Return a value with its unit."""
+    return make("unit", (value, unit), f"{value.key} [{unit}]")
+
+
+def modulo(value: Node, modulus: Node) -> Node:
+    """Return a residue with its modulus."""
+    return make("fn", ("@mod", value, modulus), f"{value.key} mod {modulus.key}")
 
 
 # -- functions applied to arguments --------------------------------------------------------------

@@ -27,9 +27,7 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
         right = stated if len(stated) == 1 and _is_expression(stated[0]) else right
     if len(left) == 1 and any(n is not None for n in map(named, right)):
         # x = 2401/100, or x = 24.01
-        worth = [
-            n[1] if n is not None else x for n, x in zip(map(named, right), right, strict=True)
-        ]
+        worth = [(named(x) or ("", x))[1] for x in right]
         right = right[:1] if c.all_same(worth[:1] * len(worth), worth) else right
     if len(left) == 1 < len(right) and all(x.kind == "unit" for x in right) and agree(tuple(right)):
         # 160 minutes, or 2 hours and 40 minutes
@@ -42,11 +40,10 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     other_named = [n for n in map(named, right) if n is not None]
     if len(mine_named) == len(other_named) == len(left):
         return _by_name(c, mine_named, other_named)
-    if any(x.kind == "rel" and named(x) is None for x in right):
+    equations = any(x.kind == "rel" and named(x) is None for x in right)
+    if equations and unpaired(left, right, lambda x, y: c.same(x, y)[0]) is None:
         # 2x + 3y = 0 and 2x - 3y = 0 for y = 2x/3 and y = -2x/3
-        alone = unpaired(left, right, lambda x, y: c.same(x, y)[0])
-        if alone is None:
-            return True, "the same equations in some order"
+        return True, "the same equations in some order"
     left, right = values_of(left), values_of(right)
     if c.conventions.order == "given" and "set" not in (gold.kind, answer.kind):
         same = c.all_same(left, right)

@@ -14,7 +14,7 @@ def in_unit(gold: Node, unit: str | None) -> Node:
     """Return a gold answer without a unit in the unit that its problem asks for."""
     if unit is None or gold.kind not in EXPRESSIONS:
         return gold
-    return tree.make("unit", (gold, unit), f"{gold.key} [{unit}]")
+    return tree.quantity(gold, unit)
 
 
 def unit_vectors(node: Node) -> Node:

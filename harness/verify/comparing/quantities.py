@@ -34,7 +34,7 @@ def _with_unit(node: Node) -> Node:
     value, unit = split_unit(node)
     if not unit or tree.symbols(value):
         return node  # with another variable in it, m is more likely one too
-    return tree.make("unit", (value, unit), f"{value.key} [{unit}]")
+    return tree.quantity(value, unit)
 
 
 def units(c: Comparison, gold: Node, answer: Node) -> Result:

@@ -240,8 +240,7 @@ def as_residue(node: Node) -> Node:
     if found is None:
         return node
     name, slope, start = found
-    value, modulus = tree.num(start % abs(slope)), tree.num(abs(slope))
-    residue = tree.make("fn", ("@mod", value, modulus), f"{value.key} mod {modulus.key}")
+    residue = tree.modulo(tree.num(start % abs(slope)), tree.num(abs(slope)))
     return tree.relation(("=",), (tree.sym(name), residue)) if name else residue
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from harness.verify.extraction.sentences import Refused, in_two_units, measure
+from harness.verify.extraction.sentences import Refused, has_any, in_two_units, measure
 from harness.verify.reading.lexicon import FAIL, MORE, OOPS, PERHAPS, REJECTED, WRONG
 
 _BRACES = re.compile(
@@ -105,27 +105,19 @@ def denied(text: str, box: tuple[int, int, str]) -> bool:
     """Whether the text around a box, or a tag, says that its content is not the answer."""
     start, end, content = box
     before = text[max(0, start - 80) : start]
-    return (
-        ((before.rfind("{") > before.rfind("}") or _suspect(before)) and _DENIED.search(before))
+    suspect = before.rfind("{") > before.rfind("}") or has_any(before.lower(), _HINTS)
+    return bool(
+        (suspect and _DENIED.search(before))
         or (len(text) - end > 8 and _REFUSED.match(text, end))
         or struck(content)
-    ) not in (None, False)
+    )
 
 
-# a word is found faster than a pattern
 _HINTS = (
     "not", "n't", "n’t", "ever",  "rather", "instead", "anything", "longer", "wrong", "incorrect",
     "mistake", "think", "doubt", "half", "twice", "double", "third", "quarter", " than", "between",
     "~~", "%", "iffalse", "<!--",
 )  # fmt: skip
-
-
-def _suspect(before: str) -> bool:
-    lower = before.lower()
-    for hint in _HINTS:  # noqa: SIM110 -- a loop is faster than a generator
-        if hint in lower:
-            return True
-    return False
 
 
 # what closes a formula or opens words between a box and its unit

@@ -42,7 +42,6 @@ class Candidate(NamedTuple):
 
 _COUNTED = re.compile(r"\b(?:the|these|those|both|all|other|her|his|their|my|our|nearest)\s$", re.I)
 
-
 _IN_WORDS, _CALCULATION = 1, 3  # what they add to a rank
 
 
@@ -81,7 +80,7 @@ _PLAIN = re.compile(
     r"(?:\s?(?:\\times|×|\*|\\cdot|x)\s?10\s?(?:(?:\^|\*\*)\{?[-−]?\d{1,3}\}?|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]{1,4}))?(?:\s(?:[apAP]\.?[mM]\b\.?|pi\b|in\sthe\s(?:morning|afternoon|evening)|at\snight))?"
     r"(?:\s(?:hundred|thousand|million|billion|trillion|dozen)\b|\s(?:in|out\sof|to)\s\d{1,9}\b(?!\s[a-z])"
     r"|(?<!from\s\d)(?<!from\s\d\d)\sto\s\d{1,9}\b(?:\s(?!in\b|for\b|of\b|and\b|or\b|when\b)[a-z]{3,15})?"
-    r"|\s?[–—]\s?\d[\d,.]{0,9}\b(?:\s[a-z]{3,15})?)?",
+    r"|\s?[–—]\s?\d[\d,.]{0,9}\b(?:\s[a-z]{3,15})?)?"
 )
 _BELOW = re.compile(
     r"(?:\s?(?:degrees?|°))?(?:\s?(?:[CF]|Celsius|Fahrenheit))?\sbelow\s(?:zero|0)\b"

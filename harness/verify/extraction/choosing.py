@@ -226,7 +226,6 @@ _BREAK = re.compile(
     r";\s|,\s(?=[A-Z][a-z]+\s(?:has|had|is|was|gets?|got|needs?|makes?|made|earn(?:s|ed)|pays?|paid|sold|sells?)\b)|,\s(?=(?:his|her|its|their|the|die|der|das|la|le|el|los|les)\s)|,?\s(?:and|but|while|whereas)\s(?!\S{0,3}\d)"
 )
 
-
 _PARALLEL = re.compile(r"\band\s(?:that|the|its|an?)\s")  # a maximum 16 and the minimum 2
 
 
@@ -278,11 +277,9 @@ _NEEDED = re.compile(
 def _with_bound(sentence: str, best: Candidate, asked: Asked) -> str:
     """Return a value, or `at least 12` for a bound, which the reader refuses."""
     bound = BOUNDED.search(sentence[max(0, best.start - 40) : best.start])
-    asks = (
-        _EXTREMES.get(bound.group(1).split()[-1].lower(), frozenset())
-        if bound is not None
-        else frozenset()
-    )
+    if bound is None:
+        return best.text
+    asks = _EXTREMES.get(bound.group(1).split()[-1].lower(), frozenset())
     if asks & asked.words and _NEEDED.search(sentence):
         return best.text  # he must sell at least 715, where the minimum is asked for
-    return f"{bound.group(1)} {best.text}" if bound is not None else best.text
+    return f"{bound.group(1)} {best.text}"

@@ -126,11 +126,7 @@ _SUBJECT = re.compile(
 )
 
 
-def _of_formulas(
-    window: str,
-    formulas: list[re.Match[str]],
-    asked: Asked,
-) -> str:
+def _of_formulas(window: str, formulas: list[re.Match[str]], asked: Asked) -> str:
     """Return the value of a text that ends in formulas."""
     final = formulas[-1]
     before, ends = window[: final.start()], not window[final.end() :].strip(" .,")

@@ -13,20 +13,9 @@ from typing import Literal, NamedTuple, get_args
 
 from harness.verify.extraction.boxes import boxed, boxes, denied
 from harness.verify.extraction.ending import last_value
-from harness.verify.extraction.phrases import (
-    COMMITS,
-    WINDOW,
-    by_phrase,
-    cut,
-    in_words,
-)
+from harness.verify.extraction.phrases import COMMITS, WINDOW, by_phrase, cut, in_words
 from harness.verify.extraction.question import Asked, asked_by, words
-from harness.verify.extraction.sentences import (
-    ASSIGNS,
-    MATH,
-    NUMBERISH,
-    Refused,
-)
+from harness.verify.extraction.sentences import ASSIGNS, MATH, NUMBERISH, Refused
 from harness.verify.extraction.stops import IN_BARE, IN_TAG
 from harness.verify.limits import MAX_TEXT
 from harness.verify.reading.words import SPOKEN

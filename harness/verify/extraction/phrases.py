@@ -28,7 +28,6 @@ WINDOW = 6_000  # characters at the end of a response in which phrases are looke
 # where a value ends; what another speaker says is left out before that, in `extract`
 _STOPS = ("\n\nQuestion:", "\n\nProblem:", "\nQ:", "[Note:", "<|end_of_box|>", "</answer>")
 
-
 _SAYS = r"(?:is|are|was|were|(?:will|would|should|must|could|might|may)\s+be|comes\s+to|equals)\b"
 PHRASES = re.compile(
     r"(?:(?:\b(?:final\s+)?answers?|\bfinal\s+results?|\bresult(?:s|ado|at)?\b(?=.{0,150}$)|résultat)"
@@ -77,10 +76,7 @@ def cut(text: str) -> str:
 
 
 def by_phrase(
-    text: str,
-    pattern: re.Pattern[str] = PHRASES,
-    behind: int = 0,
-    asked: Asked = NOTHING,
+    text: str, pattern: re.Pattern[str] = PHRASES, behind: int = 0, asked: Asked = NOTHING
 ) -> str | None:
     """Return what the last answer phrase, or a last line `A: ...`, commits to.
 
@@ -121,7 +117,7 @@ def _said(lead: str, rest: str, asked: Asked) -> str | None:
     others = _OTHERS_SAY.search(lead) and _HOWEVER.search(rest, 0, 200)
     if others or _NO_VALUE.match(rest) or _BECAUSE.search(lead):
         return None
-    if DOUBTED.search(lead) or (_MAYBE.match(rest) and len(_NUMBERS(rest)) > 1):
+    if DOUBTED.search(lead) or (_MAYBE.match(rest) and len(NUMBERISH.findall(rest)) > 1):
         return Refused.uncertain(rest[:200])
     if _ASKED.match(rest) and (rest.lstrip()[:1] not in "?:" or not rest.strip()):
         return Refused.uncertain(rest[:60])
@@ -160,7 +156,6 @@ _ASKED = re.compile(
     r"[\s*_:]{0,5}(?:be\s)?[$\\(]{0,2}[-\d][\w.,/^{}\\]{0,30}[$)]{0,2}\s?\?(?=\s|$)"
 )
 _MAYBE = re.compile(r"\s*(?:could|might|may)\s+(?:not\s+)?be\b", re.I)
-_NUMBERS = NUMBERISH.findall
 _CORRECTION = re.compile(
     r"(?:^|[.!?…—–,\n])[\s*_]{0,9}(?:(?:oh|hmm|but|no)\b[,.!…\s]*)*"
     rf"(?:{OOPS}|correction|hold\s+on|scratch\s+that|my\s+mistake|i\s+mean|sorry|no,|i\s+stand\s+corrected"
@@ -190,7 +185,6 @@ _IS_THE = re.compile(
     r"\s*(?:,\s*which\s+)?\b(?:is|are|as|must\sbe|has\sto\sbe)\s+(?:therefore\s+|thus\s+)?(?:the|our|my|your)\s+"
     r"(?:final\s+|correct\s+|required\s+|desired\s+|right\s+)*$"
 )
-
 
 _LEADS = re.compile(
     r"^(?:(?:so|thus|hence|therefore|then|and|now|finally|we\s+(?:see|conclude|find)|that|clearly)\b,?\s*)*",
@@ -289,7 +283,6 @@ _CHOSEN = re.compile(r"(?:故选|故選|选|選|答案为|答案是)\s?[:：]?\s
 _JOINED = re.compile(r"\*\*(?:\s(?:or|and)|,)\s?$")
 _EXCLUDES = re.compile(r"\b(?:either|rules?|ruled|ruling|eliminat\w{1,4}|exclud\w{1,4})\b", re.I)
 _YES_NO = re.compile(r"[*\s]{0,9}(yes|no)\b(?=\s{0,3}(?:[,.;:!*]|$|because|since))", re.I)
-
 
 _WHO = re.compile(
     r"\*{0,2}(?:(?:So|Thus|Hence|Therefore)\b,?\s)?([A-Z][a-z]{1,20})\s((?:is|was|has|had|wins?|won)\b.*)"

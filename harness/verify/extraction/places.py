@@ -83,13 +83,11 @@ _BESIDE = re.compile(r",\s(?:or\s)?(?:about\s)?\S{0,2}$", re.I)
 _SHARE = re.compile(r",\s(?:which|that)\s(?:is|are|was|were)\s(?:[a-z]{1,15}\s)?\S{0,2}$", re.I)
 _OF_THEM = re.compile(r"(?:\s[a-z]+)?\sof\s(?:them|which|whom|these|those)\b")
 
-
 _EACH = re.compile(r"(?:\s[a-z]+)?\s+each\b")
 _HOLDING = re.compile(
     r"\b[a-z]+s\s(?:of|with|holding|containing)\s\S{0,2}$"
 )  # pieces of 75 cm each
 _MARKS = re.compile(r"(?<=\d),(?=\d{3})")  # commas that end no clause
-
 
 # what makes a number a bound or a part of the value; "10 more than 20" compares
 BOUNDED = re.compile(

@@ -31,7 +31,6 @@ _ASKED = re.compile(
     re.I,
 )
 
-
 _WORD = re.compile(r"[a-z]{3,15}")
 _COMMON = {
     "the", "and", "are", "was", "were", "has", "have", "had", "how", "many", "much", "what", "does",

@@ -284,20 +284,7 @@ def _decimal_comma(case: _Case, found: Readings) -> Readings:
 
 
 _RULES: tuple[Callable[[_Case, Readings], Readings], ...] = (
-    _asked_side,
-    _asked_rounding,
-    _asked_last,
-    _among_words,
-    _all_such,
-    _unit_of_name,
-    _no_product,
-    _behind_letter,
-    _in_asked_unit,
-    _before_other_words,
-    _of_two_units,
-    _in_asked_scale,
-    _hour,
-    _said_twice,
-    _decimal_comma,
-    _no_interval,
-)
+    _asked_side, _asked_rounding, _asked_last, _among_words, _all_such, _unit_of_name, _no_product,
+    _behind_letter, _in_asked_unit, _before_other_words, _of_two_units, _in_asked_scale, _hour,
+    _said_twice, _decimal_comma, _no_interval,
+)  # fmt: skip

@@ -84,9 +84,8 @@ def _without_supposed(window: str, asked: Asked) -> str:
         return window
     start = ends[-2].end() if len(ends) > 1 else 0
     before = window[start : ends[-1].start()]
-    return (
-        window[: ends[-1].end()].rstrip() if has_digit(before) and _HENCE.search(before) else window
-    )
+    concludes = has_digit(before) and _HENCE.search(before)
+    return window[: ends[-1].end()].rstrip() if concludes else window
 
 
 def _is_aside(window: str, start: int) -> bool:
@@ -178,6 +177,5 @@ _NOTES = re.compile(
     re.I | re.S,
 )
 CONCLUDES = re.compile(
-    rf"\b(?:not|{HENCE}|in\s(?:conclusion|summary)|but|however|wait|mistake|{WRONG})\b",
-    re.I,
+    rf"\b(?:not|{HENCE}|in\s(?:conclusion|summary)|but|however|wait|mistake|{WRONG})\b", re.I
 )

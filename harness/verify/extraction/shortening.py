@@ -219,19 +219,11 @@ _WORTH = re.compile(r",\s(?:each\s)?worth\s[^,]{1,30}(?=,|\.?$)")
 
 def _without_worth(sentence: str, asked: Asked) -> str:
     """Return a sentence without what its things are worth, unless that is asked for."""
-    return (
-        sentence if {"worth", "value", "dolla", "money"} & asked.words else _WORTH.sub("", sentence)
-    )
+    asks = {"worth", "value", "dolla", "money"} & asked.words
+    return sentence if asks else _WORTH.sub("", sentence)
 
 
 _RULES = (
-    _behind_that_is,
-    _exactly,
-    _without_failure,
-    _as_rounded,
-    _without_precision,
-    _without_where,
-    _main_clause,
-    _without_front,
-    _without_worth,
-)
+    _behind_that_is, _exactly, _without_failure, _as_rounded, _without_precision, _without_where,
+    _main_clause, _without_front, _without_worth,
+)  # fmt: skip

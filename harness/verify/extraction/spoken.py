@@ -74,8 +74,7 @@ def _without_figures(window: str, asked: Asked) -> str | None:
     """Return the value in words that a response without any figures ends in: `nine lines`."""
     closing = behind_any(window.rstrip(" .!"))
     ends = window.endswith((".", "!")) and not re.search(r"\b(?:than|no)\b", closing)
-    value = (
-        concluded(closing, asked) if ends and affirmed(closing, asked.words) is not None else None
-    )
+    sure = ends and affirmed(closing, asked.words) is not None
+    value = concluded(closing, asked) if sure else None
     numeral = value is not None and re.search(rf"{SPOKEN}|∞|infinity", value.lower())
     return value if numeral or (value and any(map(str.isnumeric, value))) else None

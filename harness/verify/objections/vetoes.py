@@ -15,25 +15,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from harness.verify.extraction.question import asked_by, last_question
-from harness.verify.extraction.sentences import MATH, NUMBERISH
+from harness.verify.extraction.sentences import MATH, NUMBERISH, has_any
 from harness.verify.extraction.stops import start_before
-from harness.verify.reading.lexicon import (
-    BOUNDS,
-    CHANGES,
-    COMPARISONS,
-    DENIALS,
-    FUNCTIONS,
-    HEDGES,
-    HINTS,
-    LAST_WORDS,
-    OPERATORS,
-    REFUSALS,
-    RELATIONS,
-    REMARKS,
-    RETRACTIONS,
-    UNREAL,
-    any_of,
-)  # fmt: skip
+from harness.verify.reading import lexicon
 from harness.verify.reading.words import NUMBER_WORDS, SPOKEN
 
 _WINDOW = 2_000  # characters at the end of a response that are looked at
@@ -48,31 +32,30 @@ _OF_ANSWER = re.compile(
     r"|one|solution|quantity|total)\b[^.,;!?\d]{0,40}\s(?:is|was|equals)\s\S{0,3}$",
     re.I,
 )
-_RIGHT_BEFORE = re.compile(rf"\b{any_of(BOUNDS, FUNCTIONS)}\s?$", re.I)
-_RELATED = re.compile(rf"{any_of(RELATIONS)}\s?$")
+_RIGHT_BEFORE = re.compile(rf"\b{lexicon.any_of(lexicon.BOUNDS, lexicon.FUNCTIONS)}\s?$", re.I)
+_RELATED = re.compile(rf"{lexicon.any_of(lexicon.RELATIONS)}\s?$")
 _IN_CLAUSE = (
-    re.compile(rf"\b{any_of(DENIALS)}\b[^.,;:!?\d]{{0,80}}$", re.I),
+    re.compile(rf"\b{lexicon.any_of(lexicon.DENIALS)}\b[^.,;:!?\d]{{0,80}}$", re.I),
     re.compile(r"(?:^|[.;,]\s)(?P<said>no)\s$", re.I),
     _OF_ANSWER,
 )
 _RIGHT_BEHIND = (
-    re.compile(rf"{_UNIT}(?:\s[a-z]{{1,12}})?,?\s{any_of(REMARKS)}\b", re.I),
-    re.compile(rf"{_UNIT}\s?{any_of(CHANGES)}", re.I),
+    re.compile(rf"{_UNIT}(?:\s[a-z]{{1,12}})?,?\s{lexicon.any_of(lexicon.REMARKS)}\b", re.I),
+    re.compile(rf"{_UNIT}\s?{lexicon.any_of(lexicon.CHANGES)}", re.I),
     re.compile(r"(?P<said>\^)(?!\{?(?:\\circ|\\text|th\b|st\b|nd\b|rd\b))"),  # a power
 )
-_COMPARED = re.compile(rf"{_UNIT}\s{any_of(COMPARISONS)}\b", re.I)
-_OPERAND = re.compile(rf"[\w)}}]\s?{any_of(OPERATORS)}\s?\$?\\boxed\s?\{{$")
-_LATER = re.compile(rf"\b{any_of(RETRACTIONS)}\b", re.I)
-_REFUSED = re.compile(rf"\b{any_of(REFUSALS)}", re.I)
+_COMPARED = re.compile(rf"{_UNIT}\s{lexicon.any_of(lexicon.COMPARISONS)}\b", re.I)
+_OPERAND = re.compile(rf"[\w)}}]\s?{lexicon.any_of(lexicon.OPERATORS)}\s?\$?\\boxed\s?\{{$")
+_LATER = re.compile(rf"\b{lexicon.any_of(lexicon.RETRACTIONS)}\b", re.I)
+_REFUSED = re.compile(rf"\b{lexicon.any_of(lexicon.REFUSALS)}", re.I)
 _NUMBER = re.compile(rf"\d|\b(?!one\b){SPOKEN}\b", re.I)
 # what is only supposed, up to a value that stands at \0: "he hoped for 42", "if it were 42, ..."
 _UNREAL = re.compile(
-    rf"\b{any_of(UNREAL)}\b[^.;:!?\d\0]{{0,60}}(?=\0(?!.*(?:{_NUMBER.pattern})))"
+    rf"\b{lexicon.any_of(lexicon.UNREAL)}\b[^.;:!?\d\0]{{0,60}}(?=\0(?!.*(?:{_NUMBER.pattern})))"
     r"|^\W*(?:had|were|if|suppose)\b(?=[^\0]*(?:\0.{0,80})?\bwould\b)[^.;!?\0]*(?=\0)",
     re.I | re.S,
 )
 _SEQUENCE = re.compile(r"\b(?:lim|limit|sequence|series|converge|approach|tend|asymptote)", re.I)
-
 
 _VALUE = re.compile(r"\d|[\\$]")
 _TAG = re.compile(r"</?[a-z][^<>]{0,40}>", re.I)
@@ -95,10 +78,10 @@ def taken_back(text: str, value: str, problem: str) -> str | None:
     value, window = value.strip(), text[-_WINDOW:]
     if "<" in window:
         window = _TAG.sub(lambda m: " " * len(m.group()), window)
-    hedged = HEDGES.search(value) if " " in value else None
+    hedged = lexicon.HEDGES.search(value) if " " in value else None
     if hedged is not None:
         return hedged.group()
-    refused = _REFUSED.search(window) if _has_any(window[-600:], _I) else None
+    refused = _REFUSED.search(window) if has_any(window[-600:], _I) else None
     if refused is not None and value not in window[refused.end() :]:
         return refused.group()
     if " " in value and (len(value.split()) > 2 or "\\text" in value):
@@ -132,31 +115,15 @@ def _places(window: str, value: str) -> list[int]:
     return found
 
 
-def _has_any(text: str, words: tuple[str, ...]) -> bool:
-    for word in words:  # noqa: SIM110 -- a loop is faster than a generator
-        if word in text:
-            return True
-    return False
-
-
 class _Around(NamedTuple):
-    """What stands around one place of a value.
+    """What stands around one place of a value."""
 
-    Attributes:
-        touching: All that stands before it, as it is written.
-        before: Its sentence up to it, without what only sets it.
-        behind: What stands behind it and behind what closes it.
-        close: The beginning of that, with a blank where something closed the value.
-        problem: The problem.
-        question: Its last question.
-    """
-
-    touching: str
-    before: str
-    behind: str
-    close: str
+    touching: str  # all that stands before it, as it is written
+    before: str  # its sentence up to it, without what only sets it
+    behind: str  # what stands behind it and behind what closes it
+    close: str  # the beginning of that, with a blank where something closed the value
     problem: str
-    question: str
+    question: str  # the last one of the problem
 
 
 def _around(window: str, start: int, end: int, problem: str) -> str | None:
@@ -171,12 +138,13 @@ def _around(window: str, start: int, end: int, problem: str) -> str | None:
     joined = _operand(around)
     if joined is not None:
         return joined
-    for rule in _BEFORE if not behind.strip(" .") else _BEFORE + _BEHIND:
+    silent = not behind.strip(" .")
+    for rule in _BEFORE if silent else _BEFORE + _BEHIND:
         for found in rule(around):
             said = found.group("said") if found is not None else ""
             if said and not _is_asked(said, around.question):
                 return said
-    return (_doubted(around) or _supposed(around)) if behind.strip(" .") else None
+    return None if silent else _doubted(around) or _supposed(around)
 
 
 _Found = Iterable[re.Match[str] | None]  # by a rule, of which the words of the question never count
@@ -185,7 +153,7 @@ _Found = Iterable[re.Match[str] | None]  # by a rule, of which the words of the 
 def _operand(around: _Around) -> str | None:
     r"""A box that is only part of a calculation: `2 \cdot \boxed{9}`."""
     before = around.touching
-    if not before.endswith("{") or not _has_any(before[-16:], _SIGNS):
+    if not before.endswith("{") or not has_any(before[-16:], _SIGNS):
         return None
     joined = _OPERAND.search(before)
     return joined.group("said") if joined is not None else None
@@ -198,14 +166,16 @@ def _related(around: _Around) -> _Found:
 
 def _denied_before(around: _Around) -> _Found:
     """A denial before it in its clause: "nobody who counts says 9"."""
-    if _has_any(around.before.lower(), HINTS):
+    if has_any(around.before.lower(), lexicon.HINTS):
         yield from (pattern.search(around.before) for pattern in _IN_CLAUSE)
 
 
 def _bounded_before(around: _Around) -> _Found:
     """A bound or function right before it, unless its value follows: "just over 9", "half of 9"."""
     last = around.before.lower().rstrip().rpartition(" ")[2]
-    if last.startswith(LAST_WORDS) and not _COMES_TO.match(around.behind):  # half of 32 is 16
+    if last.startswith(lexicon.LAST_WORDS) and not _COMES_TO.match(
+        around.behind
+    ):  # half of 32 is 16
         yield _RIGHT_BEFORE.search(around.before[-60:])
 
 

@@ -36,7 +36,6 @@ _MORE = re.compile(
     r"(?:,\s*)?(?:and|or|nor|is\s+(?:not|wrong|incorrect)|isn.?t)\b|[,;&/]\s*\(?[A-J]\b", re.I
 )
 
-
 _BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")
 _CHOOSE = re.compile(  # C(10, 3), {}^{10}C_3, 10C3
     r"([CP])\((\d{1,3}), ?(\d{1,3})\)|(?:\{\})?[\^_]?\{?(\d{1,3})\}? ?([CP])_?\{?(\d{1,3})\}?"

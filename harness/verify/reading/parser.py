@@ -13,13 +13,7 @@ from harness.verify.reading.expressions import expression, factor, group, litera
 from harness.verify.reading.names import and_part, constant, letter, spoken, subscripted
 from harness.verify.reading.notation import command, function
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import (
-    CONSTANT_WORDS,
-    FUNCTIONS,
-    ROMAN,
-    UNITS,
-    WORDS_OF_THREE,
-)
+from harness.verify.reading.words import CONSTANT_WORDS, FUNCTIONS, ROMAN, UNITS, WORDS_OF_THREE
 
 
 def parse(tokens: list[Token]) -> Node:

@@ -13,40 +13,13 @@ from harness.verify.reading.words import DENOMINATORS, QUALIFIERS, SCALES, UNIT_
 
 _CURRENCIES = {"money": "dollar", "€": "euro", "£": "£", "¥": "¥", "₹": "₹"}
 _CURRENCY_WORDS = {
-    "usd": "dollar",
-    "us": "dollar",
-    "eur": "euro",
-    "gbp": "£",
-    "rs": "₹",
-    "inr": "₹",
-}
-_TEMPERATURES = {
-    "f": "°f",
-    "c": "°c",
-    "fahrenheit": "°f",
-    "celsius": "°c",
-    "centigrade": "°c",
-}
+    "usd": "dollar", "us": "dollar", "eur": "euro", "gbp": "£", "rs": "₹", "inr": "₹",
+}  # fmt: skip
+_TEMPERATURES = {"f": "°f", "c": "°c", "fahrenheit": "°f", "celsius": "°c", "centigrade": "°c"}
 _NO_UNITS = {
-    "below",
-    "vs",
-    "until",
-    "remainder",
-    "too",
-    "debt",
-    "less",
-    "most",
-    "power",
-    "bn",
-    "ppm",
-    *SCALES,
-    *(w for w, (_, plural) in DENOMINATORS.items() if plural),
-} - {
-    "quarters",
-    "halves",
-    "tens",
-    "dozen",
-}
+    "below", "vs", "until", "remainder", "too", "debt", "less", "most", "power", "bn", "ppm",
+    *SCALES, *(w for w, (_, plural) in DENOMINATORS.items() if plural),
+} - {"quarters", "halves", "tens", "dozen"}  # fmt: skip
 _THOUSANDS = {"k": 1_000, "K": 1_000, "M": 10**6, "B": 10**9}
 _BASES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
@@ -70,17 +43,16 @@ def value(c: Cursor) -> Node:
             amount = tree.mul(literal(c.take().value), tree.num(_THOUSANDS[c.take().value]))
         else:
             amount = expression(c)
-        return tree.make("unit", (amount, name), f"{amount.key} [{name}]")
+        return tree.quantity(amount, name)
     if c.op("-") and c.peek(1).value in ("money", "€", "£"):
         c.take()
         inner = value(c)
-        amount = tree.neg(inner.args[0])
-        return tree.make("unit", (amount, inner.args[1]), f"{amount.key} [{inner.args[1]}]")
+        return tree.quantity(tree.neg(inner.args[0]), inner.args[1])
     amount = _based(c) or expression(c)
     name = _CURRENCIES.get(c.peek().value) if c.op("€", "£", "¥", "₹") else None
     if name is not None:  # 146 €
         c.take()
-        return tree.make("unit", (amount, name), f"{amount.key} [{name}]")
+        return tree.quantity(amount, name)
     return amount
 
 
@@ -137,7 +109,7 @@ def with_modulus(c: Cursor, value: Node) -> Node:
     numbers = [n.args[0] for n in (value, modulus) if n.kind == "num"]
     if len(numbers) == 2 and all(n.denominator == 1 for n in numbers) and numbers[1] > 0:
         value = tree.num(numbers[0] % numbers[1])
-    return tree.make("fn", ("@mod", value, modulus), f"{value.key} mod {modulus.key}")
+    return tree.modulo(value, modulus)
 
 
 def with_unit(c: Cursor, node: Node) -> Node:
@@ -190,7 +162,7 @@ def with_unit(c: Cursor, node: Node) -> Node:
     if node.kind == "deg" and unit in _TEMPERATURES:
         node, unit = node.args[0], _TEMPERATURES[unit]
     node = _compound(c, node, unit)
-    return tree.make("unit", (node, unit), f"{node.key} [{unit}]")
+    return tree.quantity(node, unit)
 
 
 def _compound(c: Cursor, node: Node, unit: str) -> Node:

@@ -11,12 +11,7 @@ from harness.verify.reading.cursor import Cursor, relation_operator
 from harness.verify.reading.expressions import expression
 from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import (
-    ALL_REALS,
-    LEADING,
-    QUALIFIERS,
-    normal_words,
-)
+from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, normal_words
 
 _CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 

@@ -181,37 +181,16 @@ UNITS: dict[str, tuple[str, Fraction]] = {
     word: (kind, size) for line, kind, size in _UNIT_LINES for word in line.split()
 }
 _PREFIXES = {
-    "p": "pico",
-    "n": "nano",
-    "u": "micro",
-    "m": "milli",
-    "c": "centi",
-    "k": "kilo",
-    "M": "mega",
-    "G": "giga",
-    "T": "tera",
-}
+    "p": "pico", "n": "nano", "u": "micro", "m": "milli", "c": "centi", "k": "kilo", "M": "mega",
+    "G": "giga", "T": "tera",
+}  # fmt: skip
 _POWERS = dict(zip(_PREFIXES.values(), (-12, -9, -6, -3, -2, 3, 6, 9, 12), strict=True))
 _SYMBOLS = {
-    "m": "meter",
-    "s": "second",
-    "g": "gram",
-    "L": "liter",
-    "W": "watt",
-    "V": "volt",
-    "A": "ampere",
-    "Hz": "hertz",
-    "Pa": "pascal",
-    "N": "newton",
-    "J": "joule",
-    "eV": "electronvolt",
-    "C": "coulomb",
-    "F": "farad",
-    "T": "tesla",
-    "mol": "mole",
-    "K": "kelvin",
-    "pc": "parsec",
-}
+    "m": "meter", "s": "second", "g": "gram", "L": "liter", "W": "watt", "V": "volt",
+    "A": "ampere", "Hz": "hertz", "Pa": "pascal", "N": "newton", "J": "joule",
+    "eV": "electronvolt", "C": "coulomb", "F": "farad", "T": "tesla", "mol": "mole",
+    "K": "kelvin", "pc": "parsec",
+}  # fmt: skip
 # the case of a symbol counts: mW and MW; but Mm is a mm that somebody wrote in capitals
 for _prefix, _power in _POWERS.items():
     for _name in (*_SYMBOLS.values(), "metre", "litre", "ohm"):

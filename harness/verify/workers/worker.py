@@ -32,7 +32,6 @@ _FORBIDDEN = (
     "webbrowser.",
 )  # fmt: skip
 
-
 _STUCK_SECONDS = 1.0  # of processor time after which an answer that was not interrupted ends it
 
 
@@ -70,15 +69,8 @@ def main(parent: int, memory_mb: int) -> None:
     while message := unpack(requests):
         conventions = read_conventions(message["conventions"])
         for answer, gold, truncated, problem in message["items"]:
-            judge = partial(
-                verify,
-                answer,
-                gold,
-                conventions,
-                form=message["form"],
-                truncated=truncated,
-                problem=problem,
-            )
+            how = {"form": message["form"], "truncated": truncated, "problem": problem}
+            judge = partial(verify, answer, gold, conventions, **how)
             replies.write(pack(_timed(message["seconds"], judge)))
 
 
@@ -87,14 +79,10 @@ def confine(parent: int, memory_mb: int) -> None:
     _prctl(parent)
     memory = memory_mb * 1024 * 1024
     limits = [
-        ("RLIMIT_AS", memory + _mapped(0)),
-        ("RLIMIT_DATA", memory + _mapped(5)),
-        ("RLIMIT_FSIZE", 0),
-        ("RLIMIT_CORE", 0),
-        ("RLIMIT_NOFILE", 64),
-        ("RLIMIT_NPROC", 0),
+        ("RLIMIT_AS", memory + _mapped(0)), ("RLIMIT_DATA", memory + _mapped(5)),
+        ("RLIMIT_FSIZE", 0), ("RLIMIT_CORE", 0), ("RLIMIT_NOFILE", 64), ("RLIMIT_NPROC", 0),
         ("RLIMIT_CPU", 24 * 3600),
-    ]
+    ]  # fmt: skip
     for name, value in limits:
         kind = getattr(resource, name, None)
         if kind is None:
