@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.verify.comparing.compare import comparison
+from harness.verify.comparing.compare import as_sets, comparison
 from harness.verify.comparing.golds import decimals, gold_answer, is_worded
 from harness.verify.comparing.matching import flexible_match, normalised, strict_match
 from harness.verify.comparing.parts import in_unit
 from harness.verify.comparing.sides import alike, sides
-from harness.verify.comparing.words import choices, same_words
+from harness.verify.comparing.words import all_words, choices, same_words
 from harness.verify.conventions import DEFAULT, Conventions
 from harness.verify.extraction.extract import FORMS, Form, Found, extract, response_value
 from harness.verify.extraction.prose import in_prose
@@ -30,8 +30,11 @@ from harness.verify.limits import (
 )
 from harness.verify.objections.copies import is_copy
 from harness.verify.objections.factors import is_unfactored
+from harness.verify.objections.opposites import names_others, says_the_opposite
+from harness.verify.objections.order import is_misordered
 from harness.verify.objections.vetoes import taken_back
 from harness.verify.reading.answer import Readings, read
+from harness.verify.reading.declarations import declared
 from harness.verify.reading.letters import apart, unlettered
 from harness.verify.reading.tidy import tidy, with_alternative, with_unit
 from harness.verify.reading.words import normal_words
@@ -258,9 +261,17 @@ class _Case:
         if denied:
             return False, "the answer says what it is not", Reason.denied
         right, why = self.equal(golds, answers, gold)
+        if not right and golds and answers:
+            said = declared(gold)[1], declared(answer)[1]
+            c = comparison(self.conventions)
+            right, why = as_sets(c, golds[0], answers[0], said, self.problem) or (right, why)
+        if right and golds[0].kind in ("rel", "union") and names_others(answer, gold):
+            return False, "numbers of another kind", Reason.judged
+        if right and says_the_opposite(answer, gold, self.problem):
+            return False, "the same value with the opposite of its word", Reason.judged
         if right:
             return True, why, Reason.judged
-        if not golds or not answers or golds[0].kind == "text":
+        if not golds or not answers or all_words(golds[0]):
             worded = same_words(gold, answer)
             if worded is not None:
                 return True, worded, Reason.judged
@@ -305,6 +316,8 @@ class _Case:
                     right, why = False, f"no comparison: {error}"
                 if right and is_unfactored(g, a, self.problem):
                     right, why = False, "not factored as far as the problem asks"
+                if right and is_misordered(g, a, self.problem, lambda x, y: compare.same(x, y)[0]):
+                    right, why = False, "not in the order that the problem asks for"
                 self.steps.append(f"{g.key} against {a.key}: {why}")
                 if right:
                     self.gold_key, self.answer_key = g.key, a.key

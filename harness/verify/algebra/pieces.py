@@ -85,9 +85,24 @@ class Pieces:
         for other, values, mark in self._opaque:
             if other == name and len(values) == len(args) and all(map(self._same, values, args)):
                 return mark
+            if other == name in ("floor", "ceil"):
+                steps = self._steps(args[0], values[0])
+                if steps is not None:  # floor(x + 1) is floor(x) + 1
+                    return tree.add(mark, steps)
         mark = tree.sym(f"@{len(self._opaque)}")
         self._opaque.append((name, args, mark))
         return mark
+
+    def _steps(self, node: Node, other: Node) -> Node | None:
+        """Return the whole number by which an expression is greater than another, or None."""
+        try:
+            apart = tree.sub(node, other)
+            for name in tree.symbols(apart):
+                apart = tree.substitute(apart, name, tree.num(2))
+        except Unreadable:
+            return None
+        whole = apart.kind == "num" and apart.args[0].denominator == 1
+        return apart if whole and self._same(node, tree.add(other, apart)) else None
 
     def _size(self, node: Node) -> Node:
         """Return the absolute value of a real expression, factor by factor."""

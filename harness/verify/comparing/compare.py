@@ -6,7 +6,9 @@ Symmetric but for what the gold fixes: its unit, its base, its number of decimal
 from __future__ import annotations
 
 from harness.verify.algebra.node import Node
+from harness.verify.comparing.cases import by_cases
 from harness.verify.comparing.comparison import Comparison, Result
+from harness.verify.comparing.families import families
 from harness.verify.comparing.lists import lists, tuples
 from harness.verify.comparing.names import agree
 from harness.verify.comparing.parts import EXPRESSIONS, is_order
@@ -15,11 +17,26 @@ from harness.verify.comparing.regions import graph, region
 from harness.verify.comparing.relations import relations
 from harness.verify.comparing.values import bases, ratios, values
 from harness.verify.conventions import Conventions
+from harness.verify.limits import Unreadable
+from harness.verify.reading.declarations import Declared
 
 
 def comparison(conventions: Conventions, gold_places: int | None = None) -> Comparison:
     """Return the comparison under these conventions; its `same` takes trees of any kind."""
     return Comparison(conventions, gold_places, _same)
+
+
+def as_sets(
+    c: Comparison, gold: Node, answer: Node, said: tuple[Declared, Declared], problem: str
+) -> Result | None:
+    """Compare families of solutions and distinctions of cases; None if they are not shown equal.
+
+    `said` is what both sides declare of their letters.
+    """
+    try:
+        return families(c, gold, answer, *said, problem) or by_cases(c, gold, answer, problem)
+    except Unreadable:  # what has no value for some letter
+        return None
 
 
 # what compares trees of which at least one is of that kind; the first that applies does

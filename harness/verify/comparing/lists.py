@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import permutations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
@@ -10,11 +12,14 @@ from harness.verify.algebra.node import Node
 from harness.verify.comparing.comparison import Comparison, Result, unpaired
 from harness.verify.comparing.names import agree, items_of, named, values_of
 from harness.verify.comparing.parts import BASIS, EXPRESSIONS, unit_vectors
+from harness.verify.reading.words import canonical_unit
+
+_OF = re.compile(r"^([A-Za-z])\([a-z]\)$")  # P(x) is P
 
 
 def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare lists and sets in any order (by default), by name where both give names."""
-    left, right = _solutions(items_of(gold)), _solutions(items_of(answer))
+    left, right = (_permuted(_solutions(items_of(n))) for n in (gold, answer))
     if "br" in (gold.kind, answer.kind):
         return _list_and_tuple(c, gold, answer)
     if gold.kind == "set" or answer.kind == "set":
@@ -48,10 +53,24 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     if c.conventions.order == "given" and "set" not in (gold.kind, answer.kind):
         same = c.all_same(left, right)
         return same, "equal in order" if same else "different in the given order"
-    alone = unpaired(left, right, lambda x, y: c.same(x, y)[0])
+    nouns = _nouns(left)
+    each = len(nouns) > 1 and nouns == _nouns(right)  # 14 ducks and 9 goats
+    alone = unpaired(
+        left, right, lambda x, y: (not each or _noun(x) == _noun(y)) and c.same(x, y)[0]
+    )
     if alone is not None:
         return False, f"{alone.key} has no counterpart"
     return True, "the same values in some order"
+
+
+def _nouns(items: list[Node]) -> set[str]:
+    """Return the names of what is counted or measured, if each item has one of its own."""
+    names = {_noun(x) for x in items if x.kind == "unit"}
+    return names if len(names) == len(items) else set()
+
+
+def _noun(item: Node) -> str:
+    return canonical_unit(item.args[1])[2]
 
 
 def _is_expression(node: Node) -> bool:
@@ -73,6 +92,7 @@ def _solutions(items: list[Node]) -> list[Node]:
 
 
 def _by_name(c: Comparison, left: list[tuple[str, Node]], right: list[tuple[str, Node]]) -> Result:
+    left, right = ([(_OF.sub(r"\1", n), v) for n, v in side] for side in (left, right))
     if sorted(n for n, _ in left) == sorted(n for n, _ in right):
         alone = unpaired(left, right, lambda x, y: x[0] == y[0] and c.same(x[1], y[1])[0])
         return alone is None, f"{alone[0]} differs" if alone else "equal name by name"
@@ -105,6 +125,18 @@ def _sorted_by_name(items: list[Node]) -> list[Node]:
     if all(len(n) == 1 for n in names) and order in "abcdefghijklmnopqrstuvwxyz":
         return [x for _, x in sorted(zip(names, items, strict=True), key=lambda pair: pair[0])]
     return items
+
+
+def _permuted(items: list[Node]) -> list[Node]:
+    """Return tuples with all their permutations, where words name these."""
+    if not items or items[-1].key != '"permutations"':
+        return items
+    tuples = [x for x in items if x.kind == "br" and len(x.args[2]) <= 4]
+    if len(tuples) != len(items) - 1:
+        return items
+    return _distinct(
+        [tree.structure("br", p, *x.args[:2]) for x in tuples for p in permutations(x.args[2])]
+    )
 
 
 def _distinct(items: list[Node]) -> list[Node]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
+from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.lists import entries, lists
 from harness.verify.comparing.names import is_compound, named, near
@@ -264,9 +265,10 @@ def solved(node: Node) -> Node:
     operators, items = node.args
     if len(operators) == 1:
         left, right = items
-        if right.kind == "fn" and right.args[0] == "abs" and left.kind == "num":
+        if right.kind == "fn" and right.args[0] == "abs":
             left, right, operators = right, left, (TURNED[operators[0]],)
-        if left.kind != "fn" or left.args[0] != "abs" or right.kind != "num" or right.args[0] <= 0:
+        size = magnitude(right) if right.kind in EXPRESSIONS and not tree.symbols(right) else None
+        if left.kind != "fn" or left.args[0] != "abs" or not size or size <= 0:
             return node
         inner, sign = left.args[1], operators[0]
         if sign in ("<", "le"):
@@ -277,7 +279,13 @@ def solved(node: Node) -> Node:
     if turned is None or len(operators) != 2 or turned[1][1].kind == "sym":
         return node
     (first, second), (low, middle, high) = turned
-    found = line(middle) if low.kind == high.kind == "num" else None
+    if middle.kind == "fn" and middle.args[0] == "abs" and not tree.symbols(low):
+        size, inner = magnitude(low), middle.args[1]
+        if size is not None and size >= 0:  # 0 < |x| < 1: on both sides of zero
+            above = solved(tree.relation((first, second), (low, inner, high)))
+            other = tree.relation((second, first), (tree.neg(high), inner, tree.neg(low)))
+            return tree.structure("union", (solved(other), above))
+    found = line(middle) if not tree.symbols(low) | tree.symbols(high) else None
     if found is None or found[1].kind != "num":
         return node
     name, slope, at_zero = found

@@ -10,6 +10,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.comparing.golds import gold_readings
 from harness.verify.comparing.names import closing
 from harness.verify.comparing.relations import as_residue, without_modulus
+from harness.verify.comparing.words import all_words
 from harness.verify.extraction.question import asked_by
 from harness.verify.extraction.readings import readings
 from harness.verify.extraction.sentences import affirmed
@@ -27,6 +28,9 @@ class Sides(NamedTuple):
     denied: bool = False
 
 
+_BY = re.compile(r"^\s*(-?[\d.]+)\s*(?:\\times|\\?\bx\b|\bby\b|\u00d7)\s*(-?[\d.]+)\s*$")  # 8 x 6
+
+
 def sides(gold: str, answer: str, locale: str, problem: str, *, ends: bool, refused: bool) -> Sides:
     """Return the readings of a gold answer and of an answer, both tidy.
 
@@ -36,11 +40,13 @@ def sides(gold: str, answer: str, locale: str, problem: str, *, ends: bool, refu
     golds = gold_readings(gold, locale)
     asked = asked_by(problem)
     said: str | None = answer
-    if golds and golds[0].kind != "text":
+    if golds and not all_words(golds[0]):
         said = affirmed(answer, asked.words, refused=refused)
     if said is None:
         return Sides(golds, (), denied=True)
     answers = readings(said, golds, locale, problem)
+    if "imension" in problem and golds and golds[0].kind == "list":
+        answers += read(_BY.sub(r"\1, \2", said))
     golds, answers = _measured(gold, golds, answer, answers)
     if said and golds and golds[0].kind != "rel":
         unread = not answers or (answers[0].kind == "list" and "\\begin" in said)
@@ -66,10 +72,18 @@ def _measured(
     for text, nodes in ((gold, golds), (answer, answers)):
         written = apart(text) if nodes[0].kind == "mul" else None
         quantities.append(read(written) if written is not None else nodes[:1])
-    kinds = [n[0].kind == "unit" and canonical_unit(n[0].args[1])[0] for n in quantities if n]
+    kinds = [_measures(n[0]) for n in quantities if n]
     if len(kinds) < 2 or not kinds[0] or kinds[0] != kinds[1]:
         return golds, answers
     return golds + quantities[0], answers + quantities[1]
+
+
+def _measures(node: Node) -> str:
+    """Return the kind of quantity that a node is in a known unit, or nothing."""
+    try:
+        return canonical_unit(node.args[1])[0] if node.kind == "unit" else ""
+    except Unreadable:  # a power that no unit has
+        return ""
 
 
 def alike(golds: Readings, answers: Readings) -> tuple[Readings, Readings]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from harness.verify.algebra.node import Node
 from harness.verify.extraction.phrases import in_words
 from harness.verify.reading.answer import choice
 from harness.verify.reading.words import TEXT, normal_words
@@ -34,12 +35,27 @@ _IT_IS = re.compile(
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
 
+_ANSWERED = re.compile(r"(yes|no|true|false)[,;.:] (\D{3,})")  # with its reason
+
+
+def all_words(node: Node) -> bool:
+    """Whether a reading is words alone: "No, it is not possible"."""
+    return node.kind == "text" or (node.kind == "list" and all(x.kind == "text" for x in node.args))
+
+
 def same_words(gold: str, answer: str) -> str | None:
     """Return why two answers in words are the same, or None."""
     words, said = normal_words(gold), normal_words(answer)
     said = _NOUN.sub("", said) if not _NOUN.search(words) else said  # an even function
     if len(words) > 1 and words in (said, _IT_IS.sub("", said)):
         return "equal words"
+    answered = _ANSWERED.fullmatch(words)
+    if answered is not None:
+        if answered.group(2) in (said, _IT_IS.sub("", said)):
+            return "equal words"
+        words = answered.group(1)
+        if said == words:
+            return "equal words"
     if words.count("=") == 1 and [*map(str.strip, words.split("="))] == [
         *map(str.strip, said.split("=")[::-1])
     ]:

@@ -18,6 +18,7 @@ _WORK = {
     "+", "*", "/", "^", "!", "|", "frac", "sqrt", "over", "choose", "binom", "dbinom", "sum",
     "prod", "int", "lim", "lfloor", "lceil", "mod", "bmod", "pmod", "cup", "cap", "pm", "det",
 } | set(FUNCTIONS)  # fmt: skip
+_VALUES = {"emptyset", "varnothing", "infty", "pi"}  # names that are values, with nothing to do
 _MAX_DIGITS = 300  # of a numerator or denominator that may have to be reduced
 _SIMPLE = re.compile(r"frac \d+ \d+|\d+ / \d+")
 
@@ -148,7 +149,11 @@ def _sides(pieces: tuple[str, ...]) -> list[tuple[str, ...]]:
             sides.append([])
         else:
             sides[-1].append(piece)
-    each = [_unwrapped(tuple(s)) for s in sides if any(p[0].isdigit() for p in s) or _WORK & set(s)]
+    each = [
+        _unwrapped(tuple(s))
+        for s in sides
+        if any(p[0].isdigit() for p in s) or not (_WORK | _VALUES).isdisjoint(s)
+    ]
     return list(dict.fromkeys(each))
 
 

@@ -8,8 +8,9 @@ from functools import lru_cache
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.limits import TooLarge, Unreadable, with_allowance
+from harness.verify.reading.declarations import declared
 from harness.verify.reading.parser import parse
-from harness.verify.reading.rewrites import REWRITES
+from harness.verify.reading.rewrites import REWRITES, with_cases
 from harness.verify.reading.tidy import repeating, tidy
 from harness.verify.reading.tokens import tokenise
 from harness.verify.reading.words import TEXT, normal_words
@@ -39,6 +40,10 @@ _MORE = re.compile(
 _BY = re.compile(r"(?<=\d) +[xX] +(?=\$?\d)")
 _CHOOSE = re.compile(  # C(10, 3), {}^{10}C_3, 10C3
     r"([CP])\((\d{1,3}), ?(\d{1,3})\)|(?:\{\})?[\^_]?\{?(\d{1,3})\}? ?([CP])_?\{?(\d{1,3})\}?"
+)
+_BOUND = re.compile(r"\b([a-z])_(?:0|\{0\})")
+_INDEXED = re.compile(  # C_9^4: both indices on one letter
+    r"(?:\\(?:mathrm|text)\s?)?\{?([CAP])\}?\s?_\s?\{?\s?(\d{1,3}|n)\s?\}?\s?\^\s?\{?\s?(\d{1,3})\s?\}?"
 )
 _MIXED = re.compile(  # two and a third, or two values
     r"(-?\d{1,9})\s*(?:and|\\text\s*\{\s*and\s*\})\s*(\d{1,9}/\d{1,9}|\\[dt]?frac\{?\d+\}?\{?\d+\}?)(.*)",
@@ -90,6 +95,10 @@ def _read(text: str) -> Readings:
             rewritten = pattern.fullmatch(text)
             if rewritten is not None:
                 text = rewritten.expand(form) if isinstance(form, str) else form(rewritten)
+    if "\\begin" in text or "if" in text or "for" in text or "when" in text:
+        text = with_cases(text)
+    if "\\exists" in text or "\\forall" in text:
+        text = _BOUND.sub(r"\1", text)  # the letter does not matter
     system = _SYSTEM.fullmatch(text) if "\\begin" in text and "&" not in text else None
     if system is not None:  # a brace before x = 2 and y = -1
         rows = [r.strip() for r in re.split(r"\\\\", system.group(2)) if r.strip()]
@@ -111,6 +120,9 @@ def _read(text: str) -> Readings:
         ways = tree.fn("binomial", n, k)
         ordered = chosen.group(1) == "P" or chosen.group(5) == "P"
         readings.append(tree.mul(ways, tree.fn("factorial", k)) if ordered else ways)
+    if "_" in text and "^" in text and (indexed := _INDEXED.sub(_ways, text)) != text:
+        counted = _parse(indexed, True)
+        readings = [counted, *readings] if counted is not None else readings
     mixed = _MIXED.fullmatch(text) if "and" in text else None
     if mixed is not None:
         number = _parse(" ".join(mixed.groups()), True)
@@ -124,6 +136,16 @@ def _read(text: str) -> Readings:
                 readings.remove(whole)  # (100,200) is a pair; 100,200 may be a number
             readings.insert(0 if bracketed else len(readings), split)
     return tuple(readings)
+
+
+def _ways(match: re.Match[str]) -> str:
+    """Return the binomial that `C_9^4` is, or the arrangements that `A_9^4` are."""
+    kind, n, k = match.groups()
+    if n != "n" and (int(n) < int(k) or int(n) < 3):
+        return match.group()  # a constant with an index, squared
+    if kind == "C":
+        return f"\\binom{{{n}}}{{{k}}}"
+    return f"\\binom{{{n}}}{{{k}}} \\cdot {k}!" if n != "n" else match.group()
 
 
 def _time(text: str) -> tuple[list[Node], bool]:
@@ -157,19 +179,11 @@ def _time(text: str) -> tuple[list[Node], bool]:
     return [Node("time", (hour, minute, second, half), shown, 1)], certain
 
 
-_WHOLE_NUMBERS = re.compile(  # ", k in Z" behind a general solution
-    r"(?:,|;|\(|\\q?quad|\\text\{[^{}]{0,20}\}|(?<!\s)\s)(?:\\?[\s,;!]){0,5}(?:\(\s*)?[a-zA-Z](?:\s*,\s*[a-z])?\s*"
-    r"\\in\s*\\?(?:mathbb|mathbf|Bbb)?\s*\{?[ZNRQ]\}?[\^_*+0-9{}]*\s*(?:\)\s*)?$"
-)
 _OUTWARD = re.compile(r"([\[\]])(?=[^,;]*[,;])([^\[\]()]*)([\[\]])")
 
 
 def _parse(text: str, thousands: bool) -> Node | None:
-    if "\\in" in text:
-        cut = _WHOLE_NUMBERS.search(text)
-        if cut is not None and cut.start() > 0:
-            text = text[: cut.start()].rstrip(" ,;(")
-            text = text.removesuffix("\\").rstrip()
+    text, _ = declared(text)
     outward = _OUTWARD.fullmatch(text)
     if outward is not None and outward.group(1) + outward.group(3) != "[]":
         text = (

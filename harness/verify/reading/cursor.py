@@ -23,6 +23,7 @@ from harness.verify.reading.words import (
     WORDS_OF_THREE,
 )
 
+CLOSING = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
 END = Token("end", "", False, False)
 _EACH = UNITS.keys() | {"person", "piece", "head", "night", "share", "item"}
 _UNIT_LETTERS = set("msghlLNJWVACKFTd")
@@ -45,7 +46,8 @@ class Cursor:
     `parser.parse` passes in.
 
     Attributes:
-        tokens: The tokens; a rule may replace one by several (`xy` by `x` and `y`).
+        tokens: The tokens; a rule may put others in the place of one (`xy` is `x` and `y`), in a
+            list of its own, so that whoever goes back has those from before.
         atom: Reads a number, symbol, function or bracket.
         at: The index of the next token.
         depth: How many levels of nesting are open.
@@ -60,6 +62,19 @@ class Cursor:
         self.at = 0
         self.depth = 0
         self.bars = 0
+
+    def mark(self) -> tuple[int, int, int, list[Token]]:
+        """Return what `back` goes back to, if what follows cannot be read."""
+        return self.at, self.depth, self.bars, self.tokens
+
+    def back(self, mark: tuple[int, int, int, list[Token]]) -> None:
+        """Go back to a place, and to the tokens as they were there."""
+        self.at, self.depth, self.bars, self.tokens = mark
+
+    def put(self, at: int, *tokens: Token) -> None:
+        """Put these tokens in the place of one."""
+        charge(len(self.tokens) >> 6)
+        self.tokens = [*self.tokens[:at], *tokens, *self.tokens[at + 1 :]]
 
     def peek(self, ahead: int = 0) -> Token:
         """Return a coming token, or an end mark."""

@@ -85,10 +85,10 @@ def _argument(c: Cursor) -> Node:
     token = c.peek()
     first, rest = token.value[:1], token.value[1:]
     if token.kind == "num" and rest and token.value.isdigit():
-        c.tokens[c.at] = token._replace(value=rest, space=False)
+        c.put(c.at, token._replace(value=rest, space=False))
         return literal(first)
     if token.kind == "word" and rest and token.value not in FUNCTIONS:
-        c.tokens[c.at] = Token("word" if len(rest) > 1 else "let", rest, False, token.prose)
+        c.put(c.at, Token("word" if len(rest) > 1 else "let", rest, False, token.prose))
         return letter(c, first)
     return c.atom(c)
 
@@ -143,7 +143,7 @@ def _only_digit(c: Cursor, base: Node) -> Node:
     if written.kind != "num" or not written.value.isdigit() or len(written.value) < 2:
         return base
     c.at -= 1
-    c.tokens[c.at] = written._replace(value=written.value[1:])
+    c.put(c.at, written._replace(value=written.value[1:]))
     return tree.num(int(written.value[0]))
 
 
@@ -229,7 +229,10 @@ def _decorated(c: Cursor, name: str) -> Node:
         raise Unreadable("a repeating decimal without its point")
     if len(inner) == 2 and inner.isupper() and name == "overline":
         return tree.mul(tree.sym(inner[0]), tree.sym(inner[1]))  # a segment by its ends
-    return subscripted(c, f"{name} {inner}")
+    return subscripted(c, f"{_SHORT.get(name, name)} {inner}")
+
+
+_SHORT = {"overrightarrow": "vec", "overline": "bar", "widehat": "hat", "widetilde": "tilde"}
 
 
 def _opaque(c: Cursor, name: str) -> Node:

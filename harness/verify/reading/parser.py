@@ -106,15 +106,15 @@ def _number(c: Cursor, token: Token) -> Node:
     if c.peek().value == "and" and c.peek(1).kind in ("let", "word"):  # 15 and a half
         return tree.add(value, tree.num(and_part(c)))
     if c.op("frac"):
-        start = c.at
+        start = c.mark()
         part = c.atom(c)
         integers = all(
             (t.kind == "num" and t.value.isdigit()) or t.value in ("frac", "{", "}")
-            for t in c.tokens[start : c.at]
+            for t in c.tokens[start[0] : c.at]
         )
         if part.kind == "num" and 0 < part.args[0] < 1 and integers:
             return tree.add(value, part)
-        c.at = start  # a product
+        c.back(start)  # a product
         return value
     top, slash, bottom = (c.peek(i) for i in range(3))
     if (
@@ -151,7 +151,7 @@ def _word(c: Cursor, token: Token) -> Node:
     ):
         if word.startswith(name) and len(word) <= len(name) + 1:  # sinx, lnx
             c.at -= 1
-            c.tokens[c.at] = Token("let", word[len(name) :], False, token.prose)
+            c.put(c.at, Token("let", word[len(name) :], False, token.prose))
             return function(c, FUNCTIONS[name])
     letters = len(word) == 2 and word in UNITS and word not in WORDS_OF_THREE and not token.prose
     if not letters and not is_math_word(token):  # mg before any number is m times g
@@ -159,7 +159,6 @@ def _word(c: Cursor, token: Token) -> Node:
     if len(word) > 2 and word.isupper():
         return subscripted(c, word)  # a triangle or an order of letters: ABC is not CAB
     # the letters are factors; a power or subscript behind them belongs to the last
-    c.tokens[c.at - 1 : c.at] = [
-        Token("let", char, token.space and not i, token.prose) for i, char in enumerate(word)
-    ]
+    each = (Token("let", char, token.space and not i, token.prose) for i, char in enumerate(word))
+    c.put(c.at - 1, *each)
     return letter(c, word[0])

@@ -43,8 +43,42 @@ def _part(match: re.Match[str]) -> str:
     return f"\\frac{{{NUMBER_WORDS[top]}}}{{{NUMBER_WORDS[tens] + ORDINAL_WORDS[ones]}}}"
 
 
+def _multiples(match: re.Match[str]) -> str:
+    """Return `2k` for `all even integers`, `6k` for `all multiples of 6`."""
+    parity, factor = match.groups()
+    return f"{factor}k" if factor else "2k + 1" if parity.lower() == "odd" else "2k"
+
+
+def _both_signs(match: re.Match[str]) -> str:
+    r"""Return `(1, 2), (-(1), -(2))` for `\pm(1, 2)`."""
+    parts = match.group(1).split(",")
+    return f"({','.join(parts)}), ({','.join(f'-({x})' for x in parts)})"
+
+
 # the text of an answer in the form that the parser reads
 REWRITES = (
+    (
+        re.compile(r"\\pm\s?(?:\\left)?\(([^()]{1,40}(?:,[^()]{1,40}){1,2}?)(?:\\right)?\)"),
+        _both_signs,
+    ),
+    # (1) a = 2; (2) [0, 4]
+    (re.compile(r"\(1\)\\?\s?([^()]{1,25}?)[;,.]\\?\s?\(2\)\\?\s?(.{1,25})"), r"\1; \2"),
+    (
+        re.compile(
+            r"(?:\\text\s?\{ ?)?(?:the set of )?(?:[Aa]ll |[Aa]ny |[Ee]very )(?:the )?(?:"
+            r"(even|odd) (?:integer|number|whole number)s?|(?:integer |the )?(?:multiples?|"
+            r"integers? (?:that (?:is|are) )?(?:divisible|multiples)) (?:of|by) ?\}? ?"
+            r"\$?(\d{1,4}))\$?\}?"
+        ),
+        _multiples,
+    ),
+    (
+        re.compile(
+            r"(.{1,40}?)(?:\s|\\[ ,;])*(?:\\text\s?\{ ?)?is (?:the )?"
+            r"(?:larger|greater|bigger|smaller|largest|greatest|smallest)(?: (?:one|number))?\}?"
+        ),
+        r"\1",
+    ),
     (
         re.compile(r"(?:\\mathbb\s?\{?R\}?|R)\s?(?:-|\\(?=\s?\\?\{))\s?\\?\{([^{}]*?)\\?\}"),
         r"\\mathbb{R} \\setminus \\{\1\\}",
@@ -105,3 +139,34 @@ REWRITES = (
     (re.compile(r"([a-z])1\s?(=.{1,40}?\b)\1\s?2\s?(=.{1,40})"), r"\1_1 \2 \1_2 \3"),
     (re.compile(r"((?:Rs\.?|₹)\s*[\d,.]{1,30})\s*/-"), r"\1"),
 )
+
+
+_ARRAY = re.compile(
+    r"(?:\\left)?\s?\\\{\s?\\begin\{array\}\s?(?:\{[^{}]{0,9}\})?(.*?)\\end\{array\}\s?(?:\\right\b\s?\.?)?",
+    re.S,
+)
+_ROW = re.compile(r"\s?[^&]{1,80}&[^&]{1,80}|\s?[^,&=]{1,80},[^,&]{1,80}")
+_WHEN = re.compile(r"\s?\\text\s?\{\s?(?:if|when|for|otherwise)\b|\s(?:if|when|otherwise)\b")
+
+
+def with_cases(text: str) -> str:
+    r"""Return a distinction of cases in the environment that LaTeX has for it.
+
+    Others write `\left\{\begin{array}{ll}`, or put `\text{ if }` before each condition.
+    """
+    array = _ARRAY.search(text) if "{array}" in text else None
+    if array is not None:
+        rows = [row for row in array.group(1).split("\\\\") if row.strip()]
+        if len(rows) > 1 and all(map(_ROW.fullmatch, rows)):
+            inner = f"\\begin{{cases}}{array.group(1)}\\end{{cases}}"
+            return text[: array.start()] + inner + text[array.end() :]
+    if "begin" in text or len(text) > 200:
+        return text
+    name, equals, rest = text.partition("=") if "=" in text.split("if")[0] else ("", "", text)
+    rows = [row.strip() for row in re.split(r"[,;]\s", rest)]
+    marks = [_WHEN.search(row) for row in rows]
+    if not 2 <= len(rows) <= 4 or not all(m is not None and m.start() for m in marks):
+        return text
+    cut = [(row[: m.start()], row[m.start() :]) for row, m in zip(rows, marks, strict=True) if m]
+    inner = " \\\\ ".join(f"{value} & {when}" for value, when in cut)
+    return f"{name}{equals}\\begin{{cases}} {inner} \\end{{cases}}"

@@ -6,14 +6,13 @@ import re
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
-from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable, charge
-from harness.verify.reading.cursor import Cursor, relation_operator
+from harness.verify.limits import MAX_ITEMS, TooLarge, Unreadable
+from harness.verify.reading.cursor import CLOSING, Cursor, relation_operator
 from harness.verify.reading.expressions import expression
+from harness.verify.reading.labels import label_in_words, lead, name_in_words
 from harness.verify.reading.quantities import value, with_modulus, with_unit
 from harness.verify.reading.tokens import Token
-from harness.verify.reading.words import ALL_REALS, LEADING, QUALIFIERS, normal_words
-
-_CLOSE = {"(": ")", "[": "]", "{set": "}set", "{": "}", "langle": "rangle"}
+from harness.verify.reading.words import ALL_REALS, QUALIFIERS, normal_words
 
 
 def answer(c: Cursor) -> Node:
@@ -84,16 +83,22 @@ def _follows(step: Node, then: Node) -> None:
 
 def _clause(c: Cursor, closers: tuple[str, ...]) -> Node:
     """Read one item of a list: a relation, a set or a value with its unit, or words."""
-    start, depth, tokens = c.at, c.depth, list(c.tokens)
+    start = c.mark()
     try:
         return _all_of(c, closers, _relation(c, closers))
     except Unreadable:
-        c.at, c.depth, c.bars, c.tokens = start, depth, 0, list(tokens)
+        c.back(start)
     if not closers:  # in brackets, where reading twice would double with every level, no names
         try:
-            return _all_of(c, closers, _relation(c, closers, _name_in_words(c)))
+            return _all_of(c, closers, _relation(c, closers, name_in_words(c)))
         except Unreadable:
-            c.at, c.depth, c.bars, c.tokens = start, depth, 0, tokens
+            c.back(start)
+        if label_in_words(c):
+            try:
+                return _all_of(c, closers, _relation(c, closers))
+            except Unreadable:
+                pass
+        c.back(start)
     return _words(c, closers)
 
 
@@ -112,7 +117,7 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
         if not depth and (c.op(*closers) or c.separator()):
             break
         t = c.take()
-        depth += (t.value in _CLOSE) - (t.value in _CLOSE.values())
+        depth += (t.value in CLOSING) - (t.value in CLOSING.values())
         taken.append(t)
     if not any(t.kind in ("word", "let") for t in taken):
         raise Unreadable("neither mathematics nor words")
@@ -124,6 +129,7 @@ def _words(c: Cursor, closers: tuple[str, ...]) -> Node:
     return tree.sym("RR") if words in ALL_REALS else tree.text(words)
 
 
+_FUNCTIONS = {"f", "g", "h", "F", "G", "P", "Q"}  # without an argument
 _SIGNED = {"positive": ">", "negative": "<", "nonnegative": "ge", "nonpositive": "le"}
 _HALF_LINE = re.compile(r"(?:all )?((?:non-?)?(?:posi|nega)tive) reals?(?: numbers?)?")
 
@@ -131,7 +137,7 @@ _HALF_LINE = re.compile(r"(?:all )?((?:non-?)?(?:posi|nega)tive) reals?(?: numbe
 def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> Node:
     """Read a value or a chain of relations, whose first side may have been read as a name."""
     if name is None:
-        _lead(c)
+        lead(c)
     sides = [name or _side(c)]
     operators: list[str] = []
     while (operator := relation_operator(c)) is not None:
@@ -141,67 +147,11 @@ def _relation(c: Cursor, closers: tuple[str, ...], name: Node | None = None) -> 
             raise TooLarge("a chain of relations is too long")
     _qualifier(c, closers)
     left = sides[0]
-    if operators == ["equiv"] and left.kind == "fn" and left.args[0].startswith("@"):
+    if operators == ["equiv"] and (
+        left.key in _FUNCTIONS or (left.kind == "fn" and left.args[0].startswith("@"))
+    ):
         operators = ["="]  # f(x) is that everywhere
     return tree.relation(operators, sides) if operators else left
-
-
-def _lead(c: Cursor) -> None:
-    """Go past words such as "about", a relation without a left side, and a label."""
-    while (
-        c.peek().kind == "word" and c.peek().value.lower() in LEADING and c.peek(1).kind != "end"
-    ) or c.op("approx", "equiv", "sim", "="):
-        c.take()
-    if c.at and c.tokens[c.at - 1].kind == "word":
-        c.accept(":")  # Total: 30
-    _label(c)
-
-
-def _name_in_words(c: Cursor) -> Node:
-    r"""Read what stands before an equals sign as a name: `\text{Area} = 12`, `P(X = 2) = 1/3`."""
-    name, level, start = "", 0, c.at
-    while not (c.op("=") and not level) and c.peek().kind != "end":
-        t = c.take()
-        level += (t.kind == "op" and t.value in _CLOSE) - (t.value in _CLOSE.values())
-        name += (" " if t.space else "") + t.value
-        if not level and c.separator():
-            break
-    charge(2 * (c.at - start))
-    named = (t.kind == "word" or t.value in ("(", "max", "min") for t in c.tokens[start : c.at])
-    if not c.op("=") or not any(named):
-        raise Unreadable("no name before an equals sign")
-    return tree.text(normal_words(name))
-
-
-def _label(c: Cursor) -> None:
-    """Go past the name of a point or case: `P(1,2)`, `Minimum: 3`."""
-    t = c.peek()
-    # a capital before two coordinates; F, G and H are functions, and one coordinate a product
-    if t.kind == "let" and t.value.isupper() and c.peek(1).value == "(" and t.value not in "FGH":
-        depth, i, comma = 0, 1, False
-        while c.peek(i).kind != "end":
-            v = c.peek(i).value
-            depth += (v == "(") - (v == ")")
-            comma = comma or (v == "," and depth == 1)
-            if not depth:
-                break
-            i += 1
-        if comma and (c.peek(i + 1).kind == "end" or c.peek(i + 1).value in (",", ";")):
-            c.take()
-        return
-    i = 0
-    while c.peek(i).kind == "word" or (c.peek(i).kind == "let" and i):
-        i += 1
-    colon = c.peek(i)
-    # words before a colon; capitals before one are a ratio of segments, AB : CD
-    if (
-        i
-        and colon.kind == "op"
-        and colon.value == ":"
-        and c.peek(i + 1).kind != "end"
-        and (i > 1 or (len(t.value) > 1 and not t.value.isupper()))
-    ):
-        c.at += i + 1
 
 
 def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
@@ -222,8 +172,17 @@ def _qualifier(c: Cursor, closers: tuple[str, ...]) -> None:
             and (inner.value.lower() in QUALIFIERS or inner.value.lower() == "mod")
         )
     ):
-        while c.peek().kind != "end" and not c.op(*closers):
+        while c.peek().kind != "end" and not c.op(*closers) and not _another_function(c):
             c.take()
+
+
+def _another_function(c: Cursor) -> bool:
+    """Whether a list goes on with another function: `f(x) = x for all x, or f(x) = 0`."""
+    if not c.separator():
+        return False
+    ahead = 1 if c.peek(1).value.lower() not in ("or", "and") else 2
+    name, opening, _, closing, equals = (c.peek(ahead + i) for i in range(5))
+    return name.kind == "let" and (opening.value + closing.value, equals.value) == ("()", "=")
 
 
 # -- the sides of a relation --------------------------------------------------------------------
@@ -251,11 +210,11 @@ def _side(c: Cursor) -> Node:
 
 def _joinable(c: Cursor) -> Node:
     if c.op("{"):  # a group, or a set whose braces lack their backslashes
-        saved = c.at, c.depth
+        start = c.mark()
         try:
             node = value(c)
         except Unreadable:
-            c.at, c.depth = saved
+            c.back(start)
             c.take()
             node = bracket(c, "{")
     else:
@@ -288,7 +247,7 @@ def _joinable(c: Cursor) -> Node:
 def bracket(c: Cursor, opening: str) -> Node:
     """Read a bracketed value, a tuple, an interval or a set, whose opening was just taken."""
     bars, c.bars = c.bars, 0
-    closers = (")", "]") if opening in ("(", "[") else (_CLOSE[opening],)  # (0, 1] is an interval
+    closers = (")", "]") if opening in ("(", "[") else (CLOSING[opening],)  # (0, 1] is an interval
     node = _builder(c) if opening == "{set" else None
     if node is not None:
         c.bars = bars
@@ -312,7 +271,7 @@ def bracket(c: Cursor, opening: str) -> Node:
 
 def _builder(c: Cursor) -> Node | None:
     """Read `x | condition }` or `x : condition }`; None if it is a plain set."""
-    start, depth = c.at, c.depth
+    start = c.mark()
     name = c.peek()
     c.bars += 1  # so that the mark is not read as an absolute value
     try:
@@ -325,14 +284,24 @@ def _builder(c: Cursor) -> Node | None:
     finally:
         c.bars -= 1
     if not marked:
-        c.at, c.depth = start, depth
+        c.back(start)
         return None
     c.take()
     found, joined = items(c, ("}set",))
     c.expect("}set")
+    if len(found) > 1 and element.kind == "sym":  # {x | x != k pi, k in ZZ}
+        found = [x for x in found if not _says_what(x, element)] or found
     if element.kind == "sym" and name.kind in ("let", "cmd"):
         if len(found) == 1:
             return found[0]  # {x | x > 1} is x > 1
         return tree.structure("union" if "or" in joined else "list", found)
     inner = tree.structure("list", found)
     return tree.make("fn", ("@such that", element, inner), f"{{{element.key} | {inner.key}}}")
+
+
+def _says_what(node: Node, element: Node) -> bool:
+    """Whether a condition of a set only says what kind of number another letter is."""
+    if node.kind != "rel" or node.args[0] != ("in",):
+        return False
+    name, kind = node.args[1]
+    return name.kind == "sym" and name != element and kind.key in ("ZZ", "NN", "RR", "QQ")

@@ -11,6 +11,7 @@ from harness.verify.reading.tokens import group_end, plain
 _DOTS = re.compile(
     r"(?<![\d.])(\d{0,9})\.(\d{0,9}?)(\d{1,9}?)\3+(?:\.{3}|\\[lc]?dots)"
 )  # 0.2727...
+_CIRCLED = re.compile("([\u2460-\u2473])\\s*(?=[\u2460-\u2473])")  # statements by their numbers
 _SPREAD = re.compile(r"(?<=[\w})])\s?\\q?quad\s?(?=-?\d|[a-zA-Z]\s?=)")
 _TRAIL = (*".,;:*_`\\ \t\n", "\\!", "\\quad", "\\qquad")
 # a backslash escaped once too often: before a command, or where no single one stands
@@ -51,6 +52,8 @@ def tidy(text: str) -> str:
     """Return an answer without the marks around it: math delimiters, full stops, emphasis."""
     if len(text) > MAX_ANSWER:
         raise TooLarge(f"the answer has more than {MAX_ANSWER} characters")
+    if not text.isascii():
+        text = _CIRCLED.sub(r"\1, ", text)
     text = " ".join(plain(text).split())  # a pattern may be slow in a run of blanks
     if "quad" in text:
         text = _SPREAD.sub(", ", text)  # x = 1 \\quad y = 2

@@ -33,7 +33,7 @@ _CHARS = {
     "ϵ": r"\epsilon ", "，": ",", "、": ",", "；": ";", "：": ":", "。": ".", "％": "%", "（": "(",
     "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "〈": r"\langle ", "〉": r"\rangle ",
     "⟨": r"\langle ", "⟩": r"\rangle ", "∥": r"\|", "⊥": r"\perp ", "∀": r"\forall ",
-    "¢": r"\text{ cents}", "Å": r"\text{ angstroms}", "￥": "¥", "$": "$",
+    "∃": r"\exists ", "¢": r"\text{ cents}", "Å": r"\text{ angstroms}", "￥": "¥", "$": "$",
 }
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi " \
     "rho _ sigma tau upsilon phi chi psi omega"

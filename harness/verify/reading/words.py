@@ -305,6 +305,16 @@ def canonical_unit(text: str) -> tuple[str, Fraction, str]:
 _ARTICLES = re.compile(r"^(?:(?:the|an?|on|there (?:is|are))\s+)+|(?<=\d)(?:st|nd|rd|th)\b")
 
 
+_NONE_SUCH = re.compile(
+    r"(?:there (?:is|are|exists?) )?no (?:such )?(?:real |integer |positive |whole |natural )*"
+    r"(?:solutions?|integers?|numbers?|values?|pairs?|triples?|functions?|primes?)(?: exists?)?"
+)
+_PERMUTED = re.compile(
+    r"(?:(?:all|their|its|any|other|of|these|the) )*permutations"
+    r"(?: (?:of (?:them|these|this)|thereof))?"
+)
+
+
 def normal_words(text: str) -> str:
     """Return words in lower case without marks; a single letter keeps its case."""
     text = text.strip()
@@ -315,4 +325,8 @@ def normal_words(text: str) -> str:
     text = re.sub(r"\s+", " ", text)
     lowered = text.lower() if sum(c.isalpha() for c in text) > 1 else text
     lowered = _ARTICLES.sub("", lowered)
+    if _NONE_SUCH.fullmatch(lowered):
+        return "no solution"
+    if lowered.endswith("permutations") or "permutations of" in lowered or "thereof" in lowered:
+        lowered = _PERMUTED.sub("permutations", lowered)
     return SAME_TEXT.get(lowered, lowered)
