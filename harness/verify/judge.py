@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.verify.comparing.compare import as_sets, comparison
 from harness.verify.comparing.golds import decimals, gold_answer, is_worded
 from harness.verify.comparing.matching import flexible_match, normalised, strict_match
-from harness.verify.comparing.parts import in_unit
+from harness.verify.comparing.parts import in_unit, is_region
 from harness.verify.comparing.sides import alike, sides
 from harness.verify.comparing.words import all_words, choices, same_words
 from harness.verify.conventions import DEFAULT, Conventions
@@ -265,7 +265,7 @@ class _Case:
             said = declared(gold)[1], declared(answer)[1]
             c = comparison(self.conventions)
             right, why = as_sets(c, golds[0], answers[0], said, self.problem) or (right, why)
-        if right and golds[0].kind in ("rel", "union") and names_others(answer, gold):
+        if right and is_region(golds[0]) and names_others(answer, gold):
             return False, "numbers of another kind", Reason.judged
         if right and says_the_opposite(answer, gold, self.problem):
             return False, "the same value with the opposite of its word", Reason.judged

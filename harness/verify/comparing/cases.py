@@ -176,13 +176,13 @@ def _same_steps(c: Comparison, left: Node, right: Node) -> bool:
 def _agree(c: Comparison, one: Node, other: Node, name: str, period: int, residue: int) -> bool:
     """Whether two expressions agree at the whole numbers of a residue class."""
     at = tree.add(tree.mul(tree.num(period), tree.sym("@m")), tree.num(residue))
-    return c.same(*(_settled(tree.substitute(x, name, at)) for x in (one, other)))[0]
+    return c.same(*(settled(tree.substitute(x, name, at)) for x in (one, other)))[0]
 
 
-def _settled(node: Node) -> Node:
+def settled(node: Node) -> Node:
     """Return an expression in whole `@m` without floors, ceilings and powers of -1."""
     if node.kind == "fn" and node.args[0] in ("floor", "ceil"):
-        inner = _settled(node.args[1])
+        inner = settled(node.args[1])
         part = _constant_part(inner)
         if part is None:
             raise Unreadable("a floor that depends on more than the residue")
@@ -192,7 +192,7 @@ def _settled(node: Node) -> Node:
         if part is None or 2 * part % 1:
             raise Unreadable("a power of -1 that depends on more than the residue")
         return tree.MINUS_ONE if part else tree.ONE
-    return tree.mapped(node, _settled)
+    return tree.mapped(node, settled)
 
 
 def _constant_part(node: Node) -> Fraction | None:

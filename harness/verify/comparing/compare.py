@@ -5,6 +5,9 @@ Symmetric but for what the gold fixes: its unit, its base, its number of decimal
 
 from __future__ import annotations
 
+from math import ceil, floor
+
+from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.cases import by_cases
 from harness.verify.comparing.comparison import Comparison, Result
@@ -17,7 +20,7 @@ from harness.verify.comparing.regions import graph, region
 from harness.verify.comparing.relations import relations
 from harness.verify.comparing.values import bases, ratios, values
 from harness.verify.conventions import Conventions
-from harness.verify.limits import Unreadable
+from harness.verify.limits import MAX_ITEMS, Unreadable
 from harness.verify.reading.declarations import Declared
 
 
@@ -33,10 +36,28 @@ def as_sets(
 
     `said` is what both sides declare of their letters.
     """
+    before = gold, answer
+    gold, answer = (_whole(n, d) for n, d in zip((gold, answer), said, strict=True))
+    changed = (gold, answer) != before
     try:
+        if changed and c.same(gold, answer)[0]:
+            return True, "the same whole numbers"
         return families(c, gold, answer, *said, problem) or by_cases(c, gold, answer, problem)
     except Unreadable:  # what has no value for some letter
         return None
+
+
+def _whole(node: Node, said: Declared) -> Node:
+    """Return the whole numbers of an interval as a set, where the answer says that they are."""
+    found = region(node) if is_order(node) and said.kind in ("Z", "N") else None
+    if found is None or found[0] not in said.names or len(found[1]) != 1:
+        return node
+    low, high, low_in, high_in = found[1][0]
+    if low.kind != "num" or high.kind != "num" or high.args[0] - low.args[0] > MAX_ITEMS:
+        return node
+    first = ceil(low.args[0]) + (not low_in and low.args[0].denominator == 1)
+    last = floor(high.args[0]) - (not high_in and high.args[0].denominator == 1)
+    return tree.structure("set", [tree.num(n) for n in range(first, last + 1)])
 
 
 # what compares trees of which at least one is of that kind; the first that applies does
@@ -56,7 +77,7 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
     gold, answer = _single(gold), _single(answer)
     if gold.key == answer.key:
         return True, "the same value"
-    gold, answer = graph(gold), graph(answer)
+    gold, answer = graph(_each_name(gold)), graph(_each_name(answer))
     kinds = {gold.kind, answer.kind}
     if kinds <= EXPRESSIONS:
         return values(c, gold, answer)
@@ -82,6 +103,16 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
         if kinds & set(those):
             return function(c, gold, answer)
     return False, f"a {gold.kind} against a {answer.kind}"
+
+
+def _each_name(node: Node) -> Node:
+    """Return `x = 1, y = 1` for `x = y = 1`; any other node as it is."""
+    if node.kind != "rel" or len(node.args[1]) < 3 or {*node.args[0]} != {"="}:
+        return node
+    *names, value = node.args[1]
+    if any(n.kind != "sym" for n in names) or value.kind not in EXPRESSIONS or tree.symbols(value):
+        return node
+    return tree.structure("list", [tree.relation(("=",), (n, value)) for n in names])
 
 
 def _single(node: Node) -> Node:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
+from harness.verify.comparing.cases import settled
 from harness.verify.comparing.comparison import Comparison, Result
 from harness.verify.comparing.names import named
 from harness.verify.comparing.parts import EXPRESSIONS
@@ -125,13 +126,24 @@ def _lines(node: Node, name: str) -> list[_Line] | None:
     found: list[_Line] = []
     for part, pair in zip(parts, pairs, strict=True):
         value = pair[1] if pair is not None else part
-        inner = value.args if value.kind in ("list", "set") else (value,)
+        inner = value.args if value.kind in ("list", "set") else _by_parity(value, name)
         for x in inner:
             each = _family(list(x.args[2]) if x.kind == "br" else [x], name)
             if each is None:
                 return None
             found += each
     return found
+
+
+def _by_parity(value: Node, name: str) -> list[Node]:
+    """Return a value for even and for odd numbers, if it has a power of -1."""
+    if f"-1^{name}" not in value.key and "-1^(" not in value.key:
+        return [value]
+    twice = tree.mul(tree.num(2), tree.sym("@m"))
+    at = (twice, tree.add(twice, tree.ONE))
+    return [
+        tree.substitute(settled(tree.substitute(value, name, n)), "@m", tree.sym(name)) for n in at
+    ]
 
 
 def _family(coordinates: list[Node], name: str) -> list[_Line] | None:

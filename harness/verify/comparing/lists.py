@@ -14,12 +14,13 @@ from harness.verify.comparing.names import agree, items_of, named, values_of
 from harness.verify.comparing.parts import BASIS, EXPRESSIONS, unit_vectors
 from harness.verify.reading.words import canonical_unit
 
+_SHAPE = re.compile(r" (?:triangle|function|number|sequence)$")
 _OF = re.compile(r"^([A-Za-z])\([a-z]\)$")  # P(x) is P
 
 
 def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare lists and sets in any order (by default), by name where both give names."""
-    left, right = (_permuted(_solutions(items_of(n))) for n in (gold, answer))
+    left, right = (_alike(_permuted(_solutions(items_of(n)))) for n in (gold, answer))
     if "br" in (gold.kind, answer.kind):
         return _list_and_tuple(c, gold, answer)
     if gold.kind == "set" or answer.kind == "set":
@@ -61,6 +62,25 @@ def lists(c: Comparison, gold: Node, answer: Node) -> Result:
     if alone is not None:
         return False, f"{alone.key} has no counterpart"
     return True, "the same values in some order"
+
+
+def _alike(items: list[Node]) -> list[Node]:
+    """Return functions of x, whatever their argument is called, and kinds without their noun."""
+    if all(x.kind == "text" for x in items):
+        return [tree.text(_SHAPE.sub("", x.args[0])) for x in items]
+    return [_in_x(x) if x.kind == "rel" else x for x in items]
+
+
+def _in_x(item: Node) -> Node:
+    left, *values = item.args[1]
+    if left.kind != "fn" or len(left.args) != 2 or left.args[1].kind != "sym":
+        return item
+    name = left.args[1].key
+    if name == "x" or any("x" in tree.symbols(v) for v in values):
+        return item
+    return tree.relation(
+        item.args[0], [tree.substitute(s, name, tree.sym("x")) for s in item.args[1]]
+    )
 
 
 def _nouns(items: list[Node]) -> set[str]:

@@ -34,6 +34,11 @@ def is_order(node: Node) -> bool:
     return node.kind == "rel" and all(o in TURNED for o in node.args[0])
 
 
+def is_region(node: Node) -> bool:
+    """Whether a node is a set of numbers by its bounds."""
+    return node.kind == "union" or is_order(node)
+
+
 def ascending(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]] | None:
     """Return (operators, items) of a chain turned to < and <=, or None if it is mixed."""
     operators, items = node.args

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.equal import equal
-from harness.verify.algebra.node import Node
+from harness.verify.algebra.node import E, Node
 from harness.verify.algebra.numeric import magnitude
 from harness.verify.comparing.comparison import Comparison, unpaired
 from harness.verify.comparing.parts import TURNED, ascending, is_function, is_order
@@ -67,6 +67,9 @@ def _region(node: Node) -> Region | None:
     if kind != "rel":
         return None
     operators, items = args
+    if any(x == E for x in items if x.kind == "const"):  # an eccentricity is no constant
+        named = [tree.sym("e") if x == E else x for x in items]
+        return _region(tree.relation(operators, named))
     if operators == ("in",) and items[0].kind == "sym":
         inner = _region(items[1])
         return (items[0].key, inner[1]) if inner is not None else None

@@ -32,6 +32,33 @@ _IT_IS = re.compile(
     r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were|falls|lands|fell))\s+"
     r"(?:(?:an?|the|on)\s+)*"
 )
+_EACH_OTHER = re.compile(r" (?:to|with|from|of) (?:each other|one another)$")
+# words whose order says nothing else: isosceles right triangle
+_ORDERED = {
+    "of",
+    "than",
+    "to",
+    "from",
+    "by",
+    "over",
+    "before",
+    "after",
+    "then",
+    "if",
+    "is",
+    "not",
+    "and",
+    "or",
+    "but",
+    "implies",
+    "beats",
+    "no",
+    "only",
+    "in",
+    "on",
+    "at",
+    "with",
+}
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
 
@@ -43,10 +70,21 @@ def all_words(node: Node) -> bool:
     return node.kind == "text" or (node.kind == "list" and all(x.kind == "text" for x in node.args))
 
 
+def _reordered(words: list[str], said: list[str]) -> bool:
+    """Whether two phrases have the same adjectives before the same noun."""
+    same = len(words) > 2 and words[-1] == said[-1:][0] if said else False
+    return same and sorted(words) == sorted(said) and _ORDERED.isdisjoint(words)
+
+
 def same_words(gold: str, answer: str) -> str | None:
     """Return why two answers in words are the same, or None."""
     words, said = normal_words(gold), normal_words(answer)
     said = _NOUN.sub("", said) if not _NOUN.search(words) else said  # an even function
+    said = _EACH_OTHER.sub("", said)
+    if len(words) > 1 and _NOUN.sub("", words) == _IT_IS.sub("", said):
+        return "equal words"
+    if _reordered(words.split(), said.split()):
+        return "the same words in another order"
     if len(words) > 1 and words in (said, _IT_IS.sub("", said)):
         return "equal words"
     answered = _ANSWERED.fullmatch(words)

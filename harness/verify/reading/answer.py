@@ -10,7 +10,7 @@ from harness.verify.algebra.node import Node
 from harness.verify.limits import TooLarge, Unreadable, with_allowance
 from harness.verify.reading.declarations import declared
 from harness.verify.reading.parser import parse
-from harness.verify.reading.rewrites import REWRITES, with_cases
+from harness.verify.reading.rewrites import REWRITES, with_cases, with_floors
 from harness.verify.reading.tidy import repeating, tidy
 from harness.verify.reading.tokens import tokenise
 from harness.verify.reading.words import TEXT, normal_words
@@ -97,6 +97,10 @@ def _read(text: str) -> Readings:
                 text = rewritten.expand(form) if isinstance(form, str) else form(rewritten)
     if "\\begin" in text or "if" in text or "for" in text or "when" in text:
         text = with_cases(text)
+    if ",\\," in text and ("(" in text or "[" in text):
+        text = text.replace(",\\,", ", ")  # (2,\,120), where 12\,345 is one number
+    if "]" in text and ("integ" in text or "floor" in text):
+        text = with_floors(text)
     if "\\exists" in text or "\\forall" in text:
         text = _BOUND.sub(r"\1", text)  # the letter does not matter
     system = _SYSTEM.fullmatch(text) if "\\begin" in text and "&" not in text else None

@@ -169,7 +169,8 @@ def postfix(c: Cursor) -> Node:
             value = tree.power(value, above)
         elif mark == "!" and (c.peek(1).value != "=" or c.peek(1).space or _of_number(c)):
             c.take()
-            value = tree.fn("factorial", value)
+            twice = c.peek().value == "!" and not c.peek().space and c.accept("!")
+            value = double_factorial(value) if twice else tree.fn("factorial", value)
         elif mark == "%":
             c.take()
             value = tree.percentage(value)
@@ -261,3 +262,19 @@ def literal(digits: str) -> Node:
         raise TooLarge("the exponent of a number is too large")
     value = Fraction(mantissa if mantissa[0] != "." else "0" + mantissa)
     return tree.num(value * Fraction(10) ** int(power) if mark else value)
+
+
+def double_factorial(node: Node) -> Node:
+    """Return `n!!` by factorials, or unknown where it is not seen whether n is even or odd.
+
+    `(2m)!!` is `2^m m!` and `(2m - 1)!!` is `(2m)! / (2^m m!)`.
+    """
+    parts = [tree.coefficient(t)[0] if t.kind != "num" else None for t in tree.terms_of(node)]
+    whole = tree.whole_term(node)
+    if any(p is not None and (p.denominator != 1 or p % 2) for p in parts) or node.kind == "sym":
+        return tree.make("fn", ("@!!", node), f"{node.key}!!")
+    half = tree.mul(tree.HALF, tree.add(node, tree.num(whole % 2)))
+    even = tree.mul(tree.power(tree.num(2), half), tree.fn("factorial", half))
+    if whole % 2 == 0:
+        return even
+    return tree.div(tree.fn("factorial", tree.add(node, tree.ONE)), even)

@@ -59,17 +59,14 @@ def name_in_words(c: Cursor) -> Node:
 def _label(c: Cursor) -> None:
     """Go past the name of a point or case: `P(1,2)`, `Minimum: 3`."""
     t = c.peek()
+    if t.kind == "let" and t.value.isupper() and c.peek(1).value == "_":
+        index, opening = c.peek(2), c.peek(3)
+        if index.kind == "num" and opening.value == "(" and _holds_a_comma(c, 3):
+            c.at += 3  # F_1(-4, 0)
+        return
     # a capital before two coordinates; F, G and H are functions, and one coordinate a product
     if t.kind == "let" and t.value.isupper() and c.peek(1).value == "(" and t.value not in "FGH":
-        depth, i, comma = 0, 1, False
-        while c.peek(i).kind != "end":
-            v = c.peek(i).value
-            depth += (v == "(") - (v == ")")
-            comma = comma or (v == "," and depth == 1)
-            if not depth:
-                break
-            i += 1
-        if comma and (c.peek(i + 1).kind == "end" or c.peek(i + 1).value in (",", ";")):
+        if _holds_a_comma(c, 1):
             c.take()
         return
     i = 0
@@ -85,3 +82,16 @@ def _label(c: Cursor) -> None:
         and (i > 1 or (len(t.value) > 1 and not t.value.isupper()))
     ):
         c.at += i + 1
+
+
+def _holds_a_comma(c: Cursor, i: int) -> bool:
+    """Whether the bracket that opens at a coming token holds coordinates and ends its item."""
+    depth, comma = 0, False
+    while c.peek(i).kind != "end":
+        v = c.peek(i).value
+        depth += (v == "(") - (v == ")")
+        comma = comma or (v == "," and depth == 1)
+        if not depth:
+            break
+        i += 1
+    return comma and (c.peek(i + 1).kind == "end" or c.peek(i + 1).value in (",", ";", "and"))

@@ -156,6 +156,13 @@ def with_unit(c: Cursor, node: Node) -> Node:
             break
     if not words or node.kind == "unit":
         return node
+    if (
+        node.key in ("a", "A")
+        and words[0].isalpha()
+        and words[0] not in UNITS
+        and len(words[0]) > 1
+    ):
+        raise Unreadable("an article")  # a parabola
     if _NO_UNITS.intersection(map(str.lower, words)):
         raise Unreadable("words that make another value of the number")
     unit = " ".join(words).lower()

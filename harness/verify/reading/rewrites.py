@@ -146,7 +146,25 @@ _ARRAY = re.compile(
     re.S,
 )
 _ROW = re.compile(r"\s?[^&]{1,80}&[^&]{1,80}|\s?[^,&=]{1,80},[^,&]{1,80}")
-_WHEN = re.compile(r"\s?\\text\s?\{\s?(?:if|when|for|otherwise)\b|\s(?:if|when|otherwise)\b")
+_WHEN = re.compile(
+    r"\s?\\text\s?\{\s?(?:if|when|for(?! (?:all|any|every))|otherwise)\b|\s(?:if|when|otherwise)\b"
+)
+
+
+_WHOLE_PART = re.compile(
+    r"[,;]?\s*\(?\s*(?:\\text\s?\{\s?)?(?:where|here)?\s*\}?\s*\$?\s*(?:\\left)?\[\s?[a-z]\s?"
+    r"(?:\\right)?\]\s*\$?\s*(?:\\text\s?\{\s?)?(?:denotes|is|means)\b.{0,60}?"
+    r"(?:integer|integral|floor).{0,40}$"
+)
+
+
+def with_floors(text: str) -> str:
+    r"""Return `\lfloor x \rfloor` for each `[x]` of an answer that says so behind it."""
+    said = _WHOLE_PART.search(text)
+    if said is None:
+        return text
+    text = re.sub(r"(?:\\left)?\[", r"\\lfloor ", text[: said.start()])
+    return re.sub(r"(?:\\right)?\]", r"\\rfloor ", text)
 
 
 def with_cases(text: str) -> str:

@@ -182,6 +182,8 @@ def _another_function(c: Cursor) -> bool:
         return False
     ahead = 1 if c.peek(1).value.lower() not in ("or", "and") else 2
     name, opening, _, closing, equals = (c.peek(ahead + i) for i in range(5))
+    if name.value in _FUNCTIONS and opening.value in ("=", "equiv"):
+        return True
     return name.kind == "let" and (opening.value + closing.value, equals.value) == ("()", "=")
 
 

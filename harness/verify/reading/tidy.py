@@ -33,6 +33,8 @@ _CLEANED: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("{E}", _MANTISSA, r"e\1"),
     # 3{:}45, {-}25
     ("{", re.compile(r"(?<![\^_a-zA-Z}])\{([-+:=<>])\}"), r"\1"),
+    # 101_{(2)}
+    ("_", re.compile(r"(?<=\d)_\s?\{?\((\d{1,2})\)\}?"), r"_{\1}"),
     # 60^o
     ("o", re.compile(r"(?<=\d)\s?\^\s?\{?o\}?(?![a-zA-Z\d])"), r"^\\circ"),
     ("=", re.compile(r"\\(?:stackrel|overset|underset)\s?\{[^{}]{0,40}\}\s?\{\s?=\s?\}"), "="),

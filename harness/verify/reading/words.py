@@ -35,7 +35,7 @@ WORDS_OF_THREE = {
     "mon", "tue", "wed", "thu", "fri", "sat", "who", "how", "why", "out", "box", "car", "map",
     "pie", "cup", "bag", "toy", "hat", "bus", "pig", "cow", "hen", "kid", "boy", "age", "no",
     "is", "to", "of", "in", "or", "it", "if", "so", "we", "he", "pm", "am", "none", "old", "new",
-    "nan", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km", "dne",
+    "nan", "its", "as", "at", "by", "an", "on", "be", "do", "per", "ft", "cm", "km", "dne",
 }
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen " \
     "fifteen sixteen seventeen eighteen nineteen"
@@ -308,7 +308,10 @@ _ARTICLES = re.compile(r"^(?:(?:the|an?|on|there (?:is|are))\s+)+|(?<=\d)(?:st|n
 _NONE_SUCH = re.compile(
     r"(?:there (?:is|are|exists?) )?no (?:such )?(?:real |integer |positive |whole |natural )*"
     r"(?:solutions?|integers?|numbers?|values?|pairs?|triples?|functions?|primes?)(?: exists?)?"
+    r"|(?:there (?:is|are|exists?) )?no such \w+(?: exists?)?|(?:there (?:is|are) )?no \w+ exists?"
 )
+_INFINITELY = re.compile(r"(?:there (?:are|exist) )?infinitely many(?: such)?(?: \w+)?")
+_WINS = re.compile(r" (?:(?:always|can|will) )?(?:wins?|has (?:an? |the )?winning strategy)$")
 _PERMUTED = re.compile(
     r"(?:(?:all|their|its|any|other|of|these|the) )*permutations"
     r"(?: (?:of (?:them|these|this)|thereof))?"
@@ -327,6 +330,10 @@ def normal_words(text: str) -> str:
     lowered = _ARTICLES.sub("", lowered)
     if _NONE_SUCH.fullmatch(lowered):
         return "no solution"
+    if lowered.startswith(("infinitely", "there")) and _INFINITELY.fullmatch(lowered):
+        return "infinitely many"
+    lowered = lowered.replace("right-angled", "right")
+    lowered = _WINS.sub("", lowered)
     if lowered.endswith("permutations") or "permutations of" in lowered or "thereof" in lowered:
         lowered = _PERMUTED.sub("permutations", lowered)
     return SAME_TEXT.get(lowered, lowered)
