@@ -252,6 +252,17 @@ def test_a_cell_made_again_confirms_the_first_or_is_in_conflict_with_it(alike):
     assert row(board, "sft").accuracy == row(build(records, generated.conditions()), "sft").accuracy
 
 
+def test_the_same_answers_of_other_weights_are_said_to_be_that():
+    records = generated.board({"start": 0.4, "sft": 0.6})
+    first = next(r for r in records if r.trainer == "sft" and r.seed == 0)
+    weights = first.checkpoint.model_copy(update={"digest": "0" * 64})
+    later = {"id": "elsewhere", "created": "2027-01-01T00:00:00Z", "checkpoint": weights}
+    other = first.model_copy(update=later).sealed()
+    board = build([*records, other], generated.conditions())
+    assert not row(board, "sft").confirmations
+    assert any("elsewhere has other weights than" in line for line in warned(board))
+
+
 def test_records_of_other_conditions_or_questions_are_refused():
     records = generated.board({"start": 0.4, "sft": 0.6})
     other = records[1].model_copy(

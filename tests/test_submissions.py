@@ -21,7 +21,7 @@ from harness.plugin.host import Host
 from harness.publish.check import check
 from harness.publish.sources import gather
 from harness.publish.submission import can_verify, read_manifest
-from harness.publish.submit import submit
+from harness.publish.submit import pull_request, submit
 from harness.publish.write import publish
 from harness.records import BoardRef, Record, read_record, read_records, write_record
 from harness.rejudged import JudgedBefore, ScoreBefore
@@ -87,6 +87,17 @@ def test_a_submission_says_what_was_tried_and_by_which_code(folder):
     text = (folder / "submissions" / "new" / "PULL_REQUEST.md").read_text()
     for said in ("rl/1", "Settings tried in all: 4", "rl of srlm-harness"):
         assert said in text
+
+
+def test_a_trainer_of_another_distribution_is_not_said_to_be_of_this_project(folder):
+    chosen = gather(folder / "submissions" / "new")
+    other = chosen.manifest.plugins[0].model_copy(update={"distribution": "harness-theirs"})
+    ours = pull_request(chosen.manifest, chosen)
+    theirs = pull_request(chosen.manifest.model_copy(update={"plugins": (other,)}), chosen)
+    assert ours.count(": this project") == 1
+    assert "this project" not in theirs
+    assert "of harness-theirs" in theirs
+    assert ": no address was given" in theirs
 
 
 def test_somebody_who_brings_a_new_trainer_needs_no_start_model(folder, harness):

@@ -241,6 +241,11 @@ def same_result(first: Record, second: Record) -> bool:
         second.checkpoint and second.checkpoint.digest
     ):
         return False
+    return same_answers(first, second)
+
+
+def same_answers(first: Record, second: Record) -> bool:
+    """Return whether two records have the same answers to every question."""
     found = [
         {(one.task, one.protocol): (one.samples_sha256, one.verdicts) for one in record.scores}
         for record in (first, second)

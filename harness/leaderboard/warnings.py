@@ -19,6 +19,7 @@ from harness.leaderboard.origins import (
     toward_teacher,
     unaccounted,
 )
+from harness.leaderboard.rules import same_answers
 from harness.leaderboard.stats import minimum_detectable
 from harness.records import START
 
@@ -268,7 +269,10 @@ def board_warnings(
         if benchmark.baseline is not None and start is not None and key in start.scores:
             yield from _off_baseline(benchmark, benchmark.baseline, start.scores[key])
     for record, counted in conflicts:
-        yield _warning("conflict", record=record.id, counted=counted.id, cell=counted.cell)
+        what = "other weights" if same_answers(record, counted) else "other answers"
+        yield _warning(
+            "conflict", what=what, record=record.id, counted=counted.id, cell=counted.cell
+        )
 
 
 def benchmark_properties(

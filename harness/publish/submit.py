@@ -21,6 +21,7 @@ from harness.verify import VERIFIER_VERSION
 if TYPE_CHECKING:
     from harness.boards.conditions import Conditions
 
+DISTRIBUTION = "srlm-harness"  # whose trainers need no address
 TEXT = "PULL_REQUEST.md"
 
 
@@ -68,7 +69,7 @@ def submit(
         name=name,
         board=conditions.board,
         board_digest=conditions.digest,
-        harness=importlib.metadata.version("srlm-harness"),
+        harness=importlib.metadata.version(DISTRIBUTION),
         verifier=VERIFIER_VERSION,
         trials=trials,
         plugins=tuple(
@@ -77,7 +78,7 @@ def submit(
                 distribution=distribution,
                 version=version,
                 source_sha256=digest,
-                address="" if distribution == "srlm-harness" else address,
+                address="" if distribution == DISTRIBUTION else address,
             )
             for plugin, distribution, version, digest in sources
         ),
@@ -98,7 +99,7 @@ def submit(
         packed.parent.mkdir(parents=True, exist_ok=True)
         packed.write_bytes(answers.pack(one.answers or ""))
     write_atomically(folder / MANIFEST, manifest.to_json())
-    write_atomically(folder / TEXT, _text(manifest, chosen))
+    write_atomically(folder / TEXT, pull_request(manifest, chosen))
     return folder
 
 
@@ -128,7 +129,7 @@ def _accept(chosen: Source, checks: Mapping[str, Checked], refused: Mapping[str,
             )
 
 
-def _text(manifest: Manifest, chosen: Source) -> str:
+def pull_request(manifest: Manifest, chosen: Source) -> str:
     """Return the text of the pull request."""
     n = len(chosen.records)
     lines = [
@@ -149,7 +150,8 @@ def _text(manifest: Manifest, chosen: Source) -> str:
             lines.append(f"| {cell} | {task} | {right} | {answered} | {code(one.path.stem)} |")
     lines += ["", "Trained by:", ""]
     for plugin in manifest.plugins:
-        address = markdown(plugin.address) or "this project"
+        ours = plugin.distribution == DISTRIBUTION
+        address = markdown(plugin.address) or ("this project" if ours else "no address was given")
         lines.append(
             f"- {markdown(plugin.plugin)} of {markdown(plugin.distribution)}"
             f" {markdown(plugin.version)}, source sha256 {code(plugin.source_sha256[:16])}:"

@@ -32,8 +32,8 @@ SENTENCES: dict[data.WarningKind, str] = {
         " {tolerance:.1p} points{note}"
     ),
     "conflict": (
-        "{cell}: the record {record} has other answers than {counted}; the one that was published"
-        " first counts"
+        "{cell}: the record {record} has {what} than {counted}; the one that was published first"
+        " counts"
     ),
     "control_arm": "a control of {trainers}: what it gains owes nothing to right answers",
     "claimed": (

@@ -105,9 +105,21 @@ class _Place:
     def tasks(self, host: Host) -> Callable[[str], Task]:
         """Return what finds the tasks; those of a board's own files only where it is named."""
         from harness.boards.board import load_board
+        from harness.errors import UsageError
 
-        own = self.board.endswith(".toml")
-        return load_board(self.board, host).finder(host) if own else host.task
+        if self.board.endswith(".toml"):
+            return load_board(self.board, host).finder(host)
+
+        def find(name: str) -> Task:
+            try:
+                return host.task(name)
+            except UsageError as error:
+                raise UsageError(
+                    f"{error}; if it is from the file of your own board {self.conditions.board!r},"
+                    " name that file too"
+                ) from None
+
+        return find
 
 
 def _places(boards: tuple[str, ...], published: Path, host: Host) -> Iterator[_Place]:

@@ -71,8 +71,10 @@ def command(
         if missing := [f"{trainer}/{seed}" for seed in loaded.file.seeds if seed not in found]:
             line = f"{', '.join(missing)} not handed in: a row is ranked with all of the seeds"
             click.echo(f"harness: {terminal(line)}", err=True)
+    place = str(folder) if "/" in str(folder) else f"./{folder}"
+    own = f"{board} " if board.endswith(".toml") else ""
     click.echo(
-        f"harness check {folder} says what everybody will see. Commit the folder to submissions/ of"
-        " the project alone, and open a pull request with this text.",
+        f"harness check {own}{place} says what everybody will see. Commit the folder to"
+        " submissions/ of the project alone, and open a pull request with this text.",
         err=True,
     )
