@@ -18,7 +18,7 @@ from harness.verify.limits import Unreadable
 
 _Case = tuple[Node, Node]  # a value, and its condition
 _WHOLE = {"n", "m", "k", "N"}  # what floors are taken of, at whole numbers
-_OF_WHOLE = re.compile(r"\b(?:integers?|whole numbers?|natural numbers?)\b")
+_OF_WHOLE = re.compile(r"\b(?:integers?|whole numbers?|natural numbers?|[Hh]ow many|number of)\b")
 _MOST_RESIDUES = 12
 _DEGREE = 8
 

@@ -68,7 +68,16 @@ def _alike(items: list[Node]) -> list[Node]:
     """Return functions of x, whatever their argument is called, and kinds without their noun."""
     if all(x.kind == "text" for x in items):
         return [tree.text(_SHAPE.sub("", x.args[0])) for x in items]
-    return [_in_x(x) if x.kind == "rel" else x for x in items]
+    return [_in_x(x) if x.kind == "rel" else _point(x) for x in items]
+
+
+def _point(item: Node) -> Node:
+    """Return `{x = 3, y = 2}` as (3, 2)."""
+    pairs = [named(x) for x in item.args] if item.kind == "set" else []
+    found = sorted((p for p in pairs if p is not None), key=lambda p: p[0])
+    if len(found) < 2 or len(found) < len(pairs) or len({n for n, _ in found}) < len(found):
+        return item
+    return tree.structure("br", [v for _, v in found], "(", ")")
 
 
 def _in_x(item: Node) -> Node:

@@ -29,36 +29,19 @@ _NOUN = re.compile(r"(?<=\w)\s(?:function|number|integer|series|sequence|triangl
 # conditionally convergent, converges conditionally
 _CONVERGES = re.compile(r"^(?:(\w+ly) )?(con|di)verge(?:nt|s)(?: (\w+ly))?$")
 _IT_IS = re.compile(
-    r"^(?:it|this|that|they|[a-z]{1,12})(?:'s|\s+(?:is|are|was|were|falls|lands|fell))\s+"
+    r"^(?!.{0,40}\b(?:neither|none|no|not|nor|never|hardly)\b)(?:[a-z]{1,12} ){0,2}[a-z]{1,12}"
+    r"(?:'s|\s+(?:is|are|was|were|falls|lands|fell))\s+"
     r"(?:(?:an?|the|on)\s+)*"
 )
+_DENYING = re.compile(r"\b(?:or|neither|none|nobody|nor|no one)\b")
 _EACH_OTHER = re.compile(r" (?:to|with|from|of) (?:each other|one another)$")
 # words whose order says nothing else: isosceles right triangle
 _ORDERED = {
-    "of",
-    "than",
-    "to",
-    "from",
-    "by",
-    "over",
-    "before",
-    "after",
-    "then",
-    "if",
-    "is",
-    "not",
-    "and",
-    "or",
-    "but",
-    "implies",
-    "beats",
-    "no",
-    "only",
-    "in",
-    "on",
-    "at",
-    "with",
-}
+    "of", "than", "to", "from", "by", "over", "before", "after", "then", "if", "is", "not", "and",
+    "or", "but", "implies", "beats", "no", "only", "in", "on", "at", "with",
+}  # fmt: skip
+_REMARK = re.compile(r" \([^()]{1,80}\)$")
+_STATUS = re.compile(r"(neither |nor |not |in|un)?(sufficient|necessary)\b")
 _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:[,.;:!]|\s+because\b)")
 
 
@@ -68,6 +51,11 @@ _ANSWERED = re.compile(r"(yes|no|true|false)[,;.:] (\D{3,})")  # with its reason
 def all_words(node: Node) -> bool:
     """Whether a reading is words alone: "No, it is not possible"."""
     return node.kind == "text" or (node.kind == "list" and all(x.kind == "text" for x in node.args))
+
+
+def _statuses(words: str) -> frozenset[tuple[str, bool]]:
+    """Return what a condition is said to be: sufficient or not, necessary or not."""
+    return frozenset((kind, not denied) for denied, kind in _STATUS.findall(words))
 
 
 def _reordered(words: list[str], said: list[str]) -> bool:
@@ -80,7 +68,11 @@ def same_words(gold: str, answer: str) -> str | None:
     """Return why two answers in words are the same, or None."""
     words, said = normal_words(gold), normal_words(answer)
     said = _NOUN.sub("", said) if not _NOUN.search(words) else said  # an even function
-    said = _EACH_OTHER.sub("", said)
+    said = _EACH_OTHER.sub("", _REMARK.sub("", said))
+    if "sufficient" in words and _statuses(words) == _statuses(said):
+        return "the same kind of condition"
+    if words == "no" and said == "no solution":  # no such integers exist
+        return "equal words"
     if len(words) > 1 and _NOUN.sub("", words) == _IT_IS.sub("", said):
         return "equal words"
     if _reordered(words.split(), said.split()):
@@ -98,10 +90,11 @@ def same_words(gold: str, answer: str) -> str | None:
         *map(str.strip, said.split("=")[::-1])
     ]:
         return "the same equation"
-    if _CONVERGES.sub(r"\2 \1\3", words) == _CONVERGES.sub(r"\2 \1\3", said) != said:
+    behind = _IT_IS.sub("", said)
+    if _CONVERGES.sub(r"\2 \1\3", words) == _CONVERGES.sub(r"\2 \1\3", behind) != behind:
         return "the same words"
     last = normal_words(in_words(TEXT.sub(r"\1", answer)) or "")
-    if len(words) > 2 and " or " not in said and last == words:
+    if len(words) > 2 and last == words and not _DENYING.search(said):
         return "the last words of a sentence"
     first = _YES_OR_NO.match(said)
     if first is None or first.group(1) != words or (_YES_OR_NO.match(f"{last}.") and last != words):

@@ -7,7 +7,8 @@ from itertools import permutations
 
 # each line: words of the one direction, a bar, and words of the other
 _LINES = """
-increase increases increased increasing | decrease decreases decreased decreasing
+increase increases increased increasing rises rose grows grew | \
+decrease decreases decreased decreasing drops dropped falls fell declines declined
 profit gain gains gained | loss loses lost
 north northward northern | south southward southern
 east eastward eastern | west westward western

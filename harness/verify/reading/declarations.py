@@ -32,7 +32,8 @@ _DECLARED = [
         rf"(?:{_LEAD}|{_ALL})(?:(?:an?|the) )?(?P<kind>(?:{_ONE_OF} ){{1,5}})"
         r"(?P<names>[a-zA-Z](?: , [a-zA-Z]){0,3})(?: \))?$",
         # where c is an arbitrary constant
-        rf"{_NAMES} (?:(?:is|are|be|being|can be|may be) (?:(?:an?|any|some|all) )?|an? )"
+        rf"{_NAMES} (?:(?:is|are|be|being|can be|may be) (?:(?:an?|any|some|all) )?|an? |"
+        r"(?=arbitrary |free |any ))"
         rf"(?P<kind>(?:{_ONE_OF} ?){{1,5}})(?: \))?$",
         # (n \ge 2)
         r"\( (?P<names>[a-zA-Z]) (?P<kind>[<>≤≥]|\\(?:[gl]eq?|[gl]eqslant|neq?)) (?:- )?\d+"

@@ -34,10 +34,16 @@ _LABELS = {
 def label_in_words(c: Cursor) -> bool:
     """Go past nouns that only say what a value is: "vertex (2, -1)", "maximum value 2"."""
     start = c.at
-    while c.peek().kind == "word" and c.peek().value.lower() in _LABELS:
-        c.take()
+    while (c.peek().kind == "word" and c.peek().value.lower() in _LABELS) or _of_an_axis(c):
+        c.at += 3 if c.peek().kind == "let" else 1
     c.accept("=", ":")
     return c.at > start
+
+
+def _of_an_axis(c: Cursor) -> bool:
+    """Whether `y-intercept` or the like follows."""
+    letter, dash, noun = (c.peek(i) for i in range(3))
+    return letter.kind == "let" and dash.value == "-" and noun.value in ("intercept", "coordinate")
 
 
 def name_in_words(c: Cursor) -> Node:

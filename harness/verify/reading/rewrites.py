@@ -46,6 +46,8 @@ def _part(match: re.Match[str]) -> str:
 def _multiples(match: re.Match[str]) -> str:
     """Return `2k` for `all even integers`, `6k` for `all multiples of 6`."""
     parity, factor = match.groups()
+    if factor and not factor.isdigit():
+        return f"k \\cdot ({factor})"
     return f"{factor}k" if factor else "2k + 1" if parity.lower() == "odd" else "2k"
 
 
@@ -61,6 +63,29 @@ REWRITES = (
         re.compile(r"\\pm\s?(?:\\left)?\(([^()]{1,40}(?:,[^()]{1,40}){1,2}?)(?:\\right)?\)"),
         _both_signs,
     ),
+    # decreased by 4%
+    (
+        re.compile(
+            r"(?:\\text\s?\{\s?)?(?:(?:[Ii]t|[Tt]he (?:price|value)|[Tt]hey) )?(?:has |is |was )?"
+            r"(?:(?:in|de)creas(?:ed?|es)|drop(?:s|ped)|falls|fell|r(?:ises|ose)|grew|grows) by"
+            r" ?\}? ?(.{1,20})"
+        ),
+        r"\1",
+    ),
+    (
+        re.compile(
+            r"(?:\\text\s?\{\s?)?[Ff]or (?:every|all|any|each) real (?:number )?\}?\s?"
+            r"\$?([a-z])\$?, ?(.{1,40})"
+        ),
+        r"\\forall \1 \\in \\mathbb{R}, \2",
+    ),
+    (
+        re.compile(
+            r"(?:\\text\s?\{\s?)?[Tt]here (?:is|exists) (?:a |some )?real (?:number )?\}?\s?"
+            r"\$?([a-z])\$?,? (?:such that|with) (.{1,40})"
+        ),
+        r"\\exists \1 \\in \\mathbb{R}, \2",
+    ),
     # (1) a = 2; (2) [0, 4]
     (re.compile(r"\(1\)\\?\s?([^()]{1,25}?)[;,.]\\?\s?\(2\)\\?\s?(.{1,25})"), r"\1; \2"),
     (
@@ -68,7 +93,7 @@ REWRITES = (
             r"(?:\\text\s?\{ ?)?(?:the set of )?(?:[Aa]ll |[Aa]ny |[Ee]very )(?:the )?(?:"
             r"(even|odd) (?:integer|number|whole number)s?|(?:integer |the )?(?:multiples?|"
             r"integers? (?:that (?:is|are) )?(?:divisible|multiples)) (?:of|by) ?\}? ?"
-            r"\$?(\d{1,4}))\$?\}?"
+            r"\$?(\d{1,4}|(?:\d{0,4}\s?\\pi|\\[dt]?frac\{.{1,9}\}\{\d{1,4}\})(?:\s?/\s?\d{1,4})?))\$?\}?"
         ),
         _multiples,
     ),

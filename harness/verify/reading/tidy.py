@@ -33,6 +33,10 @@ _CLEANED: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("{E}", _MANTISSA, r"e\1"),
     # 3{:}45, {-}25
     ("{", re.compile(r"(?<![\^_a-zA-Z}])\{([-+:=<>])\}"), r"\1"),
+    # 2(\\bmod 11)
+    ("mod", re.compile(r"\(\s?\\?(?:bmod|mod)(?![a-z])\s?([^()]{1,20})\)"), r"\\pmod{\1}"),
+    # 0.2 \\overline{7}
+    ("{", re.compile(r"(?<=\d)\s(?=\\(?:overline|bar|dot)\s?\{\d)"), ""),
     # 101_{(2)}
     ("_", re.compile(r"(?<=\d)_\s?\{?\((\d{1,2})\)\}?"), r"_{\1}"),
     # 60^o
