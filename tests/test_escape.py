@@ -304,3 +304,17 @@ def assert_tame(page: str) -> None:
         rows = ranking.split("<tr>")[1:]
         assert len(rows) == 1 + 3
         assert all(len(re.findall("<t[hd]", row)) == 8 for row in rows)
+
+
+@pytest.mark.parametrize("limit", [6, 12, 24, 40])
+def test_short_names_fit_and_no_two_are_alike(limit):
+    options = "kd(kd.temperature={}, kd.learning_rate=0.001, kd.note='a, b=c (d)')"
+    names = ["kd", "sft" * 20, "sft" * 21, "a\x1b[31m", *map(options.format, (1, 1.5, 2))]
+    found = escape.short_names(names, limit)
+    assert list(found) == names
+    assert len({*found.values()}) == len(names)
+    assert all(len(one) <= limit + 1 for one in found.values())
+    assert "\x1b" not in "".join(found.values())
+    assert found["kd"] == "kd"
+    if limit == 40:
+        assert found[names[-1]] == "kd(…, kd.temperature=2)"

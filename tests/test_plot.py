@@ -94,6 +94,18 @@ def test_a_row_that_is_not_ranked_has_an_empty_mark_and_one_with_a_warning_its_s
     assert "var(--paper)" not in marks[1:]
 
 
+def test_long_names_keep_what_differs_and_the_sign_of_a_warning():
+    setting = "sft(sft.batch_size=8, sft.epochs=3, sft.learning_rate={})"
+    first, second = setting.format(0.001), setting.format(0.002)
+    made = board({"start": 0.3, first: 0.5, second: 0.6, "kd-of-a-name-without-options": 0.7})
+    warned = tuple(row.model_copy(update={"warnings": made.properties[:1]}) for row in made.rows)
+    assert made.properties
+    shown = names(forest.published(made.model_copy(update={"rows": warned})))
+    assert len(set(shown)) == 3
+    assert all(name.endswith(" ⚠") for name in shown)
+    assert sum("=0.001)" in name for name in shown) == sum("=0.002)" in name for name in shown) == 1
+
+
 def test_it_follows_the_readers_colours_on_a_ground_of_its_own():
     svg = forest.published(board())
     light, dark = re.search(

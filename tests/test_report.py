@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import generated
+import numpy as np
 import pytest
 from pages import curves
 from test_escape import CONTROL, HOSTILE
@@ -18,7 +19,7 @@ from test_escape import CONTROL, HOSTILE
 pytest.importorskip("jinja2", reason="the extra report is not installed")
 pytest.importorskip("matplotlib", reason="the extra report is not installed")
 
-from harness.report import evidence
+from harness.report import evidence, figures
 from harness.report.looks import looks
 from harness.report.page import render, write_report
 
@@ -105,6 +106,33 @@ def test_a_trainer_has_one_colour_and_a_loss_an_axis_of_its_own(tmp_path):
     gains = next(svg for label, svg in drawn.items() if label.startswith("Gains"))
     assert all(look[name].color in gains for name in ACCURACIES if name != "start")
     assert len({one.key() for one in looks(map(str, range(60)), "start").values()}) == 61
+
+
+def test_two_settings_of_a_trainer_can_be_told_apart_wherever_they_are_named():
+    setting = "sft(sft.batch_size=8, sft.epochs=3, sft.learning_rate={}, sft.warmup_ratio=0.1)"
+    names = [setting.format(rate) for rate in (0.001, 0.002)]
+    accuracies = {"start": 0.3} | dict(zip(names, (0.5, 0.6), strict=True))
+    page = render(generated.board(accuracies, n=60), generated.conditions())
+    rows = set(re.findall(r'<td class="name[^>]*>(.*?)</td>', page))
+    shown = {re.sub("<svg.*?</svg>|<wbr>|&nbsp;", "", row).strip(" ⚠") for row in rows}
+    assert {"sft(…, sft.learning_rate=0.001)", "sft(…, sft.learning_rate=0.002)"} <= shown
+    assert all(f"<strong>{name}</strong> (sft(…" in page for name in names)  # the legend
+    drawn = "".join(re.findall(r"<svg xmlns.*?</svg>", page, flags=re.DOTALL))
+    assert "=0.001)" in drawn
+    assert "=0.002)" in drawn
+
+
+def test_what_an_axis_shows_is_written_in_full():
+    import matplotlib as mpl
+
+    axis = f"training loss of sft({', '.join(f'sft.option_{n}={n}' for n in range(5))})"
+    curve = (np.array([0.0, 1.0]), np.array([2.0, 1.0]))
+    with mpl.rc_context(figures.STYLE):
+        drawn = figures.curves({"sft": [curve]}, looks(["sft"], "start"), axis, "a loss", "one")
+    texts = re.findall(r">([^<]+)<", drawn)
+    for n in range(5):
+        assert any(f"sft.option_{n}={n}" in text for text in texts)
+    assert "more)" not in "".join(texts)
 
 
 def test_curves_over_the_budget_are_drawn():

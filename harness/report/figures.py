@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import textwrap
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.render import escape, numbers
-from harness.report.looks import GRID, INK, NAME, SERIES, VARIABLES, Interval, Look, name_of
+from harness.report.looks import GRID, INK, NAME, SERIES, VARIABLES, Interval, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from harness.report.evidence import Curve
 
+AXIS = 40  # most letters in a line of what an axis shows
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -149,7 +151,7 @@ def curves(
 ) -> str:
     """Draw one number (`axis` names it) over training: the seeds thin, their mean thick."""
     figure, axes = _figure(4.3, 2.6 + 0.16 * math.ceil(len(series) / 3))
-    grid = np.linspace(0, 1, 101)
+    grid, short = np.linspace(0, 1, 101), escape.short_names(look, NAME)
     for name, seeds in series.items():
         color, line, _ = look[name]
         resampled = []
@@ -159,9 +161,10 @@ def curves(
             resampled.append(np.interp(grid, x, y, left=np.nan, right=np.nan))
         mean = np.mean(resampled, axis=0)
         (drawn,) = axes.plot(grid, mean, line, color=color, linewidth=1.6)
-        drawn.set_label(name_of(name).lstrip("_") or "-")
+        drawn.set_label(short[name].lstrip("_") or "-")
     axes.set_xlabel("share of the training done")
-    axes.set_ylabel(escape.visible(axis, 2 * NAME), parse_math=False)
+    lines = textwrap.wrap(escape.visible(axis, 4 * AXIS), AXIS, break_on_hyphens=False)
+    axes.set_ylabel("\n".join(lines), parse_math=False)
     legend = figure.legend(loc="outside lower center", fontsize=7, ncols=3)
     for text in legend.get_texts():
         text.set_parse_math(False)
@@ -173,6 +176,7 @@ def budgets(
 ) -> str:
     """Draw accuracy against a cost (`axis` names it), a line for each row over its budgets."""
     figure, axes = _figure(4.3, 2.9 + 0.14 * math.ceil(len(series) / 3))
+    short = escape.short_names(series, NAME)
     for place, (name, points) in enumerate(series.items()):
         accuracies, errors = _points(accuracy for _, accuracy in points)
         line = ("-", "--", ":")[place // len(SERIES) % 3]
@@ -181,7 +185,7 @@ def budgets(
         drawn = axes.errorbar(
             costs, accuracies, errors, fmt="o", markersize=3, capsize=2, elinewidth=0.6, **style
         )
-        drawn.set_label(name_of(name).lstrip("_") or "-")
+        drawn.set_label(short[name].lstrip("_") or "-")
     axes.set_xscale("log")
     axes.set_xlabel(axis)
     axes.set_ylabel("accuracy, %")
@@ -198,13 +202,14 @@ def heat_map(names: Sequence[str], change: np.ndarray, label: str, salt: str) ->
 
     `change` is the share of seeds right minus the start model, -1 to 1, shape (rows, questions).
     """
+    short = escape.short_names(names, NAME)
     figure, axes = _figure(7, 0.8 + 0.22 * max(1, len(names)))
     image = np.zeros((*change.shape, 4), dtype=np.uint8)
     image[change > 0, :3] = (0, 114, 178)
     image[change < 0, :3] = (213, 94, 0)
     image[..., 3] = np.round(255 * np.abs(change)).astype(np.uint8)
     axes.imshow(image, aspect="auto", interpolation="none")
-    axes.set_yticks(range(len(names)), [name_of(name) for name in names], parse_math=False)
+    axes.set_yticks(range(len(names)), list(short.values()), parse_math=False)
     axes.grid(visible=False)
     axes.set_xlabel("questions, from the most fixed to the most broken")
     return _svg(figure, label, salt)

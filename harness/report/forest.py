@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.records import START
 from harness.render import escape, numbers
-from harness.report.looks import Interval, Look, looks, name_of
+from harness.report.looks import Interval, Look, looks
 
 if TYPE_CHECKING:
     from harness.leaderboard.data import Leaderboard
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WIDTH, SHOWN = 480, 640  # units of a drawing; pixels of a file's where there is room
 TEXT, LINE = 13, 20  # units: height of the letters, of a row
 EDGE = 8  # units around all
-NAMES = 180  # most units of the names
+NAMES = 180  # most units of the names, but for the sign of a warning
 VALUES = 44  # units of the values, on the right
 ABOVE, BELOW = 26, 46  # units for the start model's name, for the axis
 MARK = 0.8  # of a look's size
@@ -104,7 +104,8 @@ def forest(
         start: The start model: a line, with a band where its interval is.
         shown: Words a value.
     """
-    names = [_fitting(f"{name_of(one.name)}{' ⚠' if one.marked else ''}") for one in points]
+    short = escape.short_names((one.name for one in points), NAMES, _width)
+    names = [f"{short[one.name]}{' ⚠' if one.marked else ''}" for one in points]
     left = EDGE + max([40, *map(_width, names)]) + 12
     right, bottom = WIDTH - EDGE - VALUES, ABOVE + LINE * len(points)
     ends = [end for one in points for end in one.interval] + list(start or ())
@@ -191,15 +192,6 @@ def _start_of(text: str, middle: float) -> str:
 def _width(text: str) -> float:
     """Return about how wide a text is, rather too much: each reader has a font of their own."""
     return TEXT * sum(0.58 if character.isascii() else 1.0 for character in text)
-
-
-def _fitting(name: str) -> str:
-    """Return a name that is no wider than `NAMES`."""
-    if _width(name) <= NAMES:
-        return name
-    while _width(name) > NAMES - TEXT:
-        name = name[:-1]
-    return f"{name}…"
 
 
 def _number(value: float) -> str:

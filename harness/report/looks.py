@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from harness.render import escape
-
 Interval = tuple[float, float, float]  # a share with the low and the high end of its interval
 INK, GRID = "#010203", "#040506"  # stand for what follows the page's light or dark colours
 VARIABLES = {INK: "currentColor", GRID: "var(--line)"}
@@ -24,7 +22,7 @@ _MARKS = {
     "v": '<path d="M6 11 1 1.5H11z"/>',
 }
 NAME = 28
-"""Characters of a name in a figure."""
+"""Most characters of a name in a figure."""
 
 
 class Look(NamedTuple):
@@ -60,9 +58,3 @@ def looks(names: Iterable[str], plain: str) -> dict[str, Look]:
         line = _LINES[place // len(SERIES) % len(_LINES)]
         found[name] = Look(SERIES[place % len(SERIES)], line, marks[place % len(marks)])
     return found
-
-
-def name_of(text: str) -> str:
-    """Return a name as a figure shows it: visible characters, cut to `NAME` of them."""
-    shown = escape.visible(text, 2 * NAME)
-    return shown if len(shown) <= NAME else f"{shown[: NAME - 1]}…"

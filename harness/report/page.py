@@ -22,7 +22,8 @@ from harness.leaderboard.evidence import known_of
 from harness.leaderboard.rules import NOTHING, Knowledge
 from harness.records import CONDITIONS, LETTERS, START, Record
 from harness.render import contamination, numbers, sections, sentences, warnings
-from harness.render.escape import visible
+from harness.render.escape import short_names, visible
+from harness.render.tables import pieces
 from harness.report import evidence, figures, forest
 from harness.report.looks import Interval, looks
 
@@ -33,6 +34,8 @@ COSTS = {
     "teacher_tokens": "teacher tokens of a seed",
     "seconds": "seconds of training of a seed",
 }
+NAME = 60
+"""Most letters of a row's name in a table."""
 ANSWER_LIMIT = 3000
 """Characters of an answer that a report shows."""
 
@@ -93,6 +96,8 @@ def render(
         sentences=sentences,
         contamination=contamination,
         shown=visible,
+        short=short_names(drawn["key"], NAME),
+        pieces=pieces,
         verdicts=tuple(LETTERS),
         used={row.trainer: numbers.used(row) for row in leaderboard.rows},
         svg=Markup,
