@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import generated
 import pytest
@@ -136,6 +137,45 @@ def test_a_narrow_terminal_leaves_out_columns_and_never_the_trainer(board, width
     assert any(line.split()[:2] == ["Rank", "Trainer"] for line in lines)
     (first,) = [line for line in lines if line.split()[:2] == ["1", "sft+rl"]]
     assert ("<0.001" in first) is (width >= 60)
+
+
+LONG = "sft(sft.batch_size=8, sft.epochs=3, sft.learning_rate={}, sft.warmup=0.1)"
+SETTINGS = (
+    *("kd-on-policy", "kd-sequence", "sft-shuffled", "hybrid-joint", "kd(kd.temperature=1.0)"),
+    *("kd(kd.temperature=2.0)", LONG.format(0.001), LONG.format(0.002)),
+)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Leaderboard:
+    accuracies = {"start": 0.4} | {name: 0.5 + n / 50 for n, name in enumerate(SETTINGS)}
+    return build(generated.board(accuracies), generated.conditions())
+
+
+@pytest.mark.parametrize("width", [40, 48, 60, 72, 80, 100, 120])
+def test_a_terminal_breaks_no_word_and_no_number_of_a_name(settings, width):
+    lines = shown(settings, width).splitlines()
+    assert max(map(len, lines)) <= width
+    table = lines[: next(n for n, line in enumerate(lines) if n > 3 and not line.strip())]
+    head = next(line for line in table if "Trainer" in line)
+    place = head.index("Trainer")
+    names = [line[place:].split("  ")[0].strip() for line in table[table.index(head) + 2 :]]
+    names = [name for name in names if name and not name.startswith("[")]
+    for name in SETTINGS[:4]:
+        assert name in names
+    for broken in (one for one in names if not one[-1].isalnum()):
+        assert broken[-1] in "+(,-)", names
+    assert (
+        sum("0.001" in name for name in names)
+        == sum("0.002" in name for name in names)
+        == (1 if width > 40 else 0)
+    )
+    ends = [name for name in names if name[-1] not in "+(,-"]
+    assert len(set(ends)) == len(ends)  # two settings never look alike
+    if "…" in "".join(names):
+        assert LONG.format(0.002) in re.sub(r"\s+", " ", shown(settings, width))  # the legend
+    if width < 100:
+        assert "Time" not in head
 
 
 def test_every_markdown_table_has_as_many_cells_in_each_line(board):
