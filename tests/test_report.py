@@ -135,6 +135,27 @@ def test_what_an_axis_shows_is_written_in_full():
     assert "more)" not in "".join(texts)
 
 
+@pytest.mark.parametrize("most", [9.3, 18.0, 1.8e6, 2.5e13])
+def test_the_labels_of_an_axis_are_where_they_say(most):
+    import matplotlib as mpl
+
+    points = {"start": (0.0, (0.3, 0.2, 0.4)), "sft": (most, (0.5, 0.4, 0.6))}
+    look = looks(points, "start")
+    with mpl.rc_context(figures.STYLE):
+        drawn = figures.pareto(points, {"sft"}, look, "a cost", "a cost", "one")
+    axis = drawn[
+        drawn.index('id="one-matplotlib.axis_1"') : drawn.index('id="one-matplotlib.axis_2"')
+    ]
+    places = [float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"', axis)]
+    texts = [text for text in re.findall(r">([^<]+)</text>", axis) if text != "a cost"]
+    sizes = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    values = [float(one.split()[0]) * sizes["".join(one.split()[1:])] for one in texts]
+    assert len(values) == len(places) > 3
+    steps = {round((x - places[0]) / (value - values[0]) * most, 2)
+             for x, value in zip(places[1:], values[1:], strict=True)}  # fmt: skip
+    assert max(steps) - min(steps) < 0.1
+
+
 def test_curves_over_the_budget_are_drawn():
     finals, quarter = {"sft": 0.6, "rl": 0.7}, {"sft": 0.5, "rl": 0.3}
     records = curves({"sft": 9.0, "rl": 9.0}, finals, quarter)

@@ -121,6 +121,14 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def tick(number: float) -> str:
+    """Return where a mark of an axis lies, unrounded: `2.5`, `212.5 k`."""
+    for size, letter in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1, "")):
+        if number >= 0.9999999 * size:
+            return f"{number / size:.6g}{letter}"
+    return f"{number:.6g}".replace("-", MINUS)
+
+
 def flops(number: float) -> str:
     return f"{number:.1e}".replace("e+", "e") if number else "0"
 

@@ -132,7 +132,7 @@ def pareto(
     axes.set_xlabel(axis)
     axes.set_ylabel("accuracy, %")
     axes.margins(x=0.08, y=0.1)
-    axes.xaxis.set_major_formatter(lambda value, _: numbers.count(value) if value > 0 else "0")
+    axes.xaxis.set_major_formatter(lambda value, _: numbers.tick(value))
     axes.tick_params(axis="x", labelrotation=30)
     return _svg(figure, label, salt)
 
@@ -189,7 +189,7 @@ def budgets(
     axes.set_xscale("log")
     axes.set_xlabel(axis)
     axes.set_ylabel("accuracy, %")
-    axes.xaxis.set_major_formatter(lambda value, _: numbers.count(value))
+    axes.xaxis.set_major_formatter(lambda value, _: numbers.tick(value))
     axes.xaxis.set_minor_formatter(lambda value, _: "")
     legend = figure.legend(loc="outside lower center", fontsize=7, ncols=3)
     for text in legend.get_texts():
