@@ -8,8 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import processes
 import pytest
+from rich.console import Console
 
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
@@ -20,16 +22,17 @@ from harness.forecast import formulas, model_sizes
 from harness.forecast.formulas import Setting
 from harness.forecast.gpus import GPUS, cpu_speed, find_gpu
 from harness.forecast.model_sizes import Shape
-from harness.forecast.power import measured_noise, power
+from harness.forecast.power import measured_noise, power, power_of
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
+from harness.leaderboard.comparison import Uncertainty
 from harness.leaderboard.data import Noise
-from harness.leaderboard.planning import smallest_difference
+from harness.leaderboard.planning import ASSUMED, smallest_difference
 from harness.leaderboard.stats import minimum_detectable
 from harness.plugin.host import Host
 from harness.plugin.workload import Expected, Workload
 from harness.records import read_records
-from harness.render.plan import render
+from harness.render.plan import render, render_power
 
 QWEN = model_sizes.QWEN["0.5B"]
 WORK = Workload(rows=7473, prompt=100, solution=100, answer=280, limit=512)
@@ -53,8 +56,6 @@ def dry_run(name, folder, gpu=None, **arguments):
 
 
 def shown(preview, width=100):
-    from rich.console import Console
-
     console = Console(width=width, markup=False, highlight=False)
     with console.capture() as capture:
         console.print(render(preview))
@@ -613,6 +614,57 @@ def test_what_a_board_finds_is_said_before_anything_is_trained(harness):
     assert more["seeds"] == 10
     done = harness("plan", "tiny", "--points", "x", check=2)
     assert "is not a list of points such as 1,2,4" in done.stderr
+
+
+@pytest.mark.parametrize("seeds", [3, 4, 5, 10])
+@pytest.mark.parametrize("rows", [2, 3, 13])
+def test_more_problems_never_need_more_and_a_larger_difference_never_does(seeds, rows):
+    wanted = (0.01, 0.02, 0.04, 0.08, 0.155)
+    found = power_of(None, rows, seeds, 1319, wanted)
+    sizes = [330, 660, 1319, 2638, 5276, 50_000]
+    best = found.finds_best(sizes)
+    assert best == sorted(best, reverse=True)
+    whole = [found.finds(size) for size in sizes]  # what the leaderboard's own test finds
+    assert all(one in whole for one in best)
+    assert best[0] == whole[0]
+    needed = [one.questions for one in found.needs if one.questions]
+    assert needed == sorted(needed, reverse=True)
+    assert [one.with_seeds for one in found.needs] == sorted(
+        (one.with_seeds for one in found.needs), reverse=True
+    )
+    for one in found.needs:
+        if one.questions:
+            with_seeds = found.model_copy(update={"seeds": one.with_seeds})
+            assert with_seeds.finds(one.questions) <= one.difference
+
+
+@pytest.mark.parametrize("questions", [1319, 5276])
+def test_the_printed_verdict_finds_what_the_plan_says_it_finds(questions):
+    seeds, pairs, rng = 3, 78, np.random.default_rng(0)
+    flips, apart = ASSUMED.answers / questions, ASSUMED.questions / questions
+    true = smallest_difference(ASSUMED, questions, seeds, pairs)
+    found = []
+    for _ in range(1000):
+        rows = rng.normal(0, math.sqrt(ASSUMED.seeds + flips), (2, seeds))
+        difference = true + rng.normal(0, math.sqrt(apart)) + rows[1].mean() - rows[0].mean()
+        excess = (max(0.0, row.var(ddof=1) - flips) / seeds for row in rows)
+        parts = tuple((one, flips / seeds, seeds) for one in excess)
+        known = Uncertainty(apart + 2 * flips / seeds, questions - 1, parts)
+        found.append(difference > known.half_width(0.05 / pairs))
+    assert np.mean(found) == pytest.approx(0.8, abs=0.05)
+
+
+def test_the_plan_says_where_more_problems_do_not_help():
+    console = Console(width=120, color_system=None)
+    with console.capture() as capture:
+        console.print(render_power(power_of(None, 13, 3, 1319), "a-board", 1319, 13))
+    text = capture.get()
+    (few,) = [line.split() for line in text.splitlines() if line.split()[:1] == ["3"]]
+    assert few == ["3", "15.0", "15.0*", "15.0*"]
+    assert "3 seeds with 5,276 problems: 18.3" in " ".join(text.split())
+    with console.capture() as capture:
+        console.print(render_power(power_of(None, 2, 3, 300), "a-board", 300, 2))
+    assert "*" not in capture.get()
 
 
 def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -58,6 +59,14 @@ class Power(pydantic.BaseModel, frozen=True):
             return minimum_detectable(questions, comparisons=self.comparisons)
         return smallest_difference(self.noise, questions, self.seeds, self.comparisons, self.sides)
 
+    def finds_best(self, sizes: Sequence[int]) -> list[float]:
+        """Return the smallest differences found with at most so many questions.
+
+        With few seeds fewer than there are may find more: the more questions, the more the seeds
+        alone decide how wide an interval is, and few say little of how far apart they lie.
+        """
+        return list(accumulate(map(self.finds, sizes), min))
+
 
 def power(plan: Plan, measured: Noise | None, questions: int) -> Power:
     """Return what a plan finds on so many questions; see `power_of`."""
@@ -87,11 +96,13 @@ def power_of(
     """
     pairs = math.comb(rows, 2)
     noise, comparisons = measured or ASSUMED, max(1, pairs)
-    needs = []
-    for difference in wanted if seeds >= TRAINER_SEEDS and pairs else ():
+    needs: list[Need] = []
+    for difference in sorted(wanted) if seeds >= TRAINER_SEEDS and pairs else ():
+        most = needs[-1].questions if needs else None
         for count in (seeds, *(more for more in MORE_SEEDS if more > seeds)):
             needed = questions_needed(noise, count, comparisons, difference)
-            if needed is not None:
+            # A larger difference is not said to need more problems, by fewer seeds, than a smaller.
+            if needed is not None and (most is None or needed <= most):
                 break
         needs.append(
             Need(

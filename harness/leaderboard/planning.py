@@ -88,14 +88,22 @@ def seeds_needed(
 def questions_needed(
     noise: Noise, seeds: int, comparisons: int, difference: float, most: int = 100_000
 ) -> int | None:
-    """Return about the fewest questions that find a difference, or None where `most` do not."""
-    if smallest_difference(noise, most, seeds, comparisons) > difference:
-        return None
-    low, high = 1, most
+    """Return about the fewest questions that find a difference, or None where `most` do not.
+
+    With few seeds more questions may find less (docs/statistics.md), so all sizes are looked at.
+    """
+
+    def found(questions: int) -> bool:
+        return smallest_difference(noise, questions, seeds, comparisons) <= difference
+
+    low, high = 1, 2
+    while not found(high):
+        if high == most:
+            return None
+        low, high = high, min(most, high + max(1, high // 4))
     while high - low > max(1, high // 100):
         middle = (low + high) // 2
-        found = smallest_difference(noise, middle, seeds, comparisons) <= difference
-        low, high = (low, middle) if found else (middle, high)
+        low, high = (low, middle) if found(middle) else (middle, high)
     return high
 
 

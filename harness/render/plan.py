@@ -159,6 +159,11 @@ def needs(power: Power) -> list[str]:
 
 SEEDS = (3, 5, 10, 20)
 TIMES = (1, 2, 4)
+FEWER = (
+    "*: with fewer of these problems. With all of them less is found ({}): the seeds alone then"
+    " decide how wide an interval is, and so few of them say little of how far apart seeds lie."
+    " More seeds help, more problems do not."
+)
 
 
 def render_power(power: Power, board: str, questions: int, rows: int) -> Group:
@@ -174,10 +179,19 @@ def render_power(power: Power, board: str, questions: int, rows: int) -> Group:
     )
     figures = [f"{count * questions:,} problems" for count in TIMES]
     table = tables.table("Smallest difference found, in points", {"Seeds": 5}, figures)
+    fewer = []
+    sizes = [count * questions for count in TIMES]
     for seeds in sorted({*SEEDS, *([power.seeds] if power.needs else [])}):
         shown = power.model_copy(update={"seeds": seeds})
-        cells = (shown.finds(count * questions) for count in TIMES)
-        table.add_row(f"{seeds}", *(f"{100 * one:.1f}" if one <= 1 else "none" for one in cells))
+        cells = []
+        for size, best in zip(sizes, shown.finds_best(sizes), strict=True):
+            least, whole = (f"{100 * one:.1f}" for one in (best, shown.finds(size)))
+            cells.append((least if best <= 1 else "none") + ("*" if whole != least else ""))
+        table.add_row(f"{seeds}", *cells)
+        if cells[-1].endswith("*"):
+            fewer.append(f"{_many(seeds, 'seed')} with {sizes[-1]:,} problems: {whole}")
+    if fewer:
+        table.caption = Text(FEWER.format("; ".join(fewer)))
     return Group(
         *(Text(terminal(line, None)) for line in opening),
         table,
