@@ -152,7 +152,7 @@ def test_a_warning_that_differs_in_its_numbers_alone_is_said_once(board):
     changed = board.model_copy(update={"rows": tuple(rows), "warnings": (declared,)})
     low = 9.5 - (len(rows) - 1)
     names = [each.trainer for each in rows]
-    lost = "failed: not ranked, because the other seeds are no fair sample"
+    lost = "failed: not ranked, as only rows are whose seeds all ended well"
     assert list(warnings.grouped(changed)) == [
         ("", "whole {share} \0 odd"),
         ("every row", f"words: strict and flexible matching differ by {low} to 9.5 points"),
@@ -246,3 +246,26 @@ def test_a_number_within_a_name_is_part_of_it():
     board = build(records, generated.conditions(tasks, ranking=tasks[:1]))
     said = dict(warnings.grouped(board))
     assert said["sft"] == "aime24, aime25: 10.0 to 10.5% of answers hit the token limit"
+
+
+def test_why_a_row_is_not_ranked_is_its_worst_fault():
+    records = []
+    for one in generated.board({"start": 0.4, "sft": 0.6, "kd": 0.5, "rl": 0.5, "rft": 0.7}):
+        if one.trainer in ("kd", "rl", "rft") and one.seed:
+            continue  # as many as the faults below leave
+        if one.trainer == "kd":
+            none = one.stages[0].cost.model_copy(
+                update={"steps": 0, "trained_tokens": 0, "flops": 0.0}
+            )
+            stage = one.stages[0].model_copy(update={"cost": none})
+            weights = one.checkpoint.model_copy(update={"weights": "e" * 64})
+            one = one.model_copy(update={"stages": (stage,), "cost": none, "checkpoint": weights})
+        records.append(one.sealed())
+    records.append(generated.record("ppo", 0, {}, status="failed", error="no such file"))
+    page = build(records, generated.conditions())
+    reasons = {one.trainer: warnings.why_unranked(page, one) for one in page.rows if not one.rank}
+    assert reasons["kd"] == "the weights of seed 0 changed and no training was counted"
+    assert reasons["rl"] == reasons["rft"] == "missing of the board's seeds: 1, 2"
+    assert reasons["ppo"] == "seed 0 failed"
+    (text,) = [line for line in warned(page, "ppo") if "failed" in line]
+    assert "other seeds" not in text  # there are none

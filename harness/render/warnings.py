@@ -40,7 +40,7 @@ SENTENCES: dict[data.WarningKind, str] = {
         "claimed, not ranked: no answers are published that give its verdicts, so nobody can check"
         " them"
     ),
-    "failed": "seed {seeds} failed: not ranked, because the other seeds are no fair sample",
+    "failed": "seed {seeds} failed: not ranked, as only rows are whose seeds all ended well",
     "unscored": "not ranked: a score that the board ranks by is missing",
     "missing_seeds": "not ranked: missing of the board's seeds: {seeds}",
     "token_limit": "{share:.1%} of answers hit the token limit",
@@ -81,6 +81,8 @@ SENTENCES: dict[data.WarningKind, str] = {
     "uncounted": "not ranked: the weights of seed {seeds} changed and no training was counted",
 }
 """The sentence of each kind, for `str.format`; every number is a `Span`."""
+BARRED = ("same_as_teacher", "almost_teacher", "uncounted")
+"""Kinds that bar a row from the ranking, whatever seeds it has."""
 
 
 class Span(NamedTuple):
@@ -139,7 +141,12 @@ def grouped(leaderboard: data.Leaderboard) -> Iterator[tuple[str, str]]:
 
 
 def why_unranked(leaderboard: data.Leaderboard, row: data.Row) -> str:
-    """Return why a row is not ranked, in a few words."""
+    """Return why a row is not ranked, in a few words: by its worst fault."""
+    for one in row.warnings:
+        if one.kind in BARRED:
+            return _sentence("", [one]).partition("not ranked: ")[2]
+    if row.claimed:
+        return "claimed: nobody can check its verdicts"
     if row.failed_seeds:
         return f"seed {', '.join(map(str, row.failed_seeds))} failed"
     if row.accuracy is None:
