@@ -156,6 +156,23 @@ def test_the_labels_of_an_axis_are_where_they_say(most):
     assert max(steps) - min(steps) < 0.1
 
 
+def test_how_to_read_a_report_has_no_raw_markdown_and_points_to_what_is_there():
+    records = [
+        generated.record(name, seed, [generated.score("words", "CW" * 40, **hits)])
+        for name, seeds in {"start": [None], "sft": range(3)}.items()
+        for seed in seeds
+        for hits in [{} if seed is None else {"overlap_13": range(20), "overlap_8": range(20)}]
+    ]
+    page = render(records, generated.conditions(["words"]))
+    reading = page.partition('id="reading"')[2]
+    assert "<em>Without them</em>" in reading
+    assert "<code>harness contamination</code>" in reading
+    assert not {"*", "`"} & set(re.sub(r"<[^>]*>", "", reading))
+    foot = page.partition("What holds for every row")[2]
+    assert "a table of its own has the accuracy without them" in foot
+    assert "Problems shared with training data</h2>" in page
+
+
 def test_curves_over_the_budget_are_drawn():
     finals, quarter = {"sft": 0.6, "rl": 0.7}, {"sft": 0.5, "rl": 0.3}
     records = curves({"sft": 9.0, "rl": 9.0}, finals, quarter)

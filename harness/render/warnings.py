@@ -48,11 +48,11 @@ SENTENCES: dict[data.WarningKind, str] = {
     "ungradable": "{share:.1%} could not be graded",
     "shared_words": (
         "{problems} {problems:problem shares|problems share} 13 words in a row with training data;"
-        " the accuracy without them is in the details"
+        " a table of its own has the accuracy without them"
     ),
     "rephrased": (
         "{problems} {problems:problem is a training problem|problems are training problems} in"
-        " other words; the accuracy without them is in the details"
+        " other words; a table of its own has the accuracy without them"
     ),
     "all_shared_words": "all {problems} problems share 13 words in a row with training data",
     "seeds_scored_differently": "its seeds were scored on different hardware or engines",

@@ -105,11 +105,17 @@ def render(
     )
 
 
+MARKS = ((r"\*\*(.+?)\*\*", "strong"), (r"\*(\S.*?)\*", "em"), (r"`(.+?)`", "code"))
+
+
 def _strong(text: str) -> Any:
-    """Return escaped text with `**...**` set in bold."""
+    """Return escaped text with `**...**`, `*...*` and code set as markdown does."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(text))))
+    shown = str(escape(text))
+    for mark, tag in MARKS:
+        shown = re.sub(mark, rf"<{tag}>\1</{tag}>", shown)
+    return Markup(shown)
 
 
 def _figures(
