@@ -69,9 +69,17 @@ def test_a_gain_on_shared_problems_is_compared_with_the_gain_on_the_others():
     assert float(lines["learnt"]["shared_gain"]) == pytest.approx(expected, abs=1e-8)
 
 
-@pytest.mark.parametrize("hits", [(7,), tuple(range(299)), tuple(range(300)), ()])
-def test_nothing_is_said_of_one_shared_problem_or_one_other(hits):
-    assert row(shared_board(hits), "sft").tasks[0].shared_gain is None
+@pytest.mark.parametrize(
+    "hits", [(7,), tuple(range(9)), tuple(range(291)), tuple(range(300)), ()], ids=len
+)
+def test_nothing_is_said_of_few_shared_problems_or_few_others(hits):
+    board = shared_board(hits)
+    assert row(board, "sft").tasks[0].shared_gain is None
+    text = markdown.render(board)
+    if hits:
+        assert "of fewer than 10 such problems, or others, no gain on them is stated" in text
+        assert "such difference" not in text  # there is no family
+    assert row(shared_board(tuple(range(10))), "sft").tasks[0].shared_gain is not None
 
 
 def test_a_page_of_records_that_nobody_looked_at_for_rephrased_problems_shows_a_dash():

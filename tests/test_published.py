@@ -446,4 +446,6 @@ def test_every_number_of_the_explanations_is_what_its_records_give(board, again)
     assert f"over all {again['score_family']} rows and scores" in text
     tasks = [task for row in again["rows"].values() for task in row["tasks"]]
     family = sum(task["shared_gain"] is not None for task in tasks)
-    assert f"over all {family} such differences" in text
+    if family:
+        over = "the one such difference" if family == 1 else f"all {family} such differences"
+        assert f"by Holm's method over {over} of this page" in text

@@ -50,6 +50,10 @@ class Gain(Frozen):
     correctness_high: float
 
 
+LEAST_SHARED = 10
+"""Shared questions, and others, below which no gain on them is stated: it would say nothing."""
+
+
 class SharedGain(Frozen):
     """How much more a row gains on questions that it shares with training text than on the rest."""
 
@@ -95,7 +99,7 @@ class TaskResult(Frozen):
     shared: int = 0  # questions of overlap_13 or rephrased
     clean: Accuracy | None = None  # without the shared questions, where there are any
     clean_gain: Gain | None = None  # over the start model on the same questions
-    shared_gain: SharedGain | None = None  # where there are two shared questions and two others
+    shared_gain: SharedGain | None = None  # where there are ten shared questions and ten others
 
 
 WarningKind = Literal[

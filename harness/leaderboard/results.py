@@ -17,7 +17,7 @@ from harness.leaderboard.comparison import (
     difference_of,
     half_apart,
 )
-from harness.leaderboard.data import Accuracy, Gain, Share, SharedGain, TaskResult
+from harness.leaderboard.data import LEAST_SHARED, Accuracy, Gain, Share, SharedGain, TaskResult
 from harness.leaderboard.gain_parts import Readable, parts_of_gain
 from harness.leaderboard.stats import (
     accuracy_interval,
@@ -190,7 +190,7 @@ def _shared_gain(
 ) -> SharedGain | None:
     """Return how much more an entry gains on some questions of a task than on all others.
 
-    Nothing is said of fewer than two questions, or groups of them, on either side.
+    Nothing is said of fewer than `LEAST_SHARED` questions, or groups of them, on either side.
     """
     if start is None:
         return None
@@ -198,7 +198,7 @@ def _shared_gain(
     first, second = (
         half_apart(one.sample([key], others), one.sample([key], shared)) for one in (start, entry)
     )
-    if min(part.shape[1] for part in second.influence) < 2:
+    if min(part.shape[1] for part in second.influence) < LEAST_SHARED:
         return None
     found = compare(first, second, first_trained=False, claim=entry.questions.claim)
     low, high = 2 * found.low, 2 * found.high

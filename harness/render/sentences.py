@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.comparison import TRAINER_SEEDS
+from harness.leaderboard.data import LEAST_SHARED
 from harness.leaderboard.multiple_testing import SIGNIFICANCE, level_at
 from harness.render import numbers
 
@@ -223,13 +224,20 @@ def explanations(leaderboard: Leaderboard) -> Iterator[str]:
             "**Shared:** a problem counts by words if 13 (or 8) of its words in a row occur in what"
             " the row was trained on, its teacher's texts included; a shorter problem only if it is"
             " a training problem as a whole. It is rephrased if a training problem has many of its"
-            " words and most of its numbers (docs/contamination.md); a dash says that nobody"
+            " words and most of its numbers (docs/contamination.md); a dash there says that nobody"
             " looked. Many runs are phrases that problems share, so a count is a reason to look,"
             " not a proof: `harness contamination` shows the texts. *Without them* leaves out the"
             " problems that share 13 words or are rephrased. *More on them* is the gain on these"
             " less the gain on the others, with its 95 % interval: a row that learnt problems by"
             " heart gains more on them, and so does one to which they are easier for another"
-            f" reason. p is by Holm's method over all {family} such differences of this page."
+            " reason. Behind the accuracy a dash says that there is nothing to leave out, or"
+            f" nothing else; of fewer than {LEAST_SHARED} such problems, or others, no gain on them"
+            " is stated."
+            + (
+                f" p is by Holm's method over {_differences(family)} of this page."
+                if family
+                else ""
+            )
         )
     yield (
         "**W/T/L** counts the scores on which a row beats, ties with and loses to the start model"
@@ -245,6 +253,10 @@ def _points(share: float) -> str:
 
 def _pairs(number: int) -> str:
     return "the one pair" if number == 1 else f"all {number} pairs"
+
+
+def _differences(number: int) -> str:
+    return "the one such difference" if number == 1 else f"all {number} such differences"
 
 
 def _comparisons(number: int) -> str:

@@ -585,7 +585,7 @@ def shared_gain(start: Row, row: Row, key: tuple[str, str], shared: Sequence[int
     """Return the gain on some questions less the gain on the others: twice a mean of two tasks."""
     n = row.letters(key).shape[1]
     others = [place for place in range(n) if place not in shared]
-    if min(len(shared), len(others)) < 2:
+    if min(len(shared), len(others)) < 10:
         return None
 
     def half(one: Row) -> Estimate:
