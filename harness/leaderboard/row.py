@@ -128,12 +128,22 @@ def _commands(cells: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _notes(cells: Sequence[Record]) -> tuple[str, ...]:
-    """Return what trainers noted, one line a note; a note that differs by seed lists its values."""
-    found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    for stage in (stage for cell in cells for stage in cell.stages):
-        for name, value in sorted(stage.notes.items()):
-            found[stage.trainer, name][_worded(value)] = None
-    return tuple(f"{trainer}: {name} {', '.join(v)}" for (trainer, name), v in found.items())
+    """Return what trainers noted, one line a note; one that differs has each seed's, in order."""
+    found: dict[tuple[int, str, str], list[str]] = defaultdict(list)
+    for cell in sorted(cells, key=lambda one: one.seed or 0):
+        for place, stage in enumerate(cell.stages):
+            for name, value in sorted(stage.notes.items()):
+                found[place, stage.trainer, name].append(_worded(value))
+    return tuple(
+        dict.fromkeys(f"{trainer}: {name} {_each(v)}" for (_, trainer, name), v in found.items())
+    )
+
+
+def _each(values: Sequence[str]) -> str:
+    """Return what all have in common, or the value of each seed."""
+    if len(set(values)) == 1:
+        return values[0]
+    return (" | " if any("," in one for one in values) else ", ").join(values)
 
 
 def _worded(value: Any) -> str:
