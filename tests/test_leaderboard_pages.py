@@ -94,7 +94,7 @@ def test_a_note_that_differs_between_seeds_has_the_value_of_each_in_their_order(
     records = []
     for one in generated.board({"start": 0.4, "sft": 0.6}, seeds=[0, 1, 2, 3, 4])[::-1]:
         notes = {"pairs": (27, 30, 28, 28, 29)[one.seed or 0], "beta": 0.1}
-        stages = [stage.model_copy(update={"notes": notes}) for stage in one.stages]
+        stages = tuple(stage.model_copy(update={"notes": notes}) for stage in one.stages)
         records.append(one.model_copy(update={"stages": stages}).sealed())
     page = build(records, generated.conditions(seeds=range(5)))
     assert row(page, "sft").notes == ("sft: beta 0.1", "sft: pairs 27, 30, 28, 28, 29")

@@ -173,6 +173,24 @@ def test_how_to_read_a_report_has_no_raw_markdown_and_points_to_what_is_there():
     assert "Problems shared with training data</h2>" in page
 
 
+@pytest.mark.parametrize("more", [0.0, 0.004, 0.05])
+def test_rows_of_nearly_one_cost_are_drawn_apart(more):
+    import matplotlib as mpl
+
+    points = {"start": (0.0, (0.3, 0.2, 0.4))} | {
+        name: (2e12 * (1 + more * place / 3), (0.5, 0.4, 0.6))
+        for place, name in enumerate(["sft", "kd", "rl", "rft"])
+    }
+    with mpl.rc_context(figures.STYLE):
+        drawn = figures.pareto(points, points, looks(points, "start"), "a cost", "a cost", "one")
+    axis = drawn.index('id="one-matplotlib.axis_1"')
+    marks = sorted(float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"', drawn[axis:])[-5:])
+    apart = np.diff(marks)
+    assert len(marks) == 5
+    assert min(apart) > 20
+    assert max(apart) < 150
+
+
 def test_curves_over_the_budget_are_drawn():
     finals, quarter = {"sft": 0.6, "rl": 0.7}, {"sft": 0.5, "rl": 0.3}
     records = curves({"sft": 9.0, "rl": 9.0}, finals, quarter)

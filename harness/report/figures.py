@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from harness.report.evidence import Curve
 
+ALIKE = 1.25  # times the least cost; where the most is less, an axis begins near the rows
 AXIS = 40  # most letters in a line of what an axis shows
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -99,13 +100,18 @@ def pareto(
 
     The front is that of the measured values, with the band of its intervals; the `possible` rows,
     which may be on the true one, are filled. Names are not drawn: the page has a key of the marks.
+    Rows of nearly one cost are drawn side by side, a start model that costs nothing at the left.
     """
+    from matplotlib.transforms import ScaledTranslation
+
     figure, axes = _figure(4.3, 3)
     costs = [cost for cost, _ in points.values()]
     accuracies, errors = _points(accuracy for _, accuracy in points.values())
     positive = [cost for cost in costs if cost > 0]
     if positive and max(positive) > 30 * min(positive):
         axes.set_xscale("symlog", linthresh=min(positive))
+    alike = len(positive) > 1 and max(positive) < ALIKE * min(positive)
+    beside = alike and max(positive) - min(positive) < 0.01 * max(positive)
     front, best = [], -math.inf
     for cost, accuracy, (below, above) in sorted(
         zip(costs, accuracies, errors.T, strict=True), key=_cheapest
@@ -115,15 +121,24 @@ def pareto(
             front.append((cost, accuracy, accuracy - below, accuracy + above))
     front.append((max(costs), *front[-1][1:]))
     steps, values, low, high = np.array(front).T
+    drawn, inches = 0, figure.dpi_scale_trans
     axes.fill_between(steps, low, high, step="post", color=GRID, alpha=0.5, linewidth=0)
     axes.step(steps, values, "--", where="post", color=INK, linewidth=0.9, alpha=0.7)
     for name, cost, accuracy, error in zip(points, costs, accuracies, errors.T, strict=True):
         color, _, mark = look[name]
+        place: dict[str, Any] = {}
+        if alike and not cost:  # at the left edge
+            cost, place = 0.03, {"transform": axes.get_yaxis_transform()}
+        elif beside:  # rows side by side
+            step = 2.2 / len(positive) * (drawn - (len(positive) - 1) / 2)
+            place = {"transform": axes.transData + ScaledTranslation(step, 0, inches)}
+            drawn += 1
         axes.errorbar(
             cost,
             accuracy,
             error[:, None],
             fmt=mark,
+            **place,
             color=color,
             elinewidth=0.8,
             markersize=5,
@@ -132,6 +147,10 @@ def pareto(
     axes.set_xlabel(axis)
     axes.set_ylabel("accuracy, %")
     axes.margins(x=0.08, y=0.1)
+    if alike:
+        middle = (max(positive) + min(positive)) / 2
+        half = 0.7 * max(max(positive) - min(positive), 0.02 * middle)
+        axes.set_xlim(middle - half, middle + half)
     axes.xaxis.set_major_formatter(lambda value, _: numbers.tick(value))
     axes.tick_params(axis="x", labelrotation=30)
     return _svg(figure, label, salt)
