@@ -110,3 +110,23 @@ def test_the_loop_of_the_documentation_trains(tmp_path, small_models):
     assert len(models.events(run)) == 3
     faults, contents = examine(run.out, small_models / "start")
     assert contents is not None, faults
+    assert names["harness_trainers"]()[0].needs_solutions
+
+
+def test_rows_without_solutions_are_refused_before_they_teach_bare_answers(tmp_path, small_models):
+    pytest.importorskip("torch")
+    import models
+
+    from harness.errors import StageError
+
+    rows = models.sums(3)
+    for row in rows[:2]:
+        row["solution"] = ""
+    for protocol in ("chat_zeroshot", "base_fewshot"):
+        made = {"rows": rows, "protocol": protocol}
+        run = models.make_run(tmp_path / protocol, small_models / "start", None, **made)
+        with pytest.raises(StageError, match=r"2 of the 3 rows have no solution .*needs_solutions"):
+            run.tokenized(run.tokenizer(), 2048)
+        data = run.train_data()
+        own = data.map(lambda row: {"completion": row["completion"], "solution": "by hand"})
+        assert len(run.tokenized(run.tokenizer(), 2048, own)) == 3  # what an author wrote is kept

@@ -20,4 +20,5 @@ def train(run: Run) -> None:
 
 @hookimpl
 def harness_trainers():
-    return [Trainer("concise", train, OptimiserOptions, "SFT on the shorter half of the solutions")]
+    summary = "SFT on the shorter half of the solutions"
+    return [Trainer("concise", train, OptimiserOptions, summary, needs_solutions=True)]

@@ -121,7 +121,7 @@ class Run:
             there is no loss.
 
         Raises:
-            StageError: If no row fits.
+            StageError: If no row fits, or one has no solution.
         """
         data = self.train_data() if data is None else data
         rows, dropped = tokens.supervised(data, tokenizer, max_length)

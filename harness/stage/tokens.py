@@ -41,9 +41,18 @@ def supervised(
     The prompt is cut into ids as it will be when the model answers it, with the generation prompt
     of the chat template, and its labels are `IGNORED`. The completion ends with the end-of-turn
     token: the template's, or `eos_token` behind a plain string.
+
+    Raises:
+        StageError: If a row has no solution, so that its completion is the bare answer.
     """
     import datasets
 
+    if bare := sum(map(_is_bare, data)):
+        raise StageError(
+            f"{bare:,} of the {len(data):,} rows have no solution and would teach the bare answer;"
+            " add solutions to the board's rows, or give tokenized rows with completions of your"
+            " own (a trainer that says needs_solutions=True is refused before anything runs)"
+        )
     pairs = [
         written(prompt, completion, tokenizer)
         for prompt, completion in zip(data["prompt"], data["completion"], strict=True)
@@ -62,6 +71,15 @@ def supervised(
     rows = [row for row in whole if len(row["input_ids"]) <= max_length]
     columns = {key: [row[key] for row in rows] for key in ("input_ids", "labels")}
     return datasets.Dataset.from_dict(columns), len(whole) - len(rows)
+
+
+def _is_bare(row: Mapping[str, Any]) -> bool:
+    """Return whether a training row has no solution, and its completion is the answer in a box."""
+    if row.get("solution", True):
+        return False
+    last = row["completion"]
+    text: str = last if isinstance(last, str) else last[-1]["content"]
+    return text.strip() == f"\\boxed{{{row['answer']}}}"
 
 
 def written(
