@@ -204,8 +204,9 @@ def resolve_model(reference: str, folder: Path) -> Path:
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise UsageError(f"no model folder {local}")
     if len(revision) != 40:
+        absent = "" if revision else f"no model folder {local}, and "
         raise UsageError(
-            f"model {name!r} needs a pinned revision: write '{name}@<40-digit commit>'"
+            f"{absent}a model of the Hub needs a pinned revision: write '{name}@<40-digit commit>'"
         )
     wanted = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
     try:

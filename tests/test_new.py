@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.board import load_board
+from harness.plugin.host import Host
 from harness.testing import check_board, check_trainer
 
 
@@ -50,6 +52,35 @@ def test_a_new_board_can_be_planned(harness, tmp_path):
     assert "Ben has" in harness("show", "fresh/fresh.toml").stdout
 
 
+def test_a_copy_of_a_board_can_have_other_seeds(harness, tmp_path):
+    said = harness("bench", "--seeds", "5,6", "--dry-run", check=2).stderr
+    assert "harness new board NAME --from BOARD" in said
+    assert "tiny7/tiny7.toml" in harness("new", "board", "tiny7", "--from", "tiny").stdout
+    path = tmp_path / "tiny7" / "tiny7.toml"
+    text = path.read_text()
+    path.write_text(text.replace("seeds = [0, 1, 2, 3, 4]", "seeds = [5, 6, 7]"))
+    copy, tiny = (load_board(each, Host()) for each in (str(path), "tiny"))
+    assert (copy.name, copy.file.seeds) == ("tiny7", (5, 6, 7))
+    assert copy.identity("teacher") == tiny.identity("teacher")
+    assert copy.model("teacher").is_relative_to(tmp_path)
+    assert copy.file.options == tiny.file.options
+    shown = harness("bench", "tiny7/tiny7.toml", "--dry-run", "--plugins", "kd", "--seeds", "5,6")
+    assert "To do:" in shown.stdout
+    (tmp_path / "alone.toml").write_text(text)  # without its models: what is missing is named
+    alone = harness("bench", "alone.toml", "--dry-run", check=2).stderr
+    assert f"no model folder {tmp_path / 'models' / 'start'}" in alone.replace("./", "")
+
+
+def test_a_copy_of_a_board_has_the_files_of_its_tasks(harness, tmp_path):
+    harness("new", "board", "first")
+    path = tmp_path / "first" / "first.toml"
+    (tmp_path / "first" / "test.jsonl").rename(tmp_path / "exam.jsonl")
+    path.write_text(path.read_text().replace('"test.jsonl"', '"../exam.jsonl"'))
+    harness("new", "board", "second", "--from", "first/first.toml", "--out", "of/mine")
+    assert (tmp_path / "of" / "mine" / "train.jsonl").is_file()
+    check_board(tmp_path / "of" / "mine" / "second.toml")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -57,6 +88,8 @@ def test_a_new_board_can_be_planned(harness, tmp_path):
         (("plugin", "../x"), "'../x' is no name"),
         (("plugin", "sft"), "a plug-in 'sft' is installed already; take another name"),
         (("board", "full"), "full is there already; name another by --out"),
+        (("board", "other", "--from", "tinny"), "no board 'tinny'; did you mean 'tiny'?"),
+        (("plugin", "other", "--from", "tiny"), "--from for a board"),
         (("trainer", "x"), "'trainer' is not one of 'plugin', 'board'"),
     ],
 )

@@ -93,7 +93,7 @@ def plan(
         raise UsageError(
             f"--seeds: board {board.name!r} fixes the seeds {fixed}, and"
             f" {', '.join(map(str, foreign))} is not among them; a board of another name may fix"
-            " others"
+            " others (harness new board NAME --from BOARD copies one)"
         )
     result = plan_start(board, where, next(iter(asked.parts)))  # its refusals name lines: first
     check_apart(board)
