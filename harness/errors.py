@@ -66,6 +66,19 @@ def first_line(error: object) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
 
 
+def one_line(error: object, limit: int = 300) -> str:
+    r"""Return an error's text with its lines joined, cut at a limit.
+
+    Examples:
+        >>> one_line(ValueError("this is\n  on two lines"))
+        'this is on two lines'
+        >>> one_line(ValueError("too long"), 5)
+        'too …'
+    """
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 _LISTED = 60  # names that one line of an error lists; lm-eval has thousands of tasks
 
 

@@ -35,7 +35,7 @@ EXPECTED = {
     "unruly-fill": ("failed", "the disk is full"),
     "unruly-nothing": (
         "failed",
-        "left no usable checkpoint: the checkpoint in checkpoint has no config.json",
+        "left no checkpoint: call run.save(model) at the end of its train",
     ),
     "unruly-pickle": ("failed", "pytorch_model.bin could run code; leave safetensors only"),
     "unruly-overrun": ("failed", "stopped: the trainer went on after its budget of 3 steps"),

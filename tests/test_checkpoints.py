@@ -8,12 +8,20 @@ from pathlib import Path
 import pytest
 
 from harness import checkpoint_checks, checkpoints, weights
-from harness.errors import UsageError
+from harness.errors import StageError, UsageError
 
 
 @pytest.fixture
 def model(small_models: Path, tmp_path: Path) -> Path:
     return shutil.copytree(small_models / "start", tmp_path / "model")
+
+
+def test_a_trainer_that_saved_nothing_is_told_how(tmp_path, small_models):
+    pytest.importorskip("torch")
+    from harness.stage.models import seal_checkpoint
+
+    with pytest.raises(StageError, match=r"^trainer 'mine' left no checkpoint: call run\.save"):
+        seal_checkpoint(tmp_path, small_models / "start", "mine")
 
 
 def test_a_whole_model_passes(model):

@@ -224,5 +224,5 @@ def test_of_an_error_the_first_line_that_says_something_is_shown():
     error = ImportError("\n  no module 'x'\nTried: a, b")
     assert first_line(error) == "no module 'x'"
     assert first_line(ImportError()) == ""
-    assert _line(error) == "ImportError: no module 'x'"
+    assert _line(error) == "ImportError: no module 'x' Tried: a, b"  # what an author must know
     assert _explain(error)[0].startswith("unexpected ImportError: no module 'x' (harness --debug")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,25 @@ def test_a_broken_plugin_leaves_the_others_alone(with_plugins):
     errors = host.load_all()
     assert set(errors) == {"broken", "misspelt", "twin"}
     assert {"sft", "unruly"} <= set(host.trainers())
+
+
+def test_an_error_of_several_lines_is_shown_whole():
+    from types import ModuleType
+
+    from harness import hookimpl
+
+    @hookimpl
+    def harness_trainers():
+        raise ValueError("this is\n  on two lines")
+
+    host = Host()
+    host.load("sft")
+    module = ModuleType("harness_lines")
+    module.harness_trainers = harness_trainers
+    host._manager.register(module, "lines")
+    host._loaded["lines"] = replace(host._loaded["sft"], name="lines", module=module)
+    with pytest.raises(PluginError, match=r"failed: ValueError: this is on two lines$"):
+        host.trainers()
 
 
 def test_an_unknown_variant_gets_a_suggestion():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from harness.errors import PluginError, UsageError, did_you_mean, first_line
+from harness.errors import PluginError, UsageError, did_you_mean, one_line
 from harness.plugin import hookspecs
 from harness.plugin.whole import check_whole
 from harness.tasks.source import Place
@@ -278,7 +278,7 @@ class Host:
 
 
 def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def _distribution(point: importlib.metadata.EntryPoint) -> str:

@@ -203,6 +203,10 @@ def seal_checkpoint(checkpoint: Path, base: Path, trainer: str) -> tuple[Content
     Raises:
         StageError: If it is no sound checkpoint of the model that the trainer started from.
     """
+    if not any(checkpoint.glob("*")):
+        raise StageError(
+            f"trainer {trainer!r} left no checkpoint: call run.save(model) at the end of its train"
+        )
     faults, contents = checkpoint_checks.examine(checkpoint, base)
     return _sound(faults, contents, f"trainer {trainer!r} left"), checkpoints.dress(
         checkpoint, base

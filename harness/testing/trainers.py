@@ -128,7 +128,8 @@ class _Check:
     def run(self) -> list[str]:
         first = self._bench({"steps": self.steps})
         stage = self.stage
-        self._look_at_events(stage / "events.jsonl")
+        ended = first is not None or any((stage / "checkpoint").glob("*"))
+        self._look_at_events(stage / "events.jsonl", ended)
         self._look_at_offences(stage)
         if first is None:
             self._look_at_leftovers(stage / "checkpoint")
@@ -219,12 +220,14 @@ class _Check:
             took = record.stages[0].cost.flops
             self.faults.append(f"budget: {took:.3g} FLOPs under a cap of {cap:.3g}")
 
-    def _look_at_events(self, path: Path) -> None:
+    def _look_at_events(self, path: Path, ended: bool) -> None:
+        """Look at what was logged; one that did not get to its end may have come to none."""
         try:
             events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except OSError:
             events = []
-        if not any(isinstance(e.get(k), float) for e in events for k in ("loss", "reward")):
+        learnt = (event.get(name) for event in events for name in ("loss", "reward"))
+        if ended and not any(isinstance(number, float) for number in learnt):
             self.faults.append(
                 "events: no loss or reward was logged; use run.callback() or run.log"
             )
