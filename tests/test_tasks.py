@@ -86,6 +86,29 @@ def test_a_generated_task_needs_whole_rows_with_ids_of_their_own():
         Task("t")
 
 
+def test_local_rows_lie_beside_the_plugin_that_names_them(tmp_path, monkeypatch):
+    """As of an installed package, whatever the current folder is."""
+    package = tmp_path / "site" / "harness_packaged"
+    package.mkdir(parents=True)
+    (package / "exam.jsonl").write_text('{"problem": "1+1?", "answer": 2}\n')
+    (package / "__init__.py").write_text(
+        "from harness import Task, hookimpl, local_rows\n\n\n"
+        "@hookimpl\n"
+        "def harness_tasks():\n"
+        '    return [Task(name="packaged", rows=local_rows(test="exam.jsonl"))]\n'
+    )
+    info = tmp_path / "site" / "harness_packaged-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: harness-packaged\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[harness]\npackaged = harness_packaged\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.chdir(tmp_path)
+    host = Host()
+    host.load("packaged")
+    (row,) = host.task("packaged").split("test")
+    assert (row["problem"], row["answer"]) == ("1+1?", "2")
+
+
 def test_local_rows_says_what_it_cannot_read(tmp_path):
     row = {"id": "1", "problem": "1+1?", "answer": "2", "level": "easy"}
     path = write(tmp_path / "rows.jsonl", [row])

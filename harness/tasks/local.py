@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,6 +131,8 @@ def local_rows(**files: str | Path) -> LocalRows:
     """Return a `rows` function that reads JSONL or JSONL.gz files, one for each named split.
 
     A row has `problem` and `answer` (a text or a number) and perhaps `id`, `solution` and `group`.
+    A relative path is taken from the folder of the module that calls this, wherever that is
+    installed and whatever the current folder is.
 
     Raises:
         UsageError: When called, if a file is missing or empty, or a line is not as it should be.
@@ -139,4 +142,6 @@ def local_rows(**files: str | Path) -> LocalRows:
         >>> rows("train")
         []
     """
-    return LocalRows({split: Path(path) for split, path in files.items()})
+    caller = sys._getframe(1).f_globals.get("__file__")  # there is none at a prompt
+    folder = Path(caller).resolve().parent if caller else Path()
+    return LocalRows({split: folder / path for split, path in files.items()})
