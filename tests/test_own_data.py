@@ -108,9 +108,13 @@ ONE = b'{"problem": "1+1?", "answer": "2", "id": "a"}\n'
         ),
         (
             b'{"problem": "1", "answer": null}',
-            "line 1 of rows.jsonl has no 'answer'; it has answer,",
+            "line 1 of rows.jsonl: 'answer' is null, and must be a text or a number",
         ),
         (b'{"problem": "1", "answer": [2]}', "line 1 of rows.jsonl: 'answer' is a list, and must"),
+        (
+            b'{"problem": "1", "answer": NaN}',
+            "line 1 of rows.jsonl: 'answer' is NaN or infinite, and",
+        ),
         (b'{"problem": "1", "answer": true}', "line 1 of rows.jsonl: 'answer' is true or false"),
         (b'{"problem": " ", "answer": "2"}', "line 1 of rows.jsonl: the problem is empty"),
         (b'{"problem": "1", "answer": ""}', "line 1 of rows.jsonl: the answer is empty"),
@@ -187,10 +191,10 @@ def test_a_test_set_of_a_plugin_is_not_trained_on_from_a_file(board_file):
     ("old", "new", "says"),
     [
         ("[tasks.mine]", "[tasks.unruly_sums]", "a plug-in has a task 'unruly_sums' already"),
-        ("[tasks.mine]", "[tasks.Mine]", "tasks.Mine"),
+        ("[tasks.mine]", "[tasks.Mine]", "tasks.Mine: 'Mine' is no name: lower-case"),
         (TABLE, "[tasks.mine]\n", "tasks.mine: name a file for at least one of train, holdout"),
         ("test.jsonl", 'test.jsonl"\nproblm = "q', "unknown key 'tasks.mine.problm'; did you mean"),
-        ("test.jsonl", 'test.jsonl"\ngold = "box', "tasks.mine.gold: Input should be 'column'"),
+        ("test.jsonl", 'test.jsonl"\ngold = "box', "tasks.mine.gold: must be 'column'"),
         ('task = "mine"', 'task = "main"', "no task 'main'; did you mean 'mine'?"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_board_says_how_options_are_chosen(tuned_board):
     assert "tuning" not in json.loads(without.conditions().to_json())
     for change, says in (
         (("fill = true", ""), r"\[tuning\] needs \[budget\] fill = true"),
-        (("trials = 3", "trials = 1"), "tuning.trials: Input should be greater than or equal to 2"),
+        (("trials = 3", "trials = 1"), "tuning.trials: must be at least 2, not 1"),
         (("share = 0.5", "share = 0"), "tuning.share"),
         (("holdout", "hold_out"), "unknown key 'tuning.hold_out'; did you mean 'holdout'"),
     ):

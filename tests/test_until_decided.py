@@ -58,7 +58,7 @@ def test_a_board_says_after_how_many_seeds_it_is_looked_at(small_board):
     assert board.conditions().looks == (3, 4)
     assert board.digest != plain.digest  # a condition: nobody looks first and says it after
     for looks, says in (
-        ("[4]", "at least 2 items"),
+        ("[4]", "it needs 2 or more"),
         ("[2, 4]", "write rising numbers of seeds, 3 or more"),
         ("[4, 3]", "write rising numbers"),
         ("[3, 5]", "the last one must be the number of seeds"),

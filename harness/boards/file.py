@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 
 from harness.boards.conditions import Baseline, Quoted
-from harness.errors import UsageError, did_you_mean
+from harness.boards.plain import EXAMPLES, explain
+from harness.errors import UsageError
 from harness.files import read_text
 from harness.records import Caps, Frozen
 from harness.tasks.local import Columns, LocalRows
@@ -21,16 +21,6 @@ from harness.verify import Conventions
 LARGEST_BOARD = 2**20  # bytes
 FEWEST_SEEDS = 3  # that support a claim on trainers
 LARGEST_SEED = 2**32 - 1  # NumPy's generator takes no other
-ORDINALS = ("first", "second", "third", "fourth", "fifth")
-NOT_READ = {  # pydantic's types of errors, for what was written as text
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-}
 Seed = Annotated[int, pydantic.Field(ge=0, le=LARGEST_SEED)]
 TaskName = Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Which = Literal["start", "teacher"]
@@ -251,53 +241,8 @@ def read_board_file(path: Path) -> BoardFile:
     try:
         return BoardFile.model_validate(tomllib.loads(read_text(path, LARGEST_BOARD)))
     except pydantic.ValidationError as error:
-        raise UsageError(f"board {path}: {explain(error, BoardFile)}") from None
+        raise UsageError(f"board {path}: {explain(error, BoardFile, EXAMPLES)}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"board {path} is not TOML: {error}") from None
     except (RecursionError, ValueError):  # lists in lists, a number of thousands of digits
         raise UsageError(f"board {path} is not TOML that can be read") from None
-
-
-def explain(error: pydantic.ValidationError, model: type[pydantic.BaseModel]) -> str:
-    """Return the first problem of a validation in one line, with the nearest valid key."""
-    # an unknown key explains a missing one, so it comes first
-    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    where, table = _place(model, problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        *parents, key = problem["loc"]
-        fields = _fields(model, parents)
-        return f"unknown key {where!r}{table}; {did_you_mean(str(key), fields)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    if kind := NOT_READ.get(problem["type"]):
-        message = f"{problem['input']!r} is not {kind}"
-    return f"{where}{table}: {message}" if where else message
-
-
-def _place(model: type[pydantic.BaseModel], parts: Sequence[int | str]) -> tuple[str, str]:
-    """Return a key as it is written, and in which of several tables it stands, if in one of them.
-
-    Examples:
-        >>> _place(BoardFile, ("scores", 0, "task"))
-        ('task', ' in the first [[scores]]')
-        >>> _place(BoardFile, ("budget", "steps"))
-        ('budget.steps', '')
-    """
-    match parts:
-        case [str(name), int(place), *rest] if rest and _fields(model, parts[:-1]):
-            number = f"the {ORDINALS[place]}" if place < len(ORDINALS) else f"number {place + 1},"
-            return ".".join(map(str, rest)), f" in {number} [[{name}]]"
-    return ".".join(map(str, parts)), ""
-
-
-def _fields(model: type[pydantic.BaseModel], parents: Sequence[int | str]) -> list[str]:
-    """Return the keys that are valid at a place in a model."""
-    for parent in parents:
-        if isinstance(parent, int) or parent not in model.model_fields:  # of a list, of a dict
-            continue
-        annotation = model.model_fields[parent].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        found = [c for c in candidates if isinstance(c, type) and issubclass(c, pydantic.BaseModel)]
-        if not found:
-            return []
-        model = found[0]
-    return [field.alias or name for name, field in model.model_fields.items()]

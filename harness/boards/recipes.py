@@ -12,8 +12,8 @@ import pydantic
 
 from harness import checkpoints
 from harness.boards.board import Board
-from harness.boards.file import explain
 from harness.boards.own import check_solutions
+from harness.boards.plain import explain
 from harness.errors import PluginError, UsageError, did_you_mean
 from harness.plugin.host import Host, Offer
 from harness.plugin.options import LENGTH

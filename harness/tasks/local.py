@@ -15,6 +15,8 @@ from harness.records import Frozen
 from harness.tasks.canonical import Row, problem_digest
 from harness.tasks.rows import gold_answer
 
+KINDS = {type(None): "null", bool: "true or false", list: "a list", float: "NaN or infinite"}
+
 
 class Columns(Frozen):
     """Which columns of a file are what, and how the gold answer is read from its own."""
@@ -99,11 +101,11 @@ class LocalRows:
             value = raw.get(column)
             if value is None and key == "solution":
                 continue
-            if value is None:
+            if column not in raw:
                 there = ", ".join(sorted(raw)) or "nothing"
                 raise UsageError(f"{at} has no {column!r}; it has {there} (docs/own-data.md)")
             if not isinstance(value, str):
-                kind = {bool: "true or false", list: "a list"}.get(type(value), "an object")
+                kind = KINDS.get(type(value), "an object")
                 raise UsageError(f"{at}: {column!r} is {kind}, and must be a text or a number")
             row[key] = value.replace("\r\n", "\n").strip()
         if not row["problem"]:
