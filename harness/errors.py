@@ -88,11 +88,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     Examples:
         >>> did_you_mean("kdd", ["kd", "rl"])
         "did you mean 'kd'?"
+        >>> did_you_mean("KD", ["kd", "rl"])
+        "did you mean 'kd'?"
         >>> did_you_mean("zzz", ["kd", "rl"])
         'known: kd, rl'
     """
     known = sorted(set(known))
+    lower = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    near = near or [
+        lower[one] for one in difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
+    ]
     near = near or [each for each in known if name and each.startswith(name)][:1]
     if near:
         return f"did you mean {near[0]!r}?"

@@ -121,7 +121,7 @@ def test_only_named_plugins_are_imported(with_plugins):
     [
         ((), "kdd", "no plug-in 'kdd'; did you mean 'kd'?"),
         (("broken",), "broken", "plug-in 'broken' of harness-broken cannot be imported"),
-        (("misspelt",), "misspelt", "harness_trainerz"),
+        (("misspelt",), "misspelt", "no hook 'harness_trainerz'; did you mean 'harness_trainers'?"),
         (("twin_one", "twin_two"), "twin", "claimed by harness-twin and other-twin"),
     ],
 )

@@ -126,6 +126,9 @@ class Host:
         except pluggy.PluginValidationError as error:
             self._manager.unregister(name=name)
             reason = " ".join(str(error).split())
+            if unknown := re.match(r"unknown hook '(\w+)'", reason):
+                hooks = [each for each in vars(hookspecs) if each.startswith("harness_")]
+                reason = f"no hook {unknown[1]!r}; {did_you_mean(unknown[1], hooks)}"
             raise PluginError(f"plug-in {name!r} of {distribution}: {reason}") from None
         version = point.dist.version if point.dist else "unknown"
         self._loaded[name] = Plugin(name, module, distribution, version)
@@ -251,12 +254,18 @@ class Host:
             self.load_all()
             return list(self.trainers())
         if "+" in term:
-            for part in term.split("+"):
+            parts = term.split("+")
+            if "" in parts:
+                right = "+".join(filter(None, parts)) or "sft+rl"
+                raise UsageError(f"{term!r}: each + stands between two trainers; write {right}")
+            for part in parts:
                 self.trainer(part)
             return [term]
         owner = self.owner(term)
         if owner is None:
-            raise PluginError(f"no plug-in {term!r}; {did_you_mean(term, self.names)}")
+            self.load_all()
+            known = {*self.names, *self.trainers()}
+            raise PluginError(f"no plug-in or trainer {term!r}; {did_you_mean(term, known)}")
         self.load(owner)
         offers = self.trainers()
         if term in offers:
