@@ -75,6 +75,10 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("bench", "--plugins", "sft+rll"), "no plug-in or trainer 'rll'; did you mean"),
         (("bench", "--set", "kd.temprature=2"), "unknown key 'temprature'; did you mean 'temper"),
         (("bench", "--set", "kd.temperature=hot"), "temperature: 'hot' is not a number"),
+        (
+            ("bench", "--set", "kd.temperature=4", "--set", "kd.temperature=2"),
+            "--set kd.temperature is given twice; one value is meant",
+        ),
         (("bench", "--seeds", "a"), "'a' is not a list of whole numbers"),
         (("bench", "--set", "sft.max_steps=2.5"), "max_steps: 2.5 is not a whole number"),
         (("bench", "--seeds", "0,", "1"), "'0,' ends with a comma; write the list without a space"),

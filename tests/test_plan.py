@@ -197,3 +197,17 @@ def test_another_verifier_judges_answers_anew(small_board, monkeypatch):
     (after,) = plan_start(load_board(str(small_board), Host())).cells
     assert after.generate == before.generate
     assert after.judge != before.judge
+
+
+def test_stages_are_called_what_their_rows_are(harness):
+    """With the settings of the command line, as far as they concern the stage."""
+    board = load_board("tiny", Host())
+    made = plan(board, Host(), ["kd", "sft+rl"], [0], ["kd.temperature=4.0", "rl.temperature=0.9"])
+    labels = {stage.label: stage.id for stage in made.stages.values() if stage.kind == "train"}
+    changed = {"kd(kd.temperature=4.0)", "sft+rl(rl.temperature=0.9)"}
+    assert labels.keys() == {"sft@0.5", *changed}
+    assert changed < {cell.trainer for cell in made.cells}
+    assert labels["kd(kd.temperature=4.0)"].startswith("train-kd-s0-")  # the folder is not longer
+    shown = harness("bench", "--dry-run", "--plugins", "kd", "--set", "kd.temperature=4.0").stdout
+    assert shown.startswith("With settings of this command: kd(kd.temperature=4.0)\n")
+    assert "train kd(kd.temperature=4.0)" in shown

@@ -6,6 +6,7 @@ A stage's name is a digest of all that can change its result. Two cells that nee
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -34,7 +35,7 @@ class Stage:
 
     id: str  # also the name of its folder
     kind: Kind
-    label: str  # for people: the chain up to here
+    label: str  # for people: the chain up to here, with what the command line set
     seed: int | None
     identity: Identity  # everything that can change its result
     parent: str | None = None  # the stage whose checkpoint it starts from, or whose answers
@@ -158,7 +159,8 @@ def chain_of(
         identity = stage_identity.training(
             board, asked.offers[one], options, seed, common, base, share
         )
-        label = "+".join(parts[: position + 1])
+        own = asked.settings(name, position + 1)
+        label = "+".join(parts[: position + 1]) + (f"({', '.join(own)})" if own else "")
         if trial is None:
             label = at_share(label, (position + 1) * part / length if board.file.budget.fill else 1)
         else:
@@ -280,7 +282,8 @@ def _stage(
     offer: Offer | None = None,
     model: Path | None = None,
 ) -> Stage:
-    name = f"{kind}-{cell_name(slug(label), seed, '-s')}-{digest(identity)[:16]}"
+    plain = re.sub(r"\(.*\)", "", label, flags=re.DOTALL)  # settings are in the digest
+    name = f"{kind}-{cell_name(slug(plain), seed, '-s')}-{digest(identity)[:16]}"
     return Stage(name, kind, label, seed, identity, parent.id if parent else None, model, offer)
 
 

@@ -51,13 +51,17 @@ class Recipes:
         """Return the options that board or command line set for a trainer."""
         return {*self.board.file.options.get(trainer, {}), *self.changed.get(trainer, {})}
 
-    def settings(self, name: str) -> tuple[str, ...]:
-        """Write the options that the command line gives for a row, as there."""
+    def settings(self, name: str, stages: int | None = None) -> tuple[str, ...]:
+        """Write the options that the command line gives for a row, as there.
+
+        With `stages` only those of its first so many stages.
+        """
+        parts = self.parts[name][:stages]
         return tuple(
             redact(f"{trainer}.{option}={value}")
             for trainer, values in sorted(self.changed.items())
             for option, value in sorted(values.items())
-            if trainer in self.parts[name]
+            if trainer in parts
         )
 
     def space(self, name: str) -> dict[tuple[str, str], Search]:
@@ -127,7 +131,9 @@ def _overrides(given: Sequence[str]) -> dict[str, dict[str, Any]]:
             parsed = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             parsed = value
-        changed.setdefault(trainer, {})[option] = parsed
+        if option in changed.setdefault(trainer, {}):
+            raise UsageError(f"--set {trainer}.{option} is given twice; one value is meant")
+        changed[trainer][option] = parsed
     return changed
 
 

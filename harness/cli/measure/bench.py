@@ -232,6 +232,8 @@ def command(
         if as_json:
             options.print_json(shown.model_dump(mode="json"))
         else:
+            if rows := sorted({cell.trainer for cell in plan.cells if "(" in cell.trainer}):
+                options.print_lines([f"With settings of this command: {', '.join(rows)}"])
             options.print_rich(render(shown))
         return
     compute = loaded.file.compute
