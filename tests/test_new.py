@@ -49,6 +49,9 @@ def test_a_new_board_can_be_planned(harness, tmp_path):
     check_board(tmp_path / "fresh" / "fresh.toml")
     shown = harness("bench", "fresh/fresh.toml", "--dry-run").stdout
     assert "7 cells" in shown
+    file = load_board(str(tmp_path / "fresh" / "fresh.toml"), Host()).file
+    assert file.budget.fill  # rows of equal compute, not of equal steps
+    assert file.budget.set_caps().keys() == {"flops"}
     assert "Ben has" in harness("show", "fresh/fresh.toml").stdout
 
 
