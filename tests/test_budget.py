@@ -650,6 +650,64 @@ def test_who_puts_the_meter_back_before_the_end_is_stopped_at_the_next_step(fold
         PreTrainedModel.__call__ = kept
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_mask_that_is_another_inside_counts_what_is_read(folders, attention):
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folders["student"], attn_implementation=attention)
+    plain, real = model.model.forward, [MASK]
+
+    def forward(*args, attention_mask, **kwargs):
+        return plain(*args, attention_mask=real[0], **kwargs)
+
+    model.model.forward = forward
+    for real[0], read in ((MASK, 8), (MASK.flip(1), 8), (None, 10), (MASK * 0, 0)):
+        budget = Counter(AMPLE)
+        with metered(budget):
+            model(input_ids=IDS, attention_mask=MASK * 0).logits.sum().backward()
+        assert budget.cost.trained_tokens == read
+        assert budget.cost.flops == 6 * STUDENT * read
+        with metered(budget), torch.no_grad():
+            model(input_ids=IDS, attention_mask=MASK * 0)
+        assert budget.cost.reference_tokens == read
+
+
+def test_a_parameter_that_says_it_is_small_is_counted_in_full(folders):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    for one in model.parameters():
+        one.ds_numel = 1
+        one.numel = lambda: 1
+    with metered(budget):
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+    assert budget.cost.flops == 6 * STUDENT * 8
+    for one in model.parameters():
+        one.ds_numel = 2 * torch.Tensor.numel(one)  # a shard, as under ZeRO-3
+    assert parameters(model) == (2 * STUDENT, 2 * STUDENT)
+
+
+@pytest.mark.parametrize("thaw", ["weights", "gradient"])
+def test_what_is_trained_only_once_a_pass_began_is_counted_as_trained(folders, thaw):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    if thaw == "weights":
+        model.requires_grad_(False)
+        model.register_forward_pre_hook(lambda *_: model.requires_grad_(True) and None)
+    else:
+        model.register_forward_pre_hook(lambda *_: torch.set_grad_enabled(True) and None)
+    with metered(budget), torch.set_grad_enabled(thaw == "weights"):
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+    assert (budget.cost.trained_tokens, budget.cost.reference_tokens) == (8, 0)
+    assert budget.cost.flops == 6 * STUDENT * 8
+
+
+def test_who_says_that_no_gradient_is_taken_is_not_believed(folders, monkeypatch):
+    budget, model = Counter(AMPLE), load(folders["student"])
+    model.register_forward_pre_hook(lambda *_: monkeypatch.undo())  # the pass itself is told
+    with metered(budget):
+        monkeypatch.setattr(torch, "is_grad_enabled", lambda: False)
+        model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+    assert budget.cost.trained_tokens == 8
+
+
 @pytest.mark.parametrize(
     ("cost", "says"),
     [

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+import torch
+
 from harness.stage.computed.compiled import counted_by
 from harness.stage.computed.products import Products
 
@@ -15,13 +17,16 @@ FLASH = (
 )
 
 
+# taken before a trainer's code runs, which may put others in their places
+GRADED: Callable[[], bool] = torch.is_grad_enabled
+COMPILING: Callable[[], bool] = torch.compiler.is_compiling
+
+
 class _Autograd:
     """What torch says of the pass that it is in."""
 
     def __init__(self) -> None:
-        import torch
-
-        self.enabled: Callable[[], bool] = torch.is_grad_enabled
+        self.enabled = GRADED
         self._task: Callable[[], int] = torch._C._current_graph_task_id
         self._hooks: Callable[[bool], Any] = torch._C._autograd._top_saved_tensors_default_hooks
 
@@ -44,14 +49,13 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
     What is compiled, but for layers that the harness compiles (`computed.compiled`), and kernels
     that are called in another way, is not seen.
     """
-    import torch
     from torch.nn import functional
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     Tensor: Any = torch.Tensor  # of which methods are replaced here
     ours: dict[tuple[Any, str], Any] = {}
     plain: dict[tuple[Any, str], Any] = {}  # not where it is inherited
-    compiling, autograd, heads = torch.compiler.is_compiling, _Autograd(), products.heads
+    compiling, autograd, heads = COMPILING, _Autograd(), products.heads
 
     def graded() -> bool:
         return autograd.enabled() and not autograd.again()

@@ -29,6 +29,7 @@ from harness.stage.processes import Group
 TOKENS = ("trained_tokens", "generated_tokens", "reference_tokens", "teacher_tokens")
 TIMES = ("seconds", "gpu_seconds")
 COUNTED = (*TOKENS, "flops", *PARTS)
+Pass = tuple[int, int, int | None]  # size, tokens, and parameters that are trained, as counted
 
 
 class Counter:
@@ -260,6 +261,16 @@ class Counter:
             trained: Parameters that a gradient is taken of; None for a pass without one.
         """
         _check_counts(size, tokens, trained or 0)
+        self._forward(model, size, tokens, trained)
+
+    def recount_forward(self, model: str, was: Pass, now: Pass) -> None:
+        """Count a forward pass that was counted as what it turned out to be."""
+        _check_counts(*(number or 0 for number in (*was, *now)))
+        size, tokens, trained = was
+        self._forward(model, size, -tokens, trained)
+        self._forward(model, *now)
+
+    def _forward(self, model: str, size: int, tokens: int, trained: int | None) -> None:
         if trained is not None:
             self._cost.trained_tokens += tokens
             self._cost.flops += (4 * size + 2 * trained) * tokens

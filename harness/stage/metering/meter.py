@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
-from harness.stage.computed.counting import counted
+from harness.stage.computed.counting import COMPILING, GRADED, counted
 from harness.stage.computed.products import TRIAL
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
@@ -133,11 +133,9 @@ class _Meter:
     """Makes of a method one that counts what it does, for the counter of a stage."""
 
     def __init__(self, counter: Counter) -> None:
-        import torch
-
         self.counter, self.products = counter, counter.products
         self.works = Works(self.products)
-        self._graded, self._compiling = torch.is_grad_enabled, torch.compiler.is_compiling
+        self._graded, self._compiling = GRADED, COMPILING
 
     def passes(self, plain: Any) -> Any:
         """Return what counts a model's call."""
@@ -149,9 +147,9 @@ class _Meter:
             last = self.works.last
             if last and last.holds(model, tokens, last.room(kwargs), self._graded()):
                 return plain(model, *args, **kwargs)
-            self._count(model, *parameters(model), tokens)
             padded, before = padded_tokens(args, kwargs), self.products.total
-            with self.works.begun(Work(model, tokens, padded)):
+            work = Work(model, tokens, padded)
+            with self._counted(work), self.works.begun(work):
                 output = plain(model, *args, **kwargs)
             if self.products.total == before:  # compiled, as it seems
                 columns = input_of(args, kwargs).shape[1]
@@ -167,15 +165,23 @@ class _Meter:
         def layer(module: Any, *args: Any, **kwargs: Any) -> Any:
             states: Any = kwargs.get("hidden_states", args[0] if args else None)
             last = self.works.last
+            part = None
             if not self._compiling() and getattr(states, "ndim", 0) == 3:
                 read = states.shape[0] * states.shape[1]
-                if not (last and last.holds(module, read, last.padded, self._graded())):
+                if last and last.holds(module, read, last.padded, self._graded()):
+                    part = last
+                    part.look(args, kwargs)
+                else:
                     self._count(module, *sizes(module), read)
             self.products.layers += 1
             try:
-                return plain(module, *args, **kwargs)
+                made = plain(module, *args, **kwargs)
             finally:
                 self.products.layers -= 1
+            if part and not part.gradient:
+                one = made[0] if isinstance(made, tuple) else made
+                part.gradient = getattr(one, "requires_grad", False)
+            return made
 
         return layer
 
@@ -243,11 +249,33 @@ class _Meter:
         with self.works.begun(Work(model)), self.products.aside(TRIAL * parameters(model)[0]):
             yield
 
-    def _count(self, module: Any, size: int, trained: int, tokens: int) -> None:
-        """Count a pass; the autograd engine decides whether a gradient is taken, not `train()`."""
+    @contextmanager
+    def _counted(self, work: Work) -> Iterator[None]:
+        """Count a pass of a model when it begins, and as what it was if that was more."""
+        model = work.model
+        size, trained = parameters(model)
+        tokens, taken = work.tokens, self._count(model, size, trained, work.tokens)
+        try:
+            yield
+        finally:
+            # hooks may have thawed weights or put others there, and masks may be others inside
+            size_now, trained_now = parameters(model)
+            now = taken
+            if work.gradient or taken is not None:
+                now = max(taken or 0, trained_now)
+            was, found = (size, tokens, taken), (max(size, size_now), work.tokens, now)
+            if was != found:
+                self.counter.recount_forward(_name(model), was, found)
+
+    def _count(self, module: Any, size: int, trained: int, tokens: int) -> int | None:
+        """Count a pass, and return how many parameters are trained in it, or None.
+
+        The autograd engine decides whether a gradient is taken, not `train()`.
+        """
         self.counter.refuse_overrun(step=False)
         taken = trained if trained and self._graded() else None
         self.counter.count_forward(_name(module), size, tokens, trained=taken)
+        return taken
 
     def _count_generation(self, model: Any, read: int, written: int) -> None:
         self.counter.count_generation(_name(model), parameters(model)[0], read, written)

@@ -23,15 +23,18 @@ def parameters(model: Any) -> tuple[int, int]:
 
 def sizes(module: Any) -> tuple[int, int]:
     """Return how many parameters a module holds, and how many of them are trained."""
+    from torch._C import TensorBase  # whose methods no instance or subclass can replace
+
     size, trained, seen = 0, 0, set()
     for part in modules(module):
         for parameter in part.__dict__.get("_parameters", {}).values():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
                 # under ZeRO-3 a process holds a shard, and `ds_numel` is the size of the whole
-                count = getattr(parameter, "ds_numel", parameter.numel())
+                held = TensorBase.numel(parameter)
+                count = max(held, int(getattr(parameter, "ds_numel", held)))
                 size += count
-                trained += count * parameter.requires_grad
+                trained += count * TensorBase.requires_grad.__get__(parameter)
     return size, trained
 
 

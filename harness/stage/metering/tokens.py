@@ -38,6 +38,30 @@ def read_tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     return int(read.sum())
 
 
+def seen_tokens(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return the tokens that a layer reads as its mask has it, or None where that is not told.
+
+    A mask of queries and keys tells a token that no query sees. A layer that is given none reads
+    all.
+    """
+    states: Any = kwargs.get("hidden_states", args[0] if args else None)
+    if "attention_mask" not in kwargs:
+        return None
+    mask: Any = kwargs["attention_mask"]
+    rows, columns = states.shape[:2]
+    if mask is None:
+        return int(rows * columns)
+    shape: Any = getattr(mask, "shape", ())
+    if len(shape) not in (2, 4) or shape[0] not in (1, rows) or shape[-1] < columns:
+        return None
+    seen: Any = mask[..., -columns:]
+    if seen.is_floating_point() and len(shape) == 4:  # what is added to the scores
+        seen = seen > -1e4
+    if len(shape) == 4:
+        seen = (seen != 0).any(dim=2).any(dim=1)
+    return int((seen != 0).sum()) * int(rows // shape[0])
+
+
 def written_tokens(new: Any, ends: Any) -> int:
     """Return the tokens that were generated, each row up to and including its end of turn."""
     import torch

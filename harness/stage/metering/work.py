@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.stage.computed.products import Products
 from harness.stage.metering.sizes import modules
+from harness.stage.metering.tokens import seen_tokens
 
 
 class Work:
@@ -20,6 +21,8 @@ class Work:
         self.generates = not padded
         self._parts = {id(model)}  # the rest is looked up where something else is called
         self._read: dict[int, int] = {}  # tokens by part
+        self.gradient = False  # whether a part was seen that takes one
+        self._masks: list[Any] = []  # of layers, that were looked at
 
     def room(self, given: dict[str, Any]) -> int:
         """Return the tokens that a part of it may read, which is given such arguments.
@@ -28,6 +31,16 @@ class Work:
         """
         mask = given.get("attention_mask")
         return self.tokens if mask is None or getattr(mask, "ndim", 0) == 2 else self.padded
+
+    def look(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Learn from what a layer of it is given how many tokens are read that are no padding.
+
+        A model may give its layers another mask than it was given itself.
+        """
+        mask = kwargs.get("attention_mask")
+        if self.tokens < self.padded and not any(mask is one for one in self._masks):
+            self._masks.append(mask)
+            self.tokens = max(self.tokens, min(self.padded, seen_tokens(args, kwargs) or 0))
 
     def holds(self, module: Any, tokens: int, room: int, gradient: bool) -> bool:
         """Return whether a call inside it is a part of it, and take it for one if so."""
