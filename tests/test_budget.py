@@ -18,6 +18,7 @@ import torch
 from harness.errors import BudgetExceeded, StageError
 from harness.records import Caps, Cost
 from harness.stage.budget import Budget
+from harness.stage.computed.products import Products
 from harness.stage.metering.counter import Counter, impossible
 from harness.stage.metering.meter import metered
 from harness.stage.metering.sizes import parameters
@@ -643,7 +644,8 @@ def test_who_puts_the_meter_back_before_the_end_is_stopped_at_the_next_step(fold
 
     budget, model = Counter(AMPLE), load(folders["student"])
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3)
-    with metered(budget):
+    caught = pytest.raises(StageError, match="replaced the methods")
+    with caught, metered(budget):  # and fails, though it caught what stopped it
         kept, PreTrainedModel.__call__ = PreTrainedModel.__call__, torch.nn.Module.__call__
         with pytest.raises(StageError, match="replaced the methods"):
             optimiser.step()
@@ -706,6 +708,48 @@ def test_who_says_that_no_gradient_is_taken_is_not_believed(folders, monkeypatch
         monkeypatch.setattr(torch, "is_grad_enabled", lambda: False)
         model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
     assert budget.cost.trained_tokens == 8
+
+
+def swapped(owner, name, act):
+    """Do something while a method is another, and put it back."""
+    kept = getattr(owner, name)
+    setattr(owner, name, torch.nn.Module.__call__ if name == "__call__" else lambda *_, **__: None)
+    try:
+        act()
+    finally:
+        setattr(owner, name, kept)
+
+
+def test_who_replaces_what_counts_for_a_pass_alone_is_stopped_in_it(folders):
+    from transformers import PreTrainedModel
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    from harness.stage.metering import meter
+
+    owners = [
+        (PreTrainedModel, "__call__"),
+        (GradientCheckpointingLayer, "__call__"),
+        (Counter, "count_forward"),
+        (Counter, "tick"),
+        (Products, "attend"),
+        (meter, "parameters"),
+    ]
+    for owner, name in owners:
+        model = load(folders["student"])
+
+        def act(model=model):
+            with pytest.raises(StageError, match="replaced the methods"):
+                model(IDS)
+
+        with pytest.raises(StageError, match="replaced the methods"), metered(Counter(AMPLE)):
+            swapped(owner, name, act)  # and goes on as if nothing had happened
+    code = Counter.count_forward.__code__
+    with pytest.raises(StageError, match="replaced the methods"), metered(Counter(AMPLE)):
+        Counter.count_forward.__code__ = (lambda *_, **__: None).__code__
+        try:
+            model(IDS)
+        finally:
+            Counter.count_forward.__code__ = code
 
 
 @pytest.mark.parametrize(

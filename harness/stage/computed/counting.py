@@ -108,9 +108,11 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
         return made
 
     def attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> None:
+        products.watch()
         products.attend(query, key, value, graded())
 
     def matrices(one: Any, other: Any, by_hand: bool) -> None:
+        products.watch()
         inside = products.calls > 0 or autograd.in_backward()
         products.matrices(one, other, passes(one, other), inside, by_hand)
 
@@ -132,6 +134,7 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
     flash = ALL_ATTENTION_FUNCTIONS.get(FLASH)
 
     def packed(module: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+        products.watch()
         positions = kwargs.get("position_ids")
         if positions is not None and len(query) == 1 and query.shape[2] == positions.shape[-1]:
             products.attend_packed(query, value, positions, graded())

@@ -13,7 +13,7 @@ leave out the masked half of a causal square do up to half of the attention that
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +35,16 @@ class Products:
         calls: Calls of models that go on, and calls of layers.
         layers: Calls of layers that go on.
         is_real: Whether tensors have values, and not shapes alone.
+        watch: Is called at the products that every model makes, whoever calls the model.
     """
+
+    watch: Callable[[], object]
 
     def __init__(self) -> None:
         self.body = self.head = self.attention = 0.0
         self.heads: set[tuple[int, ...]] = set()
         self.calls = self.layers = 0
-        self.is_real = True
+        self.is_real, self.watch = True, int
         self._packed: tuple[Any, float] | None = None
 
     @property

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from harness.stage.computed.counting import COMPILING, GRADED, counted
 from harness.stage.computed.products import TRIAL
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
+from harness.stage.metering.kept import Kept
 from harness.stage.metering.sizes import parameters, sizes
 from harness.stage.metering.tokens import input_of, padded_tokens, read_tokens, written_tokens
 from harness.stage.metering.work import Work, Works
@@ -31,6 +33,17 @@ from harness.stage.reading.reader import Reader
 
 if TYPE_CHECKING:
     from harness.stage.metering.counter import Counter
+
+COUNTING = (
+    "harness.stage.computed.compiled",
+    "harness.stage.computed.counting",
+    "harness.stage.computed.products",
+    "harness.stage.metering.counter",
+    "harness.stage.metering.sizes",
+    "harness.stage.metering.tokens",
+    "harness.stage.metering.work",
+    __name__,
+)  # whose functions are looked at
 
 
 @contextmanager
@@ -89,15 +102,23 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
     plain = [getattr(owner, name) for owner, name, _ in replaced]
     counting = [made(method) for (_, _, made), method in zip(replaced, plain, strict=True)]
 
-    def check() -> None:
-        if any(
-            getattr(owner, name) is not method
-            for (owner, name, _), method in zip(replaced, counting, strict=True)
-        ):
+    places = [(owner, name, one) for (owner, name, _), one in zip(replaced, counting, strict=True)]
+    found: list[bool] = []  # whoever catches what is raised here is refused at the end
+
+    def watch() -> None:
+        for owner, name, method in places:
+            if getattr(owner, name) is not method:
+                found.append(True)
+        if found:
             raise StageError(
                 "the trainer replaced the methods of transformers that its cost is counted by;"
                 " change instances, not PreTrainedModel.__call__ or GenerationMixin.generate"
             )
+
+    def check() -> None:
+        if not KEPT.same():
+            found.append(True)
+        watch()
         if counter.caps.computed_flops is not None and not untouched():
             raise StageError(
                 "the trainer replaced functions of torch whose products this board's budget is"
@@ -108,21 +129,27 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
         check()
         counter.refuse_overrun()
 
+    def after_step(*_: Any) -> None:
+        check()
+        counter.count_step()
+
     def put(methods: list[Any]) -> None:
         for (owner, name, _), method in zip(replaced, methods, strict=True):
             setattr(owner, name, method)
 
     hooks: list[Any] = [
         optimizer.register_optimizer_step_pre_hook(before_step),
-        optimizer.register_optimizer_step_post_hook(lambda *_: counter.count_step()),
+        optimizer.register_optimizer_step_post_hook(after_step),
     ]
     put(counting)
     counter.start()
     try:
         with counted(meter.products) as untouched:
+            meter.check, meter.products.watch = check, watch
             yield
             check()
     finally:
+        meter.products.watch = int
         counter.tick()
         put(plain)
         for hook in hooks:
@@ -130,7 +157,14 @@ def _torch_metered(counter: Counter) -> Iterator[None]:
 
 
 class _Meter:
-    """Makes of a method one that counts what it does, for the counter of a stage."""
+    """Makes of a method one that counts what it does, for the counter of a stage.
+
+    Attributes:
+        check: Raises a `StageError` where a function that counts was replaced. It is called before
+            whatever is counted: who puts one back in time is found where it is at work.
+    """
+
+    check: Callable[[], None]
 
     def __init__(self, counter: Counter) -> None:
         self.counter, self.products = counter, counter.products
@@ -172,6 +206,7 @@ class _Meter:
                     part = last
                     part.look(args, kwargs)
                 else:
+                    self.check()
                     self._count(module, *sizes(module), read)
             self.products.layers += 1
             try:
@@ -189,7 +224,7 @@ class _Meter:
         """Return what counts a model's own `generate`."""
 
         def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
-            self.counter.refuse_overrun(step=False)
+            self._allow()
             before, last = self.products.total, self.works.last
             with self.works.begun(Work(model)):
                 output = plain(model, *args, **kwargs)
@@ -218,7 +253,7 @@ class _Meter:
         """Return what counts the answers of the host's own decoder, each as it comes."""
 
         def generate(decoder: Decoder, prompts: Sequence[Prompt]) -> Iterator[Any]:
-            self.counter.refuse_overrun(step=False)
+            self._allow()
             model, decoder.products = decoder.model, self.products
             with self._trial(model):
                 alone = decoder.way.kind == "alone"  # tries the model, as a resumed attempt does
@@ -252,6 +287,7 @@ class _Meter:
     @contextmanager
     def _counted(self, work: Work) -> Iterator[None]:
         """Count a pass of a model when it begins, and as what it was if that was more."""
+        self.check()
         model = work.model
         size, trained = parameters(model)
         tokens, taken = work.tokens, self._count(model, size, trained, work.tokens)
@@ -264,6 +300,7 @@ class _Meter:
             if work.gradient or taken is not None:
                 now = max(taken or 0, trained_now)
             was, found = (size, tokens, taken), (max(size, size_now), work.tokens, now)
+            self.check()
             if was != found:
                 self.counter.recount_forward(_name(model), was, found)
 
@@ -277,6 +314,11 @@ class _Meter:
         self.counter.count_forward(_name(module), size, tokens, trained=taken)
         return taken
 
+    def _allow(self) -> None:
+        """Raise where a pass is one too many, or what would count it was replaced."""
+        self.check()
+        self.counter.refuse_overrun(step=False)
+
     def _count_generation(self, model: Any, read: int, written: int) -> None:
         self.counter.count_generation(_name(model), parameters(model)[0], read, written)
 
@@ -288,3 +330,6 @@ class _Meter:
 
 def _name(module: Any) -> str:
     return getattr(module, "name_or_path", "")
+
+
+KEPT = Kept(*map(import_module, COUNTING))
