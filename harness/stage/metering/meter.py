@@ -15,9 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
@@ -25,6 +23,7 @@ from harness.stage.computed.counting import COMPILING, GRADED, counted
 from harness.stage.computed.products import TRIAL
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
+from harness.stage.metering.engine import vllm_metered
 from harness.stage.metering.kept import Kept
 from harness.stage.metering.sizes import parameters, sizes
 from harness.stage.metering.tokens import input_of, padded_tokens, read_tokens, written_tokens
@@ -39,6 +38,7 @@ COUNTING = (
     "harness.stage.computed.counting",
     "harness.stage.computed.products",
     "harness.stage.metering.counter",
+    "harness.stage.metering.engine",
     "harness.stage.metering.sizes",
     "harness.stage.metering.tokens",
     "harness.stage.metering.work",
@@ -49,40 +49,8 @@ COUNTING = (
 @contextmanager
 def metered(counter: Counter, engine: str = "hf") -> Iterator[None]:
     """Count every transformers model and torch optimiser, and vLLM where it is the engine."""
-    with _vllm_metered(counter) if engine == "vllm" else nullcontext(), _torch_metered(counter):
+    with vllm_metered(counter) if engine == "vllm" else nullcontext(), _torch_metered(counter):
         yield
-
-
-@contextmanager
-def _vllm_metered(counter: Counter) -> Iterator[None]:
-    import vllm
-
-    from harness import checkpoints
-
-    plain, parameter_count = vllm.LLM.generate, cache(checkpoints.parameter_count)
-
-    def generate(llm: Any, *args: Any, **kwargs: Any) -> Any:
-        counter.refuse_overrun(step=False)
-        seen = counter.products
-        with seen.aside():  # its engine may be in this process, and is compiled
-            outputs = plain(llm, *args, **kwargs)
-        name = str(llm.llm_engine.model_config.model)
-        config, size = checkpoints.configuration(Path(name)), parameter_count(Path(name))
-        for output in outputs:
-            start, each = len(output.prompt_token_ids), [len(c.token_ids) for c in output.outputs]
-            # a prompt is read once for all of its samples, and the last token by nobody
-            pairs = start**2 + sum((2 * start + length) * length // 2 for length in each)
-            seen.estimate(config, size, start + sum(each) - len(each), sum(each), pairs, 1)
-            read = len(output.prompt_token_ids) * len(output.outputs)
-            new = sum(len(completion.token_ids) for completion in output.outputs)
-            counter.count_generation(name, size, read, new)
-        return outputs
-
-    vllm.LLM.generate = generate
-    try:
-        yield
-    finally:
-        vllm.LLM.generate = plain
 
 
 @contextmanager
@@ -180,6 +148,8 @@ class _Meter:
                 return plain(model, *args, **kwargs)
             last = self.works.last
             if last and last.holds(model, tokens, last.room(kwargs), self._graded()):
+                if last.generates and model is last.model:
+                    last.saw(tokens, *input_of(args, kwargs).shape[:2])
                 return plain(model, *args, **kwargs)
             padded, before = padded_tokens(args, kwargs), self.products.total
             work = Work(model, tokens, padded)
@@ -226,14 +196,20 @@ class _Meter:
         def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
             self._allow()
             before, last = self.products.total, self.works.last
-            with self.works.begun(Work(model)):
-                output = plain(model, *args, **kwargs)
+            work = Work(model)
+            try:
+                with self.works.begun(work):
+                    output = plain(model, *args, **kwargs)
+            except BaseException:  # what its passes wrote, a trainer may have
+                self._count_generation(model, work.first, work.rows)
+                raise
             if last and last.own and last.model is model:  # the host's decoder counts its answers
                 return output
             prompt = kwargs.get("input_ids", kwargs.get("inputs", args[0] if args else None))
             # of embeddings only what is new comes back
             given = kwargs.get("inputs_embeds") if prompt is None else prompt
             if given is None:
+                self._count_generation(model, work.first, work.rows)
                 return output
             sequences = getattr(output, "sequences", output)
             new = sequences if prompt is None else sequences[:, prompt.shape[1] :]
@@ -241,6 +217,8 @@ class _Meter:
             read = (read_tokens((given,), {**kwargs, "input_ids": given}) or 0) * copies
             config = kwargs.get("generation_config") or model.generation_config
             written = written_tokens(new, kwargs.get("eos_token_id", config.eos_token_id))
+            if work.steps > new.shape[1]:  # it gave back less than it wrote
+                written = work.rows
             self._count_generation(model, read, written)
             if self.products.total == before:
                 rows, columns = sequences.shape[0], given.shape[1] + new.shape[1]
@@ -258,14 +236,22 @@ class _Meter:
             with self._trial(model):
                 alone = decoder.way.kind == "alone"  # tries the model, as a resumed attempt does
             found, work = plain(decoder, prompts), Work(model, own=alone)
-            while True:
-                with self.works.begun(work):  # and not while whoever asked looks at an answer
-                    answer = next(found, None)
-                if answer is None:
-                    return
-                place, tokens, _ = answer
-                self._count_generation(model, len(prompts[place].tokens), len(tokens))
-                yield answer
+            read = written = 0
+            try:
+                while True:
+                    with self.works.begun(work):  # and not while whoever asked looks at an answer
+                        answer = next(found, None)
+                    if answer is None:
+                        return
+                    place, tokens, _ = answer
+                    now = len(prompts[place].tokens), len(tokens)
+                    read, written = read + now[0], written + now[1]
+                    self._count_generation(model, *now)
+                    yield answer
+            except BaseException:  # answers that were begun, of which hooks may have seen all
+                left = work.wide - read, work.single - written
+                self._count_generation(model, max(0, left[0]), max(0, left[1]))
+                raise
 
         return generate
 
@@ -320,6 +306,7 @@ class _Meter:
         self.counter.refuse_overrun(step=False)
 
     def _count_generation(self, model: Any, read: int, written: int) -> None:
+        self.check()
         self.counter.count_generation(_name(model), parameters(model)[0], read, written)
 
     def _guess(self, model: Any, tokens: int, logits: int, pairs: int, times: int = 1) -> None:

@@ -21,6 +21,9 @@ class Work:
         self.generates = not padded
         self._parts = {id(model)}  # the rest is looked up where something else is called
         self._read: dict[int, int] = {}  # tokens by part
+        # of a generation: tokens of the first pass, rows of all passes, passes of one token a row,
+        # their rows, and tokens of the others
+        self.first = self.rows = self.steps = self.single = self.wide = 0
         self.gradient = False  # whether a part was seen that takes one
         self._masks: list[Any] = []  # of layers, that were looked at
 
@@ -41,6 +44,16 @@ class Work:
         if self.tokens < self.padded and not any(mask is one for one in self._masks):
             self._masks.append(mask)
             self.tokens = max(self.tokens, min(self.padded, seen_tokens(args, kwargs) or 0))
+
+    def saw(self, tokens: int, rows: int, columns: int) -> None:
+        """Learn of a pass that it generates by, which writes a token in each row."""
+        self.first = self.first or tokens
+        self.rows += rows
+        if columns == 1:
+            self.steps += 1
+            self.single += rows
+        else:
+            self.wide += tokens
 
     def holds(self, module: Any, tokens: int, room: int, gradient: bool) -> bool:
         """Return whether a call inside it is a part of it, and take it for one if so."""
