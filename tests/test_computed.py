@@ -285,13 +285,80 @@ def test_an_optimisers_products_are_no_models(model):
     assert parts(counter) == (0, 0, 0)
 
 
+def drawn(*sizes):
+    return torch.ones(*sizes, requires_grad=True)
+
+
+X, W, B, C = (2, 5, 32), (64, 32), (4, 5, 6), (4, 6, 7)
+PRODUCTS = {
+    "einsum": lambda: torch.einsum("...i,oi->...o", drawn(*X), drawn(*W)),
+    "einsum of a list": lambda: torch.einsum("bti, oi -> bto", [drawn(*X), drawn(*W)]),
+    "einsum by numbers": lambda: torch.einsum(drawn(*X), [0, 1, 2], drawn(*W), [3, 2], [0, 1, 3]),
+    "einsum of dots": lambda: torch.einsum(drawn(*X), [..., 2], drawn(*W), [3, 2], [..., 3]),
+    "einsum, implicit": lambda: torch.einsum("bij,bjk", drawn(*B), drawn(*C)),
+    "einsum of batches": lambda: torch.einsum("bij,bjk->bik", drawn(*B), drawn(*C)),
+    "einsum of three": lambda: torch.einsum("ij,jk,kl->il", drawn(5, 6), drawn(6, 7), drawn(7, 8)),
+    "functional": lambda: torch.functional.einsum("ij,jk->ik", drawn(5, 6), drawn(6, 7)),
+    "Tensor.bmm": lambda: drawn(*B).bmm(drawn(*C)),
+    "Tensor.addmm": lambda: drawn(5, 7).addmm(drawn(5, 6), drawn(6, 7)),
+    "baddbmm": lambda: torch.baddbmm(drawn(4, 5, 7), drawn(*B), drawn(*C)),
+    "Tensor.baddbmm": lambda: drawn(4, 5, 7).baddbmm(drawn(*B), drawn(*C)),
+    "tensordot": lambda: torch.tensordot(drawn(*X), drawn(*W), dims=([2], [1])),
+    "tensordot by number": lambda: torch.tensordot(drawn(*X), drawn(32, 8), dims=1),
+    "chain": lambda: torch.linalg.multi_dot([drawn(9, 3), drawn(3, 8), drawn(8, 2)]),
+    "inner": lambda: torch.inner(drawn(*X), drawn(*W)),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_that_are_asked_for_in_other_ways_cost_what_torch_counts(name):
+    products = Products()
+    products.calls = 1
+    with counted(products), torchs_own() as own:
+        PRODUCTS[name]().sum().backward()
+    assert products.total == own.get_total_flops() > 0
+
+
+def test_products_with_vectors_cost_what_they_are():
+    products = Products()
+    products.calls = 1
+    ways = [
+        lambda: torch.mv(drawn(*W), drawn(32)),
+        lambda: drawn(*W).mv(drawn(32)),
+        lambda: drawn(*W) @ drawn(32),
+        lambda: torch.addmv(drawn(64), drawn(*W), drawn(32)),
+        lambda: drawn(64).addmv(drawn(*W), drawn(32)),
+    ]
+    with counted(products):
+        for number, way in enumerate(ways, 1):
+            way()
+            assert products.body == 3 * 2 * 64 * 32 * number
+        torch.addbmm(drawn(5, 7), drawn(*B), drawn(*C))
+    assert products.attention == 3 * 2 * 4 * 5 * 6 * 7
+
+
+def test_layers_that_multiply_by_einsum_cost_the_same(model):
+    found = []
+    for changed in (False, True):
+        for one in model.modules() if changed else ():
+            if type(one) is torch.nn.Linear:
+                one.forward = lambda x, one=one: torch.einsum("...i,oi->...o", x, one.weight)
+        counter = Counter(AMPLE)
+        with metered(counter):
+            model(input_ids=IDS, attention_mask=MASK).logits.sum().backward()
+        found.append(parts(counter))
+    assert found[0] == found[1]
+
+
 def test_torch_is_left_as_it_was(model):
     before = functional.linear, functional.scaled_dot_product_attention, torch.matmul, torch.addmm
     with metered(Counter(AMPLE)):
         assert functional.linear is not before[0]
     after = functional.linear, functional.scaled_dot_product_attention, torch.matmul, torch.addmm
     assert before == after
-    assert not {"matmul", "__matmul__", "mm", "addmm_"} & vars(torch.Tensor).keys()
+    methods = {"matmul", "__matmul__", "mm", "addmm_", "addmm", "bmm", "baddbmm", "mv", "inner"}
+    assert not methods & vars(torch.Tensor).keys()
+    assert torch.einsum is torch.functional.einsum
 
 
 def test_a_cap_on_what_is_computed_holds(model):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import torch
 
+from harness.stage.computed import contractions
 from harness.stage.computed.compiled import counted_by
 from harness.stage.computed.products import Products
 
@@ -74,7 +75,9 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
         ours[owner, name] = function
         setattr(owner, name, function)
 
-    def replace(owner: Any, name: str, count: Callable[..., None]) -> None:
+    def replace(
+        owner: Any, name: str, count: Callable[..., None], *, asks_others: bool = False
+    ) -> None:
         work = getattr(owner, name, None)
         if work is None:  # another version of torch
             return
@@ -82,7 +85,8 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
         @wraps(work)
         def counting(*args: Any, **kwargs: Any) -> Any:
             # checkpointing may end here what it computes again
-            made = work(*args, **kwargs) if products.is_real else inner(work, *args, **kwargs)
+            alone = products.is_real and not asks_others
+            made = work(*args, **kwargs) if alone else inner(work, *args, **kwargs)
             if not compiling():
                 count(*args, **kwargs)
             return made
@@ -117,7 +121,47 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
         products.matrices(one, other, passes(one, other), inside, by_hand)
 
     def matmul(input: Any, other: Any = None, *, mat2: Any = None, **_: Any) -> None:
-        matrices(input, mat2 if other is None else other, by_hand=False)
+        other = mat2 if other is None else other
+        if input.ndim == 1 or other.ndim == 1:
+            vector(input, other)
+        else:
+            matrices(input, other, by_hand=False)
+
+    def product(operands: Sequence[Any], flops: float) -> None:
+        products.watch()
+        needed = sum(one.requires_grad for one in operands)
+        passes = 1 + min(2, needed) if graded() else 1  # of each product of two
+        products.product(operands, flops, passes, products.calls > 0 or autograd.in_backward())
+
+    def vector(input: Any, vec: Any, **_: Any) -> None:
+        matrix = input if input.ndim > vec.ndim else vec
+        if matrix.ndim > 1:
+            product((input, vec), 2.0 * matrix.numel())
+
+    def add_vector(input: Any, mat: Any, vec: Any, **_: Any) -> None:
+        vector(mat, vec)
+
+    def add_batches(input: Any, batch1: Any, batch2: Any, **_: Any) -> None:
+        matrices(batch1, batch2, by_hand=False)
+
+    def einsum(*given: Any) -> None:
+        flops, operands = contractions.einsum(*given)
+        product(operands, flops)
+
+    def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> None:
+        product((a, b), contractions.tensordot(a, b, dims))
+
+    def inner_product(input: Any, other: Any, **_: Any) -> None:
+        if input.ndim and other.ndim:
+            product((input, other), contractions.tensordot(input, other, ([-1], [-1])))
+
+    def chain(*matrices: Any, **_: Any) -> None:
+        listed = matrices[0] if isinstance(matrices[0], list | tuple) else matrices
+        product(listed, contractions.chain(listed))
+
+    def bilinear(input1: Any, input2: Any, weight: Any, *_: Any, **__: Any) -> None:
+        rows = input1.numel() // input1.shape[-1]
+        product((input1, input2, weight), 2.0 * rows * weight.numel())
 
     def mm(input: Any, mat2: Any, **_: Any) -> None:
         matrices(input, mat2, by_hand=True)
@@ -155,6 +199,23 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
         replace(Tensor, "mm", mm)
         replace(torch, "addmm", addmm)
         replace(Tensor, "addmm_", add_in_place)
+        replace(Tensor, "addmm", addmm)
+        replace(Tensor, "bmm", matmul)
+        for owner in (torch, Tensor):
+            replace(owner, "mv", vector)
+            replace(owner, "inner", inner_product)
+            for name in ("baddbmm", "addbmm", "addmv"):
+                one = add_vector if name == "addmv" else add_batches
+                replace(owner, name, one)
+        for name in ("baddbmm_", "addbmm_"):
+            replace(Tensor, name, add_batches)
+        replace(Tensor, "addmv_", add_vector)
+        for owner in (torch, torch.functional):
+            replace(owner, "einsum", einsum, asks_others=True)
+            replace(owner, "tensordot", tensordot, asks_others=True)
+            replace(owner, "chain_matmul", chain, asks_others=True)
+        replace(torch.linalg, "multi_dot", chain)
+        replace(functional, "bilinear", bilinear)
         if flash is not None:
             ALL_ATTENTION_FUNCTIONS[FLASH] = packed
         with counted_by(products):

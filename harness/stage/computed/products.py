@@ -13,7 +13,7 @@ leave out the masked half of a causal square do up to half of the attention that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,17 @@ class Products:
                 self.attention += flops
             else:
                 self.body += flops
+
+    def product(
+        self, operands: Sequence[torch.Tensor], flops: float, passes: int, inside: bool
+    ) -> None:
+        """Count a product that is asked for in another way, of which only the sizes are known."""
+        if any({one.shape[-2:], one.shape[:-3:-1]} & self.heads for one in operands):
+            self.head += flops * passes
+        elif inside and all(one.ndim > 2 for one in operands):
+            self.attention += flops * passes
+        elif inside:
+            self.body += flops * passes
 
     def experts(self, given: torch.Tensor, weights: torch.Tensor, passes: int) -> None:
         """Count rows of `given` (m, k), each times one of `weights` (experts, k, n)."""

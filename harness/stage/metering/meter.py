@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 COUNTING = (
     "harness.stage.computed.compiled",
+    "harness.stage.computed.contractions",
     "harness.stage.computed.counting",
     "harness.stage.computed.products",
     "harness.stage.metering.counter",
