@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from types import BuiltinFunctionType
 from typing import Any
 
-import torch
-
+from harness.errors import StageError
 from harness.stage.computed import contractions
 from harness.stage.computed.compiled import counted_by
 from harness.stage.computed.products import Products
@@ -18,16 +18,27 @@ FLASH = (
 )
 
 
-# taken before a trainer's code runs, which may put others in their places
-GRADED: Callable[[], bool] = torch.is_grad_enabled
-COMPILING: Callable[[], bool] = torch.compiler.is_compiling
+def torchs_grad_enabled() -> Callable[[], bool]:
+    """Return the function of torch that says whether a gradient is taken.
+
+    Raises:
+        StageError: If a trainer's plug-in put another one in its place when it was imported.
+    """
+    from torch import _C
+
+    own: Any = _C.is_grad_enabled
+    if not isinstance(own, BuiltinFunctionType):
+        raise StageError("the trainer's plug-in replaced torch.is_grad_enabled")
+    return own
 
 
 class _Autograd:
     """What torch says of the pass that it is in."""
 
     def __init__(self) -> None:
-        self.enabled = GRADED
+        import torch
+
+        self.enabled = torchs_grad_enabled()
         self._task: Callable[[], int] = torch._C._current_graph_task_id
         self._hooks: Callable[[bool], Any] = torch._C._autograd._top_saved_tensors_default_hooks
 
@@ -50,13 +61,14 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
     What is compiled, but for layers that the harness compiles (`computed.compiled`), and kernels
     that are called in another way, is not seen.
     """
+    import torch
     from torch.nn import functional
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     Tensor: Any = torch.Tensor  # of which methods are replaced here
     ours: dict[tuple[Any, str], Any] = {}
     plain: dict[tuple[Any, str], Any] = {}  # not where it is inherited
-    compiling, autograd, heads = COMPILING, _Autograd(), products.heads
+    compiling, autograd, heads = torch.compiler.is_compiling, _Autograd(), products.heads
 
     def graded() -> bool:
         return autograd.enabled() and not autograd.again()

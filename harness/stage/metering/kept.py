@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Mapping
 from operator import attrgetter, is_, itemgetter
-from types import FunctionType, ModuleType
 from typing import Any
 
 _code = attrgetter("__code__")
@@ -13,11 +13,11 @@ _code = attrgetter("__code__")
 class Kept:
     """The functions of some modules and of their classes, as they are when it is made."""
 
-    def __init__(self, *modules: ModuleType) -> None:
+    def __init__(self, *modules: types.ModuleType) -> None:
         """Learn them. It is asked before every pass, so it compares and does nothing else."""
         self._spaces: list[tuple[Callable[[Any], Any], Mapping[str, Any], tuple[int, ...]]] = []
         self._classes: list[tuple[Mapping[str, Any], int]] = []
-        functions: dict[int, FunctionType] = {}
+        functions: dict[int, types.FunctionType] = {}
         for module in modules:
             own = [one for one in vars(module).values() if _is_class_of(one, module)]
             self._classes += [(vars(one), len(vars(one))) for one in own]
@@ -26,12 +26,12 @@ class Kept:
                     name: one
                     for name, one in space.items()
                     if isinstance(one, property)
-                    or (isinstance(one, FunctionType | type) and _is_ours(one))
+                    or (isinstance(one, types.FunctionType | type) and _is_ours(one))
                 }
                 if len(held) > 1:  # of one alone `itemgetter` makes no tuple
                     self._spaces.append((itemgetter(*held), space, _ids(held.values())))
                 found = (getattr(one, "fget", one) for one in held.values())
-                functions |= {id(one): one for one in found if isinstance(one, FunctionType)}
+                functions |= {id(one): one for one in found if isinstance(one, types.FunctionType)}
         self._functions = tuple(functions.values())
         self._codes = tuple(map(_code, self._functions))
 
@@ -51,7 +51,7 @@ def _is_ours(one: object) -> bool:
     return getattr(one, "__module__", "").startswith("harness.")
 
 
-def _is_class_of(one: object, module: ModuleType) -> bool:
+def _is_class_of(one: object, module: types.ModuleType) -> bool:
     return isinstance(one, type) and one.__module__ == module.__name__
 
 

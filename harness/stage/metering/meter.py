@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StageError
-from harness.stage.computed.counting import COMPILING, GRADED, counted
+from harness.stage.computed.counting import counted, torchs_grad_enabled
 from harness.stage.computed.products import TRIAL
 from harness.stage.decoding.decoder import Decoder
 from harness.stage.decoding.prompt import Prompt
@@ -136,9 +136,11 @@ class _Meter:
     check: Callable[[], None]
 
     def __init__(self, counter: Counter) -> None:
+        import torch
+
         self.counter, self.products = counter, counter.products
         self.works = Works(self.products)
-        self._graded, self._compiling = GRADED, COMPILING
+        self._graded, self._compiling = torchs_grad_enabled(), torch.compiler.is_compiling
 
     def passes(self, plain: Any) -> Any:
         """Return what counts a model's call."""
