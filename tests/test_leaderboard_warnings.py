@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import generated
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from harness.leaderboard.data import (
     LeaderboardWarning,
     WarningKind,
 )
+from harness.leaderboard.origins import Origins
+from harness.records import Cost
 from harness.render import markdown, warnings
 
 
@@ -196,6 +200,23 @@ def test_every_kind_of_warning_has_a_sentence_and_survives_its_file():
     (failed,) = (one for one in row(board, "sft+kd").warnings if one.kind == "failed")
     assert failed.values == {"seeds": (0,)}
     assert Leaderboard.model_validate_json(board.to_json()) == board
+
+
+@pytest.mark.parametrize(
+    ("cost", "uncounted"),
+    [
+        (Cost(steps=3, trained_tokens=10, flops=1e9), False),
+        (Cost(steps=3, reference_tokens=10, flops=1e9), False),  # no gradient, as by MeZO
+        (Cost(steps=3, trained_tokens=10), True),
+        (Cost(trained_tokens=10, flops=1e9), True),
+        (Cost(), True),
+    ],
+)
+def test_training_is_counted_where_steps_and_flops_are(cost, uncounted):
+    checkpoint = SimpleNamespace(weights="other", from_teacher=0.0, toward_teacher=0.0)
+    cell = SimpleNamespace(trainer="t", stages=[1], checkpoint=checkpoint, cost=cost)
+    origins = Origins([cell])
+    assert origins.uncounted(cell) == uncounted == origins.barred([cell])
 
 
 def test_small_benchmarks_and_those_unfit_for_ranking_are_named():

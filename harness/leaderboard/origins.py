@@ -33,8 +33,11 @@ class Origins:
         return bool(cell.stages) and _weights(cell) in self._start
 
     def uncounted(self, cell: Record) -> bool:
-        """Return whether a cell's weights changed while no training of them was counted."""
-        spent = cell.cost.steps and cell.cost.trained_tokens and cell.cost.flops
+        """Return whether a cell's weights changed while no training of them was counted.
+
+        Training of zeroth order takes no gradient, so it has steps and FLOPs, and no trained token.
+        """
+        spent = cell.cost.steps and cell.cost.flops
         known = bool(cell.stages and _weights(cell))
         return known and not spent and not self.unchanged(cell)
 
