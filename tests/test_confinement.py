@@ -160,6 +160,28 @@ def test_a_cost_that_contradicts_what_was_measured_is_named(cost, outside, attem
     assert all(what in warning.values["what"] for warning in found)
 
 
+PARTS = {"head_flops": 0.0, "attention_flops": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("cost", "times"),
+    [
+        (Cost(flops=1e9), None),  # nobody looked at what was computed
+        (Cost(flops=1e9, body_flops=0.47e9, **PARTS), None),
+        (Cost(flops=1e9, body_flops=1.4e9, head_flops=0.1e9, attention_flops=0.2e9), None),
+        (Cost(flops=1e9, body_flops=0.9e9, head_flops=0.1e9, attention_flops=9e9), None),  # long
+        (Cost(flops=5.3e9, body_flops=1.06e11, **PARTS), 20),
+        (Cost(flops=1e9, body_flops=0.05e9, **PARTS), 0.05),
+        (Cost(body_flops=1e9, **PARTS), None),  # is named as one without FLOPs
+    ],
+)
+def test_a_row_that_computes_something_else_than_is_counted_is_named(cost, times):
+    plain = Cost(flops=1e9, body_flops=1e9, **PARTS)
+    found = list(_process_warnings([trained(plain), trained(cost)]))
+    assert [warning.kind for warning in found] == (["computes_otherwise"] if times else [])
+    assert [warning.values["times"] for warning in found] == ([pytest.approx(times)] * bool(times))
+
+
 @pytest.mark.parametrize(
     ("cost", "seconds", "named"),
     [

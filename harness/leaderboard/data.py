@@ -134,6 +134,7 @@ WarningKind = Literal[
     "within_reach",
     "reached_for",
     "costs_contradict",
+    "computes_otherwise",
     "costs_little",
     "same_as_start",
     "same_as_teacher",

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from statistics import median_low
 from typing import NamedTuple
 
-from harness.records import START, Record, StageRef
+from harness.records import START, Cost, Record, StageRef
 
 IDLE_SECONDS = 120.0  # that a stage may take, with its imports, and count no FLOPs
 # times that a row may work for its FLOPs, compared with the middle of others like it, and of others
 ALIKE, LONGER = 4, 10
+# times its estimate that a stage may compute; trainers do 0.47 to 1.38 times (docs/boards.md)
+FEWEST, MOST = 0.25, 2.5
 NEAR = 0.5  # share of tensors from which on a checkpoint is named as close to the teacher
 # cosines between what training changed and the way to the teacher: from the first on a checkpoint
 # is named, from the second on it is the teacher with noise, or a mean of it and the start model
@@ -70,6 +72,20 @@ def toward_teacher(cell: Record) -> float:
 def is_teacher(cell: Record) -> bool:
     """Return whether a cell's weights are the teacher's, to the bit or all but."""
     return from_teacher(cell) == 1 or toward_teacher(cell) >= COPIES
+
+
+def computed_times(cost: Cost) -> float | None:
+    """Return how many times its counted FLOPs a stage computed, where trainers do not do so.
+
+    Attention is left out where it is much: the estimate has none, and it grows with the context.
+    """
+    if not (cost.flops and cost.computed_flops):
+        return None
+    most = (cost.computed_flops - (cost.attention_flops or 0.0)) / cost.flops
+    if most > MOST:
+        return most
+    least = cost.computed_flops / cost.flops
+    return least if least < FEWEST else None
 
 
 class Spent(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.leaderboard.cells import describe_environment, hardware
@@ -15,6 +16,7 @@ from harness.leaderboard.origins import (
     LEANS,
     NEAR,
     Spent,
+    computed_times,
     from_teacher,
     toward_teacher,
     unaccounted,
@@ -181,6 +183,9 @@ def _process_warnings(stages: Sequence[StageRef]) -> Iterator[LeaderboardWarning
         found = [_texts(stage.notes.get(name)) for stage in stages]
         if what := sorted({text for texts in found for text in texts}):
             yield _warning(kind, what="; ".join(what[:3]))
+    computed = [times for stage in stages if (times := computed_times(stage.cost))]
+    if computed:
+        yield _warning("computes_otherwise", times=max(computed, key=lambda one: abs(log(one))))
     contradictions = sorted({text for stage in stages for text in _contradictions(stage)})
     if contradictions:
         yield _warning("costs_contradict", what="; ".join(contradictions))

@@ -69,6 +69,10 @@ SENTENCES: dict[data.WarningKind, str] = {
         " its training may have been counted"
     ),
     "costs_contradict": "its counted cost contradicts what was measured outside: {what}",
+    "computes_otherwise": (
+        "it computed {times:.2g} times the FLOPs that were counted by tokens, where trainers do"
+        " half to one and a half times as many: one of the two counts may have been misled"
+    ),
     "same_as_start": "seed {seeds} has the start model's weights: training changed nothing",
     "same_as_teacher": "not ranked: seed {seeds} has the teacher's weights",
     "near_teacher": "{share:.0%} of the tensors of a seed are the teacher's to the bit",
