@@ -202,6 +202,15 @@ def test_a_record_of_another_board_with_the_digest_of_this_one(folder):
 
 
 @pytest.mark.promise("A record of other conditions than the board's does not join it")
+def test_a_record_that_lacks_a_benchmark_of_the_board(folder):
+    """Its hand left out what would show it, such as the answers to a score that ranks nobody."""
+    lacking = handed_in.tiny().conditions().benchmarks[-1]
+    rewrite(path_of(folder), lambda content: content["scores"].pop(-1))
+    says = f"rl/0: it lacks {lacking.task} ({lacking.protocol}) of the board: a record has a score"
+    assert says in refused(folder)
+
+
+@pytest.mark.promise("A record of other conditions than the board's does not join it")
 def test_a_start_model_that_is_another(folder):
     """A start model that is worse makes every gain larger."""
     path = path_of(folder)

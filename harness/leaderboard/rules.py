@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # and spaces that a page does not show, could make it look like another row.
 NAME = re.compile(r"(?=[A-Za-z0-9])(?:(?!  )[ -~]){1,300}(?<! )")
 _START = re.compile(r"\(sha256 ([0-9a-f]{12,64})[;)]")  # how conditions name a local start model
+TELLING = 1_000  # tokens of answers that no two models give alike
 SHARE = re.compile(r"@([\d.e+-]+)$")  # how the name of a point of a curve ends
 
 
@@ -148,12 +149,12 @@ def objections(
         published: Whether the rules of published boards hold, where everybody's records meet.
     """
     found: dict[str, str] = {}
-    first: dict[tuple[str, ...], Record] = {}  # answers -> who gave them first
     ordered = sorted(records, key=lambda one: (about(known, one).place, one.created, one.id))
+    copies = _Copies(ordered, conditions, known)
     for record in ordered:
         reason = objection(record, conditions)
         if reason is None and published:
-            reason = _foreign(record, conditions) or _copy(record, first, known)
+            reason = _foreign(record, conditions) or copies.objection(record)
         if reason is not None:
             found[record.digest] = reason
     return found | (_unlike(ordered, found, known) if published else {})
@@ -194,6 +195,13 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
             return f"the board has no task {score.task!r} under {score.protocol!r}"
         if (wanted.max_new_tokens, wanted.samples) != (score.max_new_tokens, score.samples):
             return f"{score.task}: another token limit or number of answers than the board's"
+    if record.status == "ok":
+        given = {(score.task, score.protocol) for score in record.scores}
+        if lacking := [f"{task} ({protocol})" for task, protocol in benchmarks.keys() - given]:
+            return (
+                f"it lacks {', '.join(sorted(lacking))} of the board: a record has a score of each"
+                " benchmark; bench the cell again"
+            )
     if not NAME.fullmatch(record.trainer):
         return (
             f"{record.trainer!r} is no name of a trainer: a letter or digit, then printable ASCII"
@@ -211,20 +219,60 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
     return None
 
 
-def _copy(record: Record, first: dict[tuple[str, ...], Record], known: Knowledge) -> str | None:
-    """Refuse the answers of another trainer under a new name; `first` is added to.
+class _Copies:
+    """Who gave answers first, of all that is asked about in the order of publishing.
 
     Those of the start model may come again: a trainer that changed too little answers as it does.
     """
-    if about(known, record).claimed or record.status != "ok":
+
+    def __init__(self, ordered: Sequence[Record], conditions: Conditions, known: Knowledge) -> None:
+        self._known = known
+        self._ranking = {(one.task, one.protocol) for one in conditions.benchmarks if one.ranking}
+        self._first: dict[object, Record] = {}
+        checked = (one for one in ordered if not about(known, one).claimed and one.status == "ok")
+        start = next((one for one in checked if one.trainer == START), None)
+        self._start = {key for key, _ in self._answers(start)} if start else set()
+
+    def objection(self, record: Record) -> str | None:
+        """Refuse the answers of another trainer under a new name; what is asked about is kept."""
+        if about(self._known, record).claimed or record.status != "ok" or record.trainer == START:
+            return None
+        for key, task in self._answers(record):
+            other = self._first.setdefault(key, record)
+            same = _goes_on(record, other) if not task else _begins_alike(record, other)
+            if other.trainer == record.trainer or key in self._start or same:
+                continue
+            which = f" to {task}" if task else ""
+            return f"its answers{which} are, letter by letter, those of {other.cell} ({other.id})"
         return None
-    if record.trainer == START:
-        return None
-    answers = tuple(sorted(score.samples_sha256 for score in record.scores))
-    other = first.setdefault(answers, record)
-    if other.trainer == record.trainer:
-        return None
-    return f"its answers are, letter by letter, those of {other.cell} ({other.id})"
+
+    def _answers(self, record: Record) -> Iterator[tuple[object, str]]:
+        """Yield what tells a record's answers from others, with the task where it is of one.
+
+        That is all of them, and those to each score that ranks, unless they are so few words that
+        two models may say the same.
+        """
+        yield tuple(sorted(one.samples_sha256 for one in record.scores)), ""
+        for one in record.scores:
+            key = (one.task, one.protocol)
+            if key in self._ranking and one.completion_tokens >= TELLING:
+                yield (*key, one.samples_sha256), one.task
+
+
+def _goes_on(record: Record, other: Record) -> bool:
+    """Return whether of two rows one trains on where the other ends, as both of their names say."""
+    stages, others = sorted(
+        ([one.stage for one in each.stages] for each in (record, other)), key=len
+    )
+    names = [re.split("[(@]", each.trainer)[0].split("+") for each in (record, other)]
+    fewer, more = sorted(names, key=len)
+    return bool(stages) and (stages, fewer) == (others[: len(stages)], more[: len(fewer)])
+
+
+def _begins_alike(record: Record, other: Record) -> bool:
+    """Return whether two rows train on from one checkpoint: they may say much alike."""
+    first, second = ([one.stage for one in each.stages[:1]] for each in (record, other))
+    return bool(first) and first == second
 
 
 def replaced_here(records: Iterable[Record], known: Knowledge) -> set[str]:
