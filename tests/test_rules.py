@@ -88,3 +88,51 @@ def test_a_few_words_that_two_models_may_both_say_are_a_copy_only_with_all_other
 
     assert refused(few("sft", "a"), few("mine", "b")) == {}
     assert list(refused(few("sft", "a"), few("mine", "a"))) == ["mine/0"]
+
+
+def test_a_run_under_two_names_of_one_trainer_is_no_copy():
+    """Where tuning chose the default, the row without tuning is the same run."""
+    tuned, plain = made("sft", 0, "a"), made("sft(trials=0)", 0, "a")
+    plain = plain.model_copy(update={"stages": tuned.stages}).sealed()
+    assert refused(tuned, plain) == refused(plain, tuned) == {}
+    other = made("sft(trials=0)", 0, "a")  # another run
+    assert list(refused(tuned, other)) == ["sft(trials=0)/0"]
+
+
+def best_again(**changes: Any) -> list[Record]:
+    """Return one seed's answers as those of three, each with what a change makes of the seed."""
+    found = []
+    for seed in range(3):
+        one = made("mine", seed, "a")
+        wanted = {name: change(seed) for name, change in changes.items()}
+        stage = one.stages[0].model_copy(update={"stage": wanted["stage"]})
+        weights = {"weights": wanted["weights"], "digest": wanted["weights"]}
+        checkpoint = one.checkpoint and one.checkpoint.model_copy(update=weights)
+        update = {"stages": (stage,), "checkpoint": checkpoint}
+        found.append(one.model_copy(update=update).sealed())
+    return found
+
+
+def test_one_seed_under_the_numbers_of_others_is_refused():
+    own = {"stage": "train-mine-s{}".format, "weights": "{:064d}".format}
+    assert refused(*best_again(**own)) == {
+        f"mine/{seed}": "its answers are, letter by letter, those of mine/0 (made-up-mine-s0), and"
+        " its weights are others: two seeds do not answer alike"
+        for seed in (1, 2)
+    }
+    assert refused(made("start", None, "a"), *best_again(**own)) == {}  # it changed too little
+    # a trainer that no seed changes; the page names the weights that they share
+    assert refused(*best_again(**own | {"weights": lambda seed: "0" * 64})) == {}
+    assert list(refused(*best_again(**own | {"weights": lambda seed: ""}))) == ["mine/1", "mine/2"]
+
+
+def test_a_stage_is_of_one_seed():
+    same = {"stage": lambda seed: "train-mine-s0", "weights": lambda seed: "0" * 64}
+    first, second, _ = best_again(**same)
+    update = {"stages": first.stages, "cost": first.cost}
+    others = made("mine", 2, "b").model_copy(update=update).sealed()
+    says = "it names the stage train-mine-s0, which mine/0 (made-up-mine-s0) has: a stage is of one"
+    says += " seed"
+    assert refused(first, second, others) == {"mine/1": says, "mine/2": says}
+    again = first.model_copy(update={"id": "again"}).sealed()
+    assert refused(first, again) == {}

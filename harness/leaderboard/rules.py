@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.records import START, Cost, Record, at_share, replaced, total_cost
+from harness.records import LETTERS, START, Cost, Record, at_share, replaced, total_cost
 from harness.tuning import named_trials
 
 if TYPE_CHECKING:
@@ -229,21 +229,36 @@ class _Copies:
         self._known = known
         self._ranking = {(one.task, one.protocol) for one in conditions.benchmarks if one.ranking}
         self._first: dict[object, Record] = {}
+        self._seed_of: dict[tuple[str, str], Record] = {}  # trainer and stage -> who named it first
         checked = (one for one in ordered if not about(known, one).claimed and one.status == "ok")
         start = next((one for one in checked if one.trainer == START), None)
         self._start = {key for key, _ in self._answers(start)} if start else set()
 
     def objection(self, record: Record) -> str | None:
-        """Refuse the answers of another trainer under a new name; what is asked about is kept."""
+        """Refuse the answers of another trainer, or seed, under a new name.
+
+        What is asked about is kept.
+        """
         if about(self._known, record).claimed or record.status != "ok" or record.trainer == START:
             return None
+        for stage in record.stages:
+            other = self._seed_of.setdefault((record.trainer, stage.stage), record)
+            if other.seed != record.seed:
+                return (
+                    f"it names the stage {stage.stage}, which {other.cell} ({other.id}) has: a"
+                    " stage is of one seed"
+                )
         for key, task in self._answers(record):
             other = self._first.setdefault(key, record)
-            same = _goes_on(record, other) if not task else _begins_alike(record, other)
-            if other.trainer == record.trainer or key in self._start or same:
+            if other is record or key in self._start:
                 continue
             which = f" to {task}" if task else ""
-            return f"its answers{which} are, letter by letter, those of {other.cell} ({other.id})"
+            copied = f"its answers{which} are, letter by letter, those of {other.cell} ({other.id})"
+            if other.trainer != record.trainer:
+                if not (_begins_alike(record, other) if task else _goes_on(record, other)):
+                    return copied
+            elif not task and other.seed != record.seed and not _may_repeat(record, other):
+                return f"{copied}, and its weights are others: two seeds do not answer alike"
         return None
 
     def _answers(self, record: Record) -> Iterator[tuple[object, str]]:
@@ -257,6 +272,14 @@ class _Copies:
             key = (one.task, one.protocol)
             if key in self._ranking and one.completion_tokens >= TELLING:
                 yield (*key, one.samples_sha256), one.task
+
+
+def _may_repeat(record: Record, other: Record) -> bool:
+    """Return whether two seeds may answer alike: by the same weights, or with few or wrong words."""
+    weights = [each.checkpoint.weights if each.checkpoint else "" for each in (record, other)]
+    right = any(LETTERS["correct"] in one.verdicts for one in record.scores)
+    few = sum(one.completion_tokens for one in record.scores) < TELLING
+    return few or not right or bool(weights[0] and weights[0] == weights[1])
 
 
 def _goes_on(record: Record, other: Record) -> bool:
