@@ -27,6 +27,7 @@ SCHEMA = 1
 START = "start"  # the row of the untouched start model
 CONDITIONS = "conditions.json"  # beside published records: what their board fixes
 PUBLISHED = "published.json"  # beside them too: in which order they were published
+_TAKEN = tuple(name.removesuffix(".json") for name in (CONDITIONS, PUBLISHED))
 LARGEST_RECORD = 16 * 2**20  # bytes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
@@ -301,8 +302,12 @@ def read_record_files(folder: Path) -> dict[str, Record]:
         if path.name in (CONDITIONS, PUBLISHED):
             continue
         record = records[path.stem] = read_record(path)
-        names = (record.id, second_name(record))
-        if not _ID.fullmatch(record.id) or path.stem not in names:
+        if not _ID.fullmatch(record.id) or record.id.casefold() in _TAKEN:
+            raise TamperedError(
+                f"{path}: {record.id[:80]!r} is no id of a record, which has letters, digits and"
+                f" ._+- and is none of {', '.join(_TAKEN)}; bench the cell again"
+            )
+        if path.stem not in (record.id, second_name(record)):
             raise TamperedError(f"{path} holds the record {record.id!r}: the names must agree")
     return records
 

@@ -10,7 +10,7 @@ import pytest
 from harness.errors import HarnessError, TamperedError, UsageError
 from harness.publish.check import check
 from harness.publish.write import publish
-from harness.records import Record, read_records, write_record
+from harness.records import Record, read_records, second_name, write_record
 
 ACCURACIES = {"start": 0.4, "sft": 0.6, "rl": 0.7}
 
@@ -173,6 +173,41 @@ def test_boards_of_two_people_join_though_both_scored_the_start_model(tmp_path, 
     assert contents(published) == before
 
 
+@pytest.mark.parametrize("name", ["conditions", "Published"])
+def test_a_record_that_would_lie_in_a_file_of_the_board_is_refused(tmp_path, published, name):
+    (made,) = generated.board({"kd": 0.65}, n=120)[:1]
+    made = made.model_copy(update={"id": name}).sealed()
+    folder = tmp_path / "theirs" / "records"
+    folder.mkdir(parents=True)
+    (folder / f"{second_name(made)}.json").write_text(made.to_json())
+    before = contents(published)
+    with pytest.raises(TamperedError, match=f"'{name}' is no id of a record"):
+        publish(tmp_path / "theirs", generated.conditions(), published)
+    assert contents(published) == before
+    assert check(published) == ["made-up"]
+
+
+def test_no_record_takes_the_file_of_another(tmp_path, published):
+    """One of them was copied in by hand, and has the id of one that is taken in."""
+    made = generated.board({"kd": 0.65}, n=120)[0]
+    other = made.model_copy(update={"command": "another"}).sealed()
+    by_hand = published / "records" / "made-up" / f"{made.id}.json"
+    by_hand.write_text(made.to_json())
+    outcome = publish(leave(tmp_path / "theirs", [other]), generated.conditions(), published)
+    assert outcome.joined.refused == []
+    assert by_hand.read_text() == made.to_json()
+    assert by_hand.with_name(f"{second_name(other)}.json").read_text() == other.to_json()
+    assert check(published) == ["made-up"]
+
+    third = made.model_copy(update={"command": "a third"}).sealed()
+    early = {"id": second_name(third), "created": "2001-01-01T00:00:00Z"}
+    evil = made.model_copy(update=early).sealed()
+    sent = leave(tmp_path / "more", [evil, third])
+    (line,) = publish(sent, generated.conditions(), published).joined.refused
+    assert f"{made.id}.json and {second_name(third)}.json are other records" in line
+    assert check(published) == ["made-up"]
+
+
 def test_other_conditions_are_never_mixed_in(published, tmp_path):
     other = generated.conditions(digest="e" * 64)
     records = [
@@ -225,7 +260,7 @@ def test_a_record_whose_id_is_no_file_name_is_refused(tmp_path, name):
     folder = tmp_path / "records"
     folder.mkdir()
     (folder / "innocent.json").write_text(record.to_json())
-    with pytest.raises(TamperedError, match="names must agree"):
+    with pytest.raises(TamperedError, match="is no id of a record"):
         read_records(folder)
 
 

@@ -275,7 +275,7 @@ class _Copies:
 
 
 def _may_repeat(record: Record, other: Record) -> bool:
-    """Return whether two seeds may answer alike: by the same weights, or with few or wrong words."""
+    """Return whether two seeds may answer alike: by the same weights, or in few or wrong words."""
     weights = [each.checkpoint.weights if each.checkpoint else "" for each in (record, other)]
     right = any(LETTERS["correct"] in one.verdicts for one in record.scores)
     few = sum(one.completion_tokens for one in record.scores) < TELLING

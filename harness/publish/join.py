@@ -64,7 +64,13 @@ def join(
         if claim:
             result.claims.append(f"{record.cell} ({record.id}) is a claim: {claim}")
         if entry is None:
-            name = record.id if record.id not in result.records else second_name(record)
+            name = _free_name(record, result.records, files)
+            if name is None:
+                result.refused.append(
+                    f"{one.path}: {record.cell}: {record.id}.json and {second_name(record)}.json"
+                    " are other records; give it another id, or delete what was copied there"
+                )
+                continue
             entry = Published(
                 file=name, digest=record.digest, answers=None, submission=one.submission
             )
@@ -76,6 +82,16 @@ def join(
     result.ledger = _ledger(ledger, listed, signers or {})
     _refuse(result, before, conditions)
     return result
+
+
+def _free_name(
+    record: Record, joined: Mapping[str, Record], files: Mapping[str, Record]
+) -> str | None:
+    """Return the name of the file of a record that is new, or where it was copied to by hand."""
+    names = [record.id, second_name(record)]
+    here = [name for name in names if name in files and files[name].digest == record.digest]
+    free = [name for name in names if name not in joined and name not in files]
+    return next(iter([*here, *free]), None)
 
 
 def scored(record: Record) -> bool:
