@@ -151,6 +151,47 @@ def test_the_order_in_which_boards_join_changes_who_is_first_and_nothing_is_lost
     assert check(out) == ["tiny"]
 
 
+def rewrite(runs: Path, **update: object) -> None:
+    """Change the records of a runs folder, and seal them again."""
+    for path in (runs / "records").glob("*.json"):
+        path.write_text(read_record(path).model_copy(update=update).sealed().to_json())
+
+
+def test_the_runs_of_somebody_else_replace_nothing_of_the_publisher(folder, harness):
+    before = row(folder, "sft")
+    rewrite(folder / "other", supersedes="sft-s0-0123456789ab")
+    harness("publish", "tiny", "--from", "other")
+    after = row(folder, "sft")
+    assert [ref.id for ref in after.records] == [ref.id for ref in before.records]
+    assert "sft-s0-x-0123456789ab has other answers than" in (
+        folder / "leaderboards" / "tiny.md"
+    ).read_text().replace("\\", "")
+    shutil.copytree(folder / "other", folder / "runs" / "tiny", dirs_exist_ok=True)
+    harness("publish", "tiny", "--from", "runs/tiny", "--out", "own")  # one's own, named
+    board = Leaderboard.model_validate_json((folder / "own" / "tiny.json").read_text())
+    (sft,) = (one for one in board.rows if one.trainer == "sft")
+    assert [ref.id for ref in sft.records][:1] == ["sft-s0-x-0123456789ab"]
+    assert {ref.submission for ref in sft.records} == {""}
+
+
+def test_of_two_that_are_taken_in_together_the_first_named_counts_whatever_their_dates(folder):
+    conditions, thief = handed_in.tiny().conditions(), folder / "thief"
+    for seed in range(5):
+        copied(folder / "new", seed=seed, of="rl")
+        name = f"mine-s{seed}-0123456789ab"
+        (thief / "records").mkdir(parents=True, exist_ok=True)
+        (folder / "new" / "records" / f"{name}.json").rename(thief / "records" / f"{name}.json")
+        (thief / "answers").mkdir(exist_ok=True)
+        (folder / "new" / "answers" / name).rename(thief / "answers" / name)
+    rewrite(thief, created="2001-01-01T00:00:00Z")
+    both = [folder / "new", thief]
+    for given, refused in ((both, "mine"), (both[::-1], "rl")):
+        out = folder / f"without-{refused}"
+        joined = publish([], conditions, out, others=given, tasks=TASKS).joined
+        assert len(joined.refused) == 5
+        assert all(f": {refused}/" in line for line in joined.refused)
+
+
 def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
     done = harness("submit", "tiny", "--cells", "sftt/0", "--trials", "1", check=2)
     assert "no finished cell 'sftt/0'" in done.stderr
@@ -171,11 +212,11 @@ def test_what_would_be_refused_cannot_be_handed_in(folder, harness):
     )
 
 
-def copied(runs: Path, trainer: str = "mine") -> None:
+def copied(runs: Path, trainer: str = "mine", seed: int = 0, of: str = "sft") -> None:
     """Leave in a runs folder another trainer's record and answers under a trainer's own name."""
-    record = read_record(runs / "records" / "sft-s0-0123456789ab.json")
+    record = read_record(runs / "records" / f"{of}-s{seed}-0123456789ab.json")
     stage = record.stages[0].model_copy(update={"trainer": trainer, "plugin": trainer})
-    identity = record.id.replace("sft", trainer)
+    identity = record.id.replace(of, trainer)
     update = {"id": identity, "trainer": trainer, "stages": (stage,)}
     made = record.model_copy(update={**update, "created": "2026-02-02T00:00:00Z"}).sealed()
     write_record(made, runs / "records")

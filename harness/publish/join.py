@@ -37,7 +37,7 @@ def join(
     tasks: Tasks | None = None,
     signers: Mapping[str, str] | None = None,
 ) -> Joined:
-    """Add records to those that are published, in the order of their dates.
+    """Add records to those that are published, in the order in which they are brought.
 
     A record that is there already is not added again; its answers are, where only they are new. One
     of the same id with other content gets a name with its digest.
@@ -46,8 +46,7 @@ def join(
     listed = {one.digest: one for one in ledger.records}
     result.records = {one.file: files[one.file] for one in ledger.records}
     before = set(listed)
-    ordered = sorted(brought, key=lambda each: (each.record.created, each.record.id))
-    new = [one for one in ordered if _adds(one, listed)]
+    new = [one for one in brought if _adds(one, listed)]
     with_answers = [one for one in new if one.answers is not None and scored(one.record)]
     judged = judged_anew(with_answers, tasks) if tasks else iter(())
     found = {id(one): anew for one, anew in zip(with_answers, judged, strict=bool(tasks))}

@@ -14,7 +14,7 @@ from harness.publish import answers
 from harness.publish.anew import Anew, judged_anew
 from harness.publish.join import scored
 from harness.publish.recompute import Tasks
-from harness.publish.sources import Brought, Source
+from harness.publish.sources import Brought, Source, in_order
 from harness.records import CONDITIONS, Record, read_record_files
 
 State = Literal["claimed", "recomputed", "spot-checked", "differs", "failed"]
@@ -88,7 +88,7 @@ def refusals(
     if published and file and file.is_file() and read_conditions(file).digest == conditions.digest:
         there = read_record_files(published)
         known = read_ledger(published, there).knowledge()
-    for place, one in enumerate(source.records, start=len(known)):
+    for place, one in enumerate(in_order(source.records), start=len(known)):
         before = known.get(one.record.digest) or Known(one.path.stem, claimed=True, place=place)
         claimed = before.claimed and one.answers is None
         known[one.record.digest] = replace(before, claimed=claimed)

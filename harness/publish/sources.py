@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Brought:
     record: Record
     path: Path  # where it lies
     answers: str | None  # the lines of its answers, as they are published
-    submission: str = ""  # empty for the publisher's own runs
+    submission: str = ""  # or which other hand it is of; empty for the publisher's own runs
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ class Source:
     manifest: Manifest | None = None  # of a submission
 
 
-def gather(folder: Path, digest: str | None = None) -> Source:
+def gather(folder: Path, digest: str | None = None, *, foreign: bool = False) -> Source:
     """Return the records of a folder, those of one board where its digest is given.
 
-    The folder is a submission, a board's runs folder, or one of published records. Nothing in it is
-    trusted: links, devices, large and deep files are refused.
+    Runs are the publisher's own, unless they are `foreign`. The folder is a submission, a board's
+    runs folder, or one of published records. Nothing in it is trusted: links, devices, large and
+    deep files are refused.
 
     Raises:
         UsageError: If there is no such folder, or a file in it is not a record or cannot be read.
@@ -55,8 +57,9 @@ def gather(folder: Path, digest: str | None = None) -> Source:
         place = folder / "records"
     files = read_record_files(place)
     runs = manifest is None and place != folder
-    if not runs and manifest is None:
-        name = f"copy {json_sha256(sorted(one.digest for one in files.values()))[:12]}"
+    if manifest is None and (foreign or not runs):
+        content = json_sha256(sorted(one.digest for one in files.values()))
+        name = f"{'runs' if runs else 'copy'} {content[:12]}"
     found = []
     for file, record in files.items():
         if runs and digest not in (None, record.board.digest):
@@ -75,6 +78,11 @@ def gather(folder: Path, digest: str | None = None) -> Source:
         _as_listed(manifest, found, folder)
     chosen = tuple(one for one in found if digest in (None, one.record.board.digest))
     return Source(folder, chosen, runs, manifest)
+
+
+def in_order(brought: Iterable[Brought]) -> list[Brought]:
+    """Return the records of one source in the order in which they are published: of their dates."""
+    return sorted(brought, key=lambda one: (one.record.created, one.record.id))
 
 
 def _as_listed(manifest: Manifest, found: list[Brought], folder: Path) -> None:

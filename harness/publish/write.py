@@ -19,7 +19,7 @@ from harness.leaderboard.evidence import Ledger, read_ledger
 from harness.publish import answers, submission
 from harness.publish.join import Joined, join
 from harness.publish.recompute import Tasks
-from harness.publish.sources import BY_HAND, Brought, Source, gather
+from harness.publish.sources import BY_HAND, Brought, Source, gather, in_order
 from harness.records import CONDITIONS, PUBLISHED, Record, read_record_files
 from harness.render import index, markdown, spreadsheet
 from harness.report import forest
@@ -62,6 +62,7 @@ def publish(
     folder: Path,
     board_file: Path | None = None,
     *,
+    others: Sequence[Path] = (),
     replace: bool = False,
     tasks: Tasks | None = None,
 ) -> Outcome:
@@ -72,9 +73,12 @@ def publish(
 
     Args:
         sources: Runs folders, submissions and folders of records; none to write the pages anew.
+            Runs among them are the publisher's own.
         conditions: What the board fixes.
         folder: Of published leaderboards.
         board_file: The board's TOML file, which is published too.
+        others: More of them, taken in after those in this order; runs among these are somebody
+            else's.
         replace: Drop what was published under other conditions.
         tasks: Finds a task by its name, to judge answers anew; without it all records are claims.
 
@@ -96,12 +100,14 @@ def publish(
     before = {one.digest for one in ledger.records}
     given = [sources] if isinstance(sources, Path) else list(sources)
     found = [gather(one, conditions.digest) for one in given]
+    found += [gather(one, conditions.digest, foreign=True) for one in others]
     signers = {one.manifest.name: _signer(one, folder) for one in found if one.manifest}
     _check_names(found, records, ledger)
-    brought = [one for source in found for one in source.records]
-    brought += _unlisted(records, files, ledger)
+    # Dates are said by whoever made a record, so they order nothing but the records of one source.
+    brought = [one for source in found for one in in_order(source.records)]
+    brought += in_order(_unlisted(records, files, ledger))
     if not brought and not ledger.records:
-        places = ", ".join(map(str, given)) or str(records)
+        places = ", ".join(map(str, [*given, *others])) or str(records)
         raise UsageError(f"{places} has no record of board {conditions.board!r} as it is now")
     text = None if board_file is None else board_file.read_text(encoding="utf-8")
     if text is not None:
@@ -131,8 +137,8 @@ def publish(
             write_atomically(records / BOARD_FILE, text)
     written = write(board, folder)
     write_atomically(folder / SCHEMA_FILE, json_schema())
-    others = [rebuild(path) for path in published_boards(folder) if path != records]
-    write_atomically(folder / INDEX, index.render([board, *others]))
+    beside = [rebuild(path) for path in published_boards(folder) if path != records]
+    write_atomically(folder / INDEX, index.render([board, *beside]))
     new = {one.digest for one in joined.records.values()} - before
     again = {one.digest for row in board.rows for one in row.confirmations} & new
     paths = [*written, folder / SCHEMA_FILE, folder / INDEX]

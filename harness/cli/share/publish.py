@@ -82,13 +82,14 @@ def command(
         conditions, file, tasks = _board(reference, host, out)
         own = runs / conditions.board
         published = (out / "records" / conditions.board).is_dir()
-        sources = [Path(folder) for folder in given]
+        mine = [Path(folder) for folder in given if Path(folder).resolve() == own.resolve()]
+        others = [Path(folder) for folder in given if Path(folder).resolve() != own.resolve()]
         if not given and (own / "records").is_dir():
-            sources = [own]
+            mine = [own]
         elif not given and not published:
             board = conditions.board
             raise UsageError(f"{own} has no record of board {board!r}: run harness bench")
-        outcome = publish(sources, conditions, out, file, replace=replace, tasks=tasks)
+        outcome = publish(mine, conditions, out, file, others=others, replace=replace, tasks=tasks)
         for path in outcome.written:
             click.echo(str(path))
         there = len(outcome.joined.records) - outcome.new
