@@ -6,6 +6,7 @@ from typing import Any
 
 import generated
 
+from harness.leaderboard.cells import select_cells
 from harness.leaderboard.rules import Known, objections
 from harness.records import Record, Score
 
@@ -136,3 +137,23 @@ def test_a_stage_is_of_one_seed():
     assert refused(first, second, others) == {"mine/1": says, "mine/2": says}
     again = first.model_copy(update={"id": "again"}).sealed()
     assert refused(first, again) == {}
+
+
+def test_who_signed_a_result_replaces_it_in_a_later_submission():
+    first = made("mine", 0, "a")
+    second = made("mine", 0, "b", id="corrected", supersedes=first.id)
+
+    def counted(*hands: tuple[str, str]) -> str:
+        places = zip((first, second), hands, strict=True)
+        known = {
+            one.digest: Known(one.id, place=place, submission=hand[0], signer=hand[1])
+            for place, (one, hand) in enumerate(places)
+        }
+        ((kept,),) = select_cells([first, second], known).kept.values()
+        return kept.id
+
+    assert counted(("one", "ada"), ("two", "ada")) == "corrected"
+    assert counted(("one", "ada"), ("two", "bob")) == first.id
+    assert counted(("one", "ada"), ("two", "")) == counted(("one", ""), ("two", "")) == first.id
+    assert counted(("one", "ada"), ("", "")) == counted(("", ""), ("one", "ada")) == first.id
+    assert counted(("one", "ada"), ("ada", "")) == first.id  # a name is no signature

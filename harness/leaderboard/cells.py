@@ -242,11 +242,11 @@ def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selec
                 found.dropped.append(other)
     for trainer, row in rows.items():
         checked = [one for one in row if one.status == "ok" and not about(known, one).claimed]
-        hands = {about(known, one).submission for one in checked}
+        hands = {about(known, one).hand for one in checked}
         for record in row:
             if checked and record.status == "ok" and about(known, record).claimed:
                 found.dropped.append(record)
-            elif checked and record.status != "ok" and about(known, record).submission not in hands:
+            elif checked and record.status != "ok" and about(known, record).hand not in hands:
                 found.failed.append(record)
             else:
                 found.kept[trainer].append(record)

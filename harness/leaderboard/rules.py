@@ -33,6 +33,11 @@ class Known:
     submission: str = ""  # that brought it; empty for the publisher's own
     signer: str = ""  # of that submission
 
+    @property
+    def hand(self) -> tuple[str, str]:
+        """Return by whom it came: who signed it, or else the one submission, or the publisher."""
+        return ("signer", self.signer) if self.signer else ("submission", self.submission)
+
 
 Knowledge = Mapping[str, Known]  # by the digest of a record
 NOTHING: Knowledge = {}
@@ -299,10 +304,10 @@ def _begins_alike(record: Record, other: Record) -> bool:
 
 
 def replaced_here(records: Iterable[Record], known: Knowledge) -> set[str]:
-    """Return the digests of the records that another one of the same submission replaces."""
-    groups: dict[str, list[Record]] = {}
+    """Return the digests of the records that another one by the same hand replaces."""
+    groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        groups.setdefault(about(known, record).submission, []).append(record)
+        groups.setdefault(about(known, record).hand, []).append(record)
     return {digest for group in groups.values() for digest in replaced(group)}
 
 
