@@ -12,6 +12,7 @@ from harness.leaderboard.data import (
     Leaderboard,
 )
 from harness.leaderboard.multiple_testing import holm
+from harness.leaderboard.rules import Known
 from harness.render import markdown
 
 
@@ -246,7 +247,8 @@ def test_a_cell_made_again_confirms_the_first_or_is_in_conflict_with_it(alike):
     other = first.model_copy(
         update={"id": "elsewhere", "created": "2027-01-01T00:00:00Z", "scores": scores}
     ).sealed()
-    board = build([*records, other], generated.conditions())
+    theirs = {other.digest: Known(other.id, place=1, submission="elsewhere")}
+    board = build([*records, other], generated.conditions(), theirs)
     assert [ref.id for ref in row(board, "sft").confirmations] == ["elsewhere"] * alike
     assert any("elsewhere has other answers" in line for line in warned(board)) != alike
     assert row(board, "sft").accuracy == row(build(records, generated.conditions()), "sft").accuracy

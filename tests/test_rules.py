@@ -157,3 +157,17 @@ def test_who_signed_a_result_replaces_it_in_a_later_submission():
     assert counted(("one", "ada"), ("two", "")) == counted(("one", ""), ("two", "")) == first.id
     assert counted(("one", "ada"), ("", "")) == counted(("", ""), ("one", "ada")) == first.id
     assert counted(("one", "ada"), ("ada", "")) == first.id  # a name is no signature
+
+
+def test_a_result_is_made_again_by_others_and_once_by_each():
+    first = made("mine", 0, "a")
+    given = [("mine", ""), ("", ""), ("", ""), ("hers", "ada"), ("later", "ada"), ("copy", "")]
+    records = [first.model_copy(update={"id": f"again-{n}"}).sealed() for n in range(len(given))]
+    known = {
+        one.digest: Known(one.id, place=place, submission=name, signer=who)
+        for place, (one, (name, who)) in enumerate(zip(records, given, strict=True))
+    }
+    found = select_cells(records, known)
+    assert [one.id for one in found.again[records[0].digest]] == ["again-1", "again-3", "again-5"]
+    assert [one.id for one in found.dropped] == ["again-2", "again-4"]
+    assert not select_cells(records).again  # all of them are one's own

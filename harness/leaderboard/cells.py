@@ -196,7 +196,7 @@ class Selected:
     kept: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     """Those that count, one a cell, by trainer."""
     again: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
-    """Those that confirm one that counts, by its digest."""
+    """Those that confirm one that counts, by its digest: one by each other hand."""
     conflicts: list[tuple[Record, Record]] = field(default_factory=list)
     """Finished ones with other answers than the one that counts, each with that one."""
     failed: list[Record] = field(default_factory=list)
@@ -232,10 +232,15 @@ def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selec
         )
         first, *others = same
         rows[trainer].append(first)
+        confirming = {about(known, first).hand}
         for other in others:
+            hand = about(known, other).hand
             if other.status != "ok" or first.status != "ok":
                 found.dropped.append(other)
+            elif same_result(first, other) and hand in confirming:
+                found.dropped.append(other)  # nobody confirms a result twice, nor their own
             elif same_result(first, other):
+                confirming.add(hand)
                 found.again[first.digest].append(other)
             else:
                 found.conflicts.append((other, first))
