@@ -21,9 +21,11 @@ from harness.plugin.host import Host
 from harness.publish import answers
 from harness.publish.check import check
 from harness.publish.recheck import recheck
+from harness.publish.recompute import judged_anew
 from harness.publish.sources import gather
 from harness.publish.write import Outcome, publish
 from harness.records import Record, read_record
+from harness.verify import VerifierPool
 
 TASKS = Host(download=False).task
 ANSWER = {"id": "x", "sample": 0, "text": "a", "tokens": 1, "finish": "stop", "verdict": "wrong"}
@@ -199,6 +201,36 @@ def test_a_small_file_that_holds_millions_of_answers(folder):
 def test_a_record_of_another_board_with_the_digest_of_this_one(folder):
     rewrite(path_of(folder), lambda content: content["scores"][0].update(task="gsm8k"))
     assert "the board has no task 'gsm8k'" in refused(folder)
+
+
+@pytest.mark.promise("A record of other conditions than the board's does not join it")
+def test_the_first_record_of_a_board_cannot_choose_its_questions(folder, harness):
+    """Nothing is published yet that would tell how many there are."""
+    board, path = handed_in.tiny(), path_of(folder)
+    record = read_record(path)
+    given = answers.collect(folder / "theirs", record)
+    scores = []
+    with VerifierPool(workers=1) as pool:
+        for name, one in zip(answers.names(record), record.scores, strict=True):
+            kept = one.model_copy(update={"n": 7})
+            score, rows = judged_anew(kept, given[name][:7], TASKS, pool)
+            answers_file(folder, name).write_text(rows)
+            scores.append(score)
+    path.write_text(record.model_copy(update={"scores": tuple(scores)}).sealed().to_json())
+    path_of(folder, seed=1).unlink()
+    says = "tiny_word: it has 7 questions, and the board asks 300; bench it again with all of them"
+    with pytest.raises(HarnessError, match=says):
+        publish(folder / "theirs", board.conditions(), folder / "first", tasks=TASKS)
+    (folder / "theirs").rename(folder / "tiny")
+    done = harness("check", "./tiny", "--published", "none", check=3)
+    assert f"rl/0 differs: {says}" in done.stdout
+    given = ("--runs", ".", "--published", "none", "--out", "mine")
+    done = harness("submit", "tiny", "--cells", "rl/0", "--trials", "1", *given, check=3)
+    assert f"rl/0 cannot be handed in (differs): {says}" in done.stderr
+    conditions = board.conditions()
+    few = [one.model_copy(update={"limit": 7}) for one in conditions.benchmarks]
+    limited = conditions.model_copy(update={"benchmarks": tuple(few)})  # a board that asks so few
+    assert publish(folder / "tiny", limited, folder / "first", tasks=TASKS).new == 1
 
 
 @pytest.mark.promise("A record of other conditions than the board's does not join it")

@@ -32,6 +32,8 @@ class Benchmark(Frozen):
     protocol: str  # name and version, as in records
     max_new_tokens: int
     ranking: bool
+    # the first so many problems of the task; None for all, or where an earlier version wrote it
+    limit: int | None = pydantic.Field(default=None, exclude_if=lambda limit: limit is None)
     samples: int = 1  # answers to each problem
     temperature: float = 0.0  # 0 is greedy
     top_p: float = 1.0

@@ -39,7 +39,7 @@ class BoardScore:
             protocol=self.protocol.id,
             summary=self.task.summary,
             note=self.task.unfit,
-            **self.table.model_dump(exclude={"protocol", "limit"}),
+            **self.table.model_dump(exclude={"protocol"}),
         )
 
     def documents(self) -> list[dict[str, Any]]:

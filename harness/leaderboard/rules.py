@@ -190,6 +190,21 @@ def _unlike(
     return found
 
 
+def asked_of(
+    conditions: Conditions, records: Iterable[Record], known: Knowledge
+) -> dict[tuple[str, str], int]:
+    """Return how many questions a board asks of each task and protocol that it has a number for.
+
+    That is its limit, or else, of a board that is published, what its first record was asked.
+    """
+    limits = {(one.task, one.protocol): one.limit for one in conditions.benchmarks if one.limit}
+    checked = [one for one in records if not about(known, one).claimed and one.status == "ok"]
+    for record in sorted(checked, key=lambda one: about(known, one).place):
+        for score in record.scores:
+            limits.setdefault((score.task, score.protocol), score.n)
+    return limits
+
+
 def _foreign(record: Record, conditions: Conditions) -> str | None:
     if record.board.name != conditions.board:
         return f"it is of the board {record.board.name!r}"

@@ -16,7 +16,7 @@ from multiprocessing.util import Finalize
 
 from harness.errors import HarnessError
 from harness.publish import answers
-from harness.publish.recompute import CannotJudgeError, Tasks, differences
+from harness.publish.recompute import NO_LIMIT, Asked, CannotJudgeError, Tasks, differences
 from harness.publish.sources import Brought
 from harness.stage.judge import cores, verifier_pool
 from harness.stage.processes import die_with_parent
@@ -34,7 +34,9 @@ class Anew:
     differs: str = ""  # the first difference
 
 
-def judged_anew(brought: Sequence[Brought], tasks: Tasks) -> Iterator[Anew]:
+def judged_anew(
+    brought: Sequence[Brought], tasks: Tasks, asked: Asked = NO_LIMIT
+) -> Iterator[Anew]:
     """Yield what judging each record anew comes to, in order. Every record has answers.
 
     Where there is enough to do, processes forked from this one share the records. Each remembers
@@ -48,13 +50,13 @@ def judged_anew(brought: Sequence[Brought], tasks: Tasks) -> Iterator[Anew]:
     workers = min(cores(), count // WORTH)
     if workers < 2 or sys.platform != "linux":
         with verifier_pool() as pool:
-            yield from (_anew(one, tasks, pool) for one in brought)
+            yield from (_anew(one, tasks, pool, asked) for one in brought)
         return
     for name in sorted({score.task for one in brought for score in one.record.scores}):
         with suppress(HarnessError):  # each record that needs it says so
             len(tasks(name).split("test"))  # once, and not in each process
     forked = multiprocessing.get_context("fork")
-    given = (brought, tasks, os.getpid())
+    given = (brought, tasks, asked, os.getpid())
     processes = ProcessPoolExecutor(workers, mp_context=forked, initializer=_begin, initargs=given)
     try:
         yield from processes.map(_judge, range(len(brought)), chunksize=RECORDS)
@@ -71,27 +73,29 @@ class _Here:
 
     brought: Sequence[Brought]
     tasks: Tasks
+    asked: Asked
     pool: VerifierPool
 
 
-def _begin(brought: Sequence[Brought], tasks: Tasks, parent: int) -> None:
+def _begin(brought: Sequence[Brought], tasks: Tasks, asked: Asked, parent: int) -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to the parent too
         signal.signal(number, signal.SIG_IGN)
-    _Here.brought, _Here.tasks, _Here.pool = brought, tasks, VerifierPool(workers=1)
+    _Here.brought, _Here.tasks, _Here.asked = brought, tasks, asked
+    _Here.pool = VerifierPool(workers=1)
     Finalize(None, _Here.pool.close, exitpriority=1)
 
 
 def _judge(place: int) -> Anew:
-    return _anew(_Here.brought[place], _Here.tasks, _Here.pool)
+    return _anew(_Here.brought[place], _Here.tasks, _Here.pool, _Here.asked)
 
 
-def _anew(one: Brought, tasks: Tasks, pool: VerifierPool) -> Anew:
+def _anew(one: Brought, tasks: Tasks, pool: VerifierPool, asked: Asked) -> Anew:
     assert one.answers is not None
     try:
         given = answers.parse(one.answers, one.record, one.path)
-        found = differences(one.record, given, tasks, pool)
+        found = differences(one.record, given, tasks, pool, asked)
     except CannotJudgeError as error:
         return Anew(claim=str(error))
     except HarnessError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.leaderboard.evidence import Ledger, Published
-from harness.leaderboard.rules import objections
+from harness.leaderboard.rules import asked_of, objections
 from harness.publish import answers
 from harness.publish.anew import judged_anew
 from harness.publish.recompute import Tasks
@@ -48,7 +48,8 @@ def join(
     before = set(listed)
     new = [one for one in brought if _adds(one, listed)]
     with_answers = [one for one in new if one.answers is not None and scored(one.record)]
-    judged = judged_anew(with_answers, tasks) if tasks else iter(())
+    asked = asked_of(conditions, result.records.values(), ledger.knowledge())
+    judged = judged_anew(with_answers, tasks, asked) if tasks else iter(())
     found = {id(one): anew for one, anew in zip(with_answers, judged, strict=bool(tasks))}
     for one in new:
         record, entry, anew = one.record, listed.get(one.record.digest), found.get(id(one))

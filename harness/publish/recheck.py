@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.boards.conditions import Conditions, read_conditions
 from harness.leaderboard.evidence import known_of, read_ledger
-from harness.leaderboard.rules import Known, objections
+from harness.leaderboard.rules import Known, asked_of, objections
 from harness.publish import answers
 from harness.publish.anew import Anew, judged_anew
 from harness.publish.join import scored
@@ -49,14 +49,19 @@ def recheck(
         regenerate: Answers some questions again by the checkpoint.
         published: The folder of the board's published records, which a submission would join.
     """
+    there, joined = _published(conditions, published)
+    if source.manifest or source.runs:
+        asked = asked_of(conditions, there.values(), joined)
     if source.manifest:
         refused = refusals(source, conditions, published)
     else:
         records = [one.record for one in source.records]
         known = known_of(source.folder, records)
         refused = objections(records, conditions, known, published=not source.runs)
+        if not source.runs:
+            asked = asked_of(conditions, records, known)
     with_answers = [one for one in source.records if one.answers is not None and scored(one.record)]
-    anew = judged_anew(with_answers, tasks)
+    anew = judged_anew(with_answers, tasks, asked)
     for one in source.records:
         record = one.record
         state, why = _state(one, next(anew) if one.answers is not None and scored(record) else None)
@@ -82,18 +87,24 @@ def refusals(
         conditions: What their board fixes.
         published: The folder of the board's published records, where there are some.
     """
-    there: dict[str, Record] = {}
-    known: dict[str, Known] = {}
-    file = published / CONDITIONS if published else None
-    if published and file and file.is_file() and read_conditions(file).digest == conditions.digest:
-        there = read_record_files(published)
-        known = read_ledger(published, there).knowledge()
+    there, known = _published(conditions, published)
     for place, one in enumerate(in_order(source.records), start=len(known)):
         before = known.get(one.record.digest) or Known(one.path.stem, claimed=True, place=place)
         claimed = before.claimed and one.answers is None
         known[one.record.digest] = replace(before, claimed=claimed)
     records = {each.digest: each for each in (*there.values(), *(o.record for o in source.records))}
     return objections(records.values(), conditions, known, published=True)
+
+
+def _published(
+    conditions: Conditions, published: Path | None
+) -> tuple[dict[str, Record], dict[str, Known]]:
+    """Return the records that are published of a board as it is, and what is known of them."""
+    file = published / CONDITIONS if published else None
+    if published and file and file.is_file() and read_conditions(file).digest == conditions.digest:
+        there = read_record_files(published)
+        return there, read_ledger(published, there).knowledge()
+    return {}, {}
 
 
 def _state(one: Brought, anew: Anew | None) -> tuple[State, str]:

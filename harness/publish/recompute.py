@@ -15,13 +15,21 @@ from harness.tasks.task import Task
 from harness.verify import VERIFIER_VERSION, VerifierPool
 
 Tasks = Callable[[str], Task]
+Asked = Mapping[tuple[str, str], int]  # task and protocol -> how many questions, the first ones
+NO_LIMIT: Asked = {}
 
 
 class CannotJudgeError(UsageError):
     """Answers cannot be judged here; the text says why."""
 
 
-def differences(record: Record, answers: Answers, tasks: Tasks, pool: VerifierPool) -> list[str]:
+def differences(
+    record: Record,
+    answers: Answers,
+    tasks: Tasks,
+    pool: VerifierPool,
+    asked: Asked = NO_LIMIT,
+) -> list[str]:
     """Judge a record's answers anew and return, a line each, where its scores are others.
 
     Args:
@@ -29,6 +37,7 @@ def differences(record: Record, answers: Answers, tasks: Tasks, pool: VerifierPo
         answers: Its answers.
         tasks: Finds a task by its name.
         pool: Judges.
+        asked: How many questions the board asks of tasks that it does not ask all of.
 
     Raises:
         CannotJudgeError: If a task is not at hand, has other questions, or another version of the
@@ -44,6 +53,7 @@ def differences(record: Record, answers: Answers, tasks: Tasks, pool: VerifierPo
         given = answers[score_name(score.task, score.protocol)]
         try:
             found += _differences(score, judged_anew(score, given, tasks, pool)[0])
+            found += _unasked(score, tasks(score.task), asked)
         except TamperedError as error:
             found.append(f"{score.task}: {error}")
     return found
@@ -93,6 +103,18 @@ def judged_anew(
         conventions=task.conventions,
     )
     return judge_rows(wanted, rows, given, pool)
+
+
+def _unasked(score: Score, task: Task, asked: Asked) -> list[str]:
+    """Return that a score is of other questions than the board asks: of some that suit it."""
+    there = len(task.graded("test"))
+    wanted = min(there, asked.get((score.task, score.protocol), there))
+    if score.n == wanted:
+        return []
+    return [
+        f"{score.task}: it has {score.n:,} questions, and the board asks {wanted:,}; bench it again"
+        " with all of them"
+    ]
 
 
 def _differences(claimed: Score, found: Score) -> list[str]:

@@ -53,7 +53,7 @@ def submit(
     """
     source = gather(runs, conditions.digest)
     chosen = Source(runs, tuple(_chosen(source, cells)), runs=True)
-    checks = {one.record: one for one in recheck(chosen, conditions, tasks)}
+    checks = {one.record: one for one in recheck(chosen, conditions, tasks, None, published)}
     _accept(chosen, checks, refusals(chosen, conditions, published))
     made = [one.record for one in chosen.records]
     trainers = slug("-".join(sorted({record.trainer for record in made})))[:40]
