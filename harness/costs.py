@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
+from datetime import datetime
 from functools import reduce
 from typing import Annotated, ClassVar
 
@@ -11,6 +13,20 @@ import pydantic
 
 _WHOLE = ("steps", "trained_tokens")  # caps that are whole numbers
 PARTS = ("body_flops", "head_flops", "attention_flops")  # of what was really computed
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|\+00:00)")
+
+
+def _a_time(text: str) -> str:
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no time such as 2026-01-31T12:00:00Z") from None
+    return text
+
+
+Time = Annotated[str, pydantic.AfterValidator(_a_time)]  # UTC, ISO 8601
 # bounds that keep sums, and the digits of what is printed, finite
 Count = Annotated[int, pydantic.Field(ge=0, le=10**18)]
 Amount = Annotated[float, pydantic.Field(ge=0, le=1e30, allow_inf_nan=False)]

@@ -15,6 +15,7 @@ from harness.costs import Cost as Cost
 from harness.costs import Count as Count
 from harness.costs import Frozen as Frozen
 from harness.costs import Outside as Outside
+from harness.costs import Time
 from harness.costs import total_cost as total_cost
 from harness.errors import TamperedError, UsageError
 from harness.files import is_text, json_sha256, read_json, write_atomically
@@ -30,7 +31,6 @@ PUBLISHED = "published.json"  # beside them too: in which order they were publis
 _TAKEN = tuple(name.removesuffix(".json") for name in (CONDITIONS, PUBLISHED))
 LARGEST_RECORD = 16 * 2**20  # bytes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
-_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
 
@@ -170,7 +170,7 @@ class Record(Frozen):
     status: Status
     error: str | None = None  # one line, for anything but ok
     log: str | None = None  # the failed stage's log, relative to the runs folder
-    created: str = pydantic.Field(pattern=_TIME)  # UTC, ISO 8601
+    created: Time
     command: str  # reproduces this row
     stages: tuple[StageRef, ...] = ()
     cost: Cost = Cost()  # of the whole chain

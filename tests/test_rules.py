@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import generated
+import pytest
 
+from harness.errors import HarnessError
 from harness.leaderboard.cells import select_cells
 from harness.leaderboard.rules import Known, objections
-from harness.records import Record, Score
+from harness.records import Record, Score, read_record
 
 BOARD = generated.conditions()
 TASKS = ("words", "longer", "symbols")
@@ -98,6 +101,27 @@ def test_a_run_under_two_names_of_one_trainer_is_no_copy():
     assert refused(tuned, plain) == refused(plain, tuned) == {}
     other = made("sft(trials=0)", 0, "a")  # another run
     assert list(refused(tuned, other)) == ["sft(trials=0)/0"]
+
+
+@pytest.mark.parametrize(
+    ("time", "whole"),
+    [
+        ("2026-01-31T12:00:00Z", True),
+        ("2026-01-31T12:00:00.123456+00:00", True),
+        ("2026-02-30T12:00:00Z", False),
+        ("9999-99-99T99:99:99Z", False),
+        ("2026-01-31T12:::000Z", False),
+        ("2026-01-31T12:00:00+02:00", False),
+        ("\u0662\u0660\u0662\u0666-01-31T12:00:00Z", False),
+    ],
+)
+def test_a_record_was_made_at_a_time_that_there_is(tmp_path, time, whole):
+    content = json.loads(made("sft", 0, "a").to_json()) | {"created": time}
+    path = tmp_path / f"{content['id']}.json"
+    path.write_text(json.dumps(content))
+    says = "was changed after it was written" if whole else "created: .* is no time such as"
+    with pytest.raises(HarnessError, match=says):
+        read_record(path)
 
 
 def best_again(**changes: Any) -> list[Record]:
