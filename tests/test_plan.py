@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.plan import plan, plan_score, plan_start
+from harness.bench.plan import plan, plan_score, plan_start, row_name
 from harness.boards.board import load_board
+from harness.boards.recipes import Recipes
 from harness.errors import HarnessError, UsageError
 from harness.plugin.host import Host
 
@@ -114,6 +115,18 @@ def test_an_override_names_the_row_and_the_command(small_board):
     assert "--set 'unruly.flip=3'" in cell.command
     assert result.stages[cell.train[0]].identity.options["flip"] == 3
     assert cell.train != make(small_board, "unruly", seeds=[0]).cells[1].train
+
+
+@pytest.mark.parametrize("text", ["Réponds en français", "Think.  Then answer.", "x" * 300, "a\tb"])
+def test_an_override_that_no_published_row_can_name_is_refused_when_planning(small_board, text):
+    """Who benched it would learn that only when it is published."""
+    board = load_board(str(small_board), Host())
+    asked = Recipes(board, {"mine": ("mine",)}, {"mine": {"say": text}}, {})
+    with pytest.raises(HarnessError, match="would be the row's name") as caught:
+        row_name(asked, "mine")
+    assert "\n" not in str(caught.value)
+    fine = Recipes(board, {"mine": ("mine",)}, {"mine": {"say": "Think. Then answer. "}}, {})
+    assert row_name(fine, "mine") == "mine(mine.say=Think. Then answer. )"
 
 
 @pytest.mark.parametrize(

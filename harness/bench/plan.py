@@ -22,6 +22,7 @@ from harness.contamination.board import check_apart
 from harness.errors import UsageError
 from harness.files import slug
 from harness.imported import imported
+from harness.leaderboard.rules import NAME
 from harness.plugin.executor import Facts
 from harness.plugin.host import Host, Offer
 from harness.records import START, at_share, cell_name
@@ -106,7 +107,7 @@ def plan(
         for seed in seeds or board.file.seeds:
             setting = tuning.setting if tuning else None
             chain = chain_of(asked, name, seed, part, common, start, setting)
-            shown = at_share(row_name(asked, name, other), part)
+            shown = _publishable(at_share(row_name(asked, name, other), part))
             command = command_of(asked, name, (seed,), other)
             base = Base(stage=chain[-1].id)
             add_cell(result, shown, seed, chain, base, command, share=part, tuning=tuning)
@@ -129,9 +130,22 @@ def other_trials(board: Board, trials: int | None) -> int | None:
 
 
 def row_name(asked: Recipes, name: str, trials: int | None = None) -> str:
-    """Return the name of a row, with what was asked of it beside what the board says."""
+    """Return the name of a row, with what was asked of it beside what the board says.
+
+    Raises:
+        UsageError: If no published row can have that name.
+    """
     settings = [*([] if trials is None else [named_trials(trials)]), *asked.settings(name)]
-    return name + (f"({', '.join(settings)})" if settings else "")
+    return _publishable(name + (f"({', '.join(settings)})" if settings else ""))
+
+
+def _publishable(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"--set: {name[:80]!r} would be the row's name, and that is printable ASCII without"
+            " two spaces in a row, 300 characters at most; set such an option in the board's file"
+        )
+    return name
 
 
 def chain_of(
