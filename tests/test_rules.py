@@ -124,6 +124,18 @@ def test_a_record_was_made_at_a_time_that_there_is(tmp_path, time, whole):
         read_record(path)
 
 
+def test_a_record_that_would_make_a_page_of_megabytes_is_refused():
+    fine = made("mine", 0, "a")
+    long = fine.stages[0].model_copy(update={"notes": {f"n{n}": "x" * 150 for n in range(600)}})
+    noted = fine.model_copy(update={"stages": (long,)}).sealed()
+    assert "and a bench keeps 65,536 of a stage" in refused(noted)["mine/0"]
+    own = {f"metric {n}": 0.5 for n in range(1001)}
+    first = fine.scores[0].model_copy(update={"own": own})
+    counted = fine.model_copy(update={"scores": (first, *fine.scores[1:])}).sealed()
+    assert "it has 1,001 metrics of lm-eval's own in a score" in refused(counted)["mine/0"]
+    assert refused(fine) == {}
+
+
 def best_again(**changes: Any) -> list[Record]:
     """Return one seed's answers as those of three, each with what a change makes of the seed."""
     found = []

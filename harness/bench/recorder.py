@@ -22,6 +22,7 @@ from harness.contamination.board import SYNTHETIC, BoardOverlaps
 from harness.errors import HarnessError, StageError, TamperedError, UsageError
 from harness.files import is_deeper, write_atomically
 from harness.imported import Imported, imported
+from harness.leaderboard.rules import NOTES
 from harness.plugin.executor import Ended
 from harness.records import Record, Score, StageRef
 from harness.redact import publishable, redacted
@@ -31,7 +32,6 @@ from harness.stage.metering.counter import impossible
 from harness.tasks.protocols import score_name
 from harness.verify import VERIFIER_VERSION
 
-NOTES = 65_536  # characters of a stage's notes in a record
 DEEPEST_NOTE = 16  # lists and objects within each other in a note
 Result = TypeVar(
     "Result", spec.TrainResult, spec.GenerateResult, spec.JudgeResult, spec.ProbeResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # and spaces that a page does not show, could make it look like another row.
 NAME = re.compile(r"(?=[A-Za-z0-9])(?:(?!  )[ -~]){1,300}(?<! )")
 _START = re.compile(r"\(sha256 ([0-9a-f]{12,64})[;)]")  # how conditions name a local start model
+NOTES = 65_536  # characters of a stage's notes in a record
+OWN = 1_000  # of lm-eval's own metrics in a score
 TELLING = 1_000  # tokens of answers that no two models give alike
 SHARE = re.compile(r"@([\d.e+-]+)$")  # how the name of a point of a curve ends
 
@@ -222,6 +225,13 @@ def _foreign(record: Record, conditions: Conditions) -> str | None:
                 f"it lacks {', '.join(sorted(lacking))} of the board: a record has a score of each"
                 " benchmark; bench the cell again"
             )
+    notes = [
+        len(name) + len(json.dumps(v)) for one in record.stages for name, v in one.notes.items()
+    ]
+    if sum(notes) > (NOTES + 1000) * len(record.stages):
+        return f"its notes have {sum(notes):,} characters, and a bench keeps {NOTES:,} of a stage"
+    if (more := max((len(one.own) for one in record.scores), default=0)) > OWN:
+        return f"it has {more:,} metrics of lm-eval's own in a score, and {OWN} are shown at most"
     if not NAME.fullmatch(record.trainer):
         return (
             f"{record.trainer!r} is no name of a trainer: a letter or digit, then printable ASCII"
