@@ -198,6 +198,19 @@ def test_a_small_file_that_holds_millions_of_answers(folder):
     assert seen == [(1, b"a"), (2, b""), (3, b"b")]
 
 
+def test_a_small_file_is_unpacked_no_further_than_its_record_has_answers(folder):
+    """A few of half a gigabyte each would fill the memory before a line is looked at."""
+    record = read_record(path_of(folder))
+    most = answers.most_bytes(record)
+    assert len(answers.to_text(answers.collect(folder / "theirs", record))) < most < 10**7
+    place = folder / "copy" / "answers"
+    place.mkdir(parents=True)
+    shutil.copy(path_of(folder), folder / "copy")
+    (place / f"{record.id}.jsonl.gz").write_bytes(gzip.compress(b"x" * (most + 1)))
+    with pytest.raises(HarnessError, match="more than the answers of its record can have"):
+        gather(folder / "copy")
+
+
 def test_a_record_of_another_board_with_the_digest_of_this_one(folder):
     rewrite(path_of(folder), lambda content: content["scores"][0].update(task="gsm8k"))
     assert "the board has no task 'gsm8k'" in refused(folder)

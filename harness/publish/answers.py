@@ -18,6 +18,7 @@ from harness.tasks.protocols import score_name
 FOLDER = "answers"
 ENDING = ".jsonl.gz"
 LARGEST = 512 * 2**20  # bytes of one record's answers before they are compressed
+BYTES_OF_TOKEN, BYTES_OF_ANSWER = 256, 4096  # in a line, far more than models write on average
 _KEYS = ("id", "sample", "text", "tokens", "finish", "verdict")
 Answers = Mapping[str, Sequence[Mapping[str, Any]]]
 """The answers of one record: name of a score -> its answers, in the order of the verdicts."""
@@ -76,8 +77,15 @@ def pack(text: str) -> bytes:
     return bytes(packed)
 
 
-def read(path: Path) -> str:
-    """Return the lines of a published file of answers.
+def most_bytes(record: Record) -> int:
+    """Return what the lines of a record's answers can have at most, before they are compressed."""
+    tokens = sum(score.completion_tokens for score in record.scores)
+    answers = sum(len(score.verdicts) for score in record.scores)
+    return min(LARGEST, BYTES_OF_TOKEN * tokens + BYTES_OF_ANSWER * answers)
+
+
+def read(path: Path, most: int = LARGEST) -> str:
+    """Return the lines of a published file of answers, of at most so many bytes.
 
     Raises:
         UsageError: If it cannot be read or is too large.
@@ -87,9 +95,12 @@ def read(path: Path) -> str:
     packed = read_bytes(path)
     try:
         with gzip.open(io.BytesIO(packed)) as lines:
-            content = lines.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise UsageError(f"{path} holds more than {LARGEST:,} bytes of answers")
+            content = lines.read(most + 1)
+        if len(content) > most:
+            raise UsageError(
+                f"{path} holds more than {most:,} bytes, which is more than the answers of its"
+                " record can have"
+            )
         return content.decode()
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"cannot read {path}: {error}") from None

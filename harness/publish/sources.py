@@ -72,7 +72,7 @@ def gather(folder: Path, digest: str | None = None, *, foreign: bool = False) ->
         else:
             packed = folder / answers.FOLDER / f"{file}{answers.ENDING}"
             if packed.exists() or packed.is_symlink():
-                text = answers.read(packed)
+                text = answers.read(packed, answers.most_bytes(record))
         found.append(Brought(record, path, text, name))
     if manifest is not None:
         _as_listed(manifest, found, folder)
