@@ -350,6 +350,41 @@ def test_a_stage_neither_stops_its_guard_nor_talks_to_the_bench(tmp_path, light)
     assert not (tmp_path / "warm.log").read_text()
 
 
+@pytest.mark.promise(
+    "A trainer reads and writes nothing that is not its own, and reaches no network and no process"
+)
+@needs_landlock
+def test_a_stage_opens_no_terminal(tmp_path):
+    """Neither that of the bench, by any name, nor one of its own."""
+    script = """
+import os, sys
+from pathlib import Path
+from harness.bench.executors import confinement
+given = confinement.Rights(confinement._system(), (), (), network=False, alone=True)
+os.setsid()
+confinement.confine(given)
+for path in (sys.argv[1], "/dev/tty", "/dev/ptmx", "/dev/pts/ptmx", "/proc/self/fd/1", "/dev/null"):
+    try:
+        os.close(os.open(path, os.O_RDWR))
+        print(path, "opened", file=sys.stderr)
+    except OSError as error:
+        print(path, type(error).__name__, file=sys.stderr)
+"""
+    ours, theirs = os.openpty()
+    name = os.ttyname(theirs)
+    done = subprocess.run(
+        [sys.executable, "-c", script, name],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE,
+        text=True, check=True,
+    )  # fmt: skip
+    os.close(ours)
+    os.close(theirs)
+    found = dict(line.split() for line in done.stderr.splitlines())
+    assert found.pop("/dev/null") == "opened"
+    assert found.pop("/dev/tty") in ("PermissionError", "OSError")  # it has none to speak of
+    assert set(found.values()) == {"PermissionError"}, found
+
+
 @pytest.mark.promise("A stage leaves nothing in memory for another one")
 @needs_landlock
 def test_a_stage_finds_nothing_in_memory_that_another_one_left(tmp_path):

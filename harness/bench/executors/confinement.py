@@ -50,8 +50,8 @@ SYSTEM = (
     "/gnu", "/sys", "/proc",
 )  # fmt: skip
 DEVICES = (
-    "null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "nvidia*", "nvidia-caps",
-    "dri", "kfd", "dxg", "infiniband",
+    "null", "zero", "full", "random", "urandom", "nvidia*", "nvidia-caps", "dri", "kfd", "dxg",
+    "infiniband",
 )  # fmt: skip
 MODULES = (".py", ".so", ".dist-info", ".egg-info")
 NOT_IN_NETWORK = {"tensorboard"}  # trackers that write files
