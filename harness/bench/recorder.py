@@ -26,7 +26,7 @@ from harness.leaderboard.rules import NOTES
 from harness.plugin.executor import Ended
 from harness.records import Record, Score, StageRef
 from harness.redact import publishable, redacted
-from harness.stage import manifest, spec
+from harness.stage import manifest, remarks, spec
 from harness.stage.manifest import check_sealed
 from harness.stage.metering.counter import impossible
 from harness.tasks.protocols import score_name
@@ -207,7 +207,7 @@ class Recorder:
             status=ended.status if ended else "ok",
             cost=_with_energy(result, seen) if result else records.Cost(),
             attempts=previous_attempts(path),
-            notes=_short(publishable(result.notes)) if result else {},
+            notes=_notes(result) if result else {},
             environment=_seen(result.environment, seen) if result else None,
             outside=seen.outside if seen else None,
             control_of=stage.offer.trainer.control_of if stage.offer else "",
@@ -269,6 +269,13 @@ def _with_energy(ran: spec.TrainResult, seen: measured.Measured | None) -> recor
         return ran.cost
     joules = seen.outside.cpu_joules if seen else None
     return ran.cost.model_copy(update={"energy_joules": joules})
+
+
+def _notes(result: spec.TrainResult) -> dict[str, Any]:
+    """Return what a trainer noted and what the host remarks of it, which the trainer cannot."""
+    own = {name: note for name, note in result.notes.items() if name not in remarks.NAMES}
+    said = {name: one for name, one in result.remarks.items() if name in remarks.NAMES}
+    return {**_short(publishable(own)), **publishable(said)}
 
 
 def _short(notes: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from harness.files import clear_for, read_verified, remove_folder
 from harness.plugin import scored_rows
 from harness.records import Status
 from harness.redact import redact
-from harness.stage import memory, processes
+from harness.stage import memory, processes, remarks
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
 from harness.stage.manifest import OUTPUTS, check_sealed, say_over, write_manifest
@@ -195,25 +195,19 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
         cost.energy_joules = None if energy is None or ended is None else ended - energy
     if group.rank:
         return None
-    if refused:
-        run.note(refused=refused)
-    if spec.closed.within_reach:
-        run.note(test_problems_within_reach=list(spec.closed.within_reach))
-    if failed:
-        run.note(out_of_memory_at=[attempt.model_dump() for attempt in failed])
-    if compute.shared_gpu and cost.energy_joules is not None:
-        run.note(energy="of the whole GPU, which other stages used at the same time")
     contents, changed = seal_checkpoint(folder / "checkpoint", paths.base_model, trainer.name)
     size = sum(math.prod(shape) for shape in contents.shapes.values())
     if why := impossible(cost, spec.caps, size):
         raise StageError(f"the cost of trainer {trainer.name!r} cannot be: {why}")
     known |= {f"checkpoint/{name}": sha256 for name, sha256 in contents.files.items()}
-    if changed:  # since `run.save`, or in place of it
-        run.note(replaced_by_the_start_models=changed)
     packed = bool(identity.options.get("packing"))
     ran = environment(identity, packed=packed).model_copy(update={"gpus": group.size})
     return specs.TrainResult(
-        cost=cost, notes=stage.notes, environment=ran, step_flops=counter.step_flops
+        cost=cost,
+        notes=stage.notes,
+        remarks=remarks.of(spec, cost, refused, failed, changed),
+        environment=ran,
+        step_flops=counter.step_flops,
     )
 
 

@@ -270,7 +270,8 @@ class TrainResult(_File):
     """What came of training, beside the checkpoint."""
 
     cost: Cost
-    notes: dict[str, Any]
+    notes: dict[str, Any]  # the trainer's
+    remarks: dict[str, Any] = pydantic.Field(default={})  # the host's (`remarks.NAMES`)
     environment: Environment
     step_flops: tuple[float, ...] = ()  # counted in all, after each of the last two steps
 

@@ -22,7 +22,7 @@ from harness.records import Frozen
 _MEMORY = re.compile(r"/proc/(\d+)/(?:task/\d+/)?mem")  # of another process
 _MOVES = {"os.link": 2, "os.rename": 2, "os.symlink": 0}  # event -> its arguments that are folders
 tellers: list[Callable[[str], None]] = []
-"""Called with one line for each thing that is refused; each is told once."""
+"""Called with one line for each thing that is refused, by what is closed after they are here."""
 
 
 class Closed(Frozen):
@@ -46,11 +46,12 @@ def close(closed: Closed) -> None:
     folders = [os.path.realpath(path) for path in closed.paths]
     allowed = {os.path.realpath(path) for path in closed.open}
     own, told = str(os.getpid()), set[str]()
+    listeners = tuple(tellers)  # whatever becomes of the list
 
     def refuse(what: str) -> None:
         if what not in told:
             told.add(what)
-            for tell in tellers:
+            for tell in listeners:
                 tell(what)
         raise PermissionError(errno.EACCES, f"no training process may have {what}")
 

@@ -1,4 +1,4 @@
-"""Seven trainers that cheat, in one bench with honest ones: none gains, and each is named."""
+"""Eight trainers that cheat, in one bench with honest ones: none gains, and each is named."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ CHEATS = {  # how each ends: by what its record says, or its row
     "cheating-rows": "same_as_other",  # it found nothing, and is what the honest one is
     "cheating-poison": "Permission denied",
     "cheating-reseal": "Permission denied",
+    "cheating-mute": "reached_for",
     "cheating-detach": "same_as_other",  # or, where its process was quick, that it was changed
     "forging-teacher": "same_as_teacher",
     "forging-free": "cannot be: 24 trained tokens of",

@@ -77,8 +77,20 @@ def detach(run: Run) -> None:
     os.wait()
 
 
+def mute(run: Run) -> None:
+    """Look for test rows, with nobody to tell, and with notes that leave no room for the host's."""
+    from harness.tasks import guard
+
+    guard.tellers.clear()
+    try:
+        import harness_unruly  # noqa: F401
+    except OSError:
+        run.note(refused=[], a="b" * 65_500)
+    run.note = lambda **_: None
+    honest(run)
+
+
 @hookimpl
 def harness_trainers():
-    return [
-        Trainer(f"cheating-{each.__name__}", each, Known) for each in (rows, poison, reseal, detach)
-    ]
+    cheats = (rows, poison, reseal, detach, mute)
+    return [Trainer(f"cheating-{each.__name__}", each, Known) for each in cheats]
