@@ -22,12 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError, is_disk_full
-from harness.files import remove_folder
+from harness.files import clear_for, remove_folder
 
 VARIABLE = "HARNESS_STAGE_SCRATCH"  # the trainer's scratch folder, for the stage's processes
 SHARED = "scratch"  # the same in the stage's folder, and what is copied there
 LEAST_BYTES = 2**20  # a disk with less is full
 CHECKPOINTS = "trainer"  # the folder of training checkpoints
+MEMORY = "memory.json"  # in the stage's folder: its attempts that ran out of memory
+# what else of a stage's folder is there for its next attempt: what the bench and the guard wrote,
+# the log, what the conformance kit found
+KEPT = ("stage.json", "lock", "log.txt", "outside.json", MEMORY, "offences.txt")
+CONTINUED = (SHARED, "events.jsonl", "tracking")  # and where it may go on from a checkpoint
 PART = ".part"  # at the end of a file's name while it is written
 
 
@@ -138,11 +143,25 @@ def begin(folder: Path) -> None:
     here.mkdir(parents=True, exist_ok=True)
 
 
-def clear(folder: Path) -> None:
-    """Remove what a later attempt would continue from."""
-    for path in {place(folder), folder / SHARED}:
-        remove_folder(path)
-    (folder / "events.jsonl").unlink(missing_ok=True)
+def empty(folder: Path, *, continues: bool) -> None:
+    """Remove what an earlier attempt left, its trainer's own files anywhere in the folder too.
+
+    Args:
+        folder: The stage's.
+        continues: Whether the next attempt may go on from a training checkpoint.
+    """
+    if not continues:
+        remove_folder(place(folder))
+    for path in list(folder.iterdir()):
+        own_folder = path.is_dir() and not path.is_symlink()
+        if continues and path.name in CONTINUED:
+            continue
+        if own_folder:
+            remove_folder(path)
+            if path.exists() and not path.name.startswith("."):
+                clear_for(path)  # what cannot be removed lies aside
+        elif path.name not in KEPT:
+            path.unlink(missing_ok=True)
 
 
 def on_node() -> bool:

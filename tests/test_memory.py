@@ -9,7 +9,7 @@ import pytest
 from test_trainers import assert_close
 
 from harness.errors import StageError
-from harness.records import read_records
+from harness.records import Caps, Cost, read_records
 from harness.stage import memory
 
 OPTIONS = """
@@ -61,6 +61,43 @@ def test_half_the_rows_until_they_fit_and_the_same_result(
     assert_close(one, other)
     # optimiser states of three steps lay in it; nothing continues from them now
     assert not [*(folder / "stages").glob("train-*/scratch")]
+
+
+@pytest.mark.bench
+def test_what_was_trained_before_memory_ended_is_spent_and_gone(small_board, harness, with_plugins):
+    records, _ = bench(small_board, harness, with_plugins, room=8, greedy="greedy-late")
+    plain, late = records["sft"], records["greedy-late"]
+    assert late.status == "ok"
+    assert late.cost.steps == plain.cost.steps == 3  # two of them in the attempt that failed
+    notes = late.stages[0].notes
+    assert "mine.pt" not in notes["found"]
+    (failed,) = notes["out_of_memory_at"]
+    assert (failed["micro_batch_size"], failed["step"]) == (8, 2)
+    assert 0 < failed["trained_tokens"] < late.cost.trained_tokens
+    assert 0 < failed["flops"] < late.cost.flops
+
+
+@pytest.mark.parametrize(
+    ("steps", "caps", "spent"),
+    [
+        ([0, 0, 0], {"steps": 3}, None),  # in the first step: nothing is lost by it
+        ([9], {"steps": 100}, None),
+        ([9, 3], {"steps": 100}, 12),
+        ([40, 60], {"steps": 100}, 60),  # that one began with the 40
+        ([100], {"steps": 100}, 99),
+        ([5], {"steps": 100, "flops": 40.0}, 5),
+        ([5], {"seconds": 10.0}, None),
+    ],
+)
+def test_what_attempts_without_memory_spent(steps, caps, spent):
+    failed = tuple(
+        memory.Attempt(
+            micro_batch_size=8, rows=8, step=n, seconds=1, cost=Cost(steps=n, flops=n, seconds=1)
+        )
+        for n in steps
+    )
+    found = memory.spent(failed, Caps(**caps))
+    assert (found and found.steps) == spent
 
 
 @pytest.mark.bench

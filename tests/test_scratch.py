@@ -226,5 +226,12 @@ def test_what_is_copied_is_the_newest_checkpoint_with_the_files_that_belong_to_i
     monkeypatch.setenv(scratch.VARIABLE, str(here))
     save(4, "d")
     assert copied() == kept | {"trainer/checkpoint-4/weights": "d"}
-    scratch.clear(stage)
-    assert [*stage.iterdir(), *here.parent.iterdir()] == []
+    for name in ("mine.pt", "log.txt", "events.jsonl"):
+        (stage / name).write_text("left")
+    (stage / "memory.json").mkdir()
+    (stage / "memory.json/mine.pt").write_text("left")
+    scratch.empty(stage, continues=True)
+    assert {path.name for path in stage.iterdir()} == {"scratch", "log.txt", "events.jsonl"}
+    assert copied() == kept | {"trainer/checkpoint-4/weights": "d"}
+    scratch.empty(stage, continues=False)
+    assert [path.name for path in (*stage.iterdir(), *here.parent.iterdir())] == ["log.txt"]

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness import errors, scratch
 from harness.errors import BudgetExceeded, HarnessError, StageError, TamperedError
-from harness.files import clear_for, read_verified, remove_folder
+from harness.files import read_verified, remove_folder
 from harness.plugin import scored_rows
-from harness.records import Status
+from harness.records import Cost, Status
 from harness.redact import redact
 from harness.stage import memory, processes, remarks
 from harness.stage import spec as specs
 from harness.stage.environment import energy_joules, environment, peak_memory
-from harness.stage.manifest import OUTPUTS, check_sealed, say_over, write_manifest
+from harness.stage.manifest import check_sealed, say_over, write_manifest
 from harness.stage.spec import GenerateSpec, JudgeSpec, ProbeSpec, StageSpec, TrainSpec
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _run(folder: Path) -> int:
 def _attempt(folder: Path, spec: StageSpec) -> int:
     try:
         if processes.rank() == 0:
-            _clear(folder)
+            _clear(folder, spec)
         known: dict[str, str] = {}  # sha256 of outputs that have been read
         result = _work(folder, spec, known)
         if result is not None:  # the first process of a stage writes what came of it
@@ -104,14 +104,11 @@ def _work(folder: Path, spec: StageSpec, known: dict[str, str]) -> specs.Result 
     return _train(folder, spec, known)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what an earlier attempt left."""
-    for name in OUTPUTS:
-        path = folder / name
-        if path.is_dir() and not path.is_symlink():
-            clear_for(path)
-        else:
-            path.unlink(missing_ok=True)
+def _clear(folder: Path, spec: StageSpec) -> None:
+    """Remove what an earlier attempt left, but for what this one may go on from."""
+    compute = spec.compute if isinstance(spec, TrainSpec) else None
+    continues = compute is not None and bool(compute.save_every or compute.save_minutes)
+    scratch.empty(folder, continues=continues)
 
 
 def _seed(spec: TrainSpec | GenerateSpec | ProbeSpec) -> None:
@@ -151,8 +148,6 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     assert isinstance(protocol, Protocol)  # lm-eval's make no training prompts
     group = processes.join(identity.device, compute.stage_seconds)
     if group.rank == 0:
-        if not (compute.save_every or compute.save_minutes):
-            scratch.clear(folder)
         (folder / "checkpoint").mkdir()
         scratch.begin(folder)
     group.wait()
@@ -160,6 +155,8 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     teacher = str(paths.teacher) if paths.teacher else None
     gpus = group.size if identity.device != "cpu" else 0
     counter = Counter(spec.caps, teacher, group, fill=identity.budget.fill, gpus=gpus)
+    if (earlier := memory.spent(failed, spec.caps)) is not None:
+        counter.resume(earlier, earlier)
     stage = TrainStage(
         spec=spec,
         folder=folder,
@@ -183,7 +180,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
             trainer.train(run)
     except BaseException as error:
         if memory.is_out_of_memory(error) and not isinstance(error, memory.NoRoom):
-            _out_of_memory(stage, failed, error)
+            _out_of_memory(stage, failed, counter.cost, error)
         raise
     finally:
         stage.verifier.close()
@@ -212,7 +209,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
 
 
 def _out_of_memory(
-    stage: TrainStage, failed: tuple[memory.Attempt, ...], error: BaseException
+    stage: TrainStage, failed: tuple[memory.Attempt, ...], cost: Cost, error: BaseException
 ) -> NoReturn:
     """Leave on disk what to try next, or say what to do where nothing is left to try."""
     traceback.print_exception(error, file=sys.stderr)
@@ -227,12 +224,15 @@ def _out_of_memory(
             "out of memory with one row in a forward pass; set gradient_checkpointing = true in the"
             " board's [compute], or a smaller max_length or completion length"
         ) from error
-    cost = stage.budget.cost
     failure = memory.Attempt(
-        micro_batch_size=micro, rows=rows, step=cost.steps, seconds=round(cost.seconds, 1)
+        micro_batch_size=micro,
+        rows=rows,
+        step=cost.steps,
+        seconds=round(cost.seconds, 1),
+        cost=cost,
     )
     memory.add_failure(stage.folder, failed, failure)
-    scratch.clear(stage.folder)
+    scratch.empty(stage.folder, continues=False)
     raise memory.TryAgain from error
 
 

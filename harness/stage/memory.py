@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pydantic
 
+from harness.costs import Caps, Cost, total_cost
 from harness.errors import StageError
 from harness.files import read_bytes, write_atomically
+from harness.scratch import MEMORY as FILE  # a stage that continues keeps what was learnt
 
-FILE = "memory.json"  # in the stage's folder; a stage that continues keeps what was learnt
+FREE = 0.1  # share of a cap that attempts without memory may spend, all together, for nothing
 
 
 class TryAgain(Exception):
@@ -39,6 +41,12 @@ class Attempt(pydantic.BaseModel, frozen=True, extra="forbid"):
     rows: int  # of one process in an optimiser step
     step: int  # that it failed in
     seconds: float  # that it took
+    cost: Cost = Cost()  # of it; with that of those before it where it began with theirs
+
+    def remark(self) -> dict[str, float]:
+        """Return what a record says of it."""
+        spent = {"trained_tokens": self.cost.trained_tokens, "flops": self.cost.flops}
+        return {**self.model_dump(exclude={"cost"}), **spent}
 
 
 _Attempts = pydantic.TypeAdapter(tuple[Attempt, ...])
@@ -68,6 +76,26 @@ def failures(folder: Path) -> tuple[Attempt, ...]:
 def add_failure(folder: Path, known: tuple[Attempt, ...], failure: Attempt) -> None:
     """Keep a failed attempt; processes of a stage that fail at once write the same file."""
     write_atomically(folder / FILE, _Attempts.dump_json((*known, failure)).decode())
+
+
+def spent(failed: tuple[Attempt, ...], caps: Caps) -> Cost | None:
+    """Return what the next attempt begins with as spent; None where that is nothing.
+
+    Memory is full in the first steps, if at all, so little is lost by it, and what is trained does
+    not depend on the machine. Where more than `FREE` of a cap went into attempts that failed, all
+    of it counts: who trains, and then says that memory was full, has spent it.
+    """
+    total, counts = Cost(), False
+    for attempt in failed:
+        total = attempt.cost if counts else total_cost((total, attempt.cost))
+        counts = any(
+            (getattr(total, name) or 0) > FREE * cap for name, cap in caps.set_caps().items()
+        )
+    if not counts:
+        return None
+    if caps.steps is not None:  # one is left, so that it ends with a checkpoint
+        total = total.model_copy(update={"steps": min(total.steps, caps.steps - 1)})
+    return total
 
 
 def next_size(failed: tuple[Attempt, ...]) -> int | None:

@@ -43,7 +43,7 @@ def of(
     found: dict[str, Any] = {
         "refused": _bounded(refused),
         "test_problems_within_reach": list(spec.closed.within_reach),
-        "out_of_memory_at": [attempt.model_dump() for attempt in failed[:MOST]],
+        "out_of_memory_at": [attempt.remark() for attempt in failed[:MOST]],
         "energy": "of the whole GPU, which other stages used at the same time" if shared else "",
         "replaced_by_the_start_models": _bounded(changed),
     }

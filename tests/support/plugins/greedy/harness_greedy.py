@@ -35,6 +35,29 @@ def train_on_answers(run: Run) -> None:
     run.generate(run.student(), run.tokenizer(), [[5, 6, 7], [5, 6]])
 
 
+def train_and_say_so_late(run: Run) -> None:
+    """Say in the third step that memory is full, with weights left where the next attempt looks."""
+    import torch
+
+    folder, load, passes = run.scratch.parent, run.student, []
+    run.note(found=sorted(path.name for path in folder.iterdir()))
+
+    def student():
+        model = load()
+
+        def full(module, args, kwargs):
+            passes.append(len(kwargs["input_ids"]))
+            if passes[-1] == run.options.batch_size and len(passes) == 3:
+                torch.save(module.state_dict(), folder / "mine.pt")
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        model.register_forward_pre_hook(full, with_kwargs=True)
+        return model
+
+    run.student = student
+    harness_sft.train(run)
+
+
 def limited(run: Run, error: Exception) -> None:
     """Let the student raise an error in a forward pass of more rows than there is room for."""
     import torch
@@ -60,5 +83,6 @@ def harness_trainers():
     return [
         Trainer("greedy", train, GreedyOptions, "needs much memory"),
         Trainer("greedy-cublas", train_without_workspace, GreedyOptions, "needs a workspace"),
+        Trainer("greedy-late", train_and_say_so_late, GreedyOptions, "has trained before"),
         Trainer("greedy-answers", train_on_answers, GreedyOptions, "writes answers"),
     ]
