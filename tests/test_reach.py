@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import landlockpy
 import pytest
 from processes import PLUGINS
 
+from harness.bench.stage_inputs import _sources
 from harness.records import Record, read_records
 from harness.tasks.guard import Closed
 
@@ -126,6 +129,21 @@ def test_what_is_closed_is_refused(tmp_path, monkeypatch, code):
     said = reach(closed, code, str(vault / "written.jsonl"))
     assert "GOLD" not in said
     assert "PermissionError: [Errno 13] no training process may have harness_vault" in said
+
+
+@pytest.mark.promise(
+    "No file, module or memory that training can read holds a gold answer of a test problem"
+)
+def test_every_compiled_form_of_a_module_is_closed(tmp_path, monkeypatch):
+    (tmp_path / "exam.py").write_text("x = 'GOLD'")
+    names = {"exam.cpython-39.pyc", "exam.cpython-311.opt-1.pyc", "exam.cpython-311.opt-2.pyc"}
+    (tmp_path / "__pycache__").mkdir()
+    for name in (*names, "examples.cpython-311.pyc", "other.cpython-311.pyc"):
+        (tmp_path / "__pycache__" / name).touch()
+    monkeypatch.setitem(sys.modules, "exam", SimpleNamespace(__file__=str(tmp_path / "exam.py")))
+    found = {path.name for path in _sources("exam")}
+    own = Path(importlib.util.cache_from_source("exam.py")).name
+    assert found == {"exam.py", "exam.pyc", own, *names}
 
 
 def test_a_model_that_lies_among_what_is_closed_can_be_read(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib.util
 import sys
@@ -220,11 +221,18 @@ def _published(folder: Path) -> list[Path]:
 
 
 def _sources(module: str) -> list[Path]:
-    """Return the folder of a package, or the file of a module and its compiled form."""
+    """Return the folder of a package, or the file of a module and all its compiled forms.
+
+    Other interpreters, and other levels of optimisation, leave some of their own.
+    """
     path = Path(sys.modules[module].__file__ or "")
     if path.name == "__init__.py":
         return [path.parent]
-    return [path, Path(importlib.util.cache_from_source(str(path)))]
+    kept = Path(importlib.util.cache_from_source(str(path)))  # of this interpreter
+    folders = {kept.parent, path.parent / "__pycache__"}
+    stem = glob.escape(path.stem)
+    compiled = [one for each in folders for one in sorted(each.glob(f"{stem}.*.pyc"))]
+    return [path, path.with_suffix(".pyc"), *dict.fromkeys([kept, *compiled])]
 
 
 def model_folder(plan: Plan, folder: Folder, stage: Stage) -> Path:
