@@ -83,6 +83,7 @@ def test_a_hostile_trainer_is_refused_everything(attacked, listener):
     # where no network namespace may be made Landlock knows TCP alone
     assert stage.notes["done"] == ([] if offline else ["resolve"])
     assert stage.notes["allowed"] is True
+    assert stage.notes["made"] == 2
     assert "SOME_API_KEY" not in stage.notes["variables"]
     assert "long" not in stage.notes
     assert "notes passed" in stage.notes["left_out"]

@@ -7,11 +7,26 @@ import os
 import platform
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from harness.records import Environment
 from harness.stage.models import attention
 from harness.stage.spec import Common
+
+
+def keep_data_sets_at_home() -> None:
+    """Let `datasets` keep what it makes of files and generators in this process's own home.
+
+    The machine's cache is not a training stage's to read or write. The library may have been
+    imported with that, before a stage had a home.
+    """
+    place = Path.home() / ".cache" / "huggingface" / "datasets"
+    os.environ["HF_DATASETS_CACHE"] = str(place)
+    if config := sys.modules.get("datasets.config"):
+        vars(config)["HF_DATASETS_CACHE"] = place
+        vars(config)["DOWNLOADED_DATASETS_PATH"] = place / "downloads"
+        vars(config)["EXTRACTED_DATASETS_PATH"] = place / "downloads" / "extracted"
 
 
 def environment(identity: Common, *, packed: bool = False) -> Environment:

@@ -127,6 +127,7 @@ def _seed(spec: TrainSpec | GenerateSpec | ProbeSpec) -> None:
 def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainResult | None:
     from harness.plugin.host import Host
     from harness.stage.budget import Budget
+    from harness.stage.environment import keep_data_sets_at_home
     from harness.stage.metering.counter import Counter, impossible
     from harness.stage.metering.meter import metered
     from harness.stage.models import check_given, seal_checkpoint
@@ -137,6 +138,7 @@ def _train(folder: Path, spec: TrainSpec, known: dict[str, str]) -> specs.TrainR
     from harness.verify import VerifierPool
 
     identity, paths, compute = spec.identity, spec.paths, spec.compute
+    keep_data_sets_at_home()
     if processes.rank() == 0:
         check_given(spec)
     refused: list[str] = []

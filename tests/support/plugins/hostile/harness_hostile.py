@@ -87,8 +87,17 @@ def probe(run: Run) -> None:
     run.note(done=done, variables=sorted(os.environ), long="x" * 100_000)
     (run.scratch / "own").write_text("may be written")
     allowed = json.loads((run.base_model / "config.json").read_text())
-    run.note(allowed=bool(allowed))
+    run.note(allowed=bool(allowed), made=made(run))
     shutil.copytree(run.base_model, run.scratch.parent / "checkpoint", dirs_exist_ok=True)
+
+
+def made(run: Run) -> int:
+    """Return how many rows data sets have that honest trainers make of files and generators."""
+    import datasets
+
+    (run.scratch / "rows.jsonl").write_text('{"a": 1}\n')
+    read = datasets.load_dataset("json", data_files=str(run.scratch / "rows.jsonl"), split="train")
+    return len(read) + len(datasets.Dataset.from_generator(lambda: iter([{"a": 1}])))
 
 
 @hookimpl
