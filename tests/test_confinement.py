@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import landlockpy
 import pytest
 from processes import all_ended
 
-from harness.bench.executors import confinement, measured
+from harness.bench.executors import calls, confinement, measured
 from harness.bench.executors import local as executor_module
 from harness.leaderboard.data import Leaderboard
 from harness.leaderboard.origins import Spent, unaccounted
@@ -384,6 +385,67 @@ for path in (sys.argv[1], "/dev/tty", "/dev/ptmx", "/dev/pts/ptmx", "/proc/self/
     assert found.pop("/dev/null") == "opened"
     assert found.pop("/dev/tty") in ("PermissionError", "OSError")  # it has none to speak of
     assert set(found.values()) == {"PermissionError"}, found
+
+
+@pytest.mark.promise(
+    "A trainer reads and writes nothing that is not its own, and reaches no network and no process"
+)
+@pytest.mark.skipif(
+    os.uname().machine not in calls.ATTRIBUTES, reason="no filter knows this machine"
+)
+def test_a_stage_sets_no_attribute_of_a_file(tmp_path):
+    """On no file, by no call, and by no program that it starts; what copies files still does."""
+    script = """
+import ctypes, os, shutil, subprocess, sys
+from pathlib import Path
+from harness.bench.executors.calls import refuse_calls
+os.setxattr("before", "user.w", b"weights")
+assert refuse_calls()
+libc = ctypes.CDLL(None, use_errno=True)
+descriptor = os.open("before", os.O_RDONLY)
+code = "import os; os.setxattr('before', 'user.w', b'other')"
+def by_number(number, *given):
+    if libc.syscall(number, *given) < 0:
+        raise OSError(ctypes.get_errno(), "")
+for way in (
+    lambda: os.setxattr("before", "user.w", b"other"),
+    lambda: os.setxattr("before", "user.w", b"other", follow_symlinks=False),
+    lambda: os.setxattr(descriptor, "user.w", b"other"),
+    lambda: os.removexattr("before", "user.w"),
+    lambda: by_number(463, -100, b"before", 0, b"user.w", 0, 0),
+    lambda: by_number(425, 1, ctypes.create_string_buffer(256)),
+    lambda: subprocess.run([sys.executable, "-c", code], check=True, stderr=-3),
+):
+    try:
+        way()
+        print("done")
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(getattr(error, "errno", "program"))
+print(os.getxattr("before", "user.w"))
+shutil.copy2("before", "after")
+os.utime("after")
+print(Path("after").read_text())
+"""
+    (tmp_path / "before").write_text("content")
+    try:
+        os.setxattr(tmp_path / "before", "user.w", b"")
+    except OSError:
+        pytest.skip("this file system has no attributes")
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    none, refused = str(errno.EOPNOTSUPP), str(errno.EPERM)
+    found = [none] * 5 + [refused, "program", "b'weights'", "content"]
+    assert done.stdout.split() == found, done.stderr
+
+
+def test_where_no_calls_can_be_refused_the_text_says_so(monkeypatch):
+    monkeypatch.setattr(confinement, "refuse_calls", lambda: False)
+    monkeypatch.setattr(confinement, "_leave_namespaces", lambda network: (True, True, False))
+    monkeypatch.setattr(landlockpy, "abi_version", lambda: 0)
+    given = confinement.Rights((), (), (), network=False, alone=True)
+    said = confinement.confine(given)
+    assert said.endswith("; shared memory, attributes of files, no network")
 
 
 @pytest.mark.promise("A stage leaves nothing in memory for another one")

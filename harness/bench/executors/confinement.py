@@ -3,7 +3,8 @@
 Files and signals by Landlock, which needs no privilege and holds for whatever the process starts;
 the network, memory that outlives processes (`/dev/shm`, System V) and root's privileges by
 namespaces of its own. Where no network namespace may be made, Landlock's rules for TCP are left.
-What the kernel does not offer is left open, and said in the text that `confine` returns.
+A filter refuses calls that none of these sees (`calls`). What the kernel does not offer is left
+open, and said in the text that `confine` returns.
 
 landlockpy makes the Landlock calls. bubblewrap, the other well-kept way, starts a program and so
 cannot confine a process that was forked with everything imported. For namespaces Python 3.11 has no
@@ -29,6 +30,7 @@ import landlockpy
 import pydantic
 from landlockpy import AccessFS, AccessNet, Scope
 
+from harness.bench.executors.calls import refuse_calls
 from harness.stage.spec import GenerateSpec, JudgeSpec, ProbeSpec, StageSpec, TrainSpec
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
@@ -115,9 +117,12 @@ def confine(rights: Rights) -> str:
     users, offline, memory = _leave_namespaces(rights.network)
     if memory and not _own_memory(rights):
         memory = False
+    attributes = refuse_calls()
     abi = landlockpy.abi_version()
     only_tcp = not (offline or rights.network) and rights.alone and abi >= 4
     left = "no network" if offline else "no TCP" if only_tcp else "network"
+    if not attributes:
+        left = f"attributes of files, {left}"
     if not memory:
         left = f"shared memory, {left}"
     if not users and os.getuid() == 0:
