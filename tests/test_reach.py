@@ -13,8 +13,11 @@ import landlockpy
 import pytest
 from processes import PLUGINS
 
+from harness.bench.recorder import _notes
 from harness.bench.stage_inputs import _sources
-from harness.records import Record, read_records
+from harness.records import Cost, Environment, Record, read_records
+from harness.stage import remarks
+from harness.stage.spec import TrainResult, TrainSpec
 from harness.tasks.guard import Closed
 
 BOARD = """
@@ -144,6 +147,22 @@ def test_every_compiled_form_of_a_module_is_closed(tmp_path, monkeypatch):
     found = {path.name for path in _sources("exam")}
     own = Path(importlib.util.cache_from_source("exam.py")).name
     assert found == {"exam.py", "exam.pyc", own, *names}
+
+
+def test_what_the_host_remarks_is_neither_pushed_out_nor_written_by_a_trainer():
+    refused = [f"a\ud800/{'x' * 400}", *map(str, range(60))]
+    spec = TrainSpec.model_construct(
+        closed=Closed(within_reach=("sums",)), compute=SimpleNamespace(shared_gpu=True)
+    )
+    found = remarks.of(spec, Cost(), refused, (), ())
+    assert set(found) == {"refused", "test_problems_within_reach"}
+    notes = {"long": "y" * 70_000, "refused": [], "out_of_memory_at": [1], "loss": 1.0}
+    where = Environment(python="3", platform="Linux", processor="one core")
+    kept = _notes(TrainResult(cost=Cost(), notes=notes, remarks=found, environment=where))
+    assert set(kept) == {"loss", "left_out", *found}
+    assert kept["refused"][0].startswith("a\ufffd/x")
+    assert max(map(len, kept["refused"])) <= 300
+    assert kept["refused"][-1] == "and 11 more"
 
 
 def test_a_model_that_lies_among_what_is_closed_can_be_read(tmp_path):

@@ -32,7 +32,7 @@ def test_what_a_trainer_leaves_ends_no_bench(small_board, with_plugins, harness,
     assert found["wrecking-said"].error == "half a character: \ufffd"
     assert found["wrecking-deep"].stages[0].outside is not None
     assert set(found["wrecking-nested"].stages[0].notes) == {"left_out"}
-    assert found["wrecking-halved"].stages[0].notes["refused"] == ["\ufffd something"]
+    assert found["wrecking-halved"].stages[0].notes["seen"] == ["\ufffd something"]
     assert torn(tmp_path) == []
     assert {row.trainer for row in leaderboard(tmp_path).rows} >= {"unruly", "wrecking-halved"}
     page = json.loads((tmp_path / "runs/small/small.json").read_text())

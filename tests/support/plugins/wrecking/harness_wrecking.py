@@ -50,7 +50,7 @@ def nested(run: Run) -> None:
 def halved(run: Run) -> None:
     """Note what a page would show, with half a character."""
     honest(run)
-    run.note(refused=[f"{HALF} something"], **{HALF: HALF})
+    run.note(seen=[f"{HALF} something"], **{HALF: HALF})
 
 
 def said(run: Run) -> None:
