@@ -33,6 +33,8 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "chat_template.jinja",
 )
+DECODING = "generation_config.json"
+SPECIAL_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id")  # all that is used of it
 INDEX = "model.safetensors.index.json"  # which file holds which tensor, where there are several
 JSON_BYTES = 256 * 2**20  # a tokenizer of 250,000 tokens takes 30 MiB
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -95,6 +97,9 @@ def size_bytes(path: Path) -> int:
 def digest(path: Path, known: Mapping[str, str] | None = None) -> str:
     """Return a sha256 over weights, configuration and tokenizer, the same wherever they lie.
 
+    Of the decoding defaults that is the special tokens, where they are others than the
+    configuration's: an answer ends at one of them. What else they say is never used.
+
     `known` are the sha256 of its files by name, where they have been read already.
     """
     sha256 = (known or {}).get
@@ -106,7 +111,18 @@ def digest(path: Path, known: Mapping[str, str] | None = None) -> str:
     for name in TOKENIZER_FILES:
         if (path / name).exists():
             sha.update(f"\n{name} {sha256(name) or read_sha256(path / name)}".encode())
+    if others := _other_special_tokens(path, config):
+        sha.update(f"\n{DECODING} {json.dumps(others, sort_keys=True)}".encode())
     return sha.hexdigest()
+
+
+def _other_special_tokens(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the special tokens of a model's decoding defaults that its configuration has not."""
+    if not (path / DECODING).exists():
+        return {}  # then they are the configuration's
+    defaults = model_json(path / DECODING)
+    found = {name: defaults.get(name) for name in SPECIAL_TOKENS}
+    return {name: ids for name, ids in found.items() if ids != config.get(name)}
 
 
 _read: dict[tuple[str, int, int, int, int], str] = {}
@@ -137,7 +153,7 @@ def dressing(path: Path, start: Path) -> dict[str, bytes]:
     All of it is the start model's: tokenizer, chat template, special tokens, decoding defaults and
     configuration, in which only the type of the weights is the checkpoint's own.
     """
-    names = (*TOKENIZER_FILES, "generation_config.json")
+    names = (*TOKENIZER_FILES, DECODING)
     files = {name: (start / name).read_bytes() for name in names if (start / name).is_file()}
     config = configuration(start)
     config.pop("torch_dtype", None)

@@ -99,6 +99,32 @@ def test_the_digest_follows_the_weights_and_not_the_place(model, tmp_path):
     assert checkpoints.digest(copy) != checkpoints.digest(model)
 
 
+def test_the_digest_follows_where_answers_end(model):
+    """By the special tokens among the decoding defaults, where the configuration has others."""
+    config = json.loads((model / "config.json").read_text())
+    ends = {name: config.get(name) for name in checkpoints.SPECIAL_TOKENS}
+    path = model / "generation_config.json"
+    path.unlink(missing_ok=True)
+    plain = checkpoints.digest(model)
+    found = set()
+    for change in (
+        {},
+        {"max_new_tokens": 7, "repetition_penalty": 1.5},
+        {"eos_token_id": [ends["eos_token_id"], 5]},
+        {"eos_token_id": 5},
+        {"eos_token_id": None},
+        {"bos_token_id": 5},
+    ):
+        path.write_text(json.dumps(ends | change))
+        same = checkpoints.digest(model) == plain
+        assert same == (not change.keys() & ends.keys()), change
+        found.add(checkpoints.digest(model))
+    assert len(found) == 5
+    path.write_text("[")
+    with pytest.raises(UsageError, match=r"generation_config\.json is not JSON"):
+        checkpoints.digest(model)
+
+
 def test_parameters_are_counted_from_the_file(model):
     from transformers import AutoModelForCausalLM
 

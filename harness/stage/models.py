@@ -42,7 +42,7 @@ def forget_defaults(model: Any) -> None:
     import transformers
 
     make: Any = transformers.GenerationConfig  # without annotations
-    kept = ("bos_token_id", "eos_token_id", "pad_token_id")
+    kept = checkpoints.SPECIAL_TOKENS
     known = {name: getattr(model.generation_config, name) for name in kept}
     model.generation_config = make(**known)
 
