@@ -60,6 +60,15 @@ def remove_folder(path: Path) -> None:
         subprocess.run(["rm", "-rf", "--", str(path)], capture_output=True, check=False)
 
 
+def remove_what_is_in(folder: Path) -> None:
+    """Remove all that lies in a folder, as far as that can be removed."""
+    for path in list(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            remove_folder(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def read_verified(path: Path, sha256: str) -> bytes:
     """Return the bytes of a file, if they are the very ones that a digest was made of.
 

@@ -343,4 +343,5 @@ def _report(folder: Path, error: BaseException) -> None:
 if __name__ == "__main__":
     # the processes of a stage are given no parent: they die with the launcher that started them
     processes.die_with_parent(int(sys.argv[2]) if len(sys.argv) > 2 else os.getppid())
+    processes.private = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     sys.exit(_run(Path(sys.argv[1])))

@@ -19,11 +19,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from harness.files import remove_what_is_in
+
 if TYPE_CHECKING:
     from harness.stage.spec import TrainSpec
 
 PR_SET_PDEATHSIG = 1
 COUNT = "HARNESS_PROCESSES"  # set for each process of a stage that runs as several
+private: Path | None = None  # where this stage's temporary files and its home are, if its own
 
 
 @dataclass(frozen=True)
@@ -123,13 +126,21 @@ def launch(folder: Path, spec: TrainSpec) -> int:
 
 
 def again(folder: Path, token: bytes = b"") -> NoReturn:
-    """Replace this process by a fresh one that does the stage once more, and knows the token."""
+    """Replace this process by a fresh one that does the stage once more, and knows the token.
+
+    Neither what it has opened nor its private folder's files are left to that.
+    """
     sys.stderr.flush()
+    if private is not None:
+        os.chdir(private)
+        remove_what_is_in(private)
+    os.closerange(3, 2**20)
     read, write = os.pipe()
     os.write(write, token)
     for descriptor in (os.dup2(read, 0), read, write)[1:]:
         os.close(descriptor)
     command = ["-P", "-m", "harness.stage.main", str(folder), str(os.getppid())]
+    command += [str(private)] if private is not None else []
     os.execv(sys.executable, [sys.executable, *command])
 
 

@@ -40,6 +40,7 @@ from harness.bench.executors.limits import Watch, end_children, open_log
 from harness.errors import HarnessError
 from harness.files import remove_folder
 from harness.records import Frozen, Status
+from harness.stage import processes
 from harness.stage import spec as specs
 from harness.stage.main import AGAIN
 from harness.stage.manifest import is_over, say_over
@@ -325,6 +326,7 @@ def _stage(
 def _settle_in(private: Path) -> None:
     """Work in a private folder, with temporary files and a home of its own."""
     os.chdir(private)
+    processes.private = private
     os.environ |= {"HOME": str(private), "TMPDIR": str(private), "VLLM_HOST_IP": "127.0.0.1"}
     tempfile.tempdir = None  # asks for TMPDIR again
 

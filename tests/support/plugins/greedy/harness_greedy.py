@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
 import harness_sft
 
 from harness import Run, Trainer, hookimpl
@@ -40,7 +44,10 @@ def train_and_say_so_late(run: Run) -> None:
     import torch
 
     folder, load, passes = run.scratch.parent, run.student, []
-    run.note(found=sorted(path.name for path in folder.iterdir()))
+    places = (folder, run.scratch, Path(tempfile.gettempdir()))
+    run.note(found=sorted(path.name for place in places for path in place.iterdir()))
+    opened = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    run.note(found_open=[name for name in opened if "mine" in name])
 
     def student():
         model = load()
@@ -48,7 +55,9 @@ def train_and_say_so_late(run: Run) -> None:
         def full(module, args, kwargs):
             passes.append(len(kwargs["input_ids"]))
             if passes[-1] == run.options.batch_size and len(passes) == 3:
-                torch.save(module.state_dict(), folder / "mine.pt")
+                for place in places:
+                    torch.save(module.state_dict(), place / "mine.pt")
+                os.set_inheritable(os.memfd_create("mine", 0), True)
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
         model.register_forward_pre_hook(full, with_kwargs=True)
