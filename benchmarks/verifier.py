@@ -179,10 +179,14 @@ def run_grader(
 # -- figures ------------------------------------------------------------------------------------
 
 
-SEALED = ROOT / "tests" / "support" / "verify_sealed.jsonl"
+SEALED = {  # what each set holds
+    "sealed": "of many kinds",
+    "sealed_natural": "as models usually write",
+    "sealed_mixed": "as graders of benchmarks meet",
+}
 
 
-def sealed_section(jobs: list[tuple[str, str]]) -> list[str]:
+def sealed_section(name: str, kind: str, jobs: list[tuple[str, str]]) -> list[str]:
     """Return how the graders judge cases that nobody who made this verifier has looked at.
 
     All graders but the last are given gold and answer alone, the last what a task gives it too: the
@@ -191,12 +195,13 @@ def sealed_section(jobs: list[tuple[str, str]]) -> list[str]:
     sys.path.insert(0, str(ROOT))
     from harness.verify import Conventions, verify
 
-    rows = load(SEALED)
-    lines = [f"## {len(rows)} sealed cases, of which {sum(not r['label'] for r in rows)} are wrong"]
+    rows = load(ROOT / "tests" / "support" / f"verify_{name}.jsonl")
+    wrong = sum(not r["label"] for r in rows)
+    lines = [f"## {len(rows)} sealed cases {kind}, of which {wrong} are wrong"]
     lines += ["", "| grader | accuracy | false negatives | false positives |", "|---|---|---|---|"]
     cases = [[r["gold"], r["answer"], "bare" if r["form"] == "bare" else "text"] for r in rows]
-    for name, python in jobs:
-        lines.append(accuracy_row(name, rows, run_grader(python, name, cases)["accepted"]))
+    for grader, python in jobs:
+        lines.append(accuracy_row(grader, rows, run_grader(python, grader, cases)["accepted"]))
     asked = [
         verify(
             r["answer"],
@@ -431,7 +436,8 @@ def report(arguments: argparse.Namespace) -> list[str]:
                 )
             )
         lines.append("")
-    lines += sealed_section(jobs)
+    for name, kind in SEALED.items():
+        lines += sealed_section(name, kind, jobs)
     missed = [
         r for r, a in zip(core, results["harness"]["accepted"], strict=True) if a != r["label"]
     ]

@@ -27,7 +27,7 @@ EXPECTED = {
     "unruly-segfault": ("killed", "the process was ended by SIGSEGV"),
     "unruly-leave": ("failed", "the trainer ended its process by sys.exit(3)"),
     "unruly-vanish": ("failed", "the process ended with exit code 0 and no result"),
-    "unruly-fail": ("failed", "ValueError: the loss is"),
+    "unruly-fail": ("failed", "ValueError: the loss is not a number"),
     "unruly-explain": ("failed", "no row is short enough; raise max_length"),
     "unruly-hang": ("timeout", "the stage passed its time limit and was stopped"),
     "unruly-kill": ("killed", "the process was ended by SIGKILL"),

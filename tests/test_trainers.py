@@ -218,8 +218,8 @@ def test_sft_goes_on_after_a_kill(student, tmp_path):
 
 def test_a_checkpoint_saved_by_minutes_is_resumed_from(student, tmp_path, monkeypatch):
     """Every step takes 40 seconds: after each second one a minute is over."""
-    from harness.stage import counter
     from harness.stage.callback import BudgetCallback
+    from harness.stage.metering import counter
 
     passed = [0.0]
     monkeypatch.setattr(counter, "monotonic", lambda: passed[0])

@@ -313,7 +313,7 @@ def _report(folder: Path, error: BaseException) -> None:
     """Leave one line for the leaderboard and the traceback in the log."""
     traceback.print_exception(error, file=sys.stderr)
     sys.stderr.flush()
-    text = errors.first_line(error)
+    text = errors.one_line(error)
     elsewhere = scratch.is_full(folder, error)
     if elsewhere:
         line = f"the scratch folder of {os.uname().nodename} is full: {text}; free some space there"
