@@ -116,6 +116,19 @@ def test_somebody_who_brings_a_new_trainer_needs_no_start_model(folder, harness)
     assert tree(folder / "leaderboards") == before
 
 
+def test_records_of_other_conditions_are_named_and_not_left_out_in_silence(folder, harness):
+    (folder / "nothing").mkdir()
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    record = read_records(folder / "runs/tiny/records")[0]
+    board = record.board.model_copy(update={"digest": "f" * 64})
+    other = record.model_copy(update={"board": board}).sealed()
+    (theirs / f"{other.id}.json").write_text(other.to_json())
+    done = harness("publish", "tiny", "--from", "theirs", "--from", "nothing", check=3)
+    assert "theirs: 1 of 1 records are of 'tiny' (digest ffffffffffff)" in done.stderr
+    assert "nothing holds no record" in done.stderr
+
+
 def test_a_cell_made_again_by_others_confirms_it(folder, harness):
     before = row(folder, "sft")
     done = harness("publish", "tiny", "--from", "submissions/again")

@@ -33,6 +33,7 @@ class Source:
     records: tuple[Brought, ...]
     runs: bool  # whether it is a board's runs folder
     manifest: Manifest | None = None  # of a submission
+    left_out: str = ""  # what of it is of other boards or conditions, in one line
 
 
 def gather(folder: Path, digest: str | None = None, *, foreign: bool = False) -> Source:
@@ -77,7 +78,22 @@ def gather(folder: Path, digest: str | None = None, *, foreign: bool = False) ->
     if manifest is not None:
         _as_listed(manifest, found, folder)
     chosen = tuple(one for one in found if digest in (None, one.record.board.digest))
-    return Source(folder, chosen, runs, manifest)
+    return Source(folder, chosen, runs, manifest, _left_out(folder, files.values(), digest))
+
+
+def _left_out(folder: Path, records: Iterable[Record], digest: str | None) -> str:
+    """Return what of a folder is of another board, or of one with other conditions."""
+    boards = [one.board for one in records]
+    others = [board for board in boards if digest not in (None, board.digest)]
+    if not boards:
+        return f"{folder} holds no record"
+    if not others or digest is None:
+        return ""
+    found = ", ".join(sorted({f"{one.name!r} (digest {one.digest[:12]})" for one in others}))
+    return (
+        f"{folder}: {len(others)} of {len(boards)} records are of {found}, and this board's digest"
+        f" is {digest[:12]}"
+    )
 
 
 def in_order(brought: Iterable[Brought]) -> list[Brought]:

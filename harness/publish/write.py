@@ -100,7 +100,8 @@ def publish(
     before = {one.digest for one in ledger.records}
     given = [sources] if isinstance(sources, Path) else list(sources)
     found = [gather(one, conditions.digest) for one in given]
-    found += [gather(one, conditions.digest, foreign=True) for one in others]
+    foreign = [gather(one, conditions.digest, foreign=True) for one in others]
+    found += foreign
     signers = {one.manifest.name: _signer(one, folder) for one in found if one.manifest}
     _check_names(found, records, ledger)
     # Dates are said by whoever made a record, so they order nothing but the records of one source.
@@ -117,6 +118,7 @@ def publish(
         conditions = conditions.model_copy(update={"board_sha256": old.board_sha256})
     # Everything is checked before anything is written, so a refusal leaves no half of a board.
     joined = join(files, ledger, brought, conditions, tasks, signers)
+    joined.refused += [one.left_out for one in foreign if one.left_out]
     if not joined.records:
         raise UsageError(f"board {conditions.board!r}: nothing to publish; {joined.refused[0]}")
     known = joined.ledger.knowledge()
