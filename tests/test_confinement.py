@@ -51,9 +51,11 @@ def attacked(small_board: Path, harness, with_plugins, monkeypatch):
             "answers": "answers/unruly-*/*.jsonl",
             "data": "data/train-*.jsonl",
         }
-        sets = [f"hostile.port={port}"]
-        sets += (f"hostile.{name}={next(folder.glob(path))}" for name, path in known.items())
-        done = harness(*bench, "hostile", *(word for one in sets for word in ("--set", one)))
+        options = [f"port = {port}"]
+        options += (f'{name} = "{next(folder.glob(path))}"' for name, path in known.items())
+        # in the board, since options of a command are in a row's name, which has a bound
+        small_board.write_text("\n".join([text, "[options.hostile]", *options, ""]))
+        done = harness(*bench, "hostile")
         (record,) = (
             one for one in read_records(folder / "records") if one.trainer.startswith("hostile")
         )

@@ -12,7 +12,7 @@ import numpy as np
 from harness.errors import UsageError
 from harness.leaderboard.comparison import Questions, Sample, mean_of_tasks, sample
 from harness.leaderboard.origins import Origins
-from harness.leaderboard.rules import NOTHING, Knowledge, about, replaced_here, same_result
+from harness.leaderboard.rules import NOTHING, Knowledge, about, replaced_here
 from harness.records import LETTERS, START, Record, Score
 
 if TYPE_CHECKING:
@@ -256,3 +256,18 @@ def select_cells(records: Sequence[Record], known: Knowledge = NOTHING) -> Selec
             else:
                 found.kept[trainer].append(record)
     return found
+
+
+def same_result(first: Record, second: Record) -> bool:
+    """Return whether two records have the same weights and the same answers to every question."""
+    weights = [one.checkpoint and one.checkpoint.digest for one in (first, second)]
+    return weights[0] == weights[1] and same_answers(first, second)
+
+
+def same_answers(first: Record, second: Record) -> bool:
+    """Return whether two records have the same answers to every question."""
+    one, other = (
+        {(s.task, s.protocol): (s.samples_sha256, s.verdicts) for s in record.scores}
+        for record in (first, second)
+    )
+    return one == other

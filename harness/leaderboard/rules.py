@@ -334,21 +334,3 @@ def replaced_here(records: Iterable[Record], known: Knowledge) -> set[str]:
     for record in records:
         groups.setdefault(about(known, record).hand, []).append(record)
     return {digest for group in groups.values() for digest in replaced(group)}
-
-
-def same_result(first: Record, second: Record) -> bool:
-    """Return whether two records have the same weights and the same answers to every question."""
-    if (first.checkpoint and first.checkpoint.digest) != (
-        second.checkpoint and second.checkpoint.digest
-    ):
-        return False
-    return same_answers(first, second)
-
-
-def same_answers(first: Record, second: Record) -> bool:
-    """Return whether two records have the same answers to every question."""
-    found = [
-        {(one.task, one.protocol): (one.samples_sha256, one.verdicts) for one in record.scores}
-        for record in (first, second)
-    ]
-    return found[0] == found[1]

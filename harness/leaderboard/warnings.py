@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import log
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.leaderboard.cells import describe_environment, hardware
+from harness.leaderboard.cells import describe_environment, hardware, same_answers
 from harness.leaderboard.data import LeaderboardWarning, WarningKind, WarningValue
 from harness.leaderboard.origins import (
     COPIES,
@@ -21,7 +21,6 @@ from harness.leaderboard.origins import (
     toward_teacher,
     unaccounted,
 )
-from harness.leaderboard.rules import same_answers
 from harness.leaderboard.stats import minimum_detectable
 from harness.records import START
 
