@@ -77,7 +77,7 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
     gold, answer = _single(gold), _single(answer)
     if gold.key == answer.key:
         return True, "the same value"
-    gold, answer = graph(_each_name(gold)), graph(_each_name(answer))
+    gold, answer = graph(_each_name(gold, answer)), graph(_each_name(answer, gold))
     kinds = {gold.kind, answer.kind}
     if kinds <= EXPRESSIONS:
         return values(c, gold, answer)
@@ -105,9 +105,12 @@ def _same(c: Comparison, gold: Node, answer: Node) -> Result:
     return False, f"a {gold.kind} against a {answer.kind}"
 
 
-def _each_name(node: Node) -> Node:
-    """Return `x = 1, y = 1` for `x = y = 1`; any other node as it is."""
-    if node.kind != "rel" or len(node.args[1]) < 3 or {*node.args[0]} != {"="}:
+def _each_name(node: Node, beside: Node) -> Node:
+    """Return `x = 1, y = 1` for `x = y = 1` beside several values; any other node as it is."""
+    several = beside.args[1][0] if beside.kind == "rel" else beside
+    if several.kind not in ("list", "br") or node.kind != "rel":
+        return node
+    if len(node.args[1]) < 3 or {*node.args[0]} != {"="}:
         return node
     *names, value = node.args[1]
     if any(n.kind != "sym" for n in names) or value.kind not in EXPRESSIONS or tree.symbols(value):

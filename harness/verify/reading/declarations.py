@@ -42,7 +42,8 @@ _DECLARED = [
         rf"{_NAMES} = (?P<kind>(?:0 , )?1 , 2)(?: , 3)? , (?:\\[lc]?dots|\. \. \.|…)(?: \))?$",
     )
 ]
-_HINTS = ("\\in", "(", "integer", "real", "constant", "number", "dots", "...", "parameter")
+_HINTS = ("\\in", "integer", "real", "constant", "number", "dots", "...", "parameter")
+_BOUNDS = ("\\ge", "\\le", "\\ne", "<", ">", "\u2264", "\u2265")
 
 
 class Declared(NamedTuple):
@@ -54,7 +55,8 @@ class Declared(NamedTuple):
 
 def declared(text: str) -> tuple[str, Declared]:
     """Return an answer without the declaration at its end, and what it declares."""
-    if not any(hint in text for hint in _HINTS):
+    bounded = "(" in text and any(mark in text for mark in _BOUNDS)
+    if not bounded and not any(hint in text for hint in _HINTS):
         return text, Declared()
     tail = max(0, len(text) - _TAIL)
     found = [m for m in _TOKEN.finditer(text, tail) if m.group() not in _SILENT][-_MOST:]
