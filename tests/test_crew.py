@@ -76,6 +76,7 @@ def run(decoder: Decoder, given: list[Prompt]) -> tuple[dict, Counter]:
     return found, counter
 
 
+@pytest.mark.slow
 def test_two_processes_write_and_count_what_one_does(model, folder):
     """Prompts that are the same, begin the same or are alone; more of them than rows and fewer."""
     shared = [33] * 3 + list(range(40, 60))

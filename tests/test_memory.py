@@ -101,6 +101,7 @@ def test_what_attempts_without_memory_spent(steps, caps, spent):
     assert (found and found.steps) == spent
 
 
+@pytest.mark.slow
 @pytest.mark.bench
 def test_one_row_too_many_is_said_with_what_to_do(small_board, harness, with_plugins):
     records, folder = bench(small_board, harness, with_plugins, room=0, check=1)

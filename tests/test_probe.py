@@ -84,6 +84,7 @@ def test_a_model_that_learnt_problems_by_heart_writes_them_and_no_others(tmp_pat
     assert before.exact == 0
 
 
+@pytest.mark.slow
 @pytest.mark.bench
 def test_a_board_asks_its_start_model_once_and_keeps_its_digest(
     tmp_path, small_models, with_plugins, harness

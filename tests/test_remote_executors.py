@@ -48,6 +48,7 @@ def results(runs: Path, kind: str = "small/records") -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.bench
 @pytest.mark.promise(
     "A stage whose node is lost is tried again, a bounded number of times; one that fails is not"
