@@ -42,7 +42,8 @@ class Outcome:
     seconds: float  # of the whole stage
     gaps: list[float]  # seconds from the end of one step to the end of the next
     digest: str  # of the checkpoint
-    rewards: list[float]  # of each step
+    rewards: list[float]  # of each step, if the trainer has any
+    losses: list[float]  # of each step
     cost: Any
     micro: int | None  # rows of a forward pass
 
@@ -91,21 +92,20 @@ def way(name: str) -> Iterator[None]:
     from harness.stage.processes import Group
     from harness.stage.run import Run
 
-    class Rewards(TrainerCallback):
-        """Writes rewards down, as the harness does, so that they can be compared."""
+    class Learning(TrainerCallback):
+        """Writes rewards and losses down, as the harness does, so that they can be compared."""
 
         def __init__(self, run: Any) -> None:
             self.run = run
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:
-            if "reward" in logs:
-                self.run.log(reward=float(logs["reward"]))
+            self.run.log(**{name: float(logs[name]) for name in ("loss", "reward") if name in logs})
 
     with ExitStack() as stack:
         patch = stack.enter_context
         if name == "alone":
             patch(mock.patch("harness.stage.metering.meter.metered", return_value=nullcontext()))
-            patch(mock.patch.object(Run, "callback", lambda run: Rewards(run)))
+            patch(mock.patch.object(Run, "callback", lambda run: Learning(run)))
         if name != "harness":
             patch(mock.patch.object(Group, "sharded", True))  # TRL then generates by itself
             patch(mock.patch.object(harness_rl, "only_scored"))  # and learns with its own heads
@@ -157,10 +157,15 @@ def trained(work: Work, how: str) -> Outcome:
             seconds=seconds,
             gaps=[late - early for early, late in itertools.pairwise(ends)],
             digest=checkpoints.digest(folder / "checkpoint"),
-            rewards=[event["reward"] for event in events if "reward" in event],
+            rewards=_each("reward", events),
+            losses=_each("loss", events),
             cost=result.cost,
             micro=result.notes.get("micro_batch_size"),
         )
+
+
+def _each(name: str, events: list[dict[str, Any]]) -> list[float]:
+    return [event[name] for event in events if name in event]
 
 
 def in_turns(

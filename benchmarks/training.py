@@ -4,14 +4,17 @@ Stages of the board `tiny` run in processes forked from this one, each as a benc
 number of optimiser steps: the same model, rows, options and seed in the three ways of `stages.py`,
 in turns, A B C A B C.
 
-Where nothing is sampled the first and the last must end at the same weights. One thread works and
-processor time is read. Run with `python benchmarks/training.py`.
+Where nothing is sampled the first and the last must end at the same weights. Elsewhere rollouts are
+sampled by other random numbers, and what was learnt is compared over seeds: the mean reward of the
+last steps, or the mean loss where there is none. One thread works and processor time is read. Run
+with `python benchmarks/training.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 from typing import Any
@@ -24,12 +27,29 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 WRITERS = ("rl", "hybrid-joint", "kd-on-policy")  # trainers whose student writes
-LAST = 4  # steps whose rewards say what was learnt
+LAST = 4  # steps whose rewards or losses say what was learnt
 
 
 def times(slow: list[Outcome], fast: list[Outcome]) -> list[float]:
     """Return by how much stages took longer, pair by pair, in the order of size."""
     return sorted(a.seconds / b.seconds for a, b in zip(slow, fast, strict=True))
+
+
+def learnt(run: Outcome) -> float:
+    """Return the mean reward of the last steps, or the mean loss where there is no reward."""
+    return statistics.mean((run.rewards or run.losses)[-LAST:])
+
+
+def paired(ours: list[float], theirs: list[float]) -> tuple[float, float, float]:
+    """Return the mean difference and its 95 % interval (Student's t over pairs of one seed)."""
+    from scipy.stats import t
+
+    differences = [one - other for one, other in zip(ours, theirs, strict=True)]
+    mean, count = statistics.mean(differences), len(differences)
+    if count == 1:
+        return mean, -math.inf, math.inf
+    half = float(t.ppf(0.975, count - 1)) * statistics.stdev(differences) / count**0.5
+    return mean, mean - half, mean + half
 
 
 def main() -> None:
@@ -59,9 +79,6 @@ def main() -> None:
             row[f"{how}, s"] = round(statistics.median(one.seconds for one in found), 2)
             if not chosen.steps:
                 row[f"{how}, steps"] = [one.cost.steps for one in found]
-            if found[0].rewards:
-                late = [statistics.mean(one.rewards[-LAST:]) for one in found]
-                row[f"{how}, last rewards"] = [round(reward, 3) for reward in late]
         if "alone" in runs:
             pairs = list(zip(runs["alone"], runs["harness"], strict=True))
             if trainer not in WRITERS and any(one.digest != other.digest for one, other in pairs):
@@ -72,6 +89,11 @@ def main() -> None:
         if trainer in WRITERS:
             gains = times(runs["before"], runs["harness"])
             row["times as fast"] = [round(one, 2) for one in gains]
+            row["learnt from"] = "reward" if runs["harness"][0].rewards else "loss"
+            late = {how: [learnt(one) for one in runs[how]] for how in ("before", "harness")}
+            row |= {f"{how}, last steps": round(statistics.mean(late[how]), 4) for how in late}
+            difference = paired(late["harness"], late["before"])
+            row["harness minus before, 95 %"] = [round(one, 4) for one in difference]
         print(json.dumps(row), flush=True)
     packages = versions(("torch", "transformers", "trl"))
     print(f"{machine('cpu')}; {packages}; {vars(chosen)}")
