@@ -62,6 +62,7 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
     that are called in another way, is not seen.
     """
     import torch
+    from torch._guards import TracingContext
     from torch.nn import functional
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -69,6 +70,8 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
     ours: dict[tuple[Any, str], Any] = {}
     plain: dict[tuple[Any, str], Any] = {}  # not where it is inherited
     compiling, autograd, heads = torch.compiler.is_compiling, _Autograd(), products.heads
+    # what torch does while it compiles: in 2.11 it makes some products by others, of shapes alone
+    tracing = TracingContext.try_get
 
     def graded() -> bool:
         return autograd.enabled() and not autograd.again()
@@ -99,7 +102,7 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
             # checkpointing may end here what it computes again
             alone = products.is_real and not asks_others
             made = work(*args, **kwargs) if alone else inner(work, *args, **kwargs)
-            if not compiling():
+            if not (compiling() or tracing()):
                 count(*args, **kwargs)
             return made
 
@@ -112,7 +115,7 @@ def counted(products: Products) -> Iterator[Callable[[], bool]]:
         """Multiply; most products are made here, so nothing else is called that need not be."""
         real = products.is_real
         made = multiply(input, weight, bias) if real else inner(multiply, input, weight, bias)
-        if not compiling():
+        if not (compiling() or tracing()):
             shape = weight.shape
             flops = 2.0 * input.numel() * (shape[0] if len(shape) == 2 else 1)
             if autograd.enabled() and not autograd.again():
