@@ -337,6 +337,21 @@ def test_products_with_vectors_cost_what_they_are():
     assert products.attention == 3 * 2 * 4 * 5 * 6 * 7
 
 
+def test_a_product_of_sizes_that_have_no_value_is_none():
+    """As where a compiler traces: in torch 2.11 it asks for products of such sizes by `torch.mm`."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    products = Products()
+    products.heads.add((320, 32))
+    mode = FakeTensorMode(shape_env=ShapeEnv())
+    rows = mode.from_tensor(torch.zeros(5, 32), static_shapes=False)
+    weights = mode.from_tensor(torch.zeros(32, 16))
+    with mode, counted(products):
+        torch.mm(rows, weights)
+    assert products.total == 0
+
+
 def test_layers_that_multiply_by_einsum_cost_the_same(model):
     found = []
     for changed in (False, True):

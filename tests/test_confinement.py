@@ -20,7 +20,7 @@ from harness.leaderboard.data import Leaderboard
 from harness.leaderboard.origins import Spent, unaccounted
 from harness.leaderboard.warnings import _process_warnings, _uncounted_seconds
 from harness.records import Cost, Environment, Outside, StageRef, read_records
-from harness.stage.spec import TrainSpec
+from harness.stage.spec import GenerateSpec, TrainSpec
 from harness.tasks.guard import Closed
 
 ENVIRONMENT = Environment(python="3", platform="Linux", processor="one core")
@@ -277,7 +277,7 @@ def test_what_is_granted_of_a_python_that_test_rows_come_from(tmp_path, monkeypa
         report_to=(),
         sealed=None,
         compute=SimpleNamespace(network=False),
-        identity=SimpleNamespace(gpus=1),
+        identity=SimpleNamespace(gpus=1, engine="hf"),
     )
     monkeypatch.setattr(confinement, "_system", lambda: (tmp_path / "python",))
     monkeypatch.setattr(confinement, "_code", lambda: ((), ()))
@@ -286,6 +286,32 @@ def test_what_is_granted_of_a_python_that_test_rows_come_from(tmp_path, monkeypa
     assert names == {"os.py", "json", "site-packages/torch"}
     assert {library, library / "site-packages"} <= {*found.lists}
     assert tmp_path not in found.lists
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine", "gpus", "alone"),
+    [
+        (TrainSpec, "hf", 1, True),
+        (TrainSpec, "hf", 2, False),
+        (TrainSpec, "vllm", 1, False),
+        (GenerateSpec, "hf", 1, True),
+        (GenerateSpec, "vllm", 1, False),
+    ],
+)
+def test_a_stage_with_vllm_keeps_tcp_where_it_has_no_network_of_its_own(
+    kind, engine, gpus, alone, tmp_path
+):
+    spec = kind.model_construct(
+        closed=Closed(),
+        paths=(),
+        rows=(),
+        report_to=(),
+        sealed=None,
+        compute=SimpleNamespace(network=False),
+        identity=SimpleNamespace(gpus=gpus, engine=engine),
+    )
+    folder = tmp_path / "runs/small/stages/x"
+    assert confinement.rights(folder, spec, tmp_path / "private").alone is alone
 
 
 def test_what_is_granted_of_a_folder_with_runs_in_it(tmp_path):

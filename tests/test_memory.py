@@ -72,6 +72,7 @@ def test_what_was_trained_before_memory_ended_is_spent_and_gone(small_board, har
     notes = late.stages[0].notes
     assert "mine.pt" not in notes["found"]
     assert notes["found_open"] == []
+    assert notes["found_rank"] is None
     (failed,) = notes["out_of_memory_at"]
     assert (failed["micro_batch_size"], failed["step"]) == (8, 2)
     assert 0 < failed["trained_tokens"] < late.cost.trained_tokens

@@ -65,10 +65,10 @@ def _run(folder: Path) -> int:
     """Do the stage in a process of its own, and as often as it takes."""
     if processes.COUNT in os.environ:
         return main(folder)
-    token = processes.given_token()
+    token, environment = processes.given_token(), dict(os.environ)
     code = main(folder)
     if code == AGAIN:
-        processes.again(folder, token)
+        processes.again(folder, environment, token)
     if code == 0:
         say_over(folder, token)
     return code

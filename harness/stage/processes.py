@@ -13,7 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -125,10 +125,12 @@ def launch(folder: Path, spec: TrainSpec) -> int:
     ).returncode
 
 
-def again(folder: Path, token: bytes = b"") -> NoReturn:
+def again(folder: Path, environment: Mapping[str, str], token: bytes = b"") -> NoReturn:
     """Replace this process by a fresh one that does the stage once more, and knows the token.
 
-    Neither what it has opened nor its private folder's files are left to that.
+    Neither what it has opened nor its private folder's files are left to that, and no variable
+    but those of `environment`, with which it began: TRL sets `LOCAL_RANK` for vLLM, by which the
+    fresh process would take itself for one of several.
     """
     sys.stderr.flush()
     if private is not None:
@@ -141,7 +143,7 @@ def again(folder: Path, token: bytes = b"") -> NoReturn:
         os.close(descriptor)
     command = ["-P", "-m", "harness.stage.main", str(folder), str(os.getppid())]
     command += [str(private)] if private is not None else []
-    os.execv(sys.executable, [sys.executable, *command])
+    os.execve(sys.executable, [sys.executable, *command], environment)
 
 
 def given_token() -> bytes:

@@ -68,7 +68,7 @@ class Rights:
         lists: Folders whose names may be listed.
         writes: Folders, and what is in them.
         network: Whether it may reach other machines.
-        alone: Whether it runs as one process, which needs no network of its own machine.
+        alone: Whether it needs no network of its own machine: it is one process, without vLLM.
     """
 
     reads: tuple[Path, ...]
@@ -96,10 +96,10 @@ def rights(folder: Path, spec: StageSpec, private: Path) -> Rights:
     lists += tuple(path for path in _above(closed, roots) if not _concerns(path, kept))
     for path in {*_models(), *_paths(spec.paths), *_given(spec)}:
         reads += _with_targets(path)
-    trains = isinstance(spec, TrainSpec)
     trackers = set(spec.report_to) - NOT_IN_NETWORK if isinstance(spec, TrainSpec) else set()
     network = bool(trackers) or (isinstance(spec, TrainSpec) and spec.compute.network)
-    alone = not trains or spec.identity.gpus == 1  # type: ignore[union-attr]
+    one = not isinstance(spec, TrainSpec) or spec.identity.gpus == 1
+    alone = one and spec.identity.engine != "vllm"  # which starts gloo, that listens by TCP
     return Rights(tuple(reads), lists, writes, network, alone)
 
 

@@ -307,9 +307,10 @@ def _stage(
         die_with_parent(parent)  # asked again, for a change of rights may take it back
         os.write(heard, how.encode())
         os.close(heard)
+        environment = dict(os.environ)
         result = work(job.folder) if work else AGAIN
         if result == AGAIN:
-            again(job.folder, token)
+            again(job.folder, environment, token)
         if not isinstance(result, int) or result == 0:
             say_over(job.folder, token)
             result = 0

@@ -48,6 +48,7 @@ def train_and_say_so_late(run: Run) -> None:
     run.note(found=sorted(path.name for place in places for path in place.iterdir()))
     opened = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
     run.note(found_open=[name for name in opened if "mine" in name])
+    run.note(found_rank=os.environ.get("LOCAL_RANK"))
 
     def student():
         model = load()
@@ -58,6 +59,7 @@ def train_and_say_so_late(run: Run) -> None:
                 for place in places:
                     torch.save(module.state_dict(), place / "mine.pt")
                 os.set_inheritable(os.memfd_create("mine", 0), True)
+                os.environ["LOCAL_RANK"] = "0"  # as TRL does for vLLM
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
         model.register_forward_pre_hook(full, with_kwargs=True)
