@@ -16,8 +16,8 @@ every row writes to its limit, which is the dearest case. (For answers of all le
 - `flips`: greedy answers that differ between float32 and bfloat16 (`flips.py`), of random weights
   or of a checkpoint (`--model FOLDER`) on problems of a task (`--task`).
 
-Run with `python benchmarks/gpu.py --out FILE`: each measurement is a line of JSON, and all of them
-are a table at the end. What fails is a line of the table too, and the exit code is then 1. `--shape
+Run with `python benchmarks/gpu.py --out FILE`: each measurement is a line of JSON, and FILE has a
+table of all so far. What fails is a line of the table too, and the exit code is then 1. `--shape
 small --device cpu` tries the script out anywhere. No figure of a GPU has been published yet; those
 of `compile` on a CPU are in `training.md`.
 """
@@ -65,14 +65,21 @@ WAYS = {"alone": "TRL alone", "before": "the harness, rollouts by TRL", "harness
 
 
 class Sheet:
-    """Prints figures as they come, and keeps them for the table."""
+    """Prints figures as they come, and keeps them in a table that is whole after each of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, chosen: argparse.Namespace, name: str) -> None:
         self.rows: list[Row] = []
+        self._chosen, self._name = chosen, name
 
     def show(self, row: Row) -> None:
         print(json.dumps(row), flush=True)
         self.rows.append(row)
+        if self._chosen.out:  # whoever ends this run early has what came before
+            self._chosen.out.write_text(self.page, encoding="utf-8")
+
+    @property
+    def page(self) -> str:
+        return page(self.rows, self._chosen, self._name)
 
 
 def decoding(sheet: Sheet, chosen: argparse.Namespace, folder: Path) -> None:
@@ -190,12 +197,12 @@ def flipping(sheet: Sheet, chosen: argparse.Namespace, folder: Path) -> None:
         sheet.show(row)
 
 
-PARTS = {
+PARTS = {  # what takes longest is last
     "decode": decoding,
-    "answers": answering,
     "train": training,
     "compile": compiling,
     "flips": flipping,
+    "answers": answering,
 }
 
 
@@ -234,7 +241,7 @@ def arguments() -> argparse.Namespace:
     return chosen
 
 
-def page(sheet: Sheet, chosen: argparse.Namespace, name: str) -> str:
+def page(rows: list[Row], chosen: argparse.Namespace, name: str) -> str:
     """Return the table of all figures, with the machine, the versions, the date, the arguments."""
     given = {key: value for key, value in vars(chosen).items() if key != "out"}
     if chosen.model:
@@ -248,7 +255,7 @@ def page(sheet: Sheet, chosen: argparse.Namespace, name: str) -> str:
             f"{time.strftime('%d %B %Y')}; {versions(PACKAGES)}.",
             f"Arguments: `{said}`",
             *notes,
-            table(sheet.rows),
+            table(rows),
             "",
         ]
     )
@@ -260,7 +267,7 @@ def main() -> None:
     name = apart(machine, chosen.device)  # this process leaves a GPU's memory to the others
     known = (flops for gpu, flops in PEAKS.items() if gpu in name)
     chosen.peak = chosen.peak or next(known, None)
-    sheet = Sheet()
+    sheet = Sheet(chosen, name)
     try:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
@@ -272,10 +279,7 @@ def main() -> None:
                 except Exception as error:
                     sheet.show({"part": part, "failed": one_line(error)})
     finally:
-        text = page(sheet, chosen, name)
-        print(text)
-        if chosen.out:
-            chosen.out.write_text(text, encoding="utf-8")
+        print(sheet.page)
     sys.exit(any("failed" in row for row in sheet.rows))
 
 

@@ -190,6 +190,7 @@ def in_turns(
                     fits[name] = fitting(way, asked[:rows], rows)
                     continue
                 seconds, texts = timed(partial(way, rows=fits[name]), asked, device)
+                print(f"turn {turn} of {rounds}: {name} took {seconds:.1f} s", flush=True)
                 before = found[name][0] if name in found else []
                 found[name] = ([*before, seconds], texts, fits[name])
             except Exception as error:
@@ -201,14 +202,19 @@ def here(
     folder: Path, device: str, texts: Sequence[str], limit: int, rows: int, rounds: int
 ) -> tuple[dict[str, Found], dict[str, str], list[str]]:
     """Return what `in_turns` does of all ways that share a process, and what the harness said."""
-    dtype = DTYPES[device]
-    ways = {ENGINE: engine(folder, device, dtype)}
-    if device == "cuda":
-        ways["engine, single steps"] = single_steps(ways[ENGINE])
-    ways["transformers' generate"] = generate(folder, device, dtype)
-    ways["lm-eval's hf model"] = lm_eval(folder, device, dtype)
+    ways: dict[str, Way] = {}
+    broken: dict[str, str] = {}
+    makers = {ENGINE: engine, "transformers' generate": generate, "lm-eval's hf model": lm_eval}
+    for name, make in makers.items():
+        try:
+            ways[name] = make(folder, device, DTYPES[device])
+        except Exception as error:
+            broken[name] = one_line(error)
+        if name == ENGINE and device == "cuda" and ENGINE in ways:
+            ways["engine, single steps"] = single_steps(ways[ENGINE])
     with warnings() as said:
-        return *in_turns(ways, requests(texts, limit), rows, rounds, device), said
+        found, failed = in_turns(ways, requests(texts, limit), rows, rounds, device)
+    return found, broken | failed, said
 
 
 def by_vllm(
@@ -269,7 +275,12 @@ def compare(
     """
     engines = {}
     for number, (named, *case) in enumerate(cases):
-        found, failed, said = apart(here, folder, device, *case)
+        try:
+            found, failed, said = apart(here, folder, device, *case)
+        except Exception as error:  # its process was killed, as without memory
+            show({**named, "failed": one_line(error)})
+            engines[number] = None
+            continue
         engines[number] = found.get(ENGINE)
         for row in measured(found, failed, named, said):
             show(row)

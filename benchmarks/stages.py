@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -187,6 +188,8 @@ def in_turns(
         for how in runs:
             try:
                 runs[how].append(apart(trained, asked, how))
+                said = f"turn {turn + 1} of {rounds}: {work.trainer}, {how}, is done"
+                print(said, file=sys.stderr, flush=True)
             except Full as full:
                 asked = replace(asked, micro=full.args[0])
             except Exception as error:

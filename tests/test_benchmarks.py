@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ def scripts() -> SimpleNamespace:
     sys.path.append(str(BENCHMARKS))
     before = dict(os.environ)
     try:
-        names = ("flips", "gpu_inputs", "measuring", "peers", "stages")
+        names = ("flips", "gpu", "gpu_inputs", "measuring", "peers", "stages")
         return SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:
         sys.path.remove(str(BENCHMARKS))
@@ -79,6 +80,44 @@ def test_a_way_that_fails_is_a_row_and_one_without_memory_has_fewer_rows(scripts
     engine, other = scripts.peers.measured(found, failed, {"part": "decode"})
     assert (engine["rows at once"], engine["tokens"]) == (2, 12)
     assert other == {"part": "decode", "way": "broken", "failed": "ValueError: no kernel"}
+
+
+def test_a_way_that_does_not_load_and_a_case_that_is_killed_leave_the_others(
+    scripts, tmp_path, monkeypatch
+):
+    peers, rows = scripts.peers, []
+
+    def loaded(folder, device, dtype):
+        return lambda asked, rows: [one.args[0] for one in asked]
+
+    def missing(folder, device, dtype):
+        raise ImportError("no lm_eval")
+
+    def apart(work, folder, device, texts, *how):
+        if len(texts) > 1:
+            raise BrokenProcessPool("killed")
+        return work(folder, device, texts, *how)
+
+    monkeypatch.setattr(peers, "engine", loaded)
+    monkeypatch.setattr(peers, "generate", loaded)
+    monkeypatch.setattr(peers, "lm_eval", missing)
+    monkeypatch.setattr(peers, "apart", apart)
+    cases = [({"case": "first"}, ["a b", "c"], 2, 2, 1), ({"case": "second"}, ["a b"], 2, 1, 1)]
+    peers.compare(tmp_path, "cpu", [({"part": "decode", **one}, *more) for one, *more in cases],
+                  rows.append)  # fmt: skip
+    said = {(row.get("case"), row.get("way")): row for row in rows}
+    assert said["first", None]["failed"] == "BrokenProcessPool: killed"
+    assert said["second", "engine"]["tokens"] == said["second", "transformers' generate"]["tokens"]
+    assert said["second", "lm-eval's hf model"]["failed"] == "ImportError: no lm_eval"
+
+
+def test_the_table_is_written_after_every_figure(scripts, tmp_path):
+    out = tmp_path / "table.md"
+    chosen = SimpleNamespace(out=out, model=None, parts=["decode"])
+    sheet = scripts.gpu.Sheet(chosen, "a GPU")
+    for number in (1, 2):
+        sheet.show({"part": "decode", "case": str(number), "way": "engine", "s": number})
+        assert out.read_text().count("| decode |") == number
 
 
 def test_vllm_gets_the_same_prompts_and_limits(scripts, tmp_path, monkeypatch):

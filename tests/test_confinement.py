@@ -500,3 +500,17 @@ print(place.exists(), segment(0o1600) >= 0)
         if "shared memory" in how:
             pytest.skip("this system lets nobody have memory of its own")
         assert (before, after) == ("False -1", "True True")
+
+
+def test_what_triton_compiles_lies_in_a_stages_own_home(tmp_path):
+    """It keeps the home of the process that imported it, below which a stage may not write."""
+    script = """
+import os, sys
+from pathlib import Path
+from harness.bench.executors.guard import _settle_in
+_settle_in(Path(sys.argv[1]))
+print(os.environ["HOME"], os.environ["TRITON_HOME"])
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tmp_path)] * 2

@@ -105,13 +105,20 @@ def test_an_antlr_that_breaks_lm_evals_own_tasks(tmp_path, monkeypatch, version,
 
 def test_a_compiler_is_only_for_boards_that_want_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    (finding,) = software.compiler()
+    (finding,) = software.compiler([])
     assert (finding.level, "compile = true" in finding.found) == ("warning", True)
+    monkeypatch.delenv("CC", raising=False)
+    first, _ = software.compiler(["NVIDIA H200, 143771 MiB, 580.1"])
+    assert (first.level, "no C compiler" in first.found) == ("problem", True)
     compiler = tmp_path / "g++"
     compiler.write_text("#!/bin/sh\n")
     compiler.chmod(0o755)
-    (finding,) = software.compiler()
+    (finding,) = software.compiler([])
     assert (finding.level, finding.todo) == ("ok", "")
+    monkeypatch.setenv("CC", "cc")
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    first, _ = software.compiler(["NVIDIA H200, 143771 MiB, 580.1"])
+    assert (first.level, "Python.h" in first.found) == ("problem", True)
 
 
 def test_a_gpu_without_nvml(tmp_path, monkeypatch):

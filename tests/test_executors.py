@@ -333,8 +333,9 @@ def test_as_many_stages_as_the_gpus_hold(machine):
         gpus.default_jobs("cuda", 1, gpus=8)
 
 
-def test_no_gpu_is_said(machine):
-    machine(2, visible="")
+@pytest.mark.parametrize("visible", ["", "-1"])
+def test_no_gpu_is_said(machine, visible):
+    machine(2, visible)
     assert gpus.gpu_names() == ()
     assert gpus.choose_device("auto") == "cpu"
     with pytest.raises(UsageError, match="no GPU is visible"):

@@ -255,8 +255,9 @@ FULL = [
     torch.OutOfMemoryError("CUDA out of memory"),
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
 ]
-NAMES = ["allocator", "cublas", "cublas-handle"]
+NAMES = ["allocator", "cublas", "cublas-handle", "cudnn-handle"]
 
 
 @pytest.mark.parametrize("error", FULL, ids=NAMES)

@@ -29,7 +29,7 @@ def examine(runs: Path) -> list[Finding]:
         "torch": lambda: software.torch(torch, gpus),
         "gpu": lambda: machine.drivers(gpus),
         "optional": software.extras,
-        "compiler": software.compiler,
+        "compiler": lambda: software.compiler(gpus),
         "antlr": software.antlr,
         "verifier": software.verifier,
         "stages": lambda: software.warm(warm),

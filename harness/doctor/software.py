@@ -93,9 +93,12 @@ def extras() -> Iterator[Finding]:
         yield Finding("optional", "warning", "harness report cannot draw", todo)
 
 
-def compiler() -> Iterator[Finding]:
-    from harness.stage.environment import has_compiler
+def compiler(gpus: list[str]) -> Iterator[Finding]:
+    from harness.stage.environment import has_compiler, lacks_for_triton
 
+    if gpus and (lacking := lacks_for_triton()):
+        found = f"no {lacking}: trainers of TRL cannot train on a GPU, where triton compiles losses"
+        yield Finding("compiler", "problem", found, f"install {lacking}, or give --device cpu")
     if has_compiler():
         yield Finding("compiler", "ok", "g++, so boards may say [compute] compile = true")
     else:

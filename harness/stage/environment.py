@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 from harness.records import Environment
@@ -68,6 +69,18 @@ def computes_bfloat16() -> bool:
 def has_compiler() -> bool:
     """Return whether there is what torch compiles with; on a GPU triton needs it too."""
     return shutil.which("g++") is not None
+
+
+def lacks_for_triton() -> str | None:
+    """Return what triton compiles kernels with and this machine lacks, or None.
+
+    TRL's losses are such kernels on a GPU, compiled when they are first used.
+    """
+    if not os.environ.get("CC") and not any(map(shutil.which, ("gcc", "clang"))):
+        return "C compiler"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        return "header files of Python (Python.h)"
+    return None
 
 
 def peak_memory(device: str) -> int:

@@ -59,6 +59,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         "can't allocate memory",
         "CUBLAS_STATUS_ALLOC_FAILED",  # no memory for a workspace of cuBLAS
         "CUBLAS_STATUS_NOT_INITIALIZED",  # and none for its handle
+        "CUDNN_STATUS_ALLOC_FAILED",  # the same of cuDNN, which computes attention on some GPUs
+        "CUDNN_STATUS_NOT_INITIALIZED",
     )
     return (
         isinstance(error, MemoryError)

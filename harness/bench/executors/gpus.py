@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from functools import cache
+from itertools import takewhile
 
 from harness.errors import UsageError
 from harness.stage.spec import Device
@@ -31,7 +32,9 @@ def gpu_names() -> tuple[str, ...]:
         return ()
     present = sum(line.startswith("GPU ") for line in listed.splitlines())
     if visible:
-        return tuple(name.strip() for name in visible.split(","))[:present]
+        names = (name.strip() for name in visible.split(","))
+        # CUDA sees none from the first one on that there cannot be: -1 is written to hide them all
+        return tuple(takewhile(lambda name: not name.startswith("-"), names))[:present]
     return tuple(map(str, range(present)))
 
 

@@ -329,6 +329,9 @@ def _settle_in(private: Path) -> None:
     os.chdir(private)
     processes.private = private
     os.environ |= {"HOME": str(private), "TMPDIR": str(private), "VLLM_HOST_IP": "127.0.0.1"}
+    # triton, whose kernels TRL's losses are on a GPU, keeps the home that it was imported in, and
+    # writes what it compiles below it
+    os.environ["TRITON_HOME"] = str(private)
     tempfile.tempdir = None  # asks for TMPDIR again
 
 
