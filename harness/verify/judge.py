@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.verify.comparing.compare import as_sets, comparison
+from harness.verify.comparing.compare import as_sets, comparison, of_other_numbers
 from harness.verify.comparing.golds import decimals, gold_answer, is_worded
 from harness.verify.comparing.matching import flexible_match, normalised, strict_match
 from harness.verify.comparing.parts import in_unit, is_region
@@ -261,8 +261,10 @@ class _Case:
         if denied:
             return False, "the answer says what it is not", Reason.denied
         right, why = self.equal(golds, answers, gold)
+        said = declared(gold)[1], declared(answer)[1]
+        if right and of_other_numbers(said, golds, answers):
+            right, why = False, "a family for other numbers"
         if not right and golds and answers:
-            said = declared(gold)[1], declared(answer)[1]
             c = comparison(self.conventions)
             right, why = as_sets(c, golds[0], answers[0], said, self.problem) or (right, why)
         if right and is_region(golds[0]) and names_others(answer, gold):
