@@ -29,6 +29,7 @@ from harness.verify.limits import (
     with_allowance,
 )
 from harness.verify.objections.copies import is_copy
+from harness.verify.objections.directions import says_the_other_way
 from harness.verify.objections.factors import is_unfactored
 from harness.verify.objections.opposites import names_others, says_the_opposite
 from harness.verify.objections.order import is_misordered
@@ -214,9 +215,14 @@ class _Case:
                 self.extracted = str(said)
                 self.steps.append(f"the text is a whole response, which says: {said[:200]}")
                 right, why, reason = self.compare(gold, said, True)
-        back = taken_back(self.text, said or other or found.text, self.problem) if right else None
+        value = said or other or found.text
+        back = taken_back(self.text, value, self.problem) if right else None
         if back is not None:
             right, why, reason = False, f"the text does not state it: {back.strip()}", Reason.denied
+        elif right:
+            way = says_the_other_way(self.text, value, gold, self.problem)
+            if way is not None:
+                right, why = False, f"the opposite of the direction that is asked for: {way}"
         copy = right and self.problem and self.is_copy(gold, found.text, other, said)
         if copy and choices(tidy(gold), tidy(found.text)) is None:
             reason = Reason.copied

@@ -63,7 +63,8 @@ def of_other_numbers(
     left, right = (set().union(*(all_of - first for all_of, first in s)) for s in sides)
     if mine.names & other.names:
         return bool(mine.names & other.names & left & right)
-    return mine.names <= left and other.names <= right and not (mine.names & right or other.names & left)
+    apart = not (mine.names & right or other.names & left)
+    return apart and mine.names <= left and other.names <= right
 
 
 def _whole(node: Node, said: Declared) -> Node:

@@ -85,10 +85,11 @@ def _renumbered(
         return None
     name, first, second = *mine.names, _first(mine), _first(other)
     letter = tree.sym(name)
-    renamed = tree.substitute(right, *other.names, letter)
+    renamed = tree.substitute(right, next(iter(other.names)), letter)
     if any(x.numbers == {"Z"} and "0" in y.numbers for x, y in ((mine, other), (other, mine))):
-        even = c.same(left, tree.substitute(left, name, tree.neg(letter)))[0]
-        return (True, "the same for all whole numbers") if even and c.same(left, renamed)[0] else None
+        mirrored = tree.substitute(left, name, tree.neg(letter))
+        even = c.same(left, mirrored)[0] and c.same(left, renamed)[0]
+        return (True, "the same for all whole numbers") if even else None
     if first is None or second is None or first == second:
         return None
     shifted = tree.add(letter, tree.num(second - first))

@@ -11,7 +11,8 @@ import re
 _NATURAL = frozenset({"0", "1"})
 _GREATER = r"(?P<sign>>|≥|\\g(?:eq?|eqslant|t)\b)"
 _SYMBOL = re.compile(
-    rf"(?P<set>[ZNQRC])(?:(?P<from>(?: [_^])? {_GREATER} (?P<least>\d+))|(?P<marks>(?: [_^] [+*0])*)) ?\)?"
+    rf"(?P<set>[ZNQRC])(?:(?P<from>(?: [_^])? {_GREATER} (?P<least>\d+))"
+    r"|(?P<marks>(?: [_^] [+*0])*)) ?\)?"
 )
 _BOUND = re.compile(rf"{_GREATER} (?P<minus>- )?(?P<least>\d+)")
 _WORDS = {  # what has the one set of words and none of the others; the first that applies does
