@@ -29,10 +29,10 @@ from harness.verify.limits import (
     with_allowance,
 )
 from harness.verify.objections.copies import is_copy
-from harness.verify.objections.directions import says_the_other_way
 from harness.verify.objections.factors import is_unfactored
 from harness.verify.objections.opposites import names_others, says_the_opposite
 from harness.verify.objections.order import is_misordered
+from harness.verify.objections.others import is_of_another
 from harness.verify.objections.vetoes import taken_back
 from harness.verify.reading.answer import Readings, read
 from harness.verify.reading.declarations import declared
@@ -220,9 +220,9 @@ class _Case:
         if back is not None:
             right, why, reason = False, f"the text does not state it: {back.strip()}", Reason.denied
         elif right:
-            way = says_the_other_way(self.text, value, gold, self.problem)
-            if way is not None:
-                right, why = False, f"the opposite of the direction that is asked for: {way}"
+            another = is_of_another(self.text, value, gold, self.problem)
+            if another is not None:
+                right, why = False, f"it is not what is asked for: {another}"
         copy = right and self.problem and self.is_copy(gold, found.text, other, said)
         if copy and choices(tidy(gold), tidy(found.text)) is None:
             reason = Reason.copied
@@ -267,12 +267,13 @@ class _Case:
         if denied:
             return False, "the answer says what it is not", Reason.denied
         right, why = self.equal(golds, answers, gold)
-        said = declared(gold)[1], declared(answer)[1]
-        if right and of_other_numbers(said, golds, answers):
-            right, why = False, "a family for other numbers"
-        if not right and golds and answers:
-            c = comparison(self.conventions)
-            right, why = as_sets(c, golds[0], answers[0], said, self.problem) or (right, why)
+        if golds and answers and not (right and golds[0].kind == "num"):
+            said = declared(gold)[1], declared(answer)[1]
+            if right and of_other_numbers(said, golds, answers):
+                right, why = False, "a family for other numbers"
+            if not right:
+                c = comparison(self.conventions)
+                right, why = as_sets(c, golds[0], answers[0], said, self.problem) or (right, why)
         if right and is_region(golds[0]) and names_others(answer, gold):
             return False, "numbers of another kind", Reason.judged
         if right and says_the_opposite(answer, gold, self.problem):

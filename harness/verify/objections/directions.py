@@ -26,11 +26,11 @@ falls fell fallen decline declines declined shrink shrinks shrank shrunk reduced
 change: profit gain gains gained win wins won | loss lose loses lost
 change: deposit deposits deposited | withdraw withdraws withdrew withdrawn withdrawal
 compared: more longer greater larger bigger higher heavier taller wider dearer warmer hotter \
-exceed | less fewer shorter smaller lower lighter narrower cheaper colder cooler
+farther further exceed | less fewer shorter smaller lower lighter narrower cheaper colder cooler \
+nearer closer
 compared: older | younger
 compared: deeper | shallower
-compared: faster quicker | slower
-compared: farther further | nearer closer
+compared: faster fast quicker | slower slow
 compared: early earlier | late later
 placed: ahead | behind
 placed: above over | below under beneath
@@ -79,7 +79,8 @@ _ASKED = [
         rf"\bhow\s(?:much|many|far)\s(?:[a-z/]+\s){{0,2}}?(?P<said>{_COMPARED})\b",
         # how far above, how many points is he ahead
         rf"\bhow\s(?:much|many|far)\s(?:[a-z/]+\s)?(?P<said>{_PLACED})\b",
-        rf"\bhow\smany\s[a-z/]+\s{AUXILIARY}\s(?:[a-z]+\s){{1,3}}?(?P<said>ahead|behind)\b",
+        rf"\bhow\s(?:many\s[a-z/]+|far)\s{AUXILIARY}\s(?:[a-z]+\s){{1,4}}?"
+        r"(?P<said>ahead|behind|above|below|north|south|east|west)\b",
         # by how much is it larger, over the budget; by how much does it exceed
         rf"\bby\show\s(?:much|many)\s(?:[a-z/]+\s)?{AUXILIARY}\s(?:[a-z]+\s){{1,4}}?"
         rf"(?P<said>{_COMPARED}|over|under)\b",
@@ -136,7 +137,7 @@ def says_the_other_way(text: str, value: str, gold: str, problem: str) -> str | 
     return last.word
 
 
-_CALCULATED = re.compile(r"[=+*/]\s?$")  # 46 - 31 = 15, so she has 15 more
+_CALCULATED = re.compile(r"(?:[=+/]|(?<!\*)\*)\s?$")  # 46 - 31 = 15, so she has 15 more
 
 
 # -- what is asked for ----------------------------------------------------------------------------
@@ -255,7 +256,7 @@ def _is_opposite(said: _Said, asked: _Asked) -> bool:
     straight = bool(of & mine or beside & theirs)
     crossed = bool(of & theirs), bool(beside & mine)
     if not other_way:
-        return all(crossed) and not straight
+        return all(crossed) and not beside & theirs
     alone = not (beside or _LETTERS.search(said.before))  # 15 fewer
     return alone or (straight and not any(crossed))
 

@@ -20,7 +20,7 @@ They This Thus We What Which Without You
 """
 _SMALL = frozenset(_SMALL_WORDS.split())
 _OPENING = frozenset(_OPENINGS.split())  # they begin a sentence, and are no names for that
-_VALUES = frozenset(["answe", "diffe", "resul", "chang", "total", "numbe", "amoun"])
+_VALUES = frozenset(["answe", "diffe", "resul", "chang", "total", "numbe", "amoun", "perce", "net"])
 _NAME = re.compile(r"\b[A-Z][a-z]*(?![a-zA-Z])")
 _LETTER = re.compile(r"(?<=[a-z] )[A-Z]\b")  # train A
 _PHRASE = re.compile(

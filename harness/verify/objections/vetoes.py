@@ -22,7 +22,7 @@ from harness.verify.reading.words import NUMBER_WORDS, SPOKEN
 
 _WINDOW = 2_000  # characters at the end of a response that are looked at
 _OPENS = re.compile(r"(?:\\(?:boxed|text|mathbf|textbf)\s?\{|####|[$*({}\[\\~\s])+$")
-_CLOSES = re.compile(r"(?:[$*)}\]~\s]|\\[)\]])*")
+_CLOSES = re.compile(r"(?:[$*)}\]~\s]|\\[)\]]|\\text\s?\{)*")
 _UNIT = r"(?:\s?(?:[a-z%]{1,15}|°\s?[CF]|\\[a-z]{1,8}))?"
 
 # whose function of a number it is: "the square root of the number is 12"

@@ -44,7 +44,18 @@ _DECLARED = [
         rf"{_NAMES} = (?P<kind>(?:0 , )?1 , 2)(?: , 3)? , (?:\\[lc]?dots|\. \. \.|…)(?: \))?$",
     )
 ]
-_HINTS = ("\\in", "integer", "real", "constant", "number", "dots", "...", "parameter")
+_HINTS = (
+    "\\in",
+    "integer",
+    "real",
+    "constant",
+    "number",
+    "dots",
+    "...",
+    "parameter",
+    "rational",
+    "natural",
+)
 _BOUNDS = ("\\ge", "\\le", "\\ne", "<", ">", "\u2264", "\u2265")
 
 
