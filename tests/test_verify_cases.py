@@ -20,7 +20,7 @@ CASES = [
 ]
 
 # the version and the digest of all verdicts it gives on the case file; change both together
-VERSION_AND_DIGEST = ("12", "b32fe9772e2e28eb")
+VERSION_AND_DIGEST = ("13", "91914a7ecbb2674e")
 
 
 def judge(case: dict) -> Judgement:

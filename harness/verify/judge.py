@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.verify.comparing.compare import as_sets, comparison
+from harness.verify.comparing.compare import as_sets, comparison, of_other_numbers
 from harness.verify.comparing.golds import decimals, gold_answer, is_worded
 from harness.verify.comparing.matching import flexible_match, normalised, strict_match
 from harness.verify.comparing.parts import in_unit, is_region
@@ -32,6 +32,7 @@ from harness.verify.objections.copies import is_copy
 from harness.verify.objections.factors import is_unfactored
 from harness.verify.objections.opposites import names_others, says_the_opposite
 from harness.verify.objections.order import is_misordered
+from harness.verify.objections.others import is_of_another
 from harness.verify.objections.vetoes import taken_back
 from harness.verify.reading.answer import Readings, read
 from harness.verify.reading.declarations import declared
@@ -214,9 +215,14 @@ class _Case:
                 self.extracted = str(said)
                 self.steps.append(f"the text is a whole response, which says: {said[:200]}")
                 right, why, reason = self.compare(gold, said, True)
-        back = taken_back(self.text, said or other or found.text, self.problem) if right else None
+        value = said or other or found.text
+        back = taken_back(self.text, value, self.problem) if right else None
         if back is not None:
             right, why, reason = False, f"the text does not state it: {back.strip()}", Reason.denied
+        elif right:
+            another = is_of_another(self.text, value, gold, self.problem)
+            if another is not None:
+                right, why = False, f"it is not what is asked for: {another}"
         copy = right and self.problem and self.is_copy(gold, found.text, other, said)
         if copy and choices(tidy(gold), tidy(found.text)) is None:
             reason = Reason.copied
@@ -261,10 +267,13 @@ class _Case:
         if denied:
             return False, "the answer says what it is not", Reason.denied
         right, why = self.equal(golds, answers, gold)
-        if not right and golds and answers:
+        if golds and answers and not (right and golds[0].kind == "num"):
             said = declared(gold)[1], declared(answer)[1]
-            c = comparison(self.conventions)
-            right, why = as_sets(c, golds[0], answers[0], said, self.problem) or (right, why)
+            if right and of_other_numbers(said, golds, answers):
+                right, why = False, "a family for other numbers"
+            if not right:
+                c = comparison(self.conventions)
+                right, why = as_sets(c, golds[0], answers[0], said, self.problem) or (right, why)
         if right and is_region(golds[0]) and names_others(answer, gold):
             return False, "numbers of another kind", Reason.judged
         if right and says_the_opposite(answer, gold, self.problem):

@@ -5,13 +5,14 @@ Symmetric but for what the gold fixes: its unit, its base, its number of decimal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, floor
 
 from harness.verify.algebra import tree
 from harness.verify.algebra.node import Node
 from harness.verify.comparing.cases import by_cases
 from harness.verify.comparing.comparison import Comparison, Result
-from harness.verify.comparing.families import families
+from harness.verify.comparing.families import families, left_sides
 from harness.verify.comparing.lists import lists, tuples
 from harness.verify.comparing.names import agree
 from harness.verify.comparing.parts import EXPRESSIONS, is_order
@@ -45,6 +46,25 @@ def as_sets(
         return families(c, gold, answer, *said, problem) or by_cases(c, gold, answer, problem)
     except Unreadable:  # what has no value for some letter
         return None
+
+
+def of_other_numbers(
+    said: tuple[Declared, Declared], golds: Sequence[Node], answers: Sequence[Node]
+) -> bool:
+    r"""Whether two sides declare their letters for different numbers: `k \in \mathbb{N}`, `Z`.
+
+    Letters of different names are meant for each other where neither side has that of the other.
+    The argument of a function, as in `f(x) = 2x`, is none: its domain is the problem's.
+    """
+    mine, other = said
+    if not mine.differs(other):
+        return False
+    sides = [[(tree.symbols(n), left_sides(n)) for n in nodes] for nodes in (golds, answers)]
+    left, right = (set().union(*(all_of - first for all_of, first in s)) for s in sides)
+    if mine.names & other.names:
+        return bool(mine.names & other.names & left & right)
+    apart = not (mine.names & right or other.names & left)
+    return apart and mine.names <= left and other.names <= right
 
 
 def _whole(node: Node, said: Declared) -> Node:

@@ -43,6 +43,8 @@ def families(
     if c.conventions.names == "match":
         return None
     (gold, mine), (answer, other) = _as_steps(gold, mine), _as_steps(answer, other)
+    if mine.differs(other):
+        return _renumbered(c, (gold, mine), (answer, other))
     kinds = {d.kind for d in (mine, other) if d.kind}
     if len(kinds) > 1 or not (kinds or "pi" in gold.key):
         return None
@@ -69,6 +71,36 @@ def families(
         return None
     same = _same_line(ones, others) if kinds == {"R"} else _same_residues(ones, others)
     return (True, "the same family of solutions") if same else None
+
+
+def _renumbered(
+    c: Comparison, gold: tuple[Node, Declared], answer: tuple[Node, Declared]
+) -> Result | None:
+    """Compare two families of one letter for different numbers; None unless they are the same.
+
+    `2k + 1` from 0 on is `2k - 1` from 1 on, and `k^2` of all whole numbers that of those from 0.
+    """
+    (left, mine), (right, other) = gold, answer
+    if len(mine.names) != 1 or len(other.names) != 1:
+        return None
+    name, first, second = *mine.names, _first(mine), _first(other)
+    letter = tree.sym(name)
+    renamed = tree.substitute(right, next(iter(other.names)), letter)
+    if any(x.numbers == {"Z"} and "0" in y.numbers for x, y in ((mine, other), (other, mine))):
+        mirrored = tree.substitute(left, name, tree.neg(letter))
+        even = c.same(left, mirrored)[0] and c.same(left, renamed)[0]
+        return (True, "the same for all whole numbers") if even else None
+    if first is None or second is None or first == second:
+        return None
+    shifted = tree.add(letter, tree.num(second - first))
+    same = c.same(left, tree.substitute(renamed, name, shifted))[0]
+    return (True, "the same family of solutions") if same else None
+
+
+def _first(own: Declared) -> int | None:
+    """Return the first of the whole numbers that are declared, if there is one for certain."""
+    found = [int(n) for n in own.numbers if n.lstrip("-").isdecimal()]
+    return found[0] if len(found) == 1 and "Z" not in own.numbers else None
 
 
 _FORMULA = re.compile(r"\$([^$]{1,300})\$")
@@ -106,13 +138,14 @@ def _free(node: Node, beside: Node, own: Declared, other: Declared) -> set[str]:
     if own.names:
         return {str(n) for n in names & own.names}
     if other.names:  # what the other side has not, but for what it declares
-        return names - (tree.symbols(beside) - other.names) - _left_sides(node)
+        return names - (tree.symbols(beside) - other.names) - left_sides(node)
     return names & _WHOLE
 
 
-def _left_sides(node: Node) -> set[str]:
+def left_sides(node: Node) -> set[str]:
+    """Return the letters before the relations of a node."""
     if node.kind == "list":
-        return set().union(*map(_left_sides, node.args))
+        return set().union(*map(left_sides, node.args))
     return tree.symbols(node.args[1][0]) if node.kind == "rel" else set()
 
 

@@ -116,7 +116,7 @@ def angles(c: Comparison, gold: Node, answer: Node) -> Result:
     """Compare an angle in degrees with degrees, a number or radians."""
     if gold.kind == answer.kind:
         return c.same(gold.args[0], answer.args[0])
-    named = _radians(gold) or _radians(answer)
+    named = _radians(gold) or _radians(answer) or (gold.kind != "deg" and "pi" in gold.key)
     left, right = (n.args[0] if n.kind in ("deg", "unit") else n for n in (gold, answer))
     result = (False, "degrees against radians") if named else c.same(left, right)
     if result[0] or c.conventions.degrees == "strict":

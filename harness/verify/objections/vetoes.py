@@ -22,7 +22,7 @@ from harness.verify.reading.words import NUMBER_WORDS, SPOKEN
 
 _WINDOW = 2_000  # characters at the end of a response that are looked at
 _OPENS = re.compile(r"(?:\\(?:boxed|text|mathbf|textbf)\s?\{|####|[$*({}\[\\~\s])+$")
-_CLOSES = re.compile(r"(?:[$*)}\]~\s]|\\[)\]])*")
+_CLOSES = re.compile(r"(?:[$*)}\]~\s]|\\[)\]]|\\text\s?\{)*")
 _UNIT = r"(?:\s?(?:[a-z%]{1,15}|°\s?[CF]|\\[a-z]{1,8}))?"
 
 # whose function of a number it is: "the square root of the number is 12"
@@ -87,8 +87,8 @@ def taken_back(text: str, value: str, problem: str) -> str | None:
     if " " in value and (len(value.split()) > 2 or "\\text" in value):
         numbers = NUMBERISH.findall(value)
         value = numbers[0].strip() if len(numbers) == 1 and not _WHOLE.search(value) else value
-    places = _places(window, value) if len(value) < 100 and _VALUE.search(value) else []
-    found = [_around(window, start, start + len(value), problem) for start in places]
+    at = places(window, value) if len(value) < 100 and _VALUE.search(value) else []
+    found = [_around(window, start, start + len(value), problem) for start in at]
     return found[-1] if found and all(found) else None
 
 
@@ -98,7 +98,7 @@ _PART_BEFORE = re.compile(r"[\w.,]$|\d[-/^]$")
 _PART_BEHIND = re.compile(r"[\w^]|[.,/]\d")
 
 
-def _places(window: str, value: str) -> list[int]:
+def places(window: str, value: str) -> list[int]:
     """Return where a value begins in the last sentence that has it; a marked one alone."""
     found: list[int] = []
     first, at = 0, window.rfind(value) if value else -1

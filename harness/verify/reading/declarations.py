@@ -6,6 +6,8 @@ import re
 from bisect import bisect_left
 from typing import NamedTuple
 
+from harness.verify.reading.number_sets import of_bound, of_symbol, of_words
+
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[a-zA-Z]+|\d+|\S", re.S)
 _SILENT = {
     "{", "}", "$", "\\,", "\\ ", "\\;", "\\!", "\\:", "~", "\\quad", "\\qquad", "\\text",
@@ -21,7 +23,7 @@ _LEAD = rf"(?:(?:,|;|\(|where|with|for|and|here) ){{1,3}}{_ALL}"
 _NAMES = rf"(?:{_LEAD}(?P<names>[a-zA-Z](?: , [a-zA-Z]){{0,3}})|(?<= )(?P<name>[a-zA-Z]))"
 _ONE_OF = (
     r"(?:real|rational|arbitrary|integers?|integral|constants?|whole|natural|non(?: -)?|nonnegative"
-    r"|positive|fixed|numbers?|parameters?|values?|of|reals|free)"
+    r"|positive|negative|complex|fixed|numbers?|parameters?|values?|of|reals|free)"
 )
 _DECLARED = [
     re.compile(form)
@@ -36,21 +38,45 @@ _DECLARED = [
         r"(?=arbitrary |free |any ))"
         rf"(?P<kind>(?:{_ONE_OF} ?){{1,5}})(?: \))?$",
         # (n \ge 2)
-        r"\( (?P<names>[a-zA-Z]) (?P<kind>[<>≤≥]|\\(?:[gl]eq?|[gl]eqslant|neq?)) (?:- )?\d+"
+        r"\( (?P<names>[a-zA-Z]) (?P<kind>(?:[<>≤≥]|\\(?:[gl]eq?|[gl]eqslant|neq?)) (?:- )?\d+)"
         r"(?: \))?$",
         # (k = 0, 1, 2, \ldots)
         rf"{_NAMES} = (?P<kind>(?:0 , )?1 , 2)(?: , 3)? , (?:\\[lc]?dots|\. \. \.|…)(?: \))?$",
     )
 ]
-_HINTS = ("\\in", "integer", "real", "constant", "number", "dots", "...", "parameter")
+_HINTS = (
+    "\\in",
+    "integer",
+    "real",
+    "constant",
+    "number",
+    "dots",
+    "...",
+    "parameter",
+    "rational",
+    "natural",
+)
 _BOUNDS = ("\\ge", "\\le", "\\ne", "<", ">", "\u2264", "\u2265")
 
 
 class Declared(NamedTuple):
-    """Letters that an answer declares, and what for: `Z`, `N` (whole numbers) or `R`."""
+    """Letters that an answer declares, and what for.
+
+    Attributes:
+        names: The letters.
+        kind: `Z`, `N` (whole numbers from some number on) or `R`.
+        numbers: The sets of numbers that may be meant, for words and signs have several meanings:
+            `Z`, `Q`, `R`, `C`, `R>0`, `R>=0`, or for the whole numbers from 2 on `2`. Empty where
+            it is not known.
+    """
 
     names: frozenset[str] = frozenset()
     kind: str = ""
+    numbers: frozenset[str] = frozenset()
+
+    def differs(self, other: Declared) -> bool:
+        """Whether both are of known numbers, and of no set in common."""
+        return bool(self.numbers and other.numbers) and self.numbers.isdisjoint(other.numbers)
 
 
 def declared(text: str) -> tuple[str, Declared]:
@@ -74,7 +100,10 @@ def declared(text: str) -> tuple[str, Declared]:
         if not left:  # `x \in \mathbb{R}` is an answer itself
             continue
         names = match.groupdict().get("names") or match["name"]
-        return left, Declared(frozenset(names.split(" , ")), _kind(match["kind"], match.group()))
+        kind, whole = match["kind"], match.group()
+        return left, Declared(
+            frozenset(names.split(" , ")), _kind(kind, whole), _numbers(kind, whole)
+        )
     return text, Declared()
 
 
@@ -94,7 +123,19 @@ def _without_opening(text: str) -> str:
 
 def _kind(said: str, whole: str) -> str:
     if said in ("Z", "N"):
-        return "N" if "+" in whole or ">" in whole else said
-    if said[0] in "\\<>≤≥" or re.search(r"natural|1 ,|positive.*integer", said):
+        return "N" if _STARTS.search(whole) else said
+    if said[0] in "\\<>≤≥" or re.search(r"natural|1 ,|(?:positive|negative).*integer", said):
         return "N"
     return "Z" if re.search(r"integer|integral|whole", said) else "R"
+
+
+_STARTS = re.compile(r"[ZN] .*(?:[+>*]|\\g(?:eq?|t)\b)|[ZN] [_^] 0")  # only some of the numbers
+
+
+def _numbers(said: str, whole: str) -> frozenset[str]:
+    """Return the sets of numbers that a declaration may mean."""
+    if said in ("Z", "N", "R", "Q", "C"):
+        return of_symbol(whole[whole.rindex(f"\\in {said}") + 4 :])
+    if said[0] in "\\<>≤≥":
+        return of_bound(said)
+    return frozenset(said[0]) if "1 , 2" in said else of_words(said)
