@@ -712,7 +712,7 @@ def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed(
             "sft,rl --seeds 0,1,2",
             (),
             ("rl", "sft"),
-            "after Holm over the gains of 2 rows, of a",
+            "after Holm over the gains of 2 rows",
         ),
         (("sft",), "rl --seeds 0", ("sft",), ("rl",), "at 5 %, of a row from the start model"),
     ],
