@@ -126,8 +126,11 @@ def main() -> None:
         except click.ClickException as error:
             if isinstance(error, click.NoSuchOption) and error.ctx:
                 there = {name for each in error.ctx.command.params for name in each.opts}
-                if (other := SAME_PLACE.get(error.option_name)) in there:
-                    error.possibilities = [other]
+                other = SAME_PLACE.get(error.option_name, "")
+                if other in there:
+                    error = click.NoSuchOption(
+                        error.option_name, possibilities=[other], ctx=error.ctx
+                    )
             error.show()
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
