@@ -153,12 +153,13 @@ def parse_json(text: bytes, where: str, *, numbers_as_text: bool = False) -> Any
     """
     number_type = str if numbers_as_text else None
     try:
-        decoded = text.removeprefix(_BOM).decode()
+        # without the line's end, where an error would be in column 1 of the next
+        decoded = text.removeprefix(_BOM).decode().rstrip(" \t\r\n")
         value = json.loads(decoded, parse_float=number_type, parse_int=number_type)
     except UnicodeDecodeError:
         raise UsageError(f"{where} is not UTF-8") from None
     except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if "\n" in decoded.rstrip() else ""
+        line = f"line {error.lineno}, " if "\n" in decoded else ""
         at = f"{line}column {error.colno}"
         raise UsageError(f"{where} is not JSON: {error.msg} ({at})") from None
     except ValueError as error:  # a number of thousands of digits

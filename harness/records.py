@@ -30,6 +30,7 @@ CONDITIONS = "conditions.json"  # beside published records: what their board fix
 PUBLISHED = "published.json"  # beside them too: in which order they were published
 _TAKEN = tuple(name.removesuffix(".json") for name in (CONDITIONS, PUBLISHED))
 LARGEST_RECORD = 16 * 2**20  # bytes
+AGAIN = "restore it, or delete it and bench the cell again"  # what to do with a damaged record
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
@@ -245,8 +246,15 @@ def read_record(path: Path) -> Record:
         UsageError: If the file is not a record of a schema this version reads.
         TamperedError: If the content does not match the digest it was sealed with.
     """
+    try:
+        return _read_record(path)
+    except (UsageError, TamperedError) as error:
+        raise type(error)(f"{error}; {AGAIN}") from None
+
+
+def _read_record(path: Path) -> Record:
     if path.is_symlink():
-        raise UsageError(f"{path} is a link; a record is a file of its own")
+        raise UsageError(f"{path} is a link and no file of its own")
     content = read_json(path, LARGEST_RECORD)
     if not isinstance(content, dict):
         raise UsageError(f"{path} is not a record: it holds no JSON object")
@@ -254,7 +262,7 @@ def read_record(path: Path) -> Record:
         raise UsageError(f"{path} is not a record: a text in it is no UTF-8")
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA:
-        raise UsageError(f"{path} has record schema {version}; this harness reads {SCHEMA}")
+        raise UsageError(f"{path} has record schema {version} and this harness reads {SCHEMA}")
     try:
         record = Record.model_validate(content)
         first = record.judged_before.restored(record) if record.judged_before else record

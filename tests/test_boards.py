@@ -294,6 +294,22 @@ def test_a_row_without_a_gold_answer_is_neither_trained_on_nor_scored(small_boar
     assert "test rows of unruly_sums have no gold answer" in said
 
 
+def test_a_board_of_ones_own_is_found_by_a_name_that_is_nearly_its_files(tmp_path, monkeypatch):
+    """Its name without .toml, a slip of the pen, and a file that belongs to something else."""
+    for name in ("mine", "pyproject"):
+        (tmp_path / f"{name}.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for given in ("mine", "mine.tml"):
+        says = rf"no board '{given}'; did you mean 'mine\.toml'\?"
+        with pytest.raises(UsageError, match=says):
+            load_board(given, Host())
+    for given in ("mien.toml", "../mine.toml"):
+        with pytest.raises(UsageError, match=rf"no board file {given}") as caught:
+            load_board(given, Host())
+        assert ("did you mean 'mine.toml'?" in str(caught.value)) == (given == "mien.toml")
+        assert "pyproject" not in str(caught.value)
+
+
 def test_a_board_file_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match=r"no board file .*gone\.toml"):
         load_board(str(tmp_path / "gone.toml"), Host())

@@ -91,6 +91,8 @@ def test_the_controlling_process_imports_nothing_that_trains_or_generates(argume
         (("bench", "--dry-run", "--set", "sft.epochs=inf"), "epochs: must be a finite number"),
         (("bench", "--jobs", "0"), "0 is not in the range"),
         (("bench", "--boards", "tiny"), "No such option '--boards'"),
+        (("check", "--out", "pages"), "No such option '--out'. Did you mean '--published'?"),
+        (("publish", "tiny", "--published", "pages"), "Did you mean '--out'?"),
         (("bensh",), "No such command 'bensh'; did you mean 'bench'?"),
         (("publish",), "name a board to publish"),
         (("publish", "tiny"), "has no record"),

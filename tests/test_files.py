@@ -38,6 +38,7 @@ def test_only_regular_files_are_read(tmp_path, read):
     [
         (b'{"a": 1,\n "b": 2,\n "c" 3}\n', r"is not JSON: Expecting ':' delimiter \(line 3, col"),
         (b'{"a": nope}\n', r"is not JSON: Expecting value \(column 7\)"),
+        (b'{"a": 1\n', r"is not JSON: Expecting ',' delimiter \(column 8\)"),
         (b"[" * 100_000, "is nested more than 64 deep"),
         (b"[" * 65 + b"]" * 65, "is nested more than 64 deep"),
         (b'{"a": ' * 65 + b"1" + b"}" * 65, "is nested more than 64 deep"),

@@ -232,7 +232,10 @@ def test_the_page_leads_from_rows_to_a_leaderboard(harness, tmp_path):
     assert "my_sums" in diff
     assert "pages/mine.md" in publish
     # nothing is a claim: the answers are judged by the board's own rows
-    assert ran[-2].stderr == "harness: mine: 2 records published\n"
+    assert ran[-2].stderr.splitlines() == [
+        "harness: mine: 2 records published",
+        "harness: harness check mine.toml --published pages judges them anew",
+    ]
     assert check.splitlines()[-1] == "2 recomputed"
     assert "Which trainer teaches my sums?" in (tmp_path / "pages" / "mine.md").read_text()
     submitted = harness("submit", "mine.toml", "--cells", "sft/0", "--trials", "1").stdout

@@ -16,6 +16,7 @@ from rich.console import Console
 from harness.bench.folder import Folder
 from harness.bench.plan import plan
 from harness.boards.board import load_board
+from harness.boards.conditions import read_conditions
 from harness.boards.file import Compute, ScoreTable
 from harness.errors import UsageError
 from harness.forecast import formulas, model_sizes
@@ -25,6 +26,7 @@ from harness.forecast.model_sizes import Shape
 from harness.forecast.power import measured_noise, power, power_of
 from harness.forecast.preview import choose_gpu, preview
 from harness.forecast.stages import workload
+from harness.leaderboard.build import build
 from harness.leaderboard.comparison import Uncertainty
 from harness.leaderboard.data import Noise
 from harness.leaderboard.planning import ASSUMED, smallest_difference
@@ -694,5 +696,53 @@ def test_a_plan_says_what_it_finds_from_earlier_records_or_from_what_is_assumed(
             found = smallest_difference(measured.noise, need.questions, need.with_seeds, 3)
             assert found <= need.difference
     single = power(plan(board, host, ["sft", "kd"], [0]), noise(records), 300)
-    assert (single.seeds, single.comparisons, single.needs) == (1, 1, ())
-    assert single.finds(300) == minimum_detectable(300)
+    assert (single.seeds, single.comparisons, single.needs) == (1, 2, ())
+    assert single.finds(300) == minimum_detectable(300, comparisons=2)
+    assert single.unranked == ("kd", "sft")
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "earlier", "unranked", "says"),
+    [
+        ((), "sft,rl", (), (), "told apart four times in five, at 5 % with 5 seeds"),
+        (("sft", "kd"), "rl", ("kd", "sft"), (), "after Holm over 3 pairs of rows with 5 seeds"),
+        (("sft", "kd"), "rl --seeds 0", ("kd", "sft"), ("rl",), "at 5 % with 5 seeds"),
+        (
+            (),
+            "sft,rl --seeds 0,1,2",
+            (),
+            ("rl", "sft"),
+            "after Holm over the gains of 2 rows",
+        ),
+        (("sft",), "rl --seeds 0", ("sft",), ("rl",), "at 5 %, of a row from the start model"),
+    ],
+)
+def test_a_dry_run_counts_what_the_leaderboard_will_compare(
+    harness, tmp_path, there, given, earlier, unranked, says
+):
+    """Rows that the folder has already are on it too, and are ranked by the board's seeds."""
+    published = Path(__file__).parents[1] / "leaderboards" / "records" / "tiny"
+    place = tmp_path / "runs" / "tiny" / "records"
+    place.mkdir(parents=True)
+    for path in (path for name in there for path in published.glob(f"{name}-s[0-9]-*.json")):
+        shutil.copy(path, place)
+    options = ("bench", "--dry-run", "--plugins", *given.split())
+    found = json.loads(harness(*options, "--json").stdout)["power"]
+    assert (found["earlier"], found["unranked"]) == ([*earlier], [*unranked])
+    text = " ".join(harness(*options).stdout.split())
+    assert says in text
+    assert ("Compared too, since the folder of this bench has them: kd, sft." in text) == (
+        earlier == ("kd", "sft")
+    )
+    plugins, _, seeds = given.partition(" --seeds ")
+    chosen = {int(seed) for seed in (seeds or "0,1,2,3,4").split(",")}
+    after = [
+        one
+        for one in read_records(published)
+        if one.seed is None
+        or one.trainer in there
+        or (one.trainer in plugins.split(",") and one.seed in chosen)
+    ]
+    made = build(after, read_conditions(published / "conditions.json"))
+    assert found["claim"] == made.claim
+    assert found["comparisons"] == (made.pair_family or made.gain_family)

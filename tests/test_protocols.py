@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from models import byte_tokenizer
 
+from harness.errors import StageError
+from harness.stage.tokens import written
 from harness.tasks.protocols import FEW_SHOTS, PROTOCOLS, get_protocol
 from harness.verify import verify
 
@@ -44,3 +46,19 @@ def test_training_continues_the_prompt_that_scoring_puts():
     whole = tokenizer(row["prompt"] + row["completion"])["input_ids"]
     start = tokenizer(row["prompt"])["input_ids"]
     assert whole[: len(start)] == start
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion", "says"),
+    [
+        (
+            [{"role": "user", "content": "2 + 2?"}],
+            "4",
+            "completion is a text and its prompt is not",
+        ),
+        ("2 + 2?", [{"role": "assistant", "content": "4"}], "give the completion as a text too"),
+    ],
+)
+def test_a_completion_of_another_form_than_its_prompt_is_one_line(prompt, completion, says):
+    with pytest.raises(StageError, match=says):
+        written(prompt, completion, byte_tokenizer())

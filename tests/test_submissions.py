@@ -253,10 +253,28 @@ def test_a_reason_that_several_records_share_is_said_once(folder, harness):
     for seed in (0, 1):
         (answers,) = (folder / "runs" / "tiny" / "answers").glob(f"sft-s{seed}-*")
         shutil.rmtree(answers)
-    lines = harness("check", "runs/tiny").stdout.splitlines()
+    done = harness("check", "runs/tiny")
+    lines = done.stdout.splitlines()
     assert lines[0] == "tiny: sft/0, sft/1 claimed: there are no answers of it"
     assert lines[1].startswith("2 claimed, ")
     assert len(lines) == 2
+    says = "2 of 7 records are claims and were not recomputed, for the reason above"
+    assert done.stderr == f"harness: {says}\n"
+
+
+def test_a_check_that_recomputes_nothing_does_not_pass(folder, harness):
+    """There are records without any answers, and a folder without any record."""
+    runs = folder / "runs" / "tiny"
+    shutil.rmtree(runs / "answers")
+    done = harness("check", "runs/tiny", check=4)
+    assert done.stdout.splitlines()[-1] == "7 claimed"
+    says = "nothing was recomputed: all 7 records are claims, for the reason above"
+    assert done.stderr == f"harness: {says}\n"
+    states = json.loads(harness("check", "runs/tiny", "--json", check=4).stdout)
+    assert {one["state"] for one in states} == {"claimed"}
+    for path in (runs / "records").iterdir():
+        path.unlink()
+    assert "runs/tiny holds no record" in harness("check", "runs/tiny", check=2).stderr
 
 
 def test_a_check_names_failed_cells(folder, harness):
@@ -460,6 +478,19 @@ def test_the_commands_of_the_workflow_pass_a_good_submission(folder, run_check):
     assert "5 recomputed" in said
     assert "| **rl** " in (folder / "summary.md").read_text()
     assert (folder / "preview" / "tiny.md").is_file()
+
+
+def test_the_commands_of_the_workflow_say_that_nothing_was_recomputed(folder, run_check):
+    """Where the data of a board is not at hand, who takes a submission in has to check it."""
+    place = folder / "submissions" / "new"
+    shutil.rmtree(place / "answers")
+    manifest = json.loads((place / "submission.json").read_text())
+    manifest["records"] = [{**one, "answers": None} for one in manifest["records"]]
+    (place / "submission.json").write_text(json.dumps(manifest))
+    code, said = run_check("new")
+    assert code == 0, said
+    assert "nothing was recomputed: all 5 records" in said
+    assert (folder / "summary.md").read_text().startswith("new: not one record was recomputed here")
 
 
 @pytest.mark.promise("A forged submission is stopped by the workflow that checks it")

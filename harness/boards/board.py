@@ -318,7 +318,9 @@ def load_board(reference: str, host: Host) -> Board:
 def _find(reference: str, host: Host) -> Path:
     if reference.endswith(".toml") or "/" in reference:
         if not Path(reference).is_file():
-            raise UsageError(f"no board file {reference}")
+            beside = [str(path) for path in _files(Path(reference).parent)]
+            hint = f"; {did_you_mean(str(Path(reference)), beside)}" if beside else ""
+            raise UsageError(f"no board file {reference}{hint}")
         return Path(reference)
     built_in = BUILT_IN / f"{reference}.toml"
     if built_in.is_file():
@@ -330,5 +332,11 @@ def _find(reference: str, host: Host) -> Path:
             return host.boards()[reference]
     boards = known_boards(host)
     if reference not in boards:
-        raise UsageError(f"no board {reference!r}; {did_you_mean(reference, boards)}")
+        here = (path.name for path in _files(Path()))  # a board of one's own is named with .toml
+        raise UsageError(f"no board {reference!r}; {did_you_mean(reference, {*boards, *here})}")
     return boards[reference]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the TOML files of a folder, without those that are of a Python project."""
+    return sorted(path for path in folder.glob("*.toml") if path.name != "pyproject.toml")

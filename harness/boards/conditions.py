@@ -108,10 +108,17 @@ class Conditions(Frozen):
 
 
 def read_conditions(path: Path) -> Conditions:
-    """Read the conditions that are published beside a board's records."""
-    content = read_json(path)
+    """Read the conditions that are published beside a board's records.
+
+    Raises:
+        UsageError: If the file cannot be read or holds something else.
+    """
     try:
-        return Conditions.model_validate(content)
-    except ValueError as error:
-        line = " ".join(str(error).split())
-        raise UsageError(f"{path} does not hold conditions: {line[:200]}") from None
+        return Conditions.model_validate(read_json(path))
+    except UsageError as error:
+        raise UsageError(f"{error}; restore it") from None
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        wrong = f"{where}: {what}" if where else what
+        raise UsageError(f"{path} does not hold conditions: {wrong}; restore it") from None

@@ -59,6 +59,8 @@ GROUPS = {
 MODULES = {
     name: f"harness.cli.{folder}.{name}" for folder, (_, names) in GROUPS.items() for name in names
 }
+# what writes a folder has --out, and what reads it again a name for what it is
+SAME_PLACE = {"--out": "--published", "--published": "--out"}
 
 
 class Commands(click.Group):
@@ -122,6 +124,13 @@ def main() -> None:
             code = cli.main(standalone_mode=False, prog_name="harness")
             sys.exit(code if isinstance(code, int) else 0)
         except click.ClickException as error:
+            if isinstance(error, click.NoSuchOption) and error.ctx:
+                there = {name for each in error.ctx.command.params for name in each.opts}
+                other = SAME_PLACE.get(error.option_name, "")
+                if other in there:
+                    error = click.NoSuchOption(
+                        error.option_name, possibilities=[other], ctx=error.ctx
+                    )
             error.show()
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +12,7 @@ import pydantic
 
 from harness.errors import HarnessError
 from harness.leaderboard.build import build
-from harness.leaderboard.comparison import TRAINER_SEEDS
+from harness.leaderboard.comparison import TRAINER_SEEDS, Claim
 from harness.leaderboard.data import Noise
 from harness.leaderboard.planning import (
     ASSUMED,
@@ -44,18 +44,22 @@ class Need(pydantic.BaseModel, frozen=True):
 
 
 class Power(pydantic.BaseModel, frozen=True):
-    """What the verdicts of a plan's leaderboard would find."""
+    """What the verdicts of a leaderboard would find, of a plan and what its folder has already."""
 
     seeds: int  # of each row
-    comparisons: int  # that Holm's correction is over: all pairs of rows, or the one gain
+    rows: int  # that are compared: with each other, or without a ranking with the start model
+    claim: Claim  # on trainers if rows with three seeds or more are ranked, else on checkpoints
+    earlier: tuple[str, ...]  # of these the rows that the folder has and the plan does not
+    unranked: tuple[str, ...]  # of the plan, for want of the board's seeds
+    comparisons: int  # that Holm's correction is over: all pairs of rows, or all gains
     sides: int  # of a comparison that are trained
     noise: Noise
     source: Literal["earlier records", "assumed"]
-    needs: tuple[Need, ...]  # empty where too few seeds are planned for a claim on trainers
+    needs: tuple[Need, ...]  # empty where no two trainers are compared
 
     def finds(self, questions: int) -> float:
         """Return the smallest difference found four times in five, a share of 1."""
-        if self.seeds < TRAINER_SEEDS:
+        if self.claim == "checkpoints":
             return minimum_detectable(questions, comparisons=self.comparisons)
         return smallest_difference(self.noise, questions, self.seeds, self.comparisons, self.sides)
 
@@ -68,14 +72,52 @@ class Power(pydantic.BaseModel, frozen=True):
         return list(accumulate(map(self.finds, sizes), min))
 
 
-def power(plan: Plan, measured: Noise | None, questions: int) -> Power:
-    """Return what a plan finds on so many questions; see `power_of`."""
-    rows: dict[str, set[int | None]] = {}
+def power(
+    plan: Plan, measured: Noise | None, questions: int, records: Sequence[Record] = ()
+) -> Power:
+    """Return what the leaderboard finds on so many questions when a plan is done; see `power_of`.
+
+    It has the rows of the plan and those of the records that the plan's folder has already. Only
+    rows with all of the board's seeds are ranked; without any, each is compared with the start
+    model alone, as a checkpoint.
+    """
+    planned: dict[str, set[int | None]] = {}
     for cell in plan.cells:
         if cell.train and cell.share == 1:
-            rows.setdefault(cell.trainer, set()).add(cell.seed)
-    seeds = min((len(found) for found in rows.values()), default=0)
-    return power_of(measured, len(rows), seeds, questions)
+            planned.setdefault(cell.trainer, set()).add(cell.seed)
+    rows = {name: set(found) for name, found in planned.items()}
+    for one in records:
+        counts = one.status == "ok" and one.scores and one.board.digest == plan.board.digest
+        if counts and one.stages and one.share == 1:
+            rows.setdefault(one.trainer, set()).add(one.seed)
+    wanted = _seeds_of_page(plan.board, rows)
+    rows = {name: found & wanted for name, found in rows.items()}
+    ranked = [name for name, found in rows.items() if found == wanted]
+    least = min((len(found) for found in rows.values()), default=0)
+    found = power_of(
+        measured,
+        len(ranked or rows),
+        len(wanted) if ranked else least,
+        questions,
+        ranked=bool(ranked),
+    )
+    shown = ranked or list(rows)
+    return found.model_copy(
+        update={
+            "earlier": tuple(sorted(name for name in shown if name not in planned)),
+            "unranked": tuple(sorted(name for name in planned if name not in ranked)),
+        }
+    )
+
+
+def _seeds_of_page(board: Board, rows: Mapping[str, Set[int | None]]) -> set[int | None]:
+    """Return the seeds that a ranked row has: the board's, or those of the last look at it."""
+    seeds = board.file.seeds
+    if board.file.until_decided is None:
+        return set(seeds)
+    looks = board.file.until_decided.looks
+    whole = [look for look in looks for found in rows.values() if found >= {*seeds[:look]}]
+    return set(seeds[: max(whole, default=looks[0])])
 
 
 def power_of(
@@ -84,20 +126,24 @@ def power_of(
     seeds: int,
     questions: int,
     wanted: Sequence[float] = WANTED,
+    *,
+    ranked: bool = True,
 ) -> Power:
     """Return what so many rows with so many seeds find on so many questions.
 
     Args:
         measured: What moves the difference of two rows; None where nobody knows yet.
-        rows: That are ranked.
+        rows: That are ranked, or else compared with the start model.
         seeds: Of each.
         questions: Of the ranking score.
         wanted: Differences, shares of 1, for which the seeds and questions are looked for.
+        ranked: Whether rows are compared with each other, or only with the start model.
     """
-    pairs = math.comb(rows, 2)
-    noise, comparisons = measured or ASSUMED, max(1, pairs)
+    pairs = math.comb(rows, 2) if ranked else 0
+    noise, comparisons = measured or ASSUMED, max(1, pairs if ranked else rows)
     needs: list[Need] = []
-    for difference in sorted(wanted) if seeds >= TRAINER_SEEDS and pairs else ():
+    claim: Claim = "trainers" if ranked and seeds >= TRAINER_SEEDS else "checkpoints"
+    for difference in sorted(wanted) if claim == "trainers" and pairs else ():
         most = needs[-1].questions if needs else None
         for count in (seeds, *(more for more in MORE_SEEDS if more > seeds)):
             needed = questions_needed(noise, count, comparisons, difference)
@@ -114,6 +160,10 @@ def power_of(
         )
     return Power(
         seeds=seeds,
+        rows=rows,
+        claim=claim,
+        earlier=(),
+        unranked=(),
         comparisons=comparisons,
         sides=2 if pairs else 1,
         noise=noise,

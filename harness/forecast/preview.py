@@ -119,7 +119,7 @@ def preview(
     guess = Forecast(plan, gpu, records)
     places = [folder.records, *([published / "records" / board.name] if published else [])]
     noise, _ = first_measured(board, places)
-    found = power(plan, noise, board.problems(board.ranking))
+    found = power(plan, noise, board.problems(board.ranking), records)
     stages, cells = (_stages(plan, folder, guess), _cells(plan, folder))
     if trials:
         tried = Folder(folder.path, trials=True)

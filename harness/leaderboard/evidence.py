@@ -55,15 +55,17 @@ def read_ledger(folder: Path, records: Mapping[str, Record], *, whole: bool = Tr
         TamperedError: If a record is not listed, is listed and not there, or is another one now.
     """
     path = folder / PUBLISHED
-    if not path.exists():
+    if not is_there(path):
         ordered = sorted(records.items(), key=lambda item: (item[1].created, item[0]))
         listed = (Published(file=name, digest=one.digest, answers=None) for name, one in ordered)
         return Ledger(records=tuple(listed))
     try:
         ledger = Ledger.model_validate(read_json(path))
+    except UsageError as error:
+        raise UsageError(f"{error}; restore it") from None
     except pydantic.ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise TamperedError(f"{path} does not list records: {where} is wrong") from None
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "what it holds"
+        raise UsageError(f"{path} does not list records: {where} is wrong; restore it") from None
     listed_here = {one.file: one.digest for one in ledger.records}
     if len(listed_here) < len(ledger.records):
         raise TamperedError(f"{path} lists a record twice")
@@ -74,9 +76,13 @@ def read_ledger(folder: Path, records: Mapping[str, Record], *, whole: bool = Tr
                 f"{folder / name}.json is not listed in {path.name}: harness publish adds it"
             )
         if digest not in (None, record.digest):
-            raise TamperedError(f"{folder / name}.json was changed after it was published")
+            raise TamperedError(
+                f"{folder / name}.json was changed after it was published; restore it"
+            )
     for name in listed_here:
-        raise TamperedError(f"{folder / name}.json is missing; {path.name} lists it")
+        raise TamperedError(
+            f"{folder / name}.json is missing, and {path.name} lists it; restore it"
+        )
     return ledger
 
 
@@ -95,16 +101,31 @@ def stored_answers(folder: Path, record: Record, score: Score) -> Path:
 
     Raises:
         UsageError: If they are not in the runs folder (those of published records lie elsewhere).
-        TamperedError: If they are not those that the record was made from.
+        TamperedError: If they are not those that the record was made from, or cannot be read.
     """
     path = folder / "answers" / record.id / f"{score_name(score.task, score.protocol)}.jsonl"
+    if not is_there(path):
+        raise UsageError(f"no answers of {record.cell}: there is no {path}")
     try:
         found = file_sha256(path)
-    except UsageError:
-        raise UsageError(f"no answers of {record.cell}: {path} cannot be read") from None
+    except UsageError as error:
+        raise not_its_answers(path, record, error) from None
     if found != score.samples_sha256:
-        raise TamperedError(f"{path} is not what record {record.id} was made from")
+        raise not_its_answers(path, record)
     return path
+
+
+def is_there(path: Path) -> bool:
+    """Return whether something lies at a place, were it a link that leads nowhere."""
+    return path.exists() or path.is_symlink()
+
+
+def not_its_answers(path: Path, record: Record, error: HarnessError | None = None) -> TamperedError:
+    """Return the error that a file is not the answers that a record was made from, and why."""
+    what = f"{path} is not what record {record.id} was made from"
+    if error is not None:
+        what += f" ({str(error).replace(f' of {path}', '').replace(str(path), 'it')})"
+    return TamperedError(f"{what}; restore it, or delete that record and bench the cell again")
 
 
 def _judged(folder: Path, record: Record) -> bool:

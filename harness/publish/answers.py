@@ -6,12 +6,13 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import TamperedError, UsageError
+from harness.errors import HarnessError, TamperedError, UsageError
 from harness.files import LARGEST_LINE, is_text, jsonl, parse_json, read_bytes, read_jsonl
+from harness.leaderboard.evidence import is_there, not_its_answers
 from harness.records import LETTERS, Record
 from harness.tasks.protocols import score_name
 
@@ -25,13 +26,22 @@ Answers = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def collect(folder: Path, record: Record) -> Answers | None:
-    """Return the answers of a record from a runs folder; None if some are not there."""
+    """Return the answers of a record from a runs folder; None if some are not there.
+
+    Raises:
+        TamperedError: If a file of them cannot be read, or holds something else.
+    """
     found = {}
-    for name in names(record):
+    for name, score in zip(names(record), record.scores, strict=True):
         path = folder / FOLDER / record.id / f"{name}.jsonl"
-        if not path.is_file():
+        if not is_there(path):
             return None
-        found[name] = [_kept(row, f"line {n} of {path}") for n, row in read_jsonl(path)]
+        try:
+            found[name] = [_kept(row, f"line {n} of {path}") for n, row in read_jsonl(path)]
+        except HarnessError as error:
+            raise not_its_answers(path, record, error) from None
+        if _letters(found[name]) != score.verdicts:
+            raise not_its_answers(path, record, TamperedError("it has other verdicts"))
     return found
 
 
@@ -88,10 +98,17 @@ def read(path: Path, most: int = LARGEST) -> str:
     """Return the lines of a published file of answers, of at most so many bytes.
 
     Raises:
-        UsageError: If it cannot be read or is too large.
+        TamperedError: If it cannot be read or is too large.
     """
+    try:
+        return _unpacked(path, most)
+    except UsageError as error:
+        raise TamperedError(f"{error}; restore it") from None
+
+
+def _unpacked(path: Path, most: int) -> str:
     if path.is_symlink():
-        raise UsageError(f"{path} is a link; answers are a file of their own")
+        raise UsageError(f"{path} is a link and no file of its own")
     packed = read_bytes(path)
     try:
         with gzip.open(io.BytesIO(packed)) as lines:
@@ -128,10 +145,13 @@ def parse(text: str, record: Record, path: Path) -> Answers:
     if to_text(found) != text:
         raise TamperedError(f"{path} is not written as harness publish writes answers")
     for name, score in zip(found, record.scores, strict=True):
-        letters = "".join(LETTERS.get(row["verdict"], "?") for row in found[name])
-        if letters != score.verdicts:
+        if _letters(found[name]) != score.verdicts:
             raise TamperedError(f"{score.task}: its answers have other verdicts")
     return found
+
+
+def _letters(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(LETTERS.get(row["verdict"], "?") for row in rows)
 
 
 def _lines(text: str, path: Path) -> Iterator[tuple[int, bytes]]:

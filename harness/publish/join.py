@@ -55,8 +55,8 @@ def join(
         record, entry, anew = one.record, listed.get(one.record.digest), found.get(id(one))
         if not _adds(one, listed):
             continue  # it was brought twice
-        if anew and anew.differs:
-            result.refused.append(f"{one.path}: {record.cell}: {anew.differs}")
+        if differs := one.damaged or (anew.differs if anew else ""):
+            result.refused.append(f"{one.path}: {record.cell}: {differs}")
             continue
         claim = anew.claim if anew else ""
         if one.answers is None and scored(record):

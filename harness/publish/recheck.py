@@ -110,6 +110,8 @@ def _published(
 def _state(one: Brought, anew: Anew | None) -> tuple[State, str]:
     if not scored(one.record):
         return "failed", one.record.error or "no scores"
+    if one.damaged:
+        return "differs", one.damaged
     if anew is None:
         return "claimed", "there are no answers of it"
     if anew.differs:
@@ -122,3 +124,17 @@ def summary(found: Sequence[Checked]) -> str:
     states = [one.state for one in found]
     counted = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
     return ", ".join(counted) if counted else "no record"
+
+
+def not_recomputed(found: Sequence[Checked]) -> str:
+    """Return in one line how many records are mere claims; no text where none is."""
+    states = [one.state for one in found]
+    claims = states.count("claimed")
+    if not claims:
+        return ""
+    if claims == len([one for one in states if one != "failed"]):
+        which = "the one record is a claim" if claims == 1 else f"all {claims} records are claims"
+        return f"nothing was recomputed: {which}, for the reason above"
+    return (
+        f"{claims} of {len(found)} records are claims and were not recomputed, for the reason above"
+    )

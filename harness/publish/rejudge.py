@@ -11,7 +11,7 @@ from harness.boards.board import Board
 from harness.boards.conditions import read_conditions
 from harness.errors import UsageError
 from harness.files import write_atomically
-from harness.leaderboard.evidence import Ledger, Published, read_ledger
+from harness.leaderboard.evidence import Ledger, Published, is_there, read_ledger
 from harness.publish import answers
 from harness.publish.recompute import Tasks, judged_anew
 from harness.publish.write import aside, publish, rebuild, write_answers
@@ -52,7 +52,7 @@ def rejudge(board: Board, folder: Path, tasks: Tasks) -> list[Rejudged]:
         TamperedError: If something was changed after it was published.
     """
     records = folder / "records" / board.name
-    if not (records / CONDITIONS).is_file():
+    if not is_there(records / CONDITIONS):
         raise UsageError(f"{folder} has no board {board.name!r}: nothing to judge anew")
     rebuild(records)  # what was changed by hand is named before anything is judged
     old, files = read_conditions(records / CONDITIONS), read_record_files(records)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import TamperedError, UsageError
 from harness.files import json_sha256
+from harness.leaderboard.evidence import is_there
 from harness.publish import answers
 from harness.publish.submission import MANIFEST, Manifest, read_manifest
 from harness.records import Record, read_record_files
@@ -23,6 +24,7 @@ class Brought:
     path: Path  # where it lies
     answers: str | None  # the lines of its answers, as they are published
     submission: str = ""  # or which other hand it is of; empty for the publisher's own runs
+    damaged: str = ""  # why the answers that lie in its runs folder cannot be read
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def gather(folder: Path, digest: str | None = None, *, foreign: bool = False) ->
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     manifest, name, place = None, "", folder
-    if (folder / MANIFEST).exists():
+    if is_there(folder / MANIFEST):
         manifest = read_manifest(folder)
         name = manifest.name
         place = folder / "records"
@@ -66,15 +68,18 @@ def gather(folder: Path, digest: str | None = None, *, foreign: bool = False) ->
         if runs and digest not in (None, record.board.digest):
             continue  # an older form of the board left it
         path = place / f"{file}.json"
-        text = None
+        text, damaged = None, ""
         if runs:
-            collected = answers.collect(folder, record) if record.scores else None
-            text = None if collected is None else answers.to_text(collected)
+            try:
+                collected = answers.collect(folder, record) if record.scores else None
+                text = None if collected is None else answers.to_text(collected)
+            except TamperedError as error:
+                damaged = str(error)  # the other records are none the worse
         else:
             packed = folder / answers.FOLDER / f"{file}{answers.ENDING}"
             if packed.exists() or packed.is_symlink():
                 text = answers.read(packed, answers.most_bytes(record))
-        found.append(Brought(record, path, text, name))
+        found.append(Brought(record, path, text, name, damaged))
     if manifest is not None:
         _as_listed(manifest, found, folder)
     chosen = tuple(one for one in found if digest in (None, one.record.board.digest))

@@ -15,7 +15,7 @@ from harness.errors import TamperedError, UsageError
 from harness.files import file_sha256, read_bytes, write_atomically
 from harness.leaderboard.build import build
 from harness.leaderboard.data import Leaderboard
-from harness.leaderboard.evidence import Ledger, read_ledger
+from harness.leaderboard.evidence import Ledger, is_there, read_ledger
 from harness.publish import answers, submission
 from harness.publish.join import Joined, join
 from harness.publish.recompute import Tasks
@@ -227,8 +227,10 @@ def aside(records: Path) -> Iterator[Path]:
 
 
 def published_boards(folder: Path) -> list[Path]:
-    found = (folder / "records").glob(f"*/{CONDITIONS}")
-    return sorted(path.parent for path in found if not path.parent.name.startswith("."))
+    found = (folder / "records").glob("*/")
+    return sorted(
+        path for path in found if is_there(path / CONDITIONS) and not path.name.startswith(".")
+    )
 
 
 def rebuild(records: Path) -> Leaderboard:
@@ -246,7 +248,7 @@ def rebuild(records: Path) -> Leaderboard:
         if not file.is_file():
             raise TamperedError(f"{file} is missing; harness publish writes it")
         if hashlib.sha256(read_bytes(file)).hexdigest() != conditions.board_sha256:
-            raise TamperedError(f"{file} was changed after it was published")
+            raise TamperedError(f"{file} was changed after it was published; restore it")
     found = read_record_files(records)
     ledger = read_ledger(records, found)
     _check_answers(records, ledger)
@@ -268,9 +270,9 @@ def _check_answers(records: Path, ledger: Ledger) -> None:
             continue
         expected.add(path.name)
         if not path.exists():
-            raise TamperedError(f"{path} is missing; {PUBLISHED} lists it")
+            raise TamperedError(f"{path} is missing, and {PUBLISHED} lists it; restore it")
         if answers.digest(answers.read(path)) != one.answers:
-            raise TamperedError(f"{path} was changed after it was published")
+            raise TamperedError(f"{path} was changed after it was published; restore it")
     for path in sorted(place.iterdir()) if place.is_dir() else ():
         if path.name not in expected and not path.name.startswith("."):
             raise TamperedError(f"{path} belongs to no record; delete it")
@@ -296,9 +298,9 @@ def _check_submissions(records: Path, ledger: Ledger, found: Mapping[str, Record
             _as_signed(name, manifest, ledger, found)
     for name, sha256 in sorted(ledger.manifests.items()):
         if not (path := place / f"{name}.json").is_file():
-            raise TamperedError(f"{path} is missing; {PUBLISHED} lists it")
+            raise TamperedError(f"{path} is missing, and {PUBLISHED} lists it; restore it")
         if file_sha256(path) != sha256:
-            raise TamperedError(f"{path} was changed after it was published")
+            raise TamperedError(f"{path} was changed after it was published; restore it")
 
 
 def _as_signed(name: str, path: Path, ledger: Ledger, found: Mapping[str, Record]) -> None:

@@ -12,7 +12,6 @@ from harness.forecast.disk import Disk
 from harness.forecast.formulas import EARLIER
 from harness.forecast.power import Power
 from harness.forecast.preview import Preview, StagePreview
-from harness.leaderboard.comparison import TRAINER_SEEDS
 from harness.render import numbers, tables
 from harness.render.escape import terminal
 from harness.render.numbers import NONE
@@ -51,6 +50,7 @@ def render(preview: Preview) -> Group:
         *(Text(f"! {terminal(line, 300)}", style="yellow") for line in preview.notes),
         _stages(preview),
         _scores(preview),
+        *(Text(terminal(line, None)) for line in compared(preview.power)),
         *(Text(line) for line in needs(preview.power)),
         _downloads(preview),
         *_disk(preview.disk),
@@ -130,15 +130,30 @@ def _scores(preview: Preview) -> Table:
 
 def _found(power: Power) -> str:
     """Return in words what is found: by which verdict, how often, and from what is known."""
-    over = "" if power.comparisons == 1 else f" after Holm over {power.comparisons} pairs of rows"
+    pairs = power.sides == 2
+    family = f"{power.comparisons} pairs of rows" if pairs else f"the gains of {power.rows} rows"
+    over = "" if power.comparisons == 1 else f" after Holm over {family}"
     often = "the smallest difference told apart four times in five, at 5 %"
     if not power.needs:
-        what = "checkpoints" if power.seeds < TRAINER_SEEDS else "a row from the start model"
+        one = "checkpoints" if pairs else "a checkpoint from the start model"
+        what = one if power.claim == "checkpoints" else "a row from the start model"
         return f"{often}{over}, of {what}."
     known = "the noise of earlier records"
     if power.source == "assumed":
         known = "assumed noise, for want of earlier records"
     return f"{often}{over} with {power.seeds} seeds, by {known}."
+
+
+def compared(power: Power) -> list[str]:
+    """Return which rows are compared besides those of the plan, and which of the plan are not."""
+    lines = []
+    if power.earlier:
+        names = ", ".join(power.earlier)
+        lines.append(f"Compared too, since the folder of this bench has them: {names}.")
+    if power.unranked:
+        names = ", ".join(power.unranked)
+        lines.append(f"Not ranked, for want of some of the board's seeds: {names}.")
+    return lines
 
 
 def needs(power: Power) -> list[str]:

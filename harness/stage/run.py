@@ -114,7 +114,7 @@ class Run:
             tokenizer: As `tokenizer` returns it.
             max_length: Most tokens of a prompt with its completion. A longer row is left out,
                 never cut, because what a cut loses is the final answer; the record counts them.
-            data: Rows with `prompt` and `completion`; by default `train_data`.
+            data: Rows with `prompt` and `completion`, of texts or messages; default `train_data`.
 
         Returns:
             Columns `input_ids` and `labels`, lists of one length, not padded. Labels are -100 where

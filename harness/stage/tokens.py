@@ -85,7 +85,18 @@ def _is_bare(row: Mapping[str, Any]) -> bool:
 def written(
     prompt: Any, completion: Any, tokenizer: transformers.PreTrainedTokenizerBase
 ) -> tuple[str, str]:
-    """Return prompt and completion, both strings or lists of messages, as they are cut into ids."""
+    """Return prompt and completion, both strings or lists of messages, as they are cut into ids.
+
+    Raises:
+        StageError: If one is a string and the other is not, or no prompt can be cut off.
+    """
+    if isinstance(prompt, str) is not isinstance(completion, str):
+        given, wanted = "a text", '[{"role": "assistant", "content": TEXT}]'
+        if isinstance(prompt, str):
+            given, wanted = "messages", "a text too"
+        raise StageError(
+            f"a row's completion is {given} and its prompt is not; give the completion as {wanted}"
+        )
     if isinstance(prompt, str):
         return prompt, completion + (tokenizer.eos_token or "")
     template: Any = tokenizer.apply_chat_template  # which returns strings, or ids, or a dict

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from harness.tasks.task import Task
 
 
+NOTHING_RECOMPUTED = 4  # exit code
+
+
 @click.command("check")
 @click.argument("boards", metavar="[BOARD]...", nargs=-1)
 @click.option(
@@ -61,10 +64,12 @@ def command(
     is named and ends with exit code 3. BOARD is the name or TOML file of a published board, or a
     folder such as submissions/NAME or runs/NAME (with the TOML file of a board that is neither
     published nor installed beside it); all published boards if none is given. What was asked from
-    a board's own files can be judged if its TOML file is named too.
+    a board's own files can be judged if its TOML file is named too. Where not a single record
+    could be recomputed, the exit code is 4.
     """
+    from harness.errors import UsageError
     from harness.plugin.host import Host
-    from harness.publish.recheck import recheck, summary
+    from harness.publish.recheck import not_recomputed, recheck, summary
     from harness.publish.sources import gather
 
     host = Host(data_dir=data_dir, download=False)
@@ -75,6 +80,8 @@ def command(
             folders = tuple(map(Path, checkpoints))
             again = _spot_check(one, host, (regenerate, draw), runs, folders, device)
         source = gather(one.folder, one.conditions.digest)
+        if not source.records:
+            raise UsageError(source.left_out)
         joined = published / "records" / one.conditions.board
         found += recheck(source, one.conditions, one.tasks(host), again, joined)
     if as_json:
@@ -90,8 +97,12 @@ def command(
             for (board, state, why), cells in said.items()
         )
         click.echo(summary(found))
+    if claims := not_recomputed(found):
+        click.echo(f"harness: {claims}", err=True)
     if any(one.state == "differs" for one in found):
         sys.exit(3)
+    if claims and not any(one.state in ("recomputed", "spot-checked") for one in found):
+        sys.exit(NOTHING_RECOMPUTED)
 
 
 @dataclass(frozen=True)
@@ -152,13 +163,14 @@ def _folder(folder: Path, published: Path, host: Host, files: Mapping[str, str])
     from harness.boards.board import load_board
     from harness.boards.conditions import read_conditions
     from harness.errors import UsageError
+    from harness.leaderboard.evidence import is_there
     from harness.publish.submission import MANIFEST, read_manifest
     from harness.records import CONDITIONS
 
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     name, places = folder.resolve().name, [folder]
-    if (folder / MANIFEST).exists():  # who hands something in does not say what the board fixes
+    if is_there(folder / MANIFEST):  # who hands something in does not say what the board fixes
         name, places = read_manifest(folder).board, []
     board = files.get(name, name)
     for place in (*places, published / "records" / name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     "--out",
     type=options.FOLDER,
     default=options.LEADERBOARDS,
-    help="Folder of published leaderboards.",
+    help="Folder of published leaderboards; for other commands --published.",
 )
 @options.data_option
 @options.runs_option
@@ -97,6 +98,9 @@ def command(
         joined = f"{outcome.new} records {before}"
         again = f"; {outcome.confirming} of them confirm one" if outcome.confirming else ""
         click.echo(f"harness: {conditions.board}: {joined}{again}", err=True)
+        if out != options.LEADERBOARDS:  # where nobody looks who is not told
+            way = shlex.join(("harness", "check", reference, "--published", str(out)))
+            click.echo(f"harness: {terminal(way, 1000)} judges them anew", err=True)
         for line in outcome.joined.claims:
             click.echo(f"harness: {terminal(line, 1000)}", err=True)
         for line in outcome.joined.refused:
