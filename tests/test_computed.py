@@ -338,7 +338,7 @@ def test_products_with_vectors_cost_what_they_are():
 
 
 def test_a_product_of_sizes_that_have_no_value_is_none():
-    """As where a compiler traces: in torch 2.11 it asks for products of such sizes by `torch.mm`."""
+    """As where a compiler traces: torch 2.11 asks for products of such sizes by `torch.mm`."""
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
