@@ -1,6 +1,6 @@
 """Time of training: what the harness costs beside TRL alone, what its engine saves in rollouts.
 
-Stages of the board `tiny` run in processes forked from this one, each as a bench runs it, for a
+Stages of a board run in processes forked from this one, each as a bench runs it, for a
 number of optimiser steps: the same model, rows, options and seed in the three ways of `stages.py`,
 in turns, A B C A B C.
 
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--trainers", nargs="+", default=["sft", "kd", "rl", "kd-on-policy"])
     parser.add_argument("--steps", type=int, default=8, help="0: the board's budget")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--board", default="tiny", help="or the file of one with more seeds")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     warm.preload()
@@ -72,7 +73,7 @@ def main() -> None:
         runs: dict[str, list[Outcome]] = {how: [] for how in ways}
         for seed in range(chosen.seeds):
             for how in ways:
-                work = Work("tiny", trainer, seed, chosen.steps or None)
+                work = Work(chosen.board, trainer, seed, chosen.steps or None)
                 runs[how].append(apart(trained, work, how, method="fork"))
         row: dict[str, Any] = {"trainer": trainer}
         for how, found in runs.items():
