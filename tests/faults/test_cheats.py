@@ -80,6 +80,7 @@ def test_no_cheat_gains_a_rank_or_changes_another_row(small_board, with_plugins,
 @pytest.mark.promise(
     "What a stage took is measured outside it too, and a cost that contradicts that is named"
 )
+@pytest.mark.slow
 def test_training_that_nobody_counts_is_named_by_its_processor_time(
     small_board, with_plugins, harness, tmp_path, monkeypatch
 ):
