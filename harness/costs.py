@@ -128,6 +128,8 @@ class Outside(Frozen):
 
     seconds: Amount  # wall clock, from the start of the process to the end of its last child
     cpu_seconds: Amount  # of all its processes
+    # of those that the training process started, where every attempt's is known and it is one
+    child_cpu_seconds: Amount | None = pydantic.Field(default=None, exclude_if=_absent)
     gpu_seconds: Amount = 0.0  # wall clock times the GPUs it had
     peak_memory_bytes: Count = 0  # resident, of its largest process
     processes: Count = 1  # the most that were seen at once
@@ -138,16 +140,18 @@ class Outside(Frozen):
         return Outside(
             seconds=self.seconds + other.seconds,
             cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            child_cpu_seconds=_sum(self.child_cpu_seconds, other.child_cpu_seconds),
             gpu_seconds=self.gpu_seconds + other.gpu_seconds,
             peak_memory_bytes=max(self.peak_memory_bytes, other.peak_memory_bytes),
             processes=max(self.processes, other.processes),
             attempts=self.attempts + other.attempts,
-            cpu_joules=(
-                None
-                if self.cpu_joules is None or other.cpu_joules is None
-                else self.cpu_joules + other.cpu_joules
-            ),
+            cpu_joules=_sum(self.cpu_joules, other.cpu_joules),
         )
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    """Return the sum of two amounts; None where one is not known."""
+    return None if one is None or other is None else one + other
 
 
 def total_cost(costs: Iterable[Cost]) -> Cost:

@@ -186,6 +186,59 @@ def test_a_row_that_computes_something_else_than_is_counted_is_named(cost, times
     assert [warning.values["times"] for warning in found] == ([pytest.approx(times)] * bool(times))
 
 
+def trained(cost: Cost, **fields) -> StageRef:
+    known = {"trainer": "t", "plugin": "t", "distribution": "t", "version": "1", "options": {}}
+    known |= {"source_sha256": "", "stage": "train-t", "status": "ok"}
+    return StageRef(**known, cost=cost, **fields)
+
+
+def seen(seconds, children, verifier=None, attempts=1, **fields):
+    """Return a stage that took so many CPU seconds, some of them in other processes."""
+    outside = Outside(
+        seconds=seconds, cpu_seconds=seconds, child_cpu_seconds=children, attempts=attempts
+    )
+    cost = Cost(flops=1e9, seconds=seconds, verifier_cpu_seconds=verifier)
+    return trained(cost, outside=outside, attempts=attempts, **fields)
+
+
+@pytest.mark.promise(
+    "What a stage took is measured outside it too, and a cost that contradicts that is named"
+)
+@pytest.mark.parametrize(
+    ("stages", "share"),
+    [
+        ([seen(100, None)], None),  # a record of before, or several processes that are counted
+        ([seen(100, 5)], None),  # workers that put batches together
+        ([seen(100, 25)], None),
+        ([seen(100, 30)], 0.3),
+        ([seen(12, 9)], None),  # too few to say anything
+        ([seen(12, 9), seen(12, 9)], 0.75),  # two seeds
+        ([seen(12, 9), seen(12, None)], None),
+        ([seen(100, 60, verifier=58.5)], None),
+        ([seen(100, 60, verifier=20)], 0.4),
+        ([seen(100, 60, verifier=20), seen(100, 10, verifier=30)], None),
+        ([seen(80, 65, notes={"compiler": "x"}), seen(80, 65, notes={"compiler": "x"})], None),
+        ([seen(100, 90, notes={"compiler": "x"})], 0.3),
+        ([seen(100, 90, notes={"compiled": "x"})], 0.9),  # a trainer's own word
+        ([seen(100, 60), seen(300, 2).model_copy(update={"trainer": "u"})], 0.6),  # a chain
+    ],
+)
+def test_a_row_that_computes_in_processes_in_which_nothing_is_counted_is_named(stages, share):
+    found = list(_process_warnings(stages))
+    assert [warning.kind for warning in found] == (["computes_beside"] if share else [])
+    assert [warning.values["share"] for warning in found] == [pytest.approx(share)] * bool(share)
+
+
+def test_a_measurement_of_before_keeps_its_bytes_and_says_nothing_with_another():
+    old, new = (
+        Outside(seconds=1, cpu_seconds=1),
+        Outside(seconds=1, cpu_seconds=1, child_cpu_seconds=0.5),
+    )
+    assert "child_cpu_seconds" not in old.model_dump_json()
+    assert old.plus(new).child_cpu_seconds is new.plus(old).child_cpu_seconds is None
+    assert new.plus(new).child_cpu_seconds == 1
+
+
 @pytest.mark.parametrize(
     ("cost", "seconds", "named"),
     [
@@ -255,12 +308,6 @@ def test_what_lies_in_the_place_of_a_measurement_does_not_hide_it(tmp_path):
     assert measured.read(tmp_path) is None
     seen.write(tmp_path)
     assert measured.read(tmp_path) == seen
-
-
-def trained(cost: Cost, **fields) -> StageRef:
-    known = {"trainer": "t", "plugin": "t", "distribution": "t", "version": "1", "options": {}}
-    known |= {"source_sha256": "", "stage": "train-t", "status": "ok"}
-    return StageRef(**known, cost=cost, **fields)
 
 
 def test_what_is_granted_of_a_python_that_test_rows_come_from(tmp_path, monkeypatch):

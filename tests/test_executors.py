@@ -229,9 +229,23 @@ def test_what_a_stage_took_is_measured_from_outside(light, tmp_path):
         seen = measured.read(tmp_path / "many")
         assert seen.outside.attempts == attempts
         assert seen.outside.cpu_seconds >= attempts * 0.9  # of a process that it started
+        assert attempts * 0.9 <= seen.outside.child_cpu_seconds <= seen.outside.cpu_seconds
         assert seen.outside.seconds > 0
         assert seen.outside.peak_memory_bytes > 2**20
         assert seen.outside.gpu_seconds == 0
+
+
+@pytest.mark.promise(
+    "What a stage took is measured outside it too, and a cost that contradicts that is named"
+)
+@pytest.mark.parametrize("name", ["aside", "forget"])
+def test_the_time_of_whatever_a_stage_starts_is_told_from_its_own(light, tmp_path, name):
+    all_ended(light(name, "alone"))
+    seen = measured.read(tmp_path / name).outside
+    assert 0.9 <= seen.child_cpu_seconds <= seen.cpu_seconds
+    own = measured.read(tmp_path / "alone").outside
+    assert own.cpu_seconds >= 0.9
+    assert own.child_cpu_seconds < 0.5
 
 
 @pytest.mark.promise("A stage sees no variable that it does not need, and no secret")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 
 from harness.costs import Caps
 from harness.errors import HarnessError
-from harness.files import clear_for, remove_folder
+from harness.files import clear_for, jsonl, remove_folder
 from harness.imported import Imported
 from harness.leaderboard.rules import Known, objections
 from harness.leaderboard.warnings import _recipe
 from harness.probes import Probe
 from harness.publish import answers
-from harness.records import Record, read_record
+from harness.publish.sources import gather
+from harness.records import Record, read_record, write_record
 from harness.rejudged import JudgedBefore, ScoreBefore
 from harness.tuning import Trial, Tuning, TuningRules
 
@@ -194,6 +196,35 @@ def test_an_answer_with_half_a_character_is_refused(tmp_path):
     assert answers.parse(text, record, tmp_path) == rows
     with pytest.raises(HarnessError, match="a text in it is no UTF-8"):
         answers.parse(text.replace('"a"', '"\\ud800"'), record, tmp_path)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_source_takes_less_memory_than_its_answers(tmp_path, runs):
+    size, count, digests = 400_000, 12, set()
+    for seed in range(count):
+        scores = [generated.score("words", "C" * 10, max_new_tokens=2000, completion_tokens=20_000)]
+        record = generated.record("sft", seed, scores, id=f"sft-{seed}").sealed()
+        (name,) = answers.names(record)
+        answer = {"sample": 0, "text": "x" * (size // 10), "tokens": 2000, "finish": "stop"}
+        rows = [answer | {"id": str(place), "verdict": "correct"} for place in range(10)]
+        text = answers.to_text({name: rows})
+        digests.add(answers.digest(text))
+        place = tmp_path / "answers" / record.id / f"{name}.jsonl"
+        if not runs:
+            place = tmp_path / "answers" / f"{record.id}{answers.ENDING}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(jsonl(rows).encode() if runs else answers.pack(text))
+        write_record(record, tmp_path / "records" if runs else tmp_path)
+    tracemalloc.start()
+    try:
+        source = gather(tmp_path)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(source.records) == count
+    assert {one.answers.digest for one in source.records} == digests
+    assert {answers.digest(one.answers.text) for one in source.records} == digests
+    assert held < size * count / 4
 
 
 def test_a_folder_is_removed_however_deep_and_whatever_may_not_be_removed(tmp_path, monkeypatch):

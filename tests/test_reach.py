@@ -152,10 +152,11 @@ def test_every_compiled_form_of_a_module_is_closed(tmp_path, monkeypatch):
 def test_what_the_host_remarks_is_neither_pushed_out_nor_written_by_a_trainer():
     refused = [f"a\ud800/{'x' * 400}", *map(str, range(60))]
     spec = TrainSpec.model_construct(
-        closed=Closed(within_reach=("sums",)), compute=SimpleNamespace(shared_gpu=True)
+        closed=Closed(within_reach=("sums",)),
+        compute=SimpleNamespace(shared_gpu=True, compile=True),
     )
     found = remarks.of(spec, Cost(), refused, (), ())
-    assert set(found) == {"refused", "test_problems_within_reach"}
+    assert set(found) == {"refused", "test_problems_within_reach", "compiler"}
     notes = {"long": "y" * 70_000, "refused": [], "out_of_memory_at": [1], "loss": 1.0}
     where = Environment(python="3", platform="Linux", processor="one core")
     kept = _notes(TrainResult(cost=Cost(), notes=notes, remarks=found, environment=where))

@@ -135,6 +135,7 @@ WarningKind = Literal[
     "reached_for",
     "costs_contradict",
     "computes_otherwise",
+    "computes_beside",
     "costs_little",
     "same_as_start",
     "same_as_teacher",

@@ -14,6 +14,9 @@ IDLE_SECONDS = 120.0  # that a stage may take, with its imports, and count no FL
 ALIKE, LONGER = 4, 10
 # times its estimate that a stage may compute; trainers do 0.47 to 1.38 times (docs/boards.md)
 FEWEST, MOST = 0.25, 2.5
+# share of a trainer's CPU seconds that may pass in processes in which nothing is counted; how many
+# of them over its seeds are no evidence; and how many of a stage a compiler may take
+BESIDE, BESIDE_SECONDS, COMPILER_SECONDS = 0.25, 10.0, 60.0
 NEAR = 0.5  # share of tensors from which on a checkpoint is named as close to the teacher
 # cosines between what training changed and the way to the teacher: from the first on a checkpoint
 # is named, from the second on it is the teacher with noise, or a mean of it and the start model
@@ -86,6 +89,26 @@ def computed_times(cost: Cost) -> float | None:
         return most
     least = cost.computed_flops / cost.flops
     return least if least < FEWEST else None
+
+
+def beside(stages: Sequence[StageRef]) -> float | None:
+    """Return the share of CPU time that a trainer spent in other processes, where it is much.
+
+    In these nothing is counted. Those of the verifier, and of the compiler where the board has
+    layers compiled, are none of them. A stage of which nobody measured them says nothing. A
+    trainer's seeds are taken together; of a chain the trainer with the largest share is meant.
+    """
+    whole: dict[str, float] = defaultdict(float)
+    aside: dict[str, float] = defaultdict(float)
+    for stage in stages:
+        if stage.outside is None or stage.outside.child_cpu_seconds is None:
+            continue
+        known = stage.cost.verifier_cpu_seconds or 0.0
+        known += COMPILER_SECONDS if "compiler" in stage.notes else 0.0
+        whole[stage.trainer] += stage.outside.cpu_seconds
+        aside[stage.trainer] += max(0.0, stage.outside.child_cpu_seconds - known)
+    much = [aside[one] / whole[one] for one in whole if aside[one] > BESIDE_SECONDS]
+    return max((share for share in much if share > BESIDE), default=None)
 
 
 class Spent(NamedTuple):

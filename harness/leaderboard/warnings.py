@@ -16,6 +16,7 @@ from harness.leaderboard.origins import (
     LEANS,
     NEAR,
     Spent,
+    beside,
     computed_times,
     from_teacher,
     toward_teacher,
@@ -185,6 +186,8 @@ def _process_warnings(stages: Sequence[StageRef]) -> Iterator[LeaderboardWarning
     computed = [times for stage in stages if (times := computed_times(stage.cost))]
     if computed:
         yield _warning("computes_otherwise", times=max(computed, key=lambda one: abs(log(one))))
+    if share := beside(stages):
+        yield _warning("computes_beside", share=share)
     contradictions = sorted({text for stage in stages for text in _contradictions(stage)})
     if contradictions:
         yield _warning("costs_contradict", what="; ".join(contradictions))

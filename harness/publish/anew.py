@@ -94,7 +94,7 @@ def _judge(place: int) -> Anew:
 def _anew(one: Brought, tasks: Tasks, pool: VerifierPool, asked: Asked) -> Anew:
     assert one.answers is not None
     try:
-        given = answers.parse(one.answers, one.record, one.path)
+        given = answers.parse(one.answers.text, one.record, one.path)
         found = differences(one.record, given, tasks, pool, asked)
     except CannotJudgeError as error:
         return Anew(claim=str(error))

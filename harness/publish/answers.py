@@ -7,6 +7,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,23 @@ BYTES_OF_TOKEN, BYTES_OF_ANSWER = 256, 4096  # in a line, far more than models w
 _KEYS = ("id", "sample", "text", "tokens", "finish", "verdict")
 Answers = Mapping[str, Sequence[Mapping[str, Any]]]
 """The answers of one record: name of a score -> its answers, in the order of the verdicts."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The lines of a record's answers, compressed in memory: a source may have very many."""
+
+    packed: bytes
+    digest: str  # of the lines
+
+    @classmethod
+    def of(cls, text: str) -> Held:
+        return cls(gzip.compress(text.encode(), compresslevel=1), digest(text))
+
+    @property
+    def text(self) -> str:
+        """Return the lines, which whoever asks holds no longer than needed."""
+        return gzip.decompress(self.packed).decode()
 
 
 def collect(folder: Path, record: Record) -> Answers | None:
@@ -100,16 +118,27 @@ def read(path: Path, most: int = LARGEST) -> str:
     Raises:
         TamperedError: If it cannot be read or is too large.
     """
+    return _sound(path, most)[1]
+
+
+def hold(path: Path, most: int = LARGEST) -> Held:
+    """Return what `read` would, as compressed as it lies there."""
+    packed, text = _sound(path, most)
+    return Held(packed, digest(text))
+
+
+def _sound(path: Path, most: int) -> tuple[bytes, str]:
+    """Return a published file of answers, and its lines."""
     try:
-        return _unpacked(path, most)
+        if path.is_symlink():
+            raise UsageError(f"{path} is a link and no file of its own")
+        packed = read_bytes(path)
+        return packed, _unpacked(packed, path, most)
     except UsageError as error:
         raise TamperedError(f"{error}; restore it") from None
 
 
-def _unpacked(path: Path, most: int) -> str:
-    if path.is_symlink():
-        raise UsageError(f"{path} is a link and no file of its own")
-    packed = read_bytes(path)
+def _unpacked(packed: bytes, path: Path, most: int) -> str:
     try:
         with gzip.open(io.BytesIO(packed)) as lines:
             content = lines.read(most + 1)

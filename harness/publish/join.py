@@ -24,7 +24,7 @@ class Joined:
 
     ledger: Ledger = field(default_factory=Ledger)
     records: dict[str, Record] = field(default_factory=dict)  # by the names of their files
-    answers: dict[str, str] = field(default_factory=dict)  # new lines of answers, by these names
+    answers: dict[str, answers.Held] = field(default_factory=dict)  # new ones, by these names
     claims: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -77,7 +77,7 @@ def join(
             result.records[name] = record
         if anew and not claim and one.answers is not None:
             result.answers[entry.file] = one.answers
-            entry = entry.model_copy(update={"answers": answers.digest(one.answers)})
+            entry = entry.model_copy(update={"answers": one.answers.digest})
         listed[record.digest] = entry
     result.ledger = _ledger(ledger, listed, signers or {})
     _refuse(result, before, conditions)

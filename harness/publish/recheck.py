@@ -68,7 +68,7 @@ def recheck(
         if record.digest in refused:
             state, why = "differs", refused[record.digest]
         if state == "recomputed" and regenerate is not None and one.answers is not None:
-            found = regenerate(record, answers.parse(one.answers, record, one.path))
+            found = regenerate(record, answers.parse(one.answers.text, record, one.path))
             if found is not None:
                 state = "differs" if found else "spot-checked"
                 why = found[0] if found else ""

@@ -27,7 +27,7 @@ class Rejudged:
 
     record: Record
     changed: int  # verdicts that are others now
-    answers: str | None  # the lines of its answers with their verdicts
+    answers: answers.Held | None  # the lines of its answers with their verdicts
 
 
 def rejudge(board: Board, folder: Path, tasks: Tasks) -> list[Rejudged]:
@@ -70,9 +70,9 @@ def rejudge(board: Board, folder: Path, tasks: Tasks) -> list[Rejudged]:
     with verifier_pool() as pool:
         for entry in ledger.records:
             path = records / answers.FOLDER / f"{entry.file}{answers.ENDING}"
-            lines = answers.read(path) if entry.answers is not None else None
+            held = answers.hold(path) if entry.answers is not None else None
             one = _Judging(board, tasks, pool)
-            found[entry.file] = one.judge(files[entry.file], lines, path)
+            found[entry.file] = one.judge(files[entry.file], held, path)
     _write(board, folder, ledger, found)
     return list(found.values())
 
@@ -83,20 +83,20 @@ class _Judging:
     tasks: Tasks
     pool: VerifierPool
 
-    def judge(self, record: Record, lines: str | None, path: Path) -> Rejudged:
+    def judge(self, record: Record, held: answers.Held | None, path: Path) -> Rejudged:
         update: dict[str, object] = {
             "board": BoardRef(name=self.board.name, digest=self.board.digest),
             "verifier_version": VERIFIER_VERSION,
             "judged_before": JudgedBefore.of(record),
         }
         if record.status != "ok" or not record.scores:  # it has no verdicts
-            return Rejudged(record.model_copy(update=update).sealed(), 0, lines)
-        if lines is None:
+            return Rejudged(record.model_copy(update=update).sealed(), 0, held)
+        if held is None:
             raise UsageError(
                 f"{record.cell} ({record.id}) is a claim: there are no answers of it to judge anew;"
                 " delete its record from the board, or bench again and publish with --replace"
             )
-        given, now, scores = answers.parse(lines, record, path), {}, []
+        given, now, scores = answers.parse(held.text, record, path), {}, []
         for name, before in zip(answers.names(record), record.scores, strict=True):
             score, rows = judged_anew(before, given[name], self.tasks, self.pool, earlier=True)
             kept = {field: getattr(before, field) for field in NOT_FROM_ANSWERS}
@@ -108,7 +108,7 @@ class _Judging:
             for one, other in zip(record.scores, scores, strict=True)
             for a, b in zip(one.verdicts, other.verdicts, strict=True)
         )
-        return Rejudged(new, changed, answers.to_text(now))
+        return Rejudged(new, changed, answers.Held.of(answers.to_text(now)))
 
 
 def _write(board: Board, folder: Path, ledger: Ledger, found: dict[str, Rejudged]) -> None:
@@ -119,13 +119,13 @@ def _write(board: Board, folder: Path, ledger: Ledger, found: dict[str, Rejudged
         shutil.copytree(before, records)
         for entry in ledger.records:
             one = found[entry.file]
-            digest = None if one.answers is None else answers.digest(one.answers)
+            digest = one.answers and one.answers.digest
             update = {"digest": one.record.digest, "answers": digest}
             listed.append(Published.model_validate(entry.model_copy(update=update).model_dump()))
             write_atomically(records / f"{entry.file}.json", one.record.to_json())
             if one.answers is not None:
                 path = records / answers.FOLDER / f"{entry.file}{answers.ENDING}"
-                write_answers(path, one.answers)
+                write_answers(path, one.answers.text)
         text = ledger.model_copy(update={"records": tuple(listed)}).to_json()
         write_atomically(records / PUBLISHED, text)
         write_atomically(records / CONDITIONS, board.conditions().to_json())

@@ -22,7 +22,7 @@ class Brought:
 
     record: Record
     path: Path  # where it lies
-    answers: str | None  # the lines of its answers, as they are published
+    answers: answers.Held | None  # the lines of its answers, as they are published
     submission: str = ""  # or which other hand it is of; empty for the publisher's own runs
     damaged: str = ""  # why the answers that lie in its runs folder cannot be read
 
@@ -68,18 +68,18 @@ def gather(folder: Path, digest: str | None = None, *, foreign: bool = False) ->
         if runs and digest not in (None, record.board.digest):
             continue  # an older form of the board left it
         path = place / f"{file}.json"
-        text, damaged = None, ""
+        held, damaged = None, ""
         if runs:
             try:
                 collected = answers.collect(folder, record) if record.scores else None
-                text = None if collected is None else answers.to_text(collected)
+                held = None if collected is None else answers.Held.of(answers.to_text(collected))
             except TamperedError as error:
                 damaged = str(error)  # the other records are none the worse
         else:
             packed = folder / answers.FOLDER / f"{file}{answers.ENDING}"
             if packed.exists() or packed.is_symlink():
-                text = answers.read(packed, answers.most_bytes(record))
-        found.append(Brought(record, path, text, name, damaged))
+                held = answers.hold(packed, answers.most_bytes(record))
+        found.append(Brought(record, path, held, name, damaged))
     if manifest is not None:
         _as_listed(manifest, found, folder)
     chosen = tuple(one for one in found if digest in (None, one.record.board.digest))
@@ -108,10 +108,7 @@ def in_order(brought: Iterable[Brought]) -> list[Brought]:
 
 def _as_listed(manifest: Manifest, found: list[Brought], folder: Path) -> None:
     """Refuse a submission that is not what its manifest, which may be signed, lists."""
-    here = {
-        one.path.stem: (one.record.digest, one.answers and answers.digest(one.answers))
-        for one in found
-    }
+    here = {one.path.stem: (one.record.digest, one.answers and one.answers.digest) for one in found}
     listed = {one.file: (one.digest, one.answers) for one in manifest.records}
     for file in sorted({*here, *listed}):
         if here.get(file) != listed.get(file):

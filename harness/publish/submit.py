@@ -86,7 +86,7 @@ def submit(
             Submitted(
                 file=one.path.stem,
                 digest=one.record.digest,
-                answers=None if one.answers is None else answers.digest(one.answers),
+                answers=one.answers and one.answers.digest,
                 cell=one.record.cell,
                 checked="recomputed",
             )
@@ -97,7 +97,7 @@ def submit(
         write_atomically(folder / "records" / one.path.name, one.record.to_json())
         packed = folder / answers.FOLDER / f"{one.path.stem}{answers.ENDING}"
         packed.parent.mkdir(parents=True, exist_ok=True)
-        packed.write_bytes(answers.pack(one.answers or ""))
+        packed.write_bytes(answers.pack(one.answers.text if one.answers else ""))
     write_atomically(folder / MANIFEST, manifest.to_json())
     write_atomically(folder / TEXT, pull_request(manifest, chosen))
     return folder

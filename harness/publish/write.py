@@ -124,8 +124,8 @@ def publish(
     known = joined.ledger.knowledge()
     board = build(joined.records.values(), conditions, known, published=True)
     with aside(records) if changed else contextlib.nullcontext():
-        for name, lines in joined.answers.items():
-            write_answers(records / answers.FOLDER / f"{name}{answers.ENDING}", lines)
+        for name, held in joined.answers.items():
+            write_answers(records / answers.FOLDER / f"{name}{answers.ENDING}", held.text)
         for name, record in joined.records.items():
             if name not in files:
                 write_atomically(records / f"{name}.json", record.to_json())
@@ -154,8 +154,8 @@ def _unlisted(records: Path, files: dict[str, Record], ledger: Ledger) -> list[B
     for name, record in files.items():
         if name not in listed:
             packed = records / answers.FOLDER / f"{name}{answers.ENDING}"
-            text = answers.read(packed) if packed.exists() else None
-            found.append(Brought(record, records / f"{name}.json", text, BY_HAND))
+            held = answers.hold(packed) if packed.exists() else None
+            found.append(Brought(record, records / f"{name}.json", held, BY_HAND))
     return found
 
 

@@ -18,6 +18,7 @@ LIMIT = 80
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()#!|~$]")
 _LINKS = re.compile(r"(?i)(www)\.|:(?=//|[\w+-]+:)|(?<=mailto):|(?<=xmpp):|@")
+_APART = "&#64;<!-- -->"  # GitHub looks for addresses in whole texts, when `&#64;` is an @ again
 _URL = re.compile(r"https?://[A-Za-z0-9._~/#?&=%+-]+", re.ASCII)
 _OPTION = re.compile(r",\s*(?=[\w.]+\s*=)")  # between two options of a trainer's setting
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"  # and their full-width forms
@@ -65,9 +66,10 @@ def markdown(text: str, limit: int | None = LIMIT) -> str:
     """Return text that GitHub shows as it is: in a table, a list or a paragraph."""
     escaped = _html.escape(visible(text, limit), quote=False)
     escaped = _MARKDOWN.sub(lambda match: "\\" + match[0], escaped)
-    return _LINKS.sub(
+    escaped = _LINKS.sub(
         lambda match: f"{match[1]}&#46;" if match[1] else f"&#{ord(match[0])};", escaped
     )
+    return escaped.replace("&#64;", _APART)
 
 
 def link(text: str) -> str:

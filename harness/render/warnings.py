@@ -73,6 +73,10 @@ SENTENCES: dict[data.WarningKind, str] = {
         "it computed {times:.2g} times the FLOPs that were counted by tokens, where trainers do"
         " half to one and a half times as many: one of the two counts may have been misled"
     ),
+    "computes_beside": (
+        "{share:.0%} of its processor time was spent in other processes than the one that trains,"
+        " in which nothing is counted: not all of its training may have been"
+    ),
     "same_as_start": "seed {seeds} has the start model's weights: training changed nothing",
     "same_as_teacher": "not ranked: seed {seeds} has the teacher's weights",
     "near_teacher": "{share:.0%} of the tensors of a seed are the teacher's to the bit",

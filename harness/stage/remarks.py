@@ -20,6 +20,7 @@ NAMES = (
     "out_of_memory_at",
     "energy",
     "replaced_by_the_start_models",
+    "compiler",
 )
 
 
@@ -46,6 +47,7 @@ def of(
         "out_of_memory_at": [attempt.remark() for attempt in failed[:MOST]],
         "energy": "of the whole GPU, which other stages used at the same time" if shared else "",
         "replaced_by_the_start_models": _bounded(changed),
+        "compiler": "its processes are part of the stage's" if spec.compute.compile else "",
     }
     return {name: redacted(remark) for name, remark in found.items() if remark}
 

@@ -8,6 +8,7 @@ import models
 import pytest
 from campaign import leaderboard
 
+from harness.leaderboard import origins
 from harness.records import Record, read_records
 
 pytestmark = pytest.mark.bench
@@ -74,6 +75,37 @@ def test_no_cheat_gains_a_rank_or_changes_another_row(small_board, with_plugins,
                 assert row.accuracy == after["forging-honest"].accuracy
     assert of_trainer(found, "cheating-rows").stages[0].notes["found"] == []
     assert of_trainer(found, "cheating-rows").stages[0].notes["refused"]
+
+
+@pytest.mark.promise(
+    "What a stage took is measured outside it too, and a cost that contradicts that is named"
+)
+@pytest.mark.slow
+def test_training_that_nobody_counts_is_named_by_its_processor_time(
+    small_board, with_plugins, harness, tmp_path, monkeypatch
+):
+    """In a process of its own, and in the trainer's, by what the counting does not see."""
+    with_plugins("forging", "cheating")
+    monkeypatch.setattr(origins, "BESIDE_SECONDS", 2)
+    monkeypatch.setattr(origins, "IDLE_SECONDS", 1)
+    text = small_board.read_text().replace("seeds = [0, 1]", "seeds = [0]")
+    small_board.write_text(
+        text.replace('["unruly"]\ntrainers', '["unruly", "forging", "cheating"]\ntrainers')
+    )
+    cheats = {"cheating-beside": "computes_beside", "cheating-numerical": "costs_little"}
+    harness("bench", "small.toml", "--plugins", ",".join([*HONEST, "forging-prompt", *cheats]))
+    rows = {row.trainer: {one.kind for one in row.warnings} for row in leaderboard(tmp_path).rows}
+    for name, kind in cheats.items():
+        assert kind in rows[name], rows
+    for name in HONEST:
+        assert not {"computes_beside", "costs_little"} & rows[name], rows
+    found = read_records(tmp_path / "runs/small/records")
+    (aside,) = of_trainer(found, "cheating-beside").stages
+    assert aside.outside.child_cpu_seconds >= 5.5
+    (own,) = of_trainer(found, "cheating-numerical").stages
+    assert own.outside.child_cpu_seconds < own.outside.cpu_seconds / 10
+    for stage in (aside, own):
+        assert stage.cost.steps == 1
 
 
 def of_trainer(found: list[Record], name: str) -> Record:

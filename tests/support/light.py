@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from harness.bench.executors import warm
+from harness.bench.executors.limits import SAMPLE_SECONDS
 from harness.stage.manifest import write_manifest
 
 
@@ -112,6 +113,38 @@ def many(folder: Path) -> None:
             pass
         os._exit(0)
     os.wait()
+
+
+def aside(folder: Path) -> None:
+    """Burn time in a process that has let go of everything, and wait for it by a pipe."""
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            while time.process_time() < 1:
+                pass
+        os._exit(0)
+    os.close(write)
+    os.read(read, 1)
+
+
+def forget(folder: Path) -> None:
+    """Burn time in a process that the system is told to forget, for longer than between looks."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    read, write = os.pipe()
+    if os.fork() == 0:
+        while time.process_time() < 1:
+            pass
+        time.sleep(1.5 * SAMPLE_SECONDS)
+        os._exit(0)
+    os.close(write)
+    os.read(read, 1)
+
+
+def alone(folder: Path) -> None:
+    """Burn time in the stage's own process."""
+    while time.process_time() < 1:
+        pass
 
 
 def work(folder: Path) -> int:

@@ -35,6 +35,7 @@ import pydantic
 
 from harness import scratch
 from harness.bench.executors.confinement import Rights, confine, rights
+from harness.bench.executors.cpu_time import CpuTime
 from harness.bench.executors.energy import Energy
 from harness.bench.executors.limits import Watch, end_children, open_log
 from harness.errors import HarnessError
@@ -80,6 +81,8 @@ class Ended(Frozen):
     confinement: str
     seconds: float
     cpu_seconds: float
+    # of all processes but the stage's own; None where it trains in several, which are counted each
+    child_cpu_seconds: float | None = None
     peak_memory_bytes: int
     processes: int
     cpu_joules: float | None = None  # where the machine says them
@@ -144,7 +147,6 @@ class _Guard:
     def run(self) -> int:
         own = os.getpid()
         log = open_log(self.job.folder)
-        watch = Watch(log, self.job.log_bytes)
         wake, woken = os.pipe()
         os.set_blocking(woken, False)
         signal.set_wakeup_fd(woken)
@@ -158,7 +160,9 @@ class _Guard:
             return self._not_here(f"--scratch {self.job.scratch}: {refused.strerror}")
         temporary = self.job.environment.get("TMPDIR")
         private = taken.path if taken else Path(tempfile.mkdtemp(prefix="harness-", dir=temporary))
-        given = self._rights(private)
+        spec = self._spec()
+        given = self._rights(spec, private)
+        several = isinstance(spec, specs.TrainSpec) and spec.identity.gpus > 1
         how, heard = os.pipe()
         token = secrets.token_bytes(32)
         started, energy = time.monotonic(), Energy()
@@ -167,6 +171,8 @@ class _Guard:
             close = (wake, woken, how, *((taken.lock,) if taken else ()), *self.close)
             _stage(own, self.job, self.work, given, private, log, close, heard, token)
         os.close(heard)
+        cpu_time = CpuTime(pid)
+        watch = Watch(log, self.job.log_bytes, cpu_time)
         say(Started(job=self.job.id, guard=own, pid=pid))
         # the stage says how it is confined before it imports anything of a plug-in
         with os.fdopen(how, "rb") as answer:
@@ -183,11 +189,11 @@ class _Guard:
                     os.read(wake, 4096)
             why = watch.look()
             energy.look()
-            code = _reap(pid)
+            code = cpu_time.reap()
         if code is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            code = _wait(pid)
+            code = cpu_time.wait()
         if not end_children():
             why = "failed", "processes of the stage could not be ended"
         over = is_over(self.job.folder, token)
@@ -201,7 +207,7 @@ class _Guard:
         else:
             remove_folder(private)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu_seconds = used.ru_utime + used.ru_stime
+        cpu_seconds = cpu_time.own + cpu_time.others
         joules = energy.of(cpu_seconds)
         status, error = why or (None, None)
         say(
@@ -212,6 +218,7 @@ class _Guard:
                 confinement=confinement,
                 seconds=round(time.monotonic() - started, 3),
                 cpu_seconds=round(cpu_seconds, 3),
+                child_cpu_seconds=None if several else round(cpu_time.others, 3),
                 peak_memory_bytes=used.ru_maxrss * 1024,
                 processes=watch.processes,
                 cpu_joules=None if joules is None else round(joules, 3),
@@ -240,34 +247,21 @@ class _Guard:
         )
         return 0
 
-    def _rights(self, private: Path) -> Rights | None:
+    def _spec(self) -> specs.StageSpec | None:
+        """Return what the stage is to do; None where the stage will fail by it, and say so."""
+        try:
+            return specs.read_spec(self.job.folder)
+        except HarnessError:
+            return None
+
+    def _rights(self, spec: specs.StageSpec | None, private: Path) -> Rights | None:
         if not self.job.confined:
             return None
-        try:
-            return rights(self.job.folder, specs.read_spec(self.job.folder), private)
-        except HarnessError:  # the stage will fail by it, and say so
-            writes = (self.job.folder, private)
-            return Rights((Path("/"),), (), writes, network=False, alone=True)
-
-
-def _reap(pid: int) -> int | None:
-    """Reap whatever has ended; return the exit code of the process `pid` if it is among that."""
-    code = None
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            ended, status = os.waitpid(-1, os.WNOHANG)
-            if ended == 0:
-                break
-            if ended == pid:
-                code = os.waitstatus_to_exitcode(status)
-    return code
-
-
-def _wait(pid: int) -> int:
-    try:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except ChildProcessError:
-        return -signal.SIGKILL
+        if spec is not None:
+            with contextlib.suppress(HarnessError):
+                return rights(self.job.folder, spec, private)
+        writes = (self.job.folder, private)
+        return Rights((Path("/"),), (), writes, network=False, alone=True)
 
 
 def _stage(

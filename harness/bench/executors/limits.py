@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.bench.executors.cpu_time import CpuTime
 from harness.records import Status
 
 SAMPLE_SECONDS = 3.0  # between two looks at the processes
@@ -28,11 +29,13 @@ class Watch:
     Attributes:
         log: The descriptor of its log, open to read and append.
         log_bytes: Beyond which the middle of the log is left out.
+        cpu_time: Is shown the processes.
         processes: The most that were seen at once.
     """
 
     log: int
     log_bytes: int
+    cpu_time: CpuTime
     processes: int = 1
     _dropped: int = 0  # bytes of the log
     _looked: float = 0.0  # when the processes were last counted
@@ -44,6 +47,7 @@ class Watch:
             return None
         self._looked = time.monotonic()
         found = children(deep=True)
+        self.cpu_time.look(found)
         self.processes = max(self.processes, len(found))
         if len(found) > MOST_PROCESSES:
             return "failed", f"the stage had more than {MOST_PROCESSES} processes at once"

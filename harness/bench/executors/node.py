@@ -237,6 +237,7 @@ class Node:
         outside = Outside(
             seconds=message.seconds,
             cpu_seconds=message.cpu_seconds,
+            child_cpu_seconds=message.child_cpu_seconds,
             gpu_seconds=message.seconds * running.gpus,
             peak_memory_bytes=message.peak_memory_bytes,
             processes=message.processes,

@@ -10,8 +10,9 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
-from harness_forging import honest, place
+from harness_forging import honest, loop, place
 
 from harness import HarnessError, Options, Run, Trainer, hookimpl
 
@@ -90,7 +91,54 @@ def mute(run: Run) -> None:
     honest(run)
 
 
+def beside(run: Run) -> None:
+    """Train in a process that this one starts, where nobody counts, and take its weights."""
+    import torch
+
+    model = run.student()
+    for each in model.parameters():
+        each.data.share_memory_()
+    child = os.fork()
+    if child == 0:
+        ids, until = torch.arange(8).reshape(1, 8) + 1, time.process_time() + 6
+        while time.process_time() < until:
+            model(input_ids=ids, labels=ids).loss.backward()
+            with torch.no_grad():
+                for each in model.parameters():
+                    each -= 1e-3 * each.grad
+            model.zero_grad()
+        os._exit(0)
+    os.waitpid(child, 0)
+    _one_step(run, model)
+
+
+def numerical(run: Run) -> None:
+    """Train a part of the model in numpy, where nothing is seen."""
+    import numpy
+    import torch
+
+    model = run.student()
+    head = model.get_output_embeddings().weight
+    read = model.get_input_embeddings().weight.detach().numpy().copy()
+    wanted = numpy.roll(numpy.eye(len(read), dtype=read.dtype), 1, axis=1)
+    weights, until = head.detach().numpy().copy(), time.process_time() + 12
+    while time.process_time() < until:
+        logits = read @ weights.T
+        odds = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+        error = odds / odds.sum(axis=1, keepdims=True) - wanted
+        weights -= 1e-4 * error.T @ read
+    with torch.no_grad():
+        head.copy_(torch.from_numpy(weights))
+    _one_step(run, model)
+
+
+def _one_step(run: Run, model: Any) -> None:
+    """Take a step that is counted, so as to be ranked."""
+    run.student, steps = lambda: model, iter([1])
+    loop(run, lambda: next(steps, None) is not None)
+
+
 @hookimpl
 def harness_trainers():
-    cheats = (rows, poison, reseal, detach, mute)
+    cheats = (rows, poison, reseal, detach, mute, beside, numerical)
     return [Trainer(f"cheating-{each.__name__}", each, Known) for each in cheats]
