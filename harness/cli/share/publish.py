@@ -98,13 +98,13 @@ def command(
         joined = f"{outcome.new} records {before}"
         again = f"; {outcome.confirming} of them confirm one" if outcome.confirming else ""
         click.echo(f"harness: {conditions.board}: {joined}{again}", err=True)
-        if out != options.LEADERBOARDS:  # where nobody looks who is not told
-            way = shlex.join(("harness", "check", reference, "--published", str(out)))
-            click.echo(f"harness: {terminal(way, 1000)} judges them anew", err=True)
         for line in outcome.joined.claims:
             click.echo(f"harness: {terminal(line, 1000)}", err=True)
         for line in outcome.joined.refused:
             click.echo(f"harness: refused: {terminal(line, 1000)}", err=True)
+        if out != options.LEADERBOARDS:  # where nobody looks who is not told
+            way = shlex.join(("harness", "check", reference, "--published", str(out)))
+            click.echo(f"harness: {terminal(way, 1000)} judges them anew", err=True)
         refused = refused or bool(outcome.joined.refused)
     if refused:
         sys.exit(3)
