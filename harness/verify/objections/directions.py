@@ -2,7 +2,7 @@
 
 Where it is asked by how much a price rose, "it fell by 5" is no answer, though 5 is the number.
 Only a direction right beside the value counts, and only where it is said of what the question is
-about: "Bo is 13 years younger than Ines" answers how much older Ines is than Bo.
+about: "Bo is 13 years younger than Ida" answers how much older Ida is than Bo.
 """
 
 # ruff: noqa: RUF001 -- these characters are the subject

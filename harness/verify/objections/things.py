@@ -20,7 +20,6 @@ They This Thus We What Which Without You
 """
 _SMALL = frozenset(_SMALL_WORDS.split())
 _OPENING = frozenset(_OPENINGS.split())  # they begin a sentence, and are no names for that
-_VALUES = frozenset(["answe", "diffe", "resul", "chang", "total", "numbe", "amoun", "perce", "net"])
 _NAME = re.compile(r"\b[A-Z][a-z]*(?![a-zA-Z])")
 _LETTER = re.compile(r"(?<=[a-z] )[A-Z]\b")  # train A
 _PHRASE = re.compile(
@@ -34,6 +33,9 @@ def stems(text: str) -> frozenset[str]:
     """Return the words of a text that say something, without their endings."""
     found = _WORD.findall(_POSSESSIVE.sub("", text.lower()))
     return frozenset(w[:5].rstrip("s") or w for w in found if w not in _SMALL)
+
+
+_VALUES = stems("answer difference result change total number amount percent net")
 
 
 def things(text: str, ends: re.Pattern[str]) -> frozenset[str]:
