@@ -117,6 +117,7 @@ def test_other_lengths_are_counted_for_themselves(model):
         assert attention == 3 * 4 * 2 * 32 * 2 * columns**2
 
 
+@pytest.mark.slow
 def test_an_adapter(model):
     from peft import LoraConfig, get_peft_model
 

@@ -105,7 +105,11 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a link": lead_nowhere,
     "not to be read": lambda path: path.chmod(0),
 }
-damages = pytest.mark.parametrize("damage", DAMAGES)
+OFTEN = ("cut off", "a field is missing", "not UTF-8", "a link")  # the others are run with -m slow
+damages = pytest.mark.parametrize(
+    "damage",
+    [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in DAMAGES],
+)
 
 
 def spoil(folder: Path, file: str, damage: str) -> Path:

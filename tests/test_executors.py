@@ -238,7 +238,7 @@ def test_what_a_stage_took_is_measured_from_outside(light, tmp_path):
 @pytest.mark.promise(
     "What a stage took is measured outside it too, and a cost that contradicts that is named"
 )
-@pytest.mark.parametrize("name", ["aside", "forget"])
+@pytest.mark.parametrize("name", ["aside", pytest.param("forget", marks=pytest.mark.slow)])
 def test_the_time_of_whatever_a_stage_starts_is_told_from_its_own(light, tmp_path, name):
     all_ended(light(name, "alone"))
     seen = measured.read(tmp_path / name).outside

@@ -81,6 +81,7 @@ def test_a_round_starts_from_the_start_model_or_goes_on(run, student, tmp_path):
     assert digest(goes_on.out) != digest(run.out)
 
 
+@pytest.mark.slow
 def test_more_of_what_the_student_writes_is_right_after_a_round(student, tmp_path):
     options = {"max_steps": 60, "epochs": 20, "batch_size": 16, "learning_rate": 2e-3}
     options |= {"warmup_ratio": 0.1, "samples": 4, "temperature": 1.0, "dedupe": False}

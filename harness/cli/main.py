@@ -128,9 +128,8 @@ def main() -> None:
                 there = {name for each in error.ctx.command.params for name in each.opts}
                 other = SAME_PLACE.get(error.option_name, "")
                 if other in there:
-                    error = click.NoSuchOption(
-                        error.option_name, possibilities=[other], ctx=error.ctx
-                    )
+                    text = f"No such option {error.option_name!r}. Did you mean {other!r}?"
+                    error = click.NoSuchOption(error.option_name, text, ctx=error.ctx)
             error.show()
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
