@@ -75,7 +75,9 @@ class Sheet:
         print(json.dumps(row), flush=True)
         self.rows.append(row)
         if self._chosen.out:  # whoever ends this run early has what came before
-            self._chosen.out.write_text(self.page, encoding="utf-8")
+            from harness.files import write_atomically
+
+            write_atomically(self._chosen.out, self.page)
 
     @property
     def page(self) -> str:

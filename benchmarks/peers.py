@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import statistics
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -190,7 +191,8 @@ def in_turns(
                     fits[name] = fitting(way, asked[:rows], rows)
                     continue
                 seconds, texts = timed(partial(way, rows=fits[name]), asked, device)
-                print(f"turn {turn} of {rounds}: {name} took {seconds:.1f} s", flush=True)
+                took = f"turn {turn} of {rounds}: {name} took {seconds:.1f} s"
+                print(took, file=sys.stderr, flush=True)
                 before = found[name][0] if name in found else []
                 found[name] = ([*before, seconds], texts, fits[name])
             except Exception as error:

@@ -30,7 +30,7 @@ CONDITIONS = "conditions.json"  # beside published records: what their board fix
 PUBLISHED = "published.json"  # beside them too: in which order they were published
 _TAKEN = tuple(name.removesuffix(".json") for name in (CONDITIONS, PUBLISHED))
 LARGEST_RECORD = 16 * 2**20  # bytes
-AGAIN = "restore it, or delete it and bench the cell again"  # what to do with a damaged record
+RESTORE = "restore it, or delete it and bench the cell again"  # what to do with a damaged record
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 Status = Literal["ok", "failed", "oom", "killed", "timeout", "interrupted"]
 LETTERS = {"correct": "C", "wrong": "W", "no_answer": "N", "truncated": "T", "ungradable": "U"}
@@ -248,8 +248,14 @@ def read_record(path: Path) -> Record:
     """
     try:
         return _read_record(path)
+    except _Newer:
+        raise
     except (UsageError, TamperedError) as error:
-        raise type(error)(f"{error}; {AGAIN}") from None
+        raise type(error)(f"{error}; {RESTORE}") from None
+
+
+class _Newer(UsageError):
+    """A record is of a schema that a later version of the harness writes: nothing is damaged."""
 
 
 def _read_record(path: Path) -> Record:
@@ -262,7 +268,8 @@ def _read_record(path: Path) -> Record:
         raise UsageError(f"{path} is not a record: a text in it is no UTF-8")
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA:
-        raise UsageError(f"{path} has record schema {version} and this harness reads {SCHEMA}")
+        reads = f"this harness reads {SCHEMA}; install a newer one"
+        raise _Newer(f"{path} has record schema {version} and {reads}")
     try:
         record = Record.model_validate(content)
         first = record.judged_before.restored(record) if record.judged_before else record

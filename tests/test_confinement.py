@@ -211,6 +211,7 @@ def seen(seconds, children, verifier=None, attempts=1, **fields):
         ([seen(100, 5)], None),  # workers that put batches together
         ([seen(100, 25)], None),
         ([seen(100, 30)], 0.3),
+        ([seen(0, 100)], 1.0),  # which somebody wrote
         ([seen(12, 9)], None),  # too few to say anything
         ([seen(12, 9), seen(12, 9)], 0.75),  # two seeds
         ([seen(12, 9), seen(12, None)], None),

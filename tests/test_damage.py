@@ -138,6 +138,14 @@ def test_a_damaged_record_is_named_by_every_command_in_the_same_words(folder, ha
     assert len(said) == 1
 
 
+def test_a_record_of_a_newer_harness_is_not_called_damaged(folder, harness):
+    (path,) = folder.glob(f"{RUNS}/records/{ID}.json")
+    edit(path, lambda record: record.update({"schema_version": 99}))
+    said = only_line(harness("report", "tiny", check=2).stderr)
+    assert "has record schema 99 and this harness reads" in said
+    assert said.endswith("; install a newer one")
+
+
 @damages
 def test_damaged_answers_are_named_by_every_command_in_the_same_words(folder, harness, damage):
     """Those that hold many cells against their answers name this one, and take the others."""

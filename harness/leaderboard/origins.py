@@ -107,7 +107,8 @@ def beside(stages: Sequence[StageRef]) -> float | None:
         known += COMPILER_SECONDS if "compiler" in stage.notes else 0.0
         whole[stage.trainer] += stage.outside.cpu_seconds
         aside[stage.trainer] += max(0.0, stage.outside.child_cpu_seconds - known)
-    much = [aside[one] / whole[one] for one in whole if aside[one] > BESIDE_SECONDS]
+    # a record that others wrote may say that a part took longer than the whole
+    much = [one / max(one, whole[name]) for name, one in aside.items() if one > BESIDE_SECONDS]
     return max((share for share in much if share > BESIDE), default=None)
 
 

@@ -20,7 +20,7 @@ SIGNATURE = "submission.json.sig"
 SIGNERS = "allowed_signers"  # in the folder of leaderboards, as ssh-keygen reads it
 NAMESPACE = "srlm-harness"
 LARGEST = 4 * 2**20  # bytes of a manifest
-AGAIN = "restore it, or make the submission again"
+RESTORE = "restore it, or make the submission again"
 Line = Annotated[str, pydantic.Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -70,16 +70,16 @@ def read_manifest(folder: Path) -> Manifest:
 def read_manifest_file(path: Path) -> Manifest:
     """Read a manifest; see `read_manifest`."""
     if path.is_symlink():
-        raise UsageError(f"{path} is a link and no file of its own; {AGAIN}")
+        raise UsageError(f"{path} is a link and no file of its own; {RESTORE}")
     try:
         return Manifest.model_validate(read_json(path, LARGEST))
     except UsageError as error:
-        raise UsageError(f"{error}; {AGAIN}") from None
+        raise UsageError(f"{error}; {RESTORE}") from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         what = f"{where}: {first['msg']}" if where else "it holds no JSON object"
-        raise UsageError(f"{path} is not a manifest: {what}; {AGAIN}") from None
+        raise UsageError(f"{path} is not a manifest: {what}; {RESTORE}") from None
 
 
 # -- signatures, by OpenSSH's own tool ------------------------------------------------------------

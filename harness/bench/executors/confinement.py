@@ -2,7 +2,8 @@
 
 Files and signals by Landlock, which needs no privilege and holds for whatever the process starts;
 the network, memory that outlives processes (`/dev/shm`, System V) and root's privileges by
-namespaces of its own. Where no network namespace may be made, Landlock's rules for TCP are left.
+namespaces of its own. Where no network namespace may be made, Landlock's rules for TCP are left,
+but not for stages of several processes or with vLLM, which speak TCP among themselves.
 A filter refuses calls that none of these sees (`calls`). What the kernel does not offer is left
 open, and said in the text that `confine` returns.
 

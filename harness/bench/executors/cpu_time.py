@@ -3,7 +3,7 @@
 What models do is counted in the stage's own process alone, so a record says how much was done in
 others. The time of a process that somebody waited for is in the guard's `RUSAGE_CHILDREN` in the
 end. That of one which its parent tells the system to forget (SIGCHLD ignored) is not, so processes
-are looked at while they run, too.
+are looked at while they run, too; what such a one takes after the last look is missed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import psutil
+
+MOST = 1000  # processes that are reaped at once
 
 
 @dataclass
@@ -39,10 +41,17 @@ class CpuTime:
                     self._seen[process] = _seconds(process)
 
     def reap(self) -> int | None:
-        """Reap whatever has ended; return the exit code of the stage's process, once it has."""
+        """Reap what has ended; return the exit code of the stage's process, once it has.
+
+        Of very many some are left for the next time: who makes them must not keep the guard from
+        looking at the stage.
+        """
         code = None
         with contextlib.suppress(ChildProcessError):
-            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            for _ in range(MOST):
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None:
+                    break
                 status = self._waited(ended.si_pid)
                 if ended.si_pid == self.pid:
                     code = status

@@ -322,10 +322,10 @@ def _settle_in(private: Path) -> None:
     """Work in a private folder, with temporary files and a home of its own."""
     os.chdir(private)
     processes.private = private
-    os.environ |= {"HOME": str(private), "TMPDIR": str(private), "VLLM_HOST_IP": "127.0.0.1"}
-    # triton, whose kernels TRL's losses are on a GPU, keeps the home that it was imported in, and
-    # writes what it compiles below it
-    os.environ["TRITON_HOME"] = str(private)
+    # triton, whose kernels TRL's losses are on a GPU, keeps the HOME that it was imported in; where
+    # it writes what it compiles, TRITON_HOME goes before that
+    os.environ |= {"HOME": str(private), "TMPDIR": str(private), "TRITON_HOME": str(private)}
+    os.environ["VLLM_HOST_IP"] = "127.0.0.1"
     tempfile.tempdir = None  # asks for TMPDIR again
 
 

@@ -90,7 +90,7 @@ class Products:
         if one.ndim < 2 or other.ndim < 2:
             return
         m, k, n = one.shape[-2], one.shape[-1], other.shape[-1]
-        if not all(isinstance(size, int) for size in (m, k, n)):
+        if not all(isinstance(size, int) for size in (m, k, n, one.numel(), other.numel())):
             return  # a compiler looks for what it can make of it, and nothing is computed
         flops = 2.0 * max(one.numel() * n, other.numel() * m) * passes
         if {(n, k), (k, n), (m, n)} & self.heads or (by_hand and not self.layers):

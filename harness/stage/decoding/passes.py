@@ -103,8 +103,8 @@ class Reader:
         self.cache = SlotCache(slots)
         self._masks = Masks(model)
         # Attention of cuDNN, which torch prefers on some GPUs, is planned anew for every number of
-        # columns, and that takes longer than a step: there are few
-        self._plans = model.device.type != "cpu"
+        # columns, and that takes longer than a step
+        self._few_widths = model.device.type != "cpu"
         self._used = 0  # slots that have held a row
         self.attach(model, exact)
         self.slots = self._arange(slots)
@@ -196,7 +196,7 @@ class Reader:
             at: Shape (rows,), all below `width`.
             width: Columns that any row attends to.
         """
-        if self._plans:
+        if self._few_widths:
             width = graphs.sizes(len(ids), width)[1]
         self.cache.write(self.slots[: len(ids)], at, width)
         return self._forward(ids[:, None], at[:, None], at[:, None], width)[:, -1]

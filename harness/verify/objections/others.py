@@ -14,6 +14,7 @@ from harness.verify.objections.vetoes import places
 
 _NAMED = re.compile(r"\s*\$?([a-zA-Z])\s?=(?!=)")
 _LETTER = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])")
+_SAME = re.compile(r"(?<![a-zA-Z\\])([a-zA-Z])\s?=\s?([a-zA-Z])(?=\s?(?:[,;]|$))")  # x = m
 _RATIO = re.compile(
     r"\bratio\sof\s(?P<first>[^.,?!:;$\\]{2,60}?)\sto\s(?P<second>[^.,?!:;$\\]{2,60}?)"
     r"(?=\s(?:is|was|in|at|on|after|if|when|equals|for|would)\b|[.,?!:;$\\]|$)",
@@ -47,8 +48,10 @@ def _letters(problem: str) -> tuple[frozenset[str], frozenset[str]]:
     asked = asked_by(problem).formulas if "$" in problem or "\\" in problem else frozenset()
     if not asked or any(len(a) != 1 for a in asked):
         return frozenset(), frozenset()
-    every = frozenset(_LETTER.findall(" ".join(content(m) for m in MATH.finditer(problem))))
-    return asked, every - asked
+    formulas = [content(m) for m in MATH.finditer(problem)]
+    pairs = [{*pair} for formula in formulas for pair in _SAME.findall(formula)]
+    same = asked.union(*(pair for pair in pairs if pair & asked))
+    return asked, frozenset(_LETTER.findall(" ".join(formulas))) - same
 
 
 def _reversed(window: str, value: str, problem: str) -> str | None:

@@ -102,7 +102,9 @@ def declared(text: str) -> tuple[str, Declared]:
         names = match.groupdict().get("names") or match["name"]
         kind, whole = match["kind"], match.group()
         return left, Declared(
-            frozenset(names.split(" , ")), _kind(kind, whole), _numbers(kind, whole)
+            frozenset(names.split(" , ")),
+            _kind(kind, whole),
+            _numbers(kind, match.string[match.start("kind") : match.end()]),
         )
     return text, Declared()
 
@@ -132,10 +134,10 @@ def _kind(said: str, whole: str) -> str:
 _STARTS = re.compile(r"[ZN] .*(?:[+>*]|\\g(?:eq?|t)\b)|[ZN] [_^] 0")  # only some of the numbers
 
 
-def _numbers(said: str, whole: str) -> frozenset[str]:
-    """Return the sets of numbers that a declaration may mean."""
+def _numbers(said: str, behind: str) -> frozenset[str]:
+    """Return the sets of numbers that a declaration may mean; `behind` is all from `said` on."""
     if said in ("Z", "N", "R", "Q", "C"):
-        return of_symbol(whole[whole.rindex(f"\\in {said}") + 4 :])
+        return of_symbol(behind)
     if said[0] in "\\<>≤≥":
         return of_bound(said)
     return frozenset(said[0]) if "1 , 2" in said else of_words(said)
