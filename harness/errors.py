@@ -24,6 +24,10 @@ class DataMissing(UsageError):
     """Published data that was found nowhere; the text names the places and what to do."""
 
 
+class NewerError(UsageError):
+    """A file of a version that only a later harness reads; nothing is wrong with it."""
+
+
 class PluginError(HarnessError):
     """A plug-in that is missing, broken, misspelt or claimed twice."""
 

@@ -17,7 +17,7 @@ from harness.costs import Frozen as Frozen
 from harness.costs import Outside as Outside
 from harness.costs import Time
 from harness.costs import total_cost as total_cost
-from harness.errors import TamperedError, UsageError
+from harness.errors import NewerError, TamperedError, UsageError
 from harness.files import is_text, json_sha256, read_json, write_atomically
 from harness.imported import Imported as Imported
 from harness.probes import Probe
@@ -248,14 +248,9 @@ def read_record(path: Path) -> Record:
     """
     try:
         return _read_record(path)
-    except _Newer:
-        raise
     except (UsageError, TamperedError) as error:
-        raise type(error)(f"{error}; {RESTORE}") from None
-
-
-class _Newer(UsageError):
-    """A record is of a schema that a later version of the harness writes: nothing is damaged."""
+        todo = "install a newer one" if isinstance(error, NewerError) else RESTORE
+        raise type(error)(f"{error}; {todo}") from None
 
 
 def _read_record(path: Path) -> Record:
@@ -268,8 +263,7 @@ def _read_record(path: Path) -> Record:
         raise UsageError(f"{path} is not a record: a text in it is no UTF-8")
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA:
-        reads = f"this harness reads {SCHEMA}; install a newer one"
-        raise _Newer(f"{path} has record schema {version} and {reads}")
+        raise NewerError(f"{path} has record schema {version}, newer than {SCHEMA} of this harness")
     try:
         record = Record.model_validate(content)
         first = record.judged_before.restored(record) if record.judged_before else record
@@ -308,10 +302,7 @@ def read_records(
 
 
 def read_record_files(folder: Path) -> dict[str, Record]:
-    """Return every record of a folder by the name of its file without `.json`; see `read_records`.
-
-    That is its id, or, where another record of that id is published, its id and digest.
-    """
+    """Return what `read_records` reads, by the file's name: the id, or that of `second_name`."""
     records = {}
     for path in sorted(folder.glob("*.json")):
         if path.name in (CONDITIONS, PUBLISHED):

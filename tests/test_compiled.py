@@ -135,7 +135,7 @@ def test_an_adapter(model):
     same(*found)
 
 
-@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("reentrant", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_checkpointing_computes_again_is_counted(model, reentrant):
     """All of each layer: a compiled pass has no last product that could be left out."""
     model.gradient_checkpointing_enable({"use_reentrant": reentrant})

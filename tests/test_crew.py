@@ -148,6 +148,7 @@ def both_of(both: Crew, folder: Path) -> Decoder:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another process's limits are set by Linux")
+@pytest.mark.slow
 def test_a_process_without_memory_writes_fewer_rows(tmp_path):
     """Its address space may grow by 160 MB once it runs; a cache of 80 rows takes twice 168 MB."""
     tokenizer = byte_tokenizer()

@@ -234,7 +234,7 @@ def test_the_commands_of_the_pages_run(command, harness, tmp_path):
     harness(*arguments)
 
 
-@pytest.mark.bench
+@pytest.mark.slow
 def test_the_third_party_example_is_installed_and_trains(harness_apart, monkeypatch, tmp_path):
     """pip installs the package of the documentation; it is listed and trains on the tiny board."""
     source = shutil.copytree(ROOT / "examples" / "harness-concise", tmp_path / "source")

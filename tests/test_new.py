@@ -29,7 +29,7 @@ def announce(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "loop",
     [
-        pytest.param(True, marks=pytest.mark.bench, id="loop"),
+        pytest.param(True, marks=pytest.mark.slow, id="loop"),
         pytest.param(False, marks=pytest.mark.slow, id="trl"),
     ],
 )

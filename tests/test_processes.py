@@ -112,6 +112,7 @@ def test_a_batch_that_two_processes_cannot_share_is_one_line(two):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [[], pytest.param(["compiled"], marks=COMPILES)])
 def test_sharded_weights_are_saved_whole(how, small_models, tmp_path):
     """FSDP 2 on a CPU: what two processes save is what one process without it has."""

@@ -96,7 +96,7 @@ def test_a_stage_that_is_killed_goes_on_from_what_was_copied(
     assert results(tmp_path / "there") == results(tmp_path / "here")
 
 
-@pytest.mark.bench
+@pytest.mark.slow
 @pytest.mark.promise(
     "A full disk is one line and loses nothing: the same command continues when there is room"
 )
